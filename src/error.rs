@@ -1,0 +1,87 @@
+//! The one error of the library.
+//!
+//! Every variant's message is a sentence that says what is wrong, where, and how to mend it, because
+//! the binary prints it as it is. [`Error::exit_code`] sorts them the way shells expect: 2 for what
+//! was asked wrongly, 1 for what went wrong.
+
+use std::path::{Path, PathBuf};
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong, apart from bugs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option, or a combination of options, that cannot be honoured.
+    #[error("{0}")]
+    Usage(String),
+    /// A preset that cannot be read or describes an impossible run.
+    #[error("{origin}: {problem}")]
+    Preset {
+        /// The file with line and column, the preset's name, or the `--set` that caused it.
+        origin: String,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// A file or directory that could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// The verb: "read", "create", "write to".
+        action: &'static str,
+        /// What it was tried on.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// A file whose content is not what its name promises.
+    #[error("{}: {problem}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and how to mend it.
+        problem: String,
+    },
+    /// The loss stopped being a number.
+    #[error(
+        "training stopped: the loss became {loss} in iteration {iteration}; \
+         {kept}; a smaller train.learning_rate usually helps"
+    )]
+    NotFinite {
+        /// The iteration whose loss it was, counted from 1.
+        iteration: u64,
+        /// `NaN` or infinity.
+        loss: f64,
+        /// Which checkpoint is left to go on from, in words.
+        kept: String,
+    },
+    /// A device this binary or this machine does not have.
+    #[error("{0}")]
+    Device(String),
+    /// The terminal cannot be used.
+    #[error("{0}")]
+    Terminal(String),
+    /// The training thread ended by a panic.
+    #[error("the training thread failed: {0}")]
+    Worker(String),
+}
+
+impl Error {
+    /// 2 where the request was wrong, 1 where carrying it out failed.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Usage(_) | Error::Preset { .. } | Error::Device(_) | Error::Terminal(_) => 2,
+            _ => 1,
+        }
+    }
+
+    /// For `map_err`: an I/O failure while doing `action` to `path`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+        move |source| Error::Io { action, path: path.to_owned(), source }
+    }
+
+    /// A file whose content is wrong.
+    pub fn content(path: &Path, problem: impl Into<String>) -> Error {
+        Error::Content { path: path.to_owned(), problem: problem.into() }
+    }
+}

@@ -1,0 +1,340 @@
+//! Presets: the RON files that describe an experiment whole.
+//!
+//! A [`Preset`] is plain data. It names the data, the noise, the network, the loss and the training
+//! protocol; nothing else configures a run, so a run's resolved preset and its seed are enough to
+//! repeat it. `presets/*.ron` are embedded in the binary; a path loads any other file; `--set
+//! path=value` overrides single fields ([`Preset::set`]); a running training changes a few of them
+//! live ([`Setting`]).
+
+mod check;
+mod load;
+mod setting;
+
+use serde::{Deserialize, Serialize};
+
+pub use check::{MAX_COMPONENTS, MAX_IMAGE_SIDE, MAX_STEPS};
+pub use load::{embedded, embedded_names};
+pub use setting::Setting;
+
+/// A whole experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preset {
+    /// Its name: letters, digits, `-`, `_` and `.`; run directories are named after it.
+    pub name: String,
+    /// One or two sentences: what it shows.
+    #[serde(default)]
+    pub about: String,
+    /// The score to expect, and how long it takes on which machine.
+    #[serde(default)]
+    pub expect: String,
+    /// Where the images come from.
+    pub data: Data,
+    /// How the network's input is corrupted; the target stays clean.
+    pub noise: Noise,
+    /// K, the number of components.
+    pub k: usize,
+    /// T, the number of EM steps per image or sequence.
+    pub steps: usize,
+    /// The mixture and the inner network.
+    pub model: Model,
+    /// The training loss.
+    pub loss: Loss,
+    /// The training protocol.
+    pub train: Train,
+}
+
+/// A source of images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Data {
+    /// Binary images of overlapping shapes at uniform positions (paper §4.1, A.1).
+    Shapes {
+        /// H, in pixels.
+        height: usize,
+        /// W, in pixels.
+        width: usize,
+        /// Shapes per image.
+        objects: usize,
+        /// Which shapes.
+        #[serde(default)]
+        shape_set: ShapeSet,
+    },
+    /// No generator: the images come as tensors in a file. For `infer` only.
+    Tensors {
+        /// C.
+        channels: usize,
+        /// H, in pixels.
+        height: usize,
+        /// W, in pixels.
+        width: usize,
+    },
+}
+
+/// The shapes an image is made of, drawn uniformly with replacement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ShapeSet {
+    /// The paper's: a hollow 7x7 square, a 7x12 triangle and the same upside down.
+    #[default]
+    Paper,
+    /// Small ones for quick runs: a hollow 4x4 square, a 4x7 triangle and the same upside down.
+    Small,
+}
+
+/// Corruption of the input x̃, drawn anew for every frame and every epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Noise {
+    /// Every pixel x becomes 1 − x with this probability.
+    Bitflip {
+        /// In 0..=1.
+        probability: f64,
+    },
+}
+
+/// The spatial mixture and its inner network f_φ.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// P(x_i | ψ_ik).
+    pub distribution: Distribution,
+    /// ψ before the first EM step.
+    #[serde(default)]
+    pub pred_init: f64,
+    /// What performs the M-step.
+    pub cell: Cell,
+}
+
+/// The pixel distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Distribution {
+    /// Binary pixels with mean ψ.
+    Bernoulli,
+    /// Grey pixels with mean ψ.
+    Gaussian {
+        /// The deviation used in the E-step; the loss always uses 1.
+        #[serde(default = "default_e_sigma")]
+        e_sigma: f64,
+    },
+}
+
+/// The M-step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Cell {
+    /// N-EM: one gradient step on θ through a tied-weight decoder, at a learned scalar rate.
+    Nem {
+        /// Length of θ.
+        units: usize,
+    },
+    /// RNN-EM: a recurrent network in the place of the gradient step.
+    RnnEm {
+        /// The layers from the masked deltas to the prediction, in order. Exactly one is
+        /// `Recurrent`: its state is θ.
+        layers: Vec<Layer>,
+    },
+}
+
+/// A layer of the inner network.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Layer {
+    /// Fully connected: activation(W·x + b).
+    Dense {
+        /// Outputs; left out, as many as the image has values (C·H·W).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        units: Option<usize>,
+        /// Applied to every output.
+        activation: Activation,
+    },
+    /// h ← σ(Wx·x + Wh·h + b); the state h is θ.
+    Recurrent {
+        /// Length of θ.
+        units: usize,
+    },
+}
+
+/// A layer's non-linearity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Activation {
+    /// 1/(1 + e^−x).
+    Sigmoid,
+    /// max(x, 0).
+    Relu,
+    /// x where positive, else e^x − 1.
+    Elu,
+    /// x.
+    Linear,
+    /// What the pixel distribution needs: sigmoid for Bernoulli, linear for Gaussian.
+    Output,
+}
+
+/// The training loss: Σ_t w_t · (intra_t + inter_weight · inter_t).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Loss {
+    /// w_t, the weight of every EM step.
+    pub steps: StepWeights,
+    /// Weight of the inter-cluster loss.
+    #[serde(default = "one")]
+    pub inter_weight: f64,
+    /// Whether gradients flow through γ, into the mask and into the loss.
+    pub gradient_gamma: bool,
+    /// Mean of the prior that inter-cluster predictions are pulled to.
+    #[serde(default)]
+    pub prior: f64,
+}
+
+/// The weight of every EM step in the loss, and in step-weighted scores.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum StepWeights {
+    /// 1 for the last step, 0 before: the paper's static images.
+    Last,
+    /// 1 for every step: the paper's sequences.
+    All,
+    /// As listed, one for each step.
+    List(Vec<f64>),
+}
+
+/// The training protocol.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Train {
+    /// B, images per iteration.
+    #[serde(default = "sixty_four")]
+    pub batch: usize,
+    /// Images per epoch, the same in every epoch; an incomplete last batch is dropped.
+    pub train_size: usize,
+    /// Images of the validation split; their noise is fixed.
+    pub validation_size: usize,
+    /// Images of the test split; their noise is fixed.
+    pub test_size: usize,
+    /// Adam's step size.
+    pub learning_rate: f64,
+    /// Adam's other constants.
+    #[serde(default)]
+    pub adam: Adam,
+    /// Epochs at most.
+    pub max_epochs: u64,
+    /// Epochs without a better validation loss before training stops.
+    #[serde(default = "ten")]
+    pub patience: u64,
+    /// The training batch is scored every this many iterations (AMI and ARI of 16 of its images).
+    #[serde(default = "default_score_every")]
+    pub score_every: u64,
+}
+
+/// Adam's constants (Kingma and Ba 2015); ε is added after the bias correction.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adam {
+    /// Decay of the first moment.
+    #[serde(default = "default_beta1")]
+    pub beta1: f64,
+    /// Decay of the second moment.
+    #[serde(default = "default_beta2")]
+    pub beta2: f64,
+    /// ε.
+    #[serde(default = "default_epsilon")]
+    pub epsilon: f64,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Adam { beta1: default_beta1(), beta2: default_beta2(), epsilon: default_epsilon() }
+    }
+}
+
+fn default_e_sigma() -> f64 {
+    0.25
+}
+fn one() -> f64 {
+    1.0
+}
+fn sixty_four() -> usize {
+    64
+}
+fn ten() -> u64 {
+    10
+}
+fn default_score_every() -> u64 {
+    20
+}
+fn default_beta1() -> f64 {
+    0.9
+}
+fn default_beta2() -> f64 {
+    0.999
+}
+fn default_epsilon() -> f64 {
+    1e-8
+}
+
+/// The size of an image: C, H and W.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSize {
+    /// C.
+    pub channels: usize,
+    /// H.
+    pub height: usize,
+    /// W.
+    pub width: usize,
+}
+
+impl ImageSize {
+    /// P = H·W, the places that γ and the groups are defined on.
+    pub fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// M = C·H·W, the values of an image, channels first.
+    pub fn values(&self) -> usize {
+        self.channels * self.pixels()
+    }
+}
+
+impl Data {
+    /// The size of its images.
+    pub fn image(&self) -> ImageSize {
+        match *self {
+            Data::Shapes { height, width, .. } => ImageSize { channels: 1, height, width },
+            Data::Tensors { channels, height, width } => ImageSize { channels, height, width },
+        }
+    }
+
+    /// Objects per image, where the source decides that.
+    pub fn objects(&self) -> Option<usize> {
+        match *self {
+            Data::Shapes { objects, .. } => Some(objects),
+            Data::Tensors { .. } => None,
+        }
+    }
+}
+
+impl Noise {
+    /// The share of pixels it touches.
+    pub fn probability(&self) -> f64 {
+        match *self {
+            Noise::Bitflip { probability } => probability,
+        }
+    }
+}
+
+impl StepWeights {
+    /// w_t for t in 0..`steps`.
+    pub fn weights(&self, steps: usize) -> Vec<f64> {
+        match self {
+            StepWeights::Last => (0..steps).map(|t| if t + 1 == steps { 1.0 } else { 0.0 }).collect(),
+            StepWeights::All => vec![1.0; steps],
+            StepWeights::List(weights) => weights.clone(),
+        }
+    }
+}
+
+impl Preset {
+    /// Iterations per epoch: whole batches only.
+    pub fn iterations_per_epoch(&self) -> u64 {
+        (self.train.train_size / self.train.batch) as u64
+    }
+}

@@ -1,0 +1,212 @@
+//! What makes a preset impossible, said by naming the fields.
+
+use super::{Cell, Data, Distribution, Layer, Model, Noise, Preset, ShapeSet, StepWeights};
+use crate::error::{Error, Result};
+
+/// K at most: more components than this cannot be told apart on a screen, nor fit in memory.
+pub const MAX_COMPONENTS: usize = 64;
+/// T at most: the unroll is kept in memory for the backward pass.
+pub const MAX_STEPS: usize = 1000;
+/// H and W at most.
+pub const MAX_IMAGE_SIDE: usize = 512;
+
+impl Preset {
+    /// Refuses a preset that cannot be run.
+    ///
+    /// # Errors
+    /// [`Error::Preset`], whose origin is `origin`, naming the fields that are wrong or contradict
+    /// each other, and what would be right.
+    pub fn validate(&self, origin: &str) -> Result<()> {
+        self.problem().map_or(Ok(()), |problem| Err(Error::Preset { origin: origin.to_owned(), problem }))
+    }
+
+    /// The first problem found, from the top of the file to its end.
+    fn problem(&self) -> Option<String> {
+        let named = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(named) {
+            return Some(format!(
+                "name is {:?}; use letters, digits, '-', '_' and '.', since run directories are named after it",
+                self.name
+            ));
+        }
+        if self.k == 0 || self.k > MAX_COMPONENTS {
+            return Some(format!("k is {}; there must be 1 to {MAX_COMPONENTS} components", self.k));
+        }
+        if self.steps == 0 || self.steps > MAX_STEPS {
+            return Some(format!("steps is {}; there must be 1 to {MAX_STEPS} EM steps", self.steps));
+        }
+        data_problem(&self.data)
+            .or_else(|| noise_problem(&self.noise))
+            .or_else(|| model_problem(&self.model, self.data.image().values()))
+            .or_else(|| self.loss_problem())
+            .or_else(|| self.train_problem())
+    }
+
+    fn loss_problem(&self) -> Option<String> {
+        let loss = &self.loss;
+        if let StepWeights::List(weights) = &loss.steps {
+            if weights.len() != self.steps {
+                return Some(format!(
+                    "loss.steps lists {} weights but steps is {}; list one weight for each step",
+                    weights.len(),
+                    self.steps
+                ));
+            }
+            if !weights.iter().all(|w| w.is_finite() && *w >= 0.0) || weights.iter().sum::<f64>() <= 0.0 {
+                return Some("loss.steps must list finite weights of at least 0, not all of them 0".into());
+            }
+        }
+        if !(loss.inter_weight.is_finite() && loss.inter_weight >= 0.0) {
+            return Some(format!("loss.inter_weight is {}; it must be at least 0", loss.inter_weight));
+        }
+        match self.model.distribution {
+            Distribution::Bernoulli if !(0.0..=1.0).contains(&loss.prior) => Some(format!(
+                "loss.prior is {}; with model.distribution Bernoulli it is a probability, 0 to 1",
+                loss.prior
+            )),
+            _ if !loss.prior.is_finite() => Some("loss.prior must be a finite number".into()),
+            _ => None,
+        }
+    }
+
+    fn train_problem(&self) -> Option<String> {
+        let train = &self.train;
+        if train.batch == 0 {
+            return Some("train.batch is 0; an iteration needs at least 1 image".into());
+        }
+        if train.train_size < train.batch {
+            return Some(format!(
+                "train.train_size is {} but train.batch is {}; an epoch needs at least one whole batch",
+                train.train_size, train.batch
+            ));
+        }
+        for (name, size) in [("validation_size", train.validation_size), ("test_size", train.test_size)] {
+            if size == 0 {
+                return Some(format!("train.{name} is 0; scores need at least 1 image"));
+            }
+        }
+        if !(train.learning_rate.is_finite() && train.learning_rate > 0.0) {
+            return Some(format!("train.learning_rate is {}; it must be above 0", train.learning_rate));
+        }
+        for (name, beta) in [("beta1", train.adam.beta1), ("beta2", train.adam.beta2)] {
+            if !(0.0..1.0).contains(&beta) {
+                return Some(format!("train.adam.{name} is {beta}; it must be at least 0 and below 1"));
+            }
+        }
+        if !(train.adam.epsilon.is_finite() && train.adam.epsilon > 0.0) {
+            return Some(format!("train.adam.epsilon is {}; it must be above 0", train.adam.epsilon));
+        }
+        for (name, value) in [
+            ("max_epochs", train.max_epochs),
+            ("patience", train.patience),
+            ("score_every", train.score_every),
+        ] {
+            if value == 0 {
+                return Some(format!("train.{name} is 0; it must be at least 1"));
+            }
+        }
+        None
+    }
+}
+
+fn data_problem(data: &Data) -> Option<String> {
+    let image = data.image();
+    for (name, side) in [("height", image.height), ("width", image.width)] {
+        if side == 0 || side > MAX_IMAGE_SIDE {
+            return Some(format!("data.{name} is {side}; images are 1 to {MAX_IMAGE_SIDE} pixels a side"));
+        }
+    }
+    match *data {
+        Data::Shapes { height, width, objects, shape_set } => {
+            if objects == 0 || objects > 255 {
+                return Some(format!("data.objects is {objects}; an image needs 1 to 255 objects"));
+            }
+            let (rows, columns) = shape_set.largest();
+            if height < rows || width < columns {
+                return Some(format!(
+                    "data.height x data.width is {height}x{width} but the shapes of data.shape_set {shape_set:?} \
+                     need {rows}x{columns}; enlarge the image or choose another set"
+                ));
+            }
+            None
+        }
+        Data::Tensors { channels, .. } if channels == 0 || channels > 64 => {
+            Some(format!("data.channels is {channels}; images have 1 to 64 channels"))
+        }
+        Data::Tensors { .. } => None,
+    }
+}
+
+fn noise_problem(noise: &Noise) -> Option<String> {
+    let p = noise.probability();
+    (!(0.0..=1.0).contains(&p))
+        .then(|| format!("noise.probability is {p}; a probability lies between 0 and 1"))
+}
+
+fn model_problem(model: &Model, values: usize) -> Option<String> {
+    if !model.pred_init.is_finite() {
+        return Some("model.pred_init must be a finite number".into());
+    }
+    match model.distribution {
+        Distribution::Bernoulli if !(0.0..=1.0).contains(&model.pred_init) => {
+            return Some(format!(
+                "model.pred_init is {}; with model.distribution Bernoulli it is a probability, 0 to 1",
+                model.pred_init
+            ));
+        }
+        Distribution::Gaussian { e_sigma } if !(e_sigma.is_finite() && e_sigma > 0.0) => {
+            return Some(format!("model.distribution.e_sigma is {e_sigma}; a deviation must be above 0"));
+        }
+        _ => {}
+    }
+    match &model.cell {
+        Cell::Nem { units } => units_problem("model.cell.units", *units).or_else(|| {
+            (model.distribution != Distribution::Bernoulli).then(|| {
+                "model.cell Nem predicts probabilities, so model.distribution must be Bernoulli".to_owned()
+            })
+        }),
+        Cell::RnnEm { layers } => layers_problem(layers, values),
+    }
+}
+
+fn layers_problem(layers: &[Layer], values: usize) -> Option<String> {
+    for (i, layer) in layers.iter().enumerate() {
+        let units = match *layer {
+            Layer::Dense { units, .. } => units.unwrap_or(values),
+            Layer::Recurrent { units } => units,
+        };
+        if let Some(problem) = units_problem(&format!("model.cell.layers[{i}].units"), units) {
+            return Some(problem);
+        }
+    }
+    let recurrent = layers.iter().filter(|layer| matches!(layer, Layer::Recurrent { .. })).count();
+    if recurrent != 1 {
+        return Some(format!(
+            "model.cell.layers has {recurrent} Recurrent layers; RNN-EM needs exactly one, whose state is theta"
+        ));
+    }
+    match layers.last() {
+        Some(Layer::Dense { units: Some(units), .. }) if *units != values => Some(format!(
+            "model.cell.layers[{}] has {units} units but an image of data has {values} values; \
+             write units: {values}, or leave units out",
+            layers.len() - 1
+        )),
+        Some(Layer::Dense { .. }) => None,
+        _ => Some("model.cell.layers must end with a Dense layer, which predicts the pixels".into()),
+    }
+}
+
+fn units_problem(name: &str, units: usize) -> Option<String> {
+    const MAX: usize = 1 << 20;
+    (units == 0 || units > MAX).then(|| format!("{name} is {units}; a layer has 1 to {MAX} units"))
+}
+
+impl ShapeSet {
+    /// Rows and columns of the smallest image that holds every shape of the set.
+    pub fn largest(self) -> (usize, usize) {
+        match self {
+            ShapeSet::Paper => (7, 12),
+            ShapeSet::Small => (4, 7),
+        }
+    }
+}

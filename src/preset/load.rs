@@ -1,0 +1,283 @@
+//! From a name, a path or `--set` to a [`Preset`], with errors that say where.
+
+use std::path::Path;
+
+use ron::extensions::Extensions;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Cell, Data, Distribution, Layer, Noise, Preset, StepWeights};
+use crate::error::{Error, Result};
+
+/// The presets that come with the program: name and text of each file, the first being the one to
+/// start with.
+pub fn embedded() -> &'static [(&'static str, &'static str)] {
+    &[
+        ("quickstart", include_str!("../../presets/quickstart.ron")),
+        ("static-shapes-rnn-em", include_str!("../../presets/static-shapes-rnn-em.ron")),
+        ("static-shapes-nem", include_str!("../../presets/static-shapes-nem.ron")),
+    ]
+}
+
+/// Names of the embedded presets, in the picker's order.
+pub fn embedded_names() -> impl Iterator<Item = &'static str> {
+    embedded().iter().map(|(name, _)| *name)
+}
+
+fn options() -> ron::Options {
+    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
+}
+
+impl Preset {
+    /// The preset called `name`, or the one in the file `name` (anything with a `/` or ending in
+    /// `.ron`).
+    ///
+    /// # Errors
+    /// An unknown name, an unreadable file, or whatever [`Preset::parse`] finds.
+    pub fn load(name: &str) -> Result<Preset> {
+        if let Some((_, text)) = embedded().iter().find(|(known, _)| *known == name) {
+            return Preset::parse(text, name);
+        }
+        let path = Path::new(name);
+        if !(name.contains(std::path::MAIN_SEPARATOR) || path.extension().is_some_and(|e| e == "ron")) {
+            return Err(Error::Usage(format!(
+                "there is no preset called {name:?}; choose {}, or give the path of a .ron file",
+                embedded_names().collect::<Vec<_>>().join(", ")
+            )));
+        }
+        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        Preset::parse(&text, name)
+    }
+
+    /// Reads RON text; `origin` is the file's name, for messages.
+    ///
+    /// # Errors
+    /// [`Error::Preset`] with line and column for malformed text, unknown fields and wrong types,
+    /// and with the names of the fields for impossible values.
+    pub fn parse(text: &str, origin: &str) -> Result<Preset> {
+        let preset: Preset = options().from_str(text).map_err(|e| Error::Preset {
+            origin: format!("{origin}:{}:{}", e.span.start.line, e.span.start.col),
+            problem: e.code.to_string(),
+        })?;
+        preset.validate(origin)?;
+        Ok(preset)
+    }
+
+    /// The preset as RON text that [`Preset::parse`] reads back.
+    pub fn to_ron(&self) -> String {
+        let config = ron::ser::PrettyConfig::new()
+            .indentor("    ")
+            .depth_limit(6)
+            .extensions(Extensions::IMPLICIT_SOME);
+        // Serialising plain structs of numbers and strings into memory has no way to fail.
+        options().to_string_pretty(self, config).unwrap_or_default() + "\n"
+    }
+
+    /// Applies `--set` arguments, each `path=value`, in order, and validates the result.
+    ///
+    /// A path names fields from the top, with dots: `k=5`, `train.batch=32`, `data.objects=4`,
+    /// `noise.probability=0.2`, `loss.steps=All`, `model.cell.layers.0.units=100`. The name of an
+    /// enum's variant is left out. A value is RON.
+    ///
+    /// # Errors
+    /// [`Error::Preset`] for an argument without `=`, an unknown path (with the fields there are), a
+    /// value of the wrong type, or an impossible result.
+    pub fn set<S: AsRef<str>>(&self, assignments: &[S]) -> Result<Preset> {
+        let mut preset = self.clone();
+        for assignment in assignments {
+            let assignment = assignment.as_ref();
+            preset = preset
+                .set_one(assignment)
+                .map_err(|problem| Error::Preset { origin: format!("--set {assignment}"), problem })?;
+        }
+        let origin = match assignments.last() {
+            Some(last) => format!("{} with --set {}", self.name, last.as_ref()),
+            None => self.name.clone(),
+        };
+        preset.validate(&origin)?;
+        Ok(preset)
+    }
+
+    fn set_one(&self, assignment: &str) -> Result<Preset, String> {
+        let (path, text) =
+            assignment.split_once('=').ok_or("write it as path=value, for example --set train.batch=32")?;
+        let (path, text) = (path.trim(), text.trim());
+        let mut tree = serde_json::to_value(self).map_err(|e| e.to_string())?;
+        let slot = find(&mut tree, path)?;
+        *slot = parse_value(path, text)?;
+        serde_json::from_value(tree).map_err(|e| format!("{text:?} is no value for {path}: {e}"))
+    }
+}
+
+/// The place in `tree` that `path` names. Enum variants, which serde writes as `{"Variant": {..}}`,
+/// are stepped through silently.
+fn find<'a>(tree: &'a mut Value, path: &str) -> Result<&'a mut Value, String> {
+    let mut at = tree;
+    let mut walked = String::new();
+    for key in path.split('.') {
+        at = inside_variant(at);
+        let known = match &*at {
+            Value::Object(fields) => fields.keys().cloned().collect(),
+            Value::Array(items) => (0..items.len()).map(|i| i.to_string()).collect::<Vec<_>>(),
+            _ => Vec::new(),
+        };
+        let place = if walked.is_empty() { "the preset".to_owned() } else { walked.clone() };
+        at = match at {
+            Value::Object(fields) => fields.get_mut(key),
+            Value::Array(items) => key.parse::<usize>().ok().and_then(|i| items.get_mut(i)),
+            _ => None,
+        }
+        .ok_or_else(|| match known.is_empty() {
+            true => format!("{place} is a single value and has no field {key:?}"),
+            false => format!("{place} has no field {key:?}; it has {}", known.join(", ")),
+        })?;
+        if !walked.is_empty() {
+            walked.push('.');
+        }
+        walked.push_str(key);
+    }
+    Ok(at)
+}
+
+fn inside_variant(value: &mut Value) -> &mut Value {
+    let variant = match &*value {
+        Value::Object(fields) if fields.len() == 1 => fields.keys().next().cloned(),
+        _ => None,
+    };
+    match variant {
+        Some(name) if name.starts_with(|c: char| c.is_ascii_uppercase()) => &mut value[name.as_str()],
+        _ => value,
+    }
+}
+
+/// RON text to the tree's form. Fields that hold an enum are read as that enum; plain values speak
+/// for themselves, and a bare word is text (a unit variant, or a string without its quotes).
+fn parse_value(path: &str, text: &str) -> Result<Value, String> {
+    fn typed<T: DeserializeOwned + serde::Serialize>(text: &str) -> Result<Value, String> {
+        let value: T = options().from_str(text).map_err(|e| e.code.to_string())?;
+        serde_json::to_value(value).map_err(|e| e.to_string())
+    }
+    match path {
+        "data" => typed::<Data>(text),
+        "noise" => typed::<Noise>(text),
+        "model" => typed::<super::Model>(text),
+        "model.distribution" => typed::<Distribution>(text),
+        "model.cell" => typed::<Cell>(text),
+        "model.cell.layers" => typed::<Vec<Layer>>(text),
+        "loss" => typed::<super::Loss>(text),
+        "loss.steps" => typed::<StepWeights>(text),
+        "train" => typed::<super::Train>(text),
+        _ if is_layer(path) => typed::<Layer>(text),
+        _ if is_word(text) => Ok(Value::String(text.to_owned())),
+        _ => Ok(options().from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))),
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !matches!(text, "true" | "false")
+}
+
+fn is_layer(path: &str) -> bool {
+    path.strip_prefix("model.cell.layers.").is_some_and(|rest| rest.parse::<usize>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset::{Activation, ShapeSet};
+
+    fn quickstart() -> Preset {
+        Preset::load("quickstart").unwrap()
+    }
+
+    fn message(result: Result<Preset>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_embedded_preset_is_valid_and_carries_its_own_name() {
+        for (name, text) in embedded() {
+            let preset = Preset::parse(text, name).unwrap();
+            assert_eq!(&preset.name, name);
+            assert!(!preset.about.is_empty() && !preset.expect.is_empty(), "{name} lacks its words");
+            assert_eq!(Preset::parse(&preset.to_ron(), name).unwrap(), preset);
+        }
+    }
+
+    #[test]
+    fn set_reaches_fields_variants_and_layers() {
+        let preset = quickstart()
+            .set(&[
+                "k=5",
+                "noise.probability=0.25",
+                "data.shape_set=Paper",
+                "loss.steps=Last",
+                "model.cell.layers.1=Dense(activation: Sigmoid)",
+                "train.learning_rate=1e-3",
+                "name=mine",
+            ])
+            .unwrap();
+        assert_eq!((preset.k, preset.noise.probability()), (5, 0.25));
+        assert!(matches!(preset.data, Data::Shapes { shape_set: ShapeSet::Paper, .. }));
+        assert_eq!(preset.loss.steps, StepWeights::Last);
+        assert_eq!(preset.train.learning_rate, 1e-3);
+        assert_eq!(preset.name, "mine");
+        let Cell::RnnEm { layers } = preset.model.cell else { panic!("the cell changed") };
+        assert_eq!(layers[1], Layer::Dense { units: None, activation: Activation::Sigmoid });
+        let whole =
+            quickstart().set(&["noise=Bitflip(probability: 0.5)", "model.cell=Nem(units: 9)"]).unwrap();
+        assert_eq!(whole.noise.probability(), 0.5);
+        assert_eq!(whole.model.cell, Cell::Nem { units: 9 });
+    }
+
+    #[test]
+    fn set_says_what_there_is_instead() {
+        let unknown = message(quickstart().set(&["train.bach=3"]));
+        assert!(unknown.contains("--set train.bach=3") && unknown.contains("batch"), "{unknown}");
+        assert!(message(quickstart().set(&["k"])).contains("path=value"));
+        assert!(message(quickstart().set(&["k=many"])).contains("\"many\" is no value for k"));
+        assert!(message(quickstart().set(&["k.x=1"])).contains("k is a single value"));
+        assert!(message(quickstart().set(&["k=-1"])).contains("no value for k"));
+        assert!(message(quickstart().set(&["k=0"])).contains("k is 0"));
+    }
+
+    #[test]
+    fn malformed_text_is_placed_by_line_and_column() {
+        let text = quickstart().to_ron();
+        let typo = message(Preset::parse(&text.replace("    k:", "    kk:"), "my.ron"));
+        assert!(typo.starts_with("my.ron:") && typo.contains("kk") && typo.contains("`k`"), "{typo}");
+        let line = text.lines().position(|l| l.starts_with("    k:")).unwrap() + 1;
+        assert!(typo.contains(&format!("my.ron:{line}:")), "{typo} not in line {line}");
+        let wrong = message(Preset::parse(&text.replace("    k: 4", "    k: \"four\""), "my.ron"));
+        assert!(wrong.starts_with("my.ron:"), "{wrong}");
+        let cut = message(Preset::parse(&text[..text.len() / 2], "my.ron"));
+        assert!(cut.starts_with("my.ron:"), "{cut}");
+    }
+
+    #[test]
+    fn impossible_values_and_combinations_name_the_fields() {
+        for (assignment, named) in [
+            ("k=65", "k is 65"),
+            ("steps=0", "steps is 0"),
+            ("noise.probability=1.5", "noise.probability is 1.5"),
+            ("data.height=3", "data.height x data.width"),
+            ("data.objects=0", "data.objects is 0"),
+            ("train.train_size=3", "train.train_size is 3 but train.batch is"),
+            ("train.learning_rate=0", "train.learning_rate is 0"),
+            ("loss.steps=List([1.0])", "loss.steps lists 1 weights but steps is"),
+            ("model.cell.layers=[Dense(activation: Output)]", "0 Recurrent layers"),
+            (
+                "model.cell.layers.1=Dense(units: 3, activation: Output)",
+                "has 3 units but an image of data has",
+            ),
+            ("model.cell.layers=[Recurrent(units: 3)]", "must end with a Dense"),
+        ] {
+            let text = message(quickstart().set(&[assignment]));
+            assert!(text.contains(named), "{assignment}: {text}");
+        }
+        let both = message(quickstart().set(&["model.cell=Nem(units: 3)", "model.distribution=Gaussian()"]));
+        assert!(both.contains("model.cell Nem") && both.contains("model.distribution"), "{both}");
+    }
+}

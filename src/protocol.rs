@@ -1,0 +1,275 @@
+//! What the training thread and its user say to each other: plain data, no tensor, no terminal.
+//!
+//! ```text
+//!            Command (unbounded; taken between two iterations)
+//!   user  ───────────────────────────────────────────────▶  worker thread
+//!         ◀───────────────────────────────────────────────
+//!            Event    (bounded; arrives; the worker keeps what does not fit and goes on)
+//!            Snapshot (newest wins; older ones are never seen)
+//! ```
+//!
+//! The user holds a [`RunHandle`]. Dropping it tells the worker to save and stop. When the worker
+//! ends, for whatever reason, its last event is [`Event::Finished`] and the channel closes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
+
+use crate::error::Result;
+use crate::preset::{ImageSize, Preset, Setting};
+
+/// How many events may wait for the user; more are kept back by the worker.
+pub const EVENT_CAPACITY: usize = 256;
+
+/// What the user asks of a running training. Taken between two iterations, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Stop after the iteration in progress, until `Resume` or `Step`.
+    Pause,
+    /// Go on.
+    Resume,
+    /// One iteration, then pause.
+    Step,
+    /// Write a checkpoint now.
+    Checkpoint,
+    /// Change a value for the iterations to come.
+    Set(Setting),
+    /// Show this validation sample in the snapshots to come.
+    Watch(usize),
+    /// Save, then end the run.
+    Stop,
+}
+
+/// What the user must not miss.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The run exists; its first iteration is next.
+    Started(Box<RunInfo>),
+    /// Iterations done, oldest first. Several arrive at once when the user is slower than the
+    /// training.
+    Iterations(Vec<Iteration>),
+    /// An epoch ended and was validated.
+    Epoch(Epoch),
+    /// A live change took effect.
+    Changed(Change),
+    /// A live change, or a checkpoint, was refused or failed; the training goes on. A sentence.
+    Refused(String),
+    /// The training pauses, or goes on.
+    Paused(bool),
+    /// A checkpoint is on the disk.
+    Saved {
+        /// The iteration it holds.
+        iteration: u64,
+        /// Whether its validation loss is the best so far.
+        best: bool,
+    },
+    /// The run ended; nothing follows.
+    Finished(Finish),
+}
+
+/// A run, as its user knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunInfo {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// The preset in force, with every change so far.
+    pub preset: Preset,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// The device's name, for people.
+    pub device: String,
+    /// The iteration it starts after: 0, or where it was resumed.
+    pub iteration: u64,
+    /// Weights of the network, counted.
+    pub parameters: usize,
+    /// The best position-only AMI (max) and ARI on the validation split: what a model that learned
+    /// nothing can score.
+    pub floor: Floor,
+    /// Iterations and epochs of the run before it was resumed, to draw the curves whole.
+    pub past: Past,
+}
+
+/// The metrics that a resumed run brings along.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Past {
+    /// As many of the latest iterations as were kept.
+    pub iterations: Vec<Iteration>,
+    /// All epochs.
+    pub epochs: Vec<Epoch>,
+    /// All live changes.
+    pub changes: Vec<Change>,
+}
+
+/// Scores of the best fixed split of the image into K regions, which has seen no image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Floor {
+    /// Mean AMI, normalised by the larger entropy.
+    pub ami: f64,
+    /// Mean ARI of the best split by ARI.
+    pub ari: f64,
+}
+
+/// One training iteration.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Iteration {
+    /// Counted from 1.
+    pub iteration: u64,
+    /// The epoch it belongs to, from 1.
+    pub epoch: u64,
+    /// The training loss: step-weighted, noisy input, mean over the batch.
+    pub loss: f64,
+    /// Its intra-cluster part, step-weighted.
+    pub intra: f64,
+    /// Its inter-cluster part, step-weighted, before `inter_weight`.
+    pub inter: f64,
+    /// Mean AMI (max) of the last step on some images of the batch, every `score_every` iterations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ami: Option<f64>,
+    /// Mean ARI of the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ari: Option<f64>,
+    /// Wall time of the iteration. The only field that differs between two equal runs.
+    pub seconds: f64,
+}
+
+/// The validation at an epoch's end. Scores are of the last EM step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Counted from 1.
+    pub epoch: u64,
+    /// Iterations done so far.
+    pub iteration: u64,
+    /// Mean training loss of the epoch.
+    pub train_loss: f64,
+    /// Validation loss, by which training stops early.
+    pub validation_loss: f64,
+    /// Mean AMI, normalised by the larger entropy.
+    pub ami: f64,
+    /// Mean AMI, normalised by the arithmetic mean of the entropies.
+    pub ami_arithmetic: f64,
+    /// Mean ARI.
+    pub ari: f64,
+    /// Mean of the largest gamma.
+    pub confidence: f64,
+    /// Whether the validation loss is the best so far.
+    pub best: bool,
+    /// Wall time of the epoch, validation included.
+    pub seconds: f64,
+}
+
+/// A live change, as it took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// The first iteration that ran with it.
+    pub iteration: u64,
+    /// The value before.
+    pub from: Setting,
+    /// The value after.
+    pub to: Setting,
+}
+
+/// Why a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Finish {
+    /// `patience` epochs brought no better validation loss.
+    EarlyStop,
+    /// All epochs asked for are done.
+    MaxEpochs,
+    /// All iterations asked for are done.
+    MaxIterations,
+    /// The user stopped it.
+    Stopped,
+    /// It failed, as the sentence says.
+    Failed(String),
+}
+
+/// One watched validation sample, unrolled with the weights of one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// Iterations done when it was taken.
+    pub iteration: u64,
+    /// Index into the validation split.
+    pub sample: usize,
+    /// C, H and W.
+    pub image: ImageSize,
+    /// K.
+    pub k: usize,
+    /// One entry for each EM step, T of them.
+    pub steps: Vec<SnapshotStep>,
+}
+
+/// What one EM step saw and made. Images are channels first, then rows, then columns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SnapshotStep {
+    /// Clean target frame x, M values.
+    pub target: Vec<f32>,
+    /// Noisy input frame x̃, M values.
+    pub noisy: Vec<f32>,
+    /// True object of each pixel, P values; 0 is background or overlap.
+    pub groups: Vec<u8>,
+    /// ψ, K·M values.
+    pub preds: Vec<f32>,
+    /// γ, K·P values.
+    pub gamma: Vec<f32>,
+    /// AMI (max) of this step; `None` where no pixel has a group.
+    pub ami: Option<f64>,
+    /// ARI of this step.
+    pub ari: Option<f64>,
+    /// Mean of the largest gamma over scored pixels.
+    pub confidence: Option<f64>,
+}
+
+/// The user's end of a running training. Dropping it makes the worker save and stop.
+#[derive(Debug)]
+pub struct RunHandle {
+    /// To the worker.
+    pub commands: mpsc::UnboundedSender<Command>,
+    /// From the worker; closes after [`Event::Finished`].
+    pub events: mpsc::Receiver<Event>,
+    /// From the worker: the newest picture.
+    pub snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+}
+
+/// A past run on the picker's shelf.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunCard {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// The preset it began with.
+    pub preset: Preset,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// Iterations in its last checkpoint.
+    pub iteration: u64,
+    /// Its latest validation AMI, if it was ever validated.
+    pub ami: Option<f64>,
+}
+
+/// A picture of the data for the picker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preview {
+    /// C, H and W.
+    pub image: ImageSize,
+    /// Clean image, M values.
+    pub clean: Vec<f32>,
+    /// The same with the preset's noise.
+    pub noisy: Vec<f32>,
+    /// True object of each pixel, P values.
+    pub groups: Vec<u8>,
+}
+
+/// What the workbench needs from the rest of the program, so that it never names an engine.
+pub trait Backstage {
+    /// The presets to choose from.
+    fn presets(&self) -> Vec<Preset>;
+    /// The runs found on the disk, newest first.
+    fn runs(&self) -> Vec<RunCard>;
+    /// Sample `index` of a preset's data.
+    fn preview(&self, preset: &Preset, index: u64) -> Result<Preview>;
+    /// Starts a new run of `preset`. Returns at once; failures arrive as events or as an error.
+    fn start(&self, preset: &Preset) -> Result<RunHandle>;
+    /// Goes on with a past run.
+    fn resume(&self, run: &RunCard) -> Result<RunHandle>;
+}
