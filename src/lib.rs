@@ -1,5 +1,12 @@
 //! Neural Expectation Maximization in a terminal. The modules, in reading order.
 
+pub mod backend;
+pub mod data;
+pub mod engine;
 pub mod error;
+pub mod metrics;
+pub mod nem;
 pub mod preset;
 pub mod protocol;
+pub mod random;
+pub mod tensors;

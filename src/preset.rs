@@ -6,6 +6,7 @@
 //! path=value` overrides single fields ([`Preset::set`]); a running training changes a few of them
 //! live ([`Setting`]).
 
+mod case;
 mod check;
 mod load;
 mod setting;

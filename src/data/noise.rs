@@ -1,0 +1,46 @@
+//! Corruption of the network's input.
+
+use crate::preset::Noise;
+use crate::random::Stream;
+
+/// Appends a corrupted copy of `frame` to `out`. Frames of a sequence take their noise from one
+/// stream, one after the other.
+pub fn corrupt(noise: Noise, frame: &[f32], stream: &mut Stream, out: &mut Vec<f32>) {
+    match noise {
+        Noise::Bitflip { probability } => {
+            out.extend(frame.iter().map(|&x| if stream.coin(probability) { 1.0 - x } else { x }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Purpose;
+
+    #[test]
+    fn flips_the_share_it_says_anew_in_every_frame() {
+        let frame = vec![1.0; 50_000];
+        let mut out = Vec::new();
+        let mut stream = Stream::new(1, Purpose::TrainNoise, 0, 0);
+        for _ in 0..2 {
+            corrupt(Noise::Bitflip { probability: 0.2 }, &frame, &mut stream, &mut out);
+        }
+        let (first, second) = out.split_at(frame.len());
+        for half in [first, second] {
+            let flipped = half.iter().filter(|x| **x == 0.0).count() as f64 / frame.len() as f64;
+            assert!((flipped - 0.2).abs() < 0.01, "{flipped}");
+        }
+        assert_ne!(first, second);
+    }
+
+    #[test]
+    fn none_and_all() {
+        let frame = [0.0, 1.0, 0.25];
+        let mut out = Vec::new();
+        let mut stream = Stream::new(1, Purpose::TrainNoise, 0, 0);
+        corrupt(Noise::Bitflip { probability: 0.0 }, &frame, &mut stream, &mut out);
+        corrupt(Noise::Bitflip { probability: 1.0 }, &frame, &mut stream, &mut out);
+        assert_eq!(out, [0.0, 1.0, 0.25, 1.0, 0.0, 0.75]);
+    }
+}

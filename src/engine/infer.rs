@@ -1,0 +1,200 @@
+//! Given weights and inputs as named arrays, everything the model computes from them.
+//!
+//! This is how two implementations are compared: the names and shapes are those of
+//! `tests/fixtures/README.md`.
+
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+
+use super::optimizer;
+use crate::error::{Error, Result};
+use crate::nem::{Frames, Losses, Nem, Target, host, initial_gamma, tensor, upper_bound};
+use crate::preset::{ImageSize, Preset};
+use crate::random::{Purpose, Stream};
+use crate::tensors::{Array, Arrays};
+
+/// What to compute.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request {
+    /// Also the gradients of the total loss, and the weights after one step of Adam.
+    pub gradients: bool,
+    /// Draws the initial gamma where the input has none.
+    pub seed: u64,
+}
+
+/// Unrolls `preset`'s model with the weights in `weights` (`param.<name>`, or bare names) on the
+/// images in `input`:
+///
+/// | array | shape | if missing |
+/// |---|---|---|
+/// | `in.features_clean` | \[1 or T+1, B, C, H, W\] | refused |
+/// | `in.features_noisy` | \[1 or at least T, B, C, H, W\] | the clean ones |
+/// | `in.gamma_init` | \[B, K, P\] | drawn from the seed, with the preset's K |
+///
+/// and returns the `out.*` arrays, and with `gradients` the `grad.*` and `adam1.*` ones.
+///
+/// # Errors
+/// [`Error::Usage`] naming the array that is missing or has the wrong shape.
+pub fn infer(
+    preset: &Preset,
+    weights: &Arrays,
+    input: &Arrays,
+    device: &Device,
+    request: Request,
+) -> Result<Arrays> {
+    let device = if request.gradients { device.clone().autodiff() } else { device.clone() };
+    let model = Nem::new(preset, 0, &device)
+        .with_weights(&parameters(weights))
+        .map_err(|e| Error::Usage(format!("the weights do not fit {}: they {e}", preset.name)))?;
+    let image = preset.data.image();
+    let steps = preset.steps;
+    let clean = frames(input, "in.features_clean", image, steps + 1)?;
+    let batch = clean.shape[1];
+    let noisy = match input.contains_key("in.features_noisy") {
+        true => frames(input, "in.features_noisy", image, steps)?,
+        false => clean.clone(),
+    };
+    if noisy.shape[1] != batch {
+        return Err(wrong(
+            "in.features_noisy",
+            &noisy.shape,
+            &format!("{batch} images, as in.features_clean has"),
+        ));
+    }
+    let gamma = gamma(input, preset, batch, request.seed)?;
+    let k = gamma.shape[1];
+
+    let on_device = |array: &Array, count: usize| -> Vec<Tensor<4>> {
+        let frame = batch * image.values();
+        let shape = [batch, 1, image.channels, image.pixels()];
+        let at = |t: usize| if array.shape[0] == 1 { 0 } else { t * frame };
+        (0..count).map(|t| tensor(array.values[at(t)..][..frame].to_vec(), shape, &device)).collect()
+    };
+    let clean_frames = if clean.shape[0] == 1 { 1 } else { steps + 1 };
+    let frames = Frames {
+        noisy: on_device(&noisy, steps),
+        clean: on_device(&clean, clean_frames).into_iter().map(Target::new).collect(),
+    };
+    let start = tensor(gamma.values, [batch, k, 1, image.pixels()], &device);
+
+    let mut record = Record::default();
+    let mut losses = Losses::new(&preset.loss, steps);
+    model.unroll(&frames, start, steps, |t, state, target| {
+        let loss = model.step_loss(state, target, preset.loss.prior);
+        record.preds.extend(host(state.preds.clone()));
+        record.gammas.extend(host(state.gamma.clone()));
+        record.thetas.extend(host(state.theta.clone()));
+        record.intra.extend(host(loss.intra.clone()));
+        record.inter.extend(host(loss.inter.clone()));
+        record.total.extend(host(loss.total(preset.loss.inter_weight)));
+        record.upper_bound.extend(host(upper_bound(model.distribution, state.preds.clone(), target)));
+        if losses.counts(t) {
+            losses.add(t, loss);
+        }
+    });
+    let Some((total, _, _)) = losses.sums() else {
+        return Err(Error::Usage("loss.steps gives every step the weight 0".into()));
+    };
+
+    let mut out = Arrays::new();
+    let mut put = |name: &str, shape: &[usize], values: Vec<f32>| {
+        out.insert(name.to_owned(), Array::new(shape, values));
+    };
+    put("out.preds", &[steps, batch, k, image.values()], record.preds);
+    put("out.gammas", &[steps, batch, k, image.pixels()], record.gammas);
+    put("out.thetas", &[steps, batch * k, model.cell.units()], record.thetas);
+    put("out.loss_intra", &[steps], record.intra);
+    put("out.loss_inter", &[steps], record.inter);
+    put("out.loss_total", &[steps], record.total);
+    put("out.loss_upper_bound", &[steps], record.upper_bound);
+    let step_weights = preset.loss.steps.weights(steps);
+    put("out.step_weights", &[steps], step_weights.iter().map(|w| *w as f32).collect());
+    put("out.total_loss", &[], host(total.clone()));
+
+    if request.gradients {
+        let gradients = GradientsParams::from_grads(total.backward(), &model.cell);
+        out.extend(prefixed("grad", model.gradients(&gradients)));
+        let train = &preset.train;
+        let cell = optimizer(&train.adam).step(train.learning_rate, model.cell.clone(), gradients);
+        out.extend(prefixed("adam1", model.with_cell(cell).weights()));
+    }
+    Ok(out)
+}
+
+/// Values of all steps, one after the other.
+#[derive(Default)]
+struct Record {
+    preds: Vec<f32>,
+    gammas: Vec<f32>,
+    thetas: Vec<f32>,
+    intra: Vec<f32>,
+    inter: Vec<f32>,
+    total: Vec<f32>,
+    upper_bound: Vec<f32>,
+}
+
+fn prefixed(prefix: &str, arrays: Arrays) -> impl Iterator<Item = (String, Array)> {
+    arrays.into_iter().map(move |(name, array)| (format!("{prefix}.{name}"), array))
+}
+
+/// The weights in a file: those named `param.*`, or, where there are none, all that is not an input
+/// or an output.
+pub fn parameters(arrays: &Arrays) -> Arrays {
+    let named: Arrays = arrays
+        .iter()
+        .filter_map(|(name, array)| Some((name.strip_prefix("param.")?.to_owned(), array.clone())))
+        .collect();
+    if !named.is_empty() {
+        return named;
+    }
+    let other = |name: &str| ["in.", "out.", "grad.", "adam1."].iter().any(|prefix| name.starts_with(prefix));
+    arrays
+        .iter()
+        .filter(|(name, _)| !other(name))
+        .map(|(name, array)| (name.clone(), array.clone()))
+        .collect()
+}
+
+fn wrong(name: &str, shape: &[usize], expected: &str) -> Error {
+    Error::Usage(format!("{name} has shape {shape:?}; it needs {expected}"))
+}
+
+fn missing(name: &str, shape: &str) -> Error {
+    Error::Usage(format!("the input has no array {name}; it needs one of shape {shape}"))
+}
+
+/// The frames called `name`: one, or at least `count`.
+fn frames(input: &Arrays, name: &str, image: ImageSize, count: usize) -> Result<Array> {
+    let ImageSize { channels, height, width } = image;
+    let expected = format!("[1 or at least {count}, B, {channels}, {height}, {width}]");
+    let array = input.get(name).ok_or_else(|| missing(name, &expected))?;
+    let fits = array.shape.len() == 5
+        && (array.shape[0] == 1 || array.shape[0] >= count)
+        && array.shape[1] > 0
+        && array.shape[2..] == [channels, height, width];
+    if fits { Ok(array.clone()) } else { Err(wrong(name, &array.shape, &expected)) }
+}
+
+fn gamma(input: &Arrays, preset: &Preset, batch: usize, seed: u64) -> Result<Array> {
+    let places = preset.data.image().pixels();
+    match input.get("in.gamma_init") {
+        Some(array)
+            if array.shape.len() == 3
+                && array.shape[0] == batch
+                && array.shape[1] > 0
+                && array.shape[2] == places =>
+        {
+            Ok(array.clone())
+        }
+        Some(array) => Err(wrong("in.gamma_init", &array.shape, &format!("[{batch}, K, {places}]"))),
+        None => {
+            let values = (0..batch)
+                .flat_map(|i| {
+                    let mut stream = Stream::new(seed, Purpose::TestGamma, 0, i as u64);
+                    initial_gamma(preset.k, places, &mut stream)
+                })
+                .collect();
+            Ok(Array::new([batch, preset.k, places], values))
+        }
+    }
+}

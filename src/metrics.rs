@@ -1,0 +1,308 @@
+//! Scores of a clustering against the true objects, on plain slices.
+//!
+//! ARI (Hubert and Arabie 1985) and AMI (Vinh, Epps and Bailey 2010) over the pixels that belong to
+//! exactly one object (group ≠ 0), with labels argmax_k γ. Both are 1 for the same partition and 0
+//! on average for chance. AMI is (MI − E[MI]) / (norm − E[MI]); the paper's normaliser is the larger
+//! of the two entropies, today's habit their mean, so both are given. E[MI] is exact.
+
+use crate::preset::ImageSize;
+use crate::protocol::Floor;
+
+/// The scores of one sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Scores {
+    /// AMI, normalised by max(H(U), H(V)): the paper's.
+    pub ami: f64,
+    /// AMI, normalised by the mean of H(U) and H(V).
+    pub ami_arithmetic: f64,
+    /// ARI.
+    pub ari: f64,
+    /// Mean of max_k γ.
+    pub confidence: f64,
+}
+
+/// Scores γ (K·P values, component by component) against `groups` (P values); `None` where no pixel
+/// has a group.
+pub fn score(gamma: &[f32], groups: &[u8]) -> Option<Scores> {
+    let places = groups.len();
+    let mut table = Contingency::new();
+    let mut confidence = 0.0;
+    for (pixel, &group) in groups.iter().enumerate().filter(|(_, group)| **group != 0) {
+        let (label, largest) = argmax((0..).map(|k| k * places + pixel).map_while(|i| gamma.get(i).copied()));
+        table.add(group, label);
+        confidence += f64::from(largest);
+    }
+    let (ami, ami_arithmetic) = table.ami()?;
+    Some(Scores { ami, ami_arithmetic, ari: table.ari()?, confidence: confidence / table.total as f64 })
+}
+
+/// argmax_k γ at every pixel, the lowest k on ties.
+pub fn labels(gamma: &[f32], places: usize) -> Vec<u8> {
+    (0..places)
+        .map(|pixel| argmax((0..).map(|k| k * places + pixel).map_while(|i| gamma.get(i).copied())).0)
+        .collect()
+}
+
+fn argmax(values: impl Iterator<Item = f32>) -> (u8, f32) {
+    values
+        .zip(0u8..)
+        .fold((0, f32::NEG_INFINITY), |best, (value, k)| if value > best.1 { (k, value) } else { best })
+}
+
+/// ARI of two labellings of the same items; `None` where there are none.
+pub fn ari(truth: &[u8], labels: &[u8]) -> Option<f64> {
+    Contingency::of(truth, labels).ari()
+}
+
+/// AMI of two labellings of the same items, normalised by the larger entropy and by their mean;
+/// `None` where there are none.
+pub fn ami(truth: &[u8], labels: &[u8]) -> Option<(f64, f64)> {
+    Contingency::of(truth, labels).ami()
+}
+
+/// Counts of items by true class and by label.
+struct Contingency {
+    /// Class, label and count of every pair that occurs.
+    pairs: Vec<(u8, u8, u32)>,
+    total: u32,
+}
+
+impl Contingency {
+    fn new() -> Contingency {
+        Contingency { pairs: Vec::new(), total: 0 }
+    }
+
+    fn of(truth: &[u8], labels: &[u8]) -> Contingency {
+        let mut table = Contingency::new();
+        truth.iter().zip(labels).for_each(|(class, label)| table.add(*class, *label));
+        table
+    }
+
+    fn add(&mut self, class: u8, label: u8) {
+        self.total += 1;
+        // Few pairs occur, and neighbouring pixels mostly share theirs: a short scan beats a map.
+        match self.pairs.iter_mut().find(|pair| (pair.0, pair.1) == (class, label)) {
+            Some(pair) => pair.2 += 1,
+            None => self.pairs.push((class, label, 1)),
+        }
+    }
+
+    /// Counts by class, and by label, each in order of first appearance.
+    fn margins(&self) -> (Vec<(u8, u32)>, Vec<(u8, u32)>) {
+        let onto = |sums: &mut Vec<(u8, u32)>, key: u8, count: u32| match sums.iter_mut().find(|s| s.0 == key)
+        {
+            Some(sum) => sum.1 += count,
+            None => sums.push((key, count)),
+        };
+        let (mut classes, mut labels) = (Vec::new(), Vec::new());
+        for &(class, label, count) in &self.pairs {
+            onto(&mut classes, class, count);
+            onto(&mut labels, label, count);
+        }
+        (classes, labels)
+    }
+
+    /// The adjusted Rand index, from the pairs of items put together or apart.
+    fn ari(&self) -> Option<f64> {
+        if self.total == 0 {
+            return None;
+        }
+        let n = f64::from(self.total);
+        let squares =
+            |counts: &mut dyn Iterator<Item = u32>| counts.map(|c| f64::from(c).powi(2)).sum::<f64>();
+        let (classes, labels) = self.margins();
+        let both = squares(&mut self.pairs.iter().map(|p| p.2));
+        let by_class = squares(&mut classes.iter().map(|c| c.1));
+        let by_label = squares(&mut labels.iter().map(|c| c.1));
+        // Ordered pairs: together in both, in the truth only, in the labels only, in neither.
+        let (tp, false_apart, false_together) = (both - n, by_class - both, by_label - both);
+        let tn = n * n - by_class - by_label + both;
+        if false_apart == 0.0 && false_together == 0.0 {
+            return Some(1.0);
+        }
+        Some(
+            2.0 * (tp * tn - false_apart * false_together)
+                / ((tp + false_apart) * (false_apart + tn) + (tp + false_together) * (false_together + tn)),
+        )
+    }
+
+    /// The adjusted mutual information, by the larger entropy and by the mean of both.
+    fn ami(&self) -> Option<(f64, f64)> {
+        if self.total == 0 {
+            return None;
+        }
+        let (classes, labels) = self.margins();
+        match (classes.len(), labels.len()) {
+            (1, 1) => return Some((1.0, 1.0)),
+            (1, _) | (_, 1) => return Some((0.0, 0.0)),
+            _ => {}
+        }
+        let n = f64::from(self.total);
+        let entropy = |counts: &[(u8, u32)]| -> f64 {
+            counts.iter().map(|c| f64::from(c.1) / n).map(|p| -p * p.ln()).sum()
+        };
+        let count = |margin: &[(u8, u32)], key: u8| {
+            margin.iter().find(|m| m.0 == key).map_or(1.0, |m| f64::from(m.1))
+        };
+        let mutual: f64 = self
+            .pairs
+            .iter()
+            .map(|&(class, label, c)| {
+                let c = f64::from(c);
+                c / n * (n * c / (count(&classes, class) * count(&labels, label))).ln()
+            })
+            .sum();
+        let expected = expected_mutual_information(&classes, &labels, self.total);
+        let (of_classes, of_labels) = (entropy(&classes), entropy(&labels));
+        let adjust = |norm: f64| {
+            let (gain, range) = (mutual - expected, norm - expected);
+            // Where chance itself reaches the maximum, so does the match: 0/0 but for rounding.
+            if gain.abs() < 1e-12 && range.abs() < 1e-12 { 1.0 } else { gain / range }
+        };
+        Some((adjust(of_classes.max(of_labels)), adjust((of_classes + of_labels) / 2.0)))
+    }
+}
+
+/// E[MI] of two random labellings with these class sizes (Vinh et al. 2010, eq. 24a), in full.
+fn expected_mutual_information(classes: &[(u8, u32)], labels: &[(u8, u32)], total: u32) -> f64 {
+    // ln(i!) for i in 0..=total.
+    let ln_factorial: Vec<f64> = std::iter::once(0.0)
+        .chain((1..=total).scan(0.0, |sum, i| {
+            *sum += f64::from(i).ln();
+            Some(*sum)
+        }))
+        .collect();
+    let ln_f = |i: u32| ln_factorial[i as usize];
+    let n = f64::from(total);
+    let mut expected = 0.0;
+    for &(_, a) in classes {
+        for &(_, b) in labels {
+            let fixed = ln_f(a) + ln_f(b) + ln_f(total - a) + ln_f(total - b) - ln_f(total);
+            let ratio = n / (f64::from(a) * f64::from(b));
+            for both in (a + b).saturating_sub(total).max(1)..=a.min(b) {
+                // The hypergeometric probability of `both` items in this cell.
+                let ln_p = fixed - ln_f(both) - ln_f(a - both) - ln_f(b - both) - ln_f(total + both - a - b);
+                let share = f64::from(both);
+                expected += share / n * (ratio * share).ln() * ln_p.exp();
+            }
+        }
+    }
+    expected
+}
+
+/// What a split of the image that has seen no image scores on these samples: for K = 4 and a single
+/// moving object little, but for several objects a good deal. The best of the fixed splits into at
+/// most K regions (rows, columns, grids), by mean AMI (max) and by mean ARI.
+pub fn floor<'a>(k: usize, image: ImageSize, groups: impl Iterator<Item = &'a [u8]> + Clone) -> Floor {
+    let mut best = Floor::default();
+    for split in position_splits(k, image) {
+        let (mut ami_sum, mut ari_sum, mut count) = (0.0, 0.0, 0.0);
+        for groups in groups.clone() {
+            let mut table = Contingency::new();
+            let scored = groups.iter().zip(&split).filter(|(group, _)| **group != 0);
+            scored.for_each(|(group, region)| table.add(*group, *region));
+            if let (Some((ami, _)), Some(ari)) = (table.ami(), table.ari()) {
+                ami_sum += ami;
+                ari_sum += ari;
+                count += 1.0;
+            }
+        }
+        if count > 0.0 {
+            best.ami = best.ami.max(ami_sum / count);
+            best.ari = best.ari.max(ari_sum / count);
+        }
+    }
+    best
+}
+
+/// Splits that know only where a pixel is: every grid of rows x columns with at most `k` cells (halves, stripes, quadrants, …), as a region
+/// for each pixel.
+pub fn position_splits(k: usize, image: ImageSize) -> Vec<Vec<u8>> {
+    let (height, width) = (image.height, image.width);
+    let grids =
+        (1..=k.min(height)).flat_map(|rows| (1..=(k / rows).min(width)).map(move |columns| (rows, columns)));
+    grids
+        .filter(|(rows, columns)| rows * columns > 1)
+        .map(|(rows, columns)| {
+            let region = |pixel: usize| {
+                let (y, x) = (pixel / width, pixel % width);
+                (y * rows / height * columns + x * columns / width) as u8
+            };
+            (0..height * width).map(region).collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn labelling() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+        (1usize..80).prop_flat_map(|n| (prop::collection::vec(0u8..5, n), prop::collection::vec(0u8..6, n)))
+    }
+
+    proptest! {
+        #[test]
+        fn names_of_labels_do_not_matter((truth, labels) in labelling(), shift in 1u8..200) {
+            let renamed: Vec<u8> = labels.iter().map(|l| (l ^ 3).wrapping_mul(7).wrapping_add(shift)).collect();
+            let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
+            prop_assert!(close(ari(&truth, &labels).unwrap(), ari(&truth, &renamed).unwrap()));
+            let (a, b) = (ami(&truth, &labels).unwrap(), ami(&truth, &renamed).unwrap());
+            prop_assert!(close(a.0, b.0) && close(a.1, b.1));
+        }
+
+        #[test]
+        fn scores_are_symmetric_and_at_most_one((truth, labels) in labelling()) {
+            let (a, b) = (ami(&truth, &labels).unwrap(), ami(&labels, &truth).unwrap());
+            prop_assert!((a.0 - b.0).abs() < 1e-9 && (a.1 - b.1).abs() < 1e-9);
+            prop_assert!(a.0 <= 1.0 + 1e-9 && a.1 <= 1.0 + 1e-9);
+            prop_assert!(ari(&truth, &labels).unwrap() <= 1.0);
+            let same = ami(&truth, &truth).unwrap();
+            prop_assert!((same.0 - 1.0).abs() < 1e-9 && ari(&truth, &truth) == Some(1.0));
+        }
+
+        /// Sampled permutations agree with the exact expectation.
+        #[test]
+        fn expected_mutual_information_is_the_mean_over_permutations(seed in any::<u64>()) {
+            let mut stream = crate::random::Stream::new(seed, crate::random::Purpose::Order, 0, 0);
+            let truth: Vec<u8> = (0..24).map(|_| stream.below(3) as u8).collect();
+            let labels: Vec<u8> = (0..24).map(|_| stream.below(3) as u8).collect();
+            let table = Contingency::of(&truth, &labels);
+            let (classes, by_label) = table.margins();
+            prop_assume!(classes.len() > 1 && by_label.len() > 1);
+            let exact = expected_mutual_information(&classes, &by_label, 24);
+            let mutual = |labels: &[u8]| {
+                let n = 24.0;
+                let size = |of: &[u8], key: u8| of.iter().filter(|v| **v == key).count() as f64;
+                Contingency::of(&truth, labels).pairs.iter().map(|&(c, l, k)| {
+                    let k = f64::from(k);
+                    k / n * (n * k / (size(&truth, c) * size(labels, l))).ln()
+                }).sum::<f64>()
+            };
+            let runs = 3000;
+            let mean = (0..runs).map(|_| {
+                let order = stream.permutation(24);
+                mutual(&order.iter().map(|&i| labels[i as usize]).collect::<Vec<_>>())
+            }).sum::<f64>() / f64::from(runs);
+            prop_assert!((mean - exact).abs() < 0.01, "{mean} {exact}");
+        }
+    }
+
+    #[test]
+    fn without_a_scored_pixel_there_is_no_score() {
+        assert_eq!(score(&[0.5, 0.5], &[0]), None);
+        assert_eq!((ari(&[], &[]), ami(&[], &[])), (None, None));
+    }
+
+    #[test]
+    fn grids_of_four_are_halves_stripes_and_quadrants() {
+        let image = ImageSize { channels: 1, height: 4, width: 4 };
+        let splits = position_splits(4, image);
+        // 1x2 1x3 1x4, 2x1 2x2, 3x1, 4x1.
+        assert_eq!(splits.len(), 7);
+        assert!(splits.contains(&vec![0, 0, 1, 1, 0, 0, 1, 1, 2, 2, 3, 3, 2, 2, 3, 3]));
+        assert!(position_splits(1, image).is_empty());
+        assert_eq!(position_splits(64, ImageSize { channels: 1, height: 1, width: 1 }).len(), 0);
+    }
+}

@@ -1,0 +1,101 @@
+//! The training loss, and the bound that next-step prediction is reported by.
+
+use burn::tensor::Tensor;
+
+use super::mixture::{Target, kl_from_prior, nll};
+use crate::preset::{Distribution, Loss};
+
+/// The two losses of one EM step, each summed over K, C and P and averaged over the batch.
+#[derive(Clone, Debug)]
+pub struct StepLoss {
+    /// Σ γ · −log P(x | ψ): a component explains the pixels it is responsible for.
+    pub intra: Tensor<1>,
+    /// Σ (1 − γ) · KL(prior ‖ ψ): it stays at the prior elsewhere.
+    pub inter: Tensor<1>,
+}
+
+impl StepLoss {
+    /// `preds` is [B, K, C, P], `gamma` [B, K, 1, P].
+    pub fn new(
+        distribution: Distribution,
+        preds: Tensor<4>,
+        gamma: Tensor<4>,
+        target: &Target,
+        prior: f64,
+    ) -> StepLoss {
+        let batch = preds.dims()[0] as f64;
+        let rest = gamma.clone().neg().add_scalar(1.0); // [B, K, 1, P]
+        StepLoss {
+            intra: total(nll(distribution, preds.clone(), target) * gamma).div_scalar(batch),
+            inter: total(kl_from_prior(distribution, preds, prior) * rest).div_scalar(batch),
+        }
+    }
+
+    /// intra + `inter_weight` · inter.
+    pub fn total(&self, inter_weight: f64) -> Tensor<1> {
+        self.intra.clone() + self.inter.clone().mul_scalar(inter_weight)
+    }
+}
+
+/// NLL of max_k ψ, without γ, so that it never sees the frame it predicts (paper Fig. 6). Summed
+/// over C and P, averaged over the batch.
+pub fn upper_bound(distribution: Distribution, preds: Tensor<4>, target: &Target) -> Tensor<1> {
+    let batch = preds.dims()[0] as f64;
+    total(nll(distribution, preds.max_dim(1), target)).div_scalar(batch)
+}
+
+/// The sum of all values, one axis at a time: the order of the additions is then fixed by the shape
+/// and not by how many threads there are.
+fn total(values: Tensor<4>) -> Tensor<1> {
+    values.sum_dim(3).sum_dim(1).sum()
+}
+
+/// The loss of an unroll: its steps' losses, weighted.
+#[derive(Clone, Debug)]
+pub struct Losses {
+    weights: Vec<f64>,
+    inter_weight: f64,
+    /// The prior that [`StepLoss`] is to be made with.
+    pub prior: f64,
+    intra: Option<Tensor<1>>,
+    inter: Option<Tensor<1>>,
+}
+
+impl Losses {
+    /// For `steps` EM steps.
+    pub fn new(loss: &Loss, steps: usize) -> Losses {
+        Losses {
+            weights: loss.steps.weights(steps),
+            inter_weight: loss.inter_weight,
+            prior: loss.prior,
+            intra: None,
+            inter: None,
+        }
+    }
+
+    /// Whether step `t` counts; where it does not, its loss need not be computed.
+    pub fn counts(&self, t: usize) -> bool {
+        self.weights[t] != 0.0
+    }
+
+    /// Adds the loss of step `t`.
+    pub fn add(&mut self, t: usize, step: StepLoss) {
+        let weight = self.weights[t];
+        let onto = |sum: &mut Option<Tensor<1>>, value: Tensor<1>| {
+            let value = if weight == 1.0 { value } else { value.mul_scalar(weight) };
+            *sum = Some(match sum.take() {
+                Some(sum) => sum + value,
+                None => value,
+            });
+        };
+        onto(&mut self.intra, step.intra);
+        onto(&mut self.inter, step.inter);
+    }
+
+    /// The weighted sums of intra and inter, and their total; `None` before any step was added.
+    pub fn sums(self) -> Option<(Tensor<1>, Tensor<1>, Tensor<1>)> {
+        let (intra, inter) = (self.intra?, self.inter?);
+        let total = intra.clone() + inter.clone().mul_scalar(self.inter_weight);
+        Some((total, intra, inter))
+    }
+}

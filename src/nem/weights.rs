@@ -1,0 +1,203 @@
+//! A model's weights by name, on the host: how they begin, leave and come back.
+//!
+//! Names are those of a PyTorch state dict (`recurrent.wx`, `output.0.weight`, …). A parameter's id
+//! is derived from its name, so that an optimizer's state, which burn keys by id, finds its
+//! parameter again in another process.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+use sha2::{Digest, Sha256};
+
+use super::{Cell, Nem, host, tensor};
+use crate::random::{Purpose, Stream};
+use crate::tensors::{Array, Arrays};
+
+/// Why weights do not fit a model. The sentences complete "these weights …".
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum WeightsError {
+    /// The model has a parameter that the weights lack.
+    #[error("lack {name}; the model has {expected}")]
+    Missing {
+        /// The parameter.
+        name: String,
+        /// All the model's parameters.
+        expected: String,
+    },
+    /// The weights have a parameter that the model lacks.
+    #[error("hold {name}, which the model does not have; it has {expected}")]
+    Unknown {
+        /// The parameter.
+        name: String,
+        /// All the model's parameters.
+        expected: String,
+    },
+    /// A parameter's shape differs.
+    #[error("hold {name} with shape {found:?}, but the model's is {expected:?}")]
+    Shape {
+        /// The parameter.
+        name: String,
+        /// The weights' shape.
+        found: Vec<usize>,
+        /// The model's shape.
+        expected: Vec<usize>,
+    },
+}
+
+/// The id burn knows the parameter `name` by.
+fn id(name: &str) -> ParamId {
+    let digest = Sha256::digest(name.as_bytes());
+    let mut word = [0; 8];
+    word.copy_from_slice(&digest[..8]);
+    ParamId::from(u64::from_le_bytes(word))
+}
+
+/// Draws the weights a model begins with.
+pub(super) struct Initial<'a> {
+    seed: u64,
+    device: &'a Device,
+}
+
+impl<'a> Initial<'a> {
+    pub(super) fn new(seed: u64, device: &'a Device) -> Initial<'a> {
+        Initial { seed, device }
+    }
+
+    /// Uniform in ±`bound`. Every parameter has its own stream, so none depends on the others.
+    pub(super) fn uniform<const D: usize>(
+        &mut self,
+        name: &str,
+        shape: [usize; D],
+        bound: f64,
+    ) -> Param<Tensor<D>> {
+        let id = id(name);
+        let mut stream = Stream::new(self.seed, Purpose::Weights, 0, id.val());
+        let values = (0..shape.iter().product())
+            .map(|_| ((2.0 * f64::from(stream.uniform()) - 1.0) * bound) as f32)
+            .collect();
+        Param::initialized(id, tensor(values, shape, self.device).require_grad())
+    }
+
+    pub(super) fn zeros<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Param<Tensor<D>> {
+        Param::initialized(id(name), Tensor::zeros(shape, self.device).require_grad())
+    }
+
+    /// A single number, uniform in ±`bound`. burn has no tensor without axes, so it is [1].
+    pub(super) fn scalar(&mut self, name: &str, bound: f64) -> Param<Tensor<1>> {
+        self.uniform(name, [1], bound)
+    }
+}
+
+impl Cell {
+    /// Every parameter's name with the shape it is exported with.
+    fn parameters(&self) -> Vec<(String, Vec<usize>)> {
+        let mut lister = Lister { path: Vec::new(), found: Vec::new() };
+        self.visit(&mut lister);
+        lister.found
+    }
+}
+
+/// Collects names from the module's structure. The enum's variant is not part of a name.
+struct Lister {
+    path: Vec<String>,
+    found: Vec<(String, Vec<usize>)>,
+}
+
+impl ModuleVisitor for Lister {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        let variant = container.starts_with("Enum");
+        self.path.push(if variant { String::new() } else { name.to_owned() });
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let parts: Vec<&str> = self.path.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        let name = parts.join(".");
+        debug_assert_eq!(param.id, id(&name), "parameter {name} was made under another name");
+        // N-EM's rate is a number, not a list of one.
+        let shape = if name == "lr" { Vec::new() } else { param.val().dims().to_vec() };
+        self.found.push((name, shape));
+    }
+}
+
+impl Nem {
+    /// How many weights there are.
+    pub fn parameter_count(&self) -> usize {
+        self.cell.num_params()
+    }
+
+    /// How many tensors they are in.
+    pub fn parameter_tensors(&self) -> usize {
+        self.cell.parameters().len()
+    }
+
+    /// The weights.
+    pub fn weights(&self) -> Arrays {
+        self.read(None)
+    }
+
+    /// The gradients of the weights, as a backward pass left them; zeros where it reached none.
+    pub fn gradients(&self, gradients: &GradientsParams) -> Arrays {
+        self.read(Some(gradients))
+    }
+
+    fn read(&self, gradients: Option<&GradientsParams>) -> Arrays {
+        struct Reader<'a>(Option<&'a GradientsParams>, Vec<Vec<f32>>);
+        impl ModuleVisitor for Reader<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let weight = param.val();
+                let zeros = || Tensor::zeros(weight.dims(), &weight.device());
+                self.1.push(host(match self.0 {
+                    Some(gradients) => gradients.get::<D>(param.id).unwrap_or_else(zeros),
+                    None => weight,
+                }));
+            }
+        }
+        let mut reader = Reader(gradients, Vec::new());
+        self.cell.visit(&mut reader);
+        let named = self.cell.parameters().into_iter().zip(reader.1);
+        named.map(|((name, shape), values)| (name, Array { shape, values })).collect()
+    }
+
+    /// This model with other weights.
+    ///
+    /// # Errors
+    /// Weights that are missing, unknown, or of another shape: another architecture's.
+    pub fn with_weights(self, weights: &Arrays) -> Result<Nem, WeightsError> {
+        let parameters = self.cell.parameters();
+        let expected = || parameters.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+        for (name, shape) in &parameters {
+            let Some(array) = weights.get(name) else {
+                return Err(WeightsError::Missing { name: name.clone(), expected: expected() });
+            };
+            if &array.shape != shape {
+                return Err(WeightsError::Shape {
+                    name: name.clone(),
+                    found: array.shape.clone(),
+                    expected: shape.clone(),
+                });
+            }
+        }
+        if let Some(name) = weights.keys().find(|name| !parameters.iter().any(|(known, _)| known == *name)) {
+            return Err(WeightsError::Unknown { name: name.clone(), expected: expected() });
+        }
+
+        struct Writer<'a>(BTreeMap<ParamId, &'a Array>);
+        impl ModuleMapper for Writer<'_> {
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                let Some(array) = self.0.get(&param.id) else { return param };
+                param.map(|old| {
+                    let new = tensor(array.values.clone(), old.dims(), &old.device());
+                    new.set_require_grad(old.is_require_grad())
+                })
+            }
+        }
+        let mut writer = Writer(weights.iter().map(|(name, array)| (id(name), array)).collect());
+        Ok(Nem { cell: self.cell.clone().map(&mut writer), ..self })
+    }
+}

@@ -1,0 +1,163 @@
+//! Named arrays on the host, and the safetensors files they travel in.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+
+use crate::error::{Error, Result};
+
+/// Values with their shape, in row-major order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Empty for a single number.
+    pub shape: Vec<usize>,
+    /// As many values as the shape says.
+    pub values: Vec<f32>,
+}
+
+impl Array {
+    /// An array; `values` must have as many as `shape` says.
+    pub fn new(shape: impl Into<Vec<usize>>, values: Vec<f32>) -> Array {
+        let shape = shape.into();
+        debug_assert_eq!(shape.iter().product::<usize>(), values.len());
+        Array { shape, values }
+    }
+}
+
+/// Arrays by name.
+pub type Arrays = BTreeMap<String, Array>;
+
+/// Reads a safetensors file of 32- or 64-bit floats; the latter are rounded to 32 bits.
+///
+/// # Errors
+/// A file that cannot be read, is cut short or damaged, or holds another kind of number.
+pub fn read(path: &Path) -> Result<Arrays> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| {
+        Error::content(path, format!("not a whole safetensors file ({e}); write or copy it again"))
+    })?;
+    file.iter()
+        .map(|(name, view)| {
+            let values = match view.dtype() {
+                Dtype::F32 => view
+                    .data()
+                    .chunks_exact(4)
+                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                    .collect(),
+                Dtype::F64 => view
+                    .data()
+                    .chunks_exact(8)
+                    .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32)
+                    .collect(),
+                other => {
+                    return Err(Error::content(
+                        path,
+                        format!(
+                            "{name} holds {other:?} numbers; only F32 and F64 are read, so convert it first"
+                        ),
+                    ));
+                }
+            };
+            Ok((name.to_owned(), Array { shape: view.shape().to_vec(), values }))
+        })
+        .collect()
+}
+
+/// Writes a safetensors file of 32-bit floats, which appears whole or not at all.
+///
+/// # Errors
+/// A directory that does not exist or cannot be written, or a full disk.
+pub fn write(path: &Path, arrays: &Arrays) -> Result<()> {
+    let bytes: Vec<(&String, &Array, Vec<u8>)> = arrays
+        .iter()
+        .map(|(name, array)| (name, array, array.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .collect();
+    let views = bytes
+        .iter()
+        .map(|(name, array, bytes)| {
+            Ok((name.as_str(), TensorView::new(Dtype::F32, array.shape.clone(), bytes)?))
+        })
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
+    let file = views
+        .and_then(|views| safetensors::serialize(views, None))
+        .map_err(|e| Error::content(path, format!("cannot be encoded as safetensors: {e}")))?;
+    write_whole(path, &file)
+}
+
+/// Writes a file aside, flushes it to the disk and renames it into place.
+///
+/// # Errors
+/// A directory that does not exist or cannot be written, or a full disk; an older file of that name
+/// is then untouched.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let attempt = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        // A temporary file is private; what takes its place should be readable like any other.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        }
+        file.persist(path)?;
+        Ok(())
+    };
+    attempt().map_err(Error::io("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn arrays() -> Arrays {
+        Arrays::from([
+            ("a.weight".to_owned(), Array::new([2, 3], vec![0.0, 1.0, -2.5, f32::MIN_POSITIVE, 1e30, -0.0])),
+            ("lr".to_owned(), Array::new([], vec![0.25])),
+        ])
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("w.safetensors");
+        write(&path, &arrays()).unwrap();
+        assert_eq!(read(&path).unwrap(), arrays());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left aside");
+    }
+
+    #[test]
+    fn a_missing_directory_is_named() {
+        let error = write(Path::new("/nowhere/at/all/w.safetensors"), &arrays()).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/at/all/w.safetensors"), "{error}");
+    }
+
+    proptest! {
+        /// Whatever the bytes, reading ends in arrays or in a sentence that names the file.
+        #[test]
+        fn damaged_files_are_refused(cut in 0usize..400, flip in 0usize..400, mask in any::<u8>()) {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("w.safetensors");
+            write(&path, &arrays()).unwrap();
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes.truncate(cut.max(1));
+            if let Some(byte) = bytes.get_mut(flip) {
+                *byte ^= mask;
+            }
+            std::fs::write(&path, &bytes).unwrap();
+            match read(&path) {
+                Ok(read) => for array in read.values() {
+                    prop_assert_eq!(array.shape.iter().product::<usize>(), array.values.len());
+                },
+                Err(error) => prop_assert!(error.to_string().contains("w.safetensors")),
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The mathematics against an independent implementation's numbers (`tests/fixtures/README.md`).
+//!
+//! The fixtures were computed in 64 bits by a PyTorch program that shares no code with this one.
+//! Every test prints the worst error it saw (`cargo test --release --test parity -- --nocapture`).
+
+use std::path::PathBuf;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use nem_tui::backend::{self, DeviceName};
+use nem_tui::engine::infer::{Request, infer};
+use nem_tui::nem::{Target, kl_from_prior, nll};
+use nem_tui::preset::{Distribution, Preset};
+use nem_tui::tensors::{self, Array, Arrays};
+
+const CASES: [&str; 6] =
+    ["static_rnn_em", "static_nem", "k1", "gradient_gamma_true", "gradient_gamma_false", "channels3"];
+
+/// Largest difference allowed, over the largest absolute value of the tensor.
+const RELATIVE: f64 = 2e-5;
+/// Largest difference allowed in a weight after one Adam step, where its gradient is clear.
+const ADAM: f64 = 1e-6;
+
+fn flex() -> Device {
+    DeviceName::Flex.open().unwrap()
+}
+
+fn fixture(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file)
+}
+
+fn case(name: &str) -> (Preset, Arrays) {
+    let text = std::fs::read_to_string(fixture(&format!("{name}.json"))).unwrap();
+    let preset = Preset::parse_case(&text, name).unwrap();
+    (preset, tensors::read(&fixture(&format!("{name}.safetensors"))).unwrap())
+}
+
+fn run(preset: &Preset, arrays: &Arrays, device: &Device) -> Arrays {
+    infer(preset, arrays, arrays, device, Request { gradients: true, seed: 0 }).unwrap()
+}
+
+/// The largest |a − b| over the largest |b|, as `tests/fixtures/README.md` defines it.
+fn relative_error(found: &Array, expected: &Array) -> f64 {
+    assert_eq!(found.shape, expected.shape);
+    let scale = expected.values.iter().fold(1e-3f64, |m, v| m.max(f64::from(v.abs())));
+    worst(found, expected, |_| true) / scale
+}
+
+fn worst(found: &Array, expected: &Array, counts: impl Fn(usize) -> bool) -> f64 {
+    let pairs = found.values.iter().zip(&expected.values).enumerate();
+    pairs.filter(|(i, _)| counts(*i)).fold(0.0, |m, (_, (a, b))| {
+        let difference = (f64::from(*a) - f64::from(*b)).abs();
+        assert!(!difference.is_nan());
+        m.max(difference)
+    })
+}
+
+/// Worst relative error of outputs and of gradients, and worst absolute error of Adam's weights.
+fn errors(found: &Arrays, expected: &Arrays) -> (f64, f64, f64) {
+    let (mut outputs, mut gradients, mut adam) = (0.0f64, 0.0f64, 0.0f64);
+    let (mut seen, mut weights) = (0, 0);
+    for (name, array) in expected {
+        if name.starts_with("in.") || name.starts_with("param.") {
+            continue;
+        }
+        let found = found.get(name).unwrap_or_else(|| panic!("{name} was not computed"));
+        seen += 1;
+        if name.starts_with("out.") {
+            outputs = outputs.max(relative_error(found, array));
+        } else if name.starts_with("grad.") {
+            gradients = gradients.max(relative_error(found, array));
+        } else if let Some(parameter) = name.strip_prefix("adam1.") {
+            let gradient = &expected[&format!("grad.{parameter}")];
+            adam = adam.max(worst(found, array, |i| gradient.values[i].abs() > 1e-5));
+            weights += 1;
+        }
+    }
+    assert!(seen >= 9 && weights >= 2, "only {seen} arrays were compared");
+    (outputs, gradients, adam)
+}
+
+#[test]
+fn every_case_matches_in_outputs_gradients_and_one_adam_step() {
+    for device in backend::available() {
+        for name in CASES {
+            let (preset, arrays) = case(name);
+            let (outputs, gradients, adam) = errors(&run(&preset, &arrays, &device), &arrays);
+            println!("{name:22} outputs {outputs:.1e}  gradients {gradients:.1e}  adam {adam:.1e}");
+            assert!(outputs < RELATIVE, "{name}: outputs are off by {outputs:.1e}");
+            assert!(gradients < RELATIVE, "{name}: gradients are off by {gradients:.1e}");
+            assert!(adam < ADAM, "{name}: weights after Adam are off by {adam:.1e}");
+        }
+    }
+}
+
+/// A gamma that is detached where it should not be, or the reverse, changes no output and only the
+/// gradients, and those by little; the bound must see it.
+#[test]
+fn a_wrong_detach_fails() {
+    for name in CASES.iter().filter(|name| **name != "k1") {
+        let (mut preset, arrays) = case(name);
+        preset.loss.gradient_gamma = !preset.loss.gradient_gamma;
+        let (outputs, gradients, _) = errors(&run(&preset, &arrays, &flex()), &arrays);
+        println!("{name:22} with the wrong detach: gradients {gradients:.1e}");
+        assert!(outputs < RELATIVE, "{name}: a detach changes no output, but {outputs:.1e}");
+        assert!(gradients > 2.0 * RELATIVE, "{name}: a wrong detach went unseen ({gradients:.1e})");
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct PixelCase {
+    distribution: String,
+    p: f64,
+    target: f64,
+    prior: f64,
+    nll: f64,
+    d_nll: f64,
+    kl: f64,
+    d_kl: f64,
+}
+
+/// The value and derivative in ψ of `f`, computed for a single pixel.
+fn with_derivative(p: f64, f: impl Fn(Tensor<4>) -> Tensor<4>) -> (f64, f64) {
+    let device = flex().autodiff();
+    let data = TensorData::new(vec![p as f32], [1, 1, 1, 1]);
+    let preds = Tensor::<4>::from_data(data, &device).require_grad();
+    let value = f(preds.clone());
+    let gradient = preds.grad(&value.clone().sum().backward()).unwrap();
+    (f64::from(value.into_scalar::<f32>()), f64::from(gradient.into_scalar::<f32>()))
+}
+
+#[test]
+fn pixel_losses_and_their_derivatives_match_inside_and_outside_the_clipping_range() {
+    let text = std::fs::read_to_string(fixture("pixel_losses.json")).unwrap();
+    let cases: Vec<PixelCase> = serde_json::from_str(&text).unwrap();
+    assert_eq!(cases.len(), 114);
+    let mut worst = 0.0f64;
+    for case in &cases {
+        let distribution = match case.distribution.as_str() {
+            "bernoulli" => Distribution::Bernoulli,
+            _ => Distribution::Gaussian { e_sigma: 0.25 },
+        };
+        let x = Tensor::<4>::from_data(TensorData::new(vec![case.target as f32], [1, 1, 1, 1]), &flex());
+        let target = Target::new(x);
+        let (value, slope) = with_derivative(case.p, |p| nll(distribution, p, &target));
+        let (kl, kl_slope) = with_derivative(case.p, |p| kl_from_prior(distribution, p, case.prior));
+        // In 32 bits 1 - (1 - 1e-6) is 1.0133e-6, and 1 - 0.999997 as coarse: near p = 1 the fixtures'
+        // README allows a clipped loss to differ by 0.013, and slopes of 1/(1-p) follow suit.
+        let near_one = distribution == Distribution::Bernoulli && case.p > 0.99999;
+        let bound = |expected: f64| {
+            if near_one { 0.014 * expected.abs().max(1.0) } else { 1e-6 * expected.abs().max(1.0) }
+        };
+        for (what, found, expected) in [
+            ("nll", value, case.nll),
+            ("d_nll", slope, case.d_nll),
+            ("kl", kl, case.kl),
+            ("d_kl", kl_slope, case.d_kl),
+        ] {
+            let error = (found - expected).abs();
+            if !near_one {
+                worst = worst.max(error / expected.abs().max(1.0));
+            }
+            assert!(
+                error <= bound(expected),
+                "{what} of {} p {} target {} prior {}: {found} is not {expected}",
+                case.distribution,
+                case.p,
+                case.target,
+                case.prior
+            );
+        }
+    }
+    println!("pixel losses: worst error {worst:.1e} away from p = 1");
+}
+
+#[derive(serde::Deserialize)]
+struct AdamCase {
+    lr: f64,
+    beta1: f64,
+    beta2: f64,
+    eps: f64,
+    start: Vec<f32>,
+    grads: Vec<Vec<f32>>,
+    /// The numbers after each step.
+    values: Vec<Vec<f64>>,
+}
+
+#[test]
+fn six_adam_steps_match() {
+    use burn::module::{Module, Param};
+    use burn::optim::GradientsParams;
+    #[derive(Module, Debug)]
+    struct Numbers {
+        values: Param<Tensor<1>>,
+    }
+    let text = std::fs::read_to_string(fixture("adam.json")).unwrap();
+    let case: AdamCase = serde_json::from_str(&text).unwrap();
+    let device = flex().autodiff();
+    let mut numbers = Numbers { values: Param::from_data(TensorData::from(case.start.as_slice()), &device) };
+    let mut adam = nem_tui::engine::optimizer(&nem_tui::preset::Adam {
+        beta1: case.beta1,
+        beta2: case.beta2,
+        epsilon: case.eps,
+    });
+    let mut worst = 0.0f64;
+    for (gradient, expected) in case.grads.iter().zip(&case.values) {
+        let mut gradients = GradientsParams::new();
+        let tensor = Tensor::<1>::from_data(TensorData::from(gradient.as_slice()), &flex());
+        gradients.register(numbers.values.id, tensor);
+        numbers = adam.step(case.lr, numbers, gradients);
+        let found: Vec<f32> = numbers.values.val().try_into_vec_as().unwrap();
+        for (a, b) in found.iter().zip(expected) {
+            worst = worst.max((f64::from(*a) - b).abs());
+        }
+    }
+    assert_eq!(case.values.len(), 6);
+    println!("six Adam steps: worst error {worst:.1e}");
+    assert!(worst < 1e-6, "{worst}");
+}

@@ -1,0 +1,99 @@
+//! ARI and AMI against scikit-learn's (`tests/fixtures/README.md`), and the position-only floor.
+
+use nem_tui::data::{Dataset, Split};
+use nem_tui::metrics;
+use nem_tui::preset::{Data, ShapeSet};
+
+#[derive(serde::Deserialize)]
+struct Fixture {
+    cases: Vec<Case>,
+    gamma_cases: Vec<GammaCase>,
+}
+
+#[derive(serde::Deserialize)]
+struct Case {
+    name: String,
+    #[serde(rename = "true")]
+    truth: Vec<u8>,
+    pred: Vec<u8>,
+    ari: Option<f64>,
+    ami_max: Option<f64>,
+    ami_arithmetic: Option<f64>,
+}
+
+#[derive(serde::Deserialize)]
+struct GammaCase {
+    gamma: Vec<Vec<f32>>,
+    groups: Vec<u8>,
+    labels: Vec<u8>,
+    confidence: Option<f64>,
+    ari: Option<f64>,
+    ami_max: Option<f64>,
+    ami_arithmetic: Option<f64>,
+}
+
+fn fixture() -> Fixture {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/metrics.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn check(name: &str, found: Option<f64>, expected: Option<f64>) -> f64 {
+    let error = match (found, expected) {
+        (Some(found), Some(expected)) => (found - expected).abs(),
+        (None, None) => 0.0,
+        other => panic!("{name}: {other:?}"),
+    };
+    assert!(error < 1e-9, "{name}: {found:?} is not {expected:?}");
+    error
+}
+
+#[test]
+fn scores_match_scikit_learn() {
+    let fixture = fixture();
+    assert_eq!((fixture.cases.len(), fixture.gamma_cases.len()), (40, 6));
+    let mut worst = 0.0f64;
+    for case in fixture.cases {
+        // Only where the truth is not 0.
+        let kept = || case.truth.iter().zip(&case.pred).filter(|(t, _)| **t != 0);
+        let truth: Vec<u8> = kept().map(|(t, _)| *t).collect();
+        let pred: Vec<u8> = kept().map(|(_, p)| *p).collect();
+        let ami = metrics::ami(&truth, &pred);
+        worst = worst.max(check(&case.name, metrics::ari(&truth, &pred), case.ari));
+        worst = worst.max(check(&case.name, ami.map(|a| a.0), case.ami_max));
+        worst = worst.max(check(&case.name, ami.map(|a| a.1), case.ami_arithmetic));
+    }
+    for (i, case) in fixture.gamma_cases.iter().enumerate() {
+        let name = format!("gamma case {i}");
+        let gamma: Vec<f32> = case.gamma.concat();
+        assert_eq!(metrics::labels(&gamma, case.groups.len()), case.labels, "{name}");
+        let scores = metrics::score(&gamma, &case.groups);
+        worst = worst.max(check(&name, scores.map(|s| s.ari), case.ari));
+        worst = worst.max(check(&name, scores.map(|s| s.ami), case.ami_max));
+        worst = worst.max(check(&name, scores.map(|s| s.ami_arithmetic), case.ami_arithmetic));
+        // Gamma is stored in 32 bits here.
+        let confidence = scores.map(|s| s.confidence).zip(case.confidence);
+        assert!(confidence.is_none_or(|(a, b)| (a - b).abs() < 1e-6), "{name}: {confidence:?}");
+    }
+    println!("scores: worst error {worst:.1e}");
+}
+
+/// On the paper's static shapes a fixed split into quadrants, which has learned nothing, already
+/// scores AMI (max) 0.54; the floor is the best of all such splits.
+#[test]
+fn the_floor_of_static_shapes_is_at_least_that_of_quadrants() {
+    let spec = Data::Shapes { height: 28, width: 28, objects: 3, shape_set: ShapeSet::Paper };
+    let data = Dataset::new(&spec, 1).unwrap();
+    let groups: Vec<Vec<u8>> = (0..1000).map(|i| data.sample(Split::Validation, i).groups).collect();
+    let quadrants: Vec<u8> = (0..784).map(|pixel| (pixel / 28 / 14 * 2 + pixel % 28 / 14) as u8).collect();
+    let scored = groups.iter().filter_map(|groups| {
+        let kept = || groups.iter().zip(&quadrants).filter(|(group, _)| **group != 0);
+        let truth: Vec<u8> = kept().map(|(group, _)| *group).collect();
+        let labels: Vec<u8> = kept().map(|(_, region)| *region).collect();
+        metrics::ami(&truth, &labels)
+    });
+    let of_quadrants = scored.map(|ami| ami.0).sum::<f64>() / 1000.0;
+    let floor = metrics::floor(4, data.image(), groups.iter().map(Vec::as_slice));
+    println!("quadrants: AMI {of_quadrants:.4}; floor: AMI {:.4}, ARI {:.4}", floor.ami, floor.ari);
+    assert!((of_quadrants - 0.54).abs() < 0.015, "{of_quadrants}");
+    assert!(floor.ami >= of_quadrants && floor.ami < 0.6, "{floor:?}");
+}
