@@ -1,7 +1,18 @@
-//! Training, evaluation and inference: what drives the model. No thread and no channel outside
-//! `worker`.
+//! Training, evaluation and inference: what drives the model.
+//!
+//! [`trainer`] is the protocol, one iteration at a time, without thread, channel or file.
+//! [`worker`] runs it on a thread of its own, takes commands between iterations and reports;
+//! [`run_dir`] and [`checkpoint`] are what a run leaves on the disk.
 
+pub mod batch;
+pub mod bench;
+pub mod checkpoint;
+pub mod evaluate;
 pub mod infer;
+pub mod run_dir;
+pub mod snapshot;
+pub mod trainer;
+pub mod worker;
 
 use burn::optim::{AdamConfig, ModuleOptimizer};
 

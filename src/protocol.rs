@@ -13,6 +13,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
@@ -221,7 +222,8 @@ pub struct SnapshotStep {
     pub confidence: Option<f64>,
 }
 
-/// The user's end of a running training. Dropping it makes the worker save and stop.
+/// The user's end of a running training. Dropping it makes the worker save and stop, and waits for
+/// that.
 #[derive(Debug)]
 pub struct RunHandle {
     /// To the worker.
@@ -230,6 +232,31 @@ pub struct RunHandle {
     pub events: mpsc::Receiver<Event>,
     /// From the worker: the newest picture.
     pub snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl RunHandle {
+    /// The user's ends of the channels, and the worker's thread.
+    pub fn new(
+        commands: mpsc::UnboundedSender<Command>,
+        events: mpsc::Receiver<Event>,
+        snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+        thread: JoinHandle<()>,
+    ) -> RunHandle {
+        RunHandle { commands, events, snapshots, thread: Some(thread) }
+    }
+}
+
+impl Drop for RunHandle {
+    /// Also runs while a panic unwinds, so that a run outlives a failing screen.
+    fn drop(&mut self) {
+        // A worker that still has events to deliver must not wait for a reader that is gone.
+        self.events.close();
+        let _ = self.commands.send(Command::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 /// A past run on the picker's shelf.

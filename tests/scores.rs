@@ -78,12 +78,12 @@ fn scores_match_scikit_learn() {
 }
 
 /// On the paper's static shapes a fixed split into quadrants, which has learned nothing, already
-/// scores AMI (max) 0.54; the floor is the best of all such splits.
+/// scores AMI (max) about 0.555; the floor is the best of all such splits.
 #[test]
 fn the_floor_of_static_shapes_is_at_least_that_of_quadrants() {
     let spec = Data::Shapes { height: 28, width: 28, objects: 3, shape_set: ShapeSet::Paper };
     let data = Dataset::new(&spec, 1).unwrap();
-    let groups: Vec<Vec<u8>> = (0..1000).map(|i| data.sample(Split::Validation, i).groups).collect();
+    let groups: Vec<Vec<u8>> = (0..2000).map(|i| data.sample(Split::Validation, i).groups).collect();
     let quadrants: Vec<u8> = (0..784).map(|pixel| (pixel / 28 / 14 * 2 + pixel % 28 / 14) as u8).collect();
     let scored = groups.iter().filter_map(|groups| {
         let kept = || groups.iter().zip(&quadrants).filter(|(group, _)| **group != 0);
@@ -91,9 +91,9 @@ fn the_floor_of_static_shapes_is_at_least_that_of_quadrants() {
         let labels: Vec<u8> = kept().map(|(_, region)| *region).collect();
         metrics::ami(&truth, &labels)
     });
-    let of_quadrants = scored.map(|ami| ami.0).sum::<f64>() / 1000.0;
+    let of_quadrants = scored.map(|ami| ami.0).sum::<f64>() / 2000.0;
     let floor = metrics::floor(4, data.image(), groups.iter().map(Vec::as_slice));
     println!("quadrants: AMI {of_quadrants:.4}; floor: AMI {:.4}, ARI {:.4}", floor.ami, floor.ari);
-    assert!((of_quadrants - 0.54).abs() < 0.015, "{of_quadrants}");
+    assert!((of_quadrants - 0.555).abs() < 0.015, "{of_quadrants}");
     assert!(floor.ami >= of_quadrants && floor.ami < 0.6, "{floor:?}");
 }

@@ -1,0 +1,198 @@
+//! From sample indices to what an unroll needs, made on a thread of its own.
+//!
+//! A [`Plan`] says which batch; [`Plan::make`] makes it, a pure function. [`Prefetch`] makes the next
+//! one while the model works on this one, so that generation never holds training up; a plan that
+//! changed meanwhile (a live change of K or noise) is simply made anew.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use burn::tensor::{Device, Tensor};
+
+use crate::data::{Dataset, Split, corrupt};
+use crate::nem::{Frames, Target, initial_gamma, tensor};
+use crate::preset::Noise;
+use crate::random::Stream;
+
+/// Which batch to make.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where its samples come from.
+    pub data: Arc<Dataset>,
+    /// The seed of its noise and initial gamma.
+    pub seed: u64,
+    /// The part of the data.
+    pub split: Split,
+    /// The epoch, which noise and initial gamma are drawn anew for; always 0 in validation and test.
+    pub epoch: u64,
+    /// The samples.
+    pub indices: Vec<u64>,
+    /// K.
+    pub k: usize,
+    /// T.
+    pub steps: usize,
+    /// How inputs are corrupted.
+    pub noise: Noise,
+}
+
+impl PartialEq for Plan {
+    fn eq(&self, other: &Plan) -> bool {
+        Arc::ptr_eq(&self.data, &other.data)
+            && (self.seed, self.split, self.epoch, self.k, self.steps)
+                == (other.seed, other.split, other.epoch, other.k, other.steps)
+            && self.noise == other.noise
+            && self.indices == other.indices
+    }
+}
+
+/// A batch on the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// x: [B, M].
+    pub clean: Vec<f32>,
+    /// x̃ for every step: T frames of [B, M].
+    pub noisy: Vec<Vec<f32>>,
+    /// Initial γ: [B, K, P].
+    pub gamma: Vec<f32>,
+    /// True groups of every sample: B times P.
+    pub groups: Vec<Vec<u8>>,
+}
+
+impl Plan {
+    /// Makes the batch.
+    pub fn make(&self) -> Batch {
+        let image = self.data.image();
+        let (batch, values, places) = (self.indices.len(), image.values(), image.pixels());
+        let mut made = Batch {
+            clean: Vec::with_capacity(batch * values),
+            noisy: vec![Vec::with_capacity(batch * values); self.steps],
+            gamma: Vec::with_capacity(batch * self.k * places),
+            groups: Vec::with_capacity(batch),
+        };
+        for &index in &self.indices {
+            let sample = self.data.sample(self.split, index);
+            let mut noise = Stream::new(self.seed, self.split.noise(), self.epoch, index);
+            for frame in &mut made.noisy {
+                corrupt(self.noise, &sample.features, &mut noise, frame);
+            }
+            let mut gamma = Stream::new(self.seed, self.split.gamma(), self.epoch, index);
+            made.gamma.extend(initial_gamma(self.k, places, &mut gamma));
+            made.clean.extend(sample.features);
+            made.groups.push(sample.groups);
+        }
+        made
+    }
+}
+
+impl Batch {
+    /// The frames and the initial γ on a device; takes the host copies.
+    pub fn to_device(&mut self, plan: &Plan, device: &Device) -> (Frames, Tensor<4>) {
+        let image = plan.data.image();
+        let batch = plan.indices.len();
+        let shape = [batch, 1, image.channels, image.pixels()];
+        let frame = |values: &mut Vec<f32>| tensor(std::mem::take(values), shape, device);
+        let frames = Frames {
+            clean: vec![Target::new(frame(&mut self.clean))],
+            noisy: self.noisy.iter_mut().map(frame).collect(),
+        };
+        let gamma = std::mem::take(&mut self.gamma);
+        (frames, tensor(gamma, [batch, plan.k, 1, image.pixels()], device))
+    }
+}
+
+/// Makes one batch ahead.
+pub struct Prefetch {
+    /// To the maker's thread, which ends when this end is dropped.
+    plans: Sender<Plan>,
+    /// From it: one batch for each plan, in order.
+    batches: Receiver<Batch>,
+    /// The plan whose batch is being made or waits.
+    pending: Option<Plan>,
+}
+
+impl Prefetch {
+    /// Starts the maker's thread.
+    pub fn new() -> Prefetch {
+        let (plans, to_make) = channel::<Plan>();
+        let (made, batches) = channel();
+        std::thread::spawn(move || {
+            for plan in to_make {
+                if made.send(plan.make()).is_err() {
+                    break;
+                }
+            }
+        });
+        Prefetch { plans, batches, pending: None }
+    }
+
+    /// The batch of `plan`, and a start on `next`.
+    pub fn get(&mut self, plan: &Plan, next: Option<Plan>) -> Batch {
+        let waiting = self.pending.take().and_then(|pending| {
+            let batch = self.batches.recv().ok()?;
+            (pending == *plan).then_some(batch)
+        });
+        if let Some(next) = next
+            && self.plans.send(next.clone()).is_ok()
+        {
+            self.pending = Some(next);
+        }
+        waiting.unwrap_or_else(|| plan.make())
+    }
+}
+
+impl Default for Prefetch {
+    fn default() -> Prefetch {
+        Prefetch::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset::Preset;
+    use proptest::prelude::*;
+
+    fn plan(k: usize, steps: usize, epoch: u64, indices: Vec<u64>) -> Plan {
+        let preset = Preset::load("quickstart").unwrap();
+        let data = Arc::new(Dataset::new(&preset.data, 1).unwrap());
+        Plan { data, seed: 1, split: Split::Train, epoch, indices, k, steps, noise: preset.noise }
+    }
+
+    #[test]
+    fn a_sample_is_the_same_alone_and_in_a_batch_and_keeps_what_k_and_steps_share() {
+        let whole = plan(4, 6, 3, vec![5, 9]).make();
+        let alone = plan(4, 6, 3, vec![9]).make();
+        assert_eq!(whole.clean[400..], alone.clean[..]);
+        assert_eq!(whole.noisy[5][400..], alone.noisy[5][..]);
+        assert_eq!(whole.gamma[1600..], alone.gamma[..]);
+        let longer = plan(4, 9, 3, vec![9]).make();
+        assert_eq!(longer.noisy[..6], alone.noisy[..]);
+        let later = plan(4, 6, 4, vec![9]).make();
+        assert_eq!(later.clean, alone.clean);
+        assert!(later.noisy != alone.noisy && later.gamma != alone.gamma);
+    }
+
+    #[test]
+    fn the_prefetched_batch_is_the_one_asked_for() {
+        let mut prefetch = Prefetch::new();
+        let data = plan(4, 2, 1, vec![]).data;
+        let at = |k, index| Plan { data: data.clone(), ..plan(k, 2, 1, vec![index]) };
+        assert_eq!(prefetch.get(&at(4, 1), Some(at(4, 2))), at(4, 1).make());
+        assert_eq!(prefetch.get(&at(4, 2), Some(at(4, 3))), at(4, 2).make());
+        // K changed after the start on the next batch.
+        assert_eq!(prefetch.get(&at(5, 3), None), at(5, 3).make());
+        assert_eq!(prefetch.get(&at(5, 4), None), at(5, 4).make());
+    }
+
+    proptest! {
+        #[test]
+        fn initial_gamma_sums_to_one(k in 1usize..9, seed in any::<u64>()) {
+            let mut stream = Stream::new(seed, crate::random::Purpose::TestGamma, 0, 0);
+            let gamma = initial_gamma(k, 50, &mut stream);
+            for pixel in 0..50 {
+                let sum: f32 = (0..k).map(|k| gamma[k * 50 + pixel]).sum();
+                prop_assert!((sum - 1.0).abs() < 1e-5);
+            }
+        }
+    }
+}

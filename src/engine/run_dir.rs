@@ -1,0 +1,283 @@
+//! What a run leaves on the disk.
+//!
+//! ```text
+//! runs/quickstart-s1/
+//!   run.json        seed, device, version
+//!   preset.ron      the preset the run began with, resolved
+//!   metrics.jsonl   one line for each iteration, epoch and live change
+//!   log.txt         what happened when
+//!   checkpoints/
+//!     last, best    the name of a checkpoint beside them
+//!     it-00000200/  see `checkpoint`
+//! ```
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::{self, Checkpoint};
+use super::trainer::Trainer;
+use crate::error::{Error, Result};
+use crate::preset::Preset;
+use crate::protocol::{Change, Epoch, Iteration, Past};
+use crate::tensors::write_whole;
+
+/// Iterations that a resumed run's curves begin with.
+const KEPT_ITERATIONS: usize = 20_000;
+
+/// A line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Record {
+    /// A training iteration.
+    Step(Iteration),
+    /// An epoch's validation.
+    Epoch(Epoch),
+    /// A live change.
+    Change(Change),
+}
+
+/// What a run is, apart from its preset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunFile {
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// The device it began on.
+    pub device: String,
+    /// The version of the program that began it.
+    pub version: String,
+}
+
+/// An open run directory. Only one process at a time holds it.
+pub struct RunDir {
+    path: PathBuf,
+    metrics: File,
+}
+
+impl RunDir {
+    /// A new run's directory: `out`, or the first free `runs/<preset>-s<seed>[-n]`.
+    ///
+    /// # Errors
+    /// An `out` that is not empty, or a place that cannot be written.
+    pub fn create(out: Option<&Path>, preset: &Preset, seed: u64, device: &str) -> Result<RunDir> {
+        let path = match out {
+            Some(path) => {
+                std::fs::create_dir_all(path).map_err(Error::io("create the run directory", path))?;
+                let mut entries = std::fs::read_dir(path).map_err(Error::io("read", path))?;
+                if entries.next().is_some() {
+                    return Err(Error::Usage(format!(
+                        "{} is not empty; give --out a new directory, or go on with the run in it by --resume",
+                        path.display()
+                    )));
+                }
+                path.to_owned()
+            }
+            None => new_under(Path::new("runs"), &format!("{}-s{seed}", preset.name))?,
+        };
+        let checkpoints = path.join("checkpoints");
+        std::fs::create_dir_all(&checkpoints).map_err(Error::io("create", &checkpoints))?;
+        let run = RunFile { seed, device: device.to_owned(), version: env!("CARGO_PKG_VERSION").into() };
+        let file = path.join("run.json");
+        let text = serde_json::to_vec_pretty(&run).map_err(|e| Error::content(&file, e.to_string()))?;
+        write_whole(&file, &text)?;
+        write_whole(&path.join("preset.ron"), preset.to_ron().as_bytes())?;
+        RunDir::open_metrics(path)
+    }
+
+    /// An earlier run's directory, with its last checkpoint. Lines of `metrics.jsonl` that the
+    /// checkpoint has not seen are cut off, since the iterations will be run again.
+    ///
+    /// # Errors
+    /// A directory that is no run or has no checkpoint, or that another process is training in.
+    pub fn resume(path: &Path) -> Result<(RunDir, Checkpoint)> {
+        RunFile::read(path)?;
+        let checkpoint = Checkpoint::open(&resolve(path, &["last"])?)?;
+        let mut run = RunDir::open_metrics(path.to_owned())?;
+        let bytes = checkpoint.manifest.metrics_bytes;
+        let file = path.join("metrics.jsonl");
+        let length = run.metrics.metadata().map_err(Error::io("read", &file))?.len();
+        if length < bytes {
+            return Err(Error::content(
+                &file,
+                format!(
+                    "shorter ({length} bytes) than when the checkpoint was written ({bytes}); restore the file"
+                ),
+            ));
+        }
+        run.metrics.set_len(bytes).map_err(Error::io("cut", &file))?;
+        run.metrics.seek(SeekFrom::End(0)).map_err(Error::io("read", &file))?;
+        Ok((run, checkpoint))
+    }
+
+    fn open_metrics(path: PathBuf) -> Result<RunDir> {
+        let file = path.join("metrics.jsonl");
+        let metrics = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(&file)
+            .map_err(Error::io("open", &file))?;
+        if metrics.try_lock().is_err() {
+            return Err(Error::content(&path, "another process is training in this run; stop it first"));
+        }
+        Ok(RunDir { path, metrics })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends a line to `metrics.jsonl`.
+    ///
+    /// # Errors
+    /// A full disk, for one.
+    pub fn append(&mut self, record: &Record) -> Result<()> {
+        let file = self.path.join("metrics.jsonl");
+        let mut line = serde_json::to_vec(record).map_err(|e| Error::content(&file, e.to_string()))?;
+        line.push(b'\n');
+        self.metrics.write_all(&line).map_err(Error::io("write to", &file))
+    }
+
+    /// What the metrics hold so far, for the curves of a resumed run.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a line that is no record.
+    pub fn past(&self) -> Result<Past> {
+        let mut past = Past::default();
+        for record in read_metrics(&self.path)? {
+            match record {
+                Record::Step(step) => past.iterations.push(step),
+                Record::Epoch(epoch) => past.epochs.push(epoch),
+                Record::Change(change) => past.changes.push(change),
+            }
+        }
+        let surplus = past.iterations.len().saturating_sub(KEPT_ITERATIONS);
+        past.iterations.drain(..surplus);
+        Ok(past)
+    }
+
+    /// Writes a checkpoint and points `last`, and with `best` also `best`, at it; then removes those
+    /// that nothing points at.
+    ///
+    /// # Errors
+    /// A full disk, for one; the earlier checkpoints are then as they were.
+    pub fn save(&mut self, trainer: &Trainer, best: bool) -> Result<PathBuf> {
+        let checkpoints = self.path.join("checkpoints");
+        let file = self.path.join("metrics.jsonl");
+        self.metrics.sync_data().map_err(Error::io("flush", &file))?;
+        let bytes = self.metrics.metadata().map_err(Error::io("read", &file))?.len();
+        let name = free_name(&checkpoints, &format!("it-{:08}", trainer.counters().iteration));
+        let path = checkpoint::save(trainer, &checkpoints, &name, bytes)?;
+        write_whole(&checkpoints.join("last"), name.as_bytes())?;
+        if best {
+            write_whole(&checkpoints.join("best"), name.as_bytes())?;
+        }
+        self.prune();
+        Ok(path)
+    }
+
+    /// Removing is housekeeping: where it fails, a directory too many is left, and that is all.
+    fn prune(&self) {
+        let checkpoints = self.path.join("checkpoints");
+        let kept: Vec<PathBuf> =
+            ["last", "best"].iter().filter_map(|p| resolve(&self.path, &[p]).ok()).collect();
+        let Ok(entries) = std::fs::read_dir(&checkpoints) else { return };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.is_dir() && !kept.contains(&path) {
+                let _ = std::fs::remove_dir_all(path);
+            }
+        }
+    }
+}
+
+impl RunFile {
+    /// Reads a run's `run.json`.
+    ///
+    /// # Errors
+    /// A directory that is no run.
+    pub fn read(run: &Path) -> Result<RunFile> {
+        let file = run.join("run.json");
+        let bytes = std::fs::read(&file).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Error::content(
+                run,
+                "not a run directory (it has no run.json); give the directory that train made",
+            ),
+            _ => Error::io("read", &file)(e),
+        })?;
+        serde_json::from_slice(&bytes)
+            .map_err(|e| Error::content(&file, format!("not a run's description: {e}")))
+    }
+}
+
+/// The checkpoint that `path` means: itself, or, of a run, the first of `pointers` that there is.
+///
+/// # Errors
+/// A path that is neither, or a run without a checkpoint.
+pub fn resolve(path: &Path, pointers: &[&str]) -> Result<PathBuf> {
+    if checkpoint::is_checkpoint(path) {
+        return Ok(path.to_owned());
+    }
+    let checkpoints = path.join("checkpoints");
+    for pointer in pointers {
+        if let Ok(name) = std::fs::read_to_string(checkpoints.join(pointer)) {
+            return Ok(checkpoints.join(name.trim()));
+        }
+    }
+    RunFile::read(path)?;
+    Err(Error::content(path, "this run has no checkpoint yet; train it further first"))
+}
+
+/// All records of a run's `metrics.jsonl`.
+///
+/// # Errors
+/// A file that cannot be read, or a line that is no record.
+pub fn read_metrics(run: &Path) -> Result<Vec<Record>> {
+    let file = run.join("metrics.jsonl");
+    let open = File::open(&file).map_err(Error::io("read", &file))?;
+    let mut records = Vec::new();
+    for (number, line) in BufReader::new(open).lines().enumerate() {
+        let line = line.map_err(Error::io("read", &file))?;
+        let record = serde_json::from_str(&line)
+            .map_err(|e| Error::content(&file, format!("line {} is no record: {e}", number + 1)))?;
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// The AMI of the latest epoch, read from the file's end so that long runs list quickly.
+pub fn latest_ami(run: &Path) -> Option<f64> {
+    const TAIL: u64 = 512 * 1024;
+    let mut file = File::open(run.join("metrics.jsonl")).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    text.lines().rev().find_map(|line| match serde_json::from_str(line) {
+        Ok(Record::Epoch(epoch)) => Some(epoch.ami),
+        _ => None,
+    })
+}
+
+fn new_under(parent: &Path, name: &str) -> Result<PathBuf> {
+    std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+    for n in 1u32.. {
+        let path = parent.join(if n == 1 { name.to_owned() } else { format!("{name}-{n}") });
+        match std::fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(Error::io("create the run directory", &path)(e)),
+        }
+    }
+    unreachable!("four thousand million run directories")
+}
+
+fn free_name(parent: &Path, name: &str) -> String {
+    if !parent.join(name).exists() {
+        return name.to_owned();
+    }
+    (2u32..).map(|n| format!("{name}-{n}")).find(|name| !parent.join(name).exists()).unwrap_or_default()
+}

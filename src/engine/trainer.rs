@@ -1,0 +1,299 @@
+//! The training protocol, one iteration at a time. It knows no thread, channel, file or screen.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::batch::{Plan, Prefetch};
+use super::evaluate::{Evaluation, Scored, evaluate, floor, mean, scores};
+use super::optimizer;
+use crate::data::{Dataset, Split};
+use crate::error::{Error, Result};
+use crate::nem::{Losses, Nem, host};
+use crate::preset::{Preset, Setting};
+use crate::protocol::{Change, Epoch, Floor, Iteration};
+use crate::random::{Purpose, Stream};
+
+/// Images of a training batch that are scored, every `score_every` iterations.
+const SCORED_IMAGES: usize = 16;
+
+/// Where a training stands. With the weights and the optimizer's moments this is all its state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Iterations done.
+    pub iteration: u64,
+    /// Epochs finished.
+    pub epochs: u64,
+    /// Batches done of the epoch in progress.
+    pub batches: u64,
+    /// Sum of their losses.
+    pub epoch_loss: f64,
+    /// Wall time spent on them.
+    pub epoch_seconds: f64,
+    /// The best validation loss since the last change that made losses incomparable.
+    pub best_validation: Option<f64>,
+    /// Epochs since then without a better one.
+    pub stale_epochs: u64,
+}
+
+/// A training in progress.
+pub struct Trainer {
+    preset: Preset,
+    seed: u64,
+    device: Device,
+    data: Arc<Dataset>,
+    model: Nem,
+    optimizer: ModuleOptimizer,
+    counters: Counters,
+    prefetch: Prefetch,
+    /// The order of the training samples, and the epoch it is of.
+    order: (u64, Vec<u32>),
+    /// Set while the optimizer works: a panic then leaves its state half updated.
+    half_updated: bool,
+}
+
+impl Trainer {
+    /// A training from the start. `device` is made to record gradients.
+    ///
+    /// # Errors
+    /// What [`Dataset::new`] refuses.
+    pub fn new(preset: &Preset, seed: u64, device: &Device) -> Result<Trainer> {
+        let device = device.clone().autodiff();
+        Ok(Trainer {
+            data: Arc::new(Dataset::new(&preset.data, seed)?),
+            model: Nem::new(preset, seed, &device),
+            optimizer: optimizer(&preset.train.adam),
+            preset: preset.clone(),
+            seed,
+            device,
+            counters: Counters::default(),
+            prefetch: Prefetch::new(),
+            order: (u64::MAX, Vec::new()),
+            half_updated: false,
+        })
+    }
+
+    /// The same training with the state that an earlier one left.
+    pub fn resumed(mut self, model: Nem, optimizer: ModuleOptimizer, counters: Counters) -> Trainer {
+        self.model = model;
+        self.optimizer = optimizer;
+        self.counters = counters;
+        self
+    }
+
+    /// The preset in force, with every change so far.
+    pub fn preset(&self) -> &Preset {
+        &self.preset
+    }
+
+    /// Everything random follows from it.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The model with its weights as they are now.
+    pub fn model(&self) -> &Nem {
+        &self.model
+    }
+
+    /// The optimizer with its moments.
+    pub fn optimizer(&self) -> &ModuleOptimizer {
+        &self.optimizer
+    }
+
+    /// The data.
+    pub fn data(&self) -> &Arc<Dataset> {
+        &self.data
+    }
+
+    /// The device without gradients, for evaluation.
+    pub fn plain_device(&self) -> Device {
+        self.device.clone().without_autodiff()
+    }
+
+    /// Where it stands.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Whether weights and moments belong together; false only after a panic in the optimizer.
+    pub fn is_whole(&self) -> bool {
+        !self.half_updated
+    }
+
+    /// The position-only floor on the validation split.
+    pub fn floor(&self) -> Floor {
+        floor(&self.preset, &self.data, Split::Validation)
+    }
+
+    /// Changes a value for the iterations to come.
+    ///
+    /// # Errors
+    /// [`Error::Preset`] where the changed preset would be impossible; nothing is changed then.
+    pub fn change(&mut self, to: Setting) -> Result<Change> {
+        let Some(from) = to.current(&self.preset) else {
+            return Err(Error::Usage(format!("this run's data has no {}", to.field())));
+        };
+        let preset = to.apply(&self.preset)?;
+        if preset.data != self.preset.data {
+            self.data = Arc::new(Dataset::new(&preset.data, self.seed)?);
+        }
+        if !to.keeps_loss_comparable() {
+            self.counters.best_validation = None;
+            self.counters.stale_epochs = 0;
+        }
+        self.preset = preset;
+        Ok(Change { iteration: self.counters.iteration + 1, from, to })
+    }
+
+    /// One iteration: forward, backward, Adam.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] where the loss is no number; the weights are then untouched.
+    pub fn step(&mut self) -> Result<Iteration> {
+        let start = Instant::now();
+        let iteration = self.counters.iteration + 1;
+        let plan = self.plan(self.counters.epochs, self.counters.batches);
+        let next = self.next_plan();
+        let mut batch = self.prefetch.get(&plan, Some(next));
+        let (frames, gamma) = batch.to_device(&plan, &self.plain_device());
+
+        let loss = &self.preset.loss;
+        let steps = self.preset.steps;
+        let mut losses = Losses::new(loss, steps);
+        let mut last_gamma = None;
+        self.model.unroll(&frames, gamma, steps, |t, state, target| {
+            if losses.counts(t) {
+                losses.add(t, self.model.step_loss(state, target, loss.prior));
+            }
+            if t + 1 == steps && iteration.is_multiple_of(self.preset.train.score_every) {
+                last_gamma = Some(state.gamma.clone());
+            }
+        });
+        let Some((total, intra, inter)) = losses.sums() else {
+            unreachable!("validation asks for a step with a weight")
+        };
+        let gradients = total.backward();
+        let [loss, intra, inter] = [total, intra, inter].map(|tensor| f64::from(host(tensor)[0]));
+        if !loss.is_finite() {
+            return Err(Error::NotFinite { iteration, loss, kept: String::new() });
+        }
+        let gradients = GradientsParams::from_grads(gradients, &self.model.cell);
+        self.half_updated = true;
+        let cell = self.optimizer.step(self.preset.train.learning_rate, self.model.cell.clone(), gradients);
+        self.model = self.model.with_cell(cell);
+        self.half_updated = false;
+
+        let scores = last_gamma.map(|gamma| {
+            let images = batch.groups.len().min(SCORED_IMAGES);
+            let gamma = host(gamma.slice([0..images]));
+            mean(&scores(&gamma, &batch.groups[..images]))
+        });
+        let seconds = start.elapsed().as_secs_f64();
+        self.counters.iteration = iteration;
+        self.counters.batches += 1;
+        self.counters.epoch_loss += loss;
+        self.counters.epoch_seconds += seconds;
+        Ok(Iteration {
+            iteration,
+            epoch: self.counters.epochs + 1,
+            loss,
+            intra,
+            inter,
+            ami: scores.map(|s| s.ami),
+            ari: scores.map(|s| s.ari),
+            seconds,
+        })
+    }
+
+    /// Whether the epoch's last batch is done, so that [`Trainer::end_epoch`] is due.
+    pub fn epoch_is_over(&self) -> bool {
+        self.counters.batches >= self.preset.iterations_per_epoch()
+    }
+
+    /// Validates, and begins the next epoch.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] where the validation loss is no number.
+    pub fn end_epoch(&mut self) -> Result<Epoch> {
+        let start = Instant::now();
+        let samples = self.preset.train.validation_size;
+        let result = self.evaluate(Split::Validation, samples, Scored::LastStep);
+        let iteration = self.counters.iteration;
+        if !result.loss.is_finite() {
+            return Err(Error::NotFinite { iteration, loss: result.loss, kept: String::new() });
+        }
+        let counters = &mut self.counters;
+        let best = counters.best_validation.is_none_or(|best| result.loss < best);
+        if best {
+            counters.best_validation = Some(result.loss);
+            counters.stale_epochs = 0;
+        } else {
+            counters.stale_epochs += 1;
+        }
+        counters.epochs += 1;
+        let epoch = Epoch {
+            epoch: counters.epochs,
+            iteration,
+            train_loss: counters.epoch_loss / counters.batches as f64,
+            validation_loss: result.loss,
+            ami: result.last.ami,
+            ami_arithmetic: result.last.ami_arithmetic,
+            ari: result.last.ari,
+            confidence: result.last.confidence,
+            best,
+            seconds: counters.epoch_seconds + start.elapsed().as_secs_f64(),
+        };
+        counters.batches = 0;
+        counters.epoch_loss = 0.0;
+        counters.epoch_seconds = 0.0;
+        Ok(epoch)
+    }
+
+    /// Whether `patience` epochs brought no better validation loss.
+    pub fn is_stale(&self) -> bool {
+        self.counters.stale_epochs >= self.preset.train.patience
+    }
+
+    /// Evaluates the weights as they are now.
+    pub fn evaluate(&mut self, split: Split, samples: usize, scored: Scored) -> Evaluation {
+        let device = self.plain_device();
+        let model = self.model.without_gradients();
+        let what = (self.seed, split, samples);
+        evaluate(&model, &self.preset, &self.data, what, scored, &device, &mut self.prefetch)
+    }
+
+    /// Batch `batch` of the epoch after `epochs` finished ones.
+    fn plan(&mut self, epochs: u64, batch: u64) -> Plan {
+        let size = self.preset.train.train_size;
+        if self.order.0 != epochs || self.order.1.len() != size {
+            let order = Stream::new(self.seed, Purpose::Order, epochs, 0).permutation(size);
+            self.order = (epochs, order);
+        }
+        let images = self.preset.train.batch;
+        let start = batch as usize * images;
+        Plan {
+            data: self.data.clone(),
+            seed: self.seed,
+            split: Split::Train,
+            epoch: epochs,
+            indices: self.order.1[start..start + images].iter().map(|&i| u64::from(i)).collect(),
+            k: self.preset.k,
+            steps: self.preset.steps,
+            noise: self.preset.noise,
+        }
+    }
+
+    /// The batch after the one in progress, as far as can be known now.
+    fn next_plan(&mut self) -> Plan {
+        let batch = self.counters.batches + 1;
+        if batch < self.preset.iterations_per_epoch() {
+            self.plan(self.counters.epochs, batch)
+        } else {
+            self.plan(self.counters.epochs + 1, 0)
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! The training thread: commands in, events and snapshots out.
+//!
+//! Commands are taken between two iterations. Events that find the channel full are kept here and
+//! sent later; the training never waits for whoever reads them. Snapshots go through a `watch`
+//! channel, where a newer one replaces an older one that nobody has looked at.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info};
+
+use super::run_dir::{Record, RunDir};
+use super::snapshot;
+use super::trainer::Trainer;
+use crate::backend::DeviceName;
+use crate::error::{Error, Result};
+use crate::preset::{Preset, Setting};
+use crate::protocol::{Command, EVENT_CAPACITY, Event, Finish, Past, RunHandle, RunInfo, Snapshot};
+
+/// Snapshots at most this often.
+const SNAPSHOT_PERIOD: Duration = Duration::from_millis(100);
+/// And only so often that they take at most one part in this many of the time.
+const SNAPSHOT_SHARE: u32 = 80;
+/// Iterations kept for a user who does not read; older ones are in `metrics.jsonl` anyway.
+const KEPT_ITERATIONS: usize = 8192;
+
+/// A training to start.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What to train.
+    pub preset: Preset,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// Where to compute.
+    pub device: DeviceName,
+    /// The run directory; a new one under `runs` if not given.
+    pub out: Option<PathBuf>,
+    /// Stop after this many iterations, counted from the run's beginning.
+    pub max_iterations: Option<u64>,
+}
+
+/// Starts a new run on a thread of its own.
+///
+/// # Errors
+/// Whatever keeps it from starting: the device, the data, the run directory.
+pub fn start(job: &Job) -> Result<RunHandle> {
+    let trainer = Trainer::new(&job.preset, job.seed, &job.device.open()?)?;
+    let run = RunDir::create(job.out.as_deref(), &job.preset, job.seed, &job.device.to_string())?;
+    Ok(spawn(run, trainer, Past::default(), job.device, job.max_iterations))
+}
+
+/// Goes on with the run in `path` from its last checkpoint.
+///
+/// # Errors
+/// What [`RunDir::resume`] and [`super::checkpoint::Checkpoint::trainer`] refuse.
+pub fn resume(
+    path: &Path,
+    device: DeviceName,
+    change: impl FnOnce(&Preset) -> Result<Preset>,
+    max_iterations: Option<u64>,
+) -> Result<RunHandle> {
+    let opened = device.open()?;
+    let (run, mut checkpoint) = RunDir::resume(path)?;
+    checkpoint.preset = change(&checkpoint.preset)?;
+    let trainer = checkpoint.trainer(&opened)?;
+    let past = run.past()?;
+    Ok(spawn(run, trainer, past, device, max_iterations))
+}
+
+fn spawn(
+    run: RunDir,
+    trainer: Trainer,
+    past: Past,
+    device: DeviceName,
+    max_iterations: Option<u64>,
+) -> RunHandle {
+    let (commands, commands_in) = mpsc::unbounded_channel();
+    let (events_out, events) = mpsc::channel(EVENT_CAPACITY);
+    let (snapshots_out, snapshots) = watch::channel(None);
+    let worker = Worker {
+        run,
+        trainer,
+        commands: commands_in,
+        outbox: Outbox { events: events_out, waiting: VecDeque::new() },
+        snapshots: snapshots_out,
+        device,
+        max_iterations,
+        watched: 0,
+        paused: false,
+        steps_to_go: 0,
+        saved: None,
+        snapshot_due: Instant::now(),
+    };
+    let thread = std::thread::spawn(move || worker.run(past));
+    RunHandle::new(commands, events, snapshots, thread)
+}
+
+struct Worker {
+    run: RunDir,
+    trainer: Trainer,
+    /// From the user; closed when the handle is dropped, which means stop.
+    commands: mpsc::UnboundedReceiver<Command>,
+    outbox: Outbox,
+    /// To the user; nobody has to look.
+    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    device: DeviceName,
+    max_iterations: Option<u64>,
+    /// The validation sample on the screen.
+    watched: usize,
+    paused: bool,
+    /// Iterations to make although paused.
+    steps_to_go: u64,
+    /// The iteration and preset of the newest checkpoint.
+    saved: Option<(u64, Preset)>,
+    snapshot_due: Instant,
+}
+
+/// Why the loop over iterations was left.
+enum Next {
+    Iteration,
+    Stop,
+}
+
+impl Worker {
+    fn run(mut self, past: Past) {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.run.path().join("log.txt"));
+        // A run without its log is still a run.
+        let _guard = log.ok().map(|file| {
+            let subscriber =
+                tracing_subscriber::fmt().with_ansi(false).with_writer(std::sync::Mutex::new(file));
+            tracing::subscriber::set_default(subscriber.finish())
+        });
+        self.announce(past);
+        let result = catch_unwind(AssertUnwindSafe(|| self.train())).unwrap_or_else(|panic| {
+            // What the libraries below throw ends here; weights and moments are whole unless it was
+            // the optimizer's.
+            let kept = match self.trainer.is_whole() {
+                true => catch_unwind(AssertUnwindSafe(|| self.save(false))).is_ok_and(|saved| saved.is_ok()),
+                false => false,
+            };
+            let kept = if kept { "the state before it was saved" } else { "the last checkpoint is kept" };
+            Err(Error::Worker(format!("{}; {kept}", panic_message(&*panic))))
+        });
+        let finish = result.unwrap_or_else(|e| {
+            error!("{e}");
+            Finish::Failed(e.to_string())
+        });
+        info!("finished: {finish:?}");
+        self.outbox.finish(finish);
+    }
+
+    fn announce(&mut self, past: Past) {
+        let trainer = &self.trainer;
+        let info = RunInfo {
+            directory: self.run.path().to_owned(),
+            preset: trainer.preset().clone(),
+            seed: trainer.seed(),
+            device: self.device.to_string(),
+            iteration: trainer.counters().iteration,
+            parameters: trainer.model().parameter_count(),
+            floor: trainer.floor(),
+            past,
+        };
+        info!(
+            "{} on {}, seed {}, {} parameters, from iteration {}",
+            info.preset.name, info.device, info.seed, info.parameters, info.iteration
+        );
+        self.outbox.send(Event::Started(Box::new(info)));
+        self.show();
+    }
+
+    /// Trains until there is a reason to end.
+    fn train(&mut self) -> Result<Finish> {
+        if let Some(finish) = self.is_done() {
+            return Ok(finish);
+        }
+        loop {
+            if let Next::Stop = self.take_commands() {
+                self.save_unsaved()?;
+                return Ok(Finish::Stopped);
+            }
+            let iteration = self.trainer.step().map_err(|e| self.with_kept(e))?;
+            self.run.append(&Record::Step(iteration))?;
+            self.outbox.iteration(iteration);
+            if self.trainer.epoch_is_over() {
+                self.end_epoch()?;
+            }
+            self.show_if_due();
+            self.outbox.flush();
+            if let Some(finish) = self.is_done() {
+                self.save_unsaved()?;
+                return Ok(finish);
+            }
+        }
+    }
+
+    fn end_epoch(&mut self) -> Result<()> {
+        let epoch = self.trainer.end_epoch().map_err(|e| self.with_kept(e))?;
+        self.run.append(&Record::Epoch(epoch))?;
+        info!(
+            "epoch {}: train {:.3}, validation {:.3}, AMI {:.4}, ARI {:.4}",
+            epoch.epoch, epoch.train_loss, epoch.validation_loss, epoch.ami, epoch.ari
+        );
+        self.outbox.send(Event::Epoch(epoch));
+        self.save(epoch.best)
+    }
+
+    /// The protocol's reasons to end, between two iterations.
+    fn is_done(&self) -> Option<Finish> {
+        let counters = self.trainer.counters();
+        if self.max_iterations.is_some_and(|max| counters.iteration >= max) {
+            return Some(Finish::MaxIterations);
+        }
+        if counters.batches > 0 {
+            return None;
+        }
+        if counters.epochs >= self.trainer.preset().train.max_epochs {
+            return Some(Finish::MaxEpochs);
+        }
+        self.trainer.is_stale().then_some(Finish::EarlyStop)
+    }
+
+    /// Takes what the user asked for; while paused, waits for it.
+    fn take_commands(&mut self) -> Next {
+        loop {
+            let waiting = self.paused && self.steps_to_go == 0;
+            let command = if waiting {
+                self.outbox.flush();
+                match self.commands.blocking_recv() {
+                    Some(command) => command,
+                    None => return Next::Stop,
+                }
+            } else {
+                match self.commands.try_recv() {
+                    Ok(command) => command,
+                    Err(TryRecvError::Disconnected) => return Next::Stop,
+                    Err(TryRecvError::Empty) => {
+                        self.steps_to_go = self.steps_to_go.saturating_sub(1);
+                        return Next::Iteration;
+                    }
+                }
+            };
+            match command {
+                Command::Stop => return Next::Stop,
+                Command::Pause => self.pause(true),
+                Command::Resume => self.pause(false),
+                Command::Step => {
+                    self.pause(true);
+                    self.steps_to_go += 1;
+                }
+                Command::Checkpoint => {
+                    if let Err(e) = self.save(false) {
+                        self.refuse(&e);
+                    }
+                }
+                Command::Set(setting) => self.change(setting),
+                Command::Watch(sample) => {
+                    self.watched = sample % self.trainer.preset().train.validation_size;
+                    self.show();
+                }
+            }
+        }
+    }
+
+    fn pause(&mut self, paused: bool) {
+        if self.paused != paused {
+            self.paused = paused;
+            self.outbox.send(Event::Paused(paused));
+            self.show();
+        }
+    }
+
+    fn change(&mut self, setting: Setting) {
+        match self
+            .trainer
+            .change(setting)
+            .and_then(|change| self.run.append(&Record::Change(change)).map(|()| change))
+        {
+            Ok(change) => {
+                info!(
+                    "iteration {}: {} {} -> {}",
+                    change.iteration,
+                    setting.field(),
+                    change.from.value(),
+                    change.to.value()
+                );
+                self.outbox.send(Event::Changed(change));
+                self.show();
+            }
+            Err(e) => self.refuse(&e),
+        }
+    }
+
+    fn refuse(&mut self, e: &Error) {
+        info!("refused: {e}");
+        self.outbox.send(Event::Refused(e.to_string()));
+    }
+
+    /// Writes a checkpoint.
+    fn save(&mut self, best: bool) -> Result<()> {
+        let path = self.run.save(&self.trainer, best)?;
+        let iteration = self.trainer.counters().iteration;
+        info!("saved {}", path.display());
+        self.saved = Some((iteration, self.trainer.preset().clone()));
+        self.outbox.send(Event::Saved { iteration, best });
+        Ok(())
+    }
+
+    fn save_unsaved(&mut self) -> Result<()> {
+        let now = (self.trainer.counters().iteration, self.trainer.preset());
+        match &self.saved {
+            Some((iteration, preset)) if (*iteration, preset) == now => Ok(()),
+            _ => self.save(false),
+        }
+    }
+
+    /// A loss that is no number ends the run; says what it can be gone on from.
+    fn with_kept(&self, e: Error) -> Error {
+        let kept = match &self.saved {
+            Some((iteration, _)) => format!("the checkpoint of iteration {iteration} is kept"),
+            None => "no checkpoint had been written by then".to_owned(),
+        };
+        match e {
+            Error::NotFinite { iteration, loss, .. } => Error::NotFinite { iteration, loss, kept },
+            other => other,
+        }
+    }
+
+    fn show_if_due(&mut self) {
+        if Instant::now() >= self.snapshot_due || self.paused {
+            self.show();
+        }
+    }
+
+    /// Takes a snapshot, unless nobody can see it.
+    fn show(&mut self) {
+        if self.snapshots.receiver_count() == 0 {
+            return;
+        }
+        let start = Instant::now();
+        let snapshot = snapshot::take(&self.trainer, self.watched);
+        self.snapshots.send_replace(Some(Arc::new(snapshot)));
+        self.snapshot_due = start + SNAPSHOT_PERIOD.max(start.elapsed() * SNAPSHOT_SHARE);
+    }
+}
+
+/// Events on their way to the user.
+struct Outbox {
+    /// To the user; when it is full, events wait here, and when it is closed they are dropped.
+    events: mpsc::Sender<Event>,
+    waiting: VecDeque<Event>,
+}
+
+impl Outbox {
+    fn send(&mut self, event: Event) {
+        self.waiting.push_back(event);
+        self.flush();
+    }
+
+    /// Adds an iteration, to the last event if that has not left yet.
+    fn iteration(&mut self, iteration: crate::protocol::Iteration) {
+        match self.waiting.back_mut() {
+            Some(Event::Iterations(list)) => {
+                if list.len() >= KEPT_ITERATIONS {
+                    list.remove(0);
+                }
+                list.push(iteration);
+            }
+            _ => self.waiting.push_back(Event::Iterations(vec![iteration])),
+        }
+    }
+
+    /// Sends what there is room for.
+    fn flush(&mut self) {
+        while let Some(event) = self.waiting.pop_front() {
+            match self.events.try_send(event) {
+                Ok(()) => {}
+                Err(TrySendError::Full(event)) => {
+                    self.waiting.push_front(event);
+                    return;
+                }
+                Err(TrySendError::Closed(_)) => self.waiting.clear(),
+            }
+        }
+    }
+
+    /// Sends everything, the end last; now there is time to wait.
+    fn finish(mut self, finish: Finish) {
+        self.waiting.push_back(Event::Finished(finish));
+        for event in self.waiting {
+            if self.events.blocking_send(event).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "of an unknown cause".into())
+}
