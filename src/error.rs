@@ -61,6 +61,9 @@ pub enum Error {
     /// The terminal cannot be used.
     #[error("{0}")]
     Terminal(String),
+    /// A training ended in failure, as its last event said.
+    #[error("{0}")]
+    Failed(String),
     /// The training thread ended by a panic.
     #[error("the training thread failed: {0}")]
     Worker(String),

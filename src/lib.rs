@@ -1,6 +1,7 @@
 //! Neural Expectation Maximization in a terminal. The modules, in reading order.
 
 pub mod backend;
+pub mod cli;
 pub mod data;
 pub mod engine;
 pub mod error;

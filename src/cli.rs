@@ -1,0 +1,185 @@
+//! The command line: arguments in, work out of [`crate::engine`] and [`crate::tui`].
+//!
+//! What the user types is parsed here by clap and resolved in `cli/`, a file for each command.
+
+mod bench;
+mod eval;
+mod infer;
+mod presets;
+mod train;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::backend::DeviceName;
+use crate::error::{Error, Result};
+use crate::preset::Preset;
+
+/// Neural Expectation Maximization in your terminal.
+///
+/// Trains networks that split images into objects without labels (Greff, van Steenkiste and
+/// Schmidhuber 2017), and shows what they see while they learn. Without a command it opens the
+/// workbench; the commands do the same work without a screen.
+#[derive(Parser, Debug)]
+#[command(name = "nem-tui", version, max_term_width = 100)]
+#[command(after_long_help = "\
+Examples:
+  nem-tui                                       open the workbench and pick a preset
+  nem-tui train quickstart                      train without a screen
+  nem-tui train quickstart --set k=5 --json     with five components, one JSON object a line
+  nem-tui train --resume runs/quickstart-s1     go on exactly where it stopped
+  nem-tui eval runs/quickstart-s1 --k 6         score it on the test split, with six components
+  nem-tui presets quickstart > mine.ron         start a preset of your own
+  nem-tui train ./mine.ron
+
+Exit codes: 0 done, 1 failed, 2 asked wrongly. NO_COLOR=1 turns colours off.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    tui: TuiArgs,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Open the workbench (what happens without a command)
+    Tui(TuiArgs),
+    /// Train without a screen
+    Train(train::TrainArgs),
+    /// Score a run or a checkpoint on held-out images
+    Eval(eval::EvalArgs),
+    /// List the presets, or print one
+    Presets(presets::PresetsArgs),
+    /// Time training iterations
+    Bench(bench::BenchArgs),
+    /// Compute everything the model makes of given weights and inputs, for comparison
+    Infer(infer::InferArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// What the workbench starts with.
+#[derive(Args, Debug, Clone, Default)]
+struct TuiArgs {
+    /// Start training this preset at once, without the picker
+    #[arg(long, value_name = "PRESET")]
+    preset: Option<String>,
+    /// Go on with this run at once, without the picker
+    #[arg(long, value_name = "RUN", conflicts_with = "preset")]
+    resume: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What every command that computes takes.
+#[derive(Args, Debug, Clone, Default)]
+struct Common {
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t)]
+    device: Device,
+    /// Override a field of the preset, for example --set train.batch=32; may be repeated
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
+}
+
+/// The names of [`DeviceName`], for clap.
+#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Device {
+    /// burn's pure-Rust CPU backend
+    #[default]
+    Flex,
+    /// libtorch on the CPU; needs a build with `--features libtorch`
+    Libtorch,
+}
+
+impl From<Device> for DeviceName {
+    fn from(device: Device) -> DeviceName {
+        match device {
+            Device::Flex => DeviceName::Flex,
+            Device::Libtorch => DeviceName::Libtorch,
+        }
+    }
+}
+
+impl Common {
+    fn device(&self) -> DeviceName {
+        self.device.into()
+    }
+
+    /// A preset by name or path, with `--set` applied.
+    fn preset(&self, name: &str) -> Result<Preset> {
+        Preset::load(name)?.set(&self.sets)
+    }
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// Whatever the command meets.
+    pub fn run(self) -> Result<()> {
+        match self.command {
+            None => open_workbench(&self.tui),
+            Some(Command::Tui(args)) => open_workbench(&args),
+            Some(Command::Train(args)) => args.run(),
+            Some(Command::Eval(args)) => args.run(),
+            Some(Command::Presets(args)) => args.run(),
+            Some(Command::Bench(args)) => args.run(),
+            Some(Command::Infer(args)) => args.run(),
+            Some(Command::Completions { shell }) => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Cli::command(), "nem-tui", &mut script);
+                print(&String::from_utf8_lossy(&script))
+            }
+            Some(Command::Man) => {
+                let mut page = Vec::new();
+                clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(stdout_error)?;
+                print(&String::from_utf8_lossy(&page))
+            }
+        }
+    }
+}
+
+fn open_workbench(_args: &TuiArgs) -> Result<()> {
+    Err(Error::Terminal("not there yet".into()))
+}
+
+/// Writes `text` to stdout. A reader that has gone away (`nem-tui presets | head -1`) is no error.
+fn print(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(stdout_error),
+    }
+}
+
+/// Writes one JSON object as a line.
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let line =
+        serde_json::to_string(value).map_err(|e| Error::Usage(format!("cannot be written as JSON: {e}")))?;
+    print(&(line + "\n"))
+}
+
+fn stdout_error(source: std::io::Error) -> Error {
+    Error::Io { action: "write to", path: "stdout".into(), source }
+}
+
+fn stdout_is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,58 @@
+//! `nem-tui infer`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::Common;
+use crate::engine::infer::{Request, infer};
+use crate::error::{Error, Result};
+use crate::preset::Preset;
+use crate::tensors;
+
+/// Unroll a model on given inputs and write all it computes.
+///
+/// Reads `param.*` (or bare names) from the weights and `in.*` from the input; writes every `out.*`,
+/// and with --grad also `grad.*` and `adam1.*`. Names and shapes: tests/fixtures/README.md.
+#[derive(Args, Debug)]
+pub(super) struct InferArgs {
+    /// Name or path of the preset, or the .json that describes a parity case
+    #[arg(long)]
+    preset: String,
+    /// Safetensors with the weights
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// Safetensors with the inputs; may be the same file
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Safetensors to write
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// Also the gradients of the total loss, and the weights after one Adam step
+    #[arg(long)]
+    grad: bool,
+    /// Draws the initial gamma where the input has none
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl InferArgs {
+    pub(super) fn run(self) -> Result<()> {
+        let preset = match Path::new(&self.preset).extension() {
+            Some(extension) if extension == "json" => {
+                let path = Path::new(&self.preset);
+                let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+                Preset::parse_case(&text, &self.preset)?.set(&self.common.sets)?
+            }
+            _ => self.common.preset(&self.preset)?,
+        };
+        let weights = tensors::read(&self.weights)?;
+        let input = tensors::read(&self.input)?;
+        let device = self.common.device().open()?;
+        let request = Request { gradients: self.grad, seed: self.seed };
+        let out = infer(&preset, &weights, &input, &device, request)?;
+        tensors::write(&self.output, &out)
+    }
+}

@@ -1,0 +1,263 @@
+//! `nem-tui train`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::{Common, print, print_json, stdout_is_terminal};
+use crate::engine::run_dir::Record;
+use crate::engine::worker::{self, Job};
+use crate::error::{Error, Result};
+use crate::protocol::{Command, Event, Finish, RunHandle, RunInfo};
+
+#[derive(Args, Debug)]
+pub(super) struct TrainArgs {
+    /// Name or path of the preset
+    #[arg(required_unless_present = "resume")]
+    preset: Option<String>,
+    /// Go on with this run, exactly where its last checkpoint stands
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "sets", "seed", "out"])]
+    resume: Option<PathBuf>,
+    /// Everything random follows from it
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Epochs at most, in the place of the preset's
+    #[arg(long, value_name = "N")]
+    epochs: Option<u64>,
+    /// Iterations at most, counted from the run's beginning
+    #[arg(long, value_name = "N")]
+    max_iterations: Option<u64>,
+    /// The run's directory; must be new or empty [default: runs/PRESET-sSEED]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// One JSON object a line instead of a progress bar (what a pipe gets anyway)
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl TrainArgs {
+    pub(super) fn run(self) -> Result<()> {
+        let epochs: Vec<String> = self.epochs.iter().map(|n| format!("train.max_epochs={n}")).collect();
+        let handle = match (&self.resume, &self.preset) {
+            (Some(run), _) => {
+                worker::resume(run, self.common.device(), |preset| preset.set(&epochs), self.max_iterations)?
+            }
+            (None, Some(name)) => worker::start(&Job {
+                preset: self.common.preset(name)?.set(&epochs)?,
+                seed: self.seed,
+                device: self.common.device(),
+                out: self.out,
+                max_iterations: self.max_iterations,
+            })?,
+            (None, None) => unreachable!("clap asks for a preset or --resume"),
+        };
+        let report: Box<dyn Report> = if self.json || !stdout_is_terminal() {
+            Box::new(Lines { directory: PathBuf::new() })
+        } else {
+            Box::new(Bar { bar: ProgressBar::no_length(), directory: PathBuf::new() })
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| Error::Worker(format!("the event loop could not start: {e}")))?;
+        runtime.block_on(follow(handle, report, self.max_iterations))
+    }
+}
+
+/// Reports events until the run ends. An interrupt stops the run, which saves first.
+async fn follow(
+    mut handle: RunHandle,
+    mut report: Box<dyn Report>,
+    max_iterations: Option<u64>,
+) -> Result<()> {
+    // Nobody looks at pictures here, and without a reader none is made.
+    let (_, nobody) = tokio::sync::watch::channel(None);
+    handle.snapshots = nobody;
+    let mut interrupts = Interrupts::new()?;
+    loop {
+        let event = tokio::select! {
+            event = handle.events.recv() => event,
+            () = interrupts.next() => {
+                let _ = handle.commands.send(Command::Stop);
+                continue;
+            }
+        };
+        match event {
+            Some(Event::Finished(finish)) => {
+                report.finished(&finish)?;
+                return match finish {
+                    Finish::Failed(sentence) => Err(Error::Failed(sentence)),
+                    _ => Ok(()),
+                };
+            }
+            Some(event) => report.event(&event, max_iterations)?,
+            None => return Err(Error::Worker("it ended without a word".into())),
+        }
+    }
+}
+
+/// Ctrl-C, and on Unix SIGTERM and SIGHUP.
+struct Interrupts {
+    #[cfg(unix)]
+    signals: [tokio::signal::unix::Signal; 3],
+}
+
+impl Interrupts {
+    #[cfg(unix)]
+    fn new() -> Result<Interrupts> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen =
+            |kind| signal(kind).map_err(|e| Error::Worker(format!("cannot listen for signals: {e}")));
+        Ok(Interrupts {
+            signals: [
+                listen(SignalKind::interrupt())?,
+                listen(SignalKind::terminate())?,
+                listen(SignalKind::hangup())?,
+            ],
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> Result<Interrupts> {
+        Ok(Interrupts {})
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        {
+            let [interrupt, terminate, hangup] = &mut self.signals;
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+/// How the run's events are told.
+trait Report {
+    fn event(&mut self, event: &Event, max_iterations: Option<u64>) -> Result<()>;
+    fn finished(&mut self, finish: &Finish) -> Result<()>;
+}
+
+/// One JSON object a line.
+struct Lines {
+    directory: PathBuf,
+}
+
+impl Report for Lines {
+    fn event(&mut self, event: &Event, _: Option<u64>) -> Result<()> {
+        match event {
+            Event::Started(info) => {
+                self.directory.clone_from(&info.directory);
+                print_json(&json!({
+                    "kind": "started", "run": info.directory, "preset": info.preset.name, "seed": info.seed,
+                    "device": info.device, "iteration": info.iteration, "parameters": info.parameters,
+                    "floor": info.floor.ami, "floor_ari": info.floor.ari,
+                }))
+            }
+            Event::Iterations(list) => list.iter().try_for_each(|step| print_json(&Record::Step(*step))),
+            Event::Epoch(epoch) => print_json(&Record::Epoch(*epoch)),
+            Event::Changed(change) => print_json(&Record::Change(*change)),
+            Event::Saved { iteration, best } => {
+                print_json(&json!({"kind": "saved", "iteration": iteration, "best": best}))
+            }
+            Event::Refused(sentence) => print_json(&json!({"kind": "refused", "why": sentence})),
+            Event::Paused(_) | Event::Finished(_) => Ok(()),
+        }
+    }
+
+    fn finished(&mut self, finish: &Finish) -> Result<()> {
+        let mut line = json!({"kind": "finished", "reason": reason(finish), "run": self.directory});
+        if let Finish::Failed(sentence) = finish {
+            line["error"] = json!(sentence);
+        }
+        print_json(&line)
+    }
+}
+
+/// A progress bar, with a line for each epoch above it.
+struct Bar {
+    bar: ProgressBar,
+    directory: PathBuf,
+}
+
+impl Bar {
+    fn start(&mut self, info: &RunInfo, max_iterations: Option<u64>) {
+        let train = &info.preset.train;
+        let all = train.max_epochs.saturating_mul(info.preset.iterations_per_epoch());
+        self.bar.set_length(max_iterations.map_or(all, |max| max.min(all)));
+        // A malformed template would be a bug of ours; without it the bar merely looks plainer.
+        if let Ok(style) =
+            ProgressStyle::with_template("{bar:24.cyan/dim} {pos}/{len} {per_sec:.dim} {eta:.dim} {wide_msg}")
+        {
+            self.bar.set_style(style);
+        }
+        self.bar.enable_steady_tick(Duration::from_millis(250));
+        self.bar.set_position(info.iteration);
+        self.bar.reset_eta();
+        self.bar.println(format!(
+            "{} on {}, seed {}, {} parameters -> {}\nfloor: AMI {:.3} for a split by position alone",
+            info.preset.name,
+            info.device,
+            info.seed,
+            info.parameters,
+            info.directory.display(),
+            info.floor.ami
+        ));
+    }
+}
+
+impl Report for Bar {
+    fn event(&mut self, event: &Event, max_iterations: Option<u64>) -> Result<()> {
+        match event {
+            Event::Started(info) => {
+                self.directory.clone_from(&info.directory);
+                self.start(info, max_iterations);
+            }
+            Event::Iterations(list) => {
+                if let Some(step) = list.last() {
+                    self.bar.set_position(step.iteration);
+                    self.bar.set_message(format!("loss {:.2}", step.loss));
+                }
+            }
+            Event::Epoch(e) => self.bar.println(format!(
+                "epoch {:>3}  train {:9.3}  validation {:9.3}{} AMI {:.3}  ARI {:.3}  {:.1} s",
+                e.epoch,
+                e.train_loss,
+                e.validation_loss,
+                if e.best { "*" } else { " " },
+                e.ami,
+                e.ari,
+                e.seconds
+            )),
+            Event::Refused(sentence) => self.bar.println(sentence),
+            Event::Changed(_) | Event::Saved { .. } | Event::Paused(_) | Event::Finished(_) => {}
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, finish: &Finish) -> Result<()> {
+        self.bar.finish_and_clear();
+        print(&format!("{}: {}\n", reason(finish).replace('_', " "), self.directory.display()))
+    }
+}
+
+/// The reason's name in JSON.
+fn reason(finish: &Finish) -> &'static str {
+    match finish {
+        Finish::EarlyStop => "early_stop",
+        Finish::MaxEpochs => "max_epochs",
+        Finish::MaxIterations => "max_iterations",
+        Finish::Stopped => "stopped",
+        Finish::Failed(_) => "failed",
+    }
+}
