@@ -7,9 +7,9 @@ mod eval;
 mod infer;
 mod presets;
 mod train;
+mod workbench;
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -39,13 +39,13 @@ pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    tui: TuiArgs,
+    tui: workbench::WorkbenchArgs,
 }
 
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Open the workbench (what happens without a command)
-    Tui(TuiArgs),
+    Tui(workbench::WorkbenchArgs),
     /// Train without a screen
     Train(train::TrainArgs),
     /// Score a run or a checkpoint on held-out images
@@ -63,19 +63,6 @@ enum Command {
     },
     /// Print the manual page
     Man,
-}
-
-/// What the workbench starts with.
-#[derive(Args, Debug, Clone, Default)]
-struct TuiArgs {
-    /// Start training this preset at once, without the picker
-    #[arg(long, value_name = "PRESET")]
-    preset: Option<String>,
-    /// Go on with this run at once, without the picker
-    #[arg(long, value_name = "RUN", conflicts_with = "preset")]
-    resume: Option<PathBuf>,
-    #[command(flatten)]
-    common: Common,
 }
 
 /// What every command that computes takes.
@@ -126,8 +113,8 @@ impl Cli {
     /// Whatever the command meets.
     pub fn run(self) -> Result<()> {
         match self.command {
-            None => open_workbench(&self.tui),
-            Some(Command::Tui(args)) => open_workbench(&args),
+            None => self.tui.run(),
+            Some(Command::Tui(args)) => args.run(),
             Some(Command::Train(args)) => args.run(),
             Some(Command::Eval(args)) => args.run(),
             Some(Command::Presets(args)) => args.run(),
@@ -145,10 +132,6 @@ impl Cli {
             }
         }
     }
-}
-
-fn open_workbench(_args: &TuiArgs) -> Result<()> {
-    Err(Error::Terminal("not there yet".into()))
 }
 
 /// Writes `text` to stdout. A reader that has gone away (`nem-tui presets | head -1`) is no error.

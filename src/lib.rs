@@ -11,3 +11,4 @@ pub mod preset;
 pub mod protocol;
 pub mod random;
 pub mod tensors;
+pub mod tui;

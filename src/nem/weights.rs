@@ -77,11 +77,16 @@ impl<'a> Initial<'a> {
         let values = (0..shape.iter().product())
             .map(|_| ((2.0 * f64::from(stream.uniform()) - 1.0) * bound) as f32)
             .collect();
-        Param::initialized(id, tensor(values, shape, self.device).require_grad())
+        self.param(id, tensor(values, shape, self.device))
     }
 
     pub(super) fn zeros<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Param<Tensor<D>> {
-        Param::initialized(id(name), Tensor::zeros(shape, self.device).require_grad())
+        self.param(id(name), Tensor::zeros(shape, self.device))
+    }
+
+    /// A parameter, with a gradient where the device records gradients at all.
+    fn param<const D: usize>(&self, id: ParamId, value: Tensor<D>) -> Param<Tensor<D>> {
+        Param::initialized(id, value.set_require_grad(self.device.is_autodiff()))
     }
 
     /// A single number, uniform in ±`bound`. burn has no tensor without axes, so it is [1].

@@ -1,0 +1,116 @@
+//! `nem-tui` and `nem-tui tui`: the workbench, and what it needs from the rest of the program.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::Common;
+use crate::backend::DeviceName;
+use crate::data::{Dataset, Split, corrupt};
+use crate::engine::checkpoint::Checkpoint;
+use crate::engine::run_dir::{self, RunFile};
+use crate::engine::worker::{self, Job};
+use crate::error::Result;
+use crate::preset::{Preset, embedded_names};
+use crate::protocol::{Backstage, Preview, RunCard, RunHandle};
+use crate::random::Stream;
+use crate::tui::{self, Start};
+
+#[derive(Args, Debug, Clone)]
+pub(super) struct WorkbenchArgs {
+    /// Start training this preset at once, without the picker; a path is added to the picker's shelf
+    #[arg(long, value_name = "PRESET")]
+    preset: Option<String>,
+    /// Go on with this run at once, without the picker
+    #[arg(long, value_name = "RUN", conflicts_with = "preset")]
+    resume: Option<PathBuf>,
+    /// Everything random follows from it
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl WorkbenchArgs {
+    pub(super) fn run(&self) -> Result<()> {
+        let mut presets =
+            embedded_names().map(|name| self.common.preset(name)).collect::<Result<Vec<_>>>()?;
+        let start = match (&self.preset, &self.resume) {
+            (Some(name), _) => {
+                let preset = self.common.preset(name)?;
+                if !presets.contains(&preset) {
+                    presets.push(preset.clone());
+                }
+                Some(Start::Preset(Box::new(preset)))
+            }
+            (None, Some(run)) => Some(Start::Run(Box::new(card(run)?))),
+            (None, None) => None,
+        };
+        // A device this binary lacks is said before the screen is taken over.
+        self.common.device().open()?;
+        let rest = Rest { presets, seed: self.seed, device: self.common.device() };
+        tui::run(&rest, start)
+    }
+}
+
+/// The rest of the program, as the workbench sees it.
+struct Rest {
+    presets: Vec<Preset>,
+    seed: u64,
+    device: DeviceName,
+}
+
+impl Backstage for Rest {
+    fn presets(&self) -> Vec<Preset> {
+        self.presets.clone()
+    }
+
+    fn runs(&self) -> Vec<RunCard> {
+        let Ok(entries) = std::fs::read_dir("runs") else { return Vec::new() };
+        let mut runs: Vec<_> = entries
+            .flatten()
+            .filter_map(|entry| {
+                let changed = entry.path().join("metrics.jsonl").metadata().ok()?.modified().ok()?;
+                // What is no run, or is damaged, is not offered; `train --resume` says why.
+                Some((changed, card(&entry.path()).ok()?))
+            })
+            .collect();
+        runs.sort_by_key(|(changed, _)| std::cmp::Reverse(*changed));
+        runs.into_iter().map(|(_, card)| card).collect()
+    }
+
+    fn preview(&self, preset: &Preset, index: u64) -> Result<Preview> {
+        let data = Dataset::new(&preset.data, self.seed)?;
+        let sample = data.sample(Split::Train, index);
+        let mut noise = Stream::new(self.seed, Split::Train.noise(), 0, index);
+        let mut noisy = Vec::new();
+        corrupt(preset.noise, &sample.features, &mut noise, &mut noisy);
+        Ok(Preview { image: data.image(), clean: sample.features, noisy, groups: sample.groups })
+    }
+
+    fn start(&self, preset: &Preset) -> Result<RunHandle> {
+        worker::start(&Job {
+            preset: preset.clone(),
+            seed: self.seed,
+            device: self.device,
+            out: None,
+            max_iterations: None,
+        })
+    }
+
+    fn resume(&self, run: &RunCard) -> Result<RunHandle> {
+        worker::resume(&run.directory, self.device, |preset| Ok(preset.clone()), None)
+    }
+}
+
+fn card(run: &Path) -> Result<RunCard> {
+    let seed = RunFile::read(run)?.seed;
+    let checkpoint = Checkpoint::open(&run_dir::resolve(run, &["last"])?)?;
+    Ok(RunCard {
+        directory: run.to_owned(),
+        preset: checkpoint.preset,
+        seed,
+        iteration: checkpoint.manifest.counters.iteration,
+        ami: run_dir::latest_ami(run),
+    })
+}

@@ -1,0 +1,242 @@
+//! The workbench: one loop around a pure state.
+//!
+//! ```text
+//! keys, engine events, pictures, signals ──▶ Message ──▶ update(&mut App) ──▶ Effect ──▶ engine
+//!                                                            │
+//!                                                            ▼
+//!                                                     view(&App) ──▶ terminal
+//! ```
+//!
+//! `update` and `view` know no terminal and no clock, and are tested without one. This file is the
+//! shell around them: it waits, carries effects out, and decides when a frame is worth drawing.
+
+pub mod app;
+pub mod history;
+pub mod keymap;
+mod terminal;
+pub mod theme;
+pub mod update;
+pub mod view;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
+use futures_util::StreamExt;
+use tokio::sync::watch;
+
+use self::app::App;
+use self::terminal::Screen;
+use self::theme::Theme;
+use self::update::{Effect, Message, update};
+use crate::error::{Error, Result};
+use crate::preset::Preset;
+use crate::protocol::{Backstage, Command, Event, RunCard, RunHandle, Snapshot};
+
+/// A key is answered at most this much later: 30 frames a second.
+const FRAME: Duration = Duration::from_millis(33);
+/// What the training does is drawn more rarely, because drawing takes time from it.
+const PROGRESS_FRAME: Duration = Duration::from_millis(150);
+
+/// What to begin with, in the place of the picker.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// A new run of this preset.
+    Preset(Box<Preset>),
+    /// Going on with this run.
+    Run(Box<RunCard>),
+}
+
+/// Runs the workbench until its user leaves. A run in progress is saved first, also when the system
+/// asks the program to end.
+///
+/// # Errors
+/// No terminal, or one that fails; a `start` that cannot be.
+pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::Terminal(format!("the event loop could not start: {e}")))?;
+    runtime.block_on(async {
+        // The handle is declared before the screen, so that on the way out, by a panic too, the
+        // terminal is restored first and then the run is waited for.
+        let mut shell = Shell { handle: None, backstage };
+        let mut screen = Screen::enter()?;
+        let theme = Theme::detect(|name| std::env::var(name).ok());
+        let mut app = App::new(theme);
+        let first = match start {
+            Some(Start::Preset(preset)) => Effect::Start(preset),
+            Some(Start::Run(run)) => Effect::Resume(run),
+            None => Effect::Exit,
+        };
+        let shelf = Message::Shelf(backstage.presets(), backstage.runs());
+        shell.handle_message(&mut app, shelf);
+        if first != Effect::Exit {
+            shell.carry_out(&mut app, first);
+        }
+        shell.turn(&mut app, &mut screen).await
+    })
+}
+
+/// What the state must not know: the engine's handle and the rest of the program.
+struct Shell<'a> {
+    handle: Option<RunHandle>,
+    backstage: &'a dyn Backstage,
+}
+
+impl Shell<'_> {
+    /// The loop.
+    async fn turn(&mut self, app: &mut App, screen: &mut Screen) -> Result<()> {
+        let mut keys = EventStream::new();
+        let mut signals = Signals::new()?;
+        let mut next_frame = Instant::now();
+        let mut dirty = true;
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = signals.next() => Some(Message::Terminate),
+                key = keys.next() => match key {
+                    Some(Ok(TerminalEvent::Key(key))) if key.kind != KeyEventKind::Release => {
+                        next_frame = next_frame.min(Instant::now() + FRAME / 4);
+                        Some(Message::Key(key))
+                    }
+                    Some(Ok(TerminalEvent::Resize(..))) => {
+                        next_frame = next_frame.min(Instant::now() + FRAME / 4);
+                        dirty = true;
+                        None
+                    }
+                    Some(Ok(_)) => None,
+                    // The terminal is gone: save and leave.
+                    Some(Err(_)) | None => Some(Message::Terminate),
+                },
+                // Drawing comes before more news, or steady news would starve it.
+                () = tokio::time::sleep_until(next_frame.into()), if dirty => {
+                    let started = Instant::now();
+                    screen
+                        .terminal
+                        .draw(|frame| view::draw(app, frame))
+                        .map_err(|e| Error::Terminal(format!("the terminal cannot be drawn on: {e}")))?;
+                    dirty = false;
+                    next_frame = started + PROGRESS_FRAME;
+                    continue;
+                }
+                news = news(&mut self.handle) => {
+                    if let Message::EngineGone = news {
+                        self.handle = None;
+                    }
+                    Some(news)
+                }
+            };
+            if let Some(message) = message {
+                dirty = true;
+                let finished = matches!(message, Message::Engine(Event::Finished(_)));
+                if self.handle_message(app, message) {
+                    return Ok(());
+                }
+                if finished {
+                    self.handle = None;
+                }
+            }
+        }
+    }
+
+    /// Takes in a message and carries its effects out; true when it is time to go.
+    fn handle_message(&mut self, app: &mut App, message: Message) -> bool {
+        update(app, message).into_iter().fold(false, |exit, effect| self.carry_out(app, effect) || exit)
+    }
+
+    fn carry_out(&mut self, app: &mut App, effect: Effect) -> bool {
+        match effect {
+            Effect::Exit => return true,
+            Effect::Send(command) => self.send(command),
+            Effect::Start(preset) => {
+                let started = self.backstage.start(&preset);
+                self.adopt(app, started);
+            }
+            Effect::Resume(run) => {
+                let resumed = self.backstage.resume(&run);
+                self.adopt(app, resumed);
+            }
+            Effect::Preview(preset, index) => {
+                let preview = self.backstage.preview(&preset, index).ok();
+                return self.handle_message(app, Message::Preview(preview));
+            }
+        }
+        false
+    }
+
+    fn send(&self, command: Command) {
+        if let Some(handle) = &self.handle {
+            // A worker that has ended has said so; there is nothing to add.
+            let _ = handle.commands.send(command);
+        }
+    }
+
+    fn adopt(&mut self, app: &mut App, handle: Result<RunHandle>) {
+        match handle {
+            Ok(handle) => self.handle = Some(handle),
+            Err(error) => {
+                self.handle_message(app, Message::StartFailed(error.to_string()));
+            }
+        }
+    }
+}
+
+/// What the engine has to say or to show next. Without an engine, waits for ever.
+async fn news(handle: &mut Option<RunHandle>) -> Message {
+    let Some(RunHandle { events, snapshots, .. }) = handle else { return std::future::pending().await };
+    tokio::select! {
+        event = events.recv() => event.map_or(Message::EngineGone, Message::Engine),
+        picture = newest(snapshots) => Message::Picture(picture),
+    }
+}
+
+async fn newest(snapshots: &mut watch::Receiver<Option<Arc<Snapshot>>>) -> Arc<Snapshot> {
+    while snapshots.changed().await.is_ok() {
+        if let Some(picture) = snapshots.borrow_and_update().clone() {
+            return picture;
+        }
+    }
+    // No more will come; the events say why.
+    std::future::pending().await
+}
+
+/// Requests to end that do not come as keys.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen =
+            |kind| signal(kind).map_err(|e| Error::Terminal(format!("cannot listen for signals: {e}")));
+        Ok(Signals {
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> Result<Signals> {
+        Ok(Signals {})
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        #[cfg(not(unix))]
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,254 @@
+//! The state of the screen: all that the view draws from, and all that `update` changes.
+
+use std::sync::Arc;
+
+use super::history::History;
+use super::keymap::Context;
+use super::theme::Theme;
+use crate::preset::{Preset, Setting};
+use crate::protocol::{Change, Epoch, Finish, Iteration, Preview, RunCard, RunInfo, Snapshot};
+
+/// Iterations that the speed is averaged over.
+const SPEED_OVER: usize = 30;
+
+/// Everything.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Colours.
+    pub theme: Theme,
+    /// The shelf of presets and runs.
+    pub picker: Picker,
+    /// The training on the screen, if one was started.
+    pub workbench: Option<Workbench>,
+    /// What lies over the screen.
+    pub overlay: Option<Overlay>,
+    /// One line for the user: a refusal, a note.
+    pub message: Option<String>,
+    /// Set once the user wants to leave: the run is saving.
+    pub leaving: bool,
+}
+
+/// What can lie over the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlay {
+    /// All keys.
+    Help,
+    /// "Save and leave?"
+    Quit,
+}
+
+/// The shelf.
+#[derive(Clone, Debug, Default)]
+pub struct Picker {
+    /// Presets, then past runs.
+    pub entries: Vec<Entry>,
+    /// The chosen one.
+    pub selected: usize,
+    /// Which sample of its data is shown.
+    pub sample: u64,
+    /// That sample.
+    pub preview: Option<Preview>,
+}
+
+/// A line on the shelf.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// A new run of this preset.
+    Preset(Box<Preset>),
+    /// Going on with this run.
+    Run(Box<RunCard>),
+}
+
+impl Entry {
+    /// The preset behind it.
+    pub fn preset(&self) -> &Preset {
+        match self {
+            Entry::Preset(preset) => preset,
+            Entry::Run(run) => &run.preset,
+        }
+    }
+}
+
+/// The panes of the workbench.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pane {
+    /// The loss curves.
+    Loss,
+    /// The AMI and ARI curves.
+    Scores,
+    /// The pictures.
+    Components,
+}
+
+impl Pane {
+    /// In the order that Tab visits them.
+    pub const ALL: [Pane; 3] = [Pane::Components, Pane::Loss, Pane::Scores];
+}
+
+/// A training on the screen.
+#[derive(Clone, Debug)]
+pub struct Workbench {
+    /// The run, as it began.
+    pub info: RunInfo,
+    /// The preset in force.
+    pub preset: Preset,
+    /// The preset as the user has asked for it; equal to `preset` once the engine has followed.
+    pub wanted: Preset,
+    /// The curves.
+    pub history: History,
+    /// The newest iteration.
+    pub latest: Option<Iteration>,
+    /// The newest validation.
+    pub epoch: Option<Epoch>,
+    /// The newest picture.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// The validation sample asked for.
+    pub sample: usize,
+    /// The EM step shown; the last one where none is chosen.
+    pub em_step: Option<usize>,
+    /// Whether the training stands still.
+    pub paused: bool,
+    /// Why it ended, if it did.
+    pub finish: Option<Finish>,
+    /// The iteration of the newest checkpoint.
+    pub saved: Option<u64>,
+    /// Seconds of the latest iterations.
+    seconds: Vec<f64>,
+    /// The pane with the focus.
+    pub focus: Pane,
+    /// Whether it has the whole body.
+    pub zoomed: bool,
+}
+
+impl App {
+    /// The picker, with nothing on its shelf yet.
+    pub fn new(theme: Theme) -> App {
+        App {
+            theme,
+            picker: Picker::default(),
+            workbench: None,
+            overlay: None,
+            message: None,
+            leaving: false,
+        }
+    }
+
+    /// Which keys hold.
+    pub fn context(&self) -> Context {
+        if self.workbench.is_some() { Context::Workbench } else { Context::Picker }
+    }
+}
+
+impl Workbench {
+    /// A training that has just begun, or gone on.
+    pub fn new(info: RunInfo) -> Workbench {
+        let mut workbench = Workbench {
+            preset: info.preset.clone(),
+            wanted: info.preset.clone(),
+            history: History::default(),
+            latest: None,
+            epoch: None,
+            snapshot: None,
+            sample: 0,
+            em_step: None,
+            paused: false,
+            finish: None,
+            saved: (info.iteration > 0).then_some(info.iteration),
+            seconds: Vec::new(),
+            focus: Pane::Components,
+            zoomed: false,
+            info,
+        };
+        let past = std::mem::take(&mut workbench.info.past);
+        past.iterations.into_iter().for_each(|i| workbench.add_iteration(i));
+        past.epochs.into_iter().for_each(|e| workbench.add_epoch(e));
+        past.changes.iter().for_each(|c| workbench.mark(c));
+        workbench
+    }
+
+    /// Takes in an iteration.
+    pub fn add_iteration(&mut self, iteration: Iteration) {
+        let x = iteration.iteration as f64;
+        let history = &mut self.history;
+        history.loss.push(x, iteration.loss);
+        history.intra.push(x, iteration.intra);
+        history.inter.push(x, iteration.inter);
+        if let (Some(ami), Some(ari)) = (iteration.ami, iteration.ari) {
+            history.ami.push(x, ami);
+            history.ari.push(x, ari);
+        }
+        if self.seconds.len() >= SPEED_OVER {
+            self.seconds.remove(0);
+        }
+        self.seconds.push(iteration.seconds);
+        self.latest = Some(iteration);
+    }
+
+    /// Takes in a validation.
+    pub fn add_epoch(&mut self, epoch: Epoch) {
+        let x = epoch.iteration as f64;
+        self.history.validation.push(x, epoch.validation_loss);
+        self.history.validation_ami.push(x, epoch.ami);
+        self.history.validation_ari.push(x, epoch.ari);
+        self.epoch = Some(epoch);
+    }
+
+    /// Takes in a live change.
+    pub fn add_change(&mut self, change: Change) {
+        if let Ok(preset) = change.to.apply(&self.preset) {
+            // What the user asked for holds this change already, unless a refusal made it forget.
+            if change.from.current(&self.wanted) == Some(change.from)
+                && let Ok(wanted) = change.to.apply(&self.wanted)
+            {
+                self.wanted = wanted;
+            }
+            self.preset = preset;
+        }
+        self.mark(&change);
+    }
+
+    fn mark(&mut self, change: &Change) {
+        let label = format!("{} {}→{}", short(change.to), change.from.value(), change.to.value());
+        self.history.changes.push((change.iteration as f64, label));
+    }
+
+    /// Iterations done.
+    pub fn iteration(&self) -> u64 {
+        self.latest.map_or(self.info.iteration, |i| i.iteration)
+    }
+
+    /// Iterations per second, by the latest ones.
+    pub fn speed(&self) -> Option<f64> {
+        let mean = self.seconds.iter().sum::<f64>() / self.seconds.len() as f64;
+        (mean > 0.0).then(|| 1.0 / mean)
+    }
+
+    /// Seconds to the preset's last epoch at this speed.
+    pub fn eta(&self) -> Option<f64> {
+        let all = self.preset.train.max_epochs.saturating_mul(self.preset.iterations_per_epoch());
+        Some(all.saturating_sub(self.iteration()) as f64 / self.speed()?)
+    }
+
+    /// Whether something would be lost without a save.
+    pub fn is_unsaved(&self) -> bool {
+        self.finish.is_none() && self.saved != Some(self.iteration()) && self.iteration() > 0
+    }
+
+    /// The EM step to show of `snapshot`, which has at least one.
+    pub fn shown_step(&self, snapshot: &Snapshot) -> usize {
+        let last = snapshot.steps.len().saturating_sub(1);
+        self.em_step.map_or(last, |step| step.min(last))
+    }
+}
+
+/// A setting's name where there is little room.
+fn short(setting: Setting) -> &'static str {
+    match setting {
+        Setting::K(_) => "k",
+        Setting::Noise(_) => "noise",
+        Setting::LearningRate(_) => "lr",
+        Setting::Steps(_) => "steps",
+        Setting::InterWeight(_) => "inter",
+        Setting::Objects(_) => "objects",
+    }
+}

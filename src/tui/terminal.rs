@@ -1,0 +1,74 @@
+//! Taking the terminal over, and giving it back whatever happens.
+
+use std::io::{IsTerminal, Stdout, stdout};
+use std::sync::Once;
+
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::{cursor, execute};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+
+use crate::error::{Error, Result};
+
+/// The screen in raw mode; dropping it restores the terminal.
+pub struct Screen {
+    /// To draw on.
+    pub terminal: Terminal<CrosstermBackend<Stdout>>,
+}
+
+impl Screen {
+    /// Takes the terminal over.
+    ///
+    /// # Errors
+    /// [`Error::Terminal`] where stdin or stdout is no terminal, or it cannot be put in raw mode.
+    pub fn enter() -> Result<Screen> {
+        if !stdout().is_terminal() || !std::io::stdin().is_terminal() {
+            return Err(Error::Terminal(
+                "the workbench needs a terminal, and stdin or stdout is none; \
+                 to train without one, run `nem-tui train quickstart`"
+                    .into(),
+            ));
+        }
+        restore_before_panic_reports();
+        let open = || {
+            enable_raw_mode()?;
+            execute!(stdout(), EnterAlternateScreen, cursor::Hide)?;
+            Terminal::new(CrosstermBackend::new(stdout()))
+        };
+        match open() {
+            Ok(terminal) => Ok(Screen { terminal }),
+            Err(error) => {
+                restore();
+                Err(Error::Terminal(format!("the terminal cannot be taken over: {error}")))
+            }
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Best effort: there is nobody left to tell if it fails.
+fn restore() {
+    let _ = disable_raw_mode();
+    let _ = execute!(stdout(), LeaveAlternateScreen, cursor::Show);
+}
+
+/// A panic's report would be lost on the alternate screen, so the terminal is restored first. A
+/// panic on another thread is reported by that thread's owner; the screen stays.
+fn restore_before_panic_reports() {
+    static ONCE: Once = Once::new();
+    let screen_thread = std::thread::current().id();
+    ONCE.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if std::thread::current().id() == screen_thread {
+                restore();
+                report(info);
+            }
+        }));
+    });
+}

@@ -1,0 +1,184 @@
+//! Colours, and how many of them the terminal has.
+
+use ratatui::style::{Color, Modifier, Style};
+
+/// Red, green and blue, each in 0..=1.
+pub type Rgb = [f32; 3];
+
+/// What the terminal can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// 24-bit colour.
+    True,
+    /// The 256-colour cube.
+    Cube,
+    /// No colour that can be relied on: pictures become characters.
+    Plain,
+}
+
+/// Every colour and style on the screen comes from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Theme {
+    /// What the terminal can show.
+    pub depth: Depth,
+}
+
+/// Okabe and Ito's palette, which the colour-blind can tell apart, without its black.
+const COMPONENTS: [Rgb; 8] = [
+    [0.90, 0.62, 0.00],
+    [0.34, 0.71, 0.91],
+    [0.00, 0.62, 0.45],
+    [0.94, 0.89, 0.26],
+    [0.80, 0.47, 0.65],
+    [0.84, 0.37, 0.00],
+    [0.00, 0.45, 0.70],
+    [0.72, 0.72, 0.72],
+];
+
+impl Theme {
+    /// From the environment, read through `variable`: `NO_COLOR`, `TERM` and `COLORTERM`.
+    pub fn detect(variable: impl Fn(&str) -> Option<String>) -> Theme {
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        let term = set("TERM").unwrap_or_default();
+        let depth = if set("NO_COLOR").is_some() || term.is_empty() || term == "dumb" {
+            Depth::Plain
+        } else if set("COLORTERM").is_some_and(|c| c == "truecolor" || c == "24bit")
+            || term.contains("direct")
+        {
+            Depth::True
+        } else if term.contains("256color") {
+            Depth::Cube
+        } else {
+            Depth::Plain
+        };
+        Theme { depth }
+    }
+
+    /// A colour as the terminal can show it; `None` where it cannot.
+    pub fn color(&self, rgb: Rgb) -> Option<Color> {
+        let byte = |v: f32| (v.clamp(0.0, 1.0) * 255.0).round() as u8;
+        match self.depth {
+            Depth::True => Some(Color::Rgb(byte(rgb[0]), byte(rgb[1]), byte(rgb[2]))),
+            Depth::Cube => {
+                let [r, g, b] = rgb.map(|v| (v.clamp(0.0, 1.0) * 5.0).round() as u8);
+                let grey = (rgb[0] - rgb[1]).abs() < 0.02 && (rgb[1] - rgb[2]).abs() < 0.02;
+                // Greys have a finer ramp of their own, but for black and white.
+                let step = (rgb[0].clamp(0.0, 1.0) * 25.0).round() as u8;
+                Some(Color::Indexed(match (grey, step) {
+                    (true, 1..=24) => 231 + step,
+                    _ => 16 + 36 * r + 6 * g + b,
+                }))
+            }
+            Depth::Plain => None,
+        }
+    }
+
+    /// The colour of component or object `k`; beyond the palette, lighter ones.
+    pub fn component(&self, k: usize) -> Rgb {
+        let round = (k / COMPONENTS.len()) as f32;
+        let lift = 1.0 - 1.0 / (1.0 + 0.4 * round);
+        COMPONENTS[k % COMPONENTS.len()].map(|v| v + (1.0 - v) * lift)
+    }
+
+    fn foreground(&self, rgb: Rgb) -> Style {
+        self.color(rgb).map_or(Style::new(), |color| Style::new().fg(color))
+    }
+
+    /// A series' or component's own colour, for text.
+    pub fn ink(&self, rgb: Rgb) -> Style {
+        self.foreground(rgb)
+    }
+
+    /// Borders, labels, what is there but not to be read first.
+    pub fn dim(&self) -> Style {
+        match self.depth {
+            Depth::Plain => Style::new(),
+            _ => self.foreground([0.55, 0.57, 0.62]),
+        }
+    }
+
+    /// The pane with the focus, the selected line.
+    pub fn accent(&self) -> Style {
+        match self.depth {
+            Depth::Plain => Style::new().add_modifier(Modifier::BOLD),
+            _ => self.foreground([0.34, 0.71, 0.91]).add_modifier(Modifier::BOLD),
+        }
+    }
+
+    /// What is chosen in a list.
+    pub fn selected(&self) -> Style {
+        Style::new().add_modifier(Modifier::REVERSED)
+    }
+
+    /// Numbers and titles.
+    pub fn strong(&self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    /// Running, done.
+    pub fn good(&self) -> Style {
+        self.foreground([0.35, 0.75, 0.45])
+    }
+
+    /// Paused, refused.
+    pub fn warning(&self) -> Style {
+        self.foreground([0.94, 0.75, 0.26]).add_modifier(Modifier::BOLD)
+    }
+
+    /// Colours of the curves.
+    pub fn series(&self, series: Series) -> Rgb {
+        match series {
+            Series::Train => [0.34, 0.71, 0.91],
+            Series::Validation => [0.94, 0.62, 0.10],
+            Series::Intra => [0.35, 0.70, 0.45],
+            Series::Inter => [0.80, 0.47, 0.65],
+            Series::Floor => [0.60, 0.60, 0.60],
+        }
+    }
+}
+
+/// The kinds of curve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Series {
+    /// On the training batches.
+    Train,
+    /// On the validation split.
+    Validation,
+    /// The intra-cluster loss.
+    Intra,
+    /// The inter-cluster loss.
+    Inter,
+    /// What position alone can score.
+    Floor,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detect(pairs: &[(&str, &str)]) -> Depth {
+        Theme::detect(|name| pairs.iter().find(|p| p.0 == name).map(|p| p.1.to_owned())).depth
+    }
+
+    #[test]
+    fn the_environment_decides_the_depth() {
+        assert_eq!(detect(&[("TERM", "xterm-256color")]), Depth::Cube);
+        assert_eq!(detect(&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")]), Depth::True);
+        assert_eq!(
+            detect(&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor"), ("NO_COLOR", "1")]),
+            Depth::Plain
+        );
+        assert_eq!(detect(&[("TERM", "xterm-256color"), ("NO_COLOR", "")]), Depth::Cube);
+        for term in ["dumb", "", "vt100", "linux"] {
+            assert_eq!(detect(&[("TERM", term)]), Depth::Plain, "{term}");
+        }
+    }
+
+    #[test]
+    fn no_two_of_sixteen_components_share_a_colour() {
+        let theme = Theme { depth: Depth::True };
+        let colours: std::collections::HashSet<_> =
+            (0..16).map(|k| theme.color(theme.component(k))).collect();
+        assert_eq!(colours.len(), 16);
+    }
+}

@@ -1,0 +1,93 @@
+//! From the state to a frame. Every part draws into the area it is given, whatever its size.
+
+mod components;
+mod curves;
+mod help;
+mod picker;
+mod picture;
+mod workbench;
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Widget};
+
+use super::app::{App, Overlay};
+use super::keymap;
+use super::theme::Theme;
+
+/// Draws the whole screen.
+pub fn draw(app: &App, frame: &mut Frame) {
+    render(app, frame.area(), frame.buffer_mut());
+}
+
+/// Draws the whole screen into a buffer.
+pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
+    match &app.workbench {
+        Some(workbench) => workbench::render(app, workbench, area, buf),
+        None => picker::render(app, area, buf),
+    }
+    match app.overlay {
+        Some(Overlay::Help) => help::render(&app.theme, app.context(), area, buf),
+        Some(Overlay::Quit) => {
+            help::question(&app.theme, "Save and leave?", "y  save, then leave        n  stay", area, buf)
+        }
+        None => {}
+    }
+    if app.leaving {
+        help::question(&app.theme, "Saving…", "the run is being saved", area, buf);
+    }
+}
+
+/// A pane with a title in its border; returns what is inside.
+fn pane(title: Line, focused: bool, theme: &Theme, area: Rect, buf: &mut Buffer) -> Rect {
+    let style = if focused { theme.accent() } else { theme.dim() };
+    let block = Block::bordered().border_type(BorderType::Rounded).border_style(style).title(title);
+    let inner = block.inner(area);
+    block.render(area, buf);
+    inner
+}
+
+/// Writes a line, cut to the area's width.
+fn put(line: &Line, x: u16, y: u16, width: u16, buf: &mut Buffer) {
+    if y < buf.area.bottom() && x < buf.area.right() {
+        buf.set_line(x, y, line, width.min(buf.area.right() - x));
+    }
+}
+
+/// The last line: a message if there is one, else as many keys as fit.
+fn footer(app: &App, area: Rect, buf: &mut Buffer) {
+    if let Some(message) = &app.message {
+        put(&Line::styled(format!(" {message}"), app.theme.warning()), area.x, area.y, area.width, buf);
+        return;
+    }
+    let mut spans = vec![Span::raw(" ")];
+    let mut width = 1;
+    for binding in keymap::of(app.context()).filter(|b| !b.hint.is_empty()) {
+        let wide = (binding.label.chars().count() + binding.hint.chars().count() + 4) as u16;
+        if width + wide > area.width {
+            break;
+        }
+        width += wide;
+        spans.push(Span::styled(binding.label, app.theme.strong()));
+        spans.push(Span::styled(format!(" {}   ", binding.hint), app.theme.dim()));
+    }
+    put(&Line::from(spans), area.x, area.y, area.width, buf);
+}
+
+/// A label and its value.
+fn labelled<'a>(label: &'a str, value: String, theme: &Theme) -> [Span<'a>; 2] {
+    [Span::styled(label, theme.dim()), Span::styled(value, theme.strong())]
+}
+
+/// Splits off the first and the last line, where there is room for more than those.
+fn frame_lines(area: Rect, first: u16, last: u16) -> [Rect; 3] {
+    Layout::vertical([Constraint::Length(first), Constraint::Min(0), Constraint::Length(last)]).areas(area)
+}
+
+/// The style of a title's text.
+fn title_style(theme: &Theme, focused: bool) -> Style {
+    if focused { theme.accent() } else { theme.strong() }
+}

@@ -1,0 +1,176 @@
+//! What the model makes of one image: the component view.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::super::app::{App, Workbench};
+use super::super::theme::Theme;
+use super::picture::{Picture, digit};
+use super::{pane, put, title_style};
+use crate::protocol::{Snapshot, SnapshotStep};
+
+/// A component with less of the image than this holds nothing.
+const EMPTY: f32 = 0.01;
+
+/// A labelled picture.
+struct Tile {
+    label: String,
+    style: Style,
+    picture: Picture,
+}
+
+/// The pane.
+pub fn render(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: &mut Buffer) {
+    let theme = &app.theme;
+    let Some(snapshot) = workbench.snapshot.as_deref().filter(|s| !s.steps.is_empty()) else {
+        let title = Line::styled(" components ", title_style(theme, focused));
+        let inner = pane(title, focused, theme, area, buf);
+        put(
+            &Line::styled("the first picture is being made…", theme.dim()),
+            inner.x + 1,
+            inner.y,
+            inner.width,
+            buf,
+        );
+        return;
+    };
+    let at = workbench.shown_step(snapshot);
+    let step = &snapshot.steps[at];
+    let inner = pane(title(theme, workbench, snapshot, at, focused), focused, theme, area, buf);
+    let sections = sections(theme, snapshot, step);
+    let layout = Layout::fit(&sections, snapshot, inner);
+    layout.render(theme, &sections, inner, buf);
+}
+
+fn title(
+    theme: &Theme,
+    workbench: &Workbench,
+    snapshot: &Snapshot,
+    at: usize,
+    focused: bool,
+) -> Line<'static> {
+    let step = &snapshot.steps[at];
+    let score = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:.2}"));
+    let steps = snapshot.steps.len();
+    let bar: String =
+        (0..steps.min(20)).map(|i| if i * steps / steps.min(20) <= at { '█' } else { '░' }).collect();
+    Line::from(vec![
+        Span::styled(
+            format!(" sample {}/{} ", snapshot.sample + 1, workbench.preset.train.validation_size),
+            title_style(theme, focused),
+        ),
+        Span::raw(format!("─ AMI {} ARI {} ", score(step.ami), score(step.ari))),
+        Span::styled(format!("─ EM step {}/{steps} {bar} ", at + 1), theme.dim()),
+    ])
+}
+
+/// What the image is, then every component's prediction, then every component's mask.
+fn sections(theme: &Theme, snapshot: &Snapshot, step: &SnapshotStep) -> [Vec<Tile>; 3] {
+    let (width, height) = (snapshot.image.width, snapshot.image.height);
+    let (places, values) = (snapshot.image.pixels(), snapshot.image.values());
+    let white = [1.0; 3];
+    let plain = |label: &str, picture| Tile { label: label.into(), style: theme.dim(), picture };
+    let shades = |values: &[f32]| Picture::shades(values, width, height, white);
+    let whole = vec![
+        plain("input", shades(&step.target)),
+        plain("noisy", shades(&step.noisy)),
+        plain("recon", shades(&reconstruction(step, places, values))),
+        plain("gamma", Picture::gamma(&step.gamma, snapshot.k, width, height, theme)),
+        plain("truth", Picture::groups(&step.groups, width, height, theme)),
+    ];
+    let of = |k: usize, what: &str, from: &[f32], size: usize, empty: bool| {
+        let note = if empty { " (empty)" } else { "" };
+        Tile {
+            label: format!("{} {what}{note}", digit(k)),
+            style: theme.ink(theme.component(k)),
+            picture: Picture::shades(
+                from.get(k * size..(k + 1) * size).unwrap_or_default(),
+                width,
+                height,
+                if theme.color(white).is_some() { theme.component(k) } else { white },
+            ),
+        }
+    };
+    let shares = ink_shares(step, snapshot.k, places);
+    let predictions = (0..snapshot.k).map(|k| of(k, "pred", &step.preds, values, false)).collect();
+    let masks = (0..snapshot.k).map(|k| of(k, "mask", &step.gamma, places, shares[k] < EMPTY)).collect();
+    [whole, predictions, masks]
+}
+
+/// Σ_k γ_k ψ_k.
+fn reconstruction(step: &SnapshotStep, places: usize, values: usize) -> Vec<f32> {
+    let mut sum = vec![0.0; values];
+    for (preds, gamma) in step.preds.chunks(values.max(1)).zip(step.gamma.chunks(places.max(1))) {
+        for (i, (sum, pred)) in sum.iter_mut().zip(preds).enumerate() {
+            *sum += pred * gamma[i % places.max(1)];
+        }
+    }
+    sum
+}
+
+/// How much of what is drawn in the image each component holds, by γ on pixels that are on.
+fn ink_shares(step: &SnapshotStep, k: usize, places: usize) -> Vec<f32> {
+    let ink: f32 = step.target.iter().take(places).sum();
+    (0..k)
+        .map(|k| {
+            let mask = step.gamma.get(k * places..(k + 1) * places).unwrap_or_default();
+            mask.iter().zip(&step.target).map(|(g, x)| g * x).sum::<f32>() / ink.max(1.0)
+        })
+        .collect()
+}
+
+/// Where the tiles go: sections one below the other, each wrapped into as many rows as it needs.
+struct Layout {
+    /// Cells of a picture.
+    width: u16,
+    height: u16,
+    /// Tiles in a row.
+    columns: usize,
+}
+
+impl Layout {
+    /// The largest pictures that all fit: at three, two or one cell a pixel, else shrunk; and the
+    /// smallest there are where nothing fits.
+    fn fit(sections: &[Vec<Tile>; 3], snapshot: &Snapshot, area: Rect) -> Layout {
+        let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
+        let least = 5.min(w).max(1);
+        let widths = [3 * w, 2 * w].into_iter().chain((least..=w).rev());
+        let sized = |width: usize| {
+            let height = (width * h).div_ceil(2 * w).max(1);
+            let columns = ((usize::from(area.width) + 1) / (width + 1)).max(1);
+            (width, height, columns)
+        };
+        let fits = |&(width, height, columns): &(usize, usize, usize)| {
+            let rows: usize = sections.iter().map(|s| s.len().div_ceil(columns)).sum();
+            width <= usize::from(area.width) && rows * (height + 1) <= usize::from(area.height)
+        };
+        let (width, height, columns) = widths.map(sized).find(fits).unwrap_or_else(|| sized(least));
+        Layout { width: width as u16, height: height as u16, columns }
+    }
+
+    fn render(&self, theme: &Theme, sections: &[Vec<Tile>; 3], area: Rect, buf: &mut Buffer) {
+        let mut y = area.y;
+        let mut left_out = 0;
+        for tiles in sections {
+            for row in tiles.chunks(self.columns) {
+                if y + self.height + 1 > area.bottom() || self.width > area.width {
+                    left_out += row.len();
+                    continue;
+                }
+                for (i, tile) in row.iter().enumerate() {
+                    let x = area.x + i as u16 * (self.width + 1);
+                    put(&Line::styled(tile.label.as_str(), tile.style), x, y, self.width, buf);
+                    tile.picture.render(theme, Rect::new(x, y + 1, self.width, self.height), buf);
+                }
+                y += self.height + 1;
+            }
+        }
+        if left_out > 0 && area.height > 0 {
+            let note = format!("+{left_out} more");
+            let x = area.right().saturating_sub(note.len() as u16).max(area.x);
+            put(&Line::styled(note, theme.warning()), x, area.bottom() - 1, area.width, buf);
+        }
+    }
+}

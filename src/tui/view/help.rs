@@ -1,0 +1,44 @@
+//! What lies over the screen: the keys, and questions.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Widget};
+
+use super::super::keymap::{self, Context};
+use super::super::theme::Theme;
+use super::{pane, put};
+
+/// All keys of the context, from the key table.
+pub fn render(theme: &Theme, context: Context, area: Rect, buf: &mut Buffer) {
+    let lines: Vec<Line> = keymap::of(context)
+        .map(|binding| {
+            let label = format!(" {:<10}", binding.label);
+            Line::from(vec![Span::styled(label, theme.strong()), Span::raw(binding.help)])
+        })
+        .collect();
+    let rest = [
+        Line::raw(""),
+        Line::styled(" A lower-case letter lowers its value, upper case raises it.", theme.dim()),
+        Line::styled(" Ctrl-C saves and leaves at once. Any key closes this.", theme.dim()),
+    ];
+    over(theme, " keys ", &[lines.as_slice(), &rest].concat(), area, buf);
+}
+
+/// A question, or a notice, in the middle of the screen.
+pub fn question(theme: &Theme, title: &str, text: &str, area: Rect, buf: &mut Buffer) {
+    let lines = [Line::raw(""), Line::raw(format!("  {text}  ")), Line::raw("")];
+    over(theme, &format!(" {title} "), &lines, area, buf);
+}
+
+fn over(theme: &Theme, title: &str, lines: &[Line], area: Rect, buf: &mut Buffer) {
+    let width = lines.iter().map(Line::width).max().unwrap_or(0).max(title.chars().count()) as u16 + 4;
+    let width = width.min(area.width);
+    let height = (lines.len() as u16 + 2).min(area.height);
+    let at = Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height);
+    Clear.render(at, buf);
+    let inner = pane(Line::styled(title.to_owned(), theme.accent()), true, theme, at, buf);
+    for (line, y) in lines.iter().zip(inner.y..inner.bottom()) {
+        put(line, inner.x, y, inner.width, buf);
+    }
+}

@@ -1,0 +1,145 @@
+//! The shelf: presets, past runs, and what the chosen one is about.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span, Text};
+use ratatui::widgets::{Paragraph, Widget, Wrap};
+
+use super::super::app::{App, Entry};
+use super::picture::Picture;
+use super::{footer, frame_lines, pane, put};
+use crate::preset::{Cell, Layer, Preset, StepWeights};
+use crate::protocol::Preview;
+
+/// Draws the screen.
+pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
+    let theme = &app.theme;
+    let [top, body, bottom] = frame_lines(area, 1, 1);
+    let title = Line::from(vec![
+        Span::styled(" nem-tui  ", theme.accent()),
+        Span::styled("pick an experiment and press enter; it learns while you watch", theme.dim()),
+    ]);
+    put(&title, top.x, top.y, top.width, buf);
+    footer(app, bottom, buf);
+    if body.width < 60 {
+        let [list, about] = Layout::vertical([Constraint::Percentage(50), Constraint::Min(0)]).areas(body);
+        shelf(app, list, buf);
+        details(app, about, buf);
+    } else {
+        let [list, about] = Layout::horizontal([Constraint::Length(34), Constraint::Min(0)]).areas(body);
+        shelf(app, list, buf);
+        details(app, about, buf);
+    }
+}
+
+fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
+    let theme = &app.theme;
+    if area.is_empty() {
+        return;
+    }
+    let inner = pane(Line::styled(" presets and runs ", theme.accent()), true, theme, area, buf);
+    let mut lines = Vec::new();
+    let mut chosen_line = 0;
+    for (i, entry) in app.picker.entries.iter().enumerate() {
+        let first_run = matches!(entry, Entry::Run(_))
+            && app.picker.entries[..i].last().is_some_and(|e| matches!(e, Entry::Preset(_)));
+        if first_run {
+            lines.push(Line::raw(""));
+            lines.push(Line::styled(" go on with", theme.dim()));
+        }
+        let text = match entry {
+            Entry::Preset(preset) => preset.name.clone(),
+            Entry::Run(run) => {
+                let name = run.directory.file_name().unwrap_or(run.directory.as_os_str()).to_string_lossy();
+                let ami = run.ami.map_or(String::new(), |ami| format!("  AMI {ami:.2}"));
+                format!("{name}  it {}{ami}", run.iteration)
+            }
+        };
+        let chosen = i == app.picker.selected;
+        if chosen {
+            chosen_line = lines.len();
+        }
+        let marker = if chosen { '›' } else { ' ' };
+        let line = Line::raw(format!(" {marker} {text} "));
+        lines.push(if chosen { line.style(theme.selected()) } else { line });
+    }
+    // The chosen line stays in view.
+    let skip = (chosen_line + 1).saturating_sub(usize::from(inner.height));
+    for (line, y) in lines.iter().skip(skip).zip(inner.y..inner.bottom()) {
+        put(line, inner.x, y, inner.width, buf);
+    }
+}
+
+fn details(app: &App, area: Rect, buf: &mut Buffer) {
+    let theme = &app.theme;
+    let Some(entry) = app.picker.entries.get(app.picker.selected).filter(|_| !area.is_empty()) else {
+        return;
+    };
+    let preset = entry.preset();
+    let inner = pane(Line::styled(format!(" {} ", preset.name), theme.strong()), false, theme, area, buf);
+    let settings = settings(preset).into_iter().map(|(label, value)| {
+        Line::from(vec![Span::styled(format!("{label:<9}"), theme.dim()), Span::raw(value)])
+    });
+    let mut lines = vec![Line::raw(preset.about.clone()), Line::raw("")];
+    lines.push(Line::from(vec![Span::styled("expect   ", theme.dim()), Span::raw(preset.expect.clone())]));
+    lines.extend(settings);
+    if let Entry::Run(run) = entry {
+        let at =
+            format!("{}, seed {}, {} iterations so far", run.directory.display(), run.seed, run.iteration);
+        lines.push(Line::from(vec![Span::styled("run      ", theme.dim()), Span::raw(at)]));
+    }
+    let text = Paragraph::new(Text::from(lines)).wrap(Wrap { trim: false });
+    let above = (text.line_count(inner.width) as u16).min(inner.height);
+    text.render(Rect { height: above, ..inner }, buf);
+    let below = Rect { y: inner.y + above, height: inner.height - above, ..inner };
+    if let Some(preview) = &app.picker.preview {
+        thumbnails(app, preview, below, buf);
+    }
+}
+
+/// The image, what the network gets to see of it, and the objects in it.
+fn thumbnails(app: &App, preview: &Preview, area: Rect, buf: &mut Buffer) {
+    let (width, height) = (preview.image.width, preview.image.height);
+    let fits = |w: usize| {
+        let h = (w * height).div_ceil(2 * width.max(1));
+        3 * (w + 2) <= usize::from(area.width) && h + 2 <= usize::from(area.height)
+    };
+    let Some(w) = [2 * width].into_iter().chain((4..=width).rev()).find(|w| fits(*w)) else { return };
+    let h = (w * height).div_ceil(2 * width.max(1)) as u16;
+    let white = [1.0; 3];
+    let pictures = [
+        (format!("sample {}", app.picker.sample), Picture::shades(&preview.clean, width, height, white)),
+        ("with noise".to_owned(), Picture::shades(&preview.noisy, width, height, white)),
+        ("objects".to_owned(), Picture::groups(&preview.groups, width, height, &app.theme)),
+    ];
+    for (i, (label, picture)) in pictures.iter().enumerate() {
+        let x = area.x + i as u16 * (w as u16 + 2);
+        put(&Line::styled(label.as_str(), app.theme.dim()), x, area.y + 1, w as u16, buf);
+        picture.render(&app.theme, Rect::new(x, area.y + 2, w as u16, h), buf);
+    }
+}
+
+fn settings(preset: &Preset) -> Vec<(&'static str, String)> {
+    let image = preset.data.image();
+    let objects = preset.data.objects().map_or(String::new(), |n| format!(", {n} objects"));
+    let network = match &preset.model.cell {
+        Cell::Nem { units } => format!("N-EM, {units} units, tied weights"),
+        Cell::RnnEm { layers } => {
+            let units = layers.iter().find_map(|l| match l {
+                Layer::Recurrent { units } => Some(*units),
+                Layer::Dense { .. } => None,
+            });
+            format!("RNN-EM, {} recurrent units, {} layers", units.unwrap_or(0), layers.len())
+        }
+    };
+    let steps = match preset.loss.steps {
+        StepWeights::Last => "loss on the last",
+        StepWeights::All => "loss on all",
+        StepWeights::List(_) => "loss weighted by step",
+    };
+    vec![
+        ("data", format!("{}x{}{objects}, noise {}", image.height, image.width, preset.noise.probability())),
+        ("model", format!("K {}, {network}", preset.k)),
+        ("EM steps", format!("{}, {steps}", preset.steps)),
+    ]
+}

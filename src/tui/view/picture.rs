@@ -1,0 +1,179 @@
+//! Images in cells: two pixels to a cell in colour, a character for two pixels without.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::super::theme::{Rgb, Theme};
+
+/// From dark to bright.
+const RAMP: &[u8] = b" .:-=+*#%@";
+
+/// An image to draw: for every pixel a colour, how bright it is without colours, and, where it
+/// clearly belongs to one component or object, the character that names it.
+pub struct Picture {
+    width: usize,
+    height: usize,
+    color: Vec<Rgb>,
+    level: Vec<f32>,
+    name: Vec<Option<char>>,
+}
+
+impl Picture {
+    /// Grey values in 0..=1, or several channels of them one after the other, in shades of `tint`.
+    pub fn shades(values: &[f32], width: usize, height: usize, tint: Rgb) -> Picture {
+        let places = width * height;
+        let channels = (values.len() / places.max(1)).max(1);
+        let mean = |i: usize| {
+            let sum: f32 = (0..channels).filter_map(|c| values.get(c * places + i)).sum();
+            let value = sum / channels as f32;
+            if value.is_finite() { value.clamp(0.0, 1.0) } else { 0.0 }
+        };
+        let level: Vec<f32> = (0..places).map(mean).collect();
+        let color = if channels == 3 {
+            (0..places).map(|i| [0, 1, 2].map(|c| values[c * places + i] * tint[c])).collect()
+        } else {
+            level.iter().map(|v| tint.map(|t| t * v)).collect()
+        };
+        Picture { width, height, color, name: vec![None; places], level }
+    }
+
+    /// γ (K·P values) as a blend of the components' colours; the mass a component has is how much of
+    /// its colour there is.
+    pub fn gamma(gamma: &[f32], k: usize, width: usize, height: usize, theme: &Theme) -> Picture {
+        let places = width * height;
+        let palette: Vec<Rgb> = (0..k).map(|k| theme.component(k)).collect();
+        let mut picture = Picture::blank(width, height);
+        for pixel in 0..places {
+            let mut largest = (0.0, 0);
+            for (component, colour) in palette.iter().enumerate() {
+                let share = gamma.get(component * places + pixel).copied().unwrap_or(0.0);
+                let share = if share.is_finite() { share } else { 0.0 };
+                for (sum, channel) in picture.color[pixel].iter_mut().zip(colour) {
+                    *sum += share * channel;
+                }
+                if share > largest.0 {
+                    largest = (share, component);
+                }
+            }
+            picture.level[pixel] = largest.0;
+            picture.name[pixel] = (largest.0 > 0.5).then(|| digit(largest.1));
+        }
+        picture
+    }
+
+    /// Every pixel's object in that object's colour; 0 is black.
+    pub fn groups(groups: &[u8], width: usize, height: usize, theme: &Theme) -> Picture {
+        let mut picture = Picture::blank(width, height);
+        for (pixel, &group) in groups.iter().enumerate().take(width * height).filter(|(_, g)| **g > 0) {
+            picture.color[pixel] = theme.component(usize::from(group) - 1);
+            picture.level[pixel] = 1.0;
+            picture.name[pixel] = Some(digit(usize::from(group) - 1));
+        }
+        picture
+    }
+
+    fn blank(width: usize, height: usize) -> Picture {
+        let places = width * height;
+        Picture {
+            width,
+            height,
+            color: vec![[0.0; 3]; places],
+            level: vec![0.0; places],
+            name: vec![None; places],
+        }
+    }
+
+    /// Draws it over the whole area: stretched where that is larger, averaged where it is smaller.
+    pub fn render(&self, theme: &Theme, area: Rect, buf: &mut Buffer) {
+        let area = area.intersection(buf.area);
+        let rows = area.height * 2;
+        for y in 0..area.height {
+            for x in 0..area.width {
+                let Some(cell) = buf.cell_mut((area.x + x, area.y + y)) else { continue };
+                let columns = span(x, area.width, self.width);
+                let upper = span(2 * y, rows, self.height);
+                let lower = span(2 * y + 1, rows, self.height);
+                let pair =
+                    (theme.color(self.mean(&columns, &upper)), theme.color(self.mean(&columns, &lower)));
+                match pair {
+                    (Some(top), Some(bottom)) => {
+                        cell.set_char('▀').set_style(Style::new().fg(top).bg(bottom));
+                    }
+                    _ => {
+                        cell.set_char(self.character(&columns, &(upper.start..lower.end)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn mean(&self, columns: &Range, rows: &Range) -> Rgb {
+        let mut sum = [0.0; 3];
+        let mut count = 0.0;
+        for row in rows.clone() {
+            for pixel in &self.color[row * self.width..][columns.clone()] {
+                sum.iter_mut().zip(pixel).for_each(|(sum, v)| *sum += v);
+                count += 1.0;
+            }
+        }
+        sum.map(|v| v / f32::max(count, 1.0))
+    }
+
+    /// The name most of the cell's pixels share, else a character as dense as they are bright.
+    fn character(&self, columns: &Range, rows: &Range) -> char {
+        let pixels =
+            || rows.clone().flat_map(|row| columns.clone().map(move |column| row * self.width + column));
+        let count = pixels().count();
+        if let Some(name) = pixels().find_map(|i| self.name[i]) {
+            let same = pixels().filter(|i| self.name[*i] == Some(name)).count();
+            return if 2 * same >= count { name } else { '.' };
+        }
+        let level = pixels().map(|i| self.level[i]).sum::<f32>() / count.max(1) as f32;
+        RAMP[((level * (RAMP.len() - 1) as f32).round() as usize).min(RAMP.len() - 1)] as char
+    }
+}
+
+type Range = std::ops::Range<usize>;
+
+/// The source pixels under cell `at` of `cells`, at least one of `pixels`.
+fn span(at: u16, cells: u16, pixels: usize) -> Range {
+    let (at, cells) = (usize::from(at), usize::from(cells).max(1));
+    let start = (at * pixels / cells).min(pixels.saturating_sub(1));
+    start..((at + 1) * pixels / cells).clamp(start + 1, pixels.max(start + 1)).min(pixels)
+}
+
+/// A character for component or object `k`: 0 to 9, then letters.
+pub fn digit(k: usize) -> char {
+    char::from_digit((k % 36) as u32, 36).unwrap_or('?')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::theme::Depth;
+    use super::*;
+
+    #[test]
+    fn half_blocks_hold_two_pixels_and_characters_their_mean() {
+        let values = [1.0, 0.0, 0.0, 1.0];
+        let picture = Picture::shades(&values, 2, 2, [1.0; 3]);
+        let area = Rect::new(0, 0, 2, 1);
+        let mut buf = Buffer::empty(area);
+        picture.render(&Theme { depth: Depth::True }, area, &mut buf);
+        use ratatui::style::Color::Rgb;
+        assert_eq!((buf[(0, 0)].fg, buf[(0, 0)].bg), (Rgb(255, 255, 255), Rgb(0, 0, 0)));
+        assert_eq!((buf[(1, 0)].fg, buf[(1, 0)].bg), (Rgb(0, 0, 0), Rgb(255, 255, 255)));
+        let mut plain = Buffer::empty(area);
+        picture.render(&Theme { depth: Depth::Plain }, area, &mut plain);
+        assert_eq!(plain[(0, 0)].symbol(), "+");
+    }
+
+    #[test]
+    fn shrinking_averages_and_stretching_repeats() {
+        for (pixels, cells) in [(28, 9), (3, 7), (1, 4), (5, 5)] {
+            let spans: Vec<Range> = (0..cells).map(|at| span(at, cells, pixels)).collect();
+            assert!(spans.iter().all(|s| !s.is_empty() && s.end <= pixels), "{spans:?}");
+            assert_eq!((spans[0].start, spans[spans.len() - 1].end), (0, pixels));
+        }
+    }
+}

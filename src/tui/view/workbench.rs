@@ -1,0 +1,146 @@
+//! A training on the screen: status, curves, pictures, values, keys.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+
+use super::super::app::{App, Pane, Workbench};
+use super::curves::number;
+use super::{components, curves, footer, frame_lines, labelled, put};
+use crate::preset::{Preset, Setting};
+use crate::protocol::Finish;
+
+/// Draws the screen.
+pub fn render(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
+    let [status, body, bottom] = frame_lines(area, 1, if area.height > 4 { 2 } else { 1 });
+    status_line(app, workbench, status, buf);
+    if workbench.zoomed {
+        pane(app, workbench, workbench.focus, body, buf);
+    } else {
+        for (which, area) in arrange(body, workbench) {
+            pane(app, workbench, which, area, buf);
+        }
+    }
+    value_line(app, workbench, Rect { height: 1.min(bottom.height), ..bottom }, buf);
+    if bottom.height > 1 {
+        footer(app, Rect { y: bottom.y + 1, height: 1, ..bottom }, buf);
+    }
+}
+
+fn pane(app: &App, workbench: &Workbench, which: Pane, area: Rect, buf: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let focused = workbench.focus == which;
+    match which {
+        Pane::Loss => curves::loss(app, workbench, focused, area, buf),
+        Pane::Scores => curves::scores(app, workbench, focused, area, buf),
+        Pane::Components => components::render(app, workbench, focused, area, buf),
+    }
+}
+
+/// Curves on the left, pictures on the right; where it is too narrow or too low for both, only the
+/// pane with the focus.
+fn arrange(body: Rect, workbench: &Workbench) -> Vec<(Pane, Rect)> {
+    if body.width < 60 || body.height < 12 {
+        return vec![(workbench.focus, body)];
+    }
+    // Pictures get what five tiles and a border need at a cell a pixel, if that leaves room.
+    let wide = workbench.preset.data.image().width as u16 * 5 + 6;
+    let most = body.width * 64 / 100;
+    let right = wide.clamp(body.width / 2, most.max(body.width / 2));
+    let [left, right] = Layout::horizontal([Constraint::Min(0), Constraint::Length(right)]).areas(body);
+    let [upper, lower] =
+        Layout::vertical([Constraint::Percentage(55), Constraint::Percentage(45)]).areas(left);
+    vec![(Pane::Loss, upper), (Pane::Scores, lower), (Pane::Components, right)]
+}
+
+fn status_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
+    let theme = &app.theme;
+    let (state, style) = match &workbench.finish {
+        _ if app.leaving => ("saving…".to_owned(), theme.warning()),
+        Some(Finish::Failed(_)) => ("✗ failed".to_owned(), theme.warning()),
+        Some(finish) => (format!("✓ {}", why(finish)), theme.good()),
+        None if workbench.paused => ("‖ paused".to_owned(), theme.warning()),
+        None => ("● training".to_owned(), theme.good()),
+    };
+    let epochs = workbench.epoch.map_or(0, |e| e.epoch) + u64::from(workbench.finish.is_none());
+    let name = workbench
+        .info
+        .directory
+        .file_name()
+        .map_or_else(|| workbench.preset.name.clone(), |name| name.to_string_lossy().into_owned());
+    let mut spans = vec![
+        Span::styled(" nem-tui  ", theme.accent()),
+        Span::styled(name, theme.strong()),
+        Span::styled(format!("  {}  seed {}  ", workbench.info.device, workbench.info.seed), theme.dim()),
+        Span::styled(state, style),
+        Span::styled("  it ", theme.dim()),
+        Span::styled(workbench.iteration().to_string(), theme.strong()),
+        Span::styled("  epoch ", theme.dim()),
+        Span::styled(format!("{epochs}/{}", workbench.preset.train.max_epochs), theme.strong()),
+    ];
+    if let Some(speed) = workbench.speed() {
+        spans.push(Span::styled(format!("  {} it/s", number(speed)), theme.dim()));
+    }
+    if let (Some(eta), None) = (workbench.eta(), &workbench.finish) {
+        spans.push(Span::styled(format!("  ETA {}", duration(eta)), theme.dim()));
+    }
+    if let Some(Finish::Failed(sentence)) = &workbench.finish {
+        spans.push(Span::styled(format!("  {sentence}"), theme.warning()));
+    }
+    put(&Line::from(spans), area.x, area.y, area.width, buf);
+}
+
+fn why(finish: &Finish) -> &'static str {
+    match finish {
+        Finish::EarlyStop => "stopped early: no better validation loss",
+        Finish::MaxEpochs => "all epochs done",
+        Finish::MaxIterations => "all iterations done",
+        Finish::Stopped => "stopped",
+        Finish::Failed(_) => "failed",
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.clamp(0.0, 359_999.0) as u64;
+    match seconds {
+        0..3600 => format!("{}:{:02}", seconds / 60, seconds % 60),
+        _ => format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60),
+    }
+}
+
+fn value_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
+    let theme = &app.theme;
+    let (wanted, preset) = (&workbench.wanted, &workbench.preset);
+    let dial = |label: &'static str, text: fn(&Preset) -> String, probe: Setting| {
+        // A value on its way to the engine carries a mark until the engine has taken it.
+        let mark = if probe.current(wanted) == probe.current(preset) { "" } else { "…" };
+        labelled(label, format!("{}{mark}", text(wanted)), theme)
+    };
+    let mut spans = vec![Span::raw(" ")];
+    spans.extend(dial("k ", |p| p.k.to_string(), Setting::K(0)));
+    spans.extend(dial("  noise ", |p| format!("{:.2}", p.noise.probability()), Setting::Noise(0.0)));
+    spans.extend(dial("  lr ", |p| format!("{:.0e}", p.train.learning_rate), Setting::LearningRate(0.0)));
+    spans.extend(dial("  steps ", |p| p.steps.to_string(), Setting::Steps(0)));
+    spans.push(Span::styled("  │", theme.dim()));
+    if let Some(latest) = &workbench.latest {
+        spans.extend(labelled("  loss ", number(latest.loss), theme));
+    }
+    if let Some(epoch) = &workbench.epoch {
+        spans.extend(labelled("  valid AMI ", format!("{:.2}", epoch.ami), theme));
+        spans.extend(labelled("  ARI ", format!("{:.2}", epoch.ari), theme));
+    } else if let Some(ami) = workbench.history.ami.last() {
+        spans.extend(labelled("  AMI ", format!("{ami:.2}"), theme));
+    }
+    spans.extend(labelled("  floor ", format!("{:.2}", workbench.info.floor.ami), theme));
+    if let Some(saved) = workbench.saved {
+        spans.extend(labelled("  saved at ", saved.to_string(), theme));
+    }
+    spans.extend(dial("  inter ", |p| format!("{:.1}", p.loss.inter_weight), Setting::InterWeight(0.0)));
+    if preset.data.objects().is_some() {
+        let objects = |p: &Preset| p.data.objects().map_or(String::new(), |n| n.to_string());
+        spans.extend(dial("  objects ", objects, Setting::Objects(0)));
+    }
+    put(&Line::from(spans), area.x, area.y, area.width, buf);
+}
