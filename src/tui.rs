@@ -31,7 +31,7 @@ use self::theme::Theme;
 use self::update::{Effect, Message, update};
 use crate::error::{Error, Result};
 use crate::preset::Preset;
-use crate::protocol::{Backstage, Command, Event, RunCard, RunHandle, Snapshot};
+use crate::protocol::{Backstage, Command, Event, Finish, RunCard, RunHandle, Snapshot};
 
 /// A key is answered at most this much later: 30 frames a second.
 const FRAME: Duration = Duration::from_millis(33);
@@ -74,7 +74,13 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
         if first != Effect::Exit {
             shell.carry_out(&mut app, first);
         }
-        shell.turn(&mut app, &mut screen).await
+        shell.turn(&mut app, &mut screen).await?;
+        drop(screen);
+        // A run that failed, at the last save perhaps, must not look like one that went well.
+        match app.workbench.and_then(|workbench| workbench.finish) {
+            Some(Finish::Failed(sentence)) => Err(Error::Failed(sentence)),
+            _ => Ok(()),
+        }
     })
 }
 
@@ -134,6 +140,7 @@ impl Shell<'_> {
                     return Ok(());
                 }
                 if finished {
+                    // The channels are closed from here on and would be ready for ever.
                     self.handle = None;
                 }
             }

@@ -24,6 +24,8 @@ pub struct App {
     pub overlay: Option<Overlay>,
     /// One line for the user: a refusal, a note.
     pub message: Option<String>,
+    /// Set while a run is on its way to the screen.
+    pub starting: bool,
     /// Set once the user wants to leave: the run is saving.
     pub leaving: bool,
 }
@@ -129,6 +131,7 @@ impl App {
             workbench: None,
             overlay: None,
             message: None,
+            starting: false,
             leaving: false,
         }
     }

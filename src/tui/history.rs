@@ -1,12 +1,27 @@
 //! Curves in bounded memory: the recent past point by point, the distant past averaged.
 
-/// Points kept of a curve.
-const LIMIT: usize = 4096;
+use std::collections::VecDeque;
+
+/// Points kept as they are.
+const RECENT: usize = 2048;
+/// Averaged points kept of what came before.
+const PAST: usize = 2048;
 
 /// A curve.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
-    points: Vec<(f64, f64)>,
+    recent: VecDeque<(f64, f64)>,
+    /// Means of `stride` points each.
+    past: Vec<(f64, f64)>,
+    stride: usize,
+    /// The mean in the making, and how many points are in it.
+    partial: ((f64, f64), usize),
+}
+
+impl Default for Curve {
+    fn default() -> Curve {
+        Curve { recent: VecDeque::new(), past: Vec::new(), stride: 1, partial: ((0.0, 0.0), 0) }
+    }
 }
 
 impl Curve {
@@ -15,41 +30,58 @@ impl Curve {
         if !(x.is_finite() && y.is_finite()) {
             return;
         }
-        if self.points.len() >= LIMIT {
-            // Halve the older half: what is long past can be coarser.
-            let recent = self.points.split_off(LIMIT / 2);
-            let pairs = self.points.chunks(2);
-            self.points = pairs
-                .map(|pair| {
-                    let n = pair.len() as f64;
-                    (pair.iter().map(|p| p.0).sum::<f64>() / n, pair.iter().map(|p| p.1).sum::<f64>() / n)
-                })
-                .collect();
-            self.points.extend(recent);
+        self.recent.push_back((x, y));
+        if self.recent.len() > RECENT
+            && let Some(oldest) = self.recent.pop_front()
+        {
+            self.settle(oldest);
         }
-        self.points.push((x, y));
+    }
+
+    /// Moves a point into the past. When that is full, all of it becomes half as fine.
+    fn settle(&mut self, (x, y): (f64, f64)) {
+        let (mean, count) = &mut self.partial;
+        *count += 1;
+        mean.0 += (x - mean.0) / *count as f64;
+        mean.1 += (y - mean.1) / *count as f64;
+        if *count < self.stride {
+            return;
+        }
+        self.past.push(*mean);
+        self.partial = ((0.0, 0.0), 0);
+        if self.past.len() >= PAST {
+            let pair = |p: &[(f64, f64)]| ((p[0].0 + p[1].0) / 2.0, (p[0].1 + p[1].1) / 2.0);
+            self.past = self.past.chunks_exact(2).map(pair).collect();
+            self.stride *= 2;
+        }
     }
 
     /// The points, from left to right.
-    pub fn points(&self) -> &[(f64, f64)] {
-        &self.points
+    pub fn points(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.past.iter().chain(&self.recent).copied()
+    }
+
+    /// How many points there are.
+    fn len(&self) -> usize {
+        self.past.len() + self.recent.len()
     }
 
     /// The newest value.
     pub fn last(&self) -> Option<f64> {
-        self.points.last().map(|p| p.1)
+        self.recent.back().map(|p| p.1)
     }
 
-    /// At most `columns` points, each the mean of its neighbours: what a screen that wide can show.
+    /// At most about `columns` points, each the mean of its neighbours: what a screen that wide can
+    /// show.
     pub fn thinned(&self, from: f64, to: f64, columns: usize) -> Vec<(f64, f64)> {
         let columns = columns.max(1);
-        if self.points.len() <= columns {
-            return self.points.clone();
+        if self.len() <= columns {
+            return self.points().collect();
         }
         let width = ((to - from) / columns as f64).max(f64::MIN_POSITIVE);
-        let mut thinned: Vec<(f64, f64)> = Vec::with_capacity(columns);
+        let mut thinned: Vec<(f64, f64)> = Vec::with_capacity(columns + 1);
         let (mut column, mut count) = (usize::MAX, 0.0);
-        for &(x, y) in &self.points {
+        for (x, y) in self.points() {
             let here = ((x - from) / width) as usize;
             match thinned.last_mut() {
                 Some(mean) if here == column => {
@@ -100,12 +132,14 @@ mod tests {
         for i in 0..100_000 {
             curve.push(f64::from(i), f64::from(i));
         }
-        let points = curve.points();
-        assert!(points.len() <= LIMIT);
+        let points: Vec<_> = curve.points().collect();
+        assert!(points.len() <= RECENT + PAST);
         assert!(points.windows(2).all(|pair| pair[0].0 < pair[1].0), "in order");
         let recent = &points[points.len() - 1000..];
         assert!(recent.iter().zip(99_000..).all(|(p, i)| *p == (f64::from(i), f64::from(i))));
-        assert!(points[0].0 < 2000.0, "the beginning is still there: {:?}", points[0]);
+        assert!(points[0].0 < 100.0, "the beginning is still there: {:?}", points[0]);
+        let gaps = points[..1000].windows(2).map(|pair| pair[1].0 - pair[0].0);
+        assert!(gaps.fold(0.0, f64::max) < 200.0, "the past is evenly coarse");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Stdout, stdout};
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, execute};
@@ -31,6 +32,7 @@ impl Screen {
         }
         restore_before_panic_reports();
         let open = || {
+            ON_SCREEN.store(true, Ordering::SeqCst);
             enable_raw_mode()?;
             execute!(stdout(), EnterAlternateScreen, cursor::Hide)?;
             Terminal::new(CrosstermBackend::new(stdout()))
@@ -51,8 +53,12 @@ impl Drop for Screen {
     }
 }
 
+/// Whether the terminal is taken over.
+static ON_SCREEN: AtomicBool = AtomicBool::new(false);
+
 /// Best effort: there is nobody left to tell if it fails.
 fn restore() {
+    ON_SCREEN.store(false, Ordering::SeqCst);
     let _ = disable_raw_mode();
     let _ = execute!(stdout(), LeaveAlternateScreen, cursor::Show);
 }
@@ -65,8 +71,11 @@ fn restore_before_panic_reports() {
     ONCE.call_once(|| {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if std::thread::current().id() == screen_thread {
+            let on_screen = ON_SCREEN.load(Ordering::SeqCst);
+            if on_screen && std::thread::current().id() == screen_thread {
                 restore();
+            }
+            if !on_screen || std::thread::current().id() == screen_thread {
                 report(info);
             }
         }));

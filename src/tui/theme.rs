@@ -16,6 +16,12 @@ pub enum Depth {
     Plain,
 }
 
+/// Terminals that have the cube, by what their `TERM` contains.
+const CAPABLE: [&str; 6] = ["256color", "kitty", "alacritty", "foot", "wezterm", "ghostty"];
+
+/// The six levels of a channel of the cube.
+const LEVELS: [f32; 6] = [0.0, 95.0, 135.0, 175.0, 215.0, 255.0];
+
 /// Every colour and style on the screen comes from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
@@ -46,7 +52,7 @@ impl Theme {
             || term.contains("direct")
         {
             Depth::True
-        } else if term.contains("256color") {
+        } else if CAPABLE.iter().any(|name| term.contains(name)) {
             Depth::Cube
         } else {
             Depth::Plain
@@ -60,7 +66,13 @@ impl Theme {
         match self.depth {
             Depth::True => Some(Color::Rgb(byte(rgb[0]), byte(rgb[1]), byte(rgb[2]))),
             Depth::Cube => {
-                let [r, g, b] = rgb.map(|v| (v.clamp(0.0, 1.0) * 5.0).round() as u8);
+                let nearest = |v: f32| {
+                    let distance = |level: f32| (level - v.clamp(0.0, 1.0) * 255.0).abs();
+                    (0..6u8).min_by(|a, b| {
+                        distance(LEVELS[usize::from(*a)]).total_cmp(&distance(LEVELS[usize::from(*b)]))
+                    })
+                };
+                let [r, g, b] = rgb.map(|v| nearest(v).unwrap_or(0));
                 let grey = (rgb[0] - rgb[1]).abs() < 0.02 && (rgb[1] - rgb[2]).abs() < 0.02;
                 // Greys have a finer ramp of their own, but for black and white.
                 let step = (rgb[0].clamp(0.0, 1.0) * 25.0).round() as u8;

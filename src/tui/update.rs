@@ -8,7 +8,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::app::{App, Entry, Overlay, Pane, Workbench};
 use super::keymap::{self, Action, Dial};
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
-use crate::protocol::{Command, Event, Preview, RunCard, Snapshot};
+use crate::protocol::{Command, Event, Finish, Preview, RunCard, Snapshot};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -68,6 +68,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             vec![]
         }
         Message::StartFailed(sentence) => {
+            app.starting = false;
             app.message = Some(sentence);
             vec![]
         }
@@ -76,7 +77,12 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             if app.leaving {
                 return vec![Effect::Exit];
             }
-            app.message = Some("the training thread is gone; its last checkpoint is kept".into());
+            let sentence = "the training thread ended without a word; its last checkpoint is kept";
+            match &mut app.workbench {
+                Some(workbench) => workbench.finish = Some(Finish::Failed(sentence.into())),
+                None => app.message = Some(sentence.into()),
+            }
+            app.starting = false;
             vec![]
         }
     }
@@ -121,6 +127,8 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
                 return leave(app);
             }
         }
+        // A run is on its way; a second one is not asked for.
+        (_, false) if app.starting => {}
         (action, false) => return pick(app, action),
         (action, true) => {
             if let Some(workbench) = &mut app.workbench {
@@ -145,11 +153,13 @@ fn pick(app: &mut App, action: Action) -> Vec<Effect> {
             return preview(app);
         }
         Action::Open => {
-            return match picker.entries.get(before) {
-                Some(Entry::Preset(preset)) => vec![Effect::Start(preset.clone())],
-                Some(Entry::Run(run)) => vec![Effect::Resume(run.clone())],
-                None => vec![],
+            let effect = match picker.entries.get(before) {
+                Some(Entry::Preset(preset)) => Effect::Start(preset.clone()),
+                Some(Entry::Run(run)) => Effect::Resume(run.clone()),
+                None => return vec![],
             };
+            app.starting = true;
+            return vec![effect];
         }
         _ => {}
     }
@@ -216,22 +226,29 @@ fn turned(preset: &Preset, dial: Dial, by: i64) -> Option<(Setting, Preset)> {
         Dial::Components => Setting::K(count(preset.k, MAX_COMPONENTS)),
         Dial::Steps => Setting::Steps(count(preset.steps, MAX_STEPS)),
         Dial::Objects => Setting::Objects(count(preset.data.objects()?, 255)),
-        Dial::Noise => {
-            // In twentieths, so that 0.1 and not 0.1000001 comes back.
-            let notch = (preset.noise.probability() * 20.0).round() as i64 + by;
-            Setting::Noise(notch.clamp(0, 20) as f64 / 20.0)
-        }
+        Dial::Noise => Setting::Noise(notch(preset.noise.probability(), 20.0, by).clamp(0.0, 1.0)),
         Dial::LearningRate => Setting::LearningRate(rung(preset.train.learning_rate, by)),
-        Dial::InterWeight => {
-            let notch = (preset.loss.inter_weight * 10.0).round() as i64 + by;
-            Setting::InterWeight(notch.clamp(0, 1000) as f64 / 10.0)
-        }
+        Dial::InterWeight => Setting::InterWeight(notch(preset.loss.inter_weight, 10.0, by).max(0.0)),
     };
     if setting.current(preset) == Some(setting) {
         return None;
     }
     let wanted = setting.apply(preset).ok()?;
     Some((setting, wanted))
+}
+
+/// The next multiple of 1/`per_unit` up or down. Multiples are computed from whole numbers, so that 0.1
+/// and not 0.1000001 comes back.
+fn notch(value: f64, per_unit: f64, by: i64) -> f64 {
+    let at = value * per_unit;
+    let near = (at - at.round()).abs() < 1e-6;
+    let next = match (near, by > 0) {
+        (true, true) => at.round() + 1.0,
+        (true, false) => at.round() - 1.0,
+        (false, true) => at.ceil(),
+        (false, false) => at.floor(),
+    };
+    next / per_unit
 }
 
 /// The next value up or down on the ladder …, 1, 2, 5, 10, …
@@ -252,7 +269,8 @@ fn leave(app: &mut App) -> Vec<Effect> {
     let again = std::mem::replace(&mut app.leaving, true);
     match (running, again) {
         (true, false) => vec![Effect::Send(Command::Stop)],
-        (true, true) => vec![],
+        // Asked twice: the screen goes, and the shell waits for the save without it.
+        (true, true) => vec![Effect::Exit],
         (false, _) => vec![Effect::Exit],
     }
 }
@@ -261,6 +279,7 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
     if let Event::Started(info) = event {
         app.workbench = Some(Workbench::new(*info));
         app.message = None;
+        app.starting = false;
         return vec![];
     }
     let Some(workbench) = &mut app.workbench else { return vec![] };
@@ -283,4 +302,223 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         }
     }
     vec![]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Change, Floor, Iteration, Past, RunInfo};
+    use crate::tui::theme::{Depth, Theme};
+
+    fn preset() -> Preset {
+        Preset::load("quickstart").unwrap()
+    }
+
+    fn picker() -> App {
+        let mut app = App::new(Theme { depth: Depth::True });
+        let other = Preset::load("static-shapes-nem").unwrap();
+        let effects = update(&mut app, Message::Shelf(vec![preset(), other], vec![]));
+        assert!(matches!(&effects[..], [Effect::Preview(p, 0)] if p.name == "quickstart"));
+        app
+    }
+
+    fn workbench() -> App {
+        let mut app = picker();
+        let info = RunInfo {
+            directory: "runs/quickstart-s1".into(),
+            preset: preset(),
+            seed: 1,
+            device: "flex".into(),
+            iteration: 0,
+            parameters: 1,
+            floor: Floor::default(),
+            past: Past::default(),
+        };
+        update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+        app
+    }
+
+    fn iteration(n: u64) -> Event {
+        Event::Iterations(vec![Iteration {
+            iteration: n,
+            epoch: 1,
+            loss: 1.0,
+            intra: 1.0,
+            inter: 0.0,
+            ami: None,
+            ari: None,
+            seconds: 0.1,
+        }])
+    }
+
+    /// Presses keys, written as a string: `↵` is enter, `⇥` tab, `⎋` escape, `^` Ctrl-C, arrows themselves.
+    fn press(app: &mut App, keys: &str) -> Vec<Effect> {
+        let effects = keys.chars().flat_map(|c| {
+            let (code, modifiers) = match c {
+                '↵' => (KeyCode::Enter, KeyModifiers::NONE),
+                '⇥' => (KeyCode::Tab, KeyModifiers::NONE),
+                '⎋' => (KeyCode::Esc, KeyModifiers::NONE),
+                '↑' => (KeyCode::Up, KeyModifiers::NONE),
+                '↓' => (KeyCode::Down, KeyModifiers::NONE),
+                '←' => (KeyCode::Left, KeyModifiers::NONE),
+                '→' => (KeyCode::Right, KeyModifiers::NONE),
+                '^' => (KeyCode::Char('c'), KeyModifiers::CONTROL),
+                c => (KeyCode::Char(c), KeyModifiers::NONE),
+            };
+            update(app, Message::Key(KeyEvent::new(code, modifiers)))
+        });
+        effects.collect()
+    }
+
+    fn sent(effects: &[Effect]) -> Vec<Command> {
+        let command = |effect: &Effect| match effect {
+            Effect::Send(command) => Some(command.clone()),
+            _ => None,
+        };
+        effects.iter().filter_map(command).collect()
+    }
+
+    #[test]
+    fn the_picker_chooses_previews_and_starts_once() {
+        let mut app = picker();
+        assert!(press(&mut app, "↑").is_empty(), "nothing above the first");
+        assert!(
+            matches!(&press(&mut app, "↓")[..], [Effect::Preview(p, 0)] if p.name == "static-shapes-nem")
+        );
+        assert!(matches!(&press(&mut app, "→")[..], [Effect::Preview(_, 1)]));
+        assert!(matches!(&press(&mut app, "←←")[..], [Effect::Preview(_, 0), Effect::Preview(_, 0)]));
+        assert!(matches!(&press(&mut app, "↵↵")[..], [Effect::Start(p)] if p.name == "static-shapes-nem"));
+        update(&mut app, Message::StartFailed("no disk".into()));
+        assert_eq!(app.message.as_deref(), Some("no disk"));
+        assert!(matches!(&press(&mut app, "↵")[..], [Effect::Start(_)]), "and may be tried again");
+        assert_eq!(press(&mut picker(), "q"), [Effect::Exit]);
+    }
+
+    /// (state, keys, what is sent)
+    #[test]
+    fn letters_lower_and_raise_values() {
+        use Setting::*;
+        for (keys, expected) in [
+            ("k", vec![K(3)]),
+            ("KK", vec![K(5), K(6)]),
+            ("kkkkk", vec![K(3), K(2), K(1)]),
+            ("n", vec![Noise(0.05)]),
+            ("nnn", vec![Noise(0.05), Noise(0.0)]),
+            ("N", vec![Noise(0.15)]),
+            ("l", vec![LearningRate(2e-3)]),
+            ("LL", vec![LearningRate(5e-3), LearningRate(1e-2)]),
+            ("tT", vec![Steps(5), Steps(6)]),
+            ("wW", vec![InterWeight(0.9), InterWeight(1.0)]),
+            ("oO", vec![Objects(2), Objects(3)]),
+        ] {
+            let mut app = workbench();
+            let expected: Vec<Command> = expected.into_iter().map(Command::Set).collect();
+            assert_eq!(sent(&press(&mut app, keys)), expected, "{keys}");
+        }
+    }
+
+    #[test]
+    fn values_between_notches_go_to_the_next_one() {
+        assert_eq!(notch(0.13, 20.0, 1), 0.15);
+        assert_eq!(notch(0.12, 20.0, -1), 0.1);
+        assert_eq!((rung(0.004, 1), rung(0.004, -1), rung(0.005, 1)), (0.005, 0.002, 0.01));
+    }
+
+    #[test]
+    fn a_wanted_value_is_shown_until_the_engine_takes_or_refuses_it() {
+        let mut app = workbench();
+        press(&mut app, "KK");
+        let values = |app: &App| app.workbench.as_ref().map(|w| (w.preset.k, w.wanted.k)).unwrap();
+        assert_eq!(values(&app), (4, 6));
+        let change =
+            |from, to| Event::Changed(Change { iteration: 7, from: Setting::K(from), to: Setting::K(to) });
+        update(&mut app, Message::Engine(change(4, 5)));
+        assert_eq!(values(&app), (5, 6));
+        update(&mut app, Message::Engine(Event::Refused("no".into())));
+        assert_eq!((values(&app), app.message.as_deref()), ((5, 5), Some("no")));
+        update(&mut app, Message::Engine(change(5, 6)));
+        assert_eq!(values(&app), (6, 6));
+        assert_eq!(app.workbench.unwrap().history.changes.len(), 2);
+    }
+
+    #[test]
+    fn space_s_and_c_steer_the_training() {
+        let mut app = workbench();
+        assert_eq!(sent(&press(&mut app, " ")), [Command::Pause]);
+        assert_eq!(sent(&press(&mut app, " ")), [Command::Resume]);
+        assert_eq!(sent(&press(&mut app, "sc")), [Command::Step, Command::Checkpoint]);
+        assert!(app.workbench.unwrap().paused, "a single step pauses");
+    }
+
+    #[test]
+    fn samples_wrap_around_and_panes_take_turns() {
+        let mut app = workbench();
+        assert_eq!(
+            sent(&press(&mut app, ",.↓")),
+            [Command::Watch(319), Command::Watch(0), Command::Watch(1)]
+        );
+        press(&mut app, "⇥z");
+        let workbench = app.workbench.as_ref().unwrap();
+        assert_eq!((workbench.focus, workbench.zoomed), (Pane::Loss, true));
+        press(&mut app, "⇥⇥↵");
+        let workbench = app.workbench.as_ref().unwrap();
+        assert_eq!((workbench.focus, workbench.zoomed), (Pane::Components, false));
+    }
+
+    #[test]
+    fn help_closes_with_any_key_and_swallows_it() {
+        let mut app = workbench();
+        press(&mut app, "?");
+        assert_eq!(app.overlay, Some(Overlay::Help));
+        assert!(press(&mut app, "k").is_empty());
+        assert_eq!(app.overlay, None);
+    }
+
+    #[test]
+    fn quitting_asks_while_something_is_unsaved_and_waits_for_the_save() {
+        let mut app = workbench();
+        update(&mut app, Message::Engine(iteration(3)));
+        assert!(press(&mut app, "q").is_empty());
+        assert_eq!(app.overlay, Some(Overlay::Quit));
+        assert!(press(&mut app, "n").is_empty() && app.overlay.is_none() && !app.leaving);
+        assert_eq!(sent(&press(&mut app, "qy")), [Command::Stop]);
+        assert!(app.leaving && press(&mut app, "k").is_empty());
+        let effects = update(&mut app, Message::Engine(Event::Finished(Finish::Stopped)));
+        assert_eq!(effects, [Effect::Exit]);
+    }
+
+    #[test]
+    fn quitting_what_is_saved_or_finished_asks_nothing() {
+        let mut app = workbench();
+        update(&mut app, Message::Engine(iteration(3)));
+        update(&mut app, Message::Engine(Event::Saved { iteration: 3, best: true }));
+        assert_eq!(sent(&press(&mut app, "q")), [Command::Stop]);
+        let mut app = workbench();
+        update(&mut app, Message::Engine(iteration(3)));
+        update(&mut app, Message::Engine(Event::Finished(Finish::MaxEpochs)));
+        assert_eq!(press(&mut app, "q"), [Effect::Exit]);
+    }
+
+    #[test]
+    fn control_c_and_signals_save_and_leave_without_asking() {
+        for message in [None, Some(Message::Terminate)] {
+            let mut app = workbench();
+            update(&mut app, Message::Engine(iteration(3)));
+            let effects = match message {
+                Some(message) => update(&mut app, message),
+                None => press(&mut app, "^"),
+            };
+            assert_eq!(effects, [Effect::Send(Command::Stop)]);
+            assert_eq!(press(&mut app, "^"), [Effect::Exit], "asked twice");
+        }
+        assert_eq!(update(&mut picker(), Message::Terminate), [Effect::Exit]);
+    }
+
+    #[test]
+    fn an_engine_that_vanishes_is_a_failed_run() {
+        let mut app = workbench();
+        update(&mut app, Message::EngineGone);
+        assert!(matches!(app.workbench.as_ref().unwrap().finish, Some(Finish::Failed(_))));
+        assert_eq!(press(&mut app, "q"), [Effect::Exit]);
+    }
 }

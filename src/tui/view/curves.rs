@@ -31,8 +31,8 @@ pub fn loss(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: &m
     let curves = [
         Drawn { name: "inter", curve: &history.inter, series: Series::Inter, sparse: false },
         Drawn { name: "intra", curve: &history.intra, series: Series::Intra, sparse: false },
-        Drawn { name: "train", curve: &history.loss, series: Series::Train, sparse: false },
         Drawn { name: "valid", curve: &history.validation, series: Series::Validation, sparse: true },
+        Drawn { name: "train", curve: &history.loss, series: Series::Train, sparse: false },
     ];
     render(app, workbench, "loss", &curves, None, focused, area, buf);
 }
@@ -42,8 +42,8 @@ pub fn scores(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: 
     let history = &workbench.history;
     let curves = [
         Drawn { name: "ARI", curve: &history.ari, series: Series::Intra, sparse: false },
-        Drawn { name: "AMI", curve: &history.ami, series: Series::Train, sparse: false },
         Drawn { name: "valid AMI", curve: &history.validation_ami, series: Series::Validation, sparse: true },
+        Drawn { name: "AMI", curve: &history.ami, series: Series::Train, sparse: false },
     ];
     let floor = workbench.info.floor.ami;
     render(app, workbench, "scores", &curves, Some(floor), focused, area, buf);
@@ -67,7 +67,7 @@ fn render(
     }
     let plot = Rect::new(inner.x + GUTTER, inner.y, inner.width - GUTTER, inner.height - 1);
     let last = workbench.iteration().max(1) as f64;
-    let first = curves.iter().filter_map(|c| c.curve.points().first()).map(|p| p.0).fold(last, f64::min);
+    let first = curves.iter().filter_map(|c| c.curve.points().next()).map(|p| p.0).fold(last, f64::min);
     let (first, last) = (first.min(last - 1.0), last);
     let thin: Vec<Vec<(f64, f64)>> =
         curves.iter().map(|c| c.curve.thinned(first, last, usize::from(plot.width) * 2)).collect();
@@ -156,10 +156,12 @@ fn range(curves: &[Vec<(f64, f64)>], floor: Option<f64>) -> Option<(f64, f64, bo
     let (least, most) = (values[0], values[values.len() - 1]);
     let typical = values[(values.len() - 1) * 97 / 100];
     let high = if most - least > 1.5 * (typical - least) && typical > least { typical } else { most };
-    let (mut low, mut high, clipped) = (least, high, high < most);
-    if let Some(floor) = floor {
-        (low, high) = (low.min(0.0), high.max(floor).max(1.0));
+    let (mut low, mut high) = (least, high);
+    if floor.is_some() {
+        // Scores have a scale of their own.
+        (low, high) = (low.min(0.0), 1.0);
     }
+    let clipped = high < most;
     if high - low < 1e-9 {
         (low, high) = (low - 0.5, high + 0.5);
     }

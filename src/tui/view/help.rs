@@ -38,7 +38,14 @@ fn over(theme: &Theme, title: &str, lines: &[Line], area: Rect, buf: &mut Buffer
     let at = Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height);
     Clear.render(at, buf);
     let inner = pane(Line::styled(title.to_owned(), theme.accent()), true, theme, at, buf);
+    let room = usize::from(inner.height);
     for (line, y) in lines.iter().zip(inner.y..inner.bottom()) {
         put(line, inner.x, y, inner.width, buf);
+    }
+    if lines.len() > room && room > 0 {
+        let note = format!(" +{} more in a higher terminal", lines.len() - room + 1);
+        let blank = Line::raw(" ".repeat(usize::from(inner.width)));
+        put(&blank, inner.x, inner.bottom() - 1, inner.width, buf);
+        put(&Line::styled(note, theme.warning()), inner.x, inner.bottom() - 1, inner.width, buf);
     }
 }

@@ -57,7 +57,7 @@ impl Picture {
                 }
             }
             picture.level[pixel] = largest.0;
-            picture.name[pixel] = (largest.0 > 0.5).then(|| digit(largest.1));
+            picture.name[pixel] = Some(if largest.0 > 0.5 { digit(largest.1) } else { '.' });
         }
         picture
     }
@@ -125,9 +125,10 @@ impl Picture {
         let pixels =
             || rows.clone().flat_map(|row| columns.clone().map(move |column| row * self.width + column));
         let count = pixels().count();
-        if let Some(name) = pixels().find_map(|i| self.name[i]) {
-            let same = pixels().filter(|i| self.name[*i] == Some(name)).count();
-            return if 2 * same >= count { name } else { '.' };
+        // The first name held by at least half of the pixels; a mixture has none.
+        let held = |name: char| 2 * pixels().filter(|i| self.name[*i] == Some(name)).count() >= count;
+        if let Some(name) = pixels().filter_map(|i| self.name[i]).find(|name| held(*name)) {
+            return name;
         }
         let level = pixels().map(|i| self.level[i]).sum::<f32>() / count.max(1) as f32;
         RAMP[((level * (RAMP.len() - 1) as f32).round() as usize).min(RAMP.len() - 1)] as char

@@ -1,0 +1,126 @@
+//! What the screen shows: snapshots at fixed sizes, and no size or state that breaks it.
+
+mod support;
+
+use nem_tui::tui::app::App;
+use nem_tui::tui::theme::Depth;
+use nem_tui::tui::update::{Message, update};
+use nem_tui::tui::view;
+use proptest::prelude::*;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Color;
+
+fn render(app: &App, width: u16, height: u16) -> Buffer {
+    let area = Rect::new(0, 0, width, height);
+    let mut buf = Buffer::empty(area);
+    view::render(app, area, &mut buf);
+    buf
+}
+
+fn text(buf: &Buffer) -> String {
+    let row = |y: u16| (0..buf.area.width).map(|x| buf[(x, y)].symbol()).collect::<String>();
+    (0..buf.area.height).map(|y| row(y).trim_end().to_owned() + "\n").collect()
+}
+
+/// The same cells as colours: a letter for the nearest of a few, of the foreground.
+fn colours(buf: &Buffer) -> String {
+    let letter = |colour: Color| match colour {
+        Color::Rgb(r, g, b) => {
+            let near = [
+                ('#', [255, 255, 255]),
+                ('k', [0, 0, 0]),
+                ('g', [140, 145, 158]),
+                ('o', [230, 158, 0]),
+                ('s', [87, 181, 232]),
+                ('t', [0, 158, 115]),
+                ('y', [240, 227, 66]),
+                ('p', [204, 120, 166]),
+            ];
+            let distance = |c: [i32; 3]| {
+                (c[0] - i32::from(r)).pow(2) + (c[1] - i32::from(g)).pow(2) + (c[2] - i32::from(b)).pow(2)
+            };
+            near.into_iter().min_by_key(|(_, c)| distance(*c)).map_or('?', |(letter, _)| letter)
+        }
+        Color::Reset => '.',
+        _ => '?',
+    };
+    let row = |y: u16| (0..buf.area.width).map(|x| letter(buf[(x, y)].fg)).collect::<String>();
+    (0..buf.area.height).map(|y| row(y) + "\n").collect()
+}
+
+#[test]
+fn screens_at_fixed_sizes() {
+    let quickstart = support::preset("quickstart");
+    for (width, height) in [(40, 12), (80, 24), (200, 60)] {
+        for (mode, depth) in [("colour", Depth::True), ("plain", Depth::Plain)] {
+            let picker = support::picker(depth);
+            let workbench = support::workbench(depth, quickstart.clone(), 620, 4, 6);
+            for (name, app) in [("picker", picker), ("workbench", workbench)] {
+                let buf = render(&app, width, height);
+                let mut shown = text(&buf);
+                if depth == Depth::True {
+                    shown += &colours(&buf);
+                }
+                insta::assert_snapshot!(format!("{name}-{width}x{height}-{mode}"), shown);
+            }
+        }
+    }
+}
+
+#[test]
+fn help_and_questions_lie_over_the_screen() {
+    use crossterm::event::{KeyCode, KeyEvent};
+    let mut app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    update(&mut app, Message::Key(KeyEvent::from(KeyCode::Char('?'))));
+    let shown = text(&render(&app, 80, 24));
+    for binding in nem_tui::tui::keymap::of(app.context()) {
+        assert!(shown.contains(binding.help), "help lacks {:?}:\n{shown}", binding.help);
+    }
+    update(&mut app, Message::Key(KeyEvent::from(KeyCode::Esc)));
+    update(&mut app, Message::Key(KeyEvent::from(KeyCode::Char('q'))));
+    assert!(text(&render(&app, 80, 24)).contains("Save and leave?"));
+}
+
+/// A plain screen carries no colour at all, and names components by digits.
+#[test]
+fn a_plain_screen_has_no_colour() {
+    let app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    let buf = render(&app, 120, 40);
+    assert!(buf.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+    assert!(!text(&buf).contains('▀'));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+    #[test]
+    fn no_size_and_no_state_breaks_the_screen(
+        width in 1u16..220,
+        height in 1u16..70,
+        k in 1usize..65,
+        steps in 1usize..12,
+        rows in 1usize..65,
+        columns in 1usize..65,
+        iterations in 0u64..800,
+        zoomed in any::<bool>(),
+        plain in any::<bool>(),
+    ) {
+        let mut preset = support::preset("quickstart");
+        preset.data = nem_tui::preset::Data::Tensors { channels: 1, height: rows, width: columns };
+        let depth = if plain { Depth::Plain } else { Depth::Cube };
+        let mut app = support::workbench(depth, preset, iterations, k, steps);
+        if let Some(workbench) = &mut app.workbench {
+            workbench.zoomed = zoomed;
+            workbench.em_step = Some(steps + 3);
+            let mut broken = (**workbench.snapshot.as_ref().unwrap()).clone();
+            broken.steps[0].gamma.fill(f32::NAN);
+            broken.steps[0].preds.truncate(3);
+            if iterations % 3 == 0 {
+                workbench.snapshot = Some(std::sync::Arc::new(broken));
+            }
+        }
+        let all = render(&app, width, height);
+        prop_assert_eq!(all.area, Rect::new(0, 0, width, height));
+        render(&support::picker(depth), width, height);
+    }
+}

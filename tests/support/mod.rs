@@ -1,0 +1,140 @@
+//! A plausible screen without an engine: an app in the middle of a run.
+#![allow(dead_code, missing_docs)] // every test file uses its own part
+
+use std::sync::Arc;
+
+use nem_tui::preset::{Preset, Setting};
+use nem_tui::protocol::{
+    Change, Epoch, Event, Floor, Iteration, Past, Preview, RunCard, RunInfo, Snapshot, SnapshotStep,
+};
+use nem_tui::random::{Purpose, Stream};
+use nem_tui::tui::app::App;
+use nem_tui::tui::theme::{Depth, Theme};
+use nem_tui::tui::update::{Message, update};
+
+pub fn preset(name: &str) -> Preset {
+    Preset::load(name).unwrap()
+}
+
+/// The picker with three presets, a past run, and a preview.
+pub fn picker(depth: Depth) -> App {
+    let mut app = App::new(Theme { depth });
+    let presets = ["quickstart", "static-shapes-rnn-em", "static-shapes-nem"].map(preset);
+    let run = RunCard {
+        directory: "runs/quickstart-s1".into(),
+        preset: preset("quickstart"),
+        seed: 1,
+        iteration: 1200,
+        ami: Some(0.8512),
+    };
+    update(&mut app, Message::Shelf(presets.to_vec(), vec![run]));
+    let snapshot = snapshot(&preset("quickstart"), 4, 1);
+    let step = &snapshot.steps[0];
+    let preview = Preview {
+        image: snapshot.image,
+        clean: step.target.clone(),
+        noisy: step.noisy.clone(),
+        groups: step.groups.clone(),
+    };
+    update(&mut app, Message::Preview(Some(preview)));
+    app
+}
+
+/// A run of `preset` after `iterations`, with a snapshot of `k` components and `steps` EM steps.
+pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps: usize) -> App {
+    let mut app = App::new(Theme { depth });
+    let per_epoch = 100;
+    let info = RunInfo {
+        directory: format!("runs/{}-s1", preset.name).into(),
+        seed: 1,
+        device: "flex".into(),
+        iteration: 0,
+        parameters: 110_920,
+        floor: Floor { ami: 0.58, ari: 0.55 },
+        past: Past::default(),
+        preset: preset.clone(),
+    };
+    update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+    let mut stream = Stream::new(9, Purpose::Order, 0, 0);
+    let mut list = Vec::new();
+    for n in 1..=iterations {
+        let x = n as f64;
+        let noise = f64::from(stream.uniform()) * 20.0;
+        let loss = 480.0 + 900.0 * (-x / 400.0).exp() + noise;
+        let scored = n % 10 == 0;
+        list.push(Iteration {
+            iteration: n,
+            epoch: n.div_ceil(per_epoch),
+            loss,
+            intra: 0.6 * loss,
+            inter: 0.4 * loss,
+            ami: scored.then(|| 0.87 / (1.0 + (-(x - 400.0) / 90.0).exp())),
+            ari: scored.then(|| 0.88 / (1.0 + (-(x - 420.0) / 90.0).exp())),
+            seconds: 0.04,
+        });
+    }
+    update(&mut app, Message::Engine(Event::Iterations(list)));
+    for epoch in 1..=iterations / per_epoch {
+        let x = (epoch * per_epoch) as f64;
+        let event = Event::Epoch(Epoch {
+            epoch,
+            iteration: epoch * per_epoch,
+            train_loss: 500.0,
+            validation_loss: 470.0 + 900.0 * (-x / 400.0).exp(),
+            ami: 0.86 / (1.0 + (-(x - 400.0) / 90.0).exp()),
+            ami_arithmetic: 0.87,
+            ari: 0.87,
+            confidence: 0.93,
+            best: true,
+            seconds: 4.0,
+        });
+        update(&mut app, Message::Engine(event));
+    }
+    if iterations > 500 {
+        let change = Change { iteration: 451, from: Setting::Noise(0.1), to: Setting::Noise(0.15) };
+        update(&mut app, Message::Engine(Event::Changed(change)));
+        update(&mut app, Message::Engine(Event::Saved { iteration: iterations - 50, best: true }));
+    }
+    update(&mut app, Message::Picture(Arc::new(snapshot(&preset, k, steps))));
+    app
+}
+
+/// Three bars for objects; components that have nearly found them.
+pub fn snapshot(preset: &Preset, k: usize, steps: usize) -> Snapshot {
+    let image = preset.data.image();
+    let places = image.pixels();
+    let group = |pixel: usize| {
+        let (y, x) = (pixel / image.width, pixel % image.width);
+        let on = y * 4 / image.height.max(1) != 0 && (x * 8 / image.width.max(1)) % 2 == 1;
+        if on { (x * 8 / image.width / 2) as u8 % 3 + 1 } else { 0 }
+    };
+    let groups: Vec<u8> = (0..places).map(group).collect();
+    let target: Vec<f32> = groups.iter().map(|g| if *g > 0 { 1.0 } else { 0.0 }).collect();
+    let mut stream = Stream::new(3, Purpose::TrainNoise, 0, 0);
+    let noisy: Vec<f32> = target.iter().map(|x| if stream.coin(0.1) { 1.0 - x } else { *x }).collect();
+    let step = |t: usize| {
+        let sure = (t + 1) as f32 / steps as f32;
+        let own = |component: usize, pixel: usize| match groups[pixel] {
+            0 => component == 0,
+            g => component == usize::from(g) % k,
+        };
+        let even = 1.0 / k as f32;
+        let gamma = (0..k * places).map(|i| {
+            let mine = if own(i / places, i % places) { 1.0 } else { 0.0 };
+            even + sure * 0.9 * (mine - even)
+        });
+        let preds = (0..k * places)
+            .map(|i| if own(i / places, i % places) { target[i % places] * sure } else { 0.05 });
+        SnapshotStep {
+            target: target.clone(),
+            noisy: noisy.clone(),
+            groups: groups.clone(),
+            preds: preds.collect(),
+            gamma: gamma.collect(),
+            ami: Some(0.81),
+            ari: Some(0.84),
+            confidence: Some(0.9),
+        }
+    };
+    Snapshot { iteration: 600, sample: 6, image, k, steps: (0..steps).map(step).collect() }
+}
