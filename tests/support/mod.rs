@@ -138,3 +138,5 @@ pub fn snapshot(preset: &Preset, k: usize, steps: usize) -> Snapshot {
     };
     Snapshot { iteration: 600, sample: 6, image, k, steps: (0..steps).map(step).collect() }
 }
+
+pub mod cli;

@@ -1,0 +1,325 @@
+//! The headless commands, as another process sees them.
+
+mod support;
+
+use std::path::Path;
+
+use serde_json::Value;
+use support::cli::{refused, run, tiny};
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"))).collect()
+}
+
+/// A run's metrics without its times, which are all that may differ between equal runs.
+fn metrics(run: &Path) -> Vec<Value> {
+    let mut records = lines(&std::fs::read_to_string(run.join("metrics.jsonl")).unwrap());
+    for record in &mut records {
+        let seconds = record.as_object_mut().unwrap().remove("seconds");
+        assert!(seconds.is_some() || record["kind"] == "change");
+    }
+    records
+}
+
+fn kinds<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    events.iter().filter(|event| event["kind"] == kind).collect()
+}
+
+#[test]
+fn train_tells_its_steps_epochs_and_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let events = lines(&run(directory.path(), &tiny("r", &["--epochs", "2"])));
+    assert_eq!(kinds(&events, "step").len(), 20);
+    let epochs = kinds(&events, "epoch");
+    assert_eq!(epochs.len(), 2);
+    assert!(epochs.iter().all(|e| e["validation_loss"].is_f64() && e["ami"].is_f64()));
+    let last = events.last().unwrap();
+    assert_eq!((last["kind"].as_str(), last["reason"].as_str()), (Some("finished"), Some("max_epochs")));
+    for file in ["run.json", "preset.ron", "metrics.jsonl", "log.txt", "checkpoints/last", "checkpoints/best"]
+    {
+        assert!(directory.path().join("r").join(file).is_file(), "{file}");
+    }
+    let stdout = run(directory.path(), &tiny("s", &["--max-iterations", "7"]));
+    let events = lines(&stdout);
+    assert_eq!(
+        (kinds(&events, "step").len(), events.last().unwrap()["reason"].as_str()),
+        (7, Some("max_iterations"))
+    );
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_seed_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    for (name, seed) in [("a", "3"), ("b", "3"), ("c", "4")] {
+        run(directory.path(), &tiny(name, &["--epochs", "2", "--seed", seed]));
+    }
+    assert_eq!(metrics(&at("a")), metrics(&at("b")));
+    assert_ne!(metrics(&at("a")), metrics(&at("c")));
+}
+
+/// Stopped in the middle of an epoch and gone on with in another process, a run's metrics equal
+/// those of one that was never interrupted, bit for bit.
+#[test]
+fn resuming_is_exact() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    run(directory.path(), &tiny("whole", &["--epochs", "3"]));
+    run(directory.path(), &tiny("parts", &["--epochs", "3", "--max-iterations", "13"]));
+    let events =
+        lines(&run(directory.path(), &["train", "--resume", "parts", "--json", "--max-iterations", "14"]));
+    assert_eq!(kinds(&events, "step")[0]["iteration"], 14);
+    run(directory.path(), &["train", "--resume", "parts", "--json"]);
+    assert_eq!(metrics(&at("whole")), metrics(&at("parts")));
+    let weights = |name: &str| {
+        let checkpoints = at(name).join("checkpoints");
+        let last = std::fs::read_to_string(checkpoints.join("last")).unwrap();
+        std::fs::read(checkpoints.join(last).join("weights.safetensors")).unwrap()
+    };
+    assert_eq!(weights("whole"), weights("parts"));
+}
+
+/// Lines that the checkpoint has not seen are run again, not kept twice.
+#[test]
+fn resuming_forgets_what_came_after_the_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), &tiny("r", &["--epochs", "2", "--max-iterations", "15"]));
+    let file = directory.path().join("r/metrics.jsonl");
+    let whole = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{whole}{{\"kind\":\"step\",\"iterat")).unwrap();
+    run(directory.path(), &["train", "--resume", "r", "--json"]);
+    assert_eq!(kinds(&metrics(&directory.path().join("r")), "step").len(), 20);
+}
+
+#[test]
+fn eval_scores_a_run_or_a_checkpoint_with_other_settings() {
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), &tiny("r", &["--epochs", "2"]));
+    let of = |arguments: &[&str]| {
+        lines(&run(directory.path(), &[&["eval", "r", "--json"], arguments].concat())).remove(0)
+    };
+    let report = of(&[]);
+    assert_eq!((report["samples"].as_u64(), report["k"].as_u64()), (Some(24), Some(4)));
+    for field in [
+        "ami",
+        "ami_arithmetic",
+        "ari",
+        "ami_last",
+        "ami_arithmetic_last",
+        "ari_last",
+        "confidence",
+        "confidence_last",
+        "loss",
+        "upper_bound",
+        "floor",
+    ] {
+        assert!(report[field].as_f64().is_some_and(f64::is_finite), "{field}: {report}");
+    }
+    assert_eq!(report, of(&[]), "held-out noise is fixed");
+    assert_eq!(of(&["--k", "6", "--samples", "10"])["k"], 6);
+    assert_ne!(of(&["--set", "noise.probability=0.4"])["loss"], report["loss"]);
+    // The last epoch's validation, scored again from the checkpoint.
+    let last = std::fs::read_to_string(directory.path().join("r/checkpoints/last")).unwrap();
+    let checkpoint = format!("r/checkpoints/{last}");
+    let again =
+        lines(&run(directory.path(), &["eval", &checkpoint, "--split", "validation", "--json"])).remove(0);
+    let records = metrics(&directory.path().join("r"));
+    let epoch = kinds(&records, "epoch").pop().unwrap().clone();
+    assert_eq!((&again["loss"], &again["ami_last"]), (&epoch["validation_loss"], &epoch["ami"]));
+}
+
+#[test]
+fn infer_writes_what_the_case_describes() {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+    let directory = tempfile::tempdir().unwrap();
+    let (case, file) = (format!("{fixtures}/k1.json"), format!("{fixtures}/k1.safetensors"));
+    let arguments = [
+        "infer",
+        "--preset",
+        &case,
+        "--weights",
+        &file,
+        "--input",
+        &file,
+        "--output",
+        "o.safetensors",
+        "--grad",
+    ];
+    run(directory.path(), &arguments);
+    let out = nem_tui::tensors::read(&directory.path().join("o.safetensors")).unwrap();
+    let expected = nem_tui::tensors::read(Path::new(&file)).unwrap();
+    for (name, array) in expected.iter().filter(|(n, _)| !n.starts_with("in.") && !n.starts_with("param.")) {
+        assert_eq!(out.get(name).map(|a| &a.shape), Some(&array.shape), "{name}");
+    }
+}
+
+/// A run's own weights go through `infer` with its own preset, under their bare names.
+#[test]
+fn infer_takes_a_runs_weights() {
+    use nem_tui::tensors::{Array, Arrays, read, write};
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), &tiny("r", &["--max-iterations", "3"]));
+    let last = std::fs::read_to_string(directory.path().join("r/checkpoints/last")).unwrap();
+    let weights = format!("r/checkpoints/{last}/weights.safetensors");
+    let input =
+        Arrays::from([("in.features_clean".to_owned(), Array::new([1, 2, 1, 10, 12], vec![0.5; 240]))]);
+    write(&directory.path().join("i.safetensors"), &input).unwrap();
+    run(
+        directory.path(),
+        &[
+            "infer",
+            "--preset",
+            "r/preset.ron",
+            "--weights",
+            &weights,
+            "--input",
+            "i.safetensors",
+            "--output",
+            "o.safetensors",
+        ],
+    );
+    let out = read(&directory.path().join("o.safetensors")).unwrap();
+    assert_eq!(out["out.gammas"].shape, [6, 2, 4, 120]);
+}
+
+#[test]
+fn presets_and_bench_speak_json() {
+    let directory = tempfile::tempdir().unwrap();
+    let presets = lines(&run(directory.path(), &["presets", "--json"]));
+    let names: Vec<_> = presets.iter().map(|p| p["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["quickstart", "static-shapes-rnn-em", "static-shapes-nem"]);
+    let text = run(directory.path(), &["presets", "quickstart"]);
+    std::fs::write(directory.path().join("mine.ron"), text).unwrap();
+    assert!(run(directory.path(), &["presets", "./mine.ron"]).contains("name: \"quickstart\""));
+    let bench = &lines(&run(
+        directory.path(),
+        &["bench", "quickstart", "--json", "--batch", "4", "--k", "2", "--steps", "3", "--iterations", "4"],
+    ))[0];
+    assert_eq!(
+        (bench["batch"].as_u64(), bench["k"].as_u64(), bench["steps"].as_u64()),
+        (Some(4), Some(2), Some(3))
+    );
+    let [min, median, max] = ["min_s", "median_s", "max_s"].map(|f| bench[f].as_f64().unwrap());
+    assert!(0.0 < min && min <= median && median <= max);
+    assert!(run(directory.path(), &["completions", "bash"]).contains("nem-tui"));
+    assert!(run(directory.path(), &["man"]).contains(".TH nem-tui"));
+}
+
+#[test]
+fn bad_requests_are_refused_in_a_sentence_and_leave_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    std::fs::write(here.join("typo.ron"), "(\n    name: \"x\",\n    dta: 3,\n)").unwrap();
+    std::fs::write(here.join("file"), "not a directory").unwrap();
+    for (arguments, code, said) in [
+        (vec!["train", "quickstrat"], 2, "there is no preset called \"quickstrat\""),
+        (vec!["train", "typo.ron"], 2, "typo.ron:3:"),
+        (vec!["train", "missing.ron"], 1, "missing.ron"),
+        (vec!["train", "quickstart", "--set", "k=0"], 2, "k is 0"),
+        (vec!["train", "quickstart", "--set", "train.bach=3"], 2, "train.bach"),
+        (
+            vec![
+                "train",
+                "quickstart",
+                "--set",
+                "data.height=4",
+                "--set",
+                "data.width=7",
+                "--set",
+                "data.objects=1",
+            ],
+            2,
+            "too few different images",
+        ),
+        (vec!["train", "quickstart", "--out", "file/r"], 1, "file/r"),
+        (vec!["train", "quickstart", "--out", "/proc/nem"], 1, "/proc/nem"),
+        (vec!["train", "--resume", "nowhere"], 1, "nowhere"),
+        (vec!["train"], 2, "required"),
+        (vec!["eval", "nowhere"], 1, "nowhere"),
+        (vec!["bench", "quickstart", "--k", "0"], 2, "k is 0"),
+        (
+            vec!["infer", "--preset", "quickstart", "--weights", "file", "--input", "file", "--output", "o"],
+            1,
+            "safetensors",
+        ),
+        (vec!["tui"], 2, "needs a terminal"),
+        (vec![], 2, "nem-tui train"),
+    ] {
+        let error = refused(here, &arguments, code);
+        assert!(error.contains(said), "{arguments:?} says {error:?} and not {said:?}");
+    }
+    let mut left: Vec<_> = std::fs::read_dir(here).unwrap().map(|e| e.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["file", "typo.ron"], "something was left behind");
+}
+
+#[test]
+fn damaged_and_foreign_checkpoints_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    run(here, &tiny("r", &["--max-iterations", "5"]));
+    let last = std::fs::read_to_string(here.join("r/checkpoints/last")).unwrap();
+    let checkpoint = here.join("r/checkpoints").join(last);
+    let error = refused(here, &["eval", "r", "--set", "model.cell.layers.0.units=13"], 1);
+    assert!(error.contains("another architecture"), "{error}");
+    let error = refused(here, &tiny("r", &[]), 2);
+    assert!(error.contains("r is not empty"), "{error}");
+    for file in ["weights.safetensors", "optimizer.burnpack", "preset.ron"] {
+        let whole = std::fs::read(checkpoint.join(file)).unwrap();
+        std::fs::write(checkpoint.join(file), &whole[..whole.len() / 2]).unwrap();
+        let error = refused(here, &["train", "--resume", "r"], 1);
+        assert!(error.contains(file) && error.contains("damaged"), "{error}");
+        std::fs::write(checkpoint.join(file), whole).unwrap();
+    }
+    run(here, &["train", "--resume", "r", "--max-iterations", "6"]);
+}
+
+/// A loss that is no number ends the run with its reason; what was saved before is kept.
+#[test]
+fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    run(here, &tiny("r", &["--max-iterations", "10", "--epochs", "9"]));
+    let last = || std::fs::read_to_string(here.join("r/checkpoints/last")).unwrap();
+    let good = last();
+    // Nothing a user can set makes this model's loss infinite for sure, so its moments are made to:
+    // the checkpoint is rewritten with a learning rate that throws the weights away.
+    let checkpoint = here.join("r/checkpoints").join(&good);
+    let preset = std::fs::read_to_string(checkpoint.join("preset.ron")).unwrap();
+    let broken = preset.replace("learning_rate: 0.004", "learning_rate: 1e300");
+    assert_ne!(preset, broken);
+    std::fs::write(checkpoint.join("preset.ron"), &broken).unwrap();
+    let manifest = std::fs::read_to_string(checkpoint.join("manifest.json")).unwrap();
+    std::fs::write(checkpoint.join("manifest.json"), manifest.replace(&sha256(&preset), &sha256(&broken)))
+        .unwrap();
+    let error = refused(here, &["train", "--resume", "r", "--json"], 1);
+    assert!(error.contains("the loss became NaN in iteration 12"), "{error}");
+    assert_eq!(last(), good, "the good checkpoint is still the last");
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An interrupt stops a headless run, which saves first.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_is_saved() {
+    use std::io::BufRead;
+    use std::process::{Command, Stdio};
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_nem-tui"))
+        .current_dir(directory.path())
+        .args(tiny("r", &["--epochs", "100000", "--set", "train.patience=100000"]))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    output.by_ref().map(Result::unwrap).find(|line| line.contains("\"iteration\":25,")).unwrap();
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let last = output.map(Result::unwrap).last().unwrap();
+    assert!(last.contains("\"finished\"") && last.contains("\"stopped\""), "{last}");
+    assert!(child.wait().unwrap().success());
+    run(directory.path(), &["eval", "r", "--json"]);
+}
