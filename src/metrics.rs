@@ -2,8 +2,8 @@
 //!
 //! ARI (Hubert and Arabie 1985) and AMI (Vinh, Epps and Bailey 2010) over the pixels that belong to
 //! exactly one object (group ≠ 0), with labels argmax_k γ. Both are 1 for the same partition and 0
-//! on average for chance. AMI is (MI − E[MI]) / (norm − E[MI]); the paper's normaliser is the larger
-//! of the two entropies, today's habit their mean, so both are given. E[MI] is exact.
+//! on average for chance. AMI is `(MI − E[MI]) / (norm − E[MI])`; the paper's normaliser is the larger
+//! of the two entropies, today's habit their mean, so both are given. `E[MI]` is exact.
 
 use crate::preset::ImageSize;
 use crate::protocol::Floor;
@@ -60,6 +60,9 @@ pub fn ami(truth: &[u8], labels: &[u8]) -> Option<(f64, f64)> {
     Contingency::of(truth, labels).ami()
 }
 
+/// How many items have each class, or each label.
+type Margin = Vec<(u8, u32)>;
+
 /// Counts of items by true class and by label.
 struct Contingency {
     /// Class, label and count of every pair that occurs.
@@ -88,9 +91,8 @@ impl Contingency {
     }
 
     /// Counts by class, and by label, each in order of first appearance.
-    fn margins(&self) -> (Vec<(u8, u32)>, Vec<(u8, u32)>) {
-        let onto = |sums: &mut Vec<(u8, u32)>, key: u8, count: u32| match sums.iter_mut().find(|s| s.0 == key)
-        {
+    fn margins(&self) -> (Margin, Margin) {
+        let onto = |sums: &mut Margin, key: u8, count: u32| match sums.iter_mut().find(|s| s.0 == key) {
             Some(sum) => sum.1 += count,
             None => sums.push((key, count)),
         };
@@ -163,7 +165,7 @@ impl Contingency {
     }
 }
 
-/// E[MI] of two random labellings with these class sizes (Vinh et al. 2010, eq. 24a), in full.
+/// `E[MI]` of two random labellings with these class sizes (Vinh et al. 2010, eq. 24a), in full.
 fn expected_mutual_information(classes: &[(u8, u32)], labels: &[(u8, u32)], total: u32) -> f64 {
     // ln(i!) for i in 0..=total.
     let ln_factorial: Vec<f64> = std::iter::once(0.0)

@@ -88,7 +88,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// What step `t` reads and what it is judged by: x̃[t] and x[t+1].
+    /// What step `t` reads and what it is judged by: `x̃[t]` and `x[t+1]`.
     pub fn at(&self, t: usize) -> (Tensor<4>, &Target) {
         let next = if self.clean.len() == 1 { 0 } else { t + 1 };
         (self.noisy[t].clone(), &self.clean[next])

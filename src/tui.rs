@@ -149,7 +149,11 @@ impl Shell<'_> {
 
     /// Takes in a message and carries its effects out; true when it is time to go.
     fn handle_message(&mut self, app: &mut App, message: Message) -> bool {
-        update(app, message).into_iter().fold(false, |exit, effect| self.carry_out(app, effect) || exit)
+        let mut exit = false;
+        for effect in update(app, message) {
+            exit |= self.carry_out(app, effect);
+        }
+        exit
     }
 
     fn carry_out(&mut self, app: &mut App, effect: Effect) -> bool {

@@ -1,5 +1,7 @@
 //! The headless commands, as another process sees them.
 
+#![allow(clippy::unwrap_used)] // a test's way to fail
+
 mod support;
 
 use std::path::Path;

@@ -3,6 +3,8 @@
 //! The fixtures were computed in 64 bits by a PyTorch program that shares no code with this one.
 //! Every test prints the worst error it saw (`cargo test --release --test parity -- --nocapture`).
 
+#![allow(clippy::unwrap_used)] // a test's way to fail
+
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};

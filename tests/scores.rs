@@ -1,5 +1,7 @@
 //! ARI and AMI against scikit-learn's (`tests/fixtures/README.md`), and the position-only floor.
 
+#![allow(clippy::unwrap_used)] // a test's way to fail
+
 use nem_tui::data::{Dataset, Split};
 use nem_tui::metrics;
 use nem_tui::preset::{Data, ShapeSet};

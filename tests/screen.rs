@@ -1,5 +1,7 @@
 //! What the screen shows: snapshots at fixed sizes, and no size or state that breaks it.
 
+#![allow(clippy::unwrap_used)] // a test's way to fail
+
 mod support;
 
 use nem_tui::tui::app::App;

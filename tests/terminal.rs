@@ -1,5 +1,6 @@
 //! The real binary in a real pseudo-terminal.
 
+#![allow(clippy::unwrap_used)] // a test's way to fail
 #![cfg(unix)]
 
 use std::io::{Read, Write};

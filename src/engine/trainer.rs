@@ -189,7 +189,7 @@ impl Trainer {
 
         let scores = last_gamma.map(|gamma| {
             let images = batch.groups.len().min(SCORED_IMAGES);
-            let gamma = host(gamma.slice([0..images]));
+            let gamma = host(gamma.narrow(0, 0, images));
             mean(&scores(&gamma, &batch.groups[..images]))
         });
         let seconds = start.elapsed().as_secs_f64();

@@ -1,5 +1,4 @@
 //! Running the real binary.
-#![allow(dead_code, missing_docs)]
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,5 +1,5 @@
 //! A plausible screen without an engine: an app in the middle of a run.
-#![allow(dead_code, missing_docs)] // every test file uses its own part
+#![allow(dead_code, missing_docs, clippy::unwrap_used)] // every test file uses its own part
 
 use std::sync::Arc;
 

@@ -1,0 +1,29 @@
+//! Making a training batch of the paper's static shapes: 64 images, 15 noisy frames each, and the
+//! initial gamma. It happens on a thread of its own; this is what that thread is busy for.
+
+use std::sync::Arc;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use nem_tui::data::{Dataset, Split};
+use nem_tui::engine::batch::Plan;
+use nem_tui::preset::Preset;
+
+fn batch(c: &mut Criterion) {
+    for name in ["quickstart", "static-shapes-rnn-em"] {
+        let preset = Preset::load(name).expect("an embedded preset");
+        let plan = Plan {
+            data: Arc::new(Dataset::new(&preset.data, 1).expect("its data")),
+            seed: 1,
+            split: Split::Train,
+            epoch: 0,
+            indices: (0..64).collect(),
+            k: preset.k,
+            steps: preset.steps,
+            noise: preset.noise,
+        };
+        c.bench_function(&format!("a batch of {name}"), |b| b.iter(|| plan.make()));
+    }
+}
+
+criterion_group!(benches, batch);
+criterion_main!(benches);
