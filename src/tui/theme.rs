@@ -65,22 +65,7 @@ impl Theme {
         let byte = |v: f32| (v.clamp(0.0, 1.0) * 255.0).round() as u8;
         match self.depth {
             Depth::True => Some(Color::Rgb(byte(rgb[0]), byte(rgb[1]), byte(rgb[2]))),
-            Depth::Cube => {
-                let nearest = |v: f32| {
-                    let distance = |level: f32| (level - v.clamp(0.0, 1.0) * 255.0).abs();
-                    (0..6u8).min_by(|a, b| {
-                        distance(LEVELS[usize::from(*a)]).total_cmp(&distance(LEVELS[usize::from(*b)]))
-                    })
-                };
-                let [r, g, b] = rgb.map(|v| nearest(v).unwrap_or(0));
-                let grey = (rgb[0] - rgb[1]).abs() < 0.02 && (rgb[1] - rgb[2]).abs() < 0.02;
-                // Greys have a finer ramp of their own, but for black and white.
-                let step = (rgb[0].clamp(0.0, 1.0) * 25.0).round() as u8;
-                Some(Color::Indexed(match (grey, step) {
-                    (true, 1..=24) => 231 + step,
-                    _ => 16 + 36 * r + 6 * g + b,
-                }))
-            }
+            Depth::Cube => Some(Color::Indexed(indexed(rgb.map(|v| v.clamp(0.0, 1.0) * 255.0)))),
             Depth::Plain => None,
         }
     }
@@ -149,6 +134,20 @@ impl Theme {
     }
 }
 
+/// The nearest of the 256 colours: of the cube, or of the greys, which are finer and serve dark tints
+/// better.
+fn indexed(rgb: Rgb) -> u8 {
+    let distance = |other: Rgb| rgb.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
+    let level = |v: f32| {
+        let near = |i: &u8| (LEVELS[usize::from(*i)] - v).abs();
+        (0..6u8).min_by(|a, b| near(a).total_cmp(&near(b))).unwrap_or(0)
+    };
+    let [r, g, b] = rgb.map(level);
+    let step = ((rgb.iter().sum::<f32>() / 3.0 - 8.0) / 10.0).round().clamp(0.0, 23.0);
+    let in_cube = distance([r, g, b].map(|i| LEVELS[usize::from(i)]));
+    if distance([8.0 + 10.0 * step; 3]) < in_cube { 232 + step as u8 } else { 16 + 36 * r + 6 * g + b }
+}
+
 /// The kinds of curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Series {
@@ -183,6 +182,18 @@ mod tests {
         assert_eq!(detect(&[("TERM", "xterm-256color"), ("NO_COLOR", "")]), Depth::Cube);
         for term in ["dumb", "", "vt100", "linux"] {
             assert_eq!(detect(&[("TERM", term)]), Depth::Plain, "{term}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_of_256_colours_is_found() {
+        for (rgb, index) in [
+            ([0.0, 0.0, 0.0], 16),
+            ([255.0, 255.0, 255.0], 231),
+            ([95.0, 175.0, 0.0], 70),
+            ([48.0, 45.0, 44.0], 236),
+        ] {
+            assert_eq!(indexed(rgb), index, "{rgb:?}");
         }
     }
 

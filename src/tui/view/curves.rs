@@ -114,8 +114,11 @@ fn render(
                     context.print(*x, *y, Span::styled("•", theme.ink(theme.series(drawn.series))));
                 }
             }
-            for (x, label) in workbench.history.changes.iter().rev().take(8) {
-                context.print(*x, high, Span::styled(label.clone(), theme.warning()));
+            // Labels take turns in three rows, since changes come in quick succession.
+            let row = (high - low) / f64::from(plot.height);
+            for (i, (x, label)) in workbench.history.changes.iter().enumerate().rev().take(9) {
+                let y = high - row * (i % 3) as f64;
+                context.print(*x, y, Span::styled(label.clone(), theme.warning()));
             }
             if let Some(floor) = floor {
                 context.print(first, floor, Span::styled(format!("floor {floor:.2}"), theme.dim()));
