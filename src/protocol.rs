@@ -66,6 +66,8 @@ pub enum Event {
         /// Whether its validation loss is the best so far.
         best: bool,
     },
+    /// The training is over and saved; the worker stays to show pictures until told to stop.
+    Done(Finish),
     /// The run ended; nothing follows.
     Finished(Finish),
 }

@@ -293,7 +293,7 @@ fn a_run_outlives_a_panic_of_its_holder() {
         seed: 1,
         device: nem_tui::backend::DeviceName::Flex,
         out: Some(out.clone()),
-        max_iterations: None,
+        ending: nem_tui::engine::worker::Ending::default(),
     };
     let holder = std::thread::spawn(move || {
         let mut handle = start(&job).unwrap();

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Common, print, print_json, stdout_is_terminal};
 use crate::engine::run_dir::Record;
-use crate::engine::worker::{self, Job};
+use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
 use crate::protocol::{Command, Event, Finish, RunHandle, RunInfo};
 
@@ -43,16 +43,17 @@ pub(super) struct TrainArgs {
 impl TrainArgs {
     pub(super) fn run(self) -> Result<()> {
         let epochs: Vec<String> = self.epochs.iter().map(|n| format!("train.max_epochs={n}")).collect();
+        let ending = Ending { max_iterations: self.max_iterations, stay: false };
         let handle = match (&self.resume, &self.preset) {
             (Some(run), _) => {
-                worker::resume(run, self.common.device(), |preset| preset.set(&epochs), self.max_iterations)?
+                worker::resume(run, self.common.device(), |preset| preset.set(&epochs), ending)?
             }
             (None, Some(name)) => worker::start(&Job {
                 preset: self.common.preset(name)?.set(&epochs)?,
                 seed: self.seed,
                 device: self.common.device(),
                 out: self.out,
-                max_iterations: self.max_iterations,
+                ending,
             })?,
             (None, None) => unreachable!("clap asks for a preset or --resume"),
         };
@@ -171,7 +172,7 @@ impl Report for Lines {
                 print_json(&json!({"kind": "saved", "iteration": iteration, "best": best}))
             }
             Event::Refused(sentence) => print_json(&json!({"kind": "refused", "why": sentence})),
-            Event::Paused(_) | Event::Finished(_) => Ok(()),
+            Event::Paused(_) | Event::Done(_) | Event::Finished(_) => Ok(()),
         }
     }
 
@@ -240,7 +241,11 @@ impl Report for Bar {
                 e.seconds
             )),
             Event::Refused(sentence) => self.bar.println(sentence),
-            Event::Changed(_) | Event::Saved { .. } | Event::Paused(_) | Event::Finished(_) => {}
+            Event::Changed(_)
+            | Event::Saved { .. }
+            | Event::Paused(_)
+            | Event::Done(_)
+            | Event::Finished(_) => {}
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::backend::DeviceName;
 use crate::data::{Dataset, Split, corrupt};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::run_dir::{self, RunFile};
-use crate::engine::worker::{self, Job};
+use crate::engine::worker::{self, Ending, Job};
 use crate::error::Result;
 use crate::preset::{Preset, embedded_names};
 use crate::protocol::{Backstage, Preview, RunCard, RunHandle};
@@ -33,8 +33,9 @@ pub(super) struct WorkbenchArgs {
 
 impl WorkbenchArgs {
     pub(super) fn run(&self) -> Result<()> {
-        let mut presets =
-            embedded_names().map(|name| self.common.preset(name)).collect::<Result<Vec<_>>>()?;
+        // What is set for the one preset that is named need not fit the others on the shelf.
+        let shelf = if self.preset.is_some() { &Common::default() } else { &self.common };
+        let mut presets = embedded_names().map(|name| shelf.preset(name)).collect::<Result<Vec<_>>>()?;
         let start = match (&self.preset, &self.resume) {
             (Some(name), _) => {
                 let preset = self.common.preset(name)?;
@@ -52,6 +53,9 @@ impl WorkbenchArgs {
         tui::run(&rest, start)
     }
 }
+
+/// A training that is over can still be looked at.
+const STAY: Ending = Ending { max_iterations: None, stay: true };
 
 /// The rest of the program, as the workbench sees it.
 struct Rest {
@@ -94,12 +98,12 @@ impl Backstage for Rest {
             seed: self.seed,
             device: self.device,
             out: None,
-            max_iterations: None,
+            ending: STAY,
         })
     }
 
     fn resume(&self, run: &RunCard) -> Result<RunHandle> {
-        worker::resume(&run.directory, self.device, |preset| Ok(preset.clone()), None)
+        worker::resume(&run.directory, self.device, |preset| Ok(preset.clone()), STAY)
     }
 }
 

@@ -40,8 +40,17 @@ pub struct Job {
     pub device: DeviceName,
     /// The run directory; a new one under `runs` if not given.
     pub out: Option<PathBuf>,
-    /// Stop after this many iterations, counted from the run's beginning.
+    /// When to stop.
+    pub ending: Ending,
+}
+
+/// When a worker stops, apart from the preset's own reasons.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ending {
+    /// After this many iterations, counted from the run's beginning.
     pub max_iterations: Option<u64>,
+    /// Stay when the training is over, to show pictures until told to stop.
+    pub stay: bool,
 }
 
 /// Starts a new run on a thread of its own.
@@ -51,7 +60,7 @@ pub struct Job {
 pub fn start(job: &Job) -> Result<RunHandle> {
     let trainer = Trainer::new(&job.preset, job.seed, &job.device.open()?)?;
     let run = RunDir::create(job.out.as_deref(), &job.preset, job.seed, &job.device.to_string())?;
-    Ok(spawn(run, trainer, Past::default(), job.device, job.max_iterations))
+    Ok(spawn(run, trainer, Past::default(), job.device, job.ending))
 }
 
 /// Goes on with the run in `path` from its last checkpoint.
@@ -62,23 +71,17 @@ pub fn resume(
     path: &Path,
     device: DeviceName,
     change: impl FnOnce(&Preset) -> Result<Preset>,
-    max_iterations: Option<u64>,
+    ending: Ending,
 ) -> Result<RunHandle> {
     let opened = device.open()?;
     let (run, mut checkpoint) = RunDir::resume(path)?;
     checkpoint.preset = change(&checkpoint.preset)?;
     let trainer = checkpoint.trainer(&opened)?;
     let past = run.past()?;
-    Ok(spawn(run, trainer, past, device, max_iterations))
+    Ok(spawn(run, trainer, past, device, ending))
 }
 
-fn spawn(
-    run: RunDir,
-    trainer: Trainer,
-    past: Past,
-    device: DeviceName,
-    max_iterations: Option<u64>,
-) -> RunHandle {
+fn spawn(run: RunDir, trainer: Trainer, past: Past, device: DeviceName, ending: Ending) -> RunHandle {
     let (commands, commands_in) = mpsc::unbounded_channel();
     let (events_out, events) = mpsc::channel(EVENT_CAPACITY);
     let (snapshots_out, snapshots) = watch::channel(None);
@@ -89,7 +92,7 @@ fn spawn(
         outbox: Outbox { events: events_out, waiting: VecDeque::new() },
         snapshots: snapshots_out,
         device,
-        max_iterations,
+        ending,
         watched: 0,
         paused: false,
         steps_to_go: 0,
@@ -109,7 +112,7 @@ struct Worker {
     /// To the user; nobody has to look.
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     device: DeviceName,
-    max_iterations: Option<u64>,
+    ending: Ending,
     /// The validation sample on the screen.
     watched: usize,
     paused: bool,
@@ -177,7 +180,7 @@ impl Worker {
     /// Trains until there is a reason to end.
     fn train(&mut self) -> Result<Finish> {
         if let Some(finish) = self.is_done() {
-            return Ok(finish);
+            return Ok(self.stay(finish));
         }
         loop {
             if let Next::Stop = self.take_commands() {
@@ -194,9 +197,27 @@ impl Worker {
             self.outbox.flush();
             if let Some(finish) = self.is_done() {
                 self.save_unsaved()?;
-                return Ok(finish);
+                return Ok(self.stay(finish));
             }
         }
+    }
+
+    /// The training is over. If asked to stay, shows samples until told to stop.
+    fn stay(&mut self, finish: Finish) -> Finish {
+        if self.ending.stay {
+            self.outbox.send(Event::Done(finish.clone()));
+            self.show();
+            loop {
+                self.outbox.flush();
+                match self.commands.blocking_recv() {
+                    None | Some(Command::Stop) => break,
+                    Some(Command::Watch(sample)) => self.watch(sample),
+                    // The rest steers a training, and there is none any more.
+                    Some(_) => {}
+                }
+            }
+        }
+        finish
     }
 
     fn end_epoch(&mut self) -> Result<()> {
@@ -213,7 +234,7 @@ impl Worker {
     /// The protocol's reasons to end, between two iterations.
     fn is_done(&self) -> Option<Finish> {
         let counters = self.trainer.counters();
-        if self.max_iterations.is_some_and(|max| counters.iteration >= max) {
+        if self.ending.max_iterations.is_some_and(|max| counters.iteration >= max) {
             return Some(Finish::MaxIterations);
         }
         if counters.batches > 0 {
@@ -259,12 +280,14 @@ impl Worker {
                     }
                 }
                 Command::Set(setting) => self.change(setting),
-                Command::Watch(sample) => {
-                    self.watched = sample % self.trainer.preset().train.validation_size;
-                    self.show();
-                }
+                Command::Watch(sample) => self.watch(sample),
             }
         }
+    }
+
+    fn watch(&mut self, sample: usize) {
+        self.watched = sample % self.trainer.preset().train.validation_size;
+        self.show();
     }
 
     fn pause(&mut self, paused: bool) {

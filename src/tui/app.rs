@@ -110,8 +110,10 @@ pub struct Workbench {
     pub em_step: Option<usize>,
     /// Whether the training stands still.
     pub paused: bool,
-    /// Why it ended, if it did.
+    /// Why the training ended, if it did.
     pub finish: Option<Finish>,
+    /// Whether the worker still answers; it stays for pictures when the training is over.
+    pub alive: bool,
     /// The iteration of the newest checkpoint.
     pub saved: Option<u64>,
     /// Seconds of the latest iterations.
@@ -156,6 +158,7 @@ impl Workbench {
             em_step: None,
             paused: false,
             finish: None,
+            alive: true,
             saved: (info.iteration > 0).then_some(info.iteration),
             seconds: Vec::new(),
             focus: Pane::Components,

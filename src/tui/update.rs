@@ -79,7 +79,10 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
             let sentence = "the training thread ended without a word; its last checkpoint is kept";
             match &mut app.workbench {
-                Some(workbench) => workbench.finish = Some(Finish::Failed(sentence.into())),
+                Some(workbench) => {
+                    workbench.finish = Some(Finish::Failed(sentence.into()));
+                    workbench.alive = false;
+                }
                 None => app.message = Some(sentence.into()),
             }
             app.starting = false;
@@ -191,7 +194,7 @@ fn steer(workbench: &mut Workbench, action: Action) -> Vec<Effect> {
             }
             None => return vec![],
         },
-        Action::Sample(by) if running => {
+        Action::Sample(by) if workbench.alive => {
             let samples = workbench.preset.train.validation_size as i64;
             workbench.sample = (workbench.sample as i64 + by).rem_euclid(samples.max(1)) as usize;
             Command::Watch(workbench.sample)
@@ -265,7 +268,7 @@ fn rung(value: f64, by: i64) -> f64 {
 
 /// Stops the run, if one is running, and leaves once it is saved.
 fn leave(app: &mut App) -> Vec<Effect> {
-    let running = app.workbench.as_ref().is_some_and(|w| w.finish.is_none());
+    let running = app.workbench.as_ref().is_some_and(|w| w.alive);
     let again = std::mem::replace(&mut app.leaving, true);
     match (running, again) {
         (true, false) => vec![Effect::Send(Command::Stop)],
@@ -294,7 +297,9 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Paused(paused) => workbench.paused = paused,
         Event::Saved { iteration, .. } => workbench.saved = Some(iteration),
+        Event::Done(finish) => workbench.finish = Some(finish),
         Event::Finished(finish) => {
+            workbench.alive = false;
             workbench.finish = Some(finish);
             if app.leaving {
                 return vec![Effect::Exit];
@@ -497,6 +502,17 @@ mod tests {
         update(&mut app, Message::Engine(iteration(3)));
         update(&mut app, Message::Engine(Event::Finished(Finish::MaxEpochs)));
         assert_eq!(press(&mut app, "q"), [Effect::Exit]);
+    }
+
+    #[test]
+    fn a_training_that_is_over_can_still_be_looked_at() {
+        let mut app = workbench();
+        update(&mut app, Message::Engine(iteration(3)));
+        update(&mut app, Message::Engine(Event::Done(Finish::EarlyStop)));
+        assert_eq!(sent(&press(&mut app, ".")), [Command::Watch(1)]);
+        assert_eq!(sent(&press(&mut app, "K sc")), [], "but not changed");
+        assert_eq!(sent(&press(&mut app, "q")), [Command::Stop]);
+        assert_eq!(update(&mut app, Message::Engine(Event::Finished(Finish::EarlyStop))), [Effect::Exit]);
     }
 
     #[test]
