@@ -1,0 +1,166 @@
+//! The training thread, through the handle its user holds.
+#![allow(clippy::unwrap_used)] // a test's way to fail
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nem_tui::backend::DeviceName;
+use nem_tui::engine::trainer::Trainer;
+use nem_tui::engine::worker::{Ending, Job, start};
+use nem_tui::preset::{Preset, Setting};
+use nem_tui::protocol::{Command, Event, Finish, Iteration, RunHandle};
+
+fn preset() -> Preset {
+    let tiny = [
+        "data.height=10",
+        "data.width=12",
+        "train.train_size=80",
+        "train.batch=8",
+        "train.validation_size=16",
+        "train.max_epochs=1000000",
+        "train.patience=1000000",
+        "model.cell.layers.0.units=12",
+    ];
+    Preset::load("quickstart").unwrap().set(&tiny).unwrap()
+}
+
+fn run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
+    let job = Job {
+        preset: preset(),
+        seed: 1,
+        device: DeviceName::Flex,
+        out: Some(out.to_owned()),
+        ending: Ending { max_iterations, stay: false },
+    };
+    start(&job).unwrap()
+}
+
+/// The next event that `wanted` finds something in.
+fn wait<T>(handle: &mut RunHandle, mut wanted: impl FnMut(Event) -> Option<T>) -> T {
+    loop {
+        let event = handle.events.blocking_recv().expect("the worker is still there");
+        if let Event::Finished(finish) = &event {
+            panic!("ended early: {finish:?}");
+        }
+        if let Some(found) = wanted(event) {
+            return found;
+        }
+    }
+}
+
+fn iterations(event: Event) -> Option<Vec<Iteration>> {
+    match event {
+        Event::Iterations(list) => Some(list),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_change_holds_from_the_next_iteration_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut handle = run(&directory.path().join("r"), None);
+    handle.commands.send(Command::Pause).unwrap();
+    let mut last = 0;
+    wait(&mut handle, |event| match event {
+        Event::Iterations(list) => {
+            last = list.last().unwrap().iteration;
+            None
+        }
+        Event::Paused(true) => Some(()),
+        _ => None,
+    });
+    for setting in [Setting::K(3), Setting::Noise(0.4), Setting::Steps(5), Setting::Objects(2)] {
+        handle.commands.send(Command::Set(setting)).unwrap();
+        let change = wait(&mut handle, |event| match event {
+            Event::Changed(change) => Some(change),
+            _ => None,
+        });
+        assert_eq!((change.iteration, change.to), (last + 1, setting));
+    }
+    handle.commands.send(Command::Step).unwrap();
+    assert_eq!(wait(&mut handle, iterations)[0].iteration, last + 1);
+    handle.commands.send(Command::Watch(7)).unwrap();
+    // The picture follows; newest wins, so the one waited for is the last.
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let snapshot = runtime.block_on(async {
+        let seen = |s: &Option<std::sync::Arc<nem_tui::protocol::Snapshot>>| {
+            s.as_ref().is_some_and(|s| s.sample == 7)
+        };
+        handle.snapshots.wait_for(seen).await.unwrap().clone().unwrap()
+    });
+    assert_eq!((snapshot.k, snapshot.steps.len(), snapshot.iteration), (3, 5, last + 1));
+}
+
+#[test]
+fn an_impossible_change_is_refused_and_the_training_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut handle = run(&directory.path().join("r"), None);
+    handle.commands.send(Command::Set(Setting::K(0))).unwrap();
+    let sentence = wait(&mut handle, |event| match event {
+        Event::Refused(sentence) => Some(sentence),
+        _ => None,
+    });
+    assert!(sentence.contains("k is 0"), "{sentence}");
+    let before = wait(&mut handle, iterations)[0].iteration;
+    assert!(wait(&mut handle, iterations)[0].iteration > before);
+}
+
+/// Nobody reads for the whole run; it is made all the same, and afterwards every iteration arrives,
+/// in order.
+#[test]
+fn the_training_never_waits_for_its_reader() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("r");
+    let mut handle = run(&out, Some(900));
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while std::fs::read_to_string(out.join("checkpoints/last")).is_ok_and(|name| name != "it-00000900")
+        || !out.join("checkpoints/last").exists()
+    {
+        assert!(Instant::now() < deadline, "the run stands still without a reader");
+        std::thread::yield_now();
+    }
+    let mut seen = Vec::new();
+    let finish = loop {
+        match handle.events.blocking_recv().unwrap() {
+            Event::Iterations(list) => seen.extend(list.into_iter().map(|i| i.iteration)),
+            Event::Finished(finish) => break finish,
+            _ => {}
+        }
+    };
+    assert_eq!(finish, Finish::MaxIterations);
+    assert_eq!(seen, (1..=900).collect::<Vec<_>>());
+}
+
+/// Losses before and after a change of K, noise, steps, weights or objects cannot be compared, so
+/// the patience starts anew; a learning rate changes no loss.
+#[test]
+fn a_change_of_the_loss_starts_the_patience_anew() {
+    let device = DeviceName::Flex.open().unwrap();
+    let mut trainer = Trainer::new(&preset(), 1, &device).unwrap();
+    let epoch = |trainer: &mut Trainer| {
+        while !trainer.epoch_is_over() {
+            trainer.step().unwrap();
+        }
+        trainer.end_epoch().unwrap()
+    };
+    epoch(&mut trainer);
+    let best = trainer.counters().best_validation;
+    assert!(best.is_some());
+    trainer.change(Setting::LearningRate(1e-3)).unwrap();
+    assert_eq!(trainer.counters().best_validation, best);
+    for setting in [
+        Setting::K(3),
+        Setting::Noise(0.3),
+        Setting::Steps(4),
+        Setting::InterWeight(5.0),
+        Setting::Objects(2),
+    ] {
+        trainer.change(setting).unwrap();
+        assert_eq!(
+            (trainer.counters().best_validation, trainer.counters().stale_epochs),
+            (None, 0),
+            "{setting:?}"
+        );
+        assert!(epoch(&mut trainer).best, "the first epoch after {setting:?} is the one to beat");
+    }
+}
