@@ -115,7 +115,7 @@ fn render(
                 }
             }
             // Labels take turns in three rows, since changes come in quick succession.
-            let row = (high - low) / f64::from(plot.height);
+            let row = 1.001 * (high - low) / f64::from(plot.height - 1);
             for (i, (x, label)) in workbench.history.changes.iter().enumerate().rev().take(9) {
                 let y = high - row * (i % 3) as f64;
                 context.print(*x, y, Span::styled(label.clone(), theme.warning()));
