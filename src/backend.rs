@@ -2,7 +2,6 @@
 //! of the crate is written once and runs on whichever device it is handed.
 
 use std::fmt;
-use std::str::FromStr;
 
 use burn::tensor::Device;
 
@@ -52,18 +51,6 @@ impl fmt::Display for DeviceName {
             DeviceName::Flex => "flex",
             DeviceName::Libtorch => "libtorch",
         })
-    }
-}
-
-impl FromStr for DeviceName {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<DeviceName, String> {
-        match name {
-            "flex" => Ok(DeviceName::Flex),
-            "libtorch" => Ok(DeviceName::Libtorch),
-            _ => Err(format!("there is no device {name:?}; this nem-tui has {}", built())),
-        }
     }
 }
 

@@ -13,6 +13,7 @@
 pub mod app;
 pub mod history;
 pub mod keymap;
+pub mod signals;
 mod terminal;
 pub mod theme;
 pub mod update;
@@ -26,6 +27,7 @@ use futures_util::StreamExt;
 use tokio::sync::watch;
 
 use self::app::App;
+use self::signals::Signals;
 use self::terminal::Screen;
 use self::theme::Theme;
 use self::update::{Effect, Message, update};
@@ -94,7 +96,8 @@ impl Shell<'_> {
     /// The loop.
     async fn turn(&mut self, app: &mut App, screen: &mut Screen) -> Result<()> {
         let mut keys = EventStream::new();
-        let mut signals = Signals::new()?;
+        let mut signals =
+            Signals::new().map_err(|e| Error::Terminal(format!("cannot listen for signals: {e}")))?;
         let mut next_frame = Instant::now();
         let mut dirty = true;
         loop {
@@ -210,44 +213,4 @@ async fn newest(snapshots: &mut watch::Receiver<Option<Arc<Snapshot>>>) -> Arc<S
     }
     // No more will come; the events say why.
     std::future::pending().await
-}
-
-/// Requests to end that do not come as keys.
-struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    hangup: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    #[cfg(unix)]
-    fn new() -> Result<Signals> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen =
-            |kind| signal(kind).map_err(|e| Error::Terminal(format!("cannot listen for signals: {e}")));
-        Ok(Signals {
-            terminate: listen(SignalKind::terminate())?,
-            hangup: listen(SignalKind::hangup())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
-    }
-
-    #[cfg(not(unix))]
-    fn new() -> Result<Signals> {
-        Ok(Signals {})
-    }
-
-    async fn next(&mut self) {
-        #[cfg(unix)]
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-        #[cfg(not(unix))]
-        std::future::pending().await
-    }
 }

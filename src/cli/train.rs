@@ -12,6 +12,7 @@ use crate::engine::run_dir::Record;
 use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
 use crate::protocol::{Command, Event, Finish, RunHandle, RunInfo};
+use crate::tui::signals::Signals;
 
 #[derive(Args, Debug)]
 pub(super) struct TrainArgs {
@@ -79,11 +80,11 @@ async fn follow(
     // Nobody looks at pictures here, and without a reader none is made.
     let (_, nobody) = tokio::sync::watch::channel(None);
     handle.snapshots = nobody;
-    let mut interrupts = Interrupts::new()?;
+    let mut signals = Signals::new().map_err(|e| Error::Worker(format!("cannot listen for signals: {e}")))?;
     loop {
         let event = tokio::select! {
             event = handle.events.recv() => event,
-            () = interrupts.next() => {
+            () = signals.next() => {
                 let _ = handle.commands.send(Command::Stop);
                 continue;
             }
@@ -99,47 +100,6 @@ async fn follow(
             Some(event) => report.event(&event, max_iterations)?,
             None => return Err(Error::Worker("it ended without a word".into())),
         }
-    }
-}
-
-/// Ctrl-C, and on Unix SIGTERM and SIGHUP.
-struct Interrupts {
-    #[cfg(unix)]
-    signals: [tokio::signal::unix::Signal; 3],
-}
-
-impl Interrupts {
-    #[cfg(unix)]
-    fn new() -> Result<Interrupts> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen =
-            |kind| signal(kind).map_err(|e| Error::Worker(format!("cannot listen for signals: {e}")));
-        Ok(Interrupts {
-            signals: [
-                listen(SignalKind::interrupt())?,
-                listen(SignalKind::terminate())?,
-                listen(SignalKind::hangup())?,
-            ],
-        })
-    }
-
-    #[cfg(not(unix))]
-    fn new() -> Result<Interrupts> {
-        Ok(Interrupts {})
-    }
-
-    async fn next(&mut self) {
-        #[cfg(unix)]
-        {
-            let [interrupt, terminate, hangup] = &mut self.signals;
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-        }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
     }
 }
 

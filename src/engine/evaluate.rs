@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use serde::Serialize;
 
 use super::batch::{Plan, Prefetch};
 use crate::data::{Dataset, Split};
@@ -27,7 +26,7 @@ pub enum Scored {
 }
 
 /// Means over the samples evaluated. Scores leave out samples in which no pixel has a group.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Evaluation {
     /// Samples evaluated.
     pub samples: usize,
@@ -36,10 +35,8 @@ pub struct Evaluation {
     /// NLL of max_k ψ, weighted over steps like the loss.
     pub upper_bound: f64,
     /// Scores weighted over steps by the step weights.
-    #[serde(skip)]
     pub weighted: Scores,
     /// Scores of the last step.
-    #[serde(skip)]
     pub last: Scores,
 }
 
