@@ -43,7 +43,7 @@ mod weights;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-pub use cell::Cell;
+pub use cell::{Cell, Inner};
 pub use e_step::e_step;
 pub use loss::{Losses, StepLoss, upper_bound};
 pub use mixture::{Target, kl_from_prior, nll};
@@ -102,7 +102,7 @@ impl Nem {
         let image = preset.data.image();
         let model = &preset.model;
         Nem {
-            cell: Cell::new(&model.cell, model.distribution, image.values(), seed, device),
+            cell: Cell::new(&model.cell, model.distribution, image, seed, device),
             distribution: model.distribution,
             image,
             pred_init: model.pred_init,
@@ -131,13 +131,14 @@ impl Nem {
         }
     }
 
-    /// One EM step: an M-step on the noisy frame, an E-step on the target.
-    pub fn em_step(&self, state: State, noisy: Tensor<4>, target: &Target) -> State {
+    /// One EM step: an M-step on the noisy frame, an E-step on the target. `inner` is
+    /// [`Cell::inner`].
+    pub fn em_step(&self, inner: &Inner, state: State, noisy: Tensor<4>, target: &Target) -> State {
         let [batch, k, channels, places] = state.preds.dims();
         let gamma = if self.gradient_gamma { state.gamma } else { state.gamma.detach() };
         let masked = gamma * (noisy - state.preds); // [B, K, C, P]
         let rows = masked.reshape([batch * k, channels * places]); // [B·K, M]
-        let (preds, theta) = self.cell.forward(rows, state.theta);
+        let (preds, theta) = inner(rows, state.theta);
         let preds = preds.reshape([batch, k, channels, places]); // [B, K, C, P]
         let gamma = e_step(self.distribution, preds.clone(), target); // [B, K, 1, P]
         State { preds, gamma, theta }
@@ -151,10 +152,11 @@ impl Nem {
         steps: usize,
         mut visit: impl FnMut(usize, &State, &Target),
     ) {
+        let inner = self.cell.inner();
         let mut state = self.start(gamma);
         for t in 0..steps {
             let (noisy, target) = frames.at(t);
-            state = self.em_step(state, noisy, target);
+            state = self.em_step(&inner, state, noisy, target);
             visit(t, &state, target);
         }
     }

@@ -8,12 +8,14 @@
 
 mod case;
 mod check;
+mod layers;
 mod load;
 mod setting;
 
 use serde::{Deserialize, Serialize};
 
 pub use check::{MAX_COMPONENTS, MAX_IMAGE_SIDE, MAX_STEPS};
+pub use layers::{LayerOutput, layer_outputs};
 pub use load::{embedded, embedded_names};
 pub use setting::Setting;
 
@@ -137,22 +139,63 @@ pub enum Cell {
     },
 }
 
-/// A layer of the inner network.
+/// A layer of the inner network. [`layer_outputs`] says what shapes go through a list of them.
+///
+/// A layer's order is: weights, then layer norm where it has one, then the activation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Layer {
-    /// Fully connected: activation(W·x + b).
+    /// Every row minus its mean, over its deviation; no weights.
+    InputNorm,
+    /// 4x4 convolution with stride 2, padded by 1: halves height and width.
+    Conv {
+        /// Output channels.
+        channels: usize,
+        /// Layer norm before the activation.
+        #[serde(default, skip_serializing_if = "is_false")]
+        layer_norm: bool,
+        /// Applied to every output.
+        activation: Activation,
+    },
+    /// Fully connected: activation(W·x + b). Maps are flattened, channels first.
     Dense {
         /// Outputs; left out, as many as the image has values (C·H·W).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         units: Option<usize>,
+        /// Layer norm before the activation.
+        #[serde(default, skip_serializing_if = "is_false")]
+        layer_norm: bool,
         /// Applied to every output.
         activation: Activation,
     },
-    /// h ← σ(Wx·x + Wh·h + b); the state h is θ.
+    /// a = Wx·x + Wh·h + b, h ← σ(a); the state h is θ. The output is h, or σ(LN(a)).
     Recurrent {
         /// Length of θ.
         units: usize,
+        /// Layer norm on the output, not on the recurrent connection.
+        #[serde(default, skip_serializing_if = "is_false")]
+        layer_norm: bool,
+    },
+    /// Rows become maps, channels first; no weights.
+    Reshape {
+        /// C.
+        channels: usize,
+        /// H.
+        height: usize,
+        /// W.
+        width: usize,
+    },
+    /// Every pixel repeated 2x2, then a 4x4 convolution padded by 1 before and 2 after: doubles
+    /// height and width.
+    UpsampleConv {
+        /// Output channels; left out, as many as the image has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        channels: Option<usize>,
+        /// Layer norm before the activation.
+        #[serde(default, skip_serializing_if = "is_false")]
+        layer_norm: bool,
+        /// Applied to every output.
+        activation: Activation,
     },
 }
 
@@ -247,6 +290,9 @@ impl Default for Adam {
     }
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
 fn default_e_sigma() -> f64 {
     0.25
 }

@@ -14,10 +14,20 @@ use nem_tui::nem::{Target, kl_from_prior, nll};
 use nem_tui::preset::{Distribution, Preset};
 use nem_tui::tensors::{self, Array, Arrays};
 
-const CASES: [&str; 6] =
-    ["static_rnn_em", "static_nem", "k1", "gradient_gamma_true", "gradient_gamma_false", "channels3"];
+/// Every case, with the largest difference allowed, over the largest absolute value of the tensor.
+/// Input normalisation divides by deviations that can be small, and so is less exact in 32 bits.
+const CASES: [(&str, f64); 9] = [
+    ("static_rnn_em", RELATIVE),
+    ("static_nem", RELATIVE),
+    ("k1", RELATIVE),
+    ("gradient_gamma_true", RELATIVE),
+    ("gradient_gamma_false", RELATIVE),
+    ("channels3", RELATIVE),
+    ("conv_bernoulli", RELATIVE),
+    ("conv_rect", RELATIVE),
+    ("conv_gaussian_input_norm", 5e-5),
+];
 
-/// Largest difference allowed, over the largest absolute value of the tensor.
 const RELATIVE: f64 = 2e-5;
 /// Largest difference allowed in a weight after one Adam step, where its gradient is clear.
 const ADAM: f64 = 1e-6;
@@ -83,12 +93,12 @@ fn errors(found: &Arrays, expected: &Arrays) -> (f64, f64, f64) {
 #[test]
 fn every_case_matches_in_outputs_gradients_and_one_adam_step() {
     for device in backend::available() {
-        for name in CASES {
+        for (name, bound) in CASES {
             let (preset, arrays) = case(name);
             let (outputs, gradients, adam) = errors(&run(&preset, &arrays, &device), &arrays);
             println!("{name:22} outputs {outputs:.1e}  gradients {gradients:.1e}  adam {adam:.1e}");
-            assert!(outputs < RELATIVE, "{name}: outputs are off by {outputs:.1e}");
-            assert!(gradients < RELATIVE, "{name}: gradients are off by {gradients:.1e}");
+            assert!(outputs < bound, "{name}: outputs are off by {outputs:.1e}");
+            assert!(gradients < bound, "{name}: gradients are off by {gradients:.1e}");
             assert!(adam < ADAM, "{name}: weights after Adam are off by {adam:.1e}");
         }
     }
@@ -98,13 +108,13 @@ fn every_case_matches_in_outputs_gradients_and_one_adam_step() {
 /// gradients, and those by little; the bound must see it.
 #[test]
 fn a_wrong_detach_fails() {
-    for name in CASES.iter().filter(|name| **name != "k1") {
+    for (name, bound) in CASES.iter().filter(|(name, _)| *name != "k1") {
         let (mut preset, arrays) = case(name);
         preset.loss.gradient_gamma = !preset.loss.gradient_gamma;
         let (outputs, gradients, _) = errors(&run(&preset, &arrays, &flex()), &arrays);
         println!("{name:22} with the wrong detach: gradients {gradients:.1e}");
-        assert!(outputs < RELATIVE, "{name}: a detach changes no output, but {outputs:.1e}");
-        assert!(gradients > 2.0 * RELATIVE, "{name}: a wrong detach went unseen ({gradients:.1e})");
+        assert!(outputs < *bound, "{name}: a detach changes no output, but {outputs:.1e}");
+        assert!(gradients > 2.0 * bound, "{name}: a wrong detach went unseen ({gradients:.1e})");
     }
 }
 

@@ -3,9 +3,12 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, activation};
 
-use super::network::{Dense, Recurrent, glorot};
+use super::network::{self, Recurrent, glorot};
 use super::weights::Initial;
-use crate::preset::{self, Distribution, Layer};
+use crate::preset::{self, Distribution, ImageSize, Layer, LayerOutput, layer_outputs};
+
+/// The M-step: masked deltas [B·K, M] and θ [B·K, units] in, ψ [B·K, M] and the new θ out.
+pub type Inner<'a> = Box<dyn Fn(Tensor<2>, Tensor<2>) -> (Tensor<2>, Tensor<2>) + 'a>;
 
 /// What maps (masked deltas, θ) to (ψ, θ).
 #[derive(Module, Debug)]
@@ -25,38 +28,37 @@ pub struct NemCell {
     lr: Param<Tensor<1>>,     // η: [1]
 }
 
-/// RNN-EM: dense layers, a recurrent layer whose state is θ, dense layers.
+/// RNN-EM: layers, a recurrent layer whose state is θ, layers.
 #[derive(Module, Debug)]
 pub struct RnnEmCell {
-    input: Vec<Dense>,
+    input: Vec<network::Layer>,
     recurrent: Recurrent,
-    output: Vec<Dense>,
+    output: Vec<network::Layer>,
 }
 
 impl Cell {
-    /// The cell that `spec` describes, for images of `values` values. `spec` must have passed
-    /// [`preset::Preset::validate`].
+    /// The cell that `spec` describes. `spec` must have passed [`preset::Preset::validate`].
     pub fn new(
         spec: &preset::Cell,
         distribution: Distribution,
-        values: usize,
+        image: ImageSize,
         seed: u64,
         device: &Device,
     ) -> Cell {
         let mut initial = Initial::new(seed, device);
         match spec {
-            preset::Cell::Nem { units } => Cell::Nem(NemCell::new(&mut initial, values, *units)),
+            preset::Cell::Nem { units } => Cell::Nem(NemCell::new(&mut initial, image.values(), *units)),
             preset::Cell::RnnEm { layers } => {
-                Cell::RnnEm(RnnEmCell::new(&mut initial, layers, distribution, values))
+                Cell::RnnEm(RnnEmCell::new(&mut initial, layers, distribution, image))
             }
         }
     }
 
-    /// `masked` is [B·K, M], `theta` [B·K, units]; returns ψ [B·K, M] and the new θ.
-    pub fn forward(&self, masked: Tensor<2>, theta: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    /// The M-step with the weights as they are, ready to be taken many times.
+    pub fn inner(&self) -> Inner<'_> {
         match self {
-            Cell::Nem(cell) => cell.forward(masked, theta),
-            Cell::RnnEm(cell) => cell.forward(masked, theta),
+            Cell::Nem(cell) => cell.inner(),
+            Cell::RnnEm(cell) => cell.inner(),
         }
     }
 
@@ -78,44 +80,54 @@ impl NemCell {
         }
     }
 
-    fn forward(&self, masked: Tensor<2>, theta: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        let weight = self.weight.val();
-        let s = activation::sigmoid(theta.clone()); // [B·K, units]
-        let slope = s.clone() * s.neg().add_scalar(1.0);
-        let theta = theta + self.lr.val().unsqueeze() * slope * masked.matmul(weight.clone());
-        let preds = activation::sigmoid(activation::sigmoid(theta.clone()).matmul(weight.transpose()));
-        (preds, theta)
+    fn inner(&self) -> Inner<'_> {
+        let weight = self.weight.val(); // W: [M, units]
+        let transposed = weight.clone().transpose();
+        let rate = self.lr.val().unsqueeze::<2>(); // η: [1, 1]
+        Box::new(move |masked, theta| {
+            let s = activation::sigmoid(theta.clone()); // [B·K, units]
+            let slope = s.clone() * s.neg().add_scalar(1.0);
+            let theta = theta + rate.clone() * slope * masked.matmul(weight.clone());
+            let preds = activation::sigmoid(activation::sigmoid(theta.clone()).matmul(transposed.clone()));
+            (preds, theta)
+        })
     }
 }
 
 impl RnnEmCell {
-    fn new(initial: &mut Initial, layers: &[Layer], distribution: Distribution, values: usize) -> RnnEmCell {
-        let mut width = values;
+    fn new(
+        initial: &mut Initial,
+        layers: &[Layer],
+        distribution: Distribution,
+        image: ImageSize,
+    ) -> RnnEmCell {
+        let outputs = layer_outputs(layers, image)
+            .unwrap_or_else(|problem| unreachable!("validation refuses these layers: {problem}"));
+        let mut flow = LayerOutput::Maps(image);
         let (mut input, mut recurrent, mut output) = (Vec::new(), None, Vec::new());
-        for layer in layers {
-            match *layer {
-                Layer::Dense { units, activation } => {
-                    let units = units.unwrap_or(values);
-                    let (side, list) =
-                        if recurrent.is_none() { ("input", &mut input) } else { ("output", &mut output) };
-                    let name = format!("{side}.{}", list.len());
-                    list.push(Dense::new(initial, &name, [width, units], activation, distribution));
-                    width = units;
-                }
-                Layer::Recurrent { units } => {
-                    recurrent = Some(Recurrent::new(initial, width, units));
-                    width = units;
-                }
+        for (&layer, to) in layers.iter().zip(outputs) {
+            let from = std::mem::replace(&mut flow, to);
+            if let Layer::Recurrent { units, layer_norm } = layer {
+                recurrent = Some(Recurrent::new(initial, from.values(), units, layer_norm));
+                continue;
             }
+            let (side, list) =
+                if recurrent.is_none() { ("input", &mut input) } else { ("output", &mut output) };
+            let name = format!("{side}.{}", list.len());
+            list.push(network::Layer::new(initial, &name, layer, (from, to), distribution));
         }
         let Some(recurrent) = recurrent else { unreachable!("validation asks for a Recurrent layer") };
         RnnEmCell { input, recurrent, output }
     }
 
-    fn forward(&self, masked: Tensor<2>, theta: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        let x = self.input.iter().fold(masked, |x, layer| layer.forward(x));
-        let theta = self.recurrent.forward(x, theta);
-        let preds = self.output.iter().fold(theta.clone(), |x, layer| layer.forward(x));
-        (preds, theta)
+    fn inner(&self) -> Inner<'_> {
+        let input: Vec<_> = self.input.iter().map(network::Layer::forward).collect();
+        let recurrent = self.recurrent.forward();
+        let output: Vec<_> = self.output.iter().map(network::Layer::forward).collect();
+        Box::new(move |masked, theta| {
+            let x = input.iter().fold(masked, |x, layer| layer(x));
+            let (x, theta) = recurrent(x, theta);
+            (output.iter().fold(x, |x, layer| layer(x)), theta)
+        })
     }
 }

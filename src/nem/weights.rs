@@ -84,6 +84,10 @@ impl<'a> Initial<'a> {
         self.param(id(name), Tensor::zeros(shape, self.device))
     }
 
+    pub(super) fn ones<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Param<Tensor<D>> {
+        self.param(id(name), Tensor::ones(shape, self.device))
+    }
+
     /// A parameter, with a gradient where the device records gradients at all.
     fn param<const D: usize>(&self, id: ParamId, value: Tensor<D>) -> Param<Tensor<D>> {
         Param::initialized(id, value.set_require_grad(self.device.is_autodiff()))

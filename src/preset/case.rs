@@ -44,6 +44,10 @@ struct Config {
     pred_init: f64,
     #[serde(default = "em_eps")]
     em_eps: f64,
+    #[serde(default = "ln_eps")]
+    ln_eps: f64,
+    #[serde(default = "input_norm_eps")]
+    input_norm_eps: f64,
     adam: AdamSpec,
 }
 
@@ -55,6 +59,7 @@ struct LayerSpec {
     act: Option<String>,
     #[serde(default)]
     ln: bool,
+    shape: Option<Vec<usize>>,
 }
 
 #[derive(Deserialize)]
@@ -74,6 +79,12 @@ struct AdamSpec {
 
 fn em_eps() -> f64 {
     1e-6
+}
+fn ln_eps() -> f64 {
+    1e-5
+}
+fn input_norm_eps() -> f64 {
+    1e-8
 }
 
 impl Preset {
@@ -97,17 +108,20 @@ impl Preset {
 impl Case {
     fn into_preset(self) -> Result<Preset, String> {
         let config = self.config;
-        if config.em_eps != em_eps() {
-            return Err(format!("config.em_eps is {}; this program always adds 1e-6", config.em_eps));
+        for (name, found, fixed) in [
+            ("em_eps", config.em_eps, em_eps()),
+            ("ln_eps", config.ln_eps, ln_eps()),
+            ("input_norm_eps", config.input_norm_eps, input_norm_eps()),
+        ] {
+            if found != fixed {
+                return Err(format!("config.{name} is {found}; this program always adds {fixed}"));
+            }
         }
         let cell = match config.inner.as_str() {
             "nem" => Cell::Nem { units: config.hidden },
-            "rnn" if config.recurrent_ln => {
-                return Err("config.recurrent_ln is true; this program has no layer norm yet".into());
-            }
             "rnn" => {
                 let mut layers = layers("input", &config.input)?;
-                layers.push(Layer::Recurrent { units: config.hidden });
+                layers.push(Layer::Recurrent { units: config.hidden, layer_norm: config.recurrent_ln });
                 layers.extend(self::layers("output", &config.output)?);
                 Cell::RnnEm { layers }
             }
@@ -163,26 +177,33 @@ impl Case {
 }
 
 fn layers(side: &str, specs: &[LayerSpec]) -> Result<Vec<Layer>, String> {
-    let layer = |(i, spec): (usize, &LayerSpec)| {
-        let at = format!("config.{side}[{i}]");
-        if spec.kind != "fc" || spec.ln {
-            let norm = if spec.ln { " with layer norm" } else { "" };
-            return Err(format!(
-                "{at} is {:?}{norm}; this program has fc layers without layer norm",
-                spec.kind
-            ));
-        }
-        let activation = match spec.act.as_deref() {
-            Some("*") => Activation::Output,
-            Some("sigmoid") => Activation::Sigmoid,
-            Some("relu") => Activation::Relu,
-            Some("elu") => Activation::Elu,
-            Some("linear") => Activation::Linear,
-            other => {
-                return Err(format!("{at}.act is {other:?}; it must be *, sigmoid, relu, elu or linear"));
-            }
-        };
-        Ok(Layer::Dense { units: spec.size, activation })
+    let named = |(i, spec): (usize, &LayerSpec)| {
+        layer(spec).map_err(|problem| format!("config.{side}[{i}], {:?}, {problem}", spec.kind))
     };
-    specs.iter().enumerate().map(layer).collect()
+    specs.iter().enumerate().map(named).collect()
+}
+
+fn layer(spec: &LayerSpec) -> Result<Layer, String> {
+    let activation = || match spec.act.as_deref() {
+        Some("*") => Ok(Activation::Output),
+        Some("sigmoid") => Ok(Activation::Sigmoid),
+        Some("relu") => Ok(Activation::Relu),
+        Some("elu") => Ok(Activation::Elu),
+        Some("linear") => Ok(Activation::Linear),
+        Some(other) => Err(format!("has act {other:?}; it must be *, sigmoid, relu, elu or linear")),
+        None => Err("lacks act".to_owned()),
+    };
+    let size = || spec.size.ok_or_else(|| "lacks size".to_owned());
+    let layer_norm = spec.ln;
+    Ok(match spec.kind.as_str() {
+        "input_norm" => Layer::InputNorm,
+        "conv" => Layer::Conv { channels: size()?, layer_norm, activation: activation()? },
+        "fc" => Layer::Dense { units: Some(size()?), layer_norm, activation: activation()? },
+        "r_conv" => Layer::UpsampleConv { channels: Some(size()?), layer_norm, activation: activation()? },
+        "reshape" => match spec.shape.as_deref() {
+            Some(&[channels, height, width]) => Layer::Reshape { channels, height, width },
+            _ => return Err("needs a shape of three numbers: channels, height, width".into()),
+        },
+        _ => return Err("is no known type; there are fc, conv, r_conv, reshape and input_norm".into()),
+    })
 }

@@ -1,6 +1,8 @@
 //! What makes a preset impossible, said by naming the fields.
 
-use super::{Cell, Data, Distribution, Layer, Model, Noise, Preset, ShapeSet, StepWeights};
+use super::{
+    Cell, Data, Distribution, ImageSize, Model, Noise, Preset, ShapeSet, StepWeights, layer_outputs,
+};
 use crate::error::{Error, Result};
 
 /// K at most: more components than this cannot be told apart on a screen, nor fit in memory.
@@ -37,7 +39,7 @@ impl Preset {
         }
         data_problem(&self.data)
             .or_else(|| noise_problem(&self.noise))
-            .or_else(|| model_problem(&self.model, self.data.image().values()))
+            .or_else(|| model_problem(&self.model, self.data.image()))
             .or_else(|| self.loss_problem())
             .or_else(|| self.train_problem())
     }
@@ -143,7 +145,7 @@ fn noise_problem(noise: &Noise) -> Option<String> {
         .then(|| format!("noise.probability is {p}; a probability lies between 0 and 1"))
 }
 
-fn model_problem(model: &Model, values: usize) -> Option<String> {
+fn model_problem(model: &Model, image: ImageSize) -> Option<String> {
     if !model.pred_init.is_finite() {
         return Some("model.pred_init must be a finite number".into());
     }
@@ -165,34 +167,7 @@ fn model_problem(model: &Model, values: usize) -> Option<String> {
                 "model.cell Nem predicts probabilities, so model.distribution must be Bernoulli".to_owned()
             })
         }),
-        Cell::RnnEm { layers } => layers_problem(layers, values),
-    }
-}
-
-fn layers_problem(layers: &[Layer], values: usize) -> Option<String> {
-    for (i, layer) in layers.iter().enumerate() {
-        let units = match *layer {
-            Layer::Dense { units, .. } => units.unwrap_or(values),
-            Layer::Recurrent { units } => units,
-        };
-        if let Some(problem) = units_problem(&format!("model.cell.layers[{i}].units"), units) {
-            return Some(problem);
-        }
-    }
-    let recurrent = layers.iter().filter(|layer| matches!(layer, Layer::Recurrent { .. })).count();
-    if recurrent != 1 {
-        return Some(format!(
-            "model.cell.layers has {recurrent} Recurrent layers; RNN-EM needs exactly one, whose state is theta"
-        ));
-    }
-    match layers.last() {
-        Some(Layer::Dense { units: Some(units), .. }) if *units != values => Some(format!(
-            "model.cell.layers[{}] has {units} units but an image of data has {values} values; \
-             write units: {values}, or leave units out",
-            layers.len() - 1
-        )),
-        Some(Layer::Dense { .. }) => None,
-        _ => Some("model.cell.layers must end with a Dense layer, which predicts the pixels".into()),
+        Cell::RnnEm { layers } => layer_outputs(layers, image).err(),
     }
 }
 

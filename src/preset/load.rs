@@ -225,7 +225,10 @@ mod tests {
         assert_eq!(preset.train.learning_rate, 1e-3);
         assert_eq!(preset.name, "mine");
         let Cell::RnnEm { layers } = preset.model.cell else { panic!("the cell changed") };
-        assert_eq!(layers[1], Layer::Dense { units: None, activation: Activation::Sigmoid });
+        assert_eq!(
+            layers[1],
+            Layer::Dense { units: None, layer_norm: false, activation: Activation::Sigmoid }
+        );
         let whole =
             quickstart().set(&["noise=Bitflip(probability: 0.5)", "model.cell=Nem(units: 9)"]).unwrap();
         assert_eq!(whole.noise.probability(), 0.5);

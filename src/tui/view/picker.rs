@@ -126,8 +126,8 @@ fn settings(preset: &Preset) -> Vec<(&'static str, String)> {
         Cell::Nem { units } => format!("N-EM, {units} units, tied weights"),
         Cell::RnnEm { layers } => {
             let units = layers.iter().find_map(|l| match l {
-                Layer::Recurrent { units } => Some(*units),
-                Layer::Dense { .. } => None,
+                Layer::Recurrent { units, .. } => Some(*units),
+                _ => None,
             });
             format!("RNN-EM, {} recurrent units, {} layers", units.unwrap_or(0), layers.len())
         }

@@ -1,0 +1,203 @@
+//! What shapes go through a list of layers, and which lists are impossible.
+
+use super::{ImageSize, Layer};
+
+/// Units of a layer, and values between two layers, at most.
+const MAX_VALUES: usize = 1 << 20;
+
+/// What a layer hands to the next, for one row of the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerOutput {
+    /// A vector of this length.
+    Row(usize),
+    /// Maps, channels first.
+    Maps(ImageSize),
+}
+
+impl LayerOutput {
+    /// How many values it has.
+    pub fn values(&self) -> usize {
+        match self {
+            LayerOutput::Row(length) => *length,
+            LayerOutput::Maps(size) => size.values(),
+        }
+    }
+}
+
+impl std::fmt::Display for LayerOutput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            LayerOutput::Row(length) => write!(f, "a row of {length}"),
+            LayerOutput::Maps(ImageSize { channels, height, width }) => {
+                write!(f, "{channels} maps of {height}x{width}")
+            }
+        }
+    }
+}
+
+/// The output of every layer, for images of size `image`.
+///
+/// # Errors
+/// What is impossible, naming the layer by its place in `model.cell.layers`.
+pub fn layer_outputs(layers: &[Layer], image: ImageSize) -> Result<Vec<LayerOutput>, String> {
+    let recurrent = layers.iter().filter(|layer| matches!(layer, Layer::Recurrent { .. })).count();
+    if recurrent != 1 {
+        return Err(format!(
+            "model.cell.layers has {recurrent} Recurrent layers; RNN-EM needs exactly one, whose state is theta"
+        ));
+    }
+    let mut outputs = Vec::with_capacity(layers.len());
+    let mut flow = LayerOutput::Maps(image);
+    for (i, layer) in layers.iter().enumerate() {
+        flow = output(*layer, flow, image)
+            .map_err(|problem| format!("model.cell.layers[{i}], {}, {problem}", layer.name()))?;
+        if flow.values() == 0 || flow.values() > MAX_VALUES {
+            return Err(format!(
+                "model.cell.layers[{i}], {}, puts out {flow}; a layer puts out 1 to {MAX_VALUES} values",
+                layer.name()
+            ));
+        }
+        outputs.push(flow);
+    }
+    let last = layers.len() - 1;
+    if !matches!(layers[last], Layer::Dense { .. } | Layer::UpsampleConv { .. }) {
+        return Err(
+            "model.cell.layers must end with a Dense or an UpsampleConv layer, which predicts the pixels"
+                .into(),
+        );
+    }
+    if flow.values() != image.values() {
+        return Err(format!(
+            "model.cell.layers[{last}], {}, puts out {flow}, but an image of data has {} values; \
+             leave its units or channels out, and mend the layers before it",
+            layers[last].name(),
+            image.values()
+        ));
+    }
+    Ok(outputs)
+}
+
+/// What `layer` makes of `input`.
+fn output(layer: Layer, input: LayerOutput, image: ImageSize) -> Result<LayerOutput, String> {
+    let maps = || match input {
+        LayerOutput::Maps(size) => Ok(size),
+        LayerOutput::Row(_) => Err(format!("needs maps but gets {input}; put a Reshape before it")),
+    };
+    let bounded = |n: usize| n.min(MAX_VALUES + 1);
+    Ok(match layer {
+        Layer::InputNorm => input,
+        Layer::Dense { units, .. } => LayerOutput::Row(units.unwrap_or(image.values())),
+        Layer::Recurrent { units, .. } => LayerOutput::Row(units),
+        Layer::Conv { channels, .. } => {
+            let ImageSize { height, width, .. } = maps()?;
+            if height < 2 || width < 2 {
+                return Err(format!("halves its maps but gets {input}; take a Conv layer out"));
+            }
+            LayerOutput::Maps(ImageSize { channels: bounded(channels), height: height / 2, width: width / 2 })
+        }
+        Layer::Reshape { channels, height, width } => {
+            let product = channels.checked_mul(height).and_then(|n| n.checked_mul(width));
+            if product != Some(input.values()) {
+                return Err(format!(
+                    "makes {channels} maps of {height}x{width} but gets {input}, which has {} values",
+                    input.values()
+                ));
+            }
+            LayerOutput::Maps(ImageSize { channels, height, width })
+        }
+        Layer::UpsampleConv { channels, .. } => {
+            let ImageSize { height, width, .. } = maps()?;
+            LayerOutput::Maps(ImageSize {
+                channels: bounded(channels.unwrap_or(image.channels)),
+                height: 2 * height,
+                width: 2 * width,
+            })
+        }
+    })
+}
+
+impl Layer {
+    /// Its name in a preset.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Layer::InputNorm => "InputNorm",
+            Layer::Conv { .. } => "Conv",
+            Layer::Dense { .. } => "Dense",
+            Layer::Recurrent { .. } => "Recurrent",
+            Layer::Reshape { .. } => "Reshape",
+            Layer::UpsampleConv { .. } => "UpsampleConv",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset::Activation::{Elu, Output, Relu};
+
+    const IMAGE: ImageSize = ImageSize { channels: 1, height: 28, width: 28 };
+
+    fn conv(channels: usize) -> Layer {
+        Layer::Conv { channels, layer_norm: true, activation: Elu }
+    }
+    fn dense(units: usize) -> Layer {
+        Layer::Dense { units: Some(units), layer_norm: true, activation: Relu }
+    }
+    fn up(channels: Option<usize>) -> Layer {
+        Layer::UpsampleConv { channels, layer_norm: false, activation: Output }
+    }
+    const RECURRENT: Layer = Layer::Recurrent { units: 100, layer_norm: true };
+    const RESHAPE: Layer = Layer::Reshape { channels: 64, height: 7, width: 7 };
+
+    #[test]
+    fn the_flying_shapes_network_goes_down_to_a_row_and_up_to_the_image() {
+        let layers = [
+            Layer::InputNorm,
+            conv(32),
+            conv(64),
+            dense(512),
+            RECURRENT,
+            dense(512),
+            dense(7 * 7 * 64),
+            RESHAPE,
+            up(Some(32)),
+            up(None),
+        ];
+        let outputs: Vec<String> =
+            layer_outputs(&layers, IMAGE).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(outputs[1..4], ["32 maps of 14x14", "64 maps of 7x7", "a row of 512"]);
+        assert_eq!(outputs[7..], ["64 maps of 7x7", "32 maps of 14x14", "1 maps of 28x28"]);
+    }
+
+    #[test]
+    fn an_impossible_list_is_refused_by_the_layer_that_makes_it_so() {
+        for (layers, expected) in [
+            (vec![dense(784)], "has 0 Recurrent layers"),
+            (vec![RECURRENT, RECURRENT, dense(784)], "has 2 Recurrent layers"),
+            (
+                vec![dense(9), conv(32), RECURRENT, dense(784)],
+                "layers[1], Conv, needs maps but gets a row of 9",
+            ),
+            (vec![RECURRENT, up(None)], "layers[1], UpsampleConv, needs maps but gets a row of 100"),
+            (
+                vec![conv(1), conv(1), conv(1), conv(1), conv(1), RECURRENT, dense(784)],
+                "layers[4], Conv, halves its maps but gets 1 maps of 1x1",
+            ),
+            (
+                vec![RECURRENT, dense(100), RESHAPE, up(None)],
+                "layers[2], Reshape, makes 64 maps of 7x7 but gets a row of 100",
+            ),
+            (
+                vec![RECURRENT, dense(7 * 7 * 64), RESHAPE, up(None)],
+                "layers[3], UpsampleConv, puts out 1 maps of 14x14, but an image of data has 784 values",
+            ),
+            (vec![RECURRENT, dense(783)], "layers[1], Dense, puts out a row of 783, but an image of data"),
+            (vec![dense(0), RECURRENT, dense(784)], "layers[0], Dense, puts out a row of 0"),
+            (vec![conv(usize::MAX), RECURRENT, dense(784)], "layers[0], Conv, puts out"),
+            (vec![dense(784), RECURRENT], "must end with a Dense or an UpsampleConv"),
+        ] {
+            let problem = layer_outputs(&layers, IMAGE).unwrap_err();
+            assert!(problem.contains(expected), "{problem}");
+        }
+    }
+}
