@@ -1,5 +1,4 @@
-//! Making a training batch of the paper's static shapes: 64 images, 15 noisy frames each, and the
-//! initial gamma. It happens on a thread of its own; this is what that thread is busy for.
+//! Making a training batch of the paper's data: 64 images, their noisy frames, and the initial gamma. It happens on a thread of its own; this is what that thread is busy for.
 
 use std::sync::Arc;
 
@@ -9,10 +8,10 @@ use nem_tui::engine::batch::Plan;
 use nem_tui::preset::Preset;
 
 fn batch(c: &mut Criterion) {
-    for name in ["quickstart", "static-shapes-rnn-em"] {
+    for name in ["quickstart", "static-shapes-rnn-em", "flying-shapes-3", "flying-mnist-2"] {
         let preset = Preset::load(name).expect("an embedded preset");
         let plan = Plan {
-            data: Arc::new(Dataset::new(&preset.data, 1).expect("its data")),
+            data: Arc::new(Dataset::new(&preset, 1).expect("its data")),
             seed: 1,
             split: Split::Train,
             epoch: 0,

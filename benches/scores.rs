@@ -9,12 +9,15 @@ use nem_tui::random::{Purpose, Stream};
 
 fn scores(c: &mut Criterion) {
     let preset = Preset::load("static-shapes-rnn-em").expect("an embedded preset");
-    let data = Dataset::new(&preset.data, 1).expect("its data");
+    let data = Dataset::new(&preset, 1).expect("its data");
     let places = data.image().pixels();
     let samples: Vec<_> = (0..64)
         .map(|i| {
             let mut stream = Stream::new(1, Purpose::TestGamma, 0, i);
-            (initial_gamma(preset.k, places, &mut stream), data.sample(Split::Test, i).groups)
+            (
+                initial_gamma(preset.k, places, &mut stream),
+                data.sample(Split::Test, i, 1).expect("a sample").groups,
+            )
         })
         .collect();
     c.bench_function("score 64 samples of 28x28", |b| {

@@ -1,17 +1,27 @@
 //! Images with known objects, made when they are asked for.
 //!
 //! Nothing is stored: a [`Sample`] is a pure function of (seed, split, index). The splits are
-//! disjoint by construction, not by luck: an image belongs to the split that a hash of its pixels
-//! names, and an index of a split is filled with the first image drawn for it that belongs there.
+//! disjoint by construction, not by luck: an image, or a sequence by its first frame, belongs to the
+//! split that a hash of its pixels names, and an index of a split is filled with the first one drawn
+//! for it that belongs there. Only an HDF5 file brings splits of its own.
 
+pub mod digits;
+pub mod hdf5;
+pub mod mnist;
 mod noise;
+mod pool;
+pub mod scene;
 mod shapes;
+
+use std::path::Path;
 
 pub use noise::corrupt;
 
 use crate::error::{Error, Result};
-use crate::preset::{Data, ImageSize};
+use crate::preset::{Data, ImageSize, Preset};
 use crate::random::{Purpose, Stream};
+use pool::Pool;
+use scene::Object;
 
 /// Draws for one index before a split counts as empty. Every tenth image belongs to the smaller
 /// splits, so a data set with more than a handful of different images never comes near.
@@ -29,6 +39,17 @@ pub enum Split {
 }
 
 impl Split {
+    /// All three.
+    pub const ALL: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
+
+    fn part(self) -> hdf5::Part {
+        match self {
+            Split::Train => hdf5::Part::Training,
+            Split::Validation => hdf5::Part::Validation,
+            Split::Test => hdf5::Part::Test,
+        }
+    }
+
     /// The split an image belongs to: 8 of 10 for training, 1 each for the others.
     fn of(features: &[f32]) -> Split {
         match fingerprint(features) % 10 {
@@ -72,44 +93,153 @@ fn fingerprint(features: &[f32]) -> u64 {
     }) >> 17 // The low bits of FNV mix worst.
 }
 
-/// A static image with the object of every pixel.
+/// A static image or a sequence, with the object of every pixel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// x: M values, channels first, in 0..=1.
+    /// x: M values a frame, channels first, in 0..=1.
     pub features: Vec<f32>,
-    /// True object of each of the P places, from 1; 0 is background or overlap, which no score
-    /// counts.
+    /// True object of each of the P places of a frame, from 1; 0 is background or overlap, which no
+    /// score counts.
     pub groups: Vec<u8>,
+    /// What each object is, where objects can be the same: which shape of its set.
+    pub kinds: Vec<u8>,
 }
 
-/// A data set of a preset.
-#[derive(Clone, Debug)]
+/// The data of a preset.
 pub struct Dataset {
     spec: Data,
     seed: u64,
+    source: Source,
+}
+
+impl std::fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dataset").field("spec", &self.spec).field("seed", &self.seed).finish_non_exhaustive()
+    }
+}
+
+/// What samples are made of.
+enum Source {
+    Shapes,
+    Digits(Pool),
+    Hdf5(hdf5::File),
 }
 
 impl Dataset {
-    /// The data that `spec` describes, drawn from `seed`.
+    /// The data that `preset` describes, drawn from `seed`.
     ///
     /// # Errors
-    /// A source without a generator, or one with so few different images that a split has none.
-    pub fn new(spec: &Data, seed: u64) -> Result<Dataset> {
-        let dataset = Dataset { spec: spec.clone(), seed };
-        if let Data::Tensors { .. } = spec {
-            return Err(Error::Usage(
-                "data: Tensors has no generator, so only infer can use it; name a source such as Shapes to train".into(),
-            ));
-        }
-        for split in [Split::Train, Split::Validation, Split::Test] {
-            if dataset.draw(split, 0).is_none() {
-                return Err(Error::Usage(format!(
-                    "data has too few different images to give {split:?} any of its own; \
-                     raise data.height, data.width or data.objects"
-                )));
+    /// A source without a generator, or with too few different images; files that are missing or
+    /// damaged, or hold less than the preset asks for.
+    pub fn new(preset: &Preset, seed: u64) -> Result<Dataset> {
+        let spec = &preset.data;
+        let source = match spec {
+            Data::Shapes { .. } | Data::FlyingShapes { .. } => Source::Shapes,
+            Data::Mnist { digits, images, .. } | Data::FlyingMnist { digits, images, .. } => {
+                Source::Digits(Pool::open(digits, *images, seed)?)
+            }
+            Data::Hdf5 { path, .. } => Source::Hdf5(hdf5::File::open(Path::new(path))?),
+            Data::Tensors { .. } => {
+                return Err(Error::Usage(
+                    "data: Tensors has no generator, so only infer can use it; name a source such as Shapes to train".into(),
+                ));
+            }
+        };
+        let spec = match spec.digits() {
+            Some(digits) => spec.clone().with_digits(pool::resolve(digits)),
+            None => spec.clone(),
+        };
+        let dataset = Dataset { spec, seed, source };
+        dataset.supports(preset)?;
+        if !matches!(dataset.source, Source::Hdf5(_)) {
+            for split in Split::ALL {
+                if dataset.drawn(split, 0).is_none() {
+                    return Err(Error::Usage(format!(
+                        "data has too few different images to give {split:?} any of its own; \
+                         raise data.height, data.width or data.objects"
+                    )));
+                }
             }
         }
         Ok(dataset)
+    }
+
+    /// Whether a split has as many samples; a generator's have any number.
+    ///
+    /// # Errors
+    /// Fewer, naming the file.
+    pub fn holds(&self, split: Split, samples: usize) -> Result<()> {
+        let (Source::Hdf5(file), Data::Hdf5 { path, .. }) = (&self.source, &self.spec) else { return Ok(()) };
+        let there = file.shape(split.part()).sequences;
+        if there < samples {
+            let part = split.part().name();
+            return Err(Error::content(
+                Path::new(path),
+                format!(
+                    "it has {there} sequences in {part} but {samples} are asked for; ask for {there} or less"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether a file holds as many sequences, frames and pixels as `preset` asks for; generators
+    /// hold any number.
+    ///
+    /// # Errors
+    /// What is too little, naming the file and the field.
+    pub fn supports(&self, preset: &Preset) -> Result<()> {
+        let (Source::Hdf5(file), Data::Hdf5 { path, .. }) = (&self.source, &self.spec) else { return Ok(()) };
+        let path = Path::new(path);
+        let image = self.image();
+        for (split, size, field) in [
+            (Split::Train, preset.train.train_size, "train_size"),
+            (Split::Validation, preset.train.validation_size, "validation_size"),
+            (Split::Test, preset.train.test_size, "test_size"),
+        ] {
+            let part = split.part();
+            let shape = file.shape(part);
+            let there = ImageSize { channels: shape.channels, height: shape.height, width: shape.width };
+            if there != image {
+                return Err(Error::content(
+                    path,
+                    format!(
+                        "its images are {}x{} with {} channels but data says {}x{} with {}; \
+                         set data.height, data.width and data.channels to the file's",
+                        there.height, there.width, there.channels, image.height, image.width, image.channels
+                    ),
+                ));
+            }
+            if shape.frames > 1 && shape.frames < preset.steps + 1 {
+                return Err(Error::content(
+                    path,
+                    format!(
+                        "its sequences have {} frames, but {} EM steps need {}; set steps to {} or less",
+                        shape.frames,
+                        preset.steps,
+                        preset.steps + 1,
+                        shape.frames - 1
+                    ),
+                ));
+            }
+            if shape.sequences < size {
+                return Err(Error::content(
+                    path,
+                    format!(
+                        "it has {} sequences in {} but train.{field} is {size}; set train.{field} to {} or less",
+                        shape.sequences,
+                        part.name(),
+                        shape.sequences
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The preset's data, with `digits: Auto` decided.
+    pub fn spec(&self) -> &Data {
+        &self.spec
     }
 
     /// C, H and W.
@@ -117,89 +247,223 @@ impl Dataset {
         self.spec.image()
     }
 
-    /// Sample `index` of `split`.
-    pub fn sample(&self, split: Split, index: u64) -> Sample {
-        // `new` has drawn from every split; an index that finds none takes the split's first image.
-        self.draw(split, index)
-            .or_else(|| self.draw(split, 0))
-            .unwrap_or_else(|| unreachable!("a dataset is only made where every split has an image"))
-    }
-
-    fn draw(&self, split: Split, index: u64) -> Option<Sample> {
-        let mut stream = Stream::new(self.seed, split.samples(), 0, index);
-        (0..MAX_DRAWS)
-            .map(|_| self.image_from(&mut stream))
-            .find(|sample| Split::of(&sample.features) == split)
-    }
-
-    fn image_from(&self, stream: &mut Stream) -> Sample {
-        match self.spec {
-            Data::Shapes { height, width, objects, shape_set } => {
-                shapes::draw(shapes::set(shape_set), objects, height, width, stream)
-            }
-            Data::Tensors { .. } => unreachable!("refused by Dataset::new"),
+    /// Whether every sample is a single frame.
+    pub fn is_static(&self) -> bool {
+        match (&self.spec, &self.source) {
+            (Data::FlyingShapes { .. } | Data::FlyingMnist { .. }, _) => false,
+            (_, Source::Hdf5(file)) => file.shape(hdf5::Part::Training).frames == 1,
+            _ => true,
         }
     }
+
+    /// Sample `index` of `split`: `frames` frames of a sequence, or the one frame of a static image.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or holds values that make no image.
+    pub fn sample(&self, split: Split, index: u64, frames: usize) -> Result<Sample> {
+        let frames = if self.is_static() { 1 } else { frames };
+        if let Source::Hdf5(file) = &self.source {
+            let (features, groups) = file.sequence(split.part(), index as usize, frames)?;
+            return Ok(Sample { features, groups, kinds: Vec::new() });
+        }
+        // `new` has drawn from every split; an index that finds none takes the split's first image.
+        let (objects, kinds) = self
+            .drawn(split, index)
+            .or_else(|| self.drawn(split, 0))
+            .unwrap_or_else(|| unreachable!("a dataset is only made where every split has an image"));
+        let ImageSize { height, width, .. } = self.image();
+        let mut sample = Sample { features: Vec::new(), groups: Vec::new(), kinds };
+        for t in 0..frames {
+            scene::draw(&objects, t, [height, width], &mut sample.features, &mut sample.groups);
+        }
+        Ok(sample)
+    }
+
+    /// The objects of the first scene drawn for `index` that belongs to `split`, and their kinds.
+    fn drawn(&self, split: Split, index: u64) -> Option<(Vec<Object>, Vec<u8>)> {
+        let ImageSize { height, width, .. } = self.image();
+        let mut stream = Stream::new(self.seed, split.samples(), 0, index);
+        let (mut features, mut groups) = (Vec::new(), Vec::new());
+        (0..MAX_DRAWS).map(|_| self.scene(split, &mut stream)).find(|(objects, _)| {
+            features.clear();
+            groups.clear();
+            scene::draw(objects, 0, [height, width], &mut features, &mut groups);
+            Split::of(&features) == split
+        })
+    }
+
+    fn scene(&self, split: Split, stream: &mut Stream) -> (Vec<Object>, Vec<u8>) {
+        let ImageSize { height, width, .. } = self.image();
+        let size = [height, width];
+        let mut kinds = Vec::new();
+        let mut object = |stream: &mut Stream| {
+            let sprite = match (&self.spec, &self.source) {
+                (Data::Shapes { shape_set, .. } | Data::FlyingShapes { shape_set, .. }, _) => {
+                    let (sprite, kind) = shapes::any(*shape_set, stream);
+                    kinds.push(kind);
+                    sprite
+                }
+                (Data::Mnist { images, .. } | Data::FlyingMnist { images, .. }, Source::Digits(pool)) => {
+                    pool.any(split, *images, stream)
+                }
+                _ => unreachable!("a file's samples are read, not drawn"),
+            };
+            match self.spec {
+                Data::FlyingShapes { speed, .. } | Data::FlyingMnist { speed, .. } => {
+                    Object::flying(sprite, size, speed, stream)
+                }
+                _ => Object::resting(sprite, size, stream),
+            }
+        };
+        let objects = (0..self.spec.objects().unwrap_or(0)).map(|_| object(stream)).collect();
+        (objects, kinds)
+    }
+}
+
+impl Sample {
+    /// Frame `t`; a static image is the same in every frame.
+    pub fn frame(&self, t: usize, image: ImageSize) -> &[f32] {
+        nth(&self.features, t, image.values())
+    }
+
+    /// The groups of frame `t`.
+    pub fn groups_at(&self, t: usize, image: ImageSize) -> &[u8] {
+        nth(&self.groups, t, image.pixels())
+    }
+
+    /// How many frames it has.
+    pub fn frames(&self, image: ImageSize) -> usize {
+        self.groups.len() / image.pixels()
+    }
+}
+
+/// Frame `t` of frames of `size` values each; the only one, where there is one.
+pub fn nth<T>(frames: &[T], t: usize, size: usize) -> &[T] {
+    let t = if frames.len() == size { 0 } else { t };
+    &frames[t * size..][..size]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preset::ShapeSet;
     use proptest::prelude::*;
     use std::collections::HashSet;
 
-    fn paper(objects: usize) -> Data {
-        Data::Shapes { height: 28, width: 28, objects, shape_set: ShapeSet::Paper }
+    /// A preset with this data, and a model that fits any.
+    fn preset(data: &str) -> Preset {
+        let sets = ["model.cell=RnnEm(layers: [Recurrent(units: 2), Dense(activation: Output)])", "steps=3"];
+        let data = format!("data={data}");
+        Preset::load("quickstart").unwrap().set(&[&data, sets[0], sets[1]]).unwrap()
     }
+
+    fn dataset(data: &str, seed: u64) -> Dataset {
+        Dataset::new(&preset(data), seed).unwrap()
+    }
+
+    const SOURCES: [&str; 4] = [
+        "Shapes(height: 28, width: 26, objects: 3)",
+        "FlyingShapes(height: 28, width: 26, objects: 3)",
+        "Mnist(height: 24, width: 26, objects: 2, digits: Synthetic)",
+        "FlyingMnist(height: 24, width: 26, objects: 2, digits: Synthetic, images: First(20))",
+    ];
 
     #[test]
     fn samples_repeat_alone_and_differ_by_seed_split_and_index() {
-        let data = Dataset::new(&paper(3), 1).unwrap();
-        let late = data.sample(Split::Train, 4711);
-        assert_eq!(late, Dataset::new(&paper(3), 1).unwrap().sample(Split::Train, 4711));
-        assert_ne!(late, data.sample(Split::Train, 4712));
-        assert_ne!(late, data.sample(Split::Test, 4711));
-        assert_ne!(late, Dataset::new(&paper(3), 2).unwrap().sample(Split::Train, 4711));
+        for source in SOURCES {
+            let data = dataset(source, 1);
+            let sample = |data: &Dataset, split, index| data.sample(split, index, 4).unwrap();
+            let late = sample(&data, Split::Train, 4711);
+            assert_eq!(late, sample(&dataset(source, 1), Split::Train, 4711));
+            assert_ne!(late, sample(&data, Split::Train, 4712));
+            assert_ne!(late, sample(&data, Split::Test, 4711));
+            assert_ne!(late, sample(&dataset(source, 2), Split::Train, 4711));
+        }
+    }
+
+    #[test]
+    fn a_longer_sequence_begins_like_the_shorter_and_a_static_image_is_one_frame() {
+        for source in SOURCES {
+            let data = dataset(source, 1);
+            let [short, long] = [5, 60].map(|frames| data.sample(Split::Test, 3, frames).unwrap());
+            let image = data.image();
+            assert_eq!(short.frames(image), if data.is_static() { 1 } else { 5 });
+            assert_eq!(long.features[..short.features.len()], short.features[..]);
+            assert_eq!(long.groups[..short.groups.len()], short.groups[..]);
+        }
     }
 
     /// One small object in a small image: few different images, so splits drawn without care would
     /// share them.
     #[test]
     fn splits_share_no_image() {
-        let spec = Data::Shapes { height: 9, width: 9, objects: 1, shape_set: ShapeSet::Small };
-        let data = Dataset::new(&spec, 3).unwrap();
-        let images = |split| -> HashSet<Vec<u8>> {
-            (0..300).map(|i| data.sample(split, i).features.iter().map(|v| *v as u8).collect()).collect()
-        };
-        let (train, validation, test) =
-            (images(Split::Train), images(Split::Validation), images(Split::Test));
-        assert!(train.is_disjoint(&validation) && train.is_disjoint(&test) && validation.is_disjoint(&test));
-        assert!(train.len() > 20 && !validation.is_empty() && !test.is_empty());
+        for source in ["Shapes", "FlyingShapes"] {
+            let data = dataset(&format!("{source}(height: 9, width: 9, objects: 1, shape_set: Small)"), 3);
+            let images = |split| -> HashSet<Vec<u8>> {
+                let first = |i| data.sample(split, i, 1).unwrap().features;
+                (0..300).map(|i| first(i).iter().map(|v| *v as u8).collect()).collect()
+            };
+            let [train, validation, test] = Split::ALL.map(images);
+            assert!(
+                train.is_disjoint(&validation) && train.is_disjoint(&test) && validation.is_disjoint(&test)
+            );
+            assert!(train.len() > 20 && !validation.is_empty() && !test.is_empty());
+        }
     }
 
     #[test]
     fn a_source_with_too_few_images_is_refused() {
-        let spec = Data::Shapes { height: 4, width: 7, objects: 1, shape_set: ShapeSet::Small };
-        let error = Dataset::new(&spec, 1).unwrap_err().to_string();
+        let tiny = preset("Shapes(height: 4, width: 7, objects: 1, shape_set: Small)");
+        let error = Dataset::new(&tiny, 1).unwrap_err().to_string();
         assert!(error.contains("too few different images") && error.contains("data.height"), "{error}");
-        let tensors = Data::Tensors { channels: 1, height: 4, width: 4 };
+        let tensors = preset("Tensors(channels: 1, height: 4, width: 4)");
         assert!(Dataset::new(&tensors, 1).unwrap_err().to_string().contains("only infer"));
     }
 
+    #[test]
+    fn auto_is_recorded_as_what_it_found() {
+        let data = dataset("Mnist(height: 24, width: 24, objects: 2)", 1);
+        assert!(!matches!(data.spec().digits(), None | Some(crate::preset::Digits::Auto)));
+    }
+
     proptest! {
+        /// Binary: a pixel is on or off; one with a group is on, and one that is on without a group is
+        /// overlap.
         #[test]
-        fn pixels_and_groups_agree(seed in any::<u64>(), index in 0u64..1000, objects in 1usize..6, side in 12usize..40) {
-            let spec = Data::Shapes { height: side, width: side + 3, objects, shape_set: ShapeSet::Paper };
-            let data = Dataset::new(&spec, seed).unwrap();
-            let sample = data.sample(Split::Test, index);
-            prop_assert_eq!(sample.features.len(), side * (side + 3));
+        fn shapes_and_groups_agree(seed in any::<u64>(), index in 0u64..1000, objects in 1usize..6, side in 12usize..40, flying in any::<bool>()) {
+            let source = if flying { "FlyingShapes" } else { "Shapes" };
+            let data = dataset(&format!("{source}(height: {side}, width: {}, objects: {objects})", side + 3), seed);
+            let sample = data.sample(Split::Test, index, 7).unwrap();
+            let image = data.image();
+            prop_assert_eq!(sample.features.len(), sample.frames(image) * side * (side + 3));
             prop_assert_eq!(sample.groups.len(), sample.features.len());
+            prop_assert_eq!(sample.kinds.len(), objects);
             for (&x, &group) in sample.features.iter().zip(&sample.groups) {
                 prop_assert!(x == 0.0 || x == 1.0);
                 prop_assert!(usize::from(group) <= objects);
-                // A pixel with a group is on; a pixel that is on without a group is overlap.
                 prop_assert!(group == 0 || x == 1.0);
+            }
+            // Alone, an object has every pixel that is on.
+            if objects == 1 {
+                prop_assert!(sample.features.iter().zip(&sample.groups).all(|(x, group)| (*x == 1.0) == (*group == 1)));
+            }
+        }
+
+        /// Grey: digits lie in 0..=1, a pixel with a group exceeds a fifth, and in every frame of a
+        /// sequence the groups are that frame's.
+        #[test]
+        fn digits_and_groups_agree(seed in any::<u64>(), index in 0u64..1000, objects in 1usize..4, flying in any::<bool>()) {
+            let source = if flying { "FlyingMnist" } else { "Mnist" };
+            let data = dataset(&format!("{source}(height: 24, width: 24, objects: {objects}, digits: Synthetic)"), seed);
+            let sample = data.sample(Split::Validation, index, 9).unwrap();
+            let image = data.image();
+            for t in 0..sample.frames(image) {
+                let (frame, groups) = (sample.frame(t, image), sample.groups_at(t, image));
+                for (&x, &group) in frame.iter().zip(groups) {
+                    prop_assert!((0.0..=1.0).contains(&x));
+                    prop_assert!(usize::from(group) <= objects && (group == 0 || x > 0.2));
+                    prop_assert!(objects > 1 || (x > 0.2) == (group == 1));
+                }
+                prop_assert!(groups.iter().any(|group| *group > 0));
             }
         }
     }

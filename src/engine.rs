@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod evaluate;
 pub mod infer;
 pub mod run_dir;
+pub mod score;
 pub mod snapshot;
 pub mod trainer;
 pub mod worker;

@@ -235,6 +235,42 @@ pub fn position_splits(k: usize, image: ImageSize) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// The quartiles of some numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Quartiles {
+    /// A quarter lies below it.
+    pub lower: f64,
+    /// The middle.
+    pub median: f64,
+    /// A quarter lies above it.
+    pub upper: f64,
+}
+
+impl Quartiles {
+    /// Between two numbers they are interpolated linearly; zeros where there are no numbers.
+    pub fn of(mut numbers: Vec<f64>) -> Quartiles {
+        numbers.sort_by(f64::total_cmp);
+        let at = |share: f64| {
+            let place = share * numbers.len().saturating_sub(1) as f64;
+            let (below, above) = (numbers.get(place.floor() as usize), numbers.get(place.ceil() as usize));
+            match (below, above) {
+                (Some(below), Some(above)) => below + (above - below) * place.fract(),
+                _ => 0.0,
+            }
+        };
+        Quartiles { lower: at(0.25), median: at(0.5), upper: at(0.75) }
+    }
+}
+
+/// The mean of some numbers and their deviation (of a sample: divided by one less than there are; 0
+/// for a single number). NaN where there are none.
+pub fn mean_and_deviation(numbers: &[f64]) -> (f64, f64) {
+    let count = numbers.len() as f64;
+    let mean = numbers.iter().sum::<f64>() / count;
+    let squares = numbers.iter().map(|number| (number - mean) * (number - mean)).sum::<f64>();
+    (mean, if numbers.len() > 1 { (squares / (count - 1.0)).sqrt() } else { 0.0 })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,6 +325,23 @@ mod tests {
             }).sum::<f64>() / f64::from(runs);
             prop_assert!((mean - exact).abs() < 0.01, "{mean} {exact}");
         }
+    }
+
+    #[test]
+    fn quartiles_interpolate() {
+        let of = |numbers: &[f64]| {
+            let Quartiles { lower, median, upper } = Quartiles::of(numbers.to_vec());
+            [lower, median, upper]
+        };
+        assert_eq!(of(&[4.0, 1.0, 3.0, 2.0]), [1.75, 2.5, 3.25]);
+        assert_eq!((of(&[7.0]), of(&[])), ([7.0; 3], [0.0; 3]));
+    }
+
+    #[test]
+    fn a_deviation_is_a_samples() {
+        assert_eq!(mean_and_deviation(&[1.0, 3.0]), (2.0, 2f64.sqrt()));
+        assert_eq!(mean_and_deviation(&[5.0]), (5.0, 0.0));
+        assert!(mean_and_deviation(&[]).0.is_nan());
     }
 
     #[test]

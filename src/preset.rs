@@ -14,7 +14,7 @@ mod setting;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{MAX_COMPONENTS, MAX_IMAGE_SIDE, MAX_STEPS};
+pub use check::{DIGIT_SIDE, MAX_COMPONENTS, MAX_IMAGE_SIDE, MAX_STEPS};
 pub use layers::{LayerOutput, layer_outputs};
 pub use load::{embedded, embedded_names};
 pub use setting::Setting;
@@ -47,7 +47,8 @@ pub struct Preset {
     pub train: Train,
 }
 
-/// A source of images.
+/// A source of images. A moving one gives T + 1 frames for T EM steps, however large T is; a static
+/// one the same frame every time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Data {
@@ -63,6 +64,67 @@ pub enum Data {
         #[serde(default)]
         shape_set: ShapeSet,
     },
+    /// The same shapes moving in straight lines, bouncing off the walls (paper §4.2, A.2).
+    FlyingShapes {
+        /// H, in pixels.
+        height: usize,
+        /// W, in pixels.
+        width: usize,
+        /// Shapes per image.
+        objects: usize,
+        /// Which shapes.
+        #[serde(default)]
+        shape_set: ShapeSet,
+        /// How fast they move.
+        #[serde(default)]
+        speed: Speed,
+    },
+    /// Grey images of overlapping digits of 14x14 at uniform positions (paper §4.3).
+    Mnist {
+        /// H, in pixels.
+        height: usize,
+        /// W, in pixels.
+        width: usize,
+        /// Digits per image.
+        objects: usize,
+        /// Whose digits.
+        #[serde(default)]
+        digits: Digits,
+        /// How many different digit images.
+        #[serde(default)]
+        images: Images,
+    },
+    /// The same digits moving in straight lines, bouncing off the walls (paper §4.3, A.3).
+    FlyingMnist {
+        /// H, in pixels.
+        height: usize,
+        /// W, in pixels.
+        width: usize,
+        /// Digits per image.
+        objects: usize,
+        /// Whose digits.
+        #[serde(default)]
+        digits: Digits,
+        /// How many different digit images.
+        #[serde(default)]
+        images: Images,
+        /// How fast they move.
+        #[serde(default)]
+        speed: Speed,
+    },
+    /// Images or sequences from an HDF5 file laid out as the paper's authors have theirs:
+    /// `{training,validation,test}/{features,groups}`, each \[T, N, H, W, C\].
+    Hdf5 {
+        /// The file.
+        path: String,
+        /// C.
+        #[serde(default = "one_channel")]
+        channels: usize,
+        /// H, in pixels.
+        height: usize,
+        /// W, in pixels.
+        width: usize,
+    },
     /// No generator: the images come as tensors in a file. For `infer` only.
     Tensors {
         /// C.
@@ -72,6 +134,50 @@ pub enum Data {
         /// W, in pixels.
         width: usize,
     },
+}
+
+/// How far an object moves from one frame to the next: uniform between these, in any direction. The
+/// paper does not publish its range.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Speed {
+    /// At least, in pixels.
+    pub min: f64,
+    /// At most, in pixels.
+    pub max: f64,
+}
+
+impl Default for Speed {
+    fn default() -> Speed {
+        Speed { min: 0.5, max: 2.0 }
+    }
+}
+
+/// Whose digits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Digits {
+    /// MNIST's where its files are in the data directory, else synthetic ones. A run records which.
+    #[default]
+    Auto,
+    /// MNIST's, from its IDX files.
+    Mnist {
+        /// Where the files are, if not in the data directory.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        directory: Option<String>,
+    },
+    /// Strokes drawn by this program. Scores on them are not comparable with the paper's.
+    Synthetic,
+}
+
+/// How many different digit images training draws from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Images {
+    /// All: 50,000 for training, 10,000 others for validation, 10,000 others for the test.
+    #[default]
+    All,
+    /// The first so many, for training and validation; the test has all of its own.
+    First(usize),
 }
 
 /// The shapes an image is made of, drawn uniformly with replacement.
@@ -93,6 +199,13 @@ pub enum Noise {
         /// In 0..=1.
         probability: f64,
     },
+    /// Every value is replaced, with this probability, by one uniform in 0..1.
+    MaskedUniform {
+        /// In 0..=1.
+        probability: f64,
+    },
+    /// The input is the clean frame.
+    None,
 }
 
 /// The spatial mixture and its inner network f_φ.
@@ -254,12 +367,16 @@ pub struct Train {
     pub validation_size: usize,
     /// Images of the test split; their noise is fixed.
     pub test_size: usize,
-    /// Adam's step size.
+    /// Adam's step size; with stages, the first stage's.
     pub learning_rate: f64,
+    /// Training on growing numbers of digit images (paper §4.3), each stage to its own early stop,
+    /// the weights carried over. Empty: one stage, as `data` says.
+    #[serde(default)]
+    pub stages: Vec<Stage>,
     /// Adam's other constants.
     #[serde(default)]
     pub adam: Adam,
-    /// Epochs at most.
+    /// Epochs at most; with stages, in each.
     pub max_epochs: u64,
     /// Epochs without a better validation loss before training stops.
     #[serde(default = "ten")]
@@ -267,6 +384,20 @@ pub struct Train {
     /// The training batch is scored every this many iterations (AMI and ARI of 16 of its images).
     #[serde(default = "default_score_every")]
     pub score_every: u64,
+}
+
+/// One stage of a training in stages. It begins with the weights the last one ended with, and with
+/// fresh moments.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// How many different digit images.
+    pub images: Images,
+    /// Adam's step size.
+    pub learning_rate: f64,
+    /// Epochs at most, if not `max_epochs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_epochs: Option<u64>,
 }
 
 /// Adam's constants (Kingma and Ba 2015); ε is added after the bias correction.
@@ -295,6 +426,9 @@ fn is_false(value: &bool) -> bool {
 }
 fn default_e_sigma() -> f64 {
     0.25
+}
+fn one_channel() -> usize {
+    1
 }
 fn one() -> f64 {
     1.0
@@ -345,25 +479,73 @@ impl Data {
     /// The size of its images.
     pub fn image(&self) -> ImageSize {
         match *self {
-            Data::Shapes { height, width, .. } => ImageSize { channels: 1, height, width },
-            Data::Tensors { channels, height, width } => ImageSize { channels, height, width },
+            Data::Shapes { height, width, .. }
+            | Data::FlyingShapes { height, width, .. }
+            | Data::Mnist { height, width, .. }
+            | Data::FlyingMnist { height, width, .. } => ImageSize { channels: 1, height, width },
+            Data::Hdf5 { channels, height, width, .. } | Data::Tensors { channels, height, width } => {
+                ImageSize { channels, height, width }
+            }
         }
     }
 
     /// Objects per image, where the source decides that.
     pub fn objects(&self) -> Option<usize> {
-        match *self {
-            Data::Shapes { objects, .. } => Some(objects),
-            Data::Tensors { .. } => None,
+        self.clone().objects_mut().copied()
+    }
+
+    /// Objects per image, to be changed.
+    fn objects_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Data::Shapes { objects, .. }
+            | Data::FlyingShapes { objects, .. }
+            | Data::Mnist { objects, .. }
+            | Data::FlyingMnist { objects, .. } => Some(objects),
+            Data::Hdf5 { .. } | Data::Tensors { .. } => None,
         }
+    }
+
+    /// Whose digits, where there are any.
+    pub fn digits(&self) -> Option<&Digits> {
+        match self {
+            Data::Mnist { digits, .. } | Data::FlyingMnist { digits, .. } => Some(digits),
+            _ => None,
+        }
+    }
+
+    /// The same with other digits; unchanged where there are none.
+    #[must_use]
+    pub fn with_digits(mut self, new: Digits) -> Data {
+        if let Data::Mnist { digits, .. } | Data::FlyingMnist { digits, .. } = &mut self {
+            *digits = new;
+        }
+        self
+    }
+
+    /// How many different digit images, where there are any.
+    pub fn images(&self) -> Option<Images> {
+        match self {
+            Data::Mnist { images, .. } | Data::FlyingMnist { images, .. } => Some(*images),
+            _ => None,
+        }
+    }
+
+    /// The same with another number of digit images; unchanged where there are none.
+    #[must_use]
+    pub fn with_images(mut self, new: Images) -> Data {
+        if let Data::Mnist { images, .. } | Data::FlyingMnist { images, .. } = &mut self {
+            *images = new;
+        }
+        self
     }
 }
 
 impl Noise {
-    /// The share of pixels it touches.
-    pub fn probability(&self) -> f64 {
+    /// The share of pixels it touches; `None` where there is no noise.
+    pub fn probability(&self) -> Option<f64> {
         match *self {
-            Noise::Bitflip { probability } => probability,
+            Noise::Bitflip { probability } | Noise::MaskedUniform { probability } => Some(probability),
+            Noise::None => None,
         }
     }
 }
@@ -380,6 +562,24 @@ impl StepWeights {
 }
 
 impl Preset {
+    /// Where training begins: with stages, the first one's data and learning rate.
+    #[must_use]
+    pub fn at_first_stage(&self) -> Preset {
+        match self.train.stages.first() {
+            Some(stage) => self.at_stage(stage),
+            None => self.clone(),
+        }
+    }
+
+    /// The preset with a stage's data and learning rate.
+    #[must_use]
+    pub fn at_stage(&self, stage: &Stage) -> Preset {
+        let mut preset = self.clone();
+        preset.data = preset.data.with_images(stage.images);
+        preset.train.learning_rate = stage.learning_rate;
+        preset
+    }
+
     /// Iterations per epoch: whole batches only.
     pub fn iterations_per_epoch(&self) -> u64 {
         (self.train.train_size / self.train.batch) as u64

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
 use crate::error::Result;
-use crate::preset::{ImageSize, Preset, Setting};
+use crate::preset::{ImageSize, Preset, Setting, Stage};
 
 /// How many events may wait for the user; more are kept back by the worker.
 pub const EVENT_CAPACITY: usize = 256;
@@ -55,6 +55,8 @@ pub enum Event {
     Epoch(Epoch),
     /// A live change took effect.
     Changed(Change),
+    /// The next stage of a training in stages began.
+    Stage(StageStart),
     /// A live change, or a checkpoint, was refused or failed; the training goes on. A sentence.
     Refused(String),
     /// The training pauses, or goes on.
@@ -171,6 +173,17 @@ pub struct Change {
     pub from: Setting,
     /// The value after.
     pub to: Setting,
+}
+
+/// The beginning of a later stage of a training in stages.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageStart {
+    /// Which, counted from 1; so this is 2 or more.
+    pub stage: usize,
+    /// Its first iteration.
+    pub iteration: u64,
+    /// What is other in it.
+    pub what: Stage,
 }
 
 /// Why a run ended.

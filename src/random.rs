@@ -35,6 +35,8 @@ pub enum Purpose {
     ValidationGamma = 10,
     /// Initial gamma on test samples.
     TestGamma = 11,
+    /// Synthetic digits; the index is the digit image's.
+    Digit = 12,
 }
 
 /// A sequence of random numbers.

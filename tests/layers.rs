@@ -26,6 +26,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crossterm", &["tui"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
+    ("flate2", &["data"]),
+    ("directories", &["data"]),
+    ("hdf5_reader", &["data"]),
 ];
 
 fn rank(module: &str) -> usize {

@@ -4,7 +4,7 @@
 
 use nem_tui::data::{Dataset, Split};
 use nem_tui::metrics;
-use nem_tui::preset::{Data, ShapeSet};
+use nem_tui::preset::Preset;
 
 #[derive(serde::Deserialize)]
 struct Fixture {
@@ -83,9 +83,9 @@ fn scores_match_scikit_learn() {
 /// scores AMI (max) about 0.555; the floor is the best of all such splits.
 #[test]
 fn the_floor_of_static_shapes_is_at_least_that_of_quadrants() {
-    let spec = Data::Shapes { height: 28, width: 28, objects: 3, shape_set: ShapeSet::Paper };
-    let data = Dataset::new(&spec, 1).unwrap();
-    let groups: Vec<Vec<u8>> = (0..2000).map(|i| data.sample(Split::Validation, i).groups).collect();
+    let data = Dataset::new(&Preset::load("static-shapes-nem").unwrap(), 1).unwrap();
+    let groups: Vec<Vec<u8>> =
+        (0..2000).map(|i| data.sample(Split::Validation, i, 1).unwrap().groups).collect();
     let quadrants: Vec<u8> = (0..784).map(|pixel| (pixel / 28 / 14 * 2 + pixel % 28 / 14) as u8).collect();
     let scored = groups.iter().filter_map(|groups| {
         let kept = || groups.iter().zip(&quadrants).filter(|(group, _)| **group != 0);

@@ -292,6 +292,7 @@ fn a_run_outlives_a_panic_of_its_holder() {
         preset: Preset::load("quickstart").unwrap(),
         seed: 1,
         device: nem_tui::backend::DeviceName::Flex,
+        from: None,
         out: Some(out.clone()),
         ending: nem_tui::engine::worker::Ending::default(),
     };

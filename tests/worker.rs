@@ -29,6 +29,7 @@ fn run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
         preset: preset(),
         seed: 1,
         device: DeviceName::Flex,
+        from: None,
         out: Some(out.to_owned()),
         ending: Ending { max_iterations, stay: false },
     };

@@ -1,34 +1,43 @@
 //! `nem-tui eval`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use serde::Serialize;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 
 use super::{Common, print, print_json};
-use crate::data::{Dataset, Split};
-use crate::engine::batch::Prefetch;
-use crate::engine::checkpoint::Checkpoint;
-use crate::engine::evaluate::{Scored, evaluate, floor};
-use crate::engine::run_dir;
-use crate::error::{Error, Result};
+use crate::data::Split;
+use crate::engine::score::{Report, Scoring, score};
+use crate::error::Result;
+use crate::metrics::mean_and_deviation;
 
 #[derive(Args, Debug)]
 pub(super) struct EvalArgs {
-    /// A run's directory (its best checkpoint is scored), or a checkpoint's
-    #[arg(value_name = "RUN-OR-CHECKPOINT")]
-    path: PathBuf,
+    /// A run's directory (its best checkpoint is scored), or a checkpoint's; of several, also the mean
+    /// and deviation
+    #[arg(value_name = "RUN-OR-CHECKPOINT", required = true)]
+    paths: Vec<PathBuf>,
     /// Components, in the place of the preset's
     #[arg(long)]
     k: Option<usize>,
+    /// Objects per image, in the place of the preset's
+    #[arg(long, value_name = "N")]
+    objects: Option<usize>,
+    /// EM steps, in the place of the preset's
+    #[arg(long, value_name = "T")]
+    steps: Option<usize>,
     /// Images, in the place of the whole split
     #[arg(long, value_name = "N")]
     samples: Option<usize>,
     /// Which part of the data
     #[arg(long, value_enum, default_value_t)]
     split: SplitName,
-    /// One JSON object
+    /// Also every EM step: AMI with quartiles, losses
+    #[arg(long)]
+    per_step: bool,
+    /// One JSON object (every EM step is in it anyway)
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -46,114 +55,151 @@ enum SplitName {
     Test,
 }
 
-#[derive(Serialize)]
-struct Report {
-    checkpoint: PathBuf,
-    iteration: u64,
-    split: String,
-    samples: usize,
-    k: usize,
-    steps: usize,
-    ami: f64,
-    ami_arithmetic: f64,
-    ari: f64,
-    confidence: f64,
-    ami_last: f64,
-    ami_arithmetic_last: f64,
-    ari_last: f64,
-    confidence_last: f64,
-    loss: f64,
-    upper_bound: f64,
-    floor: f64,
-    floor_ari: f64,
+impl From<SplitName> for Split {
+    fn from(name: SplitName) -> Split {
+        match name {
+            SplitName::Train => Split::Train,
+            SplitName::Validation => Split::Validation,
+            SplitName::Test => Split::Test,
+        }
+    }
 }
 
 impl EvalArgs {
     pub(super) fn run(self) -> Result<()> {
-        let checkpoint = Checkpoint::open(&run_dir::resolve(&self.path, &["best", "last"])?)?;
         let mut sets = self.common.sets.clone();
         sets.extend(self.k.map(|k| format!("k={k}")));
-        let preset = checkpoint.preset.set(&sets)?;
-        let (split, size) = match self.split {
-            SplitName::Train => (Split::Train, preset.train.train_size),
-            SplitName::Validation => (Split::Validation, preset.train.validation_size),
-            SplitName::Test => (Split::Test, preset.train.test_size),
-        };
-        let samples = self.samples.unwrap_or(size);
-        if samples == 0 {
-            return Err(Error::Usage("--samples is 0; score at least 1 image".into()));
-        }
+        sets.extend(self.objects.map(|n| format!("data.objects={n}")));
+        sets.extend(self.steps.map(|n| format!("steps={n}")));
+        let scoring = Scoring { sets, split: self.split.into(), samples: self.samples };
         let device = self.common.device().open()?;
-        let model = checkpoint.model(&preset, &device)?;
-        let seed = checkpoint.manifest.seed;
-        let data = Arc::new(Dataset::new(&preset.data, seed)?);
-        let what = (seed, split, samples);
-        let mut prefetch = Prefetch::new();
-        let result = evaluate(&model, &preset, &data, what, Scored::WeightedSteps, &device, &mut prefetch);
-        let floor = floor(&preset, &data, split);
-        let report = Report {
-            checkpoint: checkpoint.path,
-            iteration: checkpoint.manifest.counters.iteration,
-            split: format!("{split:?}").to_lowercase(),
-            samples,
-            k: preset.k,
-            steps: preset.steps,
-            ami: result.weighted.ami,
-            ami_arithmetic: result.weighted.ami_arithmetic,
-            ari: result.weighted.ari,
-            confidence: result.weighted.confidence,
-            ami_last: result.last.ami,
-            ami_arithmetic_last: result.last.ami_arithmetic,
-            ari_last: result.last.ari,
-            confidence_last: result.last.confidence,
-            loss: result.loss,
-            upper_bound: result.upper_bound,
-            floor: floor.ami,
-            floor_ari: floor.ari,
-        };
-        if self.json { print_json(&report) } else { print(&report.table()) }
+        let mut reports = Vec::new();
+        for path in &self.paths {
+            let bar = progress_bar();
+            let scored = score(path, &scoring, &device, &|done, all| {
+                bar.set_length(all as u64);
+                bar.set_position(done as u64);
+            });
+            bar.finish_and_clear();
+            let report = scored?;
+            if !self.json {
+                print(&table(&report, self.per_step))?;
+            }
+            reports.push(report);
+        }
+        match (reports.as_slice(), self.json) {
+            ([report], true) => print_json(report),
+            (_, true) => print_json(&json!({"mean": summary(&reports), "runs": reports})),
+            ([_], false) => Ok(()),
+            (_, false) => print(&summary_table(&reports)),
+        }
     }
 }
 
-impl Report {
-    fn table(&self) -> String {
-        let learned = if self.ami_last > self.floor { "above" } else { "not above" };
-        format!(
-            "{}, iteration {}\n{} {} images, K {}, {} steps\n\n\
-             {:20}{:>10}{:>12}\n\
-             {:20}{:>10.4}{:>12.4}\n\
-             {:20}{:>10.4}{:>12.4}\n\
-             {:20}{:>10.4}{:>12.4}\n\
-             {:20}{:>10.4}{:>12.4}\n\n\
-             {:20}{:>10.3}\n{:20}{:>10.3}\n\
-             {:20}{:>10.4}  a split by position alone; this model's AMI is {learned} it\n",
-            self.checkpoint.display(),
-            self.iteration,
-            self.samples,
-            self.split,
-            self.k,
-            self.steps,
-            "",
-            "all steps",
-            "last step",
-            "AMI (max)",
-            self.ami,
-            self.ami_last,
-            "AMI (arithmetic)",
-            self.ami_arithmetic,
-            self.ami_arithmetic_last,
-            "ARI",
-            self.ari,
-            self.ari_last,
-            "confidence",
-            self.confidence,
-            self.confidence_last,
-            "loss",
-            self.loss,
-            "upper bound",
-            self.upper_bound,
-            "floor (AMI, max)",
-            self.floor,
-        )
+/// A bar on stderr, hidden where that is no terminal.
+pub(super) fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    // A malformed template would be a bug of ours; without it the bar merely looks plainer.
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:24.cyan/dim} {pos}/{len} images {eta:.dim} {wide_msg}")
+    {
+        bar.set_style(style);
     }
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
+/// A score by name, and how to read it off a report.
+type Score = (&'static str, fn(&Report) -> f64);
+
+/// The scores that are worth a mean over runs.
+const SUMMARISED: [Score; 6] = [
+    ("ami", |report| report.ami),
+    ("ami_last", |report| report.ami_last),
+    ("ari", |report| report.ari),
+    ("ari_last", |report| report.ari_last),
+    ("loss", |report| report.loss),
+    ("upper_bound", |report| report.upper_bound),
+];
+
+fn summary(reports: &[Report]) -> serde_json::Value {
+    let of = |value: fn(&Report) -> f64| {
+        let (mean, deviation) = mean_and_deviation(&reports.iter().map(value).collect::<Vec<_>>());
+        json!({"mean": mean, "deviation": deviation})
+    };
+    SUMMARISED.iter().map(|(name, value)| ((*name).to_owned(), of(*value))).collect()
+}
+
+fn summary_table(reports: &[Report]) -> String {
+    let mut table = format!("{} runs{:14}{:>10}{:>12}\n", reports.len(), "", "mean", "deviation");
+    for (name, value) in SUMMARISED {
+        let (mean, deviation) = mean_and_deviation(&reports.iter().map(value).collect::<Vec<_>>());
+        table += &format!("{name:20}{mean:>10.4}{deviation:>12.4}\n");
+    }
+    table
+}
+
+fn table(report: &Report, per_step: bool) -> String {
+    let mut table = format!(
+        "{}, iteration {}\n{} {} {}, K {}, {} steps\n\n",
+        report.checkpoint.display(),
+        report.iteration,
+        report.samples,
+        report.split,
+        match report.objects {
+            Some(objects) => format!("images of {objects} objects"),
+            None => "images".to_owned(),
+        },
+        report.k,
+        report.steps
+    );
+    let mut row = |name: &str, all: String, last: String| {
+        table.push_str(format!("{name:20}{all:>10}{last:>12}").trim_end());
+        table.push('\n');
+    };
+    let score = |value: f64| format!("{value:.4}");
+    row("", "all steps".into(), "last step".into());
+    row("AMI (max)", score(report.ami), score(report.ami_last));
+    row("AMI (arithmetic)", score(report.ami_arithmetic), score(report.ami_arithmetic_last));
+    row("ARI", score(report.ari), score(report.ari_last));
+    row("confidence", score(report.confidence), score(report.confidence_last));
+    row("", String::new(), String::new());
+    for part in &report.subsets {
+        row(&format!("  {}", part.name), String::new(), String::new());
+        row(&format!("    {} frames", part.frames), score(part.ami), score(part.ami_last));
+    }
+    let loss = |value: f64| format!("{value:.3}");
+    row("", String::new(), String::new());
+    row("loss", loss(report.loss), String::new());
+    row("next-step loss", loss(report.next_step_loss), String::new());
+    row("upper bound", loss(report.upper_bound), String::new());
+    let learned = if report.ami_last > report.floor { "above" } else { "not above" };
+    table += &format!(
+        "{:20}{:>10.4}  a split by position alone; this model's last step is {learned} it\n",
+        "floor (AMI, max)", report.floor
+    );
+    if report.synthetic {
+        table += "The digits are synthetic: these scores do not compare with the paper's.\n";
+    }
+    if per_step {
+        table += &format!(
+            "\n{:>4}{:>10}{:>10}{:>10}{:>10}{:>12}{:>12}{:>12}\n",
+            "step", "AMI", "lower", "median", "upper", "loss", "next-step", "bound"
+        );
+        for step in &report.per_step {
+            let quartiles = step.quartiles;
+            table += &format!(
+                "{:>4}{:>10.4}{:>10.4}{:>10.4}{:>10.4}{:>12.3}{:>12.3}{:>12.3}\n",
+                step.step,
+                step.ami,
+                quartiles.lower,
+                quartiles.median,
+                quartiles.upper,
+                step.loss,
+                step.intra,
+                step.upper_bound
+            );
+        }
+    }
+    table
 }

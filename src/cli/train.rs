@@ -1,7 +1,7 @@
 //! `nem-tui train`.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,6 +11,7 @@ use super::{Common, print, print_json, stdout_is_terminal};
 use crate::engine::run_dir::Record;
 use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
+use crate::preset::Images;
 use crate::protocol::{Command, Event, Finish, RunHandle, RunInfo};
 use crate::tui::signals::Signals;
 
@@ -22,16 +23,23 @@ pub(super) struct TrainArgs {
     /// Go on with this run, exactly where its last checkpoint stands
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "sets", "seed", "out"])]
     resume: Option<PathBuf>,
+    /// Begin with the weights of this run (its best checkpoint) or checkpoint, and fresh moments
+    #[arg(long, value_name = "RUN-OR-CHECKPOINT", conflicts_with = "resume")]
+    from: Option<PathBuf>,
     /// Everything random follows from it
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Train this many runs, one after the other, each with the next seed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "resume")]
+    seeds: u64,
     /// Epochs at most, in the place of the preset's
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
     /// Iterations at most, counted from the run's beginning
     #[arg(long, value_name = "N")]
     max_iterations: Option<u64>,
-    /// The run's directory; must be new or empty [default: runs/PRESET-sSEED]
+    /// The run's directory, or with --seeds that of sSEED directories; must be new or empty [default:
+    /// runs/PRESET-sSEED]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// One JSON object a line instead of a progress bar (what a pipe gets anyway)
@@ -45,62 +53,96 @@ impl TrainArgs {
     pub(super) fn run(self) -> Result<()> {
         let epochs: Vec<String> = self.epochs.iter().map(|n| format!("train.max_epochs={n}")).collect();
         let ending = Ending { max_iterations: self.max_iterations, stay: false };
-        let handle = match (&self.resume, &self.preset) {
-            (Some(run), _) => {
-                worker::resume(run, self.common.device(), |preset| preset.set(&epochs), ending)?
-            }
-            (None, Some(name)) => worker::start(&Job {
-                preset: self.common.preset(name)?.set(&epochs)?,
-                seed: self.seed,
+        if let Some(run) = &self.resume {
+            let handle = worker::resume(run, self.common.device(), |preset| preset.set(&epochs), ending)?;
+            return self.follow(handle).map(|_| ());
+        }
+        let Some(name) = &self.preset else { unreachable!("clap asks for a preset or --resume") };
+        let preset = self.common.preset(name)?.set(&epochs)?;
+        for seed in self.seed..self.seed.saturating_add(self.seeds) {
+            let out = match self.seeds {
+                1 => self.out.clone(),
+                _ => self.out.as_ref().map(|out| out.join(format!("s{seed}"))),
+            };
+            let job = Job {
+                preset: preset.clone(),
+                seed,
                 device: self.common.device(),
-                out: self.out,
+                from: self.from.clone(),
+                out,
                 ending,
-            })?,
-            (None, None) => unreachable!("clap asks for a preset or --resume"),
-        };
-        let report: Box<dyn Report> = if self.json || !stdout_is_terminal() {
+            };
+            if self.follow(worker::start(&job)?)? == Finish::Stopped {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports on a run until it ends.
+    fn follow(&self, handle: RunHandle) -> Result<Finish> {
+        let mut report: Box<dyn Report> = if self.json || !stdout_is_terminal() {
             Box::new(Lines { directory: PathBuf::new() })
         } else {
             Box::new(Bar { bar: ProgressBar::no_length(), directory: PathBuf::new() })
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| Error::Worker(format!("the event loop could not start: {e}")))?;
-        runtime.block_on(follow(handle, report, self.max_iterations))
+        follow(handle, None, &mut |event| match event {
+            Event::Finished(finish) => report.finished(finish),
+            event => report.event(event, self.max_iterations),
+        })
     }
 }
 
-/// Reports events until the run ends. An interrupt stops the run, which saves first.
-async fn follow(
+/// Hands a run's events to `heard`, the last one too, until it ends. An interrupt, or a deadline, stops
+/// the run, which saves first.
+///
+/// # Errors
+/// What the run failed of, and what `heard` meets.
+pub(super) fn follow(
     mut handle: RunHandle,
-    mut report: Box<dyn Report>,
-    max_iterations: Option<u64>,
-) -> Result<()> {
+    deadline: Option<Instant>,
+    heard: &mut dyn FnMut(&Event) -> Result<()>,
+) -> Result<Finish> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::Worker(format!("the event loop could not start: {e}")))?;
     // Nobody looks at pictures here, and without a reader none is made.
     let (_, nobody) = tokio::sync::watch::channel(None);
     handle.snapshots = nobody;
-    let mut signals = Signals::new().map_err(|e| Error::Worker(format!("cannot listen for signals: {e}")))?;
-    loop {
-        let event = tokio::select! {
-            event = handle.events.recv() => event,
-            () = signals.next() => {
-                let _ = handle.commands.send(Command::Stop);
-                continue;
+    runtime.block_on(async {
+        let mut signals =
+            Signals::new().map_err(|e| Error::Worker(format!("cannot listen for signals: {e}")))?;
+        let late = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
             }
         };
-        match event {
-            Some(Event::Finished(finish)) => {
-                report.finished(&finish)?;
-                return match finish {
-                    Finish::Failed(sentence) => Err(Error::Failed(sentence)),
-                    _ => Ok(()),
-                };
+        tokio::pin!(late);
+        let mut stopped = false;
+        loop {
+            let event = tokio::select! {
+                event = handle.events.recv() => event,
+                () = signals.next() => {
+                    let _ = handle.commands.send(Command::Stop);
+                    continue;
+                }
+                () = &mut late, if !stopped => {
+                    stopped = true;
+                    let _ = handle.commands.send(Command::Stop);
+                    continue;
+                }
+            };
+            let Some(event) = event else { return Err(Error::Worker("it ended without a word".into())) };
+            heard(&event)?;
+            match event {
+                Event::Finished(Finish::Failed(sentence)) => return Err(Error::Failed(sentence)),
+                Event::Finished(finish) => return Ok(finish),
+                _ => {}
             }
-            Some(event) => report.event(&event, max_iterations)?,
-            None => return Err(Error::Worker("it ended without a word".into())),
         }
-    }
+    })
 }
 
 /// How the run's events are told.
@@ -128,6 +170,7 @@ impl Report for Lines {
             Event::Iterations(list) => list.iter().try_for_each(|step| print_json(&Record::Step(*step))),
             Event::Epoch(epoch) => print_json(&Record::Epoch(*epoch)),
             Event::Changed(change) => print_json(&Record::Change(*change)),
+            Event::Stage(start) => print_json(&Record::Stage(*start)),
             Event::Saved { iteration, best } => {
                 print_json(&json!({"kind": "saved", "iteration": iteration, "best": best}))
             }
@@ -201,6 +244,15 @@ impl Report for Bar {
                 e.seconds
             )),
             Event::Refused(sentence) => self.bar.println(sentence),
+            Event::Stage(start) => self.bar.println(format!(
+                "stage {}  {} digit images, learning rate {}",
+                start.stage,
+                match start.what.images {
+                    Images::All => "all".to_owned(),
+                    Images::First(n) => n.to_string(),
+                },
+                start.what.learning_rate
+            )),
             Event::Changed(_)
             | Event::Saved { .. }
             | Event::Paused(_)

@@ -84,8 +84,8 @@ impl Backstage for Rest {
     }
 
     fn preview(&self, preset: &Preset, index: u64) -> Result<Preview> {
-        let data = Dataset::new(&preset.data, self.seed)?;
-        let sample = data.sample(Split::Train, index);
+        let data = Dataset::new(preset, self.seed)?;
+        let sample = data.sample(Split::Train, index, 1)?;
         let mut noise = Stream::new(self.seed, Split::Train.noise(), 0, index);
         let mut noisy = Vec::new();
         corrupt(preset.noise, &sample.features, &mut noise, &mut noisy);
@@ -97,6 +97,7 @@ impl Backstage for Rest {
             preset: preset.clone(),
             seed: self.seed,
             device: self.device,
+            from: None,
             out: None,
             ending: STAY,
         })

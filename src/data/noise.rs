@@ -10,6 +10,10 @@ pub fn corrupt(noise: Noise, frame: &[f32], stream: &mut Stream, out: &mut Vec<f
         Noise::Bitflip { probability } => {
             out.extend(frame.iter().map(|&x| if stream.coin(probability) { 1.0 - x } else { x }));
         }
+        Noise::MaskedUniform { probability } => {
+            out.extend(frame.iter().map(|&x| if stream.coin(probability) { stream.uniform() } else { x }));
+        }
+        Noise::None => out.extend(frame),
     }
 }
 
@@ -35,12 +39,26 @@ mod tests {
     }
 
     #[test]
+    fn masked_uniform_replaces_the_share_it_says_by_uniform_values() {
+        let frame = vec![2.0; 50_000];
+        let mut out = Vec::new();
+        let mut stream = Stream::new(1, Purpose::TrainNoise, 0, 0);
+        corrupt(Noise::MaskedUniform { probability: 0.2 }, &frame, &mut stream, &mut out);
+        let replaced: Vec<f32> = out.iter().copied().filter(|x| *x != 2.0).collect();
+        assert!(replaced.iter().all(|x| (0.0..1.0).contains(x)));
+        assert!((replaced.len() as f64 / 50_000.0 - 0.2).abs() < 0.01, "{}", replaced.len());
+        let mean = replaced.iter().sum::<f32>() / replaced.len() as f32;
+        assert!((mean - 0.5).abs() < 0.02, "{mean}");
+    }
+
+    #[test]
     fn none_and_all() {
         let frame = [0.0, 1.0, 0.25];
         let mut out = Vec::new();
         let mut stream = Stream::new(1, Purpose::TrainNoise, 0, 0);
         corrupt(Noise::Bitflip { probability: 0.0 }, &frame, &mut stream, &mut out);
         corrupt(Noise::Bitflip { probability: 1.0 }, &frame, &mut stream, &mut out);
-        assert_eq!(out, [0.0, 1.0, 0.25, 1.0, 0.0, 0.75]);
+        corrupt(Noise::None, &frame, &mut stream, &mut out);
+        assert_eq!(out, [0.0, 1.0, 0.25, 1.0, 0.0, 0.75, 0.0, 1.0, 0.25]);
     }
 }

@@ -1,6 +1,6 @@
-//! Binary images of overlapping shapes (paper §4.1, A.1).
+//! The paper's binary shapes (§4.1, A.1).
 
-use super::Sample;
+use super::scene::Sprite;
 use crate::preset::ShapeSet;
 use crate::random::Stream;
 
@@ -31,32 +31,24 @@ const SMALL_TRIANGLE_UP: Shape = &["...#...", "..###..", ".##.##.", "#######"];
 const SMALL_TRIANGLE_DOWN: Shape = &["#######", ".##.##.", "..###..", "...#..."];
 
 /// The shapes of a set.
-pub fn set(set: ShapeSet) -> &'static [Shape] {
+fn set(set: ShapeSet) -> [Shape; 3] {
     match set {
-        ShapeSet::Paper => &[SQUARE, TRIANGLE_UP, TRIANGLE_DOWN],
-        ShapeSet::Small => &[SMALL_SQUARE, SMALL_TRIANGLE_UP, SMALL_TRIANGLE_DOWN],
+        ShapeSet::Paper => [SQUARE, TRIANGLE_UP, TRIANGLE_DOWN],
+        ShapeSet::Small => [SMALL_SQUARE, SMALL_TRIANGLE_UP, SMALL_TRIANGLE_DOWN],
     }
 }
 
-/// `objects` shapes, each uniform in kind and position and fully inside; the image is their union,
-/// and a pixel covered twice belongs to group 0.
-pub fn draw(shapes: &[Shape], objects: usize, height: usize, width: usize, stream: &mut Stream) -> Sample {
-    let mut features = vec![0.0; height * width];
-    let mut groups = vec![0; height * width];
-    for object in 1..=objects {
-        let shape = shapes[stream.below(shapes.len())];
-        let top = stream.below(height - shape.len() + 1);
-        let left = stream.below(width - shape[0].len() + 1);
-        for (row, line) in shape.iter().enumerate() {
-            for (column, _) in line.bytes().enumerate().filter(|(_, cell)| *cell == b'#') {
-                let pixel = (top + row) * width + left + column;
-                // On already: overlap, whether of two objects or more.
-                groups[pixel] = if features[pixel] == 0.0 { object as u8 } else { 0 };
-                features[pixel] = 1.0;
-            }
-        }
-    }
-    Sample { features, groups }
+/// A shape of the set, uniformly, and its number within it.
+pub fn any(of: ShapeSet, stream: &mut Stream) -> (Sprite, u8) {
+    let shapes = set(of);
+    let kind = stream.below(shapes.len());
+    (sprite(shapes[kind]), kind as u8)
+}
+
+fn sprite(shape: Shape) -> Sprite {
+    let on = |cell: u8| if cell == b'#' { 1.0 } else { 0.0 };
+    let pixels = shape.iter().flat_map(|line| line.bytes()).map(on).collect();
+    Sprite { rows: shape.len(), columns: shape[0].len(), pixels }
 }
 
 #[cfg(test)]
@@ -87,26 +79,15 @@ mod tests {
     }
 
     #[test]
-    fn one_object_is_drawn_whole_at_uniform_places() {
-        let mut corners = std::collections::HashSet::new();
-        for index in 0..3000 {
-            let mut stream = Stream::new(5, Purpose::TrainSample, 0, index);
-            let sample = draw(set(ShapeSet::Small), 1, 6, 8, &mut stream);
-            let on = sample.features.iter().filter(|x| **x == 1.0).count();
-            assert!(set(ShapeSet::Small).iter().any(|s| pixels(s) == on), "{on} pixels");
-            corners.insert(sample.groups.clone());
+    fn every_shape_of_a_set_is_drawn_as_often() {
+        let mut counts = [0; 3];
+        let mut stream = Stream::new(5, Purpose::TrainSample, 0, 0);
+        for _ in 0..3000 {
+            let (sprite, kind) = any(ShapeSet::Small, &mut stream);
+            let on = sprite.pixels.iter().filter(|v| **v == 1.0).count();
+            assert_eq!(on, pixels(set(ShapeSet::Small)[usize::from(kind)]));
+            counts[usize::from(kind)] += 1;
         }
-        // Square: 3 rows x 5 columns of places; each triangle 3 x 2.
-        assert_eq!(corners.len(), 15 + 6 + 6);
-    }
-
-    #[test]
-    fn overlap_belongs_to_nobody() {
-        // Two full-size shapes in an image that holds them in one place only: they always overlap.
-        let shapes: &[Shape] = &[&["###"], &["###"]];
-        let sample = draw(shapes, 2, 1, 3, &mut Stream::new(1, Purpose::TrainSample, 0, 0));
-        assert_eq!((sample.features, sample.groups), (vec![1.0; 3], vec![0; 3]));
-        let three = draw(shapes, 3, 1, 3, &mut Stream::new(1, Purpose::TrainSample, 0, 0));
-        assert_eq!(three.groups, vec![0; 3], "a third object does not reclaim a pixel");
+        assert!(counts.iter().all(|n| (900..1100).contains(n)), "{counts:?}");
     }
 }

@@ -9,9 +9,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use burn::tensor::{Device, Tensor};
 
-use crate::data::{Dataset, Split, corrupt};
+use crate::data::{Dataset, Split, corrupt, nth};
+use crate::error::Result;
 use crate::nem::{Frames, Target, initial_gamma, tensor};
-use crate::preset::Noise;
+use crate::preset::{ImageSize, Noise};
 use crate::random::Stream;
 
 /// Which batch to make.
@@ -48,39 +49,50 @@ impl PartialEq for Plan {
 /// A batch on the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// x: [B, M].
-    pub clean: Vec<f32>,
+    /// x: frames of [B, M]; one of static images, T + 1 of sequences.
+    pub clean: Vec<Vec<f32>>,
     /// x̃ for every step: T frames of [B, M].
     pub noisy: Vec<Vec<f32>>,
     /// Initial γ: [B, K, P].
     pub gamma: Vec<f32>,
-    /// True groups of every sample: B times P.
+    /// The samples' true groups, frame by frame: B times as many frames of P.
     pub groups: Vec<Vec<u8>>,
+    /// The samples' [`crate::data::Sample::kinds`].
+    pub kinds: Vec<Vec<u8>>,
 }
 
 impl Plan {
     /// Makes the batch.
-    pub fn make(&self) -> Batch {
+    ///
+    /// # Errors
+    /// What [`Dataset::sample`] meets.
+    pub fn make(&self) -> Result<Batch> {
         let image = self.data.image();
         let (batch, values, places) = (self.indices.len(), image.values(), image.pixels());
+        let frames = if self.data.is_static() { 1 } else { self.steps + 1 };
+        let frame = Vec::with_capacity(batch * values);
         let mut made = Batch {
-            clean: Vec::with_capacity(batch * values),
-            noisy: vec![Vec::with_capacity(batch * values); self.steps],
+            clean: vec![frame.clone(); frames],
+            noisy: vec![frame; self.steps],
             gamma: Vec::with_capacity(batch * self.k * places),
             groups: Vec::with_capacity(batch),
+            kinds: Vec::with_capacity(batch),
         };
         for &index in &self.indices {
-            let sample = self.data.sample(self.split, index);
+            let sample = self.data.sample(self.split, index, frames)?;
             let mut noise = Stream::new(self.seed, self.split.noise(), self.epoch, index);
-            for frame in &mut made.noisy {
-                corrupt(self.noise, &sample.features, &mut noise, frame);
+            for (t, frame) in made.clean.iter_mut().enumerate() {
+                frame.extend(sample.frame(t, image));
+            }
+            for (t, frame) in made.noisy.iter_mut().enumerate() {
+                corrupt(self.noise, sample.frame(t, image), &mut noise, frame);
             }
             let mut gamma = Stream::new(self.seed, self.split.gamma(), self.epoch, index);
             made.gamma.extend(initial_gamma(self.k, places, &mut gamma));
-            made.clean.extend(sample.features);
             made.groups.push(sample.groups);
+            made.kinds.push(sample.kinds);
         }
-        made
+        Ok(made)
     }
 }
 
@@ -92,11 +104,16 @@ impl Batch {
         let shape = [batch, 1, image.channels, image.pixels()];
         let frame = |values: &mut Vec<f32>| tensor(std::mem::take(values), shape, device);
         let frames = Frames {
-            clean: vec![Target::new(frame(&mut self.clean))],
+            clean: self.clean.iter_mut().map(|values| Target::new(frame(values))).collect(),
             noisy: self.noisy.iter_mut().map(frame).collect(),
         };
         let gamma = std::mem::take(&mut self.gamma);
         (frames, tensor(gamma, [batch, plan.k, 1, image.pixels()], device))
+    }
+
+    /// The groups that step `t` is scored by, sample by sample: those of the frame it predicts.
+    pub fn groups_of_step(&self, t: usize, image: ImageSize) -> impl Iterator<Item = &[u8]> {
+        self.groups.iter().map(move |groups| nth(groups, t + 1, image.pixels()))
     }
 }
 
@@ -105,7 +122,7 @@ pub struct Prefetch {
     /// To the maker's thread, which ends when this end is dropped.
     plans: Sender<Plan>,
     /// From it: one batch for each plan, in order.
-    batches: Receiver<Batch>,
+    batches: Receiver<Result<Batch>>,
     /// The plan whose batch is being made or waits.
     pending: Option<Plan>,
 }
@@ -126,7 +143,10 @@ impl Prefetch {
     }
 
     /// The batch of `plan`, and a start on `next`.
-    pub fn get(&mut self, plan: &Plan, next: Option<Plan>) -> Batch {
+    ///
+    /// # Errors
+    /// What [`Plan::make`] meets.
+    pub fn get(&mut self, plan: &Plan, next: Option<Plan>) -> Result<Batch> {
         let waiting = self.pending.take().and_then(|pending| {
             let batch = self.batches.recv().ok()?;
             (pending == *plan).then_some(batch)
@@ -154,22 +174,49 @@ mod tests {
 
     fn plan(k: usize, steps: usize, epoch: u64, indices: Vec<u64>) -> Plan {
         let preset = Preset::load("quickstart").unwrap();
-        let data = Arc::new(Dataset::new(&preset.data, 1).unwrap());
+        let data = Arc::new(Dataset::new(&preset, 1).unwrap());
         Plan { data, seed: 1, split: Split::Train, epoch, indices, k, steps, noise: preset.noise }
+    }
+
+    fn made(plan: &Plan) -> Batch {
+        plan.make().unwrap()
     }
 
     #[test]
     fn a_sample_is_the_same_alone_and_in_a_batch_and_keeps_what_k_and_steps_share() {
-        let whole = plan(4, 6, 3, vec![5, 9]).make();
-        let alone = plan(4, 6, 3, vec![9]).make();
-        assert_eq!(whole.clean[400..], alone.clean[..]);
+        let whole = made(&plan(4, 6, 3, vec![5, 9]));
+        let alone = made(&plan(4, 6, 3, vec![9]));
+        assert_eq!(whole.clean[0][400..], alone.clean[0][..]);
         assert_eq!(whole.noisy[5][400..], alone.noisy[5][..]);
         assert_eq!(whole.gamma[1600..], alone.gamma[..]);
-        let longer = plan(4, 9, 3, vec![9]).make();
+        let longer = made(&plan(4, 9, 3, vec![9]));
         assert_eq!(longer.noisy[..6], alone.noisy[..]);
-        let later = plan(4, 6, 4, vec![9]).make();
+        let later = made(&plan(4, 6, 4, vec![9]));
         assert_eq!(later.clean, alone.clean);
         assert!(later.noisy != alone.noisy && later.gamma != alone.gamma);
+    }
+
+    /// Without noise, what a step reads is the frame the step before it was to predict.
+    #[test]
+    fn a_step_reads_its_frame_and_is_scored_by_the_next() {
+        let preset = Preset::load("flying-shapes-3").unwrap();
+        let data = Arc::new(Dataset::new(&preset, 1).unwrap());
+        let noise = Noise::None;
+        let plan =
+            Plan { data, seed: 1, split: Split::Train, epoch: 0, indices: vec![3, 4], k: 2, steps: 5, noise };
+        let batch = made(&plan);
+        assert_eq!((batch.clean.len(), batch.noisy.len()), (6, 5));
+        assert_eq!(batch.clean[..5], batch.noisy[..]);
+        let image = plan.data.image();
+        for t in 0..5 {
+            assert_ne!(batch.clean[t], batch.clean[t + 1], "objects move");
+            for (sample, groups) in batch.groups_of_step(t, image).enumerate() {
+                let target = &batch.clean[t + 1][sample * image.pixels()..][..image.pixels()];
+                // A group is where an object is, and an object that is not overlapped has one.
+                assert!(groups.iter().zip(target).all(|(group, x)| *group == 0 || *x == 1.0));
+                assert!(groups.iter().any(|group| *group != 0));
+            }
+        }
     }
 
     #[test]
@@ -177,11 +224,12 @@ mod tests {
         let mut prefetch = Prefetch::new();
         let data = plan(4, 2, 1, vec![]).data;
         let at = |k, index| Plan { data: data.clone(), ..plan(k, 2, 1, vec![index]) };
-        assert_eq!(prefetch.get(&at(4, 1), Some(at(4, 2))), at(4, 1).make());
-        assert_eq!(prefetch.get(&at(4, 2), Some(at(4, 3))), at(4, 2).make());
+        let mut get = |plan: &Plan, next| prefetch.get(plan, next).unwrap();
+        assert_eq!(get(&at(4, 1), Some(at(4, 2))), made(&at(4, 1)));
+        assert_eq!(get(&at(4, 2), Some(at(4, 3))), made(&at(4, 2)));
         // K changed after the start on the next batch.
-        assert_eq!(prefetch.get(&at(5, 3), None), at(5, 3).make());
-        assert_eq!(prefetch.get(&at(5, 4), None), at(5, 4).make());
+        assert_eq!(get(&at(5, 3), None), made(&at(5, 3)));
+        assert_eq!(get(&at(5, 4), None), made(&at(5, 4)));
     }
 
     proptest! {

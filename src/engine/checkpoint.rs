@@ -156,7 +156,7 @@ impl Checkpoint {
     /// # Errors
     /// Weights or moments that do not all find their parameter.
     pub fn trainer(&self, device: &Device) -> Result<Trainer> {
-        let trainer = Trainer::new(&self.preset, self.manifest.seed, device)?;
+        let trainer = Trainer::at(&self.preset, self.manifest.seed, device)?;
         let model = self.model(&self.preset, &device.clone().autodiff())?;
         let file = self.path.join(OPTIMIZER);
         let damaged = |what: String| Error::content(&file, format!("{what}; use another checkpoint"));
@@ -164,7 +164,8 @@ impl Checkpoint {
             .from_bytes(Bytes::from_bytes_vec(read(&file)?))
             .map_err(|e| damaged(format!("not an optimizer's state ({e})")))?;
         // burn passes over state it cannot place; count what arrived. Adam has two moments for each.
-        let expected = if self.manifest.counters.iteration == 0 { 0 } else { 2 * model.parameter_tensors() };
+        let Counters { iteration, stage_iterations, .. } = self.manifest.counters;
+        let expected = if iteration == stage_iterations { 0 } else { 2 * model.parameter_tensors() };
         let arrived = optimizer.to_record().len();
         if arrived != expected {
             return Err(damaged(format!("holds {arrived} moments where the model has {expected}")));

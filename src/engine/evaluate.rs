@@ -1,13 +1,19 @@
 //! How good a model is on a split whose noise is fixed.
+//!
+//! Samples are unrolled in chunks, on all cores; what every chunk found is put together in the order
+//! of the samples, so that the numbers do not depend on how many cores there are.
 
-use std::sync::Arc;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::Device;
 
-use super::batch::{Plan, Prefetch};
+use super::batch::Plan;
 use crate::data::{Dataset, Split};
-use crate::metrics::{self, Scores};
-use crate::nem::{Losses, Nem, host, upper_bound};
+use crate::error::Result;
+use crate::metrics::{self, Quartiles, Scores};
+use crate::nem::{Nem, host, upper_bound};
 use crate::preset::Preset;
 use crate::protocol::Floor;
 
@@ -15,18 +21,20 @@ use crate::protocol::Floor;
 const CHUNK: usize = 100;
 /// Images that the position-only floor is measured on; its standard error is then below 0.015.
 const FLOOR_IMAGES: u64 = 500;
+/// A pixel is on where it exceeds this; on without a group, it is overlap.
+const ON: f32 = 0.2;
 
 /// Which scores are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scored {
     /// Only the last EM step's: what a training curve needs.
     LastStep,
-    /// Every step's that has a weight, and the last's.
-    WeightedSteps,
+    /// Every step's.
+    AllSteps,
 }
 
-/// Means over the samples evaluated. Scores leave out samples in which no pixel has a group.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// Means over the samples evaluated. Scores leave out frames in which no pixel has a group.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evaluation {
     /// Samples evaluated.
     pub samples: usize,
@@ -38,123 +46,342 @@ pub struct Evaluation {
     pub weighted: Scores,
     /// Scores of the last step.
     pub last: Scores,
+    /// Step by step; empty where only the last was scored.
+    pub steps: Vec<Step>,
+    /// Frames with overlap and without, and samples with identical objects and without, where they
+    /// can be told.
+    pub subsets: Vec<Subset>,
 }
 
-/// Evaluates `model` (without gradients) on the first `samples` samples of `split`, with K, noise,
-/// steps and loss as in `preset`.
-pub fn evaluate(
-    model: &Nem,
-    preset: &Preset,
-    data: &Arc<Dataset>,
-    (seed, split, samples): (u64, Split, usize),
-    scored: Scored,
-    device: &Device,
-    prefetch: &mut Prefetch,
-) -> Evaluation {
-    let steps = preset.steps;
-    let weights = preset.loss.steps.weights(steps);
-    let plan = |start: usize| Plan {
-        data: data.clone(),
-        seed,
-        split,
-        epoch: 0,
-        indices: (start..samples.min(start + CHUNK)).map(|i| i as u64).collect(),
-        k: preset.k,
-        steps,
-        noise: preset.noise,
-    };
-    let mut sums = Sums::default();
-    for start in (0..samples).step_by(CHUNK) {
-        let plan_now = plan(start);
-        let next = (start + CHUNK < samples).then(|| plan(start + CHUNK));
-        let mut batch = prefetch.get(&plan_now, next);
-        let (frames, gamma) = batch.to_device(&plan_now, device);
-        let size = plan_now.indices.len();
-        let mut losses = Losses::new(&preset.loss, steps);
-        model.unroll(&frames, gamma, steps, |t, state, target| {
-            let last = t + 1 == steps;
-            if losses.counts(t) {
-                losses.add(t, model.step_loss(state, target, preset.loss.prior));
-                if scored == Scored::WeightedSteps {
-                    let bound = host(upper_bound(model.distribution, state.preds.clone(), target))[0];
-                    sums.upper_bound += weights[t] * f64::from(bound) * size as f64;
+/// One EM step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Step {
+    /// Counted from 1.
+    pub step: usize,
+    /// The intra-cluster loss: Σ γ · NLL of the frame predicted.
+    pub intra: f64,
+    /// The whole loss of the step, without its weight.
+    pub loss: f64,
+    /// NLL of max_k ψ.
+    pub upper_bound: f64,
+    /// Mean AMI (max).
+    pub ami: f64,
+    /// Quartiles of the AMI (max).
+    pub quartiles: Quartiles,
+    /// Mean ARI.
+    pub ari: f64,
+}
+
+/// The scores of a part of the samples.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Subset {
+    /// Which part.
+    pub name: String,
+    /// Frames scored, over all steps that have a weight.
+    pub frames: usize,
+    /// Mean AMI (max) over those, weighted by the step weights.
+    pub ami: f64,
+    /// Mean AMI (max) of the last step.
+    pub ami_last: f64,
+}
+
+/// What is to be evaluated.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    /// The model, without gradients.
+    pub model: &'a Nem,
+    /// K, noise, steps and loss.
+    pub preset: &'a Preset,
+    /// The data.
+    pub data: &'a Arc<Dataset>,
+    /// The seed of noise and initial gamma.
+    pub seed: u64,
+    /// The part of the data.
+    pub split: Split,
+    /// How many samples, from the first.
+    pub samples: usize,
+    /// Which scores.
+    pub scored: Scored,
+}
+
+/// What one EM step found on a chunk.
+struct Found {
+    /// Sums over the chunk of intra, of the whole loss and of the upper bound.
+    sums: [f64; 3],
+    /// For each sample its scores, and whether the frame has overlap.
+    scores: Vec<(Option<Scores>, bool)>,
+}
+
+/// Evaluates, calling `progress` with the samples done after every chunk.
+///
+/// # Errors
+/// What [`Plan::make`] meets.
+pub fn evaluate(task: Task, device: &Device, progress: &(dyn Fn(usize) + Sync)) -> Result<Evaluation> {
+    let chunks = task.samples.div_ceil(CHUNK);
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let results: Mutex<Vec<Option<Result<Chunk>>>> = Mutex::new((0..chunks).map(|_| None).collect());
+    std::thread::scope(|scope| {
+        for _ in 0..cores.min(chunks) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= chunks {
+                        break;
+                    }
+                    let chunk = Chunk::evaluate(&task, number, device);
+                    if chunk.is_err() {
+                        next.store(chunks, Ordering::Relaxed);
+                    }
+                    let size = CHUNK.min(task.samples - number * CHUNK);
+                    progress(done.fetch_add(size, Ordering::Relaxed) + size);
+                    results.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(chunk);
+                }
+            });
+        }
+    });
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // After a failure some chunks were never begun; the failure is among those that were.
+    let chunks = results.into_iter().flatten().collect::<Result<Vec<Chunk>>>()?;
+    Ok(summary(&task, &chunks))
+}
+
+/// What was found on some samples in a row.
+struct Chunk {
+    /// Step by step; `None` where nothing was asked.
+    steps: Vec<Option<Found>>,
+    /// Whether some of a sample's objects are the same; `None` where that is not known.
+    identical: Vec<Option<bool>>,
+}
+
+impl Chunk {
+    fn evaluate(task: &Task, number: usize, device: &Device) -> Result<Chunk> {
+        let Task { model, preset, data, seed, split, samples, scored } = *task;
+        let start = number * CHUNK;
+        let plan = Plan {
+            data: data.clone(),
+            seed,
+            split,
+            epoch: 0,
+            indices: (start..samples.min(start + CHUNK)).map(|i| i as u64).collect(),
+            k: preset.k,
+            steps: preset.steps,
+            noise: preset.noise,
+        };
+        let mut batch = plan.make()?;
+        let image = data.image();
+        // On or not, for every frame: the values themselves go to the device.
+        let on: Vec<Vec<bool>> = batch.clean.iter().map(|x| x.iter().map(|v| *v > ON).collect()).collect();
+        let (frames, gamma) = batch.to_device(&plan, device);
+        let size = plan.indices.len() as f64;
+        let weights = preset.loss.steps.weights(preset.steps);
+        let mut steps = Vec::with_capacity(preset.steps);
+        model.unroll(&frames, gamma, preset.steps, |t, state, target| {
+            let all = scored == Scored::AllSteps;
+            let (with_loss, with_scores) = (all || weights[t] != 0.0, all || t + 1 == preset.steps);
+            if !with_loss && !with_scores {
+                steps.push(None);
+                return;
+            }
+            let mut found = Found { sums: [0.0; 3], scores: Vec::new() };
+            if with_loss {
+                let loss = model.step_loss(state, target, preset.loss.prior);
+                let [intra, inter] = [loss.intra, loss.inter].map(|loss| f64::from(host(loss)[0]));
+                let bound = match all {
+                    true => f64::from(host(upper_bound(model.distribution, state.preds.clone(), target))[0]),
+                    false => 0.0,
+                };
+                found.sums = [intra, intra + preset.loss.inter_weight * inter, bound].map(|mean| mean * size);
+            }
+            if with_scores {
+                let gamma = host(state.gamma.clone());
+                let on = &on[if on.len() == 1 { 0 } else { t + 1 }];
+                found.scores = batch
+                    .groups_of_step(t, image)
+                    .zip(gamma.chunks_exact(preset.k * image.pixels()))
+                    .zip(on.chunks_exact(image.values()))
+                    .map(|((groups, gamma), on)| (metrics::score(gamma, groups), overlaps(groups, on)))
+                    .collect();
+            }
+            steps.push(Some(found));
+        });
+        let identical = |kinds: &Vec<u8>| {
+            let mut seen = [false; 256];
+            let repeated = kinds.iter().any(|kind| std::mem::replace(&mut seen[usize::from(*kind)], true));
+            (!kinds.is_empty()).then_some(repeated)
+        };
+        Ok(Chunk { steps, identical: batch.kinds.iter().map(identical).collect() })
+    }
+}
+
+/// Whether a pixel is on that belongs to nobody. `on` has a value for every channel.
+fn overlaps(groups: &[u8], on: &[bool]) -> bool {
+    on.chunks_exact(groups.len()).any(|on| on.iter().zip(groups).any(|(on, group)| *on && *group == 0))
+}
+
+/// Puts the chunks together.
+fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
+    let Task { preset, samples, scored, .. } = *task;
+    let weights = preset.loss.steps.weights(preset.steps);
+    let identical = || chunks.iter().flat_map(|chunk| chunk.identical.iter().copied());
+    let mut evaluation = Evaluation { samples, ..Evaluation::default() };
+    let [mut weighted, mut last] = [Mean::default(), Mean::default()];
+    let mut subsets: [(&str, Mean, Mean); 4] = [
+        ("without overlap", Mean::default(), Mean::default()),
+        ("with overlap", Mean::default(), Mean::default()),
+        ("all objects different", Mean::default(), Mean::default()),
+        ("some objects identical", Mean::default(), Mean::default()),
+    ];
+    for (t, weight) in weights.iter().copied().enumerate() {
+        let found = || chunks.iter().filter_map(|chunk| chunk.steps[t].as_ref());
+        let sum = |i: usize| found().map(|found| found.sums[i]).sum::<f64>() / samples.max(1) as f64;
+        let [intra, loss, upper_bound] = [sum(0), sum(1), sum(2)];
+        evaluation.loss += weight * loss;
+        evaluation.upper_bound += weight * upper_bound;
+        let is_last = t + 1 == weights.len();
+        let mut step = Mean::default();
+        let mut amis = Vec::new();
+        let scores = found().flat_map(|found| found.scores.iter());
+        for ((scores, overlap), identical) in scores.zip(identical()) {
+            let Some(scores) = scores else { continue };
+            step.add(scores, 1.0);
+            weighted.add(scores, weight);
+            amis.push(scores.ami);
+            if is_last {
+                last.add(scores, 1.0);
+            }
+            let parts = [Some(usize::from(*overlap)), identical.map(|same| 2 + usize::from(same))];
+            for part in parts.into_iter().flatten() {
+                let (_, weighted, last) = &mut subsets[part];
+                weighted.add(scores, weight);
+                if is_last {
+                    last.add(scores, 1.0);
                 }
             }
-            if last || (scored == Scored::WeightedSteps && weights[t] != 0.0) {
-                let gamma = host(state.gamma.clone());
-                let scores = scores(&gamma, &batch.groups);
-                sums.add_scores(&scores, weights[t], last);
-            }
-        });
-        if let Some((total, _, _)) = losses.sums() {
-            sums.loss += f64::from(host(total)[0]) * size as f64;
+        }
+        if scored == Scored::AllSteps {
+            let Scores { ami, ari, .. } = step.mean();
+            let quartiles = Quartiles::of(amis);
+            evaluation.steps.push(Step { step: t + 1, intra, loss, upper_bound, ami, quartiles, ari });
         }
     }
-    sums.mean(samples, weights.iter().sum())
-}
-
-/// The scores of every sample of a batch that has any: γ is [B, K, P].
-pub fn scores(gamma: &[f32], groups: &[Vec<u8>]) -> Vec<Scores> {
-    let size = gamma.len() / groups.len().max(1);
-    gamma.chunks_exact(size).zip(groups).filter_map(|(gamma, groups)| metrics::score(gamma, groups)).collect()
+    evaluation.weighted = weighted.mean();
+    evaluation.last = last.mean();
+    if scored == Scored::AllSteps {
+        evaluation.subsets = subsets
+            .into_iter()
+            .filter(|(_, weighted, _)| weighted.count > 0)
+            .map(|(name, weighted, last)| Subset {
+                name: name.to_owned(),
+                frames: weighted.count,
+                ami: weighted.mean().ami,
+                ami_last: last.mean().ami,
+            })
+            .collect();
+    }
+    evaluation
 }
 
 /// The mean of some scores; zeros where there are none.
-pub fn mean(scores: &[Scores]) -> Scores {
-    let mut sums = Sums::default();
-    sums.add_scores(scores, 0.0, true);
-    sums.mean(scores.len(), 1.0).last
+pub fn mean<'a>(scores: impl IntoIterator<Item = &'a Scores>) -> Scores {
+    let mut mean = Mean::default();
+    scores.into_iter().for_each(|scores| mean.add(scores, 1.0));
+    mean.mean()
 }
 
-/// The position-only floor on `split`.
-pub fn floor(preset: &Preset, data: &Dataset, split: Split) -> Floor {
-    let groups: Vec<Vec<u8>> = (0..FLOOR_IMAGES).map(|i| data.sample(split, i).groups).collect();
-    metrics::floor(preset.k, data.image(), groups.iter().map(Vec::as_slice))
+/// The position-only floor on `split`, in the last frame of as many steps as `preset` has.
+///
+/// # Errors
+/// What [`Dataset::sample`] meets.
+pub fn floor(preset: &Preset, data: &Dataset, split: Split, samples: usize) -> Result<Floor> {
+    let image = data.image();
+    let groups = (0..FLOOR_IMAGES.min(samples as u64))
+        .map(|index| {
+            let sample = data.sample(split, index, preset.steps + 1)?;
+            Ok(sample.groups_at(preset.steps, image).to_vec())
+        })
+        .collect::<Result<Vec<Vec<u8>>>>()?;
+    Ok(metrics::floor(preset.k, image, groups.iter().map(Vec::as_slice)))
 }
 
+/// A weighted mean in the making.
 #[derive(Default)]
-struct Sums {
-    loss: f64,
-    upper_bound: f64,
-    weighted: Scores,
-    last: Scores,
-    scored: usize,
+struct Mean {
+    sum: Scores,
+    weight: f64,
+    /// Scores with a weight above 0.
+    count: usize,
 }
 
-impl Sums {
-    fn add_scores(&mut self, scores: &[Scores], weight: f64, last: bool) {
-        for score in scores {
-            accumulate(&mut self.weighted, score, weight);
-            if last {
-                accumulate(&mut self.last, score, 1.0);
-                self.scored += 1;
-            }
-        }
+impl Mean {
+    fn add(&mut self, scores: &Scores, weight: f64) {
+        self.sum.ami += weight * scores.ami;
+        self.sum.ami_arithmetic += weight * scores.ami_arithmetic;
+        self.sum.ari += weight * scores.ari;
+        self.sum.confidence += weight * scores.confidence;
+        self.weight += weight;
+        self.count += usize::from(weight > 0.0);
     }
 
-    fn mean(self, samples: usize, weight: f64) -> Evaluation {
-        let scaled = |sum: &Scores, by: f64| {
-            let mut mean = Scores::default();
-            if by > 0.0 {
-                accumulate(&mut mean, sum, 1.0 / by);
-            }
-            mean
-        };
-        let scored = self.scored as f64;
-        let samples_f = samples.max(1) as f64;
-        Evaluation {
-            samples,
-            loss: self.loss / samples_f,
-            upper_bound: self.upper_bound / samples_f,
-            weighted: scaled(&self.weighted, scored * weight),
-            last: scaled(&self.last, scored),
+    fn mean(&self) -> Scores {
+        let by = if self.weight > 0.0 { 1.0 / self.weight } else { 0.0 };
+        Scores {
+            ami: by * self.sum.ami,
+            ami_arithmetic: by * self.sum.ami_arithmetic,
+            ari: by * self.sum.ari,
+            confidence: by * self.sum.confidence,
         }
     }
 }
 
-fn accumulate(onto: &mut Scores, score: &Scores, weight: f64) {
-    onto.ami += weight * score.ami;
-    onto.ami_arithmetic += weight * score.ami_arithmetic;
-    onto.ari += weight * score.ari;
-    onto.confidence += weight * score.confidence;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend;
+
+    fn evaluated(sets: &[&str], split: Split, samples: usize, scored: Scored) -> Evaluation {
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        let preset = Preset::load("quickstart").unwrap().set(&sets).unwrap();
+        let data = Arc::new(Dataset::new(&preset, 1).unwrap());
+        let device = &backend::available()[0];
+        let model = Nem::new(&preset, 1, device);
+        let task = Task { model: &model, preset: &preset, data: &data, seed: 1, split, samples, scored };
+        evaluate(task, device, &|_| {}).unwrap()
+    }
+
+    #[test]
+    fn parts_add_up_to_the_whole() {
+        let all = evaluated(&["loss.steps=All", "steps=3"], Split::Test, 250, Scored::AllSteps);
+        assert_eq!((all.samples, all.steps.len(), all.subsets.len()), (250, 3, 4));
+        let over = |f: fn(&Step) -> f64| all.steps.iter().map(f).sum::<f64>();
+        assert!((over(|s| s.loss) - all.loss).abs() < 1e-9);
+        assert!((over(|s| s.upper_bound) - all.upper_bound).abs() < 1e-9);
+        assert!((over(|s| s.ami) / 3.0 - all.weighted.ami).abs() < 1e-9);
+        assert!((all.steps[2].ami - all.last.ami).abs() < 1e-12);
+        for pair in all.subsets.chunks(2) {
+            let frames: usize = pair.iter().map(|part| part.frames).sum();
+            let whole = pair.iter().map(|part| part.ami * part.frames as f64).sum::<f64>() / frames as f64;
+            assert!(frames == 750 && (whole - all.weighted.ami).abs() < 1e-9, "{pair:?}");
+        }
+        for step in &all.steps {
+            let Quartiles { lower, median, upper } = step.quartiles;
+            assert!(lower <= median && median <= upper);
+        }
+    }
+
+    #[test]
+    fn a_curve_sees_the_same_loss_and_last_scores_as_a_full_evaluation() {
+        let curve = evaluated(&[], Split::Validation, 130, Scored::LastStep);
+        let full = evaluated(&[], Split::Validation, 130, Scored::AllSteps);
+        assert_eq!((curve.loss, curve.last), (full.loss, full.last));
+        assert!(curve.steps.is_empty() && curve.subsets.is_empty());
+    }
+
+    #[test]
+    fn overlap_is_a_pixel_that_is_on_without_a_group() {
+        assert!(!overlaps(&[0, 1, 2], &[false, true, true]));
+        assert!(overlaps(&[0, 1, 2], &[true, true, true]));
+        // In any channel.
+        assert!(overlaps(&[0, 1], &[false, true, true, false]));
+    }
 }

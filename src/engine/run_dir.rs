@@ -21,7 +21,7 @@ use super::checkpoint::{self, Checkpoint};
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
 use crate::preset::Preset;
-use crate::protocol::{Change, Epoch, Iteration, Past};
+use crate::protocol::{Change, Epoch, Iteration, Past, StageStart};
 use crate::tensors::write_whole;
 
 /// Iterations that a resumed run's curves begin with.
@@ -37,6 +37,8 @@ pub enum Record {
     Epoch(Epoch),
     /// A live change.
     Change(Change),
+    /// The beginning of a later stage.
+    Stage(StageStart),
 }
 
 /// What a run is, apart from its preset.
@@ -48,6 +50,9 @@ pub struct RunFile {
     pub device: String,
     /// The version of the program that began it.
     pub version: String,
+    /// The checkpoint whose weights it began with, if not the seed's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
 }
 
 /// An open run directory. Only one process at a time holds it.
@@ -61,7 +66,7 @@ impl RunDir {
     ///
     /// # Errors
     /// An `out` that is not empty, or a place that cannot be written.
-    pub fn create(out: Option<&Path>, preset: &Preset, seed: u64, device: &str) -> Result<RunDir> {
+    pub fn create(out: Option<&Path>, preset: &Preset, run: &RunFile) -> Result<RunDir> {
         let path = match out {
             Some(path) => {
                 std::fs::create_dir_all(path).map_err(Error::io("create the run directory", path))?;
@@ -74,13 +79,12 @@ impl RunDir {
                 }
                 path.to_owned()
             }
-            None => new_under(Path::new("runs"), &format!("{}-s{seed}", preset.name))?,
+            None => new_under(Path::new("runs"), &format!("{}-s{}", preset.name, run.seed))?,
         };
         let checkpoints = path.join("checkpoints");
         std::fs::create_dir_all(&checkpoints).map_err(Error::io("create", &checkpoints))?;
-        let run = RunFile { seed, device: device.to_owned(), version: env!("CARGO_PKG_VERSION").into() };
         let file = path.join("run.json");
-        let text = serde_json::to_vec_pretty(&run).map_err(|e| Error::content(&file, e.to_string()))?;
+        let text = serde_json::to_vec_pretty(run).map_err(|e| Error::content(&file, e.to_string()))?;
         write_whole(&file, &text)?;
         write_whole(&path.join("preset.ron"), preset.to_ron().as_bytes())?;
         RunDir::open_metrics(path)
@@ -152,6 +156,7 @@ impl RunDir {
                 Record::Step(step) => past.iterations.push(step),
                 Record::Epoch(epoch) => past.epochs.push(epoch),
                 Record::Change(change) => past.changes.push(change),
+                Record::Stage(_) => {}
             }
         }
         let surplus = past.iterations.len().saturating_sub(KEPT_ITERATIONS);

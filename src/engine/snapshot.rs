@@ -2,14 +2,18 @@
 
 use super::batch::Plan;
 use super::trainer::Trainer;
-use crate::data::Split;
+use crate::data::{Split, nth};
+use crate::error::Result;
 use crate::metrics;
 use crate::nem::host;
 use crate::protocol::{Snapshot, SnapshotStep};
 
 /// Unrolls validation sample `sample` with the trainer's weights, K, noise and steps. Its noise and
 /// initial gamma are the validation's own, so that what changes on the screen is the model.
-pub fn take(trainer: &Trainer, sample: usize) -> Snapshot {
+///
+/// # Errors
+/// What [`Plan::make`] meets.
+pub fn take(trainer: &Trainer, sample: usize) -> Result<Snapshot> {
     let preset = trainer.preset();
     let plan = Plan {
         data: trainer.data().clone(),
@@ -21,18 +25,20 @@ pub fn take(trainer: &Trainer, sample: usize) -> Snapshot {
         steps: preset.steps,
         noise: preset.noise,
     };
-    let mut batch = plan.make();
-    let (target, noisy) = (batch.clean.clone(), batch.noisy.clone());
+    let mut batch = plan.make()?;
+    let (clean, noisy) = (batch.clean.clone(), batch.noisy.clone());
+    let image = trainer.data().image();
     let (frames, gamma) = batch.to_device(&plan, &trainer.plain_device());
-    let groups = &batch.groups[0];
     let mut steps = Vec::with_capacity(preset.steps);
     trainer.model().without_gradients().unroll(&frames, gamma, preset.steps, |t, state, _| {
         let gamma = host(state.gamma.clone());
+        let groups = nth(&batch.groups[0], t + 1, image.pixels());
         let scores = metrics::score(&gamma, groups);
+        let next = if clean.len() == 1 { 0 } else { t + 1 };
         steps.push(SnapshotStep {
-            target: target.clone(),
+            target: clean[next].clone(),
             noisy: noisy[t].clone(),
-            groups: groups.clone(),
+            groups: groups.to_vec(),
             preds: host(state.preds.clone()),
             gamma,
             ami: scores.map(|s| s.ami),
@@ -40,11 +46,5 @@ pub fn take(trainer: &Trainer, sample: usize) -> Snapshot {
             confidence: scores.map(|s| s.confidence),
         });
     });
-    Snapshot {
-        iteration: trainer.counters().iteration,
-        sample,
-        image: trainer.data().image(),
-        k: preset.k,
-        steps,
-    }
+    Ok(Snapshot { iteration: trainer.counters().iteration, sample, image, k: preset.k, steps })
 }

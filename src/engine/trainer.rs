@@ -8,13 +8,14 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::batch::{Plan, Prefetch};
-use super::evaluate::{Evaluation, Scored, evaluate, floor, mean, scores};
+use super::evaluate::{Evaluation, Scored, Task, evaluate, floor, mean};
 use super::optimizer;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
+use crate::metrics::{self, Scores};
 use crate::nem::{Losses, Nem, host};
-use crate::preset::{Preset, Setting};
-use crate::protocol::{Change, Epoch, Floor, Iteration};
+use crate::preset::{Preset, Setting, Stage};
+use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, StageStart};
 use crate::random::{Purpose, Stream};
 
 /// Images of a training batch that are scored, every `score_every` iterations.
@@ -37,6 +38,15 @@ pub struct Counters {
     pub best_validation: Option<f64>,
     /// Epochs since then without a better one.
     pub stale_epochs: u64,
+    /// Stages finished.
+    #[serde(default)]
+    pub stages: usize,
+    /// Epochs that were finished when the stage in progress began.
+    #[serde(default)]
+    pub stage_epochs: u64,
+    /// Iterations that were done when the stage in progress began, with fresh moments.
+    #[serde(default)]
+    pub stage_iterations: u64,
 }
 
 /// A training in progress.
@@ -61,12 +71,18 @@ impl Trainer {
     /// # Errors
     /// What [`Dataset::new`] refuses.
     pub fn new(preset: &Preset, seed: u64, device: &Device) -> Result<Trainer> {
+        Trainer::at(&preset.at_first_stage(), seed, device)
+    }
+
+    /// A training of the stage that `preset` is in.
+    pub(super) fn at(preset: &Preset, seed: u64, device: &Device) -> Result<Trainer> {
         let device = device.clone().autodiff();
+        let data = Arc::new(Dataset::new(preset, seed)?);
         Ok(Trainer {
-            data: Arc::new(Dataset::new(&preset.data, seed)?),
             model: Nem::new(preset, seed, &device),
             optimizer: optimizer(&preset.train.adam),
-            preset: preset.clone(),
+            preset: Preset { data: data.spec().clone(), ..preset.clone() },
+            data,
             seed,
             device,
             counters: Counters::default(),
@@ -81,6 +97,12 @@ impl Trainer {
         self.model = model;
         self.optimizer = optimizer;
         self.counters = counters;
+        self
+    }
+
+    /// The same training from other weights than the seed's.
+    pub fn from_weights(mut self, model: Nem) -> Trainer {
+        self.model = model;
         self
     }
 
@@ -125,8 +147,11 @@ impl Trainer {
     }
 
     /// The position-only floor on the validation split.
-    pub fn floor(&self) -> Floor {
-        floor(&self.preset, &self.data, Split::Validation)
+    ///
+    /// # Errors
+    /// What [`Dataset::sample`] meets.
+    pub fn floor(&self) -> Result<Floor> {
+        floor(&self.preset, &self.data, Split::Validation, self.preset.train.validation_size)
     }
 
     /// Changes a value for the iterations to come.
@@ -135,12 +160,13 @@ impl Trainer {
     /// [`Error::Preset`] where the changed preset would be impossible; nothing is changed then.
     pub fn change(&mut self, to: Setting) -> Result<Change> {
         let Some(from) = to.current(&self.preset) else {
-            return Err(Error::Usage(format!("this run's data has no {}", to.field())));
+            return Err(Error::Usage(format!("this run has no {}", to.field())));
         };
         let preset = to.apply(&self.preset)?;
         if preset.data != self.preset.data {
-            self.data = Arc::new(Dataset::new(&preset.data, self.seed)?);
+            self.data = Arc::new(Dataset::new(&preset, self.seed)?);
         }
+        self.data.supports(&preset)?;
         if !to.keeps_loss_comparable() {
             self.counters.best_validation = None;
             self.counters.stale_epochs = 0;
@@ -152,13 +178,14 @@ impl Trainer {
     /// One iteration: forward, backward, Adam.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] where the loss is no number; the weights are then untouched.
+    /// [`Error::NotFinite`] where the loss is no number, and what the data meets; the weights are then
+    /// untouched.
     pub fn step(&mut self) -> Result<Iteration> {
         let start = Instant::now();
         let iteration = self.counters.iteration + 1;
         let plan = self.plan(self.counters.epochs, self.counters.batches);
         let next = self.next_plan();
-        let mut batch = self.prefetch.get(&plan, Some(next));
+        let mut batch = self.prefetch.get(&plan, Some(next))?;
         let (frames, gamma) = batch.to_device(&plan, &self.plain_device());
 
         let loss = &self.preset.loss;
@@ -190,7 +217,9 @@ impl Trainer {
         let scores = last_gamma.map(|gamma| {
             let images = batch.groups.len().min(SCORED_IMAGES);
             let gamma = host(gamma.narrow(0, 0, images));
-            mean(&scores(&gamma, &batch.groups[..images]))
+            let groups = batch.groups_of_step(steps - 1, self.data.image());
+            let scores = gamma.chunks_exact(gamma.len() / images).zip(groups);
+            mean(&scores.filter_map(|(gamma, groups)| metrics::score(gamma, groups)).collect::<Vec<Scores>>())
         });
         let seconds = start.elapsed().as_secs_f64();
         self.counters.iteration = iteration;
@@ -217,11 +246,11 @@ impl Trainer {
     /// Validates, and begins the next epoch.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] where the validation loss is no number.
+    /// [`Error::NotFinite`] where the validation loss is no number, and what the data meets.
     pub fn end_epoch(&mut self) -> Result<Epoch> {
         let start = Instant::now();
         let samples = self.preset.train.validation_size;
-        let result = self.evaluate(Split::Validation, samples, Scored::LastStep);
+        let result = self.evaluate(Split::Validation, samples, Scored::LastStep)?;
         let iteration = self.counters.iteration;
         if !result.loss.is_finite() {
             return Err(Error::NotFinite { iteration, loss: result.loss, kept: String::new() });
@@ -253,17 +282,55 @@ impl Trainer {
         Ok(epoch)
     }
 
-    /// Whether `patience` epochs brought no better validation loss.
-    pub fn is_stale(&self) -> bool {
-        self.counters.stale_epochs >= self.preset.train.patience
+    /// The protocol's reason to end the stage in progress, which is the training where there are no
+    /// stages: between two epochs, too many of them, or too many without a better validation loss.
+    pub fn is_done(&self) -> Option<Finish> {
+        let Counters { batches, epochs, stage_epochs, stale_epochs, .. } = self.counters;
+        let train = &self.preset.train;
+        let stage = train.stages.get(self.counters.stages);
+        let max_epochs = stage.and_then(|stage| stage.max_epochs).unwrap_or(train.max_epochs);
+        match () {
+            () if batches > 0 => None,
+            () if epochs - stage_epochs >= max_epochs => Some(Finish::MaxEpochs),
+            () if stale_epochs >= train.patience => Some(Finish::EarlyStop),
+            () => None,
+        }
+    }
+
+    /// The stage after the one in progress.
+    fn stage_to_come(&self) -> Option<Stage> {
+        self.preset.train.stages.get(self.counters.stages + 1).copied()
+    }
+
+    /// Begins the next stage, if there is one: other data, another learning rate, fresh moments, the
+    /// weights as they are.
+    ///
+    /// # Errors
+    /// What [`Dataset::new`] refuses.
+    pub fn next_stage(&mut self) -> Result<Option<StageStart>> {
+        let Some(stage) = self.stage_to_come() else { return Ok(None) };
+        let preset = self.preset.at_stage(&stage);
+        self.data = Arc::new(Dataset::new(&preset, self.seed)?);
+        self.optimizer = optimizer(&preset.train.adam);
+        self.preset = preset;
+        let counters = &mut self.counters;
+        counters.stages += 1;
+        counters.stage_epochs = counters.epochs;
+        counters.stage_iterations = counters.iteration;
+        counters.best_validation = None;
+        counters.stale_epochs = 0;
+        Ok(Some(StageStart { stage: counters.stages + 1, iteration: counters.iteration + 1, what: stage }))
     }
 
     /// Evaluates the weights as they are now.
-    pub fn evaluate(&mut self, split: Split, samples: usize, scored: Scored) -> Evaluation {
-        let device = self.plain_device();
+    ///
+    /// # Errors
+    /// What the data meets.
+    pub fn evaluate(&self, split: Split, samples: usize, scored: Scored) -> Result<Evaluation> {
         let model = self.model.without_gradients();
-        let what = (self.seed, split, samples);
-        evaluate(&model, &self.preset, &self.data, what, scored, &device, &mut self.prefetch)
+        let (preset, data, seed) = (&self.preset, &self.data, self.seed);
+        let task = Task { model: &model, preset, data, seed, split, samples, scored };
+        evaluate(task, &self.plain_device(), &|_| {})
     }
 
     /// Batch `batch` of the epoch after `epochs` finished ones.

@@ -14,7 +14,8 @@ use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
-use super::run_dir::{Record, RunDir};
+use super::checkpoint::Checkpoint;
+use super::run_dir::{self, Record, RunDir, RunFile};
 use super::snapshot;
 use super::trainer::Trainer;
 use crate::backend::DeviceName;
@@ -38,6 +39,8 @@ pub struct Job {
     pub seed: u64,
     /// Where to compute.
     pub device: DeviceName,
+    /// A run or checkpoint whose weights it begins with, in the place of the seed's.
+    pub from: Option<PathBuf>,
     /// The run directory; a new one under `runs` if not given.
     pub out: Option<PathBuf>,
     /// When to stop.
@@ -56,17 +59,29 @@ pub struct Ending {
 /// Starts a new run on a thread of its own.
 ///
 /// # Errors
-/// Whatever keeps it from starting: the device, the data, the run directory.
+/// Whatever keeps it from starting: the device, the data, the weights, the run directory.
 pub fn start(job: &Job) -> Result<RunHandle> {
-    let trainer = Trainer::new(&job.preset, job.seed, &job.device.open()?)?;
-    let run = RunDir::create(job.out.as_deref(), &job.preset, job.seed, &job.device.to_string())?;
+    let device = job.device.open()?;
+    let mut trainer = Trainer::new(&job.preset, job.seed, &device)?;
+    let from = job.from.as_deref().map(|from| run_dir::resolve(from, &["best", "last"])).transpose()?;
+    if let Some(from) = &from {
+        let model = Checkpoint::open(from)?.model(trainer.preset(), &device.autodiff())?;
+        trainer = trainer.from_weights(model);
+    }
+    let what = RunFile {
+        seed: job.seed,
+        device: job.device.to_string(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        from,
+    };
+    let run = RunDir::create(job.out.as_deref(), trainer.preset(), &what)?;
     Ok(spawn(run, trainer, Past::default(), job.device, job.ending))
 }
 
 /// Goes on with the run in `path` from its last checkpoint.
 ///
 /// # Errors
-/// What [`RunDir::resume`] and [`super::checkpoint::Checkpoint::trainer`] refuse.
+/// What [`RunDir::resume`] and [`Checkpoint::trainer`] refuse.
 pub fn resume(
     path: &Path,
     device: DeviceName,
@@ -138,8 +153,8 @@ impl Worker {
                 tracing_subscriber::fmt().with_ansi(false).with_writer(std::sync::Mutex::new(file));
             tracing::subscriber::set_default(subscriber.finish())
         });
-        self.announce(past);
-        let result = catch_unwind(AssertUnwindSafe(|| self.train())).unwrap_or_else(|panic| {
+        let work = |worker: &mut Worker| worker.announce(past).and_then(|()| worker.train());
+        let result = catch_unwind(AssertUnwindSafe(|| work(&mut self))).unwrap_or_else(|panic| {
             // What the libraries below throw ends here; weights and moments are whole unless it was
             // the optimizer's.
             let kept = match self.trainer.is_whole() {
@@ -157,7 +172,7 @@ impl Worker {
         self.outbox.finish(finish);
     }
 
-    fn announce(&mut self, past: Past) {
+    fn announce(&mut self, past: Past) -> Result<()> {
         let trainer = &self.trainer;
         let info = RunInfo {
             directory: self.run.path().to_owned(),
@@ -166,7 +181,7 @@ impl Worker {
             device: self.device.to_string(),
             iteration: trainer.counters().iteration,
             parameters: trainer.model().parameter_count(),
-            floor: trainer.floor(),
+            floor: trainer.floor()?,
             past,
         };
         info!(
@@ -174,16 +189,16 @@ impl Worker {
             info.preset.name, info.device, info.seed, info.parameters, info.iteration
         );
         self.outbox.send(Event::Started(Box::new(info)));
-        self.show();
+        self.show()
     }
 
     /// Trains until there is a reason to end.
     fn train(&mut self) -> Result<Finish> {
-        if let Some(finish) = self.is_done() {
-            return Ok(self.stay(finish));
+        if let Some(finish) = self.is_done()? {
+            return self.stay(finish);
         }
         loop {
-            if let Next::Stop = self.take_commands() {
+            if let Next::Stop = self.take_commands()? {
                 self.save_unsaved()?;
                 return Ok(Finish::Stopped);
             }
@@ -193,31 +208,31 @@ impl Worker {
             if self.trainer.epoch_is_over() {
                 self.end_epoch()?;
             }
-            self.show_if_due();
+            self.show_if_due()?;
             self.outbox.flush();
-            if let Some(finish) = self.is_done() {
+            if let Some(finish) = self.is_done()? {
                 self.save_unsaved()?;
-                return Ok(self.stay(finish));
+                return self.stay(finish);
             }
         }
     }
 
     /// The training is over. If asked to stay, shows samples until told to stop.
-    fn stay(&mut self, finish: Finish) -> Finish {
+    fn stay(&mut self, finish: Finish) -> Result<Finish> {
         if self.ending.stay {
             self.outbox.send(Event::Done(finish.clone()));
-            self.show();
+            self.show()?;
             loop {
                 self.outbox.flush();
                 match self.commands.blocking_recv() {
                     None | Some(Command::Stop) => break,
-                    Some(Command::Watch(sample)) => self.watch(sample),
+                    Some(Command::Watch(sample)) => self.watch(sample)?,
                     // The rest steers a training, and there is none any more.
                     Some(_) => {}
                 }
             }
         }
-        finish
+        Ok(finish)
     }
 
     fn end_epoch(&mut self) -> Result<()> {
@@ -231,47 +246,47 @@ impl Worker {
         self.save(epoch.best)
     }
 
-    /// The protocol's reasons to end, between two iterations.
-    fn is_done(&self) -> Option<Finish> {
-        let counters = self.trainer.counters();
-        if self.ending.max_iterations.is_some_and(|max| counters.iteration >= max) {
-            return Some(Finish::MaxIterations);
+    /// Whether the run is over, between two iterations. A stage that is over gives way to the next.
+    fn is_done(&mut self) -> Result<Option<Finish>> {
+        let iteration = self.trainer.counters().iteration;
+        if self.ending.max_iterations.is_some_and(|max| iteration >= max) {
+            return Ok(Some(Finish::MaxIterations));
         }
-        if counters.batches > 0 {
-            return None;
-        }
-        if counters.epochs >= self.trainer.preset().train.max_epochs {
-            return Some(Finish::MaxEpochs);
-        }
-        self.trainer.is_stale().then_some(Finish::EarlyStop)
+        let Some(finish) = self.trainer.is_done() else { return Ok(None) };
+        let Some(start) = self.trainer.next_stage()? else { return Ok(Some(finish)) };
+        self.run.append(&Record::Stage(start))?;
+        info!("iteration {}: stage {}, {:?}", start.iteration, start.stage, start.what);
+        self.outbox.send(Event::Stage(start));
+        self.save(false)?;
+        Ok(None)
     }
 
     /// Takes what the user asked for; while paused, waits for it.
-    fn take_commands(&mut self) -> Next {
+    fn take_commands(&mut self) -> Result<Next> {
         loop {
             let waiting = self.paused && self.steps_to_go == 0;
             let command = if waiting {
                 self.outbox.flush();
                 match self.commands.blocking_recv() {
                     Some(command) => command,
-                    None => return Next::Stop,
+                    None => return Ok(Next::Stop),
                 }
             } else {
                 match self.commands.try_recv() {
                     Ok(command) => command,
-                    Err(TryRecvError::Disconnected) => return Next::Stop,
+                    Err(TryRecvError::Disconnected) => return Ok(Next::Stop),
                     Err(TryRecvError::Empty) => {
                         self.steps_to_go = self.steps_to_go.saturating_sub(1);
-                        return Next::Iteration;
+                        return Ok(Next::Iteration);
                     }
                 }
             };
             match command {
-                Command::Stop => return Next::Stop,
-                Command::Pause => self.pause(true),
-                Command::Resume => self.pause(false),
+                Command::Stop => return Ok(Next::Stop),
+                Command::Pause => self.pause(true)?,
+                Command::Resume => self.pause(false)?,
                 Command::Step => {
-                    self.pause(true);
+                    self.pause(true)?;
                     self.steps_to_go += 1;
                 }
                 Command::Checkpoint => {
@@ -279,26 +294,27 @@ impl Worker {
                         self.refuse(&e);
                     }
                 }
-                Command::Set(setting) => self.change(setting),
-                Command::Watch(sample) => self.watch(sample),
+                Command::Set(setting) => self.change(setting)?,
+                Command::Watch(sample) => self.watch(sample)?,
             }
         }
     }
 
-    fn watch(&mut self, sample: usize) {
+    fn watch(&mut self, sample: usize) -> Result<()> {
         self.watched = sample % self.trainer.preset().train.validation_size;
-        self.show();
+        self.show()
     }
 
-    fn pause(&mut self, paused: bool) {
-        if self.paused != paused {
-            self.paused = paused;
-            self.outbox.send(Event::Paused(paused));
-            self.show();
+    fn pause(&mut self, paused: bool) -> Result<()> {
+        if self.paused == paused {
+            return Ok(());
         }
+        self.paused = paused;
+        self.outbox.send(Event::Paused(paused));
+        self.show()
     }
 
-    fn change(&mut self, setting: Setting) {
+    fn change(&mut self, setting: Setting) -> Result<()> {
         match self
             .trainer
             .change(setting)
@@ -313,9 +329,12 @@ impl Worker {
                     change.to.value()
                 );
                 self.outbox.send(Event::Changed(change));
-                self.show();
+                self.show()
             }
-            Err(e) => self.refuse(&e),
+            Err(e) => {
+                self.refuse(&e);
+                Ok(())
+            }
         }
     }
 
@@ -354,21 +373,20 @@ impl Worker {
         }
     }
 
-    fn show_if_due(&mut self) {
-        if Instant::now() >= self.snapshot_due || self.paused {
-            self.show();
-        }
+    fn show_if_due(&mut self) -> Result<()> {
+        if Instant::now() >= self.snapshot_due || self.paused { self.show() } else { Ok(()) }
     }
 
     /// Takes a snapshot, unless nobody can see it.
-    fn show(&mut self) {
+    fn show(&mut self) -> Result<()> {
         if self.snapshots.receiver_count() == 0 {
-            return;
+            return Ok(());
         }
         let start = Instant::now();
-        let snapshot = snapshot::take(&self.trainer, self.watched);
+        let snapshot = snapshot::take(&self.trainer, self.watched)?;
         self.snapshots.send_replace(Some(Arc::new(snapshot)));
         self.snapshot_due = start + SNAPSHOT_PERIOD.max(start.elapsed() * SNAPSHOT_SHARE);
+        Ok(())
     }
 }
 

@@ -11,6 +11,8 @@ use crate::preset::{self, Distribution, ImageSize, Layer, LayerOutput, layer_out
 pub type Inner<'a> = Box<dyn Fn(Tensor<2>, Tensor<2>) -> (Tensor<2>, Tensor<2>) + 'a>;
 
 /// What maps (masked deltas, θ) to (ψ, θ).
+// One exists per model, so the space that the smaller variant leaves unused does not matter.
+#[allow(clippy::large_enum_variant)]
 #[derive(Module, Debug)]
 pub enum Cell {
     /// N-EM.

@@ -1,7 +1,8 @@
 //! What makes a preset impossible, said by naming the fields.
 
 use super::{
-    Cell, Data, Distribution, ImageSize, Model, Noise, Preset, ShapeSet, StepWeights, layer_outputs,
+    Cell, Data, Distribution, ImageSize, Images, Model, Noise, Preset, ShapeSet, Speed, StepWeights,
+    layer_outputs,
 };
 use crate::error::{Error, Result};
 
@@ -9,6 +10,8 @@ use crate::error::{Error, Result};
 pub const MAX_COMPONENTS: usize = 64;
 /// T at most: the unroll is kept in memory for the backward pass.
 pub const MAX_STEPS: usize = 1000;
+/// Height and width of a digit.
+pub const DIGIT_SIDE: usize = 14;
 /// H and W at most.
 pub const MAX_IMAGE_SIDE: usize = 512;
 
@@ -90,6 +93,26 @@ impl Preset {
         if !(train.learning_rate.is_finite() && train.learning_rate > 0.0) {
             return Some(format!("train.learning_rate is {}; it must be above 0", train.learning_rate));
         }
+        for (i, stage) in train.stages.iter().enumerate() {
+            if self.data.images().is_none() {
+                return Some(
+                    "train.stages lists numbers of digit images, but data has no digits; leave stages out"
+                        .into(),
+                );
+            }
+            if let Some(problem) = images_problem(&format!("train.stages[{i}].images"), stage.images) {
+                return Some(problem);
+            }
+            if !(stage.learning_rate.is_finite() && stage.learning_rate > 0.0) {
+                return Some(format!(
+                    "train.stages[{i}].learning_rate is {}; it must be above 0",
+                    stage.learning_rate
+                ));
+            }
+            if stage.max_epochs == Some(0) {
+                return Some(format!("train.stages[{i}].max_epochs is 0; it must be at least 1"));
+            }
+        }
         for (name, beta) in [("beta1", train.adam.beta1), ("beta2", train.adam.beta2)] {
             if !(0.0..1.0).contains(&beta) {
                 return Some(format!("train.adam.{name} is {beta}; it must be at least 0 and below 1"));
@@ -118,29 +141,57 @@ fn data_problem(data: &Data) -> Option<String> {
             return Some(format!("data.{name} is {side}; images are 1 to {MAX_IMAGE_SIDE} pixels a side"));
         }
     }
-    match *data {
-        Data::Shapes { height, width, objects, shape_set } => {
-            if objects == 0 || objects > 255 {
-                return Some(format!("data.objects is {objects}; an image needs 1 to 255 objects"));
-            }
-            let (rows, columns) = shape_set.largest();
-            if height < rows || width < columns {
-                return Some(format!(
-                    "data.height x data.width is {height}x{width} but the shapes of data.shape_set {shape_set:?} \
-                     need {rows}x{columns}; enlarge the image or choose another set"
-                ));
-            }
-            None
-        }
-        Data::Tensors { channels, .. } if channels == 0 || channels > 64 => {
-            Some(format!("data.channels is {channels}; images have 1 to 64 channels"))
-        }
-        Data::Tensors { .. } => None,
+    if image.channels == 0 || image.channels > 64 {
+        return Some(format!("data.channels is {}; images have 1 to 64 channels", image.channels));
     }
+    if let Some(objects) = data.objects()
+        && (objects == 0 || objects > 255)
+    {
+        return Some(format!("data.objects is {objects}; an image needs 1 to 255 objects"));
+    }
+    let too_small = |what: &str, (rows, columns): (usize, usize)| {
+        (image.height < rows || image.width < columns).then(|| {
+            format!(
+                "data.height x data.width is {}x{} but {what} need {rows}x{columns}; enlarge the image{}",
+                image.height,
+                image.width,
+                if what == "digits" { "" } else { " or choose another set" }
+            )
+        })
+    };
+    match data {
+        Data::Shapes { shape_set, .. } | Data::FlyingShapes { shape_set, .. } => {
+            too_small(&format!("the shapes of data.shape_set {shape_set:?}"), shape_set.largest())
+        }
+        Data::Mnist { .. } | Data::FlyingMnist { .. } => too_small("digits", (DIGIT_SIDE, DIGIT_SIDE)),
+        Data::Hdf5 { path, .. } if path.is_empty() => {
+            Some("data.path is empty; name the HDF5 file".to_owned())
+        }
+        Data::Hdf5 { .. } | Data::Tensors { .. } => None,
+    }
+    .or_else(|| match data {
+        Data::FlyingShapes { speed, .. } | Data::FlyingMnist { speed, .. } => speed_problem(*speed),
+        _ => None,
+    })
+    .or_else(|| match data.images() {
+        Some(images) => images_problem("data.images", images),
+        None => None,
+    })
+}
+
+fn speed_problem(speed: Speed) -> Option<String> {
+    let Speed { min, max } = speed;
+    (!(min.is_finite() && max.is_finite() && 0.0 <= min && min <= max)).then(|| {
+        format!("data.speed is {min} to {max}; write min and max in pixels a frame, 0 <= min <= max")
+    })
+}
+
+fn images_problem(name: &str, images: Images) -> Option<String> {
+    (images == Images::First(0)).then(|| format!("{name} is First(0); training needs at least 1 digit image"))
 }
 
 fn noise_problem(noise: &Noise) -> Option<String> {
-    let p = noise.probability();
+    let p = noise.probability()?;
     (!(0.0..=1.0).contains(&p))
         .then(|| format!("noise.probability is {p}; a probability lies between 0 and 1"))
 }

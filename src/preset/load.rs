@@ -12,10 +12,25 @@ use crate::error::{Error, Result};
 /// The presets that come with the program: name and text of each file, the first being the one to
 /// start with.
 pub fn embedded() -> &'static [(&'static str, &'static str)] {
-    &[
-        ("quickstart", include_str!("../../presets/quickstart.ron")),
-        ("static-shapes-rnn-em", include_str!("../../presets/static-shapes-rnn-em.ron")),
-        ("static-shapes-nem", include_str!("../../presets/static-shapes-nem.ron")),
+    macro_rules! files {
+        ($($name:literal),* $(,)?) => {
+            &[$(($name, include_str!(concat!("../../presets/", $name, ".ron")))),*]
+        };
+    }
+    files![
+        "quickstart",
+        "static-shapes-rnn-em",
+        "static-shapes-nem",
+        "flying-shapes-3",
+        "flying-shapes-3-k5",
+        "flying-shapes-5-k3",
+        "flying-shapes-5-k5",
+        "flying-mnist-2",
+        "flying-mnist-2-stages",
+        "flying-shapes-4-k4",
+        "flying-shapes-3-k1",
+        "flying-shapes-4-k1",
+        "flying-shapes-5-k1",
     ]
 }
 
@@ -166,7 +181,12 @@ fn parse_value(path: &str, text: &str) -> Result<Value, String> {
         "model.cell.layers" => typed::<Vec<Layer>>(text),
         "loss" => typed::<super::Loss>(text),
         "loss.steps" => typed::<StepWeights>(text),
+        "data.digits" => typed::<super::Digits>(text),
+        "data.images" => typed::<super::Images>(text),
+        "data.speed" => typed::<super::Speed>(text),
         "train" => typed::<super::Train>(text),
+        "train.stages" => typed::<Vec<super::Stage>>(text),
+        _ if is_stage_images(path) => typed::<super::Images>(text),
         _ if is_layer(path) => typed::<Layer>(text),
         _ if is_word(text) => Ok(Value::String(text.to_owned())),
         _ => Ok(options().from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))),
@@ -181,6 +201,10 @@ fn is_word(text: &str) -> bool {
 
 fn is_layer(path: &str) -> bool {
     path.strip_prefix("model.cell.layers.").is_some_and(|rest| rest.parse::<usize>().is_ok())
+}
+
+fn is_stage_images(path: &str) -> bool {
+    path.starts_with("train.stages.") && path.ends_with(".images")
 }
 
 #[cfg(test)]
@@ -219,7 +243,7 @@ mod tests {
                 "name=mine",
             ])
             .unwrap();
-        assert_eq!((preset.k, preset.noise.probability()), (5, 0.25));
+        assert_eq!((preset.k, preset.noise.probability()), (5, Some(0.25)));
         assert!(matches!(preset.data, Data::Shapes { shape_set: ShapeSet::Paper, .. }));
         assert_eq!(preset.loss.steps, StepWeights::Last);
         assert_eq!(preset.train.learning_rate, 1e-3);
@@ -231,7 +255,7 @@ mod tests {
         );
         let whole =
             quickstart().set(&["noise=Bitflip(probability: 0.5)", "model.cell=Nem(units: 9)"]).unwrap();
-        assert_eq!(whole.noise.probability(), 0.5);
+        assert_eq!(whole.noise.probability(), Some(0.5));
         assert_eq!(whole.model.cell, Cell::Nem { units: 9 });
     }
 
@@ -273,9 +297,9 @@ mod tests {
             ("model.cell.layers=[Dense(activation: Output)]", "0 Recurrent layers"),
             (
                 "model.cell.layers.1=Dense(units: 3, activation: Output)",
-                "has 3 units but an image of data has",
+                "puts out a row of 3, but an image of data",
             ),
-            ("model.cell.layers=[Recurrent(units: 3)]", "must end with a Dense"),
+            ("model.cell.layers=[Recurrent(units: 3)]", "must end with a Dense or an UpsampleConv"),
         ] {
             let text = message(quickstart().set(&[assignment]));
             assert!(text.contains(named), "{assignment}: {text}");

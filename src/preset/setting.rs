@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Data, Noise, Preset};
+use super::{Noise, Preset};
 use crate::error::Result;
 
 /// A live change of one value.
@@ -51,7 +51,7 @@ impl Setting {
     pub fn current(&self, preset: &Preset) -> Option<Setting> {
         Some(match self {
             Setting::K(_) => Setting::K(preset.k),
-            Setting::Noise(_) => Setting::Noise(preset.noise.probability()),
+            Setting::Noise(_) => Setting::Noise(preset.noise.probability()?),
             Setting::LearningRate(_) => Setting::LearningRate(preset.train.learning_rate),
             Setting::Steps(_) => Setting::Steps(preset.steps),
             Setting::InterWeight(_) => Setting::InterWeight(preset.loss.inter_weight),
@@ -68,13 +68,14 @@ impl Setting {
         match *self {
             Setting::K(k) => changed.k = k,
             Setting::Noise(p) => match &mut changed.noise {
-                Noise::Bitflip { probability } => *probability = p,
+                Noise::Bitflip { probability } | Noise::MaskedUniform { probability } => *probability = p,
+                Noise::None => {}
             },
             Setting::LearningRate(rate) => changed.train.learning_rate = rate,
             Setting::Steps(steps) => changed.steps = steps,
             Setting::InterWeight(weight) => changed.loss.inter_weight = weight,
             Setting::Objects(n) => {
-                if let Data::Shapes { objects, .. } = &mut changed.data {
+                if let Some(objects) = changed.data.objects_mut() {
                     *objects = n;
                 }
             }

@@ -6,7 +6,7 @@ use super::history::History;
 use super::keymap::Context;
 use super::theme::Theme;
 use crate::preset::{Preset, Setting};
-use crate::protocol::{Change, Epoch, Finish, Iteration, Preview, RunCard, RunInfo, Snapshot};
+use crate::protocol::{Change, Epoch, Finish, Iteration, Preview, RunCard, RunInfo, Snapshot, StageStart};
 
 /// Iterations that the speed is averaged over.
 const SPEED_OVER: usize = 30;
@@ -211,6 +211,13 @@ impl Workbench {
             self.preset = preset;
         }
         self.mark(&change);
+    }
+
+    /// Takes in the beginning of a later stage.
+    pub fn begin_stage(&mut self, start: StageStart) {
+        self.preset = self.preset.at_stage(&start.what);
+        self.wanted = self.wanted.at_stage(&start.what);
+        self.history.changes.push((start.iteration as f64, format!("stage {}", start.stage)));
     }
 
     fn mark(&mut self, change: &Change) {

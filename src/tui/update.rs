@@ -229,7 +229,7 @@ fn turned(preset: &Preset, dial: Dial, by: i64) -> Option<(Setting, Preset)> {
         Dial::Components => Setting::K(count(preset.k, MAX_COMPONENTS)),
         Dial::Steps => Setting::Steps(count(preset.steps, MAX_STEPS)),
         Dial::Objects => Setting::Objects(count(preset.data.objects()?, 255)),
-        Dial::Noise => Setting::Noise(notch(preset.noise.probability(), 20.0, by).clamp(0.0, 1.0)),
+        Dial::Noise => Setting::Noise(notch(preset.noise.probability()?, 20.0, by).clamp(0.0, 1.0)),
         Dial::LearningRate => Setting::LearningRate(rung(preset.train.learning_rate, by)),
         Dial::InterWeight => Setting::InterWeight(notch(preset.loss.inter_weight, 10.0, by).max(0.0)),
     };
@@ -291,6 +291,7 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Iterations(list) => list.into_iter().for_each(|i| workbench.add_iteration(i)),
         Event::Epoch(epoch) => workbench.add_epoch(epoch),
         Event::Changed(change) => workbench.add_change(change),
+        Event::Stage(start) => workbench.begin_stage(start),
         Event::Refused(sentence) => {
             workbench.wanted = workbench.preset.clone();
             app.message = Some(sentence);

@@ -8,7 +8,7 @@ use ratatui::widgets::{Paragraph, Widget, Wrap};
 use super::super::app::{App, Entry};
 use super::picture::Picture;
 use super::{footer, frame_lines, pane, put};
-use crate::preset::{Cell, Layer, Preset, StepWeights};
+use crate::preset::{Cell, Data, Layer, Noise, Preset, StepWeights};
 use crate::protocol::Preview;
 
 /// Draws the screen.
@@ -121,7 +121,19 @@ fn thumbnails(app: &App, preview: &Preview, area: Rect, buf: &mut Buffer) {
 
 fn settings(preset: &Preset) -> Vec<(&'static str, String)> {
     let image = preset.data.image();
-    let objects = preset.data.objects().map_or(String::new(), |n| format!(", {n} objects"));
+    let things = match &preset.data {
+        Data::Shapes { .. } => "shapes",
+        Data::FlyingShapes { .. } => "flying shapes",
+        Data::Mnist { .. } => "digits",
+        Data::FlyingMnist { .. } => "flying digits",
+        Data::Hdf5 { .. } | Data::Tensors { .. } => "objects",
+    };
+    let objects = preset.data.objects().map_or(String::new(), |n| format!(", {n} {things}"));
+    let noise = match preset.noise {
+        Noise::Bitflip { probability } => format!("bitflip {probability}"),
+        Noise::MaskedUniform { probability } => format!("masked uniform {probability}"),
+        Noise::None => "none".to_owned(),
+    };
     let network = match &preset.model.cell {
         Cell::Nem { units } => format!("N-EM, {units} units, tied weights"),
         Cell::RnnEm { layers } => {
@@ -138,7 +150,7 @@ fn settings(preset: &Preset) -> Vec<(&'static str, String)> {
         StepWeights::List(_) => "loss weighted by step",
     };
     vec![
-        ("data", format!("{}x{}{objects}, noise {}", image.height, image.width, preset.noise.probability())),
+        ("data", format!("{}x{}{objects}, noise {noise}", image.height, image.width)),
         ("model", format!("K {}, {network}", preset.k)),
         ("EM steps", format!("{}, {steps}", preset.steps)),
     ]

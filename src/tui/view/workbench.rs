@@ -120,7 +120,10 @@ fn value_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     };
     let mut spans = vec![Span::raw(" ")];
     spans.extend(dial("k ", |p| p.k.to_string(), Setting::K(0)));
-    spans.extend(dial("  noise ", |p| format!("{:.2}", p.noise.probability()), Setting::Noise(0.0)));
+    if preset.noise.probability().is_some() {
+        let noise = |p: &Preset| p.noise.probability().map_or(String::new(), |p| format!("{p:.2}"));
+        spans.extend(dial("  noise ", noise, Setting::Noise(0.0)));
+    }
     spans.extend(dial("  lr ", |p| format!("{:.0e}", p.train.learning_rate), Setting::LearningRate(0.0)));
     spans.extend(dial("  steps ", |p| p.steps.to_string(), Setting::Steps(0)));
     spans.push(Span::styled("  │", theme.dim()));

@@ -1,0 +1,205 @@
+//! Objects on a canvas, at rest or flying.
+//!
+//! Shapes and digits differ in what they look like and in nothing else: an image is the pixel-wise
+//! maximum of its objects (the union, where they are binary), and a pixel belongs to the object that
+//! exceeds 0.2 there, or to none where two do.
+
+use crate::preset::Speed;
+use crate::random::Stream;
+
+/// A pixel belongs to an object that is brighter than this there.
+const BELONGS: f32 = 0.2;
+
+/// What an object looks like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sprite {
+    /// Height.
+    pub rows: usize,
+    /// Width.
+    pub columns: usize,
+    /// Rows times columns values in 0..=1.
+    pub pixels: Vec<f32>,
+}
+
+/// An object, where it starts and how it moves: (row, column), in pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    /// What it looks like.
+    pub sprite: Sprite,
+    /// Its upper left corner in the first frame.
+    pub start: [f64; 2],
+    /// Its way from one frame to the next.
+    pub velocity: [f64; 2],
+}
+
+impl Object {
+    /// At rest, at a uniform place on the pixel grid, fully inside.
+    pub fn resting(sprite: Sprite, [height, width]: [usize; 2], stream: &mut Stream) -> Object {
+        let top = stream.below(height - sprite.rows + 1);
+        let left = stream.below(width - sprite.columns + 1);
+        Object { sprite, start: [top as f64, left as f64], velocity: [0.0; 2] }
+    }
+
+    /// Flying: place, direction and speed uniform.
+    pub fn flying(sprite: Sprite, size: [usize; 2], speed: Speed, stream: &mut Stream) -> Object {
+        let room = room(&sprite, size);
+        let start = room.map(|room| f64::from(stream.uniform()) * room);
+        let pace = speed.min + f64::from(stream.uniform()) * (speed.max - speed.min);
+        let velocity = direction(stream).map(|share| share * pace);
+        Object { sprite, start, velocity }
+    }
+
+    /// Where its upper left corner is in frame `t`. Walls are elastic, so that an object flies on as if
+    /// reflected in them, its speed kept; places between pixels are rounded.
+    fn place(&self, t: usize, size: [usize; 2]) -> [usize; 2] {
+        let room = room(&self.sprite, size);
+        [0, 1].map(|axis| {
+            let way = self.start[axis] + self.velocity[axis] * t as f64;
+            bounced(way, room[axis]).round() as usize
+        })
+    }
+}
+
+/// How far the corner of `sprite` can go in each direction.
+fn room(sprite: &Sprite, [height, width]: [usize; 2]) -> [f64; 2] {
+    [(height - sprite.rows) as f64, (width - sprite.columns) as f64]
+}
+
+/// `way`, folded at 0 and at `room`.
+fn bounced(way: f64, room: f64) -> f64 {
+    if room <= 0.0 {
+        return 0.0;
+    }
+    let phase = way.rem_euclid(2.0 * room);
+    if phase > room { 2.0 * room - phase } else { phase }
+}
+
+/// A uniform direction, of length 1. Drawn from the disc by rejection, since square roots are exact to
+/// the last bit on every machine and sines are not.
+fn direction(stream: &mut Stream) -> [f64; 2] {
+    loop {
+        let [y, x] = [0, 1].map(|_| 2.0 * f64::from(stream.uniform()) - 1.0);
+        let length = (y * y + x * x).sqrt();
+        if length <= 1.0 && length > 1e-3 {
+            return [y / length, x / length];
+        }
+    }
+}
+
+/// Appends frame `t` of `objects` to `features`, and its groups, counted from 1, to `groups`.
+pub fn draw(
+    objects: &[Object],
+    t: usize,
+    [height, width]: [usize; 2],
+    features: &mut Vec<f32>,
+    groups: &mut Vec<u8>,
+) {
+    let begin = features.len();
+    features.resize(begin + height * width, 0.0);
+    groups.resize(begin + height * width, 0);
+    // Whether some object has claimed the pixel; one that two have claimed stays with neither.
+    let mut claimed = vec![false; height * width];
+    let (features, groups) = (&mut features[begin..], &mut groups[begin..]);
+    for (group, object) in (1..).zip(objects) {
+        let [top, left] = object.place(t, [height, width]);
+        let columns = object.sprite.columns;
+        for (row, line) in object.sprite.pixels.chunks_exact(columns).enumerate() {
+            let begin = (top + row) * width + left;
+            for (pixel, &value) in (begin..).zip(line) {
+                features[pixel] = features[pixel].max(value);
+                if value > BELONGS {
+                    groups[pixel] = if claimed[pixel] { 0 } else { group };
+                    claimed[pixel] = true;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Purpose;
+    use proptest::prelude::*;
+
+    fn sprite(rows: usize, columns: usize, value: f32) -> Sprite {
+        Sprite { rows, columns, pixels: vec![value; rows * columns] }
+    }
+
+    fn frame(objects: &[Object], t: usize, size: [usize; 2]) -> (Vec<f32>, Vec<u8>) {
+        let (mut features, mut groups) = (Vec::new(), Vec::new());
+        draw(objects, t, size, &mut features, &mut groups);
+        (features, groups)
+    }
+
+    fn at_rest(sprite: Sprite, start: [f64; 2]) -> Object {
+        Object { sprite, start, velocity: [0.0; 2] }
+    }
+
+    #[test]
+    fn overlap_belongs_to_nobody_and_a_third_object_does_not_reclaim_it() {
+        let bar = || at_rest(sprite(1, 3, 1.0), [0.0, 0.0]);
+        for n in [2, 3] {
+            let (features, groups) = frame(&vec![bar(); n], 0, [1, 3]);
+            assert_eq!((features, groups), (vec![1.0; 3], vec![0; 3]));
+        }
+    }
+
+    #[test]
+    fn grey_objects_overlay_by_the_maximum_and_own_what_exceeds_a_fifth() {
+        let faint = at_rest(Sprite { rows: 1, columns: 3, pixels: vec![0.2, 0.21, 0.9] }, [0.0, 0.0]);
+        let bright = at_rest(Sprite { rows: 1, columns: 2, pixels: vec![0.1, 0.5] }, [0.0, 1.0]);
+        let (features, groups) = frame(&[faint, bright], 0, [1, 4]);
+        assert_eq!(features, [0.2, 0.21, 0.9, 0.0]);
+        // 0.2 is not above; 0.1 does not contest 0.21; two exceed it at the third.
+        assert_eq!(groups, [0, 1, 0, 0]);
+    }
+
+    proptest! {
+        /// The corner never leaves the room, and between walls it moves by its velocity: after a bounce
+        /// the speed is the same and the sign is not.
+        #[test]
+        fn walls_are_elastic(start in 0.0f64..1.0, pace in -5.0f64..5.0, room in 1.0f64..30.0, t in 0usize..200) {
+            let start = start * room;
+            let at = |t: usize| bounced(start + pace * t as f64, room);
+            prop_assert!((0.0..=room).contains(&at(t)));
+            let step = (at(t + 1) - at(t)).abs();
+            let hits = at(t) + pace.abs() > room || at(t) - pace.abs() < 0.0;
+            let kept = (step - pace.abs()).abs() < 1e-9;
+            prop_assert!(kept || (hits && step <= pace.abs() + 1e-9), "{step} for {pace}");
+        }
+
+        #[test]
+        fn flying_objects_keep_to_the_speed_range(seed in any::<u64>(), min in 0.0f64..2.0, more in 0.0f64..3.0) {
+            let mut stream = Stream::new(seed, Purpose::TrainSample, 0, 0);
+            let speed = Speed { min, max: min + more };
+            let object = Object::flying(sprite(7, 12, 1.0), [28, 28], speed, &mut stream);
+            let [y, x] = object.velocity;
+            let pace = (y * y + x * x).sqrt();
+            prop_assert!(pace >= min - 1e-9 && pace <= min + more + 1e-9);
+            prop_assert!(object.start[0] <= 21.0 && object.start[1] <= 16.0);
+        }
+
+        /// Drawn whole in every frame: nothing is cut off at a wall.
+        #[test]
+        fn objects_stay_inside(seed in any::<u64>(), t in 0usize..100) {
+            let mut stream = Stream::new(seed, Purpose::TrainSample, 0, 0);
+            let object = Object::flying(sprite(4, 5, 1.0), [9, 9], Speed { min: 0.5, max: 4.0 }, &mut stream);
+            let (features, groups) = frame(std::slice::from_ref(&object), t, [9, 9]);
+            prop_assert_eq!(features.iter().filter(|v| **v == 1.0).count(), 20);
+            prop_assert_eq!(groups.iter().filter(|g| **g == 1).count(), 20);
+        }
+    }
+
+    #[test]
+    fn directions_are_uniform() {
+        let mut stream = Stream::new(3, Purpose::TrainSample, 0, 0);
+        let mut quarters = [0; 4];
+        for _ in 0..4000 {
+            let [y, x] = direction(&mut stream);
+            assert!((y * y + x * x - 1.0).abs() < 1e-12);
+            quarters[usize::from(y > 0.0) * 2 + usize::from(x > 0.0)] += 1;
+        }
+        assert!(quarters.iter().all(|n| (850..1150).contains(n)), "{quarters:?}");
+    }
+}

@@ -1,0 +1,141 @@
+//! HDF5 files as h5py writes them; `fixtures/hdf5/make.py` made them.
+#![allow(clippy::unwrap_used)] // a test's way to fail
+
+use std::path::{Path, PathBuf};
+
+use nem_tui::data::hdf5::{File, Part, Shape};
+use proptest::prelude::*;
+
+const PARTS: [Part; 3] = [Part::Training, Part::Validation, Part::Test];
+/// T, N, H and W of the fixtures.
+const SHAPE: [usize; 4] = [3, 5, 4, 6];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hdf5").join(name)
+}
+
+/// What a function of (t, n, h, w, c) says of sequence `n`, channels before rows.
+fn expected(n: usize, frames: usize, channels: usize, of: impl Fn([usize; 5]) -> f32) -> Vec<f32> {
+    let [_, _, height, width] = SHAPE;
+    let mut values = Vec::new();
+    for t in 0..frames {
+        for c in 0..channels {
+            values.extend((0..height * width).map(|pixel| of([t, n, pixel / width, pixel % width, c])));
+        }
+    }
+    values
+}
+
+fn binary([t, n, h, w, c]: [usize; 5]) -> f32 {
+    if (t + n * n + h * w + c) % 3 == 1 { 1.0 } else { 0.0 }
+}
+
+fn grey([t, n, h, w, c]: [usize; 5]) -> f32 {
+    (t * 100 + n * 20 + h * 4) as f32 + w as f32 / 2.0 + c as f32 / 8.0
+}
+
+fn groups([t, n, h, w, _]: [usize; 5]) -> f32 {
+    ((t + 2 * n + h + w) % 4 * 85) as f32
+}
+
+fn refused(name: &str, index: usize) -> String {
+    let error = File::open(&fixture(name))
+        .and_then(|file| PARTS.iter().try_for_each(|part| file.sequence(*part, index, 3).map(|_| ())));
+    let error = error.expect_err(name).to_string();
+    assert!(error.contains(name), "{error} does not name {name}");
+    error
+}
+
+#[test]
+fn every_way_of_storing_reads_the_same_values() {
+    type Values = fn([usize; 5]) -> f32;
+    for (name, frames, channels, features) in
+        [("earliest.h5", 3, 1, binary as Values), ("latest.h5", 3, 2, grey), ("static.h5", 1, 1, binary)]
+    {
+        let file = File::open(&fixture(name)).unwrap();
+        for part in PARTS {
+            let shape = Shape { frames, sequences: 5, height: 4, width: 6, channels };
+            assert_eq!(file.shape(part), shape);
+            for n in 0..5 {
+                let (x, z) = file.sequence(part, n, frames).unwrap();
+                assert_eq!(x, expected(n, frames, channels, features), "{name} {part:?} {n}");
+                let z: Vec<f32> = z.into_iter().map(f32::from).collect();
+                assert_eq!(z, expected(n, frames, 1, groups), "{name} {part:?} {n}");
+            }
+        }
+    }
+}
+
+#[test]
+fn kinds_of_numbers_are_read_as_what_they_are() {
+    let file = File::open(&fixture("kinds.h5")).unwrap();
+    let features: [fn([usize; 5]) -> f32; 3] = [|at| grey(at) as u8 as f32, binary, grey];
+    for (part, features) in PARTS.into_iter().zip(features) {
+        for n in 0..5 {
+            let (x, z) = file.sequence(part, n, 2).unwrap();
+            assert_eq!(x, expected(n, 2, 1, features), "{part:?} {n}");
+            let z: Vec<f32> = z.into_iter().map(f32::from).collect();
+            assert_eq!(z, expected(n, 2, 1, groups), "{part:?} {n}");
+        }
+    }
+}
+
+#[test]
+fn what_was_never_written_is_the_fill_value() {
+    let file = File::open(&fixture("unwritten.h5")).unwrap();
+    for n in 0..5 {
+        let (x, z) = file.sequence(Part::Training, n, 3).unwrap();
+        let written = if n < 2 { expected(n, 3, 1, grey) } else { vec![0.0; 72] };
+        assert_eq!((x, z), (written, vec![7; 72]));
+    }
+}
+
+#[test]
+fn files_that_do_not_fit_are_refused_by_name_and_place() {
+    for (name, said) in [
+        ("no_part.h5", "there is no test/features; a file needs the groups training, validation and test"),
+        ("no_groups.h5", "there is no validation/groups"),
+        ("strings.h5", "training/features has type string; it must be float32"),
+        ("half.h5", "test/features has type float16"),
+        ("four_axes.h5", "training/groups has shape [3, 5, 4, 6]; it needs the five axes"),
+        ("fewer_groups.h5", "must be the same"),
+        ("two_groups.h5", "training/groups has 2 channels; a pixel has one group"),
+        ("empty.h5", "so there is nothing in it"),
+        ("lzf.h5", "write it again, with gzip or without compression"),
+        ("nan.h5", "training/features holds NaN in frame 1 of sequence 2, counted from 0"),
+        ("fraction.h5", "training/groups holds 2.5 in frame 2 of sequence 4"),
+        ("too_many.h5", "training/groups holds 256 in frame 0 of sequence 0"),
+    ] {
+        let error = refused(name, 0);
+        assert!(error.contains(said), "{name}: {error}");
+    }
+    let file = File::open(&fixture("latest.h5")).unwrap();
+    let error = |index, frames| file.sequence(Part::Test, index, frames).unwrap_err().to_string();
+    assert!(error(5, 1).contains("test has 5 sequences, counted from 0, so there is no sequence 5"));
+    assert!(error(0, 4).contains("have 3 frames, but 4 are needed; make steps smaller"));
+    let error = File::open(&fixture("make.py")).err().unwrap().to_string();
+    assert!(error.contains("this is not an HDF5 file"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Damage is refused or unseen, never a panic, and never read as other data without a checksum's
+    /// worth of luck.
+    #[test]
+    fn cut_and_damaged_files_do_not_panic(which in 0usize..3, cut in any::<prop::sample::Index>(), flips in prop::collection::vec((any::<prop::sample::Index>(), 1u8..), 0..4)) {
+        let name = ["earliest.h5", "latest.h5", "static.h5"][which];
+        let mut bytes = std::fs::read(fixture(name)).unwrap();
+        let whole = bytes.len();
+        for (at, flip) in &flips {
+            bytes[at.index(whole)] ^= flip;
+        }
+        if flips.is_empty() {
+            bytes.truncate(cut.index(whole));
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &bytes).unwrap();
+        let read = File::open(file.path()).and_then(|file| file.sequence(Part::Training, 0, 1));
+        prop_assert!(read.is_err() || !flips.is_empty(), "a file cut short was read");
+    }
+}
