@@ -54,6 +54,19 @@ impl fmt::Display for DeviceName {
     }
 }
 
+/// The machine in words, for records: "2 cores of AMD EPYC 9B14"; the processor's name where the system
+/// says it.
+pub fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let plural = if cores == 1 { "" } else { "s" };
+    let processor = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    });
+    let of = processor.map_or(String::new(), |name| format!(" of {name}"));
+    format!("{cores} core{plural}{of}")
+}
+
 fn built() -> String {
     DeviceName::BUILT.iter().map(DeviceName::to_string).collect::<Vec<_>>().join(", ")
 }

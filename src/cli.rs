@@ -3,19 +3,22 @@
 //! What the user types is parsed here by clap and resolved in `cli/`, a file for each command.
 
 mod bench;
+mod data;
 mod eval;
 mod infer;
 mod presets;
+mod reproduce;
 mod train;
 mod workbench;
 
 use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::backend::DeviceName;
 use crate::error::{Error, Result};
-use crate::preset::Preset;
+use crate::preset::{Digits, Preset};
 
 /// Neural Expectation Maximization in your terminal.
 ///
@@ -23,7 +26,7 @@ use crate::preset::Preset;
 /// Schmidhuber 2017), and shows what they see while they learn. Without a command it opens the
 /// workbench; the commands do the same work without a screen.
 #[derive(Parser, Debug)]
-#[command(name = "nem-tui", version, max_term_width = 100)]
+#[command(name = "nem-tui", version = env!("NEM_TUI_VERSION"), max_term_width = 100)]
 #[command(after_long_help = "\
 Examples:
   nem-tui                                       open the workbench and pick a preset
@@ -31,6 +34,7 @@ Examples:
   nem-tui train quickstart --set k=5 --json     with five components, one JSON object a line
   nem-tui train --resume runs/quickstart-s1     go on exactly where it stopped
   nem-tui eval runs/quickstart-s1 --k 6         score it on the test split, with six components
+  nem-tui reproduce static --budget 60          train and score the rows of a table for an hour
   nem-tui presets quickstart > mine.ron         start a preset of your own
   nem-tui train ./mine.ron
 
@@ -52,6 +56,10 @@ enum Command {
     Eval(eval::EvalArgs),
     /// List the presets, or print one
     Presets(presets::PresetsArgs),
+    /// Train and score what the paper's tables and figures are made of, and make them again
+    Reproduce(reproduce::ReproduceArgs),
+    /// Look at the data that presets train on
+    Data(data::DataArgs),
     /// Time training iterations
     Bench(bench::BenchArgs),
     /// Compute everything the model makes of given weights and inputs, for comparison
@@ -74,6 +82,9 @@ struct Common {
     /// Override a field of the preset, for example --set train.batch=32; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
+    /// Take the digits from MNIST's IDX files in this directory
+    #[arg(long, value_name = "DIR")]
+    mnist: Option<PathBuf>,
 }
 
 /// The names of [`DeviceName`], for clap.
@@ -100,10 +111,44 @@ impl Common {
         self.device.into()
     }
 
-    /// A preset by name or path, with `--set` applied.
+    /// A preset by name or path, with `--set` and `--mnist` applied.
     fn preset(&self, name: &str) -> Result<Preset> {
-        Preset::load(name)?.set(&self.sets)
+        let preset = self.preset_of_many(name)?;
+        if self.mnist.is_some() && preset.data.digits().is_none() {
+            return Err(Error::Usage(format!("--mnist: {name} has no digits; leave the option out")));
+        }
+        Ok(preset)
     }
+
+    /// The same for one of many presets, where `--mnist` means those with digits.
+    fn preset_of_many(&self, name: &str) -> Result<Preset> {
+        let mut preset = Preset::load(name)?.set(&self.sets)?;
+        if let Some(directory) = &self.mnist {
+            preset.data = preset.data.with_digits(mnist(directory)?);
+        }
+        Ok(preset)
+    }
+
+    /// What is to be overridden: `--set`, and `--mnist` as if it were one.
+    fn all_sets(&self) -> Result<Vec<String>> {
+        let mut sets = self.sets.clone();
+        if let Some(directory) = &self.mnist {
+            sets.push(digits_set(&mnist(directory)?)?);
+        }
+        Ok(sets)
+    }
+}
+
+/// MNIST's digits, from `directory` wherever the run is gone on with.
+fn mnist(directory: &Path) -> Result<Digits> {
+    let directory = std::path::absolute(directory).map_err(Error::io("find", directory))?;
+    Ok(Digits::Mnist { directory: Some(directory.display().to_string()) })
+}
+
+/// The `--set` that chooses `digits`.
+fn digits_set(digits: &Digits) -> Result<String> {
+    let text = ron::to_string(digits).map_err(|e| Error::Usage(format!("--mnist: {e}")))?;
+    Ok(format!("data.digits={text}"))
 }
 
 impl Cli {
@@ -118,6 +163,8 @@ impl Cli {
             Some(Command::Train(args)) => args.run(),
             Some(Command::Eval(args)) => args.run(),
             Some(Command::Presets(args)) => args.run(),
+            Some(Command::Reproduce(args)) => args.run(),
+            Some(Command::Data(args)) => args.run(),
             Some(Command::Bench(args)) => args.run(),
             Some(Command::Infer(args)) => args.run(),
             Some(Command::Completions { shell }) => {

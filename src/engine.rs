@@ -2,13 +2,17 @@
 //!
 //! [`trainer`] is the protocol, one iteration at a time, without thread, channel or file.
 //! [`worker`] runs it on a thread of its own, takes commands between iterations and reports;
-//! [`run_dir`] and [`checkpoint`] are what a run leaves on the disk.
+//! [`run_dir`] and [`checkpoint`] are what a run leaves on the disk. [`score`] tests it;
+//! [`experiments`] lists what the paper tested, and [`results`] and [`figure`] put ours beside it.
 
 pub mod batch;
 pub mod bench;
 pub mod checkpoint;
 pub mod evaluate;
+pub mod experiments;
+pub mod figure;
 pub mod infer;
+pub mod results;
 pub mod run_dir;
 pub mod score;
 pub mod snapshot;

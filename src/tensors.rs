@@ -139,7 +139,57 @@ mod tests {
         assert!(error.contains("/nowhere/at/all/w.safetensors"), "{error}");
     }
 
+    fn any_arrays() -> impl Strategy<Value = Arrays> {
+        let array = prop::collection::vec(0usize..4, 0..4).prop_flat_map(|shape| {
+            let count = shape.iter().product::<usize>();
+            prop::collection::vec(any::<f32>(), count)
+                .prop_map(move |values| Array::new(shape.clone(), values))
+        });
+        prop::collection::btree_map("[a-z.0-9é ]{0,12}", array, 0..5)
+    }
+
     proptest! {
+        #[test]
+        fn any_arrays_are_read_back(arrays in any_arrays()) {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            write(file.path(), &arrays).unwrap();
+            let bits = |arrays: &Arrays| -> Vec<(String, Vec<usize>, Vec<u32>)> {
+                let each = arrays.iter();
+                each.map(|(n, a)| (n.clone(), a.shape.clone(), a.values.iter().map(|v| v.to_bits()).collect())).collect()
+            };
+            prop_assert_eq!(bits(&read(file.path()).unwrap()), bits(&arrays));
+        }
+
+        /// Headers that are well-formed but lie: any type, shape and place.
+        #[test]
+        fn headers_that_lie_are_refused(
+            dtype in prop::sample::select(vec!["F32", "F64", "F16", "I64", "BOOL", "X"]),
+            shape in prop::collection::vec(prop_oneof![0u64..5, Just(u64::MAX), Just(1 << 40)], 0..4),
+            begin in 0u64..40,
+            end in prop_oneof![0u64..80, Just(u64::MAX)],
+            content in prop::collection::vec(any::<u8>(), 0..64),
+            length in prop_oneof![3 => Just(None), 1 => any::<u64>().prop_map(Some)],
+        ) {
+            let header = format!(r#"{{"a":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":[{begin},{end}]}}}}"#);
+            let length = length.unwrap_or(header.len() as u64);
+            let bytes = [&length.to_le_bytes(), header.as_bytes(), &content].concat();
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), &bytes).unwrap();
+            match read(file.path()) {
+                Ok(read) => for array in read.values() {
+                    prop_assert_eq!(array.shape.iter().product::<usize>(), array.values.len());
+                },
+                Err(error) => prop_assert!(error.to_string().contains(file.path().to_str().unwrap())),
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), &bytes).unwrap();
+            prop_assert!(read(file.path()).is_err() || bytes.len() >= 10);
+        }
+
         /// Whatever the bytes, reading ends in arrays or in a sentence that names the file.
         #[test]
         fn damaged_files_are_refused(cut in 0usize..400, flip in 0usize..400, mask in any::<u8>()) {

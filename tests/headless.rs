@@ -130,6 +130,39 @@ fn eval_scores_a_run_or_a_checkpoint_with_other_settings() {
     assert_eq!((&again["loss"], &again["ami_last"]), (&epoch["validation_loss"], &epoch["ami"]));
 }
 
+/// Weights go from one run to another, moments and counters do not.
+#[test]
+fn a_run_begins_with_anothers_weights() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    run(here, &tiny("a", &["--epochs", "1"]));
+    let loss = |run: &str| metrics(&here.join(run))[0]["loss"].as_f64().unwrap();
+    run(here, &tiny("b", &["--epochs", "1", "--from", "a"]));
+    assert!(loss("b") < loss("a"), "the first loss is {} after training, {} before", loss("b"), loss("a"));
+    assert_eq!(metrics(&here.join("b"))[0]["iteration"], 1);
+    let file: Value = serde_json::from_slice(&std::fs::read(here.join("b/run.json")).unwrap()).unwrap();
+    assert!(file["from"].as_str().unwrap().starts_with("a/checkpoints/"), "{file}");
+    let error = refused(here, &tiny("c", &["--from", "a", "--set", "model.cell.layers.0.units=13"]), 1);
+    assert!(error.contains("another architecture"), "{error}");
+    assert!(!here.join("c").exists());
+}
+
+/// A group of seeds is as many runs, and `eval` of all of them adds mean and deviation.
+#[test]
+fn a_group_of_seeds_is_trained_and_scored() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    run(here, &tiny("group", &["--epochs", "1", "--seed", "4", "--seeds", "2"]));
+    run(here, &tiny("alone", &["--epochs", "1", "--seed", "5"]));
+    assert_eq!(metrics(&here.join("group/s5")), metrics(&here.join("alone")));
+    let report = lines(&run(here, &["eval", "group/s4", "group/s5", "--json"])).remove(0);
+    let amis: Vec<f64> =
+        report["runs"].as_array().unwrap().iter().map(|run| run["ami"].as_f64().unwrap()).collect();
+    let ami = |field: &str| report["mean"]["ami"][field].as_f64().unwrap();
+    assert!((ami("mean") - (amis[0] + amis[1]) / 2.0).abs() < 1e-12);
+    assert!((ami("deviation") - (amis[0] - amis[1]).abs() / 2.0f64.sqrt()).abs() < 1e-12);
+}
+
 #[test]
 fn infer_writes_what_the_case_describes() {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");

@@ -29,6 +29,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["data"]),
     ("directories", &["data"]),
     ("hdf5_reader", &["data"]),
+    ("plotters", &["engine"]),
 ];
 
 fn rank(module: &str) -> usize {

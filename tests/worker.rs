@@ -5,9 +5,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nem_tui::backend::DeviceName;
+use nem_tui::engine::results::Training;
+use nem_tui::engine::run_dir::{Record, read_metrics, resolve};
 use nem_tui::engine::trainer::Trainer;
-use nem_tui::engine::worker::{Ending, Job, start};
-use nem_tui::preset::{Preset, Setting};
+use nem_tui::engine::worker::{Ending, Job, resume, start};
+use nem_tui::preset::{Images, Preset, Setting};
 use nem_tui::protocol::{Command, Event, Finish, Iteration, RunHandle};
 
 fn preset() -> Preset {
@@ -164,4 +166,87 @@ fn a_change_of_the_loss_starts_the_patience_anew() {
         );
         assert!(epoch(&mut trainer).best, "the first epoch after {setting:?} is the one to beat");
     }
+}
+
+/// Three stages on more and more digits, with a learning rate each.
+fn in_stages() -> Preset {
+    let stages = [
+        "data=Mnist(height: 16, width: 16, objects: 2, digits: Synthetic)",
+        "noise=MaskedUniform(probability: 0.2)",
+        "model.distribution=Gaussian(e_sigma: 0.25)",
+        "train.max_epochs=1",
+        "train.stages=[(images: First(20), learning_rate: 0.004), \
+         (images: First(50), learning_rate: 0.002, max_epochs: 2), (images: All, learning_rate: 0.001)]",
+    ];
+    let mut preset = preset();
+    preset.data = Preset::load("quickstart").unwrap().data;
+    preset.set(&stages).unwrap()
+}
+
+fn ended(mut handle: RunHandle) -> Vec<Event> {
+    let mut events = Vec::new();
+    while let Some(event) = handle.events.blocking_recv() {
+        let over = matches!(event, Event::Finished(_));
+        events.push(event);
+        if over {
+            break;
+        }
+    }
+    events
+}
+
+/// Every stage ends by the protocol and hands its weights to the next; a run that is stopped within a
+/// stage, or at its border, goes on as if it had not been.
+#[test]
+fn stages_follow_each_other_and_survive_a_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let job = |name: &str, max_iterations| Job {
+        preset: in_stages(),
+        seed: 1,
+        device: DeviceName::Flex,
+        from: None,
+        out: Some(directory.path().join(name)),
+        ending: Ending { max_iterations, stay: false },
+    };
+    let events = ended(start(&job("whole", None)).unwrap());
+    let stages: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Stage(start) => {
+                Some((start.stage, start.iteration, start.what.images, start.what.learning_rate))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(stages, [(2, 11, Images::First(50), 0.002), (3, 31, Images::All, 0.001)]);
+    assert!(matches!(events.last(), Some(Event::Finished(Finish::MaxEpochs))));
+
+    assert!(matches!(
+        ended(start(&job("parts", Some(10))).unwrap()).last(),
+        Some(Event::Finished(Finish::MaxIterations))
+    ));
+    for max_iterations in [Some(23), Some(30), None] {
+        let ending = Ending { max_iterations, stay: false };
+        let resumed =
+            resume(&directory.path().join("parts"), DeviceName::Flex, |preset| Ok(preset.clone()), ending);
+        ended(resumed.unwrap());
+    }
+    let of = |name: &str| {
+        let path = directory.path().join(name);
+        let training = Training::of(&path).unwrap();
+        assert!(training.finished && training.epochs == 4, "{training:?}");
+        let last = resolve(&path, &["last"]).unwrap();
+        let losses: Vec<f64> = read_metrics(&path)
+            .unwrap()
+            .into_iter()
+            .filter_map(|record| match record {
+                Record::Step(step) => Some(step.loss),
+                _ => None,
+            })
+            .collect();
+        (losses, std::fs::read(last.join("weights.safetensors")).unwrap())
+    };
+    let ((whole, weights), (parts, same_weights)) = (of("whole"), of("parts"));
+    assert_eq!((whole.len(), &whole), (40, &parts));
+    assert!(weights == same_weights, "the weights differ");
 }

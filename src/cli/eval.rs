@@ -67,7 +67,7 @@ impl From<SplitName> for Split {
 
 impl EvalArgs {
     pub(super) fn run(self) -> Result<()> {
-        let mut sets = self.common.sets.clone();
+        let mut sets = self.common.all_sets()?;
         sets.extend(self.k.map(|k| format!("k={k}")));
         sets.extend(self.objects.map(|n| format!("data.objects={n}")));
         sets.extend(self.steps.map(|n| format!("steps={n}")));

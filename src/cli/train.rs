@@ -7,7 +7,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{Common, print, print_json, stdout_is_terminal};
+use super::{Common, print_json, stdout_is_terminal};
 use crate::engine::run_dir::Record;
 use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
@@ -21,7 +21,7 @@ pub(super) struct TrainArgs {
     #[arg(required_unless_present = "resume")]
     preset: Option<String>,
     /// Go on with this run, exactly where its last checkpoint stands
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "sets", "seed", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "sets", "mnist", "seed", "out"])]
     resume: Option<PathBuf>,
     /// Begin with the weights of this run (its best checkpoint) or checkpoint, and fresh moments
     #[arg(long, value_name = "RUN-OR-CHECKPOINT", conflicts_with = "resume")]
@@ -81,27 +81,23 @@ impl TrainArgs {
 
     /// Reports on a run until it ends.
     fn follow(&self, handle: RunHandle) -> Result<Finish> {
-        let mut report: Box<dyn Report> = if self.json || !stdout_is_terminal() {
-            Box::new(Lines { directory: PathBuf::new() })
+        if self.json || !stdout_is_terminal() {
+            follow(handle, None, &mut Lines { directory: PathBuf::new() })
         } else {
-            Box::new(Bar { bar: ProgressBar::no_length(), directory: PathBuf::new() })
-        };
-        follow(handle, None, &mut |event| match event {
-            Event::Finished(finish) => report.finished(finish),
-            event => report.event(event, self.max_iterations),
-        })
+            follow(handle, None, &mut Bar::new(self.max_iterations))
+        }
     }
 }
 
-/// Hands a run's events to `heard`, the last one too, until it ends. An interrupt, or a deadline, stops
-/// the run, which saves first.
+/// Tells `report` of a run's events until it ends. An interrupt, or the deadline, stops the run, which
+/// saves first.
 ///
 /// # Errors
-/// What the run failed of, and what `heard` meets.
+/// What the run failed of, and what `report` meets.
 pub(super) fn follow(
     mut handle: RunHandle,
     deadline: Option<Instant>,
-    heard: &mut dyn FnMut(&Event) -> Result<()>,
+    report: &mut dyn Report,
 ) -> Result<Finish> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -135,19 +131,22 @@ pub(super) fn follow(
                 }
             };
             let Some(event) = event else { return Err(Error::Worker("it ended without a word".into())) };
-            heard(&event)?;
-            match event {
-                Event::Finished(Finish::Failed(sentence)) => return Err(Error::Failed(sentence)),
-                Event::Finished(finish) => return Ok(finish),
-                _ => {}
-            }
+            let Event::Finished(finish) = event else {
+                report.event(&event)?;
+                continue;
+            };
+            report.finished(&finish)?;
+            return match finish {
+                Finish::Failed(sentence) => Err(Error::Failed(sentence)),
+                finish => Ok(finish),
+            };
         }
     })
 }
 
 /// How the run's events are told.
-trait Report {
-    fn event(&mut self, event: &Event, max_iterations: Option<u64>) -> Result<()>;
+pub(super) trait Report {
+    fn event(&mut self, event: &Event) -> Result<()>;
     fn finished(&mut self, finish: &Finish) -> Result<()>;
 }
 
@@ -157,7 +156,7 @@ struct Lines {
 }
 
 impl Report for Lines {
-    fn event(&mut self, event: &Event, _: Option<u64>) -> Result<()> {
+    fn event(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Started(info) => {
                 self.directory.clone_from(&info.directory);
@@ -188,17 +187,28 @@ impl Report for Lines {
     }
 }
 
-/// A progress bar, with a line for each epoch above it.
-struct Bar {
+/// A progress bar on stderr, with a line for each epoch above it; only the lines where stderr is no
+/// terminal.
+pub(super) struct Bar {
     bar: ProgressBar,
     directory: PathBuf,
+    max_iterations: Option<u64>,
 }
 
 impl Bar {
-    fn start(&mut self, info: &RunInfo, max_iterations: Option<u64>) {
+    /// For a run that ends at `max_iterations` at the latest.
+    pub(super) fn new(max_iterations: Option<u64>) -> Bar {
+        Bar { bar: ProgressBar::no_length(), directory: PathBuf::new(), max_iterations }
+    }
+
+    fn line(&self, text: &str) {
+        if self.bar.is_hidden() { eprintln!("{text}") } else { self.bar.println(text) }
+    }
+
+    fn start(&mut self, info: &RunInfo) {
         let train = &info.preset.train;
         let all = train.max_epochs.saturating_mul(info.preset.iterations_per_epoch());
-        self.bar.set_length(max_iterations.map_or(all, |max| max.min(all)));
+        self.bar.set_length(self.max_iterations.map_or(all, |max| max.min(all)));
         // A malformed template would be a bug of ours; without it the bar merely looks plainer.
         if let Ok(style) =
             ProgressStyle::with_template("{bar:24.cyan/dim} {pos}/{len} {per_sec:.dim} {eta:.dim} {wide_msg}")
@@ -208,7 +218,7 @@ impl Bar {
         self.bar.enable_steady_tick(Duration::from_millis(250));
         self.bar.set_position(info.iteration);
         self.bar.reset_eta();
-        self.bar.println(format!(
+        self.line(&format!(
             "{} on {}, seed {}, {} parameters -> {}\nfloor: AMI {:.3} for a split by position alone",
             info.preset.name,
             info.device,
@@ -221,11 +231,11 @@ impl Bar {
 }
 
 impl Report for Bar {
-    fn event(&mut self, event: &Event, max_iterations: Option<u64>) -> Result<()> {
+    fn event(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Started(info) => {
                 self.directory.clone_from(&info.directory);
-                self.start(info, max_iterations);
+                self.start(info);
             }
             Event::Iterations(list) => {
                 if let Some(step) = list.last() {
@@ -233,7 +243,7 @@ impl Report for Bar {
                     self.bar.set_message(format!("loss {:.2}", step.loss));
                 }
             }
-            Event::Epoch(e) => self.bar.println(format!(
+            Event::Epoch(e) => self.line(&format!(
                 "epoch {:>3}  train {:9.3}  validation {:9.3}{} AMI {:.3}  ARI {:.3}  {:.1} s",
                 e.epoch,
                 e.train_loss,
@@ -243,8 +253,8 @@ impl Report for Bar {
                 e.ari,
                 e.seconds
             )),
-            Event::Refused(sentence) => self.bar.println(sentence),
-            Event::Stage(start) => self.bar.println(format!(
+            Event::Refused(sentence) => self.line(sentence),
+            Event::Stage(start) => self.line(&format!(
                 "stage {}  {} digit images, learning rate {}",
                 start.stage,
                 match start.what.images {
@@ -264,7 +274,8 @@ impl Report for Bar {
 
     fn finished(&mut self, finish: &Finish) -> Result<()> {
         self.bar.finish_and_clear();
-        print(&format!("{}: {}\n", reason(finish).replace('_', " "), self.directory.display()))
+        self.line(&format!("{}: {}", reason(finish).replace('_', " "), self.directory.display()));
+        Ok(())
     }
 }
 

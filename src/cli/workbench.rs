@@ -35,7 +35,8 @@ impl WorkbenchArgs {
     pub(super) fn run(&self) -> Result<()> {
         // What is set for the one preset that is named need not fit the others on the shelf.
         let shelf = if self.preset.is_some() { &Common::default() } else { &self.common };
-        let mut presets = embedded_names().map(|name| shelf.preset(name)).collect::<Result<Vec<_>>>()?;
+        let mut presets =
+            embedded_names().map(|name| shelf.preset_of_many(name)).collect::<Result<Vec<_>>>()?;
         let start = match (&self.preset, &self.resume) {
             (Some(name), _) => {
                 let preset = self.common.preset(name)?;

@@ -82,7 +82,7 @@ pub fn save(trainer: &Trainer, parent: &Path, name: &str, metrics_bytes: u64) ->
         .collect::<Result<_>>()?;
     let manifest = Manifest {
         format: FORMAT,
-        version: env!("CARGO_PKG_VERSION").into(),
+        version: env!("NEM_TUI_VERSION").into(),
         seed: trainer.seed(),
         counters: trainer.counters().clone(),
         metrics_bytes,

@@ -48,7 +48,10 @@ pub struct RunFile {
     pub seed: u64,
     /// The device it began on.
     pub device: String,
-    /// The version of the program that began it.
+    /// The machine it began on, as [`crate::backend::machine`] names it.
+    #[serde(default)]
+    pub machine: String,
+    /// The version and commit of the program that began it.
     pub version: String,
     /// The checkpoint whose weights it began with, if not the seed's.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,7 +14,7 @@ use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::metrics::{self, Scores};
 use crate::nem::{Losses, Nem, host};
-use crate::preset::{Preset, Setting, Stage};
+use crate::preset::{Preset, Setting, Stage, Train};
 use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, StageStart};
 use crate::random::{Purpose, Stream};
 
@@ -47,6 +47,26 @@ pub struct Counters {
     /// Iterations that were done when the stage in progress began, with fresh moments.
     #[serde(default)]
     pub stage_iterations: u64,
+}
+
+impl Counters {
+    /// See [`Trainer::is_done`].
+    fn is_done(&self, train: &Train) -> Option<Finish> {
+        let max_epochs = train.stages.get(self.stages).and_then(|stage| stage.max_epochs);
+        match () {
+            () if self.batches > 0 => None,
+            () if self.epochs - self.stage_epochs >= max_epochs.unwrap_or(train.max_epochs) => {
+                Some(Finish::MaxEpochs)
+            }
+            () if self.stale_epochs >= train.patience => Some(Finish::EarlyStop),
+            () => None,
+        }
+    }
+
+    /// Whether the protocol has ended the training: the last stage's too, where there are stages.
+    pub fn is_finished(&self, train: &Train) -> bool {
+        self.stages + 1 >= train.stages.len() && self.is_done(train).is_some()
+    }
 }
 
 /// A training in progress.
@@ -285,16 +305,7 @@ impl Trainer {
     /// The protocol's reason to end the stage in progress, which is the training where there are no
     /// stages: between two epochs, too many of them, or too many without a better validation loss.
     pub fn is_done(&self) -> Option<Finish> {
-        let Counters { batches, epochs, stage_epochs, stale_epochs, .. } = self.counters;
-        let train = &self.preset.train;
-        let stage = train.stages.get(self.counters.stages);
-        let max_epochs = stage.and_then(|stage| stage.max_epochs).unwrap_or(train.max_epochs);
-        match () {
-            () if batches > 0 => None,
-            () if epochs - stage_epochs >= max_epochs => Some(Finish::MaxEpochs),
-            () if stale_epochs >= train.patience => Some(Finish::EarlyStop),
-            () => None,
-        }
+        self.counters.is_done(&self.preset.train)
     }
 
     /// The stage after the one in progress.

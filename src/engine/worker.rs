@@ -18,7 +18,7 @@ use super::checkpoint::Checkpoint;
 use super::run_dir::{self, Record, RunDir, RunFile};
 use super::snapshot;
 use super::trainer::Trainer;
-use crate::backend::DeviceName;
+use crate::backend::{self, DeviceName};
 use crate::error::{Error, Result};
 use crate::preset::{Preset, Setting};
 use crate::protocol::{Command, EVENT_CAPACITY, Event, Finish, Past, RunHandle, RunInfo, Snapshot};
@@ -71,7 +71,8 @@ pub fn start(job: &Job) -> Result<RunHandle> {
     let what = RunFile {
         seed: job.seed,
         device: job.device.to_string(),
-        version: env!("CARGO_PKG_VERSION").into(),
+        machine: backend::machine(),
+        version: env!("NEM_TUI_VERSION").into(),
         from,
     };
     let run = RunDir::create(job.out.as_deref(), trainer.preset(), &what)?;

@@ -1,0 +1,244 @@
+//! `nem-tui reproduce`.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+
+use super::eval::progress_bar;
+use super::train::{Bar, follow};
+use super::{Common, digits_set, print, print_json};
+use crate::data::Split;
+use crate::engine::checkpoint::Checkpoint;
+use crate::engine::experiments::{Part, Test};
+use crate::engine::figure::figures;
+use crate::engine::results::{Results, Scored, Training};
+use crate::engine::run_dir::{self, RunFile};
+use crate::engine::score::{Scoring, score};
+use crate::engine::worker::{self, Ending, Job};
+use crate::error::{Error, Result};
+use crate::protocol::Finish;
+use crate::tensors::write_whole;
+
+/// Samples that an unfinished run is scored on, as its scores only say how far it is.
+const GLANCE: usize = 1000;
+/// Less time than this is not worth the start of a training.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+#[derive(Args, Debug)]
+pub(super) struct ReproduceArgs {
+    /// Which part of the paper's results
+    #[arg(value_enum, default_value_t)]
+    what: What,
+    /// Train no longer than this in all, shared equally by the runs that are due; 0 trains nothing, and
+    /// scores what is there [default: until every run has ended]
+    #[arg(long, value_name = "MINUTES")]
+    budget: Option<f64>,
+    /// Runs of every preset; seed 1 of all of them comes first
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// Where runs, scores and tables are kept; what is there already is gone on with
+    #[arg(long, value_name = "DIR", default_value = "reproduced")]
+    out: PathBuf,
+    /// Score on so many samples [default: the whole test split, or the first 1000 for an unfinished run]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    samples: Option<usize>,
+    /// Iterations of each run at most; a run that stops there counts as unfinished
+    #[arg(long, value_name = "N")]
+    max_iterations: Option<u64>,
+    /// The tables as one JSON object in the place of Markdown
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum What {
+    /// N-EM and RNN-EM on static shapes (§4.1)
+    Static,
+    /// Flying shapes with other numbers of objects and components (Table 1)
+    Table1,
+    /// Loss bounds with one component and many; sequences longer than trained (Fig. 6)
+    Figure6,
+    /// Flying digits, directly and in stages (§4.3)
+    Mnist,
+    /// All of these
+    #[default]
+    All,
+}
+
+impl What {
+    fn parts(self) -> Vec<Part> {
+        match self {
+            What::Static => vec![Part::Static],
+            What::Table1 => vec![Part::Table1],
+            What::Figure6 => vec![Part::Figure6],
+            What::Mnist => vec![Part::Mnist],
+            What::All => Part::ALL.to_vec(),
+        }
+    }
+}
+
+/// A run that is wanted.
+struct Run {
+    preset: &'static str,
+    seed: u64,
+    path: PathBuf,
+}
+
+impl ReproduceArgs {
+    pub(super) fn run(self) -> Result<()> {
+        if self.budget.is_some_and(|minutes| !(0.0..=1e6).contains(&minutes)) {
+            return Err(Error::Usage("--budget takes minutes, 0 or more".into()));
+        }
+        let parts = self.what.parts();
+        let runs = self.runs(&parts);
+        let scores = self.out.join("scores");
+        std::fs::create_dir_all(&scores).map_err(Error::io("create", &scores))?;
+        let mut failures = Vec::new();
+        if self.train(&runs, &mut failures)? {
+            self.score(&parts, &runs, &scores)?;
+        }
+        self.tell(&parts, &Scored::read_all(&scores)?)?;
+        // A run that failed has kept the others from nothing; it is still a failure.
+        failures.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// The runs that `parts` need, seed by seed.
+    fn runs(&self, parts: &[Part]) -> Vec<Run> {
+        let mut presets: Vec<&'static str> = Vec::new();
+        for cell in parts.iter().copied().flat_map(Part::cells) {
+            if !presets.contains(&cell.preset) {
+                presets.push(cell.preset);
+            }
+        }
+        let path = |preset: &str, seed| self.out.join("runs").join(format!("{preset}-s{seed}"));
+        let of_seed = |seed| presets.iter().map(move |preset| (*preset, seed));
+        (1..=self.seeds)
+            .flat_map(of_seed)
+            .map(|(preset, seed)| Run { preset, seed, path: path(preset, seed) })
+            .collect()
+    }
+
+    /// Trains the runs that are not finished, those of a seed before those of the next, until the budget
+    /// is spent. False after an interrupt.
+    fn train(&self, runs: &[Run], failures: &mut Vec<Error>) -> Result<bool> {
+        let end = self.budget.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
+        let left = || end.map(|end| end.saturating_duration_since(Instant::now()));
+        for seed in 1..=self.seeds {
+            let mut due: Vec<&Run> = runs.iter().filter(|run| run.seed == seed).collect();
+            // What a run leaves of its share goes to the others, in another round if it must.
+            while !due.is_empty() {
+                let mut again = Vec::new();
+                for (i, run) in due.iter().enumerate() {
+                    let share = left().map(|left| left / (due.len() - i) as u32);
+                    if share.is_some_and(|share| share < SHORTEST) {
+                        return Ok(true);
+                    }
+                    let deadline = share.map(|share| Instant::now() + share);
+                    match self.train_one(run, deadline) {
+                        Ok(Finish::Stopped) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
+                            return Ok(false);
+                        }
+                        Ok(Finish::Stopped) => again.push(*run),
+                        Ok(_) => {}
+                        Err(e @ Error::Failed(_)) => failures.push(e),
+                        Err(e) => return Err(e),
+                    }
+                }
+                due = again;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Trains one run, from its start or from where it was stopped.
+    fn train_one(&self, run: &Run, deadline: Option<Instant>) -> Result<Finish> {
+        let ending = Ending { max_iterations: self.max_iterations, stay: false };
+        let device = self.common.device();
+        let handle = if run.path.join("run.json").is_file() {
+            if run_dir::resolve(&run.path, &["last"]).is_err() {
+                let problem =
+                    "this run was cut off before its first checkpoint; remove it and repeat the command";
+                return Err(Error::content(&run.path, problem));
+            }
+            let before = Training::of(&run.path)?;
+            if before.finished {
+                return Ok(Finish::EarlyStop);
+            }
+            if self.max_iterations.is_some_and(|most| before.iterations >= most) {
+                return Ok(Finish::MaxIterations);
+            }
+            worker::resume(&run.path, device, |preset| Ok(preset.clone()), ending)?
+        } else {
+            let preset = self.common.preset_of_many(run.preset)?;
+            let out = Some(run.path.clone());
+            worker::start(&Job { preset, seed: run.seed, device, from: None, out, ending })?
+        };
+        follow(handle, deadline, &mut Bar::new(self.max_iterations))
+    }
+
+    /// Scores every run in every test that a cell of `parts` has for it, where that is not done already.
+    fn score(&self, parts: &[Part], runs: &[Run], scores: &Path) -> Result<()> {
+        let device = self.common.device().open()?;
+        for run in runs.iter().filter(|run| RunFile::read(&run.path).is_ok()) {
+            let training = Training::of(&run.path)?;
+            let best = Checkpoint::open(&run_dir::resolve(&run.path, &["best", "last"])?)?;
+            let mut tests: Vec<&'static Test> = Vec::new();
+            for cell in parts.iter().copied().flat_map(Part::cells).filter(|cell| cell.preset == run.preset) {
+                if !tests.contains(&cell.test) {
+                    tests.push(cell.test);
+                }
+            }
+            for test in tests {
+                let file = scores.join(Scored::file_name(run.preset, run.seed, test));
+                let samples = self.samples.unwrap_or(match training.finished {
+                    true => best.preset.train.test_size,
+                    false => GLANCE.min(best.preset.train.test_size),
+                });
+                let done = Scored::read(&file)?.is_some_and(|scored| {
+                    scored.training == training
+                        && scored.report.iteration == best.manifest.counters.iteration
+                        && scored.report.samples == samples
+                });
+                if done {
+                    continue;
+                }
+                let mut sets: Vec<String> = test.sets.iter().map(|set| (*set).to_owned()).collect();
+                if let Some(digits) = best.preset.data.digits() {
+                    // Tested on the digits it was trained on, whatever this machine has.
+                    sets.push(digits_set(digits)?);
+                }
+                let scoring = Scoring { sets, split: Split::Test, samples: Some(samples) };
+                let bar = progress_bar();
+                bar.set_message(format!("{} seed {}, {}", run.preset, run.seed, test.name));
+                let report = score(&run.path, &scoring, &device, &|done, all| {
+                    bar.set_length(all as u64);
+                    bar.set_position(done as u64);
+                });
+                bar.finish_and_clear();
+                let scored = Scored { training: training.clone(), test: test.name.into(), report: report? };
+                scored.write(scores, test)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the tables and figures, and prints the tables.
+    fn tell(&self, parts: &[Part], scored: &[Scored]) -> Result<()> {
+        let results = Results::new(parts, self.seeds, scored);
+        let figures = figures(scored)?;
+        for figure in &figures {
+            write_whole(&self.out.join(figure.file), figure.svg.as_bytes())?;
+        }
+        let markdown = results.markdown(&figures);
+        write_whole(&self.out.join("results.md"), markdown.as_bytes())?;
+        let file = self.out.join("results.json");
+        let mut json =
+            serde_json::to_vec_pretty(&results).map_err(|e| Error::content(&file, e.to_string()))?;
+        json.push(b'\n');
+        write_whole(&file, &json)?;
+        if self.json { print_json(&results) } else { print(&markdown) }
+    }
+}

@@ -1,0 +1,457 @@
+//! What was measured, beside the paper: kept as one file for each test of each run, and made from those
+//! files alone into the tables.
+//!
+//! A run that has not ended by the protocol (no better validation loss for so many epochs, or the most
+//! epochs there may be) is unfinished; its scores are shown apart and never enter a mean.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::checkpoint::Checkpoint;
+use super::experiments::{Cell, Measure, Part, Published, Test};
+use super::figure::Figure;
+use super::run_dir::{self, Record, RunFile};
+use super::score::Report;
+use crate::error::{Error, Result};
+use crate::metrics::mean_and_deviation;
+use crate::preset::Preset;
+use crate::tensors::write_whole;
+
+/// The scores of one run in one test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    /// The run.
+    pub training: Training,
+    /// The test's name.
+    pub test: String,
+    /// What was scored.
+    pub report: Report,
+}
+
+/// How a run was trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// The preset's name.
+    pub preset: String,
+    /// Everything random followed from it.
+    pub seed: u64,
+    /// Whether the protocol ended it.
+    pub finished: bool,
+    /// Epochs done.
+    pub epochs: u64,
+    /// Iterations done.
+    pub iterations: u64,
+    /// Wall time spent on them, validation included.
+    pub hours: f64,
+    /// Validation loss after the last epoch.
+    pub validation_loss: Option<f64>,
+    /// Validation AMI (max) of the last step, after the last epoch.
+    pub validation_ami: Option<f64>,
+    /// The device it began on, and the machine.
+    pub device: String,
+    /// The version and commit of the program that began it.
+    pub version: String,
+    /// Settings that are not the named preset's, as `path: value there -> value here`.
+    pub changed: Vec<String>,
+}
+
+/// The tables.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Results {
+    /// The rows, part by part.
+    pub rows: Vec<Row>,
+    /// The runs they were measured on.
+    pub runs: Vec<Training>,
+    /// How many seeds each row wants.
+    pub seeds: u64,
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// Its part.
+    pub part: Part,
+    /// What it is.
+    pub row: String,
+    /// The preset trained for it.
+    pub preset: String,
+    /// How it was tested.
+    pub test: String,
+    /// Which score is compared.
+    pub score: String,
+    /// The paper's.
+    pub paper: Option<Published>,
+    /// Ours, over the finished runs.
+    pub ours: Option<Mean>,
+    /// Ours, over the runs that are not finished.
+    pub unfinished: Option<Mean>,
+    /// Seeds of which nothing was measured.
+    pub missing: Vec<u64>,
+    /// Whether a run's settings were not the paper's.
+    pub changed: bool,
+    /// Whether the digits were synthetic, and the scores so not the paper's kind.
+    pub synthetic: bool,
+}
+
+/// A mean over runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Mean {
+    /// The mean.
+    pub mean: f64,
+    /// The deviation (of a sample); 0 for a single run.
+    pub deviation: f64,
+    /// The mean of the last step's score, where the row compares that of all steps.
+    pub last_step: Option<f64>,
+    /// The mean of the floors; `None` where the row is no score.
+    pub floor: Option<f64>,
+    /// The runs' seeds.
+    pub seeds: Vec<u64>,
+    /// The fewest samples that one of them was scored on.
+    pub samples: usize,
+}
+
+impl Training {
+    /// Of the run in `path`, as its last checkpoint has it.
+    ///
+    /// # Errors
+    /// A directory that is no run, or has no checkpoint, or is damaged.
+    pub fn of(path: &Path) -> Result<Training> {
+        let file = RunFile::read(path)?;
+        let checkpoint = Checkpoint::open(&run_dir::resolve(path, &["last"])?)?;
+        let counters = &checkpoint.manifest.counters;
+        let preset = &checkpoint.preset;
+        let epochs: Vec<_> = run_dir::read_metrics(path)?
+            .into_iter()
+            .filter_map(|record| match record {
+                Record::Epoch(epoch) if epoch.epoch <= counters.epochs => Some(epoch),
+                _ => None,
+            })
+            .collect();
+        let seconds = epochs.iter().map(|epoch| epoch.seconds).sum::<f64>() + counters.epoch_seconds;
+        Ok(Training {
+            preset: preset.name.clone(),
+            seed: file.seed,
+            finished: counters.is_finished(&preset.train),
+            epochs: counters.epochs,
+            iterations: counters.iteration,
+            hours: seconds / 3600.0,
+            validation_loss: epochs.last().map(|epoch| epoch.validation_loss),
+            validation_ami: epochs.last().map(|epoch| epoch.ami),
+            device: [file.device, file.machine]
+                .iter()
+                .filter(|s| !s.is_empty())
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", "),
+            version: file.version,
+            changed: changed(preset, counters.stages),
+        })
+    }
+
+    /// In words.
+    fn state(&self) -> String {
+        match self.finished {
+            true => "finished".into(),
+            false => "unfinished".into(),
+        }
+    }
+}
+
+/// What `preset` changes of the embedded one of its name, leaving out what a run decides by itself:
+/// whose digits, and which stage.
+fn changed(preset: &Preset, stage: usize) -> Vec<String> {
+    let Ok(mut named) = Preset::load(&preset.name) else {
+        return vec!["not a preset of this program".into()];
+    };
+    if let Some(stage) = named.train.stages.get(stage).copied() {
+        named = named.at_stage(&stage);
+    }
+    if let Some(digits) = preset.data.digits() {
+        named.data = named.data.with_digits(digits.clone());
+    }
+    named.about.clone_from(&preset.about);
+    named.expect.clone_from(&preset.expect);
+    let value = |preset: &Preset| serde_json::to_value(preset).unwrap_or_default();
+    let mut changes = Vec::new();
+    compare("", &value(&named), &value(preset), &mut changes);
+    changes
+}
+
+fn compare(path: &str, before: &Value, after: &Value, changes: &mut Vec<String>) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match (before, after) {
+        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
+            a.iter().zip(b.values()).for_each(|((key, a), b)| compare(&below(key), a, b, changes));
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            let pairs = a.iter().zip(b).enumerate();
+            pairs.for_each(|(i, (a, b))| compare(&below(&i.to_string()), a, b, changes));
+        }
+        _ if before != after => changes.push(format!("{path}: {before} -> {after}")),
+        _ => {}
+    }
+}
+
+impl Scored {
+    /// The name of its file.
+    pub fn file_name(preset: &str, seed: u64, test: &Test) -> String {
+        format!("{preset}-s{seed}-{}.json", test.name)
+    }
+
+    /// Reads one; `None` where there is none.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or holds something else.
+    pub fn read(path: &Path) -> Result<Option<Scored>> {
+        match std::fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+                Error::content(
+                    path,
+                    format!("not the scores of a run ({e}); remove it to have them measured again"),
+                )
+            }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io("read", path)(e)),
+        }
+    }
+
+    /// Reads all in `directory`, in the order of their names; none where there is no such directory.
+    ///
+    /// # Errors
+    /// What [`Scored::read`] meets.
+    pub fn read_all(directory: &Path) -> Result<Vec<Scored>> {
+        let entries = match std::fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(Error::io("read", directory)(e)),
+        };
+        let paths: BTreeSet<_> = entries.flatten().map(|entry| entry.path()).collect();
+        let json = paths.iter().filter(|path| path.extension().is_some_and(|end| end == "json"));
+        json.filter_map(|path| Scored::read(path).transpose()).collect()
+    }
+
+    /// Writes it into `directory`.
+    ///
+    /// # Errors
+    /// A place that cannot be written.
+    pub fn write(&self, directory: &Path, test: &Test) -> Result<()> {
+        let file = directory.join(Scored::file_name(&self.training.preset, self.training.seed, test));
+        let mut text = serde_json::to_vec_pretty(self).map_err(|e| Error::content(&file, e.to_string()))?;
+        text.push(b'\n');
+        write_whole(&file, &text)
+    }
+}
+
+impl Results {
+    /// The rows of `parts`, and of every other part of which something was measured.
+    pub fn new(parts: &[Part], seeds: u64, scored: &[Scored]) -> Results {
+        let of = |cell: &Cell| {
+            let (preset, test) = (cell.preset, cell.test.name);
+            scored.iter().filter(move |s| s.training.preset == preset && s.test == test)
+        };
+        let wanted = |part: &Part| parts.contains(part) || part.cells().any(|cell| of(cell).next().is_some());
+        let cells: Vec<&Cell> = Part::ALL.into_iter().filter(wanted).flat_map(Part::cells).collect();
+        let rows = cells.iter().map(|cell| Row::new(cell, seeds, &of(cell).collect::<Vec<_>>())).collect();
+        let mut runs: Vec<Training> = Vec::new();
+        for training in cells.iter().flat_map(|cell| of(cell)).map(|s| &s.training) {
+            if !runs.iter().any(|run| (&run.preset, run.seed) == (&training.preset, training.seed)) {
+                runs.push(training.clone());
+            }
+        }
+        Results { rows, runs, seeds }
+    }
+
+    /// The tables in Markdown. `figures` are the pictures that lie beside them.
+    pub fn markdown(&self, figures: &[Figure]) -> String {
+        let mut text = String::from(LEGEND);
+        for part in Part::ALL {
+            let rows: Vec<&Row> = self.rows.iter().filter(|row| row.part == part).collect();
+            if rows.is_empty() {
+                continue;
+            }
+            let _ = write!(text, "\n## {}\n\n{HEAD}", part.title());
+            rows.iter().for_each(|row| text += &row.markdown());
+            if rows.iter().any(|row| row.synthetic) {
+                text += "\n‡ Synthetic digits: these scores do not compare with the paper's.\n";
+            }
+            if rows.iter().any(|row| row.changed) {
+                text += "\n§ Not trained with the paper's settings; what differs is said under Runs.\n";
+            }
+            for Figure { caption, file, .. } in figures.iter().filter(|figure| figure.part == part) {
+                let _ = write!(text, "\n![{caption}]({file})\n");
+            }
+        }
+        text += &self.runs_markdown();
+        text += &self.missing_markdown();
+        text
+    }
+
+    fn runs_markdown(&self) -> String {
+        if self.runs.is_empty() {
+            return String::new();
+        }
+        let mut text = String::from(
+            "\n## Runs\n\n| run | state | iterations | epochs | time | validation loss | validation AMI | device | program |\n\
+             |---|---|---|---|---|---|---|---|---|\n",
+        );
+        for run in &self.runs {
+            let _ = writeln!(
+                text,
+                "| {}, seed {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                run.preset,
+                run.seed,
+                run.state(),
+                run.iterations,
+                run.epochs,
+                duration(run.hours),
+                run.validation_loss.map_or("–".into(), |loss| format!("{loss:.2}")),
+                run.validation_ami.map_or("–".into(), |ami| format!("{ami:.3}")),
+                run.device,
+                run.version
+            );
+        }
+        for run in self.runs.iter().filter(|run| !run.changed.is_empty()) {
+            let _ = writeln!(
+                text,
+                "\n{}, seed {}, was not trained with the paper's settings: {}.",
+                run.preset,
+                run.seed,
+                run.changed.join(", ")
+            );
+        }
+        text
+    }
+
+    fn missing_markdown(&self) -> String {
+        let mut lines = BTreeSet::new();
+        for row in &self.rows {
+            if !row.missing.is_empty() {
+                lines.insert(format!("- {}: nothing measured of {}\n", row.preset, seeds(&row.missing)));
+            }
+            if let Some(so_far) = &row.unfinished {
+                lines.insert(format!("- {}: unfinished {}\n", row.preset, seeds(&so_far.seeds)));
+            }
+        }
+        if lines.is_empty() {
+            return String::new();
+        }
+        let lines = lines.into_iter().collect::<String>();
+        format!(
+            "\n## Missing\n\nThe paper's protocol asks for these yet; the same command goes on with them.\n\n{lines}"
+        )
+    }
+}
+
+const LEGEND: &str = "\
+# The paper's results, and ours
+
+Written by `nem-tui reproduce` from the scores stored beside it. AMI is normalised by the larger entropy.
+`ami` is weighted over EM steps like the training loss, `ami_last` is the last step's, `upper_bound` the
+NLL of max_k ψ in nats per sample. The paper's values are means ± deviations of 5 runs, those with † from
+memory. Ours are over the test split; **bold** is above the floor, the best split of the image by position
+alone, and only that counts as learned. A run is finished when the protocol ends it; what unfinished
+runs reach is no result.
+";
+
+const HEAD: &str = "\
+| | score | paper | ours | unfinished so far | floor |
+|---|---|---|---|---|---|
+";
+
+impl Row {
+    fn new(cell: &Cell, seeds: u64, scored: &[&Scored]) -> Row {
+        let mean = |finished: bool| {
+            let of: Vec<&Scored> =
+                scored.iter().copied().filter(|s| s.training.finished == finished).collect();
+            Mean::new(cell.measure, &of)
+        };
+        let there: Vec<u64> = scored.iter().map(|s| s.training.seed).collect();
+        Row {
+            part: cell.part,
+            row: cell.row.into(),
+            preset: cell.preset.into(),
+            test: cell.test.name.into(),
+            score: cell.measure.name().into(),
+            paper: cell.published,
+            ours: mean(true),
+            unfinished: mean(false),
+            missing: (1..=seeds).filter(|seed| !there.contains(seed)).collect(),
+            changed: scored.iter().any(|s| !s.training.changed.is_empty()),
+            synthetic: scored.iter().any(|s| s.report.synthetic),
+        }
+    }
+
+    fn markdown(&self) -> String {
+        let paper = self.paper.map_or("–".to_owned(), |paper| {
+            let mark = if paper.from_memory { "†" } else { "" };
+            format!("{:.3} ± {:.3}{mark}", paper.mean, paper.deviation)
+        });
+        let ours = |mean: &Option<Mean>| mean.as_ref().map_or("–".to_owned(), Mean::markdown);
+        let floor = self.ours.as_ref().or(self.unfinished.as_ref()).and_then(|mean| mean.floor);
+        format!(
+            "| {}{}{} | `{}` | {paper} | {} | {} | {} |\n",
+            self.row,
+            if self.synthetic { " ‡" } else { "" },
+            if self.changed { " §" } else { "" },
+            self.score,
+            ours(&self.ours),
+            ours(&self.unfinished),
+            floor.map_or("–".to_owned(), |floor| format!("{floor:.3}"))
+        )
+    }
+}
+
+impl Mean {
+    fn new(measure: Measure, scored: &[&Scored]) -> Option<Mean> {
+        let scored: Vec<(&Scored, f64)> =
+            scored.iter().filter_map(|s| Some((*s, measure.of(&s.report)?))).collect();
+        let over = |of: fn(&Report) -> f64| {
+            mean_and_deviation(&scored.iter().map(|(s, _)| of(&s.report)).collect::<Vec<_>>()).0
+        };
+        let (mean, deviation) =
+            mean_and_deviation(&scored.iter().map(|(_, value)| *value).collect::<Vec<_>>());
+        Some(Mean {
+            mean,
+            deviation,
+            last_step: (measure == Measure::Ami).then(|| over(|report| report.ami_last)),
+            floor: measure.is_score().then(|| over(|report| report.floor)),
+            seeds: scored.iter().map(|(s, _)| s.training.seed).collect(),
+            samples: scored.iter().map(|(s, _)| s.report.samples).min()?,
+        })
+    }
+
+    fn markdown(&self) -> String {
+        let mut value = match self.seeds.len() {
+            1 => number(self.mean),
+            _ => format!("{} ± {:.3}", number(self.mean), self.deviation),
+        };
+        if self.floor.is_some_and(|floor| self.mean > floor) {
+            value = format!("**{value}**");
+        }
+        let last = self.last_step.map_or(String::new(), |last| format!("; last step {}", number(last)));
+        format!("{value}{last} ({}, {} samples)", seeds(&self.seeds), self.samples)
+    }
+}
+
+fn duration(hours: f64) -> String {
+    match hours {
+        ..0.1 => format!("{:.1} min", hours * 60.0),
+        ..2.0 => format!("{:.0} min", hours * 60.0),
+        _ => format!("{hours:.1} h"),
+    }
+}
+
+/// With three places, and no minus before a zero.
+fn number(value: f64) -> String {
+    let text = format!("{value:.3}");
+    if text == "-0.000" { "0.000".into() } else { text }
+}
+
+fn seeds(seeds: &[u64]) -> String {
+    let list: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    format!("seed{} {}", if seeds.len() == 1 { "" } else { "s" }, list.join(", "))
+}

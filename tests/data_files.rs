@@ -1,0 +1,192 @@
+//! Files that users bring, MNIST's and HDF5, as `train` and `data check` take and refuse them.
+
+#![allow(clippy::unwrap_used)] // a test's way to fail
+
+mod support;
+
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::Value;
+use support::cli::{nem_tui, refused, run};
+
+/// An IDX file of `count` images of 28x28, each a different spot on black.
+fn images(count: u32) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, 3];
+    for size in [count, 28, 28] {
+        bytes.extend(size.to_be_bytes());
+    }
+    for image in 0..count {
+        let spot = |pixel: u32| pixel / 28 / 7 == image % 4 && pixel % 28 / 7 == image / 4 % 4;
+        bytes.extend((0..28 * 28).map(|pixel| if spot(pixel) { 255 } else { 0 }));
+    }
+    bytes
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A directory with 60 images for training, packed, and 20 for the test, plain.
+fn mnist(directory: &Path) {
+    std::fs::create_dir_all(directory).unwrap();
+    std::fs::write(directory.join("train-images-idx3-ubyte.gz"), gzip(&images(60))).unwrap();
+    std::fs::write(directory.join("t10k-images-idx3-ubyte"), images(20)).unwrap();
+}
+
+/// A training on digits, of an iteration.
+fn digits<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let small = [
+        "train",
+        "quickstart",
+        "--max-iterations",
+        "1",
+        "--json",
+        "--set",
+        "data=Mnist(height: 16, width: 16, objects: 2)",
+        "--set",
+        "noise=MaskedUniform(probability: 0.2)",
+        "--set",
+        "model.distribution=Gaussian(e_sigma: 0.25)",
+        "--set",
+        "train=(batch: 4, train_size: 8, validation_size: 4, test_size: 4, learning_rate: 0.001, max_epochs: 9, patience: 9)",
+    ];
+    [&small, more].concat()
+}
+
+#[test]
+fn mnist_is_trained_on_where_it_is_said_to_be() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    mnist(&here.join("digits"));
+    run(here, &digits(&["--mnist", "digits", "--out", "r"]));
+    let preset = std::fs::read_to_string(here.join("r/preset.ron")).unwrap();
+    // By its whole path, so that the run can be gone on with from anywhere.
+    let whole = here.join("digits").canonicalize().unwrap();
+    assert!(preset.contains(whole.to_str().unwrap()), "{preset}");
+    let report: Value = serde_json::from_str(&run(here, &["eval", "r", "--json"])).unwrap();
+    assert_eq!(report["synthetic"], false);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let path = here.join("r");
+    run(elsewhere.path(), &["train", "--resume", path.to_str().unwrap(), "--max-iterations", "2"]);
+    let error = refused(here, &["train", "quickstart", "--mnist", "digits"], 2);
+    assert!(error.contains("quickstart has no digits"), "{error}");
+}
+
+#[test]
+fn data_check_says_what_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    mnist(&here.join("digits"));
+    let text = run(here, &["data", "check", "--mnist", "digits"]);
+    assert!(text.contains("60 images of 28x28") && text.contains("not there"), "{text}");
+    let json: Value =
+        serde_json::from_str(&run(here, &["data", "check", "--mnist", "digits", "--json"])).unwrap();
+    assert_eq!((json["digits"].as_str(), json["files"].as_array().unwrap().len()), (Some("Mnist"), 4));
+
+    // In the default place nothing is expected; in a named one it is.
+    let home = here.to_str().unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_nem-tui"))
+        .env("HOME", home)
+        .env("XDG_DATA_HOME", home)
+        .args(["data", "check"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains(home) && text.contains("synthetic"), "{text}");
+    std::fs::create_dir(here.join("empty")).unwrap();
+    let error = refused(here, &["data", "check", "--mnist", "empty"], 1);
+    assert!(error.contains("train-images-idx3-ubyte"), "{error}");
+}
+
+/// Every fault in one sentence that names the file; exit code 1, and no run directory.
+#[test]
+fn mnist_files_that_are_no_mnist_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let good = images(60);
+    let mut labels = vec![0, 0, 8, 1, 0, 0, 0, 60];
+    labels.extend([7; 60]);
+    let mut floats = good.clone();
+    floats[2] = 0x0d;
+    let mut small = vec![0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 20, 0, 0, 0, 20];
+    small.extend([9; 800]);
+    let packed = gzip(&good);
+    for (name, bytes) in [
+        ("cut", good[..good.len() / 2].to_vec()),
+        ("cut-packed", packed[..packed.len() / 2].to_vec()),
+        ("longer", [good.clone(), vec![0]].concat()),
+        ("labels", labels),
+        ("floats", floats),
+        ("small", small),
+        ("web-page", b"<html>404</html>".to_vec()),
+        ("empty", Vec::new()),
+    ] {
+        let digits_directory = here.join(name);
+        mnist(&digits_directory);
+        std::fs::write(digits_directory.join("train-images-idx3-ubyte.gz"), bytes).unwrap();
+        for arguments in [digits(&["--mnist", name, "--out", "r"]), vec!["data", "check", "--mnist", name]] {
+            let error = refused(here, &arguments, 1);
+            assert!(error.contains(&format!("{name}/train-images-idx3-ubyte.gz")), "{name}: {error}");
+            assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+        }
+        assert!(!here.join("r").exists(), "{name} left a run behind");
+    }
+    mnist(&here.join("few"));
+    let error = refused(here, &digits(&["--mnist", "few", "--set", "data.images=First(61)"]), 1);
+    assert!(error.contains("few") && error.contains("first 61") && error.contains("there are 60"), "{error}");
+    let error = refused(here, &digits(&["--mnist", "nowhere"]), 1);
+    assert!(error.contains("nowhere") && error.contains("missing"), "{error}");
+}
+
+#[test]
+fn hdf5_files_train_and_those_that_do_not_fit_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let fixture = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hdf5").join(name);
+        path.to_str().unwrap().to_owned()
+    };
+    let cut = here.join("cut.h5").to_str().unwrap().to_owned();
+    let whole = std::fs::read(fixture("earliest.h5")).unwrap();
+    std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    let arguments = |path: &str, size: &str, steps: &str, train_size: &str| {
+        let data = format!("data=Hdf5(path: {path:?}, {size})");
+        let steps = format!("steps={steps}");
+        let train = format!(
+            "train=(batch: 5, train_size: {train_size}, validation_size: 5, test_size: 5, learning_rate: 0.001, max_epochs: 9, patience: 9)"
+        );
+        let sets = [data, steps, train, "k=2".into(), "model.distribution=Gaussian(e_sigma: 0.25)".into()];
+        let mut all: Vec<String> =
+            ["train", "quickstart", "--max-iterations", "2", "--json", "--out", "r"].map(Into::into).into();
+        all.extend(sets.into_iter().flat_map(|set| ["--set".to_owned(), set]));
+        all
+    };
+    let fits = "height: 4, width: 6";
+    for (path, size, steps, train_size, said) in [
+        (fixture("earliest.h5"), "height: 28, width: 28", "2", "5", "its images are 4x6"),
+        (fixture("latest.h5"), fits, "2", "5", "with 2 channels"),
+        (fixture("earliest.h5"), fits, "3", "5", "3 EM steps need 4"),
+        (fixture("earliest.h5"), fits, "2", "50", "has 5"),
+        (fixture("strings.h5"), fits, "2", "5", "type string"),
+        (fixture("no_part.h5"), fits, "2", "5", "there is no test/features"),
+        (fixture("make.py"), fits, "2", "5", "not an HDF5 file"),
+        (cut, fits, "2", "5", "cut.h5"),
+        ("nowhere.h5".into(), fits, "2", "5", "nowhere.h5"),
+    ] {
+        let all = arguments(&path, size, steps, train_size);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let error = refused(here, &all, 1);
+        assert!(error.contains(&path) && error.contains(said), "{said}: {error}");
+        assert!(!here.join("r").exists(), "{path} left a run behind");
+    }
+    let all = arguments(&fixture("earliest.h5"), fits, "2", "5");
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    run(here, &all);
+    let report: Value = serde_json::from_str(&run(here, &["eval", "r", "--json"])).unwrap();
+    assert_eq!((report["samples"].as_u64(), report["steps"].as_u64()), (Some(5), Some(2)));
+    let output = nem_tui(here, &["eval", "r", "--steps", "3"]);
+    assert_eq!(output.status.code(), Some(1));
+}

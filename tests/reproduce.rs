@@ -1,0 +1,160 @@
+//! `nem-tui reproduce`: what it trains, keeps, goes on with, and counts.
+
+#![allow(clippy::unwrap_used)] // a test's way to fail
+
+mod support;
+
+use std::path::Path;
+
+use serde_json::Value;
+use support::cli::{refused, run};
+
+/// The paper's static shapes, cut down to a run of a few images.
+const SMALL: [&str; 13] = [
+    "reproduce",
+    "static",
+    "--json",
+    "--set",
+    "train.train_size=64",
+    "--set",
+    "train.validation_size=4",
+    "--set",
+    "train.test_size=6",
+    "--set",
+    "train.max_epochs=2",
+    "--set",
+    "steps=2",
+];
+
+fn reproduce(here: &Path, more: &[&str]) -> Value {
+    serde_json::from_str(&run(here, &[&SMALL, more].concat())).unwrap()
+}
+
+fn row<'a>(results: &'a Value, name: &str) -> &'a Value {
+    results["rows"].as_array().unwrap().iter().find(|row| row["row"] == name).unwrap()
+}
+
+fn scores(here: &Path) -> Vec<Value> {
+    let mut files: Vec<_> =
+        std::fs::read_dir(here.join("reproduced/scores")).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|file| serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()).collect()
+}
+
+#[test]
+fn runs_are_gone_on_with_and_count_only_when_they_have_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let results = reproduce(here, &["--seeds", "2", "--max-iterations", "1"]);
+    for name in ["N-EM", "RNN-EM"] {
+        let row = row(&results, name);
+        assert_eq!((&row["ours"], &row["unfinished"]["seeds"]), (&Value::Null, &serde_json::json!([1, 2])));
+        assert_eq!(row["score"], "ami_last");
+    }
+    let text = std::fs::read_to_string(here.join("reproduced/results.md")).unwrap();
+    assert!(text.contains("static-shapes-nem: unfinished seeds 1, 2"), "{text}");
+
+    // Gone on with, to the protocol's end. What was changed of the paper's settings is said.
+    let results = reproduce(here, &["--seeds", "2"]);
+    let row = row(&results, "RNN-EM");
+    assert_eq!((&row["unfinished"], &row["missing"]), (&Value::Null, &serde_json::json!([])));
+    let of_runs: Vec<f64> = scores(here)
+        .iter()
+        .filter(|s| s["training"]["preset"] == "static-shapes-rnn-em")
+        .map(|s| s["report"]["ami_last"].as_f64().unwrap())
+        .collect();
+    let [a, b] = of_runs[..] else { panic!("{of_runs:?}") };
+    let number = |field: &str| row["ours"][field].as_f64().unwrap();
+    assert!((number("mean") - (a + b) / 2.0).abs() < 1e-12);
+    assert!((number("deviation") - (a - b).abs() / 2.0f64.sqrt()).abs() < 1e-12);
+    let runs = results["runs"].as_array().unwrap();
+    assert!(runs.iter().all(|run| run["iterations"] == 2 && run["finished"] == true));
+    let changed = runs[0]["changed"].as_array().unwrap();
+    assert!(changed.contains(&"train.max_epochs: 500 -> 2".into()), "{changed:?}");
+    let text = std::fs::read_to_string(here.join("reproduced/results.md")).unwrap();
+    assert!(text.contains("not trained with the paper's settings") && !text.contains("## Missing"), "{text}");
+
+    // A third seed is missing, not made up.
+    let results = reproduce(here, &["--seeds", "3", "--budget", "0"]);
+    assert_eq!(self::row(&results, "N-EM")["missing"], serde_json::json!([3]));
+}
+
+/// The tables come from the stored scores alone.
+#[test]
+fn tables_are_made_again_without_the_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let out = here.join("reproduced");
+    let results = reproduce(here, &["--seeds", "1"]);
+    let text = std::fs::read_to_string(out.join("results.md")).unwrap();
+    std::fs::remove_dir_all(out.join("runs")).unwrap();
+    std::fs::remove_file(out.join("results.md")).unwrap();
+    assert_eq!(reproduce(here, &["--seeds", "1", "--budget", "0"]), results);
+    assert_eq!(std::fs::read_to_string(out.join("results.md")).unwrap(), text);
+}
+
+/// The tables in the documentation are those of the scores beside them, to the byte.
+#[test]
+fn the_documented_tables_are_made_of_the_stored_scores() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reproduce");
+    let directory = tempfile::tempdir().unwrap();
+    let copy = directory.path().join("scores");
+    std::fs::create_dir(&copy).unwrap();
+    let mut seeds = 0;
+    for file in std::fs::read_dir(docs.join("scores")).unwrap() {
+        let path = file.unwrap().path();
+        let scored: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        seeds = seeds.max(scored["training"]["seed"].as_u64().unwrap());
+        std::fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+    }
+    let written: Value = serde_json::from_slice(&std::fs::read(docs.join("results.json")).unwrap()).unwrap();
+    let seeds = written["seeds"].as_u64().unwrap().max(seeds).to_string();
+    let arguments = ["reproduce", "static", "--budget", "0", "--seeds", &seeds, "--out", "."];
+    run(directory.path(), &arguments);
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    assert_eq!(read(&docs.join("results.md")), read(&directory.path().join("results.md")));
+}
+
+#[test]
+fn figures_are_drawn_of_what_is_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let small = [
+        "reproduce",
+        "figure6",
+        "--json",
+        "--seeds",
+        "1",
+        "--max-iterations",
+        "1",
+        "--samples",
+        "2",
+        "--set",
+        "steps=2",
+        "--set",
+        "train.batch=2",
+    ];
+    let results: Value = serde_json::from_str(&run(here, &small)).unwrap();
+    assert_eq!(row(&results, "4 objects, K 4")["score"], "upper_bound");
+    for (file, said) in
+        [("figure6-bounds.svg", "K = objects (unfinished)"), ("figure6-steps.svg", "50 steps")]
+    {
+        let svg = std::fs::read_to_string(here.join("reproduced").join(file)).unwrap();
+        assert!(svg.starts_with("<svg") && svg.contains(said), "{file}");
+    }
+    let text = std::fs::read_to_string(here.join("reproduced/results.md")).unwrap();
+    assert!(text.contains("](figure6-bounds.svg)"), "{text}");
+}
+
+#[test]
+fn impossible_requests_and_damaged_scores_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    assert!(refused(here, &["reproduce", "static", "--budget=-1"], 2).contains("budget"));
+    assert!(refused(here, &["reproduce", "static", "--seeds", "0"], 2).contains("seeds"));
+    let file = "reproduced/scores/static-shapes-nem-s1-as-trained.json";
+    std::fs::create_dir_all(here.join("reproduced/scores")).unwrap();
+    std::fs::write(here.join(file), "{\"training\":").unwrap();
+    let error = refused(here, &["reproduce", "static", "--budget", "0"], 1);
+    assert!(error.contains(file) && error.contains("remove it"), "{error}");
+}
