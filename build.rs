@@ -1,7 +1,8 @@
-//! Tells the program its version with the commit it was built from, which run directories and tables
-//! of results record.
+//! Two things that only the build can know: the commit this program was made from, which run directories
+//! and tables of results record, and, with `--features libtorch`, where libtorch lies.
 
-use std::path::Path;
+use std::env;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What a change of makes it another program.
@@ -9,23 +10,58 @@ const SOURCES: [&str; 5] = ["src", "presets", "Cargo.toml", "Cargo.lock", "build
 
 fn main() {
     for path in SOURCES.iter().chain(&[".git/logs/HEAD"]).filter(|path| Path::new(path).exists()) {
-        println!("cargo:rerun-if-changed={path}");
+        println!("cargo::rerun-if-changed={path}");
     }
-    let version = env!("CARGO_PKG_VERSION");
-    // Outside a clone, or without git, the version alone has to do.
-    let of_commit = match (Path::new(".git").exists(), git(&["rev-parse", "--short=7", "HEAD"])) {
-        (true, Some(commit)) => {
-            let changed = git(&[["status", "--porcelain", "--"].as_slice(), &SOURCES].concat());
-            let mark = if changed.is_some_and(|list| list.is_empty()) { "" } else { ", changed" };
-            format!("{version} ({commit}{mark})")
-        }
-        _ => version.to_owned(),
-    };
-    println!("cargo:rustc-env=NEM_TUI_VERSION={of_commit}");
+    println!("cargo::rustc-env=NEM_TUI_VERSION={}", version());
+    if env::var_os("CARGO_FEATURE_LIBTORCH").is_some() {
+        libtorch();
+    }
 }
 
-fn git(arguments: &[&str]) -> Option<String> {
+/// The version, with the commit where there is one.
+fn version() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    // Outside a clone, or without git, the version alone has to do.
+    match (Path::new(".git").exists(), output("git", &["rev-parse", "--short=7", "HEAD"])) {
+        (true, Some(commit)) => {
+            let status = [["status", "--porcelain", "--"].as_slice(), &SOURCES].concat();
+            let changed = output("git", &status).is_none_or(|list| !list.is_empty());
+            format!("{version} ({commit}{})", if changed { ", changed" } else { "" })
+        }
+        _ => version.to_owned(),
+    }
+}
+
+/// Lets the program find libtorch's libraries where they were found now, or says how to get them.
+fn libtorch() {
+    for name in ["LIBTORCH", "LIBTORCH_LIB", "LIBTORCH_USE_PYTORCH"] {
+        println!("cargo::rerun-if-env-changed={name}");
+    }
+    let folder = if env::var_os("LIBTORCH_USE_PYTORCH").is_some() {
+        let ask = "import os, torch; print(os.path.dirname(torch.__file__))";
+        let python = if env::var_os("VIRTUAL_ENV").is_some() { "python" } else { "python3" };
+        output(python, &["-W", "ignore", "-c", ask]).map(PathBuf::from)
+    } else {
+        let named = ["LIBTORCH_LIB", "LIBTORCH"].into_iter().find_map(env::var_os).map(PathBuf::from);
+        // torch-sys looks there too.
+        named.or_else(|| Path::new("/usr/lib/libtorch.so").exists().then(|| PathBuf::from("/usr")))
+    };
+    // A missing folder is said here, before the crate that compiles against it tries to download one.
+    match folder.and_then(|folder| folder.join("lib").canonicalize().ok()).filter(|lib| has_torch(lib)) {
+        Some(lib) => println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display()),
+        None => println!(
+            "cargo::error=`--features libtorch` needs libtorch: run `scripts/libtorch` once, or set LIBTORCH to \
+             the folder of a PyTorch 2.9.0, or LIBTORCH_USE_PYTORCH=1 to take that of the active Python."
+        ),
+    }
+}
+
+fn has_torch(lib: &Path) -> bool {
+    ["libtorch.so", "libtorch.dylib", "torch.lib"].iter().any(|name| lib.join(name).exists())
+}
+
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let output =
-        Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
+        Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
     Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
 }

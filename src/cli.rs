@@ -11,12 +11,13 @@ mod reproduce;
 mod train;
 mod workbench;
 
+use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::backend::DeviceName;
+use crate::backend::{self, DeviceName};
 use crate::error::{Error, Result};
 use crate::preset::{Digits, Preset};
 
@@ -76,9 +77,13 @@ enum Command {
 /// What every command that computes takes.
 #[derive(Args, Debug, Clone, Default)]
 struct Common {
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t)]
-    device: Device,
+    /// Where to compute: auto, flex, libtorch, cuda, cuda:N or cubecl-cuda:N; auto takes a GPU if there is
+    /// one, else libtorch's CPU, else Flex
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    device: DeviceName,
+    /// Let a CUDA GPU round the factors of matrix products to TF32, which is faster and less exact
+    #[arg(long)]
+    tf32: bool,
     /// Override a field of the preset, for example --set train.batch=32; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
@@ -87,28 +92,43 @@ struct Common {
     mnist: Option<PathBuf>,
 }
 
-/// The names of [`DeviceName`], for clap.
-#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Device {
-    /// burn's pure-Rust CPU backend
-    #[default]
-    Flex,
-    /// libtorch on the CPU; needs a build with `--features libtorch`
-    Libtorch,
-}
-
-impl From<Device> for DeviceName {
-    fn from(device: Device) -> DeviceName {
-        match device {
-            Device::Flex => DeviceName::Flex,
-            Device::Libtorch => DeviceName::Libtorch,
-        }
-    }
-}
-
 impl Common {
-    fn device(&self) -> DeviceName {
-        self.device.into()
+    /// The device to compute on. Starts the program anew where that needs another environment, so it is
+    /// asked for before anything is done.
+    fn device(&self) -> Result<DeviceName> {
+        let device = self.device.resolved();
+        if self.tf32 && !matches!(device, DeviceName::Cuda(_)) {
+            return Err(Error::Usage(format!(
+                "--tf32 is for libtorch's CUDA devices, and this run is on {device}; leave it out, or choose --device cuda"
+            )));
+        }
+        device.open()?;
+        let wanted = backend::environment(device, self.tf32);
+        if wanted.iter().all(|(name, value)| std::env::var_os(name).as_deref() == value.map(OsStr::new)) {
+            return Ok(device);
+        }
+        let failed = |e: std::io::Error| {
+            let list: Vec<String> = wanted
+                .iter()
+                .map(|(name, value)| value.map_or(format!("no {name}"), |value| format!("{name}={value}")))
+                .collect();
+            Error::Device(format!(
+                "{device} needs an environment with {} and the program cannot start anew with it ({e}); set it by hand",
+                list.join(" and ")
+            ))
+        };
+        let mut again = std::process::Command::new(std::env::current_exe().map_err(failed)?);
+        again.args(std::env::args_os().skip(1));
+        for (name, value) in &wanted {
+            match value {
+                Some(value) => again.env(name, value),
+                None => again.env_remove(name),
+            };
+        }
+        #[cfg(unix)]
+        return Err(failed(std::os::unix::process::CommandExt::exec(&mut again)));
+        #[cfg(not(unix))]
+        std::process::exit(again.status().map_err(failed)?.code().unwrap_or(1));
     }
 
     /// A preset by name or path, with `--set` and `--mnist` applied.

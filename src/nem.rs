@@ -43,7 +43,7 @@ mod weights;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-pub use cell::{Cell, Inner};
+pub use cell::{Cell, Inner, Part, Watch};
 pub use e_step::e_step;
 pub use loss::{Losses, StepLoss, upper_bound};
 pub use mixture::{Target, kl_from_prior, nll};
@@ -150,9 +150,22 @@ impl Nem {
         frames: &Frames,
         gamma: Tensor<4>,
         steps: usize,
+        visit: impl FnMut(usize, &State, &Target),
+    ) {
+        self.unroll_watched(frames, gamma, steps, &|_| (), visit);
+    }
+
+    /// The same, telling `watch` of the parts of a step as they end; what follows the last one it is told
+    /// of belongs to [`Part::Em`].
+    pub fn unroll_watched(
+        &self,
+        frames: &Frames,
+        gamma: Tensor<4>,
+        steps: usize,
+        watch: Watch,
         mut visit: impl FnMut(usize, &State, &Target),
     ) {
-        let inner = self.cell.inner();
+        let inner = self.cell.inner(watch);
         let mut state = self.start(gamma);
         for t in 0..steps {
             let (noisy, target) = frames.at(t);

@@ -39,6 +39,8 @@ pub enum Command {
     Set(Setting),
     /// Show this validation sample in the snapshots to come.
     Watch(usize),
+    /// Time every iteration part by part, or no longer.
+    Profile(bool),
     /// Save, then end the run.
     Stop,
 }
@@ -117,7 +119,7 @@ pub struct Floor {
 }
 
 /// One training iteration.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Iteration {
     /// Counted from 1.
     pub iteration: u64,
@@ -137,6 +139,61 @@ pub struct Iteration {
     pub ari: Option<f64>,
     /// Wall time of the iteration. The only field that differs between two equal runs.
     pub seconds: f64,
+    /// Where it went, where that is measured; not kept with the metrics.
+    #[serde(skip)]
+    pub profile: Option<Profile>,
+}
+
+/// Where an iteration's time went, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Waiting for the batch, and moving it to the device.
+    pub data: f64,
+    /// Masked deltas, E-step and losses.
+    pub em: f64,
+    /// The layers before the recurrent one.
+    pub encoder: f64,
+    /// The recurrent layer; of N-EM the gradient step.
+    pub recurrent: f64,
+    /// The layers after it.
+    pub decoder: f64,
+    /// Backward through all of these.
+    pub backward: f64,
+    /// Adam.
+    pub optimizer: f64,
+    /// Scores of the training batch, when it is their turn.
+    pub scores: f64,
+}
+
+impl Profile {
+    /// The means of some; `None` where there are none.
+    pub fn mean<'a>(of: impl ExactSizeIterator<Item = &'a Profile> + Clone) -> Option<Profile> {
+        let mean = |part: fn(&Profile) -> f64| of.clone().map(part).sum::<f64>() / of.len() as f64;
+        (of.len() > 0).then(|| Profile {
+            data: mean(|p| p.data),
+            em: mean(|p| p.em),
+            encoder: mean(|p| p.encoder),
+            recurrent: mean(|p| p.recurrent),
+            decoder: mean(|p| p.decoder),
+            backward: mean(|p| p.backward),
+            optimizer: mean(|p| p.optimizer),
+            scores: mean(|p| p.scores),
+        })
+    }
+
+    /// The parts with their names, in the order of an iteration.
+    pub fn parts(&self) -> [(&'static str, f64); 8] {
+        [
+            ("data", self.data),
+            ("E-step and losses", self.em),
+            ("encoder", self.encoder),
+            ("recurrent", self.recurrent),
+            ("decoder", self.decoder),
+            ("backward", self.backward),
+            ("optimizer", self.optimizer),
+            ("scores", self.scores),
+        ]
+    }
 }
 
 /// The validation at an epoch's end. Scores are of the last EM step.
@@ -310,8 +367,11 @@ pub trait Backstage {
     fn runs(&self) -> Vec<RunCard>;
     /// Sample `index` of a preset's data.
     fn preview(&self, preset: &Preset, index: u64) -> Result<Preview>;
-    /// Starts a new run of `preset`. Returns at once; failures arrive as events or as an error.
-    fn start(&self, preset: &Preset) -> Result<RunHandle>;
+    /// The names of the devices to choose from, the one to begin with first.
+    fn devices(&self) -> Vec<String>;
+    /// Starts a new run of `preset` on one of them. Returns at once; failures arrive as events or as an
+    /// error.
+    fn start(&self, preset: &Preset, device: &str) -> Result<RunHandle>;
     /// Goes on with a past run.
-    fn resume(&self, run: &RunCard) -> Result<RunHandle>;
+    fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle>;
 }

@@ -66,16 +66,14 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
         let mut screen = Screen::enter()?;
         let theme = Theme::detect(|name| std::env::var(name).ok());
         let mut app = App::new(theme);
-        let first = match start {
-            Some(Start::Preset(preset)) => Effect::Start(preset),
-            Some(Start::Run(run)) => Effect::Resume(run),
-            None => Effect::Exit,
-        };
-        let shelf = Message::Shelf(backstage.presets(), backstage.runs());
+        let shelf = Message::Shelf(backstage.presets(), backstage.runs(), backstage.devices());
         shell.handle_message(&mut app, shelf);
-        if first != Effect::Exit {
-            shell.carry_out(&mut app, first);
-        }
+        let device = app.picker.device().to_owned();
+        match start {
+            Some(Start::Preset(preset)) => shell.carry_out(&mut app, Effect::Start(preset, device)),
+            Some(Start::Run(run)) => shell.carry_out(&mut app, Effect::Resume(run, device)),
+            None => false,
+        };
         shell.turn(&mut app, &mut screen).await?;
         drop(screen);
         // A run that failed, at the last save perhaps, must not look like one that went well.
@@ -163,12 +161,12 @@ impl Shell<'_> {
         match effect {
             Effect::Exit => return true,
             Effect::Send(command) => self.send(command),
-            Effect::Start(preset) => {
-                let started = self.backstage.start(&preset);
+            Effect::Start(preset, device) => {
+                let started = self.backstage.start(&preset, &device);
                 self.adopt(app, started);
             }
-            Effect::Resume(run) => {
-                let resumed = self.backstage.resume(&run);
+            Effect::Resume(run, device) => {
+                let resumed = self.backstage.resume(&run, &device);
                 self.adopt(app, resumed);
             }
             Effect::Preview(preset, index) => {

@@ -9,9 +9,8 @@ const LAYERS: &[&[&str]] = &[
     &["error"],
     &["random", "tensors", "preset"],
     &["protocol"],
-    &["metrics"],
+    &["metrics", "backend"],
     &["nem", "data"],
-    &["backend"],
     &["engine", "tui"],
     &["cli"],
 ];
@@ -22,6 +21,8 @@ const NARROW: &[(&str, &[&str])] = &[("tui", &["error", "preset", "protocol"])];
 /// Crates that belong to some modules only.
 const CRATES: &[(&str, &[&str])] = &[
     ("burn", &["nem", "engine", "backend"]),
+    ("burn_tch", &["backend"]),
+    ("tch", &["backend"]),
     ("ratatui", &["tui"]),
     ("crossterm", &["tui"]),
     ("clap", &["cli"]),

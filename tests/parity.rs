@@ -104,6 +104,35 @@ fn every_case_matches_in_outputs_gradients_and_one_adam_step() {
     }
 }
 
+/// The same seed gives the same images, noise and weights on every device, and so the same training, up to
+/// rounding that 20 iterations cannot blow up.
+#[cfg(any(feature = "libtorch", feature = "cuda"))]
+#[test]
+fn devices_agree_on_the_losses_of_twenty_iterations() {
+    use nem_tui::engine::trainer::Trainer;
+    let small = ["train.batch=8", "train.train_size=160", "steps=6"];
+    for name in ["quickstart", "flying-shapes-3", "flying-mnist-2"] {
+        let preset = Preset::load(name).unwrap().set(&small).unwrap();
+        let losses = |device: &Device| -> Vec<f64> {
+            let mut trainer = Trainer::new(&preset, 1, device).unwrap();
+            trainer.set_read_every(1);
+            (0..20).flat_map(|_| trainer.step().unwrap()).map(|iteration| iteration.loss).collect()
+        };
+        let expected = losses(&flex());
+        let others = backend::available().into_iter().filter(|device| *device != flex());
+        let mut compared = 0;
+        for device in others {
+            let found = losses(&device);
+            let worst = found.iter().zip(&expected).fold(0.0f64, |m, (a, b)| m.max((a / b - 1.0).abs()));
+            println!("{name:22} losses of 20 iterations differ by at most {worst:.1e}");
+            assert_eq!(found.len(), 20);
+            assert!(worst < 1e-3, "{name} on {device:?}: losses are off by {worst:.1e}");
+            compared += 1;
+        }
+        assert!(compared > 0, "there is no device but Flex");
+    }
+}
+
 /// A gamma that is detached where it should not be, or the reverse, changes no output and only the
 /// gradients, and those by little; the bound must see it.
 #[test]

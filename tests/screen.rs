@@ -58,7 +58,9 @@ fn screens_at_fixed_sizes() {
         for (mode, depth) in [("colour", Depth::True), ("plain", Depth::Plain)] {
             let picker = support::picker(depth);
             let workbench = support::workbench(depth, quickstart.clone(), 620, 4, 6);
-            for (name, app) in [("picker", picker), ("workbench", workbench)] {
+            let mut profiled = workbench.clone();
+            support::profile(&mut profiled);
+            for (name, app) in [("picker", picker), ("workbench", workbench), ("profile", profiled)] {
                 let buf = render(&app, width, height);
                 let mut shown = text(&buf);
                 if depth == Depth::True {

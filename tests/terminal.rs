@@ -257,10 +257,13 @@ fn a_workbench_that_panics() {
             assert!(index == 0, "on purpose");
             Err(Error::Usage("no preview".into()))
         }
-        fn start(&self, _: &Preset) -> Result<RunHandle> {
+        fn devices(&self) -> Vec<String> {
+            vec!["flex".into()]
+        }
+        fn start(&self, _: &Preset, _: &str) -> Result<RunHandle> {
             Err(Error::Usage("no start".into()))
         }
-        fn resume(&self, _: &RunCard) -> Result<RunHandle> {
+        fn resume(&self, _: &RunCard, _: &str) -> Result<RunHandle> {
             Err(Error::Usage("no resume".into()))
         }
     }

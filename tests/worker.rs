@@ -9,6 +9,7 @@ use nem_tui::engine::results::Training;
 use nem_tui::engine::run_dir::{Record, read_metrics, resolve};
 use nem_tui::engine::trainer::Trainer;
 use nem_tui::engine::worker::{Ending, Job, resume, start};
+use nem_tui::error::Error;
 use nem_tui::preset::{Images, Preset, Setting};
 use nem_tui::protocol::{Command, Event, Finish, Iteration, RunHandle};
 
@@ -165,6 +166,49 @@ fn a_change_of_the_loss_starts_the_patience_anew() {
             "{setting:?}"
         );
         assert!(epoch(&mut trainer).best, "the first epoch after {setting:?} is the one to beat");
+    }
+}
+
+/// On a GPU losses are read only now and then. What is read is the same, only later.
+#[test]
+fn losses_that_are_read_together_are_those_read_one_by_one() {
+    let device = DeviceName::Flex.open().unwrap();
+    let trained = |read_every| {
+        let mut trainer = Trainer::new(&preset(), 1, &device).unwrap();
+        trainer.set_read_every(read_every);
+        let mut counts = Vec::new();
+        let mut read = Vec::new();
+        for _ in 0..6 {
+            let some = trainer.step().unwrap();
+            counts.push(some.len());
+            read.extend(some);
+        }
+        read.extend(trainer.settle().unwrap());
+        read.iter_mut().for_each(|iteration| iteration.seconds = 0.0);
+        (counts, read, trainer.counters().epoch_loss, trainer.model().weights())
+    };
+    let (one_by_one, together) = (trained(1), trained(4));
+    assert_eq!(one_by_one.0, [1; 6]);
+    assert_eq!(together.0, [0, 0, 0, 4, 0, 0]);
+    assert_eq!(one_by_one.1, together.1);
+    assert_eq!((one_by_one.2, one_by_one.3), (together.2, together.3));
+}
+
+#[test]
+fn a_loss_that_is_no_number_leaves_the_weights_of_the_last_reading() {
+    let device = DeviceName::Flex.open().unwrap();
+    for read_every in [1, 4] {
+        let mut trainer = Trainer::new(&preset(), 1, &device).unwrap();
+        trainer.set_read_every(read_every);
+        while trainer.step().unwrap().is_empty() {}
+        let (weights, counters) = (trainer.model().weights(), trainer.counters().clone());
+        trainer.change(Setting::LearningRate(1e38)).unwrap();
+        let error = (0..8).find_map(|_| trainer.step().err()).unwrap();
+        assert!(matches!(error, Error::NotFinite { .. }), "{error}");
+        if read_every > 1 {
+            assert_eq!((trainer.model().weights(), trainer.counters()), (weights, &counters));
+        }
+        assert!(trainer.settle().unwrap().is_empty());
     }
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Common, print, print_json};
-use crate::engine::bench::{Timing, bench};
+use crate::engine::bench::{Timing, bench, ceiling, operations};
 use crate::engine::trainer::Trainer;
 use crate::error::{Error, Result};
 
@@ -30,6 +30,9 @@ pub(super) struct BenchArgs {
     /// Everything random follows from it
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Also where the time goes
+    #[arg(long)]
+    profile: bool,
     /// One JSON object
     #[arg(long)]
     json: bool,
@@ -45,6 +48,12 @@ struct Report {
     k: usize,
     steps: usize,
     parameters: usize,
+    /// Of an iteration's matrix products and convolutions, in 10^9.
+    gflop: f64,
+    /// What the device reaches in large matrix products, in 10^9 a second.
+    ceiling_gflops: f64,
+    /// What the iteration reaches of that.
+    share: f64,
     #[serde(flatten)]
     timing: Timing,
 }
@@ -61,26 +70,50 @@ impl BenchArgs {
         sets.extend(self.k.map(|n| format!("k={n}")));
         sets.extend(self.steps.map(|n| format!("steps={n}")));
         let preset = Common { sets, ..self.common.clone() }.preset(&self.preset)?;
-        let device = self.common.device();
+        let device = self.common.device()?;
         let mut trainer = Trainer::new(&preset, self.seed, &device.open()?)?;
+        trainer.set_profiled(self.profile);
         let timing = bench(&mut trainer, self.warm_up, self.iterations)?;
+        let (gflop, ceiling_gflops) = (operations(&preset) / 1e9, ceiling(&trainer.plain_device()) / 1e9);
         let report = Report {
-            preset: preset.name,
+            preset: preset.name.clone(),
             device: device.to_string(),
             batch: preset.train.batch,
             k: preset.k,
             steps: preset.steps,
             parameters: trainer.model().parameter_count(),
+            gflop,
+            ceiling_gflops,
+            share: gflop / timing.median_s / ceiling_gflops,
             timing,
         };
         if self.json {
             return print_json(&report);
         }
-        let Report { preset, device, batch, k, steps, parameters, timing } = report;
-        print(&format!(
+        print(&report.text())
+    }
+}
+
+impl Report {
+    fn text(&self) -> String {
+        let Report { preset, device, batch, k, steps, parameters, gflop, ceiling_gflops, share, timing } =
+            self;
+        let mut text = format!(
             "{preset} on {device}: batch {batch}, K {k}, {steps} steps, {parameters} parameters\n\
-             {:.4} s per iteration (median of {}; min {:.4}, max {:.4})\n",
-            timing.median_s, timing.iterations, timing.min_s, timing.max_s
-        ))
+             {:.4} s per iteration (median of {}; min {:.4}, max {:.4})\n\
+             {gflop:.1} GFLOP an iteration: {:.0} % of the {ceiling_gflops:.0} GFLOP/s that large matrix products reach\n",
+            timing.median_s,
+            timing.iterations,
+            timing.min_s,
+            timing.max_s,
+            share * 100.0
+        );
+        if let Some(profile) = timing.profile {
+            let all: f64 = profile.parts().iter().map(|(_, seconds)| seconds).sum();
+            for (name, seconds) in profile.parts() {
+                text += &format!("  {name:18}{seconds:9.4} s {:5.1} %\n", 100.0 * seconds / all);
+            }
+        }
+        text
     }
 }

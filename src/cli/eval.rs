@@ -72,7 +72,7 @@ impl EvalArgs {
         sets.extend(self.objects.map(|n| format!("data.objects={n}")));
         sets.extend(self.steps.map(|n| format!("steps={n}")));
         let scoring = Scoring { sets, split: self.split.into(), samples: self.samples };
-        let device = self.common.device().open()?;
+        let device = self.common.device()?.open()?;
         let mut reports = Vec::new();
         for path in &self.paths {
             let bar = progress_bar();

@@ -50,7 +50,7 @@ impl InferArgs {
         };
         let weights = tensors::read(&self.weights)?;
         let input = tensors::read(&self.input)?;
-        let device = self.common.device().open()?;
+        let device = self.common.device()?.open()?;
         let request = Request { gradients: self.grad, seed: self.seed };
         let out = infer(&preset, &weights, &input, &device, request)?;
         tensors::write(&self.output, &out)

@@ -156,7 +156,7 @@ impl ReproduceArgs {
     /// Trains one run, from its start or from where it was stopped.
     fn train_one(&self, run: &Run, deadline: Option<Instant>) -> Result<Finish> {
         let ending = Ending { max_iterations: self.max_iterations, stay: false };
-        let device = self.common.device();
+        let device = self.common.device()?;
         let handle = if run.path.join("run.json").is_file() {
             if run_dir::resolve(&run.path, &["last"]).is_err() {
                 let problem =
@@ -181,7 +181,7 @@ impl ReproduceArgs {
 
     /// Scores every run in every test that a cell of `parts` has for it, where that is not done already.
     fn score(&self, parts: &[Part], runs: &[Run], scores: &Path) -> Result<()> {
-        let device = self.common.device().open()?;
+        let device = self.common.device()?.open()?;
         for run in runs.iter().filter(|run| RunFile::read(&run.path).is_ok()) {
             let training = Training::of(&run.path)?;
             let best = Checkpoint::open(&run_dir::resolve(&run.path, &["best", "last"])?)?;

@@ -49,8 +49,11 @@ impl WorkbenchArgs {
             (None, None) => None,
         };
         // A device this binary lacks is said before the screen is taken over.
-        self.common.device().open()?;
-        let rest = Rest { presets, seed: self.seed, device: self.common.device() };
+        let device = self.common.device()?;
+        device.open()?;
+        let others = DeviceName::available().into_iter().filter(|other| *other != device);
+        let devices = [device].into_iter().chain(others).collect();
+        let rest = Rest { presets, seed: self.seed, devices };
         tui::run(&rest, start)
     }
 }
@@ -62,7 +65,8 @@ const STAY: Ending = Ending { max_iterations: None, stay: true };
 struct Rest {
     presets: Vec<Preset>,
     seed: u64,
-    device: DeviceName,
+    /// The one to begin with first.
+    devices: Vec<DeviceName>,
 }
 
 impl Backstage for Rest {
@@ -93,19 +97,23 @@ impl Backstage for Rest {
         Ok(Preview { image: data.image(), clean: sample.features, noisy, groups: sample.groups })
     }
 
-    fn start(&self, preset: &Preset) -> Result<RunHandle> {
+    fn devices(&self) -> Vec<String> {
+        self.devices.iter().map(DeviceName::to_string).collect()
+    }
+
+    fn start(&self, preset: &Preset, device: &str) -> Result<RunHandle> {
         worker::start(&Job {
             preset: preset.clone(),
             seed: self.seed,
-            device: self.device,
+            device: device.parse()?,
             from: None,
             out: None,
             ending: STAY,
         })
     }
 
-    fn resume(&self, run: &RunCard) -> Result<RunHandle> {
-        worker::resume(&run.directory, self.device, |preset| Ok(preset.clone()), STAY)
+    fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
+        worker::resume(&run.directory, device.parse()?, |preset| Ok(preset.clone()), STAY)
     }
 }
 

@@ -1,25 +1,29 @@
 //! The training protocol, one iteration at a time. It knows no thread, channel, file or screen.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::batch::{Plan, Prefetch};
 use super::evaluate::{Evaluation, Scored, Task, evaluate, floor, mean};
 use super::optimizer;
+use crate::backend;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::metrics::{self, Scores};
-use crate::nem::{Losses, Nem, host};
+use crate::nem::{Losses, Nem, Part, host};
 use crate::preset::{Preset, Setting, Stage, Train};
-use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, StageStart};
+use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, Profile, StageStart};
 use crate::random::{Purpose, Stream};
 
 /// Images of a training batch that are scored, every `score_every` iterations.
 const SCORED_IMAGES: usize = 16;
+/// Iterations between two readings of the losses from a GPU, which has to be waited for then.
+const READ_EVERY: usize = 8;
 
 /// Where a training stands. With the weights and the optimizer's moments this is all its state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -69,6 +73,40 @@ impl Counters {
     }
 }
 
+/// A stopwatch with a lap for every part of an iteration; without a device to wait for, it does nothing.
+struct Laps {
+    device: Option<Device>,
+    lap: Cell<(Instant, Profile)>,
+}
+
+impl Laps {
+    fn new(device: Option<Device>) -> Laps {
+        Laps { device, lap: Cell::new((Instant::now(), Profile::default())) }
+    }
+
+    /// Adds the time since the last lap's end to a part.
+    fn end(&self, part: impl FnOnce(&mut Profile) -> &mut f64) {
+        let Some(device) = &self.device else { return };
+        // A device that fails here fails again where its work is used, and is reported there.
+        let _ = device.sync();
+        let (since, mut profile) = self.lap.get();
+        *part(&mut profile) += since.elapsed().as_secs_f64();
+        self.lap.set((Instant::now(), profile));
+    }
+
+    fn profile(&self) -> Option<Profile> {
+        self.device.as_ref().map(|_| self.lap.get().1)
+    }
+}
+
+/// An iteration whose losses still lie on the device.
+struct Unread {
+    /// All but the losses and the time.
+    iteration: Iteration,
+    /// Total, intra and inter.
+    losses: Tensor<1>, // [3]
+}
+
 /// A training in progress.
 pub struct Trainer {
     preset: Preset,
@@ -81,6 +119,16 @@ pub struct Trainer {
     prefetch: Prefetch,
     /// The order of the training samples, and the epoch it is of.
     order: (u64, Vec<u32>),
+    /// Whether iterations are timed part by part.
+    profiled: bool,
+    /// After how many iterations their losses are read.
+    read_every: usize,
+    /// Those that have not been read, and when the first of them began.
+    unread: Vec<Unread>,
+    unread_since: Instant,
+    /// The state at the last reading, where others come between: what to go back to when a loss turns out to
+    /// have been no number.
+    read_state: Option<(Nem, ModuleOptimizer, Counters)>,
     /// Set while the optimizer works: a panic then leaves its state half updated.
     half_updated: bool,
 }
@@ -104,10 +152,15 @@ impl Trainer {
             preset: Preset { data: data.spec().clone(), ..preset.clone() },
             data,
             seed,
-            device,
             counters: Counters::default(),
             prefetch: Prefetch::new(),
             order: (u64::MAX, Vec::new()),
+            profiled: false,
+            read_every: if backend::is_gpu(&device) { READ_EVERY } else { 1 },
+            device,
+            unread: Vec::new(),
+            unread_since: Instant::now(),
+            read_state: None,
             half_updated: false,
         })
     }
@@ -195,24 +248,37 @@ impl Trainer {
         Ok(Change { iteration: self.counters.iteration + 1, from, to })
     }
 
-    /// One iteration: forward, backward, Adam.
+    /// One iteration: forward, backward, Adam. Returns the iterations whose losses were read: on a CPU this
+    /// one, on a GPU now and then the latest few, because reading waits for the device.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] where the loss is no number, and what the data meets; the weights are then
-    /// untouched.
-    pub fn step(&mut self) -> Result<Iteration> {
-        let start = Instant::now();
+    /// [`Error::NotFinite`] where a loss is no number, and what the data meets; the weights are then those
+    /// before that iteration, or where several were read at once those of the reading before.
+    pub fn step(&mut self) -> Result<Vec<Iteration>> {
+        if self.unread.is_empty() {
+            self.unread_since = Instant::now();
+        }
+        let laps = Laps::new(self.profiled.then(|| self.plain_device()));
         let iteration = self.counters.iteration + 1;
         let plan = self.plan(self.counters.epochs, self.counters.batches);
         let next = self.next_plan();
         let mut batch = self.prefetch.get(&plan, Some(next))?;
         let (frames, gamma) = batch.to_device(&plan, &self.plain_device());
+        laps.end(|profile| &mut profile.data);
 
         let loss = &self.preset.loss;
         let steps = self.preset.steps;
         let mut losses = Losses::new(loss, steps);
         let mut last_gamma = None;
-        self.model.unroll(&frames, gamma, steps, |t, state, target| {
+        let watch = |part| {
+            laps.end(|profile| match part {
+                Part::Em => &mut profile.em,
+                Part::Encoder => &mut profile.encoder,
+                Part::Recurrent => &mut profile.recurrent,
+                Part::Decoder => &mut profile.decoder,
+            });
+        };
+        self.model.unroll_watched(&frames, gamma, steps, &watch, |t, state, target| {
             if losses.counts(t) {
                 losses.add(t, self.model.step_loss(state, target, loss.prior));
             }
@@ -223,16 +289,20 @@ impl Trainer {
         let Some((total, intra, inter)) = losses.sums() else {
             unreachable!("validation asks for a step with a weight")
         };
+        laps.end(|profile| &mut profile.em);
         let gradients = total.backward();
-        let [loss, intra, inter] = [total, intra, inter].map(|tensor| f64::from(host(tensor)[0]));
-        if !loss.is_finite() {
-            return Err(Error::NotFinite { iteration, loss, kept: String::new() });
-        }
+        let losses = Tensor::cat([total, intra, inter].map(Tensor::detach).to_vec(), 0);
+        let done = Iteration { iteration, epoch: self.counters.epochs + 1, ..Iteration::default() };
+        self.unread.push(Unread { iteration: done, losses });
+        let read_now = self.profiled || self.unread.len() >= self.read_every;
+        let mut read = if read_now { self.read()? } else { Vec::new() };
         let gradients = GradientsParams::from_grads(gradients, &self.model.cell);
+        laps.end(|profile| &mut profile.backward);
         self.half_updated = true;
         let cell = self.optimizer.step(self.preset.train.learning_rate, self.model.cell.clone(), gradients);
         self.model = self.model.with_cell(cell);
         self.half_updated = false;
+        laps.end(|profile| &mut profile.optimizer);
 
         let scores = last_gamma.map(|gamma| {
             let images = batch.groups.len().min(SCORED_IMAGES);
@@ -241,21 +311,73 @@ impl Trainer {
             let scores = gamma.chunks_exact(gamma.len() / images).zip(groups);
             mean(&scores.filter_map(|(gamma, groups)| metrics::score(gamma, groups)).collect::<Vec<Scores>>())
         });
-        let seconds = start.elapsed().as_secs_f64();
+        laps.end(|profile| &mut profile.scores);
         self.counters.iteration = iteration;
         self.counters.batches += 1;
-        self.counters.epoch_loss += loss;
+        let this = read.last_mut().or(self.unread.last_mut().map(|unread| &mut unread.iteration));
+        if let Some(this) = this {
+            this.ami = scores.map(|s| s.ami);
+            this.ari = scores.map(|s| s.ari);
+            this.profile = laps.profile();
+        }
+        if read_now {
+            self.finish_reading(&mut read);
+        }
+        Ok(read)
+    }
+
+    /// Reads the losses that [`Trainer::step`] has left on the device, so that counters and metrics are whole.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`], as there.
+    pub fn settle(&mut self) -> Result<Vec<Iteration>> {
+        if self.unread.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut read = self.read()?;
+        self.finish_reading(&mut read);
+        Ok(read)
+    }
+
+    /// The unread iterations with their losses.
+    fn read(&mut self) -> Result<Vec<Iteration>> {
+        let (mut read, losses): (Vec<Iteration>, Vec<_>) =
+            self.unread.drain(..).map(|unread| (unread.iteration, unread.losses)).unzip();
+        let losses: Vec<f64> = host(Tensor::cat(losses, 0)).into_iter().map(f64::from).collect();
+        for (iteration, losses) in read.iter_mut().zip(losses.chunks_exact(3)) {
+            (iteration.loss, iteration.intra, iteration.inter) = (losses[0], losses[1], losses[2]);
+        }
+        if let Some(&Iteration { iteration, loss, .. }) = read.iter().find(|i| !i.loss.is_finite()) {
+            if let Some((model, optimizer, counters)) = self.read_state.take() {
+                (self.model, self.optimizer, self.counters) = (model, optimizer, counters);
+            }
+            return Err(Error::NotFinite { iteration, loss, kept: String::new() });
+        }
+        Ok(read)
+    }
+
+    /// Shares the time out among the iterations just read, and takes them into account.
+    fn finish_reading(&mut self, read: &mut [Iteration]) {
+        let seconds = self.unread_since.elapsed().as_secs_f64();
+        let each = seconds / read.len() as f64;
+        for iteration in read {
+            iteration.seconds = each;
+            self.counters.epoch_loss += iteration.loss;
+        }
         self.counters.epoch_seconds += seconds;
-        Ok(Iteration {
-            iteration,
-            epoch: self.counters.epochs + 1,
-            loss,
-            intra,
-            inter,
-            ami: scores.map(|s| s.ami),
-            ari: scores.map(|s| s.ari),
-            seconds,
-        })
+        self.read_state = (self.read_every > 1)
+            .then(|| (self.model.clone(), self.optimizer.clone(), self.counters.clone()));
+    }
+
+    /// Reads losses only after every `iterations` (at least 1) of them.
+    pub fn set_read_every(&mut self, iterations: usize) {
+        self.read_every = iterations.max(1);
+    }
+
+    /// Whether to time iterations part by part. The device is then waited for after every part, which on a
+    /// GPU slows the training down.
+    pub fn set_profiled(&mut self, profiled: bool) {
+        self.profiled = profiled;
     }
 
     /// Whether the epoch's last batch is done, so that [`Trainer::end_epoch`] is due.
@@ -263,7 +385,7 @@ impl Trainer {
         self.counters.batches >= self.preset.iterations_per_epoch()
     }
 
-    /// Validates, and begins the next epoch.
+    /// Validates, and begins the next epoch; to be called settled.
     ///
     /// # Errors
     /// [`Error::NotFinite`] where the validation loss is no number, and what the data meets.

@@ -21,8 +21,12 @@ use super::trainer::Trainer;
 use crate::backend::{self, DeviceName};
 use crate::error::{Error, Result};
 use crate::preset::{Preset, Setting};
-use crate::protocol::{Command, EVENT_CAPACITY, Event, Finish, Past, RunHandle, RunInfo, Snapshot};
+use crate::protocol::{
+    Command, EVENT_CAPACITY, Event, Finish, Iteration, Past, RunHandle, RunInfo, Snapshot,
+};
 
+/// The name of the training thread. What panics there is caught and told of by the worker.
+pub const THREAD: &str = "training";
 /// Snapshots at most this often.
 const SNAPSHOT_PERIOD: Duration = Duration::from_millis(100);
 /// And only so often that they take at most one part in this many of the time.
@@ -76,7 +80,7 @@ pub fn start(job: &Job) -> Result<RunHandle> {
         from,
     };
     let run = RunDir::create(job.out.as_deref(), trainer.preset(), &what)?;
-    Ok(spawn(run, trainer, Past::default(), job.device, job.ending))
+    spawn(run, trainer, Past::default(), job.device, job.ending)
 }
 
 /// Goes on with the run in `path` from its last checkpoint.
@@ -94,10 +98,10 @@ pub fn resume(
     checkpoint.preset = change(&checkpoint.preset)?;
     let trainer = checkpoint.trainer(&opened)?;
     let past = run.past()?;
-    Ok(spawn(run, trainer, past, device, ending))
+    spawn(run, trainer, past, device, ending)
 }
 
-fn spawn(run: RunDir, trainer: Trainer, past: Past, device: DeviceName, ending: Ending) -> RunHandle {
+fn spawn(run: RunDir, trainer: Trainer, past: Past, device: DeviceName, ending: Ending) -> Result<RunHandle> {
     let (commands, commands_in) = mpsc::unbounded_channel();
     let (events_out, events) = mpsc::channel(EVENT_CAPACITY);
     let (snapshots_out, snapshots) = watch::channel(None);
@@ -115,8 +119,9 @@ fn spawn(run: RunDir, trainer: Trainer, past: Past, device: DeviceName, ending: 
         saved: None,
         snapshot_due: Instant::now(),
     };
-    let thread = std::thread::spawn(move || worker.run(past));
-    RunHandle::new(commands, events, snapshots, thread)
+    let thread = std::thread::Builder::new().name(THREAD.into()).spawn(move || worker.run(past));
+    let thread = thread.map_err(|e| Error::Worker(format!("its thread could not be started: {e}")))?;
+    Ok(RunHandle::new(commands, events, snapshots, thread))
 }
 
 struct Worker {
@@ -163,7 +168,7 @@ impl Worker {
                 false => false,
             };
             let kept = if kept { "the state before it was saved" } else { "the last checkpoint is kept" };
-            Err(Error::Worker(format!("{}; {kept}", panic_message(&*panic))))
+            Err(Error::Worker(format!("{}; {kept}", backend::explain(&panic_message(&*panic)))))
         });
         let finish = result.unwrap_or_else(|e| {
             error!("{e}");
@@ -203,9 +208,8 @@ impl Worker {
                 self.save_unsaved()?;
                 return Ok(Finish::Stopped);
             }
-            let iteration = self.trainer.step().map_err(|e| self.with_kept(e))?;
-            self.run.append(&Record::Step(iteration))?;
-            self.outbox.iteration(iteration);
+            let read = self.trainer.step();
+            self.record(read)?;
             if self.trainer.epoch_is_over() {
                 self.end_epoch()?;
             }
@@ -236,7 +240,23 @@ impl Worker {
         Ok(finish)
     }
 
+    /// Keeps and sends the iterations whose losses were read.
+    fn record(&mut self, read: Result<Vec<Iteration>>) -> Result<()> {
+        for iteration in read.map_err(|e| self.with_kept(e))? {
+            self.run.append(&Record::Step(iteration))?;
+            self.outbox.iteration(iteration);
+        }
+        Ok(())
+    }
+
+    /// Records what is still unread, before anything that looks at the metrics.
+    fn settle(&mut self) -> Result<()> {
+        let read = self.trainer.settle();
+        self.record(read)
+    }
+
     fn end_epoch(&mut self) -> Result<()> {
+        self.settle()?;
         let epoch = self.trainer.end_epoch().map_err(|e| self.with_kept(e))?;
         self.run.append(&Record::Epoch(epoch))?;
         info!(
@@ -282,6 +302,7 @@ impl Worker {
                     }
                 }
             };
+            self.settle()?;
             match command {
                 Command::Stop => return Ok(Next::Stop),
                 Command::Pause => self.pause(true)?,
@@ -297,6 +318,7 @@ impl Worker {
                 }
                 Command::Set(setting) => self.change(setting)?,
                 Command::Watch(sample) => self.watch(sample)?,
+                Command::Profile(on) => self.trainer.set_profiled(on),
             }
         }
     }
@@ -346,6 +368,7 @@ impl Worker {
 
     /// Writes a checkpoint.
     fn save(&mut self, best: bool) -> Result<()> {
+        self.settle()?;
         let path = self.run.save(&self.trainer, best)?;
         let iteration = self.trainer.counters().iteration;
         info!("saved {}", path.display());
@@ -405,7 +428,7 @@ impl Outbox {
     }
 
     /// Adds an iteration, to the last event if that has not left yet.
-    fn iteration(&mut self, iteration: crate::protocol::Iteration) {
+    fn iteration(&mut self, iteration: Iteration) {
         match self.waiting.back_mut() {
             Some(Event::Iterations(list)) => {
                 if list.len() >= KEPT_ITERATIONS {

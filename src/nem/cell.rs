@@ -10,6 +10,22 @@ use crate::preset::{self, Distribution, ImageSize, Layer, LayerOutput, layer_out
 /// The M-step: masked deltas [B·K, M] and θ [B·K, units] in, ψ [B·K, M] and the new θ out.
 pub type Inner<'a> = Box<dyn Fn(Tensor<2>, Tensor<2>) -> (Tensor<2>, Tensor<2>) + 'a>;
 
+/// A part of an EM step, for whoever times it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Masked deltas, E-step and losses.
+    Em,
+    /// The layers before the recurrent one.
+    Encoder,
+    /// The recurrent layer; all of N-EM's gradient step.
+    Recurrent,
+    /// The layers after it.
+    Decoder,
+}
+
+/// Told of every part as it ends: of [`Part::Em`] when the M-step begins.
+pub type Watch<'a> = &'a dyn Fn(Part);
+
 /// What maps (masked deltas, θ) to (ψ, θ).
 // One exists per model, so the space that the smaller variant leaves unused does not matter.
 #[allow(clippy::large_enum_variant)]
@@ -57,10 +73,10 @@ impl Cell {
     }
 
     /// The M-step with the weights as they are, ready to be taken many times.
-    pub fn inner(&self) -> Inner<'_> {
+    pub fn inner<'a>(&'a self, watch: Watch<'a>) -> Inner<'a> {
         match self {
-            Cell::Nem(cell) => cell.inner(),
-            Cell::RnnEm(cell) => cell.inner(),
+            Cell::Nem(cell) => cell.inner(watch),
+            Cell::RnnEm(cell) => cell.inner(watch),
         }
     }
 
@@ -82,15 +98,17 @@ impl NemCell {
         }
     }
 
-    fn inner(&self) -> Inner<'_> {
+    fn inner<'a>(&'a self, watch: Watch<'a>) -> Inner<'a> {
         let weight = self.weight.val(); // W: [M, units]
         let transposed = weight.clone().transpose();
         let rate = self.lr.val().unsqueeze::<2>(); // η: [1, 1]
         Box::new(move |masked, theta| {
+            watch(Part::Em);
             let s = activation::sigmoid(theta.clone()); // [B·K, units]
             let slope = s.clone() * s.neg().add_scalar(1.0);
             let theta = theta + rate.clone() * slope * masked.matmul(weight.clone());
             let preds = activation::sigmoid(activation::sigmoid(theta.clone()).matmul(transposed.clone()));
+            watch(Part::Recurrent);
             (preds, theta)
         })
     }
@@ -122,14 +140,19 @@ impl RnnEmCell {
         RnnEmCell { input, recurrent, output }
     }
 
-    fn inner(&self) -> Inner<'_> {
+    fn inner<'a>(&'a self, watch: Watch<'a>) -> Inner<'a> {
         let input: Vec<_> = self.input.iter().map(network::Layer::forward).collect();
         let recurrent = self.recurrent.forward();
         let output: Vec<_> = self.output.iter().map(network::Layer::forward).collect();
         Box::new(move |masked, theta| {
+            watch(Part::Em);
             let x = input.iter().fold(masked, |x, layer| layer(x));
+            watch(Part::Encoder);
             let (x, theta) = recurrent(x, theta);
-            (output.iter().fold(x, |x, layer| layer(x)), theta)
+            watch(Part::Recurrent);
+            let preds = output.iter().fold(x, |x, layer| layer(x));
+            watch(Part::Decoder);
+            (preds, theta)
         })
     }
 }

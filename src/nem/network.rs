@@ -4,7 +4,8 @@
 //! laid out as PyTorch has them, [outputs, inputs, ..], so that exported files read the same there.
 //!
 //! `forward` returns a closure: what depends on the weights alone is worked out once, and shared by
-//! all steps of an unroll.
+//! all steps of an unroll. Where [`layers`] offers a device's own way to compute a layer, that is taken;
+//! what is written here is what it has to compute.
 
 use burn::module::{Module, Param};
 use burn::tensor::module::conv2d;
@@ -13,15 +14,13 @@ use burn::tensor::{Tensor, activation};
 
 use super::tensor;
 use super::weights::Initial;
+use crate::backend::layers::{self, Forward, Maps, Norm};
 use crate::preset::{self, Activation, Distribution, ImageSize, LayerOutput};
 
 /// Added to the variance by layer norm.
 const LAYER_NORM_EPSILON: f64 = 1e-5;
 /// Added to the variance by input normalisation, so that a constant row becomes zeros.
 const INPUT_NORM_EPSILON: f64 = 1e-8;
-
-/// What a layer makes of rows: [B·K, values] in, [B·K, values] out.
-pub(super) type Forward<'a> = Box<dyn Fn(Tensor<2>) -> Tensor<2> + 'a>;
 
 /// A layer, except the recurrent one.
 #[derive(Module, Debug)]
@@ -47,7 +46,7 @@ impl Layer {
         distribution: Distribution,
     ) -> Layer {
         use preset::Layer as Spec;
-        let link = |activation| Link::new(activation, distribution);
+        let link = |activation| resolved(activation, distribution);
         let maps = |output| match output {
             LayerOutput::Maps(size) => size,
             LayerOutput::Row(_) => unreachable!("validation refuses convolutions of rows"),
@@ -138,15 +137,18 @@ pub struct Dense {
     bias: Param<Tensor<1>>,   // [outputs]
     ln: Option<LayerNorm>,
     #[module(skip)]
-    link: Link,
+    link: Activation,
 }
 
 impl Dense {
     fn forward(&self) -> Forward<'_> {
-        let weight = self.weight.val().transpose(); // [inputs, outputs]
-        let bias = self.bias.val().unsqueeze(); // [1, outputs]
-        let finish = finish(self.ln.as_ref(), self.link);
-        Box::new(move |x| finish(x.matmul(weight.clone()) + bias.clone()))
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let norm = self.ln.as_ref().map(LayerNorm::norm);
+        layers::dense(&weight, &bias, norm.as_ref(), self.link).unwrap_or_else(|| {
+            let (weight, bias) = (weight.transpose(), bias.unsqueeze::<2>()); // [inputs, outputs], [1, outputs]
+            let finish = finish(self.ln.as_ref(), self.link);
+            Box::new(move |x| finish(x.matmul(weight.clone()) + bias.clone()))
+        })
     }
 }
 
@@ -157,7 +159,7 @@ pub struct Conv {
     bias: Param<Tensor<1>>,   // [outputs]
     ln: Option<LayerNorm>,
     #[module(skip)]
-    link: Link,
+    link: Activation,
     /// Size of the maps it reads.
     #[module(skip)]
     from: ImageSize,
@@ -166,12 +168,16 @@ pub struct Conv {
 impl Conv {
     fn forward(&self) -> Forward<'_> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
-        let finish = finish(self.ln.as_ref(), self.link);
-        Box::new(move |x| {
-            let options = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
-            let maps = as_maps(x, self.from);
-            finish(conv2d(maps, weight.clone(), Some(bias.clone()), options).flatten(1, 3))
-        })
+        let how = Maps { size: self.from, stride: 2, shuffle: false };
+        layers::maps(&weight, &bias, self.ln.as_ref().map(LayerNorm::norm).as_ref(), self.link, how)
+            .unwrap_or_else(|| {
+                let finish = finish(self.ln.as_ref(), self.link);
+                Box::new(move |x| {
+                    let options = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
+                    let maps = as_maps(x, self.from);
+                    finish(conv2d(maps, weight.clone(), Some(bias.clone()), options).flatten(1, 3))
+                })
+            })
     }
 }
 
@@ -189,7 +195,7 @@ pub struct UpsampleConv {
     bias: Param<Tensor<1>>,   // [outputs]
     ln: Option<LayerNorm>,
     #[module(skip)]
-    link: Link,
+    link: Activation,
     /// Size of the maps it reads.
     #[module(skip)]
     from: ImageSize,
@@ -224,14 +230,18 @@ impl UpsampleConv {
         let kernels = self.folded();
         let outputs = self.bias.val().dims()[0];
         let bias = self.bias.val().reshape([outputs, 1]).repeat_dim(1, 4).reshape([outputs * 4]);
-        let finish = finish(self.ln.as_ref(), self.link);
-        Box::new(move |x| {
-            let rows = x.dims()[0];
-            let ImageSize { height, width, .. } = self.from;
-            let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-            let kinds = conv2d(as_maps(x, self.from), kernels.clone(), Some(bias.clone()), options);
-            let placed = kinds.reshape([rows * outputs, 2, 2, height, width]).permute([0, 3, 1, 4, 2]);
-            finish(placed.reshape([rows, outputs * height * 2 * width * 2]))
+        let how = Maps { size: self.from, stride: 1, shuffle: true };
+        let norm = self.ln.as_ref().map(LayerNorm::norm);
+        layers::maps(&kernels, &bias, norm.as_ref(), self.link, how).unwrap_or_else(|| {
+            let finish = finish(self.ln.as_ref(), self.link);
+            Box::new(move |x| {
+                let rows = x.dims()[0];
+                let ImageSize { height, width, .. } = self.from;
+                let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+                let kinds = conv2d(as_maps(x, self.from), kernels.clone(), Some(bias.clone()), options);
+                let placed = kinds.reshape([rows * outputs, 2, 2, height, width]).permute([0, 3, 1, 4, 2]);
+                finish(placed.reshape([rows, outputs * height * 2 * width * 2]))
+            })
         })
     }
 }
@@ -243,12 +253,12 @@ fn as_maps(x: Tensor<2>, size: ImageSize) -> Tensor<4> {
 }
 
 /// Layer norm, where there is one, and the activation.
-fn finish(ln: Option<&LayerNorm>, link: Link) -> Forward<'_> {
+fn finish(ln: Option<&LayerNorm>, link: Activation) -> Forward<'_> {
     match ln {
-        None => Box::new(move |x| link.apply(x)),
+        None => Box::new(move |x| activate(link, x)),
         Some(ln) => {
             let norm = ln.forward();
-            Box::new(move |x| link.apply(norm(x)))
+            Box::new(move |x| activate(link, norm(x)))
         }
     }
 }
@@ -270,6 +280,10 @@ impl LayerNorm {
         })
     }
 
+    fn norm(&self) -> Norm {
+        Norm { gain: self.weight.val(), offset: self.bias.val(), epsilon: LAYER_NORM_EPSILON }
+    }
+
     fn forward(&self) -> Forward<'_> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         let channels = bias.dims()[0];
@@ -289,32 +303,22 @@ impl LayerNorm {
     }
 }
 
-/// A non-linearity, with [`Activation::Output`] resolved.
-#[derive(Clone, Copy, Debug)]
-enum Link {
-    Sigmoid,
-    Relu,
-    Elu,
-    Linear,
+/// The activation, with [`Activation::Output`] replaced by what the pixel distribution needs.
+fn resolved(activation: Activation, distribution: Distribution) -> Activation {
+    match (activation, distribution) {
+        (Activation::Output, Distribution::Bernoulli) => Activation::Sigmoid,
+        (Activation::Output, Distribution::Gaussian { .. }) => Activation::Linear,
+        (other, _) => other,
+    }
 }
 
-impl Link {
-    fn new(activation: Activation, distribution: Distribution) -> Link {
-        match (activation, distribution) {
-            (Activation::Sigmoid, _) | (Activation::Output, Distribution::Bernoulli) => Link::Sigmoid,
-            (Activation::Linear, _) | (Activation::Output, Distribution::Gaussian { .. }) => Link::Linear,
-            (Activation::Relu, _) => Link::Relu,
-            (Activation::Elu, _) => Link::Elu,
-        }
-    }
-
-    fn apply(self, x: Tensor<2>) -> Tensor<2> {
-        match self {
-            Link::Sigmoid => activation::sigmoid(x),
-            Link::Relu => activation::relu(x),
-            Link::Elu => activation::elu(x, 1.0),
-            Link::Linear => x,
-        }
+fn activate(link: Activation, x: Tensor<2>) -> Tensor<2> {
+    match link {
+        Activation::Sigmoid => activation::sigmoid(x),
+        Activation::Relu => activation::relu(x),
+        Activation::Elu => activation::elu(x, 1.0),
+        Activation::Linear => x,
+        Activation::Output => unreachable!("a layer's output activation is resolved when it is made"),
     }
 }
 

@@ -1,12 +1,15 @@
 //! The state of the screen: all that the view draws from, and all that `update` changes.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::history::History;
 use super::keymap::Context;
 use super::theme::Theme;
 use crate::preset::{Preset, Setting};
-use crate::protocol::{Change, Epoch, Finish, Iteration, Preview, RunCard, RunInfo, Snapshot, StageStart};
+use crate::protocol::{
+    Change, Epoch, Finish, Iteration, Preview, Profile, RunCard, RunInfo, Snapshot, StageStart,
+};
 
 /// Iterations that the speed is averaged over.
 const SPEED_OVER: usize = 30;
@@ -50,6 +53,17 @@ pub struct Picker {
     pub sample: u64,
     /// That sample.
     pub preview: Option<Preview>,
+    /// The devices to train on.
+    pub devices: Vec<String>,
+    /// The chosen one.
+    pub device: usize,
+}
+
+impl Picker {
+    /// The chosen device's name.
+    pub fn device(&self) -> &str {
+        self.devices.get(self.device).map_or("", String::as_str)
+    }
 }
 
 /// A line on the shelf.
@@ -118,6 +132,8 @@ pub struct Workbench {
     pub saved: Option<u64>,
     /// Seconds of the latest iterations.
     seconds: Vec<f64>,
+    /// Where the time of the latest iterations went, while that is asked for.
+    pub profiles: Option<VecDeque<Profile>>,
     /// The pane with the focus.
     pub focus: Pane,
     /// Whether it has the whole body.
@@ -161,6 +177,7 @@ impl Workbench {
             alive: true,
             saved: (info.iteration > 0).then_some(info.iteration),
             seconds: Vec::new(),
+            profiles: None,
             focus: Pane::Components,
             zoomed: false,
             info,
@@ -187,6 +204,10 @@ impl Workbench {
             self.seconds.remove(0);
         }
         self.seconds.push(iteration.seconds);
+        if let (Some(profiles), Some(profile)) = (&mut self.profiles, iteration.profile) {
+            profiles.truncate(SPEED_OVER - 1);
+            profiles.push_front(profile);
+        }
         self.latest = Some(iteration);
     }
 

@@ -53,6 +53,10 @@ pub enum Action {
     Turn(Dial, i64),
     /// Save now.
     Checkpoint,
+    /// Show where an iteration's time goes, or the scores again.
+    Profile,
+    /// The device after or before this one.
+    Device(i64),
     /// The next pane.
     NextPane,
     /// Give the pane the whole screen, or take it back.
@@ -97,6 +101,7 @@ pub const BINDINGS: &[Binding] = &[
     binding(Context::Picker, &[(KeyCode::Up, Up), (KeyCode::Down, Down)], "↑ ↓", "choose", "choose a preset or a run"),
     binding(Context::Picker, &[(KeyCode::Home, First), (KeyCode::End, Last)], "home end", "", "the first, the last"),
     binding(Context::Picker, &[(KeyCode::Left, Sample(-1)), (KeyCode::Right, Sample(1)), (Char(','), Sample(-1)), (Char('.'), Sample(1))], "← →", "sample", "another sample of its data (also , and .)"),
+    binding(Context::Picker, &[(Char('d'), Device(1)), (Char('D'), Device(-1))], "d", "device", "the next device to train on, the one before with D"),
     binding(Context::Picker, &[(Char('?'), Help)], "?", "help", "this help"),
     binding(Context::Picker, &[(Char('q'), Quit)], "q", "quit", "leave"),
 
@@ -114,6 +119,7 @@ pub const BINDINGS: &[Binding] = &[
     binding(Context::Workbench, &[(Char('z'), Zoom), (Enter, Zoom)], "z", "zoom", "give the pane the whole screen, take it back (also enter)"),
     binding(Context::Workbench, &[(Char('t'), Turn(Dial::Steps, -1)), (Char('T'), Turn(Dial::Steps, 1))], "t T", "", "fewer, more EM steps"),
     binding(Context::Workbench, &[(Char('w'), Turn(Dial::InterWeight, -1)), (Char('W'), Turn(Dial::InterWeight, 1))], "w W", "", "less, more weight on the inter-cluster loss"),
+    binding(Context::Workbench, &[(Char('p'), Profile)], "p", "", "where an iteration's time goes, in the place of the scores"),
     binding(Context::Workbench, &[(Char('o'), Turn(Dial::Objects, -1)), (Char('O'), Turn(Dial::Objects, 1))], "o O", "", "fewer, more objects per image"),
 ];
 

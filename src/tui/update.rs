@@ -1,6 +1,7 @@
 //! What happens when: a pure function from state and message to state and effects. No I/O, no clock,
 //! no terminal.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -13,8 +14,8 @@ use crate::protocol::{Command, Event, Finish, Preview, RunCard, Snapshot};
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Message {
-    /// The shelf was read.
-    Shelf(Vec<Preset>, Vec<RunCard>),
+    /// The shelf was read: presets, runs, devices.
+    Shelf(Vec<Preset>, Vec<RunCard>, Vec<String>),
     /// A key was pressed.
     Key(KeyEvent),
     /// The engine said something.
@@ -34,10 +35,10 @@ pub enum Message {
 /// What the shell around the state has to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Start a run of this preset.
-    Start(Box<Preset>),
-    /// Go on with this run.
-    Resume(Box<RunCard>),
+    /// Start a run of this preset on this device.
+    Start(Box<Preset>, String),
+    /// Go on with this run on this device.
+    Resume(Box<RunCard>, String),
     /// Tell the engine.
     Send(Command),
     /// Make a preview of this sample.
@@ -49,7 +50,8 @@ pub enum Effect {
 /// Takes in a message.
 pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
     match message {
-        Message::Shelf(presets, runs) => {
+        Message::Shelf(presets, runs, devices) => {
+            app.picker.devices = devices;
             let presets = presets.into_iter().map(|p| Entry::Preset(Box::new(p)));
             app.picker.entries = presets.chain(runs.into_iter().map(|r| Entry::Run(Box::new(r)))).collect();
             app.picker.selected = 0;
@@ -151,14 +153,18 @@ fn pick(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Down => picker.selected = (before + 1).min(last),
         Action::First => picker.selected = 0,
         Action::Last => picker.selected = last,
+        Action::Device(by) => {
+            let devices = picker.devices.len().max(1) as i64;
+            picker.device = (picker.device as i64 + by).rem_euclid(devices) as usize;
+        }
         Action::Sample(by) => {
             picker.sample = picker.sample.saturating_add_signed(by);
             return preview(app);
         }
         Action::Open => {
             let effect = match picker.entries.get(before) {
-                Some(Entry::Preset(preset)) => Effect::Start(preset.clone()),
-                Some(Entry::Run(run)) => Effect::Resume(run.clone()),
+                Some(Entry::Preset(preset)) => Effect::Start(preset.clone(), picker.device().to_owned()),
+                Some(Entry::Run(run)) => Effect::Resume(run.clone(), picker.device().to_owned()),
                 None => return vec![],
             };
             app.starting = true;
@@ -187,6 +193,10 @@ fn steer(workbench: &mut Workbench, action: Action) -> Vec<Effect> {
             Command::Step
         }
         Action::Checkpoint if running => Command::Checkpoint,
+        Action::Profile if running || workbench.profiles.is_some() => {
+            workbench.profiles = workbench.profiles.is_none().then(VecDeque::new);
+            Command::Profile(workbench.profiles.is_some())
+        }
         Action::Turn(dial, by) if running => match turned(&workbench.wanted, dial, by) {
             Some((setting, wanted)) => {
                 workbench.wanted = wanted;
@@ -313,7 +323,7 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Change, Floor, Iteration, Past, RunInfo};
+    use crate::protocol::{Change, Floor, Iteration, Past, Profile, RunInfo};
     use crate::tui::theme::{Depth, Theme};
 
     fn preset() -> Preset {
@@ -323,7 +333,10 @@ mod tests {
     fn picker() -> App {
         let mut app = App::new(Theme { depth: Depth::True });
         let other = Preset::load("static-shapes-nem").unwrap();
-        let effects = update(&mut app, Message::Shelf(vec![preset(), other], vec![]));
+        let effects = update(
+            &mut app,
+            Message::Shelf(vec![preset(), other], vec![], vec!["libtorch".into(), "flex".into()]),
+        );
         assert!(matches!(&effects[..], [Effect::Preview(p, 0)] if p.name == "quickstart"));
         app
     }
@@ -354,6 +367,7 @@ mod tests {
             ami: None,
             ari: None,
             seconds: 0.1,
+            profile: None,
         }])
     }
 
@@ -393,11 +407,38 @@ mod tests {
         );
         assert!(matches!(&press(&mut app, "→")[..], [Effect::Preview(_, 1)]));
         assert!(matches!(&press(&mut app, "←←")[..], [Effect::Preview(_, 0), Effect::Preview(_, 0)]));
-        assert!(matches!(&press(&mut app, "↵↵")[..], [Effect::Start(p)] if p.name == "static-shapes-nem"));
+        assert!(
+            matches!(&press(&mut app, "↵↵")[..], [Effect::Start(p, d)] if p.name == "static-shapes-nem" && d == "libtorch")
+        );
         update(&mut app, Message::StartFailed("no disk".into()));
         assert_eq!(app.message.as_deref(), Some("no disk"));
-        assert!(matches!(&press(&mut app, "↵")[..], [Effect::Start(_)]), "and may be tried again");
+        assert!(matches!(&press(&mut app, "↵")[..], [Effect::Start(..)]), "and may be tried again");
         assert_eq!(press(&mut picker(), "q"), [Effect::Exit]);
+    }
+
+    #[test]
+    fn the_picker_turns_through_the_devices() {
+        for (keys, chosen) in [("d", "flex"), ("dd", "libtorch"), ("D", "flex"), ("dD", "libtorch")] {
+            let mut app = picker();
+            assert!(press(&mut app, keys).is_empty());
+            let effects = press(&mut app, "↵");
+            assert!(matches!(&effects[..], [Effect::Start(_, device)] if device == chosen), "{keys}");
+        }
+    }
+
+    #[test]
+    fn the_profile_is_asked_for_averaged_and_given_up() {
+        let mut app = workbench();
+        assert_eq!(sent(&press(&mut app, "p")), [Command::Profile(true)]);
+        let profile = |data| Some(Profile { data, ..Profile::default() });
+        for (n, profile) in [(1, None), (2, profile(1.0)), (3, profile(3.0))] {
+            let done = Iteration { iteration: n, profile, ..Iteration::default() };
+            update(&mut app, Message::Engine(Event::Iterations(vec![done])));
+        }
+        let profiles = app.workbench.as_ref().unwrap().profiles.as_ref().unwrap();
+        assert_eq!(Profile::mean(profiles.iter()), profile(2.0));
+        assert_eq!(sent(&press(&mut app, "p")), [Command::Profile(false)]);
+        assert!(app.workbench.unwrap().profiles.is_none());
     }
 
     /// (state, keys, what is sent)

@@ -5,6 +5,7 @@ mod curves;
 mod help;
 mod picker;
 mod picture;
+mod profile;
 mod workbench;
 
 use ratatui::Frame;

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{
-    Change, Epoch, Event, Floor, Iteration, Past, Preview, RunCard, RunInfo, Snapshot, SnapshotStep,
+    Change, Epoch, Event, Floor, Iteration, Past, Preview, Profile, RunCard, RunInfo, Snapshot, SnapshotStep,
 };
 use nem_tui::random::{Purpose, Stream};
 use nem_tui::tui::app::App;
@@ -27,7 +28,7 @@ pub fn picker(depth: Depth) -> App {
         iteration: 1200,
         ami: Some(0.8512),
     };
-    update(&mut app, Message::Shelf(presets.to_vec(), vec![run]));
+    update(&mut app, Message::Shelf(presets.to_vec(), vec![run], vec!["flex".into(), "libtorch".into()]));
     let snapshot = snapshot(&preset("quickstart"), 4, 1);
     let step = &snapshot.steps[0];
     let preview = Preview {
@@ -71,6 +72,7 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
             ami: scored.then(|| 0.87 / (1.0 + (-(x - 400.0) / 90.0).exp())),
             ari: scored.then(|| 0.88 / (1.0 + (-(x - 420.0) / 90.0).exp())),
             seconds: 0.04,
+            profile: None,
         });
     }
     update(&mut app, Message::Engine(Event::Iterations(list)));
@@ -97,6 +99,23 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
     }
     update(&mut app, Message::Picture(Arc::new(snapshot(&preset, k, steps))));
     app
+}
+
+/// Asks for the profile, and gets one.
+pub fn profile(app: &mut App) {
+    update(app, Message::Key(KeyEvent::from(KeyCode::Char('p'))));
+    let profile = Profile {
+        data: 0.001,
+        em: 0.006,
+        encoder: 0.0,
+        recurrent: 0.012,
+        decoder: 0.009,
+        backward: 0.051,
+        optimizer: 0.001,
+        scores: 0.0,
+    };
+    let done = Iteration { iteration: 621, loss: 500.0, profile: Some(profile), ..Iteration::default() };
+    update(app, Message::Engine(Event::Iterations(vec![done])));
 }
 
 /// Three bars for objects; components that have nearly found them.

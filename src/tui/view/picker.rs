@@ -83,6 +83,7 @@ fn details(app: &App, area: Rect, buf: &mut Buffer) {
     let mut lines = vec![Line::raw(preset.about.clone()), Line::raw("")];
     lines.push(Line::from(vec![Span::styled("expect   ", theme.dim()), Span::raw(preset.expect.clone())]));
     lines.extend(settings);
+    lines.push(device(app));
     if let Entry::Run(run) = entry {
         let at =
             format!("{}, seed {}, {} iterations so far", run.directory.display(), run.seed, run.iteration);
@@ -95,6 +96,18 @@ fn details(app: &App, area: Rect, buf: &mut Buffer) {
     if let Some(preview) = &app.picker.preview {
         thumbnails(app, preview, below, buf);
     }
+}
+
+/// The chosen device, and the others.
+fn device(app: &App) -> Line<'_> {
+    let theme = &app.theme;
+    let others = app.picker.devices.iter().filter(|name| *name != app.picker.device());
+    let others: String = others.map(|name| format!(" · {name}")).collect();
+    Line::from(vec![
+        Span::styled("device   ", theme.dim()),
+        Span::raw(app.picker.device()),
+        Span::styled(others, theme.dim()),
+    ])
 }
 
 /// The image, what the network gets to see of it, and the objects in it.

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::super::app::{App, Pane, Workbench};
 use super::curves::number;
-use super::{components, curves, footer, frame_lines, labelled, put};
+use super::{components, curves, footer, frame_lines, labelled, profile, put};
 use crate::preset::{Preset, Setting};
 use crate::protocol::Finish;
 
@@ -34,7 +34,10 @@ fn pane(app: &App, workbench: &Workbench, which: Pane, area: Rect, buf: &mut Buf
     let focused = workbench.focus == which;
     match which {
         Pane::Loss => curves::loss(app, workbench, focused, area, buf),
-        Pane::Scores => curves::scores(app, workbench, focused, area, buf),
+        Pane::Scores => match &workbench.profiles {
+            Some(profiles) => profile::render(app, profiles, focused, area, buf),
+            None => curves::scores(app, workbench, focused, area, buf),
+        },
         Pane::Components => components::render(app, workbench, focused, area, buf),
     }
 }
