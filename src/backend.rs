@@ -300,6 +300,13 @@ pub fn machine() -> String {
     format!("{cores} core{plural}{of}")
 }
 
+/// The most memory this process has held so far, in bytes; `None` where the system does not say.
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
 /// Every device there is here, for tests that hold on all of them.
 pub fn available() -> Vec<Device> {
     DeviceName::available().iter().filter_map(|name| name.open().ok()).collect()

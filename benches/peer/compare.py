@@ -1,11 +1,12 @@
 """Times `nem-tui bench` beside PyTorch on the same machine, with the same threads, in turns.
 
-    benches/peer/compare [--cases flying-shapes-3 …] [--rounds 5] [--iterations 3] [--device libtorch]
+    benches/peer/compare [--cases flying-shapes-3 …] [--rounds 5] [--iterations 3] [--devices libtorch flex]
                          [--peers eager compile folded folded-compile]
 
 Each round times a few iterations of every contender, one after the other, so that a slow minute of the
 machine is everyone's. What is printed is the median over rounds, and the program's time over each
-peer's. `busy` is how many cores other processes kept busy meanwhile: above 0.1 the figures are in doubt.
+peer's. `busy` is how many cores other processes kept busy meanwhile: above 0.1 the figures are in doubt. GiB are the
+most memory the process has held, PyTorch's or the program's own libraries included.
 """
 import argparse
 import json
@@ -55,7 +56,7 @@ class Peer:
     def time(self, iterations):
         self.process.stdin.write(f"{iterations}\n")
         self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())["median_s"]
+        return json.loads(self.process.stdout.readline())
 
     def end(self):
         self.process.stdin.close()
@@ -93,7 +94,8 @@ def main():
                 reports[device] = ours(case, device, args)
                 times[device].append(reports[device]["median_s"])
             for name, peer in peers.items():
-                times[name].append(peer.time(args.iterations))
+                reports[name] = peer.time(args.iterations)
+                times[name].append(reports[name]["median_s"])
         after_ours, elapsed = os.times(), os.times().elapsed - start
         of_peers = sum(process_jiffies(peer.process.pid) for peer in peers.values()) - before_peers
         of_ours = sum(getattr(after_ours, f) - getattr(before_ours, f) for f in
@@ -106,10 +108,12 @@ def main():
         print(f"{case}: {args.rounds} rounds of {args.iterations} iterations, {args.threads} threads, busy {busy:.2f}")
         for name, median in medians.items():
             ratios = "  ".join(f"{device} x{medians[device] / median:.2f}" for device in args.devices)
-            print(f"  {name:16}{median:9.4f} s  {ratios if name in peers else ''}".rstrip())
-        for device, report in reports.items():
-            if "share" in report:
-                print(f"  {device} reaches {report['share']:.0%} of {report['ceiling_gflops']:.0f} GFLOP/s")
+            peak = reports[name].get("peak_bytes", 0) / 2**30
+            print(f"  {name:16}{median:9.4f} s {peak:6.2f} GiB  {ratios if name in peers else ''}".rstrip())
+        for device in args.devices:
+            report = reports[device]
+            share = report["gflop"] / medians[device] / report["ceiling_gflops"]
+            print(f"  {device} reaches {share:.0%} of {report['ceiling_gflops']:.0f} GFLOP/s")
         print(json.dumps({"case": case, "busy": round(busy, 3), "threads": args.threads, "median_s": medians,
                           "all_s": times, "bench": reports}), flush=True)
 

@@ -10,6 +10,7 @@ iterations, as JSON.
 import argparse
 import json
 import math
+import resource
 import statistics
 import sys
 import time
@@ -240,7 +241,10 @@ def main():
             start = time.perf_counter()
             training.iteration()
             seconds.append(time.perf_counter() - start)
-        print(json.dumps({"median_s": statistics.median(seconds), "seconds": seconds}), flush=True)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        if training.device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated()
+        print(json.dumps({"median_s": statistics.median(seconds), "seconds": seconds, "peak_bytes": peak}), flush=True)
 
 
 if __name__ == "__main__":

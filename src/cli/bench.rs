@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Common, print, print_json};
+use crate::backend;
 use crate::engine::bench::{Timing, bench, ceiling, operations};
 use crate::engine::trainer::Trainer;
 use crate::error::{Error, Result};
@@ -54,6 +55,9 @@ struct Report {
     ceiling_gflops: f64,
     /// What the iteration reaches of that.
     share: f64,
+    /// The most memory the program has held, where the system says it; a GPU's own is not in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_bytes: Option<u64>,
     #[serde(flatten)]
     timing: Timing,
 }
@@ -74,6 +78,7 @@ impl BenchArgs {
         let mut trainer = Trainer::new(&preset, self.seed, &device.open()?)?;
         trainer.set_profiled(self.profile);
         let timing = bench(&mut trainer, self.warm_up, self.iterations)?;
+        let peak_bytes = backend::peak_memory();
         let (gflop, ceiling_gflops) = (operations(&preset) / 1e9, ceiling(&trainer.plain_device()) / 1e9);
         let report = Report {
             preset: preset.name.clone(),
@@ -85,6 +90,7 @@ impl BenchArgs {
             gflop,
             ceiling_gflops,
             share: gflop / timing.median_s / ceiling_gflops,
+            peak_bytes,
             timing,
         };
         if self.json {
@@ -96,8 +102,8 @@ impl BenchArgs {
 
 impl Report {
     fn text(&self) -> String {
-        let Report { preset, device, batch, k, steps, parameters, gflop, ceiling_gflops, share, timing } =
-            self;
+        let Report { preset, device, batch, k, steps, parameters, gflop, ceiling_gflops, share, .. } = self;
+        let timing = &self.timing;
         let mut text = format!(
             "{preset} on {device}: batch {batch}, K {k}, {steps} steps, {parameters} parameters\n\
              {:.4} s per iteration (median of {}; min {:.4}, max {:.4})\n\
@@ -108,6 +114,9 @@ impl Report {
             timing.max_s,
             share * 100.0
         );
+        if let Some(peak) = self.peak_bytes {
+            text += &format!("{:.2} GiB of memory at most\n", peak as f64 / (1u64 << 30) as f64);
+        }
         if let Some(profile) = timing.profile {
             let all: f64 = profile.parts().iter().map(|(_, seconds)| seconds).sum();
             for (name, seconds) in profile.parts() {
