@@ -370,7 +370,7 @@ pub struct Train {
     /// Adam's step size; with stages, the first stage's.
     pub learning_rate: f64,
     /// Training on growing numbers of digit images (paper §4.3), each stage to its own early stop,
-    /// the weights carried over. Empty: one stage, as `data` says.
+    /// its best weights carried over. Empty: one stage, as `data` says.
     #[serde(default)]
     pub stages: Vec<Stage>,
     /// Adam's other constants.
@@ -386,8 +386,8 @@ pub struct Train {
     pub score_every: u64,
 }
 
-/// One stage of a training in stages. It begins with the weights the last one ended with, and with
-/// fresh moments.
+/// One stage of a training in stages. It begins with the weights that had the best validation loss in
+/// the one before, and with fresh moments.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {

@@ -179,12 +179,22 @@ impl RunDir {
         let bytes = self.metrics.metadata().map_err(Error::io("read", &file))?.len();
         let name = free_name(&checkpoints, &format!("it-{:08}", trainer.counters().iteration));
         let path = checkpoint::save(trainer, &checkpoints, &name, bytes)?;
-        write_whole(&checkpoints.join("last"), name.as_bytes())?;
+        // First `best`: were the program to end between the two, the run would go on from before this
+        // epoch and find it the best again. The other way round it would be forgotten.
         if best {
             write_whole(&checkpoints.join("best"), name.as_bytes())?;
         }
+        write_whole(&checkpoints.join("last"), name.as_bytes())?;
         self.prune();
         Ok(path)
+    }
+
+    /// The checkpoint of the best validation loss.
+    ///
+    /// # Errors
+    /// A run that was not validated yet, or a damaged checkpoint.
+    pub fn best(&self) -> Result<Checkpoint> {
+        Checkpoint::open(&resolve(&self.path, &["best"])?)
     }
 
     /// Removing is housekeeping: where it fails, a directory too many is left, and that is all.

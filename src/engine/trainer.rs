@@ -313,15 +313,23 @@ impl Trainer {
         self.preset.train.stages.get(self.counters.stages + 1).copied()
     }
 
-    /// Begins the next stage, if there is one: other data, another learning rate, fresh moments, the
-    /// weights as they are.
+    /// Begins the next stage, if there is one: other data, another learning rate, fresh moments, and of
+    /// the weights those of the best validation loss of the stage that ends, which `best` fetches.
     ///
     /// # Errors
-    /// What [`Dataset::new`] refuses.
-    pub fn next_stage(&mut self) -> Result<Option<StageStart>> {
+    /// What [`Dataset::new`] refuses, and what `best` meets; the stage that ends is then still in progress.
+    pub fn next_stage(
+        &mut self,
+        best: impl FnOnce(&Preset, &Device) -> Result<Nem>,
+    ) -> Result<Option<StageStart>> {
         let Some(stage) = self.stage_to_come() else { return Ok(None) };
         let preset = self.preset.at_stage(&stage);
-        self.data = Arc::new(Dataset::new(&preset, self.seed)?);
+        let data = Arc::new(Dataset::new(&preset, self.seed)?);
+        // After a live change that made losses incomparable nothing is the best before the next validation.
+        if self.counters.best_validation.is_some() {
+            self.model = best(&self.preset, &self.device)?;
+        }
+        self.data = data;
         self.optimizer = optimizer(&preset.train.adam);
         self.preset = preset;
         let counters = &mut self.counters;
