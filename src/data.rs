@@ -135,8 +135,8 @@ impl Dataset {
         let spec = &preset.data;
         let source = match spec {
             Data::Shapes { .. } | Data::FlyingShapes { .. } => Source::Shapes,
-            Data::Mnist { digits, images, .. } | Data::FlyingMnist { digits, images, .. } => {
-                Source::Digits(Pool::open(digits, *images, seed)?)
+            Data::Mnist { digits, .. } | Data::FlyingMnist { digits, .. } => {
+                Source::Digits(Pool::open(digits, seed)?)
             }
             Data::Hdf5 { path, .. } => Source::Hdf5(hdf5::File::open(Path::new(path))?),
             Data::Tensors { .. } => {
@@ -183,12 +183,18 @@ impl Dataset {
         Ok(())
     }
 
-    /// Whether a file holds as many sequences, frames and pixels as `preset` asks for; generators
-    /// hold any number.
+    /// Whether there is as much as `preset` asks for: digit images in every stage; sequences, frames and
+    /// pixels in a file. Of all else generators have any number.
     ///
     /// # Errors
     /// What is too little, naming the file and the field.
     pub fn supports(&self, preset: &Preset) -> Result<()> {
+        if let (Source::Digits(pool), Some(images)) = (&self.source, preset.data.images()) {
+            pool.holds(images, "data.images")?;
+            for (i, stage) in preset.train.stages.iter().enumerate() {
+                pool.holds(stage.images, &format!("train.stages[{i}].images"))?;
+            }
+        }
         let (Source::Hdf5(file), Data::Hdf5 { path, .. }) = (&self.source, &self.spec) else { return Ok(()) };
         let path = Path::new(path);
         let image = self.image();

@@ -137,6 +137,19 @@ fn mnist_files_that_are_no_mnist_are_refused() {
     mnist(&here.join("few"));
     let error = refused(here, &digits(&["--mnist", "few", "--set", "data.images=First(61)"]), 1);
     assert!(error.contains("few") && error.contains("first 61") && error.contains("there are 60"), "{error}");
+    // Also of a stage that is far off, and of digits that no file has.
+    let stages = |last: &str| {
+        format!(
+            "train.stages=[(images: First(20), learning_rate: 0.001), (images: First({last}), learning_rate: 0.001)]"
+        )
+    };
+    let error = refused(here, &digits(&["--mnist", "few", "--out", "r", "--set", &stages("61")]), 1);
+    assert!(error.contains("few: train.stages[1].images asks for the first 61"), "{error}");
+    assert!(error.contains("ask for First(60) or less"), "{error}");
+    let synthetic = ["--set", "data.digits=Synthetic", "--out", "r", "--set", &stages("60001")];
+    let error = refused(here, &digits(&synthetic), 1);
+    assert!(error.contains("train.stages[1].images") && error.contains("60000 synthetic"), "{error}");
+    assert!(!here.join("r").exists());
     let error = refused(here, &digits(&["--mnist", "nowhere"]), 1);
     assert!(error.contains("nowhere") && error.contains("missing"), "{error}");
 }
