@@ -18,7 +18,7 @@ use std::path::Path;
 pub use noise::corrupt;
 
 use crate::error::{Error, Result};
-use crate::preset::{Data, ImageSize, Preset};
+use crate::preset::{Data, Digits, ImageSize, Preset};
 use crate::random::{Purpose, Stream};
 use pool::Pool;
 use scene::Object;
@@ -145,11 +145,7 @@ impl Dataset {
                 ));
             }
         };
-        let spec = match spec.digits() {
-            Some(digits) => spec.clone().with_digits(pool::resolve(digits)),
-            None => spec.clone(),
-        };
-        let dataset = Dataset { spec, seed, source };
+        let dataset = Dataset { spec: resolved(spec)?, seed, source };
         dataset.supports(preset)?;
         if !matches!(dataset.source, Source::Hdf5(_)) {
             for split in Split::ALL {
@@ -216,6 +212,19 @@ impl Dataset {
                     ),
                 ));
             }
+            if (shape.frames == 1) != self.is_static() {
+                let training = file.shape(hdf5::Part::Training).frames;
+                return Err(Error::content(
+                    path,
+                    format!(
+                        "its {} has {} to a sequence but its training {}; write the file again with single \
+                         images in every part, or with sequences in every part",
+                        part.name(),
+                        frames(shape.frames),
+                        frames(training)
+                    ),
+                ));
+            }
             if shape.frames > 1 && shape.frames < preset.steps + 1 {
                 return Err(Error::content(
                     path,
@@ -243,7 +252,7 @@ impl Dataset {
         Ok(())
     }
 
-    /// The preset's data, with `digits: Auto` decided.
+    /// The preset's data as [`resolved`] has it.
     pub fn spec(&self) -> &Data {
         &self.spec
     }
@@ -324,6 +333,38 @@ impl Dataset {
         let objects = (0..self.spec.objects().unwrap_or(0)).map(|_| object(stream)).collect();
         (objects, kinds)
     }
+}
+
+/// `spec` with all decided that depends on the machine and on where the program runs, so that a run can
+/// be gone on with and scored from anywhere: whose digits `Auto` means, and files by their whole paths.
+///
+/// # Errors
+/// A path that is relative where there is no working directory any more.
+pub fn resolved(spec: &Data) -> Result<Data> {
+    let whole = |path: &String| -> Result<String> {
+        let path = Path::new(path);
+        let whole = std::path::absolute(path).map_err(Error::io("find", path))?;
+        Ok(whole.display().to_string())
+    };
+    let mut spec = spec.clone();
+    if let Some(digits) = spec.digits() {
+        let digits = match pool::resolve(digits) {
+            Digits::Mnist { directory } => {
+                Digits::Mnist { directory: directory.as_ref().map(whole).transpose()? }
+            }
+            other => other,
+        };
+        spec = spec.with_digits(digits);
+    }
+    if let Data::Hdf5 { path, .. } = &mut spec {
+        *path = whole(path)?;
+    }
+    Ok(spec)
+}
+
+/// So many frames, in words.
+fn frames(count: usize) -> String {
+    format!("{count} frame{}", if count == 1 { "" } else { "s" })
 }
 
 impl Sample {

@@ -89,7 +89,7 @@ impl Trainer {
     /// A training from the start. `device` is made to record gradients.
     ///
     /// # Errors
-    /// What [`Dataset::new`] refuses.
+    /// What [`Dataset::new`] refuses, of any stage, and what [`Dataset::sample`] meets.
     pub fn new(preset: &Preset, seed: u64, device: &Device) -> Result<Trainer> {
         Trainer::at(&preset.at_first_stage(), seed, device)
     }
@@ -98,6 +98,10 @@ impl Trainer {
     pub(super) fn at(preset: &Preset, seed: u64, device: &Device) -> Result<Trainer> {
         let device = device.clone().autodiff();
         let data = Arc::new(Dataset::new(preset, seed)?);
+        // What a file holds shows when it is read; better now than when a run was made of it.
+        for split in [Split::Train, Split::Validation] {
+            data.sample(split, 0, preset.steps + 1)?;
+        }
         Ok(Trainer {
             model: Nem::new(preset, seed, &device),
             optimizer: optimizer(&preset.train.adam),
