@@ -300,6 +300,7 @@ mod tests {
                 "puts out a row of 3, but an image of data",
             ),
             ("model.cell.layers=[Recurrent(units: 3)]", "must end with a Dense or an UpsampleConv"),
+            ("model.cell=Nem(units: 1000000)", "model.cell.units is 1000000; for images of 400 values"),
         ] {
             let text = message(quickstart().set(&[assignment]));
             assert!(text.contains(named), "{assignment}: {text}");
