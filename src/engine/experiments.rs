@@ -207,6 +207,16 @@ mod tests {
         }
     }
 
+    /// A preset says which scores of the paper's to expect, those of its other tests too.
+    #[test]
+    fn presets_name_the_scores_of_their_cells() {
+        for cell in CELLS {
+            let Some(Published { mean, .. }) = cell.published else { continue };
+            let expect = Preset::load(cell.preset).unwrap().expect;
+            assert!(expect.contains(&format!("{mean:.3}")), "{} lacks {mean:.3}: {expect}", cell.preset);
+        }
+    }
+
     /// Files are told apart by preset and test, so a name must mean one thing only.
     #[test]
     fn a_tests_name_means_one_test() {
