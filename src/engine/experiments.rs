@@ -181,16 +181,19 @@ impl Measure {
         match self {
             Measure::Ami => Some(report.ami),
             Measure::AmiLast => Some(report.ami_last),
-            Measure::AmiLastOf(name) => {
-                report.subsets.iter().find(|part| part.name == name).map(|part| part.ami_last)
-            }
+            Measure::AmiLastOf(name) => report.subset(name).map(|subset| subset.ami_last),
             Measure::UpperBound => Some(report.upper_bound),
         }
     }
 
-    /// Whether it is a score of the grouping, so that a floor says something.
-    pub fn is_score(self) -> bool {
-        self != Measure::UpperBound
+    /// What a split by position alone reaches on the same images; `None` where it is no score of the
+    /// grouping, or was not measured.
+    pub fn floor(self, report: &Report) -> Option<f64> {
+        match self {
+            Measure::Ami | Measure::AmiLast => Some(report.floor),
+            Measure::AmiLastOf(name) => report.subset(name)?.floor,
+            Measure::UpperBound => None,
+        }
     }
 }
 

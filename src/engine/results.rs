@@ -106,7 +106,8 @@ pub struct Mean {
     pub deviation: f64,
     /// The mean of the last step's score, where the row compares that of all steps.
     pub last_step: Option<f64>,
-    /// The mean of the floors; `None` where the row is no score.
+    /// The mean of the floors on the images that are scored; `None` where the row is no score, or a floor was
+    /// not measured.
     pub floor: Option<f64>,
     /// The runs' seeds.
     pub seeds: Vec<u64>,
@@ -353,8 +354,9 @@ Written by `nem-tui reproduce` from the scores stored beside it. AMI is normalis
 `ami` is weighted over EM steps like the training loss, `ami_last` is the last step's, `upper_bound` the
 NLL of max_k ψ in nats per sample. The paper's values are means ± deviations of 5 runs, those with † from
 memory. Ours are over the test split; **bold** is above the floor, the best split of the image by position
-alone, and only that counts as learned. A run is finished when the protocol ends it; what unfinished
-runs reach is no result.
+alone on the images of that row, and only that counts as learned. A run is finished when the protocol ends
+it; what unfinished runs reach is no result. Each of our seeds draws its own data, synthetic digits too, where
+the paper's five runs share one data set.
 ";
 
 const HEAD: &str = "\
@@ -412,13 +414,14 @@ impl Mean {
         let over = |of: fn(&Report) -> f64| {
             mean_and_deviation(&scored.iter().map(|(s, _)| of(&s.report)).collect::<Vec<_>>()).0
         };
+        let floors: Option<Vec<f64>> = scored.iter().map(|(s, _)| measure.floor(&s.report)).collect();
         let (mean, deviation) =
             mean_and_deviation(&scored.iter().map(|(_, value)| *value).collect::<Vec<_>>());
         Some(Mean {
             mean,
             deviation,
             last_step: (measure == Measure::Ami).then(|| over(|report| report.ami_last)),
-            floor: measure.is_score().then(|| over(|report| report.floor)),
+            floor: floors.map(|floors| mean_and_deviation(&floors).0),
             seeds: scored.iter().map(|(s, _)| s.training.seed).collect(),
             samples: scored.iter().map(|(s, _)| s.report.samples).min()?,
         })
