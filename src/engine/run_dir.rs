@@ -118,6 +118,16 @@ impl RunDir {
         Ok((run, checkpoint))
     }
 
+    /// Removes a run that was cut off before its first checkpoint, so that nothing of it can be gone on with.
+    ///
+    /// # Errors
+    /// A run that another process is training in, or that cannot be removed.
+    pub fn discard(path: &Path) -> Result<()> {
+        // Held until it is gone.
+        let run = RunDir::open_metrics(path.to_owned())?;
+        std::fs::remove_dir_all(&run.path).map_err(Error::io("remove", path))
+    }
+
     fn open_metrics(path: PathBuf) -> Result<RunDir> {
         let file = path.join("metrics.jsonl");
         let metrics = OpenOptions::new()
