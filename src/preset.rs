@@ -219,6 +219,28 @@ pub struct Model {
     pub pred_init: f64,
     /// What performs the M-step.
     pub cell: Cell,
+    /// What is added before a division or a root.
+    #[serde(default)]
+    pub epsilons: Epsilons,
+}
+
+/// Small numbers that keep divisions and roots finite. They are no settings to tune: they are here so that
+/// implementations which fixed others can be compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Epsilons {
+    /// Added to every density in the E-step.
+    pub e_step: f64,
+    /// Added to the variance by layer norm.
+    pub layer_norm: f64,
+    /// Added to the variance by input normalisation, so that a constant row becomes zeros.
+    pub input_norm: f64,
+}
+
+impl Default for Epsilons {
+    fn default() -> Epsilons {
+        Epsilons { e_step: 1e-6, layer_norm: 1e-5, input_norm: 1e-8 }
+    }
 }
 
 /// The pixel distribution.

@@ -1,8 +1,8 @@
 //! What makes a preset impossible, said by naming the fields.
 
 use super::{
-    Cell, Data, Distribution, ImageSize, Images, Model, Noise, Preset, ShapeSet, Speed, StepWeights,
-    layer_outputs, layers::MAX_WEIGHTS,
+    Cell, Data, Distribution, Epsilons, ImageSize, Images, Model, Noise, Preset, ShapeSet, Speed,
+    StepWeights, layer_outputs, layers::MAX_WEIGHTS,
 };
 use crate::error::{Error, Result};
 

@@ -289,6 +289,7 @@ mod tests {
             ("k=65", "k is 65"),
             ("steps=0", "steps is 0"),
             ("noise.probability=1.5", "noise.probability is 1.5"),
+            ("model.epsilons.layer_norm=-1.0", "model.epsilons.layer_norm is -1"),
             ("data.height=3", "data.height x data.width"),
             ("data.objects=0", "data.objects is 0"),
             ("train.train_size=3", "train.train_size is 3 but train.batch is"),
