@@ -58,6 +58,9 @@ enum Command {
     /// List the presets, or print one
     Presets(presets::PresetsArgs),
     /// Train and score what the paper's tables and figures are made of, and make them again
+    ///
+    /// Every seed draws data of its own, and where digits are synthetic digits of its own; the paper's five
+    /// runs share one data set, so that ours differ by a little more.
     Reproduce(reproduce::ReproduceArgs),
     /// Look at the data that presets train on
     Data(data::DataArgs),
@@ -142,7 +145,12 @@ impl Common {
 
     /// The same for one of many presets, where `--mnist` means those with digits.
     fn preset_of_many(&self, name: &str) -> Result<Preset> {
-        let mut preset = Preset::load(name)?.set(&self.sets)?;
+        self.applied(&Preset::load(name)?)
+    }
+
+    /// `preset` with `--set`, and where it has digits with `--mnist`.
+    fn applied(&self, preset: &Preset) -> Result<Preset> {
+        let mut preset = preset.set(&self.sets)?;
         if let Some(directory) = &self.mnist {
             preset.data = preset.data.with_digits(mnist(directory)?);
         }

@@ -18,7 +18,7 @@ use std::path::Path;
 pub use noise::corrupt;
 
 use crate::error::{Error, Result};
-use crate::preset::{Data, ImageSize, Preset};
+use crate::preset::{Data, Digits, ImageSize, Preset};
 use crate::random::{Purpose, Stream};
 use pool::Pool;
 use scene::Object;
@@ -135,8 +135,8 @@ impl Dataset {
         let spec = &preset.data;
         let source = match spec {
             Data::Shapes { .. } | Data::FlyingShapes { .. } => Source::Shapes,
-            Data::Mnist { digits, images, .. } | Data::FlyingMnist { digits, images, .. } => {
-                Source::Digits(Pool::open(digits, *images, seed)?)
+            Data::Mnist { digits, .. } | Data::FlyingMnist { digits, .. } => {
+                Source::Digits(Pool::open(digits, seed)?)
             }
             Data::Hdf5 { path, .. } => Source::Hdf5(hdf5::File::open(Path::new(path))?),
             Data::Tensors { .. } => {
@@ -145,11 +145,7 @@ impl Dataset {
                 ));
             }
         };
-        let spec = match spec.digits() {
-            Some(digits) => spec.clone().with_digits(pool::resolve(digits)),
-            None => spec.clone(),
-        };
-        let dataset = Dataset { spec, seed, source };
+        let dataset = Dataset { spec: resolved(spec)?, seed, source };
         dataset.supports(preset)?;
         if !matches!(dataset.source, Source::Hdf5(_)) {
             for split in Split::ALL {
@@ -183,12 +179,18 @@ impl Dataset {
         Ok(())
     }
 
-    /// Whether a file holds as many sequences, frames and pixels as `preset` asks for; generators
-    /// hold any number.
+    /// Whether there is as much as `preset` asks for: digit images in every stage; sequences, frames and
+    /// pixels in a file. Of all else generators have any number.
     ///
     /// # Errors
     /// What is too little, naming the file and the field.
     pub fn supports(&self, preset: &Preset) -> Result<()> {
+        if let (Source::Digits(pool), Some(images)) = (&self.source, preset.data.images()) {
+            pool.holds(images, "data.images")?;
+            for (i, stage) in preset.train.stages.iter().enumerate() {
+                pool.holds(stage.images, &format!("train.stages[{i}].images"))?;
+            }
+        }
         let (Source::Hdf5(file), Data::Hdf5 { path, .. }) = (&self.source, &self.spec) else { return Ok(()) };
         let path = Path::new(path);
         let image = self.image();
@@ -207,6 +209,19 @@ impl Dataset {
                         "its images are {}x{} with {} channels but data says {}x{} with {}; \
                          set data.height, data.width and data.channels to the file's",
                         there.height, there.width, there.channels, image.height, image.width, image.channels
+                    ),
+                ));
+            }
+            if (shape.frames == 1) != self.is_static() {
+                let training = file.shape(hdf5::Part::Training).frames;
+                return Err(Error::content(
+                    path,
+                    format!(
+                        "its {} has {} to a sequence but its training {}; write the file again with single \
+                         images in every part, or with sequences in every part",
+                        part.name(),
+                        frames(shape.frames),
+                        frames(training)
                     ),
                 ));
             }
@@ -237,7 +252,7 @@ impl Dataset {
         Ok(())
     }
 
-    /// The preset's data, with `digits: Auto` decided.
+    /// The preset's data as [`resolved`] has it.
     pub fn spec(&self) -> &Data {
         &self.spec
     }
@@ -320,6 +335,38 @@ impl Dataset {
     }
 }
 
+/// `spec` with all decided that depends on the machine and on where the program runs, so that a run can
+/// be gone on with and scored from anywhere: whose digits `Auto` means, and files by their whole paths.
+///
+/// # Errors
+/// A path that is relative where there is no working directory any more.
+pub fn resolved(spec: &Data) -> Result<Data> {
+    let whole = |path: &String| -> Result<String> {
+        let path = Path::new(path);
+        let whole = std::path::absolute(path).map_err(Error::io("find", path))?;
+        Ok(whole.display().to_string())
+    };
+    let mut spec = spec.clone();
+    if let Some(digits) = spec.digits() {
+        let digits = match pool::resolve(digits) {
+            Digits::Mnist { directory } => {
+                Digits::Mnist { directory: directory.as_ref().map(whole).transpose()? }
+            }
+            other => other,
+        };
+        spec = spec.with_digits(digits);
+    }
+    if let Data::Hdf5 { path, .. } = &mut spec {
+        *path = whole(path)?;
+    }
+    Ok(spec)
+}
+
+/// So many frames, in words.
+fn frames(count: usize) -> String {
+    format!("{count} frame{}", if count == 1 { "" } else { "s" })
+}
+
 impl Sample {
     /// Frame `t`; a static image is the same in every frame.
     pub fn frame(&self, t: usize, image: ImageSize) -> &[f32] {
@@ -368,19 +415,6 @@ mod tests {
     ];
 
     #[test]
-    fn samples_repeat_alone_and_differ_by_seed_split_and_index() {
-        for source in SOURCES {
-            let data = dataset(source, 1);
-            let sample = |data: &Dataset, split, index| data.sample(split, index, 4).unwrap();
-            let late = sample(&data, Split::Train, 4711);
-            assert_eq!(late, sample(&dataset(source, 1), Split::Train, 4711));
-            assert_ne!(late, sample(&data, Split::Train, 4712));
-            assert_ne!(late, sample(&data, Split::Test, 4711));
-            assert_ne!(late, sample(&dataset(source, 2), Split::Train, 4711));
-        }
-    }
-
-    #[test]
     fn a_longer_sequence_begins_like_the_shorter_and_a_static_image_is_one_frame() {
         for source in SOURCES {
             let data = dataset(source, 1);
@@ -389,24 +423,6 @@ mod tests {
             assert_eq!(short.frames(image), if data.is_static() { 1 } else { 5 });
             assert_eq!(long.features[..short.features.len()], short.features[..]);
             assert_eq!(long.groups[..short.groups.len()], short.groups[..]);
-        }
-    }
-
-    /// One small object in a small image: few different images, so splits drawn without care would
-    /// share them.
-    #[test]
-    fn splits_share_no_image() {
-        for source in ["Shapes", "FlyingShapes"] {
-            let data = dataset(&format!("{source}(height: 9, width: 9, objects: 1, shape_set: Small)"), 3);
-            let images = |split| -> HashSet<Vec<u8>> {
-                let first = |i| data.sample(split, i, 1).unwrap().features;
-                (0..300).map(|i| first(i).iter().map(|v| *v as u8).collect()).collect()
-            };
-            let [train, validation, test] = Split::ALL.map(images);
-            assert!(
-                train.is_disjoint(&validation) && train.is_disjoint(&test) && validation.is_disjoint(&test)
-            );
-            assert!(train.len() > 20 && !validation.is_empty() && !test.is_empty());
         }
     }
 
@@ -425,45 +441,77 @@ mod tests {
         assert!(!matches!(data.spec().digits(), None | Some(crate::preset::Digits::Auto)));
     }
 
-    proptest! {
-        /// Binary: a pixel is on or off; one with a group is on, and one that is on without a group is
-        /// overlap.
-        #[test]
-        fn shapes_and_groups_agree(seed in any::<u64>(), index in 0u64..1000, objects in 1usize..6, side in 12usize..40, flying in any::<bool>()) {
-            let source = if flying { "FlyingShapes" } else { "Shapes" };
-            let data = dataset(&format!("{source}(height: {side}, width: {}, objects: {objects})", side + 3), seed);
-            let sample = data.sample(Split::Test, index, 7).unwrap();
-            let image = data.image();
-            prop_assert_eq!(sample.features.len(), sample.frames(image) * side * (side + 3));
-            prop_assert_eq!(sample.groups.len(), sample.features.len());
-            prop_assert_eq!(sample.kinds.len(), objects);
-            for (&x, &group) in sample.features.iter().zip(&sample.groups) {
-                prop_assert!(x == 0.0 || x == 1.0);
-                prop_assert!(usize::from(group) <= objects);
-                prop_assert!(group == 0 || x == 1.0);
-            }
-            // Alone, an object has every pixel that is on.
-            if objects == 1 {
-                prop_assert!(sample.features.iter().zip(&sample.groups).all(|(x, group)| (*x == 1.0) == (*group == 1)));
+    /// How many objects cover every pixel of frame `t`, and the last of them that does: each is drawn alone.
+    fn covered(data: &Dataset, split: Split, index: u64, t: usize) -> Vec<(usize, u8)> {
+        let image = data.image();
+        let mut pixels = vec![(0, 0); image.pixels()];
+        for (group, object) in (1..).zip(data.drawn(split, index).unwrap().0) {
+            let (mut alone, mut ignored) = (Vec::new(), Vec::new());
+            scene::draw(&[object], t, [image.height, image.width], &mut alone, &mut ignored);
+            for (pixel, _) in pixels.iter_mut().zip(alone).filter(|(_, value)| *value > 0.2) {
+                *pixel = (pixel.0 + 1, group);
             }
         }
+        pixels
+    }
 
-        /// Grey: digits lie in 0..=1, a pixel with a group exceeds a fifth, and in every frame of a
-        /// sequence the groups are that frame's.
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
-        fn digits_and_groups_agree(seed in any::<u64>(), index in 0u64..1000, objects in 1usize..4, flying in any::<bool>()) {
-            let source = if flying { "FlyingMnist" } else { "Mnist" };
-            let data = dataset(&format!("{source}(height: 24, width: 24, objects: {objects}, digits: Synthetic)"), seed);
-            let sample = data.sample(Split::Validation, index, 9).unwrap();
+        fn samples_repeat_alone_and_differ_by_seed_split_and_index(seed in 0..u64::MAX, index in 0u64..100_000, source in 0usize..SOURCES.len()) {
+            let data = dataset(SOURCES[source], seed);
+            let sample = |data: &Dataset, split, index| data.sample(split, index, 4).unwrap();
+            let one = sample(&data, Split::Train, index);
+            prop_assert_eq!(&one, &sample(&dataset(SOURCES[source], seed), Split::Train, index));
+            prop_assert_ne!(&one, &sample(&data, Split::Train, index + 1));
+            prop_assert_ne!(&one, &sample(&data, Split::Validation, index));
+            prop_assert_ne!(&one, &sample(&data, Split::Test, index));
+            prop_assert_ne!(&one, &sample(&dataset(SOURCES[source], seed + 1), Split::Train, index));
+        }
+
+        /// One object at few places, so that splits drawn without care would share images. Of sequences it is
+        /// the first frames that differ.
+        #[test]
+        fn splits_share_no_image(seed in any::<u64>(), digits in any::<bool>(), flying in any::<bool>()) {
+            let source = match (digits, flying) {
+                (false, false) => "Shapes(height: 9, width: 9, objects: 1, shape_set: Small)",
+                (false, true) => "FlyingShapes(height: 9, width: 9, objects: 1, shape_set: Small)",
+                (true, false) => "Mnist(height: 19, width: 19, objects: 1, digits: Synthetic, images: First(3))",
+                (true, true) => "FlyingMnist(height: 19, width: 19, objects: 1, digits: Synthetic, images: First(3))",
+            };
+            let data = dataset(source, seed);
+            let images = |split| -> HashSet<Vec<u32>> {
+                let first = |i| data.sample(split, i, 1).unwrap().features;
+                (0..60).map(|i| first(i).iter().map(|v| v.to_bits()).collect()).collect()
+            };
+            let [train, validation, test] = Split::ALL.map(images);
+            prop_assert!(
+                train.is_disjoint(&validation) && train.is_disjoint(&test) && validation.is_disjoint(&test)
+            );
+            prop_assert!(train.len() > 10 && !validation.is_empty() && !test.is_empty());
+            // They would meet: training sees the same images again and again.
+            prop_assert!(train.len() < 60);
+        }
+
+        /// Shapes are binary, a pixel being on where one covers it; digits are grey. A pixel that one object
+        /// covers belongs to it, one that several cover to none, in every frame to those of that frame.
+        #[test]
+        fn groups_are_what_covers_the_pixel(seed in any::<u64>(), index in 0u64..1000, objects in 1usize..6, side in 16usize..40, source in 0usize..4) {
+            let kind = ["Shapes", "FlyingShapes", "Mnist", "FlyingMnist"][source];
+            let digits = if source < 2 { "" } else { ", digits: Synthetic" };
+            let data = dataset(&format!("{kind}(height: {side}, width: {}, objects: {objects}{digits})", side + 3), seed);
+            let sample = data.sample(Split::Test, index, 7).unwrap();
             let image = data.image();
+            prop_assert_eq!(sample.features.len(), sample.frames(image) * image.values());
+            prop_assert_eq!(sample.kinds.len(), if source < 2 { objects } else { 0 });
             for t in 0..sample.frames(image) {
                 let (frame, groups) = (sample.frame(t, image), sample.groups_at(t, image));
-                for (&x, &group) in frame.iter().zip(groups) {
-                    prop_assert!((0.0..=1.0).contains(&x));
-                    prop_assert!(usize::from(group) <= objects && (group == 0 || x > 0.2));
-                    prop_assert!(objects > 1 || (x > 0.2) == (group == 1));
+                for ((&x, &group), (count, last)) in frame.iter().zip(groups).zip(covered(&data, Split::Test, index, t)) {
+                    prop_assert_eq!(group, if count == 1 { last } else { 0 });
+                    prop_assert!((0.0..=1.0).contains(&x) && (x > 0.2) == (count > 0));
+                    prop_assert!(source >= 2 || x == 0.0 || x == 1.0);
                 }
-                prop_assert!(groups.iter().any(|group| *group > 0));
             }
         }
     }

@@ -42,6 +42,9 @@ pub enum Error {
         /// What is wrong and how to mend it.
         problem: String,
     },
+    /// Data of which there is too little, where no file is to blame.
+    #[error("{0}")]
+    Data(String),
     /// The loss stopped being a number.
     #[error(
         "training stopped: the loss became {loss} in iteration {iteration}; \

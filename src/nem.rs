@@ -65,6 +65,8 @@ pub struct Nem {
     pred_init: f64,
     /// Whether gradients flow through γ.
     gradient_gamma: bool,
+    /// What the E-step adds to every density.
+    epsilon: f64,
 }
 
 /// What one EM step leaves to the next.
@@ -102,11 +104,12 @@ impl Nem {
         let image = preset.data.image();
         let model = &preset.model;
         Nem {
-            cell: Cell::new(&model.cell, model.distribution, image, seed, device),
+            cell: Cell::new(model, image, seed, device),
             distribution: model.distribution,
             image,
             pred_init: model.pred_init,
             gradient_gamma: preset.loss.gradient_gamma,
+            epsilon: model.epsilons.e_step,
         }
     }
 
@@ -140,7 +143,7 @@ impl Nem {
         let rows = masked.reshape([batch * k, channels * places]); // [B·K, M]
         let (preds, theta) = inner(rows, state.theta);
         let preds = preds.reshape([batch, k, channels, places]); // [B, K, C, P]
-        let gamma = e_step(self.distribution, preds.clone(), target); // [B, K, 1, P]
+        let gamma = e_step(self.distribution, preds.clone(), target, self.epsilon); // [B, K, 1, P]
         State { preds, gamma, theta }
     }
 

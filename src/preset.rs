@@ -219,6 +219,28 @@ pub struct Model {
     pub pred_init: f64,
     /// What performs the M-step.
     pub cell: Cell,
+    /// What is added before a division or a root.
+    #[serde(default)]
+    pub epsilons: Epsilons,
+}
+
+/// Small numbers that keep divisions and roots finite. They are no settings to tune: they are here so that
+/// implementations which fixed others can be compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Epsilons {
+    /// Added to every density in the E-step.
+    pub e_step: f64,
+    /// Added to the variance by layer norm.
+    pub layer_norm: f64,
+    /// Added to the variance by input normalisation, so that a constant row becomes zeros.
+    pub input_norm: f64,
+}
+
+impl Default for Epsilons {
+    fn default() -> Epsilons {
+        Epsilons { e_step: 1e-6, layer_norm: 1e-5, input_norm: 1e-8 }
+    }
 }
 
 /// The pixel distribution.
@@ -370,7 +392,7 @@ pub struct Train {
     /// Adam's step size; with stages, the first stage's.
     pub learning_rate: f64,
     /// Training on growing numbers of digit images (paper §4.3), each stage to its own early stop,
-    /// the weights carried over. Empty: one stage, as `data` says.
+    /// its best weights carried over. Empty: one stage, as `data` says.
     #[serde(default)]
     pub stages: Vec<Stage>,
     /// Adam's other constants.
@@ -386,8 +408,8 @@ pub struct Train {
     pub score_every: u64,
 }
 
-/// One stage of a training in stages. It begins with the weights the last one ended with, and with
-/// fresh moments.
+/// One stage of a training in stages. It begins with the weights that had the best validation loss in
+/// the one before, and with fresh moments.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {

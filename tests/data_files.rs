@@ -137,6 +137,19 @@ fn mnist_files_that_are_no_mnist_are_refused() {
     mnist(&here.join("few"));
     let error = refused(here, &digits(&["--mnist", "few", "--set", "data.images=First(61)"]), 1);
     assert!(error.contains("few") && error.contains("first 61") && error.contains("there are 60"), "{error}");
+    // Also of a stage that is far off, and of digits that no file has.
+    let stages = |last: &str| {
+        format!(
+            "train.stages=[(images: First(20), learning_rate: 0.001), (images: First({last}), learning_rate: 0.001)]"
+        )
+    };
+    let error = refused(here, &digits(&["--mnist", "few", "--out", "r", "--set", &stages("61")]), 1);
+    assert!(error.contains("few: train.stages[1].images asks for the first 61"), "{error}");
+    assert!(error.contains("ask for First(60) or less"), "{error}");
+    let synthetic = ["--set", "data.digits=Synthetic", "--out", "r", "--set", &stages("60001")];
+    let error = refused(here, &digits(&synthetic), 1);
+    assert!(error.contains("train.stages[1].images") && error.contains("60000 synthetic"), "{error}");
+    assert!(!here.join("r").exists());
     let error = refused(here, &digits(&["--mnist", "nowhere"]), 1);
     assert!(error.contains("nowhere") && error.contains("missing"), "{error}");
 }
@@ -172,6 +185,14 @@ fn hdf5_files_train_and_those_that_do_not_fit_are_refused() {
         (fixture("earliest.h5"), fits, "2", "50", "has 5"),
         (fixture("strings.h5"), fits, "2", "5", "type string"),
         (fixture("no_part.h5"), fits, "2", "5", "there is no test/features"),
+        (fixture("bytes.h5"), fits, "2", "5", "training/features holds 255 in frame 0 of sequence 0"),
+        (
+            fixture("mixed.h5"),
+            fits,
+            "2",
+            "5",
+            "its validation has 1 frame to a sequence but its training 3 frames",
+        ),
         (fixture("make.py"), fits, "2", "5", "not an HDF5 file"),
         (cut, fits, "2", "5", "cut.h5"),
         ("nowhere.h5".into(), fits, "2", "5", "nowhere.h5"),
@@ -182,10 +203,15 @@ fn hdf5_files_train_and_those_that_do_not_fit_are_refused() {
         assert!(error.contains(&path) && error.contains(said), "{said}: {error}");
         assert!(!here.join("r").exists(), "{path} left a run behind");
     }
-    let all = arguments(&fixture("earliest.h5"), fits, "2", "5");
+    // Named by a path of this directory, and scored from another.
+    std::fs::copy(fixture("earliest.h5"), here.join("mine.h5")).unwrap();
+    let all = arguments("mine.h5", fits, "2", "5");
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
     run(here, &all);
-    let report: Value = serde_json::from_str(&run(here, &["eval", "r", "--json"])).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let path = here.join("r");
+    let report: Value =
+        serde_json::from_str(&run(elsewhere.path(), &["eval", path.to_str().unwrap(), "--json"])).unwrap();
     assert_eq!((report["samples"].as_u64(), report["steps"].as_u64()), (Some(5), Some(2)));
     let output = nem_tui(here, &["eval", "r", "--steps", "3"]);
     assert_eq!(output.status.code(), Some(1));

@@ -188,6 +188,57 @@ fn infer_writes_what_the_case_describes() {
     }
 }
 
+/// Files that do not fit are refused by name, with what they would have to hold.
+#[test]
+fn infer_refuses_files_that_do_not_fit() {
+    use nem_tui::tensors::{Array, read, write};
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let (case, good) = (format!("{fixtures}/k1.json"), format!("{fixtures}/k1.safetensors"));
+    let arrays = read(Path::new(&good)).unwrap();
+    let spoilt = |file: &str, name: &str, array: Option<Array>| {
+        let mut arrays = arrays.clone();
+        arrays.remove(name);
+        arrays.extend(array.map(|array| (name.to_owned(), array)));
+        write(&here.join(file), &arrays).unwrap();
+    };
+    let of = |shape: [usize; 5]| Some(Array::new(shape, vec![0.0; shape.iter().product()]));
+    spoilt("larger", "in.features_clean", of([4, 3, 1, 9, 8]));
+    spoilt("shorter", "in.features_clean", of([3, 3, 1, 8, 8]));
+    spoilt("without", "in.features_clean", None);
+    spoilt("fewer", "in.features_noisy", of([4, 2, 1, 8, 8]));
+    spoilt("gamma", "in.gamma_init", Some(Array::new([3, 1, 63], vec![1.0; 189])));
+    spoilt("lacking", "param.recurrent.wh", None);
+    spoilt("narrow", "param.recurrent.wh", Some(Array::new([10, 9], vec![0.0; 90])));
+    for (weights, input, said) in [
+        (
+            good.as_str(),
+            "larger",
+            "larger: in.features_clean has shape [4, 3, 1, 9, 8]; it needs [1 or at least 4, B, 1, 8, 8]",
+        ),
+        (&good, "shorter", "shorter: in.features_clean has shape [3, 3, 1, 8, 8]"),
+        (&good, "without", "without: there is no array in.features_clean"),
+        (&good, "fewer", "fewer: in.features_noisy has shape [4, 2, 1, 8, 8]; it needs 3 images"),
+        (&good, "gamma", "gamma: in.gamma_init has shape [3, 1, 63]; it needs [3, K, 64]"),
+        (
+            "lacking",
+            good.as_str(),
+            "lacking: another architecture's than k1: these weights lack recurrent.wh",
+        ),
+        (
+            "narrow",
+            &good,
+            "narrow: another architecture's than k1: these weights hold recurrent.wh with shape [10, 9]",
+        ),
+    ] {
+        let files = ["--weights", weights, "--input", input, "--output", "o"];
+        let error = refused(here, &[&["infer", "--preset", &case][..], &files].concat(), 1);
+        assert!(error.contains(said), "{error}");
+    }
+    assert!(!here.join("o").exists());
+}
+
 /// A run's own weights go through `infer` with its own preset, under their bare names.
 #[test]
 fn infer_takes_a_runs_weights() {

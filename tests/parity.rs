@@ -147,6 +147,35 @@ fn a_wrong_detach_fails() {
     }
 }
 
+/// A case may have been computed with other epsilons than ours; where it names none, they are ours.
+#[test]
+fn a_cases_epsilons_are_taken() {
+    let name = "conv_gaussian_input_norm";
+    let text = std::fs::read_to_string(fixture(&format!("{name}.json"))).unwrap();
+    let arrays = tensors::read(&fixture(&format!("{name}.safetensors"))).unwrap();
+    let with = |usual: &str, other: &str| {
+        assert!(text.contains(usual));
+        let preset = Preset::parse_case(&text.replace(usual, other), name).unwrap();
+        infer(&preset, &arrays, &arrays, &flex(), Request::default()).unwrap()
+    };
+    let off = |found: &Arrays, array: &str| relative_error(&found[array], &arrays[array]);
+    for (usual, renamed) in [("em_eps", "a"), ("ln_eps", "b"), ("input_norm_eps", "c")] {
+        let usual = format!("\"{usual}\":");
+        assert!(
+            off(&with(&usual, &format!("\"{renamed}\":")), "out.preds") < 5e-5,
+            "{usual} is not the usual one"
+        );
+    }
+    for (usual, other) in
+        [("ln_eps\": 1e-05", "ln_eps\": 0.01"), ("input_norm_eps\": 1e-08", "input_norm_eps\": 0.01")]
+    {
+        assert!(off(&with(usual, other), "out.preds") > 1e-3, "{other} is not taken");
+    }
+    // Where every density is next to nothing beside it, all components share every pixel.
+    let gammas = &with("em_eps\": 1e-06", "em_eps\": 1e9")["out.gammas"];
+    assert!(gammas.values.iter().all(|gamma| (gamma - 0.5).abs() < 1e-6));
+}
+
 #[derive(serde::Deserialize)]
 struct PixelCase {
     distribution: String,

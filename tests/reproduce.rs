@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 
 use serde_json::Value;
-use support::cli::{refused, run};
+use support::cli::{nem_tui, refused, run};
 
 /// The paper's static shapes, cut down to a run of a few images.
 const SMALL: [&str; 13] = [
@@ -157,4 +157,63 @@ fn impossible_requests_and_damaged_scores_are_refused() {
     std::fs::write(here.join(file), "{\"training\":").unwrap();
     let error = refused(here, &["reproduce", "static", "--budget", "0"], 1);
     assert!(error.contains(file) && error.contains("remove it"), "{error}");
+}
+
+/// A run that was killed before it kept anything begins anew, and one that cannot be gone on with keeps no
+/// other from its score; the table says which, and why.
+#[test]
+fn a_run_that_fails_stops_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let seeds = ["--seeds", "1", "--max-iterations", "1"];
+    let first = reproduce(here, &seeds);
+    let nem = here.join("reproduced/runs/static-shapes-nem-s1");
+    std::fs::remove_dir_all(nem.join("checkpoints")).unwrap();
+    std::fs::remove_dir_all(here.join("reproduced/scores")).unwrap();
+    let output = nem_tui(here, &[&SMALL[..], &seeds].concat());
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && told.contains("static-shapes-nem-s1 was cut off before"), "{told}");
+    let again: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(row(&again, "N-EM")["unfinished"], row(&first, "N-EM")["unfinished"]);
+
+    // One that is damaged.
+    let last = std::fs::read_to_string(nem.join("checkpoints/last")).unwrap();
+    std::fs::write(nem.join("checkpoints").join(last).join("weights.safetensors"), "no weights").unwrap();
+    let more = [&SMALL[..], &["--seeds", "2", "--max-iterations", "2"]].concat();
+    let output = nem_tui(here, &more);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.lines().last().unwrap().contains("static-shapes-nem, seed 1: ") && told.contains("damaged"),
+        "{told}"
+    );
+    let results: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(results["failures"].as_array().unwrap().len(), 1);
+    assert_eq!(row(&results, "N-EM")["failed"], serde_json::json!([1]));
+    // 64 images are an iteration, so after two the runs of seed 2 and of RNN-EM have ended.
+    assert_eq!(row(&results, "N-EM")["ours"]["seeds"], serde_json::json!([2]));
+    assert_eq!(row(&results, "RNN-EM")["ours"]["seeds"], serde_json::json!([1, 2]));
+    let text = std::fs::read_to_string(here.join("reproduced/results.md")).unwrap();
+    let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap().to_owned();
+    assert!(line("| N-EM").contains("seed 1 failed, see Missing"), "{text}");
+    assert!(line("- static-shapes-nem, seed 1: ").contains("damaged"), "{text}");
+    assert!(!line("| RNN-EM").contains("failed"), "{text}");
+}
+
+/// A run keeps the settings it was begun with, so others are not taken and forgotten.
+#[test]
+fn settings_that_a_run_was_not_begun_with_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let begin = ["--seeds", "1", "--max-iterations", "1"];
+    reproduce(here, &begin);
+    reproduce(here, &begin);
+    let error = refused(here, &[&SMALL[..], &begin, &["--set", "steps=3"]].concat(), 2);
+    assert!(error.contains("static-shapes-nem-s1 was begun with other settings"), "{error}");
+    assert!(error.contains("(steps: 2 -> 3)") && error.contains("another --out"), "{error}");
+    // What was asked then need not be asked again.
+    run(here, &["reproduce", "static", "--seeds", "1", "--max-iterations", "1"]);
+    // Digits are no affair of shapes.
+    std::fs::create_dir(here.join("digits")).unwrap();
+    run(here, &["reproduce", "static", "--seeds", "1", "--max-iterations", "1", "--mnist", "digits"]);
 }

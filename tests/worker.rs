@@ -294,3 +294,35 @@ fn stages_follow_each_other_and_survive_a_stop() {
     assert_eq!((whole.len(), &whole), (40, &parts));
     assert!(weights == same_weights, "the weights differ");
 }
+
+/// What a stage hands on are the weights of its best validation loss, also when the program ended between the
+/// two stages.
+#[test]
+fn a_stage_begins_with_the_best_weights_of_the_one_before() {
+    let directory = tempfile::tempdir().unwrap();
+    // A rate that soon makes things worse, and then one at which nothing moves.
+    let sets = [
+        "train.max_epochs=6",
+        "train.stages=[(images: First(20), learning_rate: 1.0), (images: All, learning_rate: 1e-30, max_epochs: 1)]",
+    ];
+    let job = |name: &str, max_iterations| Job {
+        preset: in_stages().set(&sets).unwrap(),
+        seed: 1,
+        device: DeviceName::Flex,
+        from: None,
+        out: Some(directory.path().join(name)),
+        ending: Ending { max_iterations, stay: false },
+    };
+    let weights = |name: &str, pointer| {
+        let checkpoint = resolve(&directory.path().join(name), &[pointer]).unwrap();
+        std::fs::read(checkpoint.join("weights.safetensors")).unwrap()
+    };
+    ended(start(&job("parts", Some(60))).unwrap());
+    let (best, last) = (weights("parts", "best"), weights("parts", "last"));
+    assert!(best != last, "the last epoch of the first stage is its best, so this shows nothing");
+    let path = directory.path().join("parts");
+    ended(resume(&path, DeviceName::Flex, |preset| Ok(preset.clone()), Ending::default()).unwrap());
+    ended(start(&job("whole", None)).unwrap());
+    assert!(weights("parts", "last") == best, "the second stage began with other weights");
+    assert!(weights("whole", "last") == best, "without a stop it began with other weights");
+}

@@ -153,21 +153,22 @@ fn table(report: &Report, per_step: bool) -> String {
         report.k,
         report.steps
     );
-    let mut row = |name: &str, all: String, last: String| {
-        table.push_str(format!("{name:20}{all:>10}{last:>12}").trim_end());
+    let mut row_of_three = |name: &str, all: String, last: String, floor: String| {
+        table.push_str(format!("{name:20}{all:>10}{last:>12}{floor:>9}").trim_end());
         table.push('\n');
     };
     let score = |value: f64| format!("{value:.4}");
-    row("", "all steps".into(), "last step".into());
-    row("AMI (max)", score(report.ami), score(report.ami_last));
+    row_of_three("", "all steps".into(), "last step".into(), "floor".into());
+    row_of_three("AMI (max)", score(report.ami), score(report.ami_last), score(report.floor));
+    for part in &report.subsets {
+        let floor = part.floor.map_or(String::new(), score);
+        row_of_three(&format!("  {}", part.name), String::new(), String::new(), String::new());
+        row_of_three(&format!("    {} frames", part.frames), score(part.ami), score(part.ami_last), floor);
+    }
+    let mut row = |name: &str, all: String, last: String| row_of_three(name, all, last, String::new());
     row("AMI (arithmetic)", score(report.ami_arithmetic), score(report.ami_arithmetic_last));
     row("ARI", score(report.ari), score(report.ari_last));
     row("confidence", score(report.confidence), score(report.confidence_last));
-    row("", String::new(), String::new());
-    for part in &report.subsets {
-        row(&format!("  {}", part.name), String::new(), String::new());
-        row(&format!("    {} frames", part.frames), score(part.ami), score(part.ami_last));
-    }
     let loss = |value: f64| format!("{value:.3}");
     row("", String::new(), String::new());
     row("loss", loss(report.loss), String::new());

@@ -52,7 +52,8 @@ impl InferArgs {
         let input = tensors::read(&self.input)?;
         let device = self.common.device()?.open()?;
         let request = Request { gradients: self.grad, seed: self.seed };
-        let out = infer(&preset, &weights, &input, &device, request)?;
+        let out = infer(&preset, &weights, &input, &device, request)
+            .map_err(|unfit| unfit.of(&self.weights, &self.input))?;
         tensors::write(&self.output, &out)
     }
 }

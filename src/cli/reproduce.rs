@@ -8,15 +8,16 @@ use clap::{Args, ValueEnum};
 use super::eval::progress_bar;
 use super::train::{Bar, follow};
 use super::{Common, digits_set, print, print_json};
-use crate::data::Split;
+use crate::data::{Split, resolved};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::experiments::{Part, Test};
 use crate::engine::figure::figures;
-use crate::engine::results::{Results, Scored, Training};
-use crate::engine::run_dir::{self, RunFile};
+use crate::engine::results::{Failure, Results, Scored, Training, differences};
+use crate::engine::run_dir::{self, RunDir};
 use crate::engine::score::{Scoring, score};
 use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
+use crate::preset::Preset;
 use crate::protocol::Finish;
 use crate::tensors::write_whole;
 
@@ -83,8 +84,21 @@ impl What {
 /// A run that is wanted.
 struct Run {
     preset: &'static str,
+    /// What the preset becomes by what was asked.
+    settings: Preset,
     seed: u64,
     path: PathBuf,
+}
+
+impl Run {
+    /// Whether there is something to go on with.
+    fn is_begun(&self) -> bool {
+        run_dir::resolve(&self.path, &["last"]).is_ok()
+    }
+
+    fn failed(&self, why: &Error) -> Failure {
+        Failure { preset: self.preset.to_owned(), seed: self.seed, why: why.to_string() }
+    }
 }
 
 impl ReproduceArgs {
@@ -93,37 +107,79 @@ impl ReproduceArgs {
             return Err(Error::Usage("--budget takes minutes, 0 or more".into()));
         }
         let parts = self.what.parts();
-        let runs = self.runs(&parts);
+        let runs = self.runs(&parts)?;
+        runs.iter().try_for_each(|run| self.check_settings(run))?;
+        // A device that is not there is no run's failure.
+        self.common.device()?;
         let scores = self.out.join("scores");
         std::fs::create_dir_all(&scores).map_err(Error::io("create", &scores))?;
         let mut failures = Vec::new();
-        if self.train(&runs, &mut failures)? {
-            self.score(&parts, &runs, &scores)?;
+        if self.train(&runs, &mut failures) {
+            for run in runs.iter().filter(|run| run.is_begun()) {
+                let scored = self.score(&parts, run, &scores);
+                let told = failures.iter().any(|f| (f.preset.as_str(), f.seed) == (run.preset, run.seed));
+                // What keeps a run from being trained mostly keeps it from being scored too.
+                if let (Err(e), false) = (scored, told) {
+                    failures.push(run.failed(&e));
+                }
+            }
         }
-        self.tell(&parts, &Scored::read_all(&scores)?)?;
+        self.tell(&parts, &Scored::read_all(&scores)?, &failures)?;
         // A run that failed has kept the others from nothing; it is still a failure.
-        failures.into_iter().next().map_or(Ok(()), Err)
+        match failures.as_slice() {
+            [] => Ok(()),
+            [failure] => Err(Error::Failed(failure.to_string())),
+            [failure, ..] => Err(Error::Failed(format!(
+                "{} runs failed, as {} lists; the first is {failure}",
+                failures.len(),
+                self.out.join("results.md").display()
+            ))),
+        }
     }
 
     /// The runs that `parts` need, seed by seed.
-    fn runs(&self, parts: &[Part]) -> Vec<Run> {
-        let mut presets: Vec<&'static str> = Vec::new();
+    fn runs(&self, parts: &[Part]) -> Result<Vec<Run>> {
+        let mut presets: Vec<(&'static str, Preset)> = Vec::new();
         for cell in parts.iter().copied().flat_map(Part::cells) {
-            if !presets.contains(&cell.preset) {
-                presets.push(cell.preset);
+            if !presets.iter().any(|(name, _)| *name == cell.preset) {
+                presets.push((cell.preset, self.common.preset_of_many(cell.preset)?));
             }
         }
-        let path = |preset: &str, seed| self.out.join("runs").join(format!("{preset}-s{seed}"));
-        let of_seed = |seed| presets.iter().map(move |preset| (*preset, seed));
-        (1..=self.seeds)
-            .flat_map(of_seed)
-            .map(|(preset, seed)| Run { preset, seed, path: path(preset, seed) })
-            .collect()
+        let run = |(preset, settings): &(&'static str, Preset), seed| Run {
+            preset,
+            settings: settings.clone(),
+            seed,
+            path: self.out.join("runs").join(format!("{preset}-s{seed}")),
+        };
+        Ok((1..=self.seeds).flat_map(|seed| presets.iter().map(move |preset| run(preset, seed))).collect())
+    }
+
+    /// Refuses settings that a run which is to be gone on with was not begun with: it keeps its own, so they
+    /// would be said and not done.
+    fn check_settings(&self, run: &Run) -> Result<()> {
+        let nothing_asked = self.common.sets.is_empty() && self.common.mnist.is_none();
+        if nothing_asked || !run.is_begun() {
+            return Ok(());
+        }
+        // What cannot be read is for the run to fail of.
+        let Ok(begun) = Preset::load(&run.path.join("preset.ron").to_string_lossy()) else { return Ok(()) };
+        let mut asked = self.common.applied(&begun)?.at_first_stage();
+        asked.data = resolved(&asked.data)?;
+        let changes = differences(&begun, &asked);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Usage(format!(
+            "{} was begun with other settings than --set or --mnist now ask for ({}); leave these out to go on \
+             with it, or begin anew in another --out",
+            run.path.display(),
+            changes.join(", ")
+        )))
     }
 
     /// Trains the runs that are not finished, those of a seed before those of the next, until the budget
     /// is spent. False after an interrupt.
-    fn train(&self, runs: &[Run], failures: &mut Vec<Error>) -> Result<bool> {
+    fn train(&self, runs: &[Run], failures: &mut Vec<Failure>) -> bool {
         let end = self.budget.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
         let left = || end.map(|end| end.saturating_duration_since(Instant::now()));
         for seed in 1..=self.seeds {
@@ -134,35 +190,29 @@ impl ReproduceArgs {
                 for (i, run) in due.iter().enumerate() {
                     let share = left().map(|left| left / (due.len() - i) as u32);
                     if share.is_some_and(|share| share < SHORTEST) {
-                        return Ok(true);
+                        return true;
                     }
                     let deadline = share.map(|share| Instant::now() + share);
                     match self.train_one(run, deadline) {
                         Ok(Finish::Stopped) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
-                            return Ok(false);
+                            return false;
                         }
                         Ok(Finish::Stopped) => again.push(*run),
                         Ok(_) => {}
-                        Err(e @ Error::Failed(_)) => failures.push(e),
-                        Err(e) => return Err(e),
+                        Err(e) => failures.push(run.failed(&e)),
                     }
                 }
                 due = again;
             }
         }
-        Ok(true)
+        true
     }
 
     /// Trains one run, from its start or from where it was stopped.
     fn train_one(&self, run: &Run, deadline: Option<Instant>) -> Result<Finish> {
         let ending = Ending { max_iterations: self.max_iterations, stay: false };
         let device = self.common.device()?;
-        let handle = if run.path.join("run.json").is_file() {
-            if run_dir::resolve(&run.path, &["last"]).is_err() {
-                let problem =
-                    "this run was cut off before its first checkpoint; remove it and repeat the command";
-                return Err(Error::content(&run.path, problem));
-            }
+        let handle = if run.is_begun() {
             let before = Training::of(&run.path)?;
             if before.finished {
                 return Ok(Finish::EarlyStop);
@@ -172,62 +222,64 @@ impl ReproduceArgs {
             }
             worker::resume(&run.path, device, |preset| Ok(preset.clone()), ending)?
         } else {
-            let preset = self.common.preset_of_many(run.preset)?;
-            let out = Some(run.path.clone());
+            if run.path.join("run.json").is_file() {
+                RunDir::discard(&run.path)?;
+                eprintln!("{} was cut off before its first checkpoint and begins anew", run.path.display());
+            }
+            let (preset, out) = (run.settings.clone(), Some(run.path.clone()));
             worker::start(&Job { preset, seed: run.seed, device, from: None, out, ending })?
         };
         follow(handle, deadline, &mut Bar::new(self.max_iterations))
     }
 
-    /// Scores every run in every test that a cell of `parts` has for it, where that is not done already.
-    fn score(&self, parts: &[Part], runs: &[Run], scores: &Path) -> Result<()> {
+    /// Scores a run in every test that a cell of `parts` has for it, where that is not done already.
+    fn score(&self, parts: &[Part], run: &Run, scores: &Path) -> Result<()> {
         let device = self.common.device()?.open()?;
-        for run in runs.iter().filter(|run| RunFile::read(&run.path).is_ok()) {
-            let training = Training::of(&run.path)?;
-            let best = Checkpoint::open(&run_dir::resolve(&run.path, &["best", "last"])?)?;
-            let mut tests: Vec<&'static Test> = Vec::new();
-            for cell in parts.iter().copied().flat_map(Part::cells).filter(|cell| cell.preset == run.preset) {
-                if !tests.contains(&cell.test) {
-                    tests.push(cell.test);
-                }
+        let training = Training::of(&run.path)?;
+        let best = Checkpoint::open(&run_dir::resolve(&run.path, &["best", "last"])?)?;
+        let mut tests: Vec<&'static Test> = Vec::new();
+        for cell in parts.iter().copied().flat_map(Part::cells).filter(|cell| cell.preset == run.preset) {
+            if !tests.contains(&cell.test) {
+                tests.push(cell.test);
             }
-            for test in tests {
-                let file = scores.join(Scored::file_name(run.preset, run.seed, test));
-                let samples = self.samples.unwrap_or(match training.finished {
-                    true => best.preset.train.test_size,
-                    false => GLANCE.min(best.preset.train.test_size),
-                });
-                let done = Scored::read(&file)?.is_some_and(|scored| {
-                    scored.training == training
-                        && scored.report.iteration == best.manifest.counters.iteration
-                        && scored.report.samples == samples
-                });
-                if done {
-                    continue;
-                }
-                let mut sets: Vec<String> = test.sets.iter().map(|set| (*set).to_owned()).collect();
-                if let Some(digits) = best.preset.data.digits() {
-                    // Tested on the digits it was trained on, whatever this machine has.
-                    sets.push(digits_set(digits)?);
-                }
-                let scoring = Scoring { sets, split: Split::Test, samples: Some(samples) };
-                let bar = progress_bar();
-                bar.set_message(format!("{} seed {}, {}", run.preset, run.seed, test.name));
-                let report = score(&run.path, &scoring, &device, &|done, all| {
-                    bar.set_length(all as u64);
-                    bar.set_position(done as u64);
-                });
-                bar.finish_and_clear();
-                let scored = Scored { training: training.clone(), test: test.name.into(), report: report? };
-                scored.write(scores, test)?;
+        }
+        for test in tests {
+            let file = scores.join(Scored::file_name(run.preset, run.seed, test));
+            let samples = self.samples.unwrap_or(match training.finished {
+                true => best.preset.train.test_size,
+                false => GLANCE.min(best.preset.train.test_size),
+            });
+            let done = Scored::read(&file)?.is_some_and(|scored| {
+                scored.training == training
+                    && scored.report.iteration == best.manifest.counters.iteration
+                    && scored.report.samples == samples
+                    && scored.report.subsets.iter().all(|subset| subset.floor.is_some())
+            });
+            if done {
+                continue;
             }
+            let mut sets: Vec<String> = test.sets.iter().map(|set| (*set).to_owned()).collect();
+            if let Some(digits) = best.preset.data.digits() {
+                // Tested on the digits it was trained on, whatever this machine has.
+                sets.push(digits_set(digits)?);
+            }
+            let scoring = Scoring { sets, split: Split::Test, samples: Some(samples) };
+            let bar = progress_bar();
+            bar.set_message(format!("{} seed {}, {}", run.preset, run.seed, test.name));
+            let report = score(&run.path, &scoring, &device, &|done, all| {
+                bar.set_length(all as u64);
+                bar.set_position(done as u64);
+            });
+            bar.finish_and_clear();
+            let scored = Scored { training: training.clone(), test: test.name.into(), report: report? };
+            scored.write(scores, test)?;
         }
         Ok(())
     }
 
     /// Writes the tables and figures, and prints the tables.
-    fn tell(&self, parts: &[Part], scored: &[Scored]) -> Result<()> {
-        let results = Results::new(parts, self.seeds, scored);
+    fn tell(&self, parts: &[Part], scored: &[Scored], failures: &[Failure]) -> Result<()> {
+        let results = Results::new(parts, self.seeds, scored, failures);
         let figures = figures(scored)?;
         for figure in &figures {
             write_whole(&self.out.join(figure.file), figure.svg.as_bytes())?;

@@ -2,12 +2,11 @@
 //!
 //! A file has the groups `training`, `validation` and `test`, each with the datasets `features` and
 //! `groups` of shape [T, N, H, W, C]: frames, sequences, rows, columns and channels, of which `groups`
-//! has one. How they are stored is the writer's choice; chunks with gzip are usual.
+//! has one. Features lie between 0 and 1. How they are stored is the writer's choice; chunks with gzip are usual.
 //!
 //! Chunks often hold many sequences, or one frame of all of them, so sequences that are read one by one
 //! would inflate the same bytes over and over. The first sequence asked of a part therefore reads all of
-//! the part, chunk by chunk, and keeps it: a byte a value where all are whole numbers up to 255, four
-//! where not. A part that would take more than `MAX_HELD` stays in the file, and each of its sequences
+//! the part, chunk by chunk, and keeps it: a byte a value where all are whole numbers, four where not. A part that would take more than `MAX_HELD` stays in the file, and each of its sequences
 //! is read when it is asked for.
 
 use std::path::{Path, PathBuf};
@@ -149,8 +148,8 @@ impl File {
     /// which can take seconds; calls for the same part from other threads wait for it.
     ///
     /// # Errors
-    /// A sequence or frames that are not there, features that are not finite, groups that are not whole
-    /// numbers from 0 to 255, or damage. Where the part is kept in memory, such values are an error
+    /// A sequence or frames that are not there, features outside of 0 to 1, groups that are not whole numbers
+    /// from 0 to 255, or damage. Where the part is kept in memory, such values are an error
     /// whichever sequence they are in.
     pub fn sequence(&self, part: Part, index: usize, frames: usize) -> Result<(Vec<f32>, Vec<u8>)> {
         let PartOf { shape, held } = self.part(part);
@@ -367,10 +366,22 @@ impl What {
         }
     }
 
-    fn are(self) -> &'static str {
+    /// Whether a value can be one of these.
+    fn fits(self, value: f32) -> bool {
         match self {
-            What::Features => "features are finite numbers",
-            What::Groups => "groups are whole numbers from 0 to 255",
+            What::Features => (0.0..=1.0).contains(&value),
+            What::Groups => f32::from(value as u8) == value,
+        }
+    }
+
+    /// What the values must be, and what to do where they are not.
+    fn must(self) -> &'static str {
+        match self {
+            What::Features => {
+                "features must lie between 0 and 1, so write the file again with all of them scaled to that, \
+                 bytes for example divided by 255"
+            }
+            What::Groups => "groups must be whole numbers from 0 to 255, so write the file again with such",
         }
     }
 }
@@ -438,7 +449,9 @@ impl<'a> Filling<'a> {
         }
         // Chunks that were never written hold the fill value, which is there already if it is a byte.
         let fill = fill(dataset);
-        if self.come < self.extent.iter().product() && f32::from(fill as u8) != fill {
+        if self.come < self.extent.iter().product()
+            && !(f32::from(fill as u8) == fill && self.what.fits(fill))
+        {
             let problem = format!("{} was not written to its end; {MEND}", self.name());
             return Err(Stop::Failed(Error::content(self.path, problem)));
         }
@@ -500,24 +513,21 @@ impl<'a> Filling<'a> {
 
     /// Puts values in their place.
     fn put(&mut self, at: usize, run: &[f32]) -> Result<(), Stop> {
+        if !run.iter().fold(true, |fit, value| fit & self.what.fits(*value)) {
+            return Err(self.unfit(at, run));
+        }
         if let Values::Bytes(bytes) = &mut self.values {
             let places = bytes[at..][..run.len()].iter_mut();
-            let fit = places.zip(run).fold(true, |fit, (place, &value)| {
+            let whole = places.zip(run).fold(true, |whole, (place, &value)| {
                 *place = value as u8;
-                fit & (f32::from(*place) == value)
+                whole & (f32::from(*place) == value)
             });
-            if fit {
+            if whole {
                 return Ok(());
-            }
-            if self.what == What::Groups {
-                return Err(self.unfit(at, run, |value| f32::from(value as u8) == value));
             }
             let mut floats = reserved(bytes.len(), self.room)?;
             floats.extend(bytes.iter().map(|byte| f32::from(*byte)));
             self.values = Values::Floats(floats);
-        }
-        if !run.iter().fold(true, |fit, value| fit & value.is_finite()) {
-            return Err(self.unfit(at, run, f32::is_finite));
         }
         if let Values::Floats(floats) = &mut self.values {
             floats[at..][..run.len()].copy_from_slice(run);
@@ -526,8 +536,8 @@ impl<'a> Filling<'a> {
     }
 
     /// The error for the value of a run that does not fit.
-    fn unfit(&self, at: usize, run: &[f32], fits: impl Fn(f32) -> bool) -> Stop {
-        let place = run.iter().position(|value| !fits(*value)).unwrap_or(0);
+    fn unfit(&self, at: usize, run: &[f32]) -> Stop {
+        let place = run.iter().position(|value| !self.what.fits(*value)).unwrap_or(0);
         let [frames, _, height, width, channels] = self.extent;
         let frame = (at + place) / (height * width * channels);
         let problem = format!(
@@ -536,7 +546,7 @@ impl<'a> Filling<'a> {
             run[place],
             frame % frames,
             self.wanted.first + frame / frames,
-            self.what.are()
+            self.what.must()
         );
         Stop::Failed(Error::content(self.path, problem))
     }

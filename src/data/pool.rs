@@ -50,12 +50,12 @@ pub fn resolve(digits: &Digits) -> Digits {
 }
 
 impl Pool {
-    /// The pool of `digits`, of which training may use `limit`.
+    /// The pool of `digits`.
     ///
     /// # Errors
-    /// MNIST files that are missing or damaged, or that hold fewer images than `limit` asks for.
-    pub fn open(digits: &Digits, limit: Images, seed: u64) -> Result<Pool> {
-        let pool = match resolve(digits) {
+    /// MNIST files that are missing or damaged.
+    pub fn open(digits: &Digits, seed: u64) -> Result<Pool> {
+        Ok(match resolve(digits) {
             Digits::Mnist { directory } => {
                 let directory =
                     directory.map(PathBuf::from).or_else(mnist::default_directory).ok_or_else(|| {
@@ -67,18 +67,29 @@ impl Pool {
                 Pool::Mnist { directory, images }
             }
             _ => Pool::Synthetic { seed },
+        })
+    }
+
+    /// Whether there are as many images for training as `limit`, which `field` of the preset is, asks for.
+    ///
+    /// # Errors
+    /// Fewer, naming where they come from.
+    pub fn holds(&self, limit: Images, field: &str) -> Result<()> {
+        let there = self.sizes()[0];
+        let asked = match limit {
+            Images::First(asked) if asked > there => asked,
+            _ => return Ok(()),
         };
-        let there = pool.sizes()[0];
-        match (limit, &pool) {
-            (Images::First(asked), Pool::Mnist { directory, .. }) if asked > there => Err(Error::content(
-                directory,
-                format!("data.images asks for the first {asked} digit images, but there are {there}"),
-            )),
-            (Images::First(asked), Pool::Synthetic { .. }) if asked > there => Err(Error::Usage(format!(
-                "data.images asks for the first {asked} digit images, but there are {there} synthetic ones"
-            ))),
-            _ => Ok(pool),
-        }
+        let problem = |kind| {
+            format!(
+                "{field} asks for the first {asked} digit images, but there are {there}{kind}; \
+                 ask for First({there}) or less, or for All"
+            )
+        };
+        Err(match self {
+            Pool::Mnist { directory, .. } => Error::content(directory, problem("")),
+            Pool::Synthetic { .. } => Error::Data(problem(" synthetic ones")),
+        })
     }
 
     /// Images for training and validation together, and for the test.
@@ -132,6 +143,7 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn splits_share_no_digit_image_unless_training_is_limited() {
@@ -148,7 +160,47 @@ mod tests {
 
     #[test]
     fn more_images_than_there_are_is_refused() {
-        let error = Pool::open(&Digits::Synthetic, Images::First(60_001), 1).err().unwrap().to_string();
-        assert!(error.contains("60001") && error.contains("60000"), "{error}");
+        let pool = Pool::Synthetic { seed: 1 };
+        assert!(
+            pool.holds(Images::First(60_000), "data.images").is_ok() && pool.holds(Images::All, "x").is_ok()
+        );
+        let error = pool.holds(Images::First(60_001), "train.stages[1].images").unwrap_err();
+        let text = error.to_string();
+        for said in
+            ["train.stages[1].images", "first 60001", "there are 60000", "ask for First(60000) or less"]
+        {
+            assert!(text.contains(said), "{text}");
+        }
+        assert_eq!(error.exit_code(), 1);
+    }
+
+    /// Images of MNIST's size, the i-th of them all of the grey level `from` + i.
+    fn idx(from: u8, count: u8) -> Vec<u8> {
+        let mut bytes = vec![0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 28, 0, 0, 0, 28];
+        (0..count).for_each(|i| bytes.extend([from + i; 28 * 28]));
+        bytes
+    }
+
+    #[test]
+    fn the_test_draws_from_mnists_test_file_and_the_others_from_its_training_file() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("train-images-idx3-ubyte"), idx(60, 12)).unwrap();
+        std::fs::write(directory.path().join("t10k-images-idx3-ubyte"), idx(200, 6)).unwrap();
+        let digits = Digits::Mnist { directory: Some(directory.path().to_str().unwrap().to_owned()) };
+        let pool = Pool::open(&digits, 1).unwrap();
+        for (split, limit, levels) in [
+            (Split::Train, Images::All, 60..70),
+            (Split::Validation, Images::All, 70..72),
+            (Split::Test, Images::All, 200..206),
+            (Split::Train, Images::First(3), 60..63),
+            (Split::Validation, Images::First(3), 60..63),
+            (Split::Test, Images::First(3), 200..206),
+        ] {
+            let mut stream = Stream::new(1, Purpose::TrainSample, 0, 0);
+            let level =
+                |stream: &mut Stream| (pool.any(split, limit, stream).pixels[0] * 255.0).round() as u8;
+            let drawn: BTreeSet<u8> = (0..400).map(|_| level(&mut stream)).collect();
+            assert_eq!(drawn, levels.collect(), "{split:?} {limit:?}");
+        }
     }
 }

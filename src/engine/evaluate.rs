@@ -83,6 +83,20 @@ pub struct Subset {
     pub ami: f64,
     /// Mean AMI (max) of the last step.
     pub ami_last: f64,
+    /// The best AMI (max) of a split by position alone on this part; `None` in files that were written
+    /// before it was measured.
+    #[serde(default)]
+    pub floor: Option<f64>,
+}
+
+/// The parts that are scored apart: frames, and samples by what their objects are.
+const PARTS: [&str; 4] =
+    ["without overlap", "with overlap", "all objects different", "some objects identical"];
+
+/// The places in [`PARTS`] of a frame with or without overlap, of a sample that has or has not identical
+/// objects, where that is known.
+fn parts_of(overlap: bool, identical: Option<bool>) -> impl Iterator<Item = usize> {
+    std::iter::once(usize::from(overlap)).chain(identical.map(|same| 2 + usize::from(same)))
 }
 
 /// What is to be evaluated.
@@ -205,13 +219,15 @@ impl Chunk {
             }
             steps.push(Some(found));
         });
-        let identical = |kinds: &Vec<u8>| {
-            let mut seen = [false; 256];
-            let repeated = kinds.iter().any(|kind| std::mem::replace(&mut seen[usize::from(*kind)], true));
-            (!kinds.is_empty()).then_some(repeated)
-        };
-        Ok(Chunk { steps, identical: batch.kinds.iter().map(identical).collect() })
+        Ok(Chunk { steps, identical: batch.kinds.iter().map(|kinds| identical(kinds)).collect() })
     }
+}
+
+/// Whether some of a sample's objects are the same; `None` where that is not known.
+fn identical(kinds: &[u8]) -> Option<bool> {
+    let mut seen = [false; 256];
+    let repeated = kinds.iter().any(|kind| std::mem::replace(&mut seen[usize::from(*kind)], true));
+    (!kinds.is_empty()).then_some(repeated)
 }
 
 /// Whether a pixel is on that belongs to nobody. `on` has a value for every channel.
@@ -226,12 +242,7 @@ fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
     let identical = || chunks.iter().flat_map(|chunk| chunk.identical.iter().copied());
     let mut evaluation = Evaluation { samples, ..Evaluation::default() };
     let [mut weighted, mut last] = [Mean::default(), Mean::default()];
-    let mut subsets: [(&str, Mean, Mean); 4] = [
-        ("without overlap", Mean::default(), Mean::default()),
-        ("with overlap", Mean::default(), Mean::default()),
-        ("all objects different", Mean::default(), Mean::default()),
-        ("some objects identical", Mean::default(), Mean::default()),
-    ];
+    let mut subsets = PARTS.map(|name| (name, Mean::default(), Mean::default()));
     for (t, weight) in weights.iter().copied().enumerate() {
         let found = || chunks.iter().filter_map(|chunk| chunk.steps[t].as_ref());
         let sum = |i: usize| found().map(|found| found.sums[i]).sum::<f64>() / samples.max(1) as f64;
@@ -250,8 +261,7 @@ fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
             if is_last {
                 last.add(scores, 1.0);
             }
-            let parts = [Some(usize::from(*overlap)), identical.map(|same| 2 + usize::from(same))];
-            for part in parts.into_iter().flatten() {
+            for part in parts_of(*overlap, identical) {
                 let (_, weighted, last) = &mut subsets[part];
                 weighted.add(scores, weight);
                 if is_last {
@@ -276,6 +286,7 @@ fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
                 frames: weighted.count,
                 ami: weighted.mean().ami,
                 ami_last: last.mean().ami,
+                floor: None,
             })
             .collect();
     }
@@ -302,6 +313,40 @@ pub fn floor(preset: &Preset, data: &Dataset, split: Split, samples: usize) -> R
         })
         .collect::<Result<Vec<Vec<u8>>>>()?;
     Ok(metrics::floor(preset.k, image, groups.iter().map(Vec::as_slice)))
+}
+
+/// The same for each of the subsets that [`Evaluation`] has, which are made of other images and so have
+/// floors of their own: by name, on the first images that belong to it; nothing where none does.
+///
+/// # Errors
+/// What [`Dataset::sample`] meets.
+pub fn floors_of_subsets(
+    preset: &Preset,
+    data: &Dataset,
+    split: Split,
+    samples: usize,
+) -> Result<Vec<(&'static str, Floor)>> {
+    let image = data.image();
+    let mut groups: [Vec<Vec<u8>>; PARTS.len()] = Default::default();
+    let enough = |groups: &Vec<Vec<u8>>| groups.len() as u64 >= FLOOR_IMAGES;
+    for index in 0..samples as u64 {
+        // What none of so many belongs to is not waited for: where kinds are unknown, nothing ever does.
+        if groups.iter().all(|groups| enough(groups) || (groups.is_empty() && index >= FLOOR_IMAGES)) {
+            break;
+        }
+        let sample = data.sample(split, index, preset.steps + 1)?;
+        let of_frame = sample.groups_at(preset.steps, image);
+        let on: Vec<bool> = sample.frame(preset.steps, image).iter().map(|value| *value > ON).collect();
+        for part in parts_of(overlaps(of_frame, &on), identical(&sample.kinds)) {
+            if !enough(&groups[part]) {
+                groups[part].push(of_frame.to_vec());
+            }
+        }
+    }
+    let there = PARTS.into_iter().zip(groups).filter(|(_, groups)| !groups.is_empty());
+    Ok(there
+        .map(|(name, groups)| (name, metrics::floor(preset.k, image, groups.iter().map(Vec::as_slice))))
+        .collect())
 }
 
 /// A weighted mean in the making.
@@ -383,5 +428,35 @@ mod tests {
         assert!(overlaps(&[0, 1, 2], &[true, true, true]));
         // In any channel.
         assert!(overlaps(&[0, 1], &[false, true, true, false]));
+    }
+
+    /// A subset's floor is that of its own images: all of them together have the whole's.
+    #[test]
+    fn a_subsets_floor_is_measured_on_its_images() {
+        let preset = Preset::load("quickstart").unwrap();
+        let data = Dataset::new(&preset, 1).unwrap();
+        let floors = floors_of_subsets(&preset, &data, Split::Test, 400).unwrap();
+        assert_eq!(floors.iter().map(|(name, _)| *name).collect::<Vec<_>>(), PARTS);
+        let image = data.image();
+        let samples: Vec<_> = (0..400).map(|i| data.sample(Split::Test, i, 7).unwrap()).collect();
+        let measured = |belongs: &dyn Fn(&crate::data::Sample) -> bool| {
+            let groups =
+                samples.iter().filter(|sample| belongs(sample)).map(|sample| sample.groups.as_slice());
+            metrics::floor(preset.k, image, groups.collect::<Vec<_>>().into_iter())
+        };
+        let lost = |sample: &crate::data::Sample| {
+            sample.features.iter().zip(&sample.groups).any(|(x, group)| *x == 1.0 && *group == 0)
+        };
+        assert_eq!(floors[0].1, measured(&|sample| !lost(sample)));
+        assert_eq!(floors[1].1, measured(&lost));
+        let [a, b, c] = [0, 1, 2];
+        let differ = |sample: &crate::data::Sample| {
+            let kinds = &sample.kinds;
+            kinds[a] != kinds[b] && kinds[b] != kinds[c] && kinds[a] != kinds[c]
+        };
+        assert_eq!(floors[2].1, measured(&differ));
+        assert_eq!(floors[3].1, measured(&|sample| !differ(sample)));
+        assert_ne!(floors[0].1, floors[1].1);
+        assert_eq!(floor(&preset, &data, Split::Test, 400).unwrap(), measured(&|_| true));
     }
 }

@@ -181,16 +181,19 @@ impl Measure {
         match self {
             Measure::Ami => Some(report.ami),
             Measure::AmiLast => Some(report.ami_last),
-            Measure::AmiLastOf(name) => {
-                report.subsets.iter().find(|part| part.name == name).map(|part| part.ami_last)
-            }
+            Measure::AmiLastOf(name) => report.subset(name).map(|subset| subset.ami_last),
             Measure::UpperBound => Some(report.upper_bound),
         }
     }
 
-    /// Whether it is a score of the grouping, so that a floor says something.
-    pub fn is_score(self) -> bool {
-        self != Measure::UpperBound
+    /// What a split by position alone reaches on the same images; `None` where it is no score of the
+    /// grouping, or was not measured.
+    pub fn floor(self, report: &Report) -> Option<f64> {
+        match self {
+            Measure::Ami | Measure::AmiLast => Some(report.floor),
+            Measure::AmiLastOf(name) => report.subset(name)?.floor,
+            Measure::UpperBound => None,
+        }
     }
 }
 
@@ -204,6 +207,16 @@ mod tests {
         for cell in CELLS {
             let preset = Preset::load(cell.preset).unwrap();
             assert!(preset.set(cell.test.sets).is_ok(), "{cell:?}");
+        }
+    }
+
+    /// A preset says which scores of the paper's to expect, those of its other tests too.
+    #[test]
+    fn presets_name_the_scores_of_their_cells() {
+        for cell in CELLS {
+            let Some(Published { mean, .. }) = cell.published else { continue };
+            let expect = Preset::load(cell.preset).unwrap().expect;
+            assert!(expect.contains(&format!("{mean:.3}")), "{} lacks {mean:.3}: {expect}", cell.preset);
         }
     }
 

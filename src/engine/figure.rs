@@ -1,10 +1,14 @@
-//! The paper's Fig. 6 as SVG, from the scores that are stored.
+//! The paper's Fig. 6 as SVG, from the scores that are stored. Finished and unfinished runs have curves of
+//! their own, those of the unfinished dashed and named so.
 
 use std::collections::BTreeMap;
 
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
+use super::evaluate::Step;
 use super::experiments::{Cell, Measure, Part};
 use super::results::Scored;
 use crate::error::{Error, Result};
@@ -56,39 +60,92 @@ pub fn figures(scored: &[Scored]) -> Result<Vec<Figure>> {
     Ok(drawn.into_iter().flatten().collect())
 }
 
-/// What a curve is called: unfinished runs say that they are.
-fn label(name: &str, scored: &[&Scored]) -> String {
-    let mark = if scored.iter().all(|s| s.training.finished) { "" } else { " (unfinished)" };
-    format!("{name}{mark}")
-}
-
 fn of<'a>(scored: &'a [Scored], cell: &Cell) -> Vec<&'a Scored> {
     scored.iter().filter(|s| s.training.preset == cell.preset && s.test == cell.test.name).collect()
 }
 
-/// The bounds of the seeds by the number of objects, and the runs they are of.
-#[derive(Default)]
+/// The runs that a curve is the mean of: all finished, or all unfinished, whose scores are no results.
 struct Curve<'a> {
+    name: &'static str,
+    colour: RGBColor,
+    finished: bool,
     runs: Vec<&'a Scored>,
-    bounds: BTreeMap<usize, Vec<f64>>,
+}
+
+impl<'a> Curve<'a> {
+    /// The curves of `runs`: one of those that are finished, and one of the others, where there are any.
+    fn of(name: &'static str, colour: RGBColor, runs: Vec<&'a Scored>) -> Vec<Curve<'a>> {
+        let (finished, unfinished): (Vec<_>, Vec<_>) = runs.into_iter().partition(|s| s.training.finished);
+        [(true, finished), (false, unfinished)]
+            .into_iter()
+            .filter(|(_, runs)| !runs.is_empty())
+            .map(|(finished, runs)| Curve { name, colour, finished, runs })
+            .collect()
+    }
+
+    /// What it is called, with what must be known about its runs.
+    fn label(&self) -> String {
+        let unfinished = if self.finished { "" } else { " (unfinished)" };
+        let synthetic = self.runs.iter().any(|s| s.report.synthetic);
+        format!("{}{unfinished}{}", self.name, if synthetic { " (synthetic digits)" } else { "" })
+    }
+
+    /// Draws it through `points`, dashed where it is of unfinished runs.
+    fn draw<'c>(&self, chart: &mut Chart<'c>, points: Vec<(f64, f64)>) -> Result<(), Failure> {
+        let style = self.colour.stroke_width(2);
+        let (dash, gap) = if self.finished { (20, 0) } else { (5, 4) };
+        let series = if self.finished {
+            chart.draw_series(LineSeries::new(points, style))?
+        } else {
+            chart.draw_series(DashedLineSeries::new(points, dash, gap, style))?
+        };
+        series
+            .label(self.label())
+            .legend(move |(x, y)| DashedPathElement::new([(x, y), (x + 20, y)], dash, gap, style));
+        Ok(())
+    }
+
+    /// By the number of objects, mean and deviation over the runs of the upper bound.
+    fn bounds(&self) -> Vec<(f64, f64, f64)> {
+        let mut bounds: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+        for report in self.runs.iter().map(|s| &s.report) {
+            bounds.entry(report.objects.unwrap_or(0)).or_default().push(report.upper_bound);
+        }
+        let point = |(objects, bounds): (usize, Vec<f64>)| {
+            let (mean, deviation) = mean_and_deviation(&bounds);
+            (objects as f64, mean, deviation)
+        };
+        bounds.into_iter().map(point).collect()
+    }
+
+    /// Step by step, the mean over the runs of a value.
+    fn steps(&self, value: fn(&Step) -> f64) -> Vec<(f64, f64)> {
+        let steps = self.runs.iter().map(|s| s.report.per_step.len()).max().unwrap_or(0);
+        let at = |t: usize| {
+            let values: Vec<f64> =
+                self.runs.iter().filter_map(|s| s.report.per_step.get(t)).map(value).collect();
+            ((t + 1) as f64, mean_and_deviation(&values).0)
+        };
+        (0..steps).map(at).collect()
+    }
 }
 
 /// The upper bound over the number of objects: K = 1 and K = objects. `None` where nothing is stored.
 fn bounds(scored: &[Scored]) -> Result<Option<String>> {
-    let mut curves = [Curve::default(), Curve::default()];
+    let mut kinds = [("K 1", Vec::new()), ("K = objects", Vec::new())];
     for cell in Part::Figure6.cells().filter(|cell| cell.measure == Measure::UpperBound) {
-        for one in of(scored, cell) {
-            let Some(objects) = one.report.objects else { continue };
-            let curve = &mut curves[usize::from(one.report.k > 1)];
-            curve.runs.push(one);
-            curve.bounds.entry(objects).or_default().push(one.report.upper_bound);
+        for one in of(scored, cell).into_iter().filter(|one| one.report.objects.is_some()) {
+            kinds[usize::from(one.report.k > 1)].1.push(one);
         }
     }
-    let all: Vec<f64> = curves.iter().flat_map(|curve| curve.bounds.values().flatten().copied()).collect();
-    if all.is_empty() {
+    let coloured = kinds.into_iter().zip(COLOURS);
+    let curves: Vec<Curve> =
+        coloured.flat_map(|((name, runs), colour)| Curve::of(name, colour, runs)).collect();
+    let all = curves.iter().flat_map(|curve| &curve.runs).map(|s| s.report.upper_bound);
+    let (low, high) = all.fold((f64::MAX, 0.0f64), |(low, high), bound| (low.min(bound), high.max(bound)));
+    if curves.is_empty() {
         return Ok(None);
     }
-    let (low, high) = (all.iter().copied().fold(f64::MAX, f64::min), all.iter().copied().fold(0.0, f64::max));
     let margin = 0.1 * (high - low).max(1.0);
     draw(|area| {
         let mut chart = ChartBuilder::on(area)
@@ -104,22 +161,11 @@ fn bounds(scored: &[Scored]) -> Result<Option<String>> {
             .x_desc("objects")
             .y_desc("upper bound of the next-step loss, nats a sequence")
             .draw()?;
-        for (i, curve) in curves.iter().enumerate().filter(|(_, curve)| !curve.runs.is_empty()) {
-            let colour = COLOURS[i];
-            let points: Vec<(f64, f64, f64)> = curve
-                .bounds
-                .iter()
-                .map(|(objects, bounds)| {
-                    let (mean, deviation) = mean_and_deviation(bounds);
-                    (*objects as f64, mean, deviation)
-                })
-                .collect();
-            let line = points.iter().map(|(x, mean, _)| (*x, *mean));
-            chart
-                .draw_series(LineSeries::new(line.clone(), colour.stroke_width(2)))?
-                .label(label(["K 1", "K = objects"][i], &curve.runs))
-                .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 20, y)], colour.stroke_width(2)));
-            chart.draw_series(line.map(|point| Circle::new(point, 4, colour.filled())))?;
+        for curve in &curves {
+            let (colour, points) = (curve.colour, curve.bounds());
+            let line: Vec<_> = points.iter().map(|(x, mean, _)| (*x, *mean)).collect();
+            curve.draw(&mut chart, line.clone())?;
+            chart.draw_series(line.into_iter().map(|point| Circle::new(point, 4, colour.filled())))?;
             chart.draw_series(points.iter().map(|(x, mean, deviation)| {
                 PathElement::new(vec![(*x, mean - deviation), (*x, mean + deviation)], colour.stroke_width(1))
             }))?;
@@ -132,13 +178,12 @@ fn bounds(scored: &[Scored]) -> Result<Option<String>> {
 /// AMI step by step where sequences are longer than trained, with a band from the lower to the upper
 /// quartile. `None` where nothing is stored.
 fn per_step(scored: &[Scored], part: Part) -> Result<Option<String>> {
-    let curves: Vec<(&Cell, Vec<&Scored>)> = part
-        .cells()
-        .filter(|cell| cell.test.name == "steps50")
-        .map(|cell| (cell, of(scored, cell)))
-        .filter(|(_, runs)| !runs.is_empty())
+    let cells = part.cells().filter(|cell| cell.test.name == "steps50");
+    let curves: Vec<Curve> = cells
+        .zip(COLOURS.iter().cycle())
+        .flat_map(|(cell, colour)| Curve::of(cell.row, *colour, of(scored, cell)))
         .collect();
-    let Some(steps) = curves.iter().flat_map(|(_, runs)| runs).map(|s| s.report.steps).max() else {
+    let Some(steps) = curves.iter().flat_map(|curve| &curve.runs).map(|s| s.report.steps).max() else {
         return Ok(None);
     };
     draw(|area| {
@@ -148,25 +193,11 @@ fn per_step(scored: &[Scored], part: Part) -> Result<Option<String>> {
             .y_label_area_size(56)
             .build_cartesian_2d(1.0..steps as f64, 0.0..1.0f64)?;
         chart.configure_mesh().x_desc("EM step").y_desc("AMI (max)").light_line_style(WHITE).draw()?;
-        for (i, (cell, runs)) in curves.iter().enumerate() {
-            let colour = COLOURS[i % COLOURS.len()];
-            // The mean over the seeds of a step's AMI and quartiles.
-            let at = |t: usize, value: fn(&super::evaluate::Step) -> f64| {
-                mean_and_deviation(
-                    &runs.iter().filter_map(|s| s.report.per_step.get(t)).map(value).collect::<Vec<_>>(),
-                )
-                .0
-            };
-            let line = |value: fn(&super::evaluate::Step) -> f64| {
-                (0..steps).map(move |t| ((t + 1) as f64, at(t, value))).collect::<Vec<_>>()
-            };
-            let mut band = line(|step| step.quartiles.lower);
-            band.extend(line(|step| step.quartiles.upper).into_iter().rev());
-            chart.draw_series([Polygon::new(band, colour.mix(0.15).filled())])?;
-            chart
-                .draw_series(LineSeries::new(line(|step| step.ami), colour.stroke_width(2)))?
-                .label(label(cell.row, runs))
-                .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 20, y)], colour.stroke_width(2)));
+        for curve in &curves {
+            let mut band = curve.steps(|step| step.quartiles.lower);
+            band.extend(curve.steps(|step| step.quartiles.upper).into_iter().rev());
+            chart.draw_series([Polygon::new(band, curve.colour.mix(0.15).filled())])?;
+            curve.draw(&mut chart, curve.steps(|step| step.ami))?;
         }
         legend(&mut chart)
     })
@@ -177,6 +208,8 @@ fn per_step(scored: &[Scored], part: Part) -> Result<Option<String>> {
 type Failure = Box<dyn std::error::Error>;
 /// A canvas.
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// A diagram on it.
+type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 fn draw(on: impl FnOnce(&Area) -> Result<(), Failure>) -> Result<String> {
     let mut svg = String::new();
@@ -190,9 +223,7 @@ fn draw(on: impl FnOnce(&Area) -> Result<(), Failure>) -> Result<String> {
     Ok(svg)
 }
 
-fn legend<'a, X: Ranged, Y: Ranged>(
-    chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>,
-) -> Result<(), Failure> {
+fn legend(chart: &mut Chart) -> Result<(), Failure> {
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::LowerRight)
@@ -200,4 +231,65 @@ fn legend<'a, X: Ranged, Y: Ranged>(
         .border_style(BLACK.mix(0.3))
         .draw()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::results::tests::scored;
+
+    /// A run of flying-shapes-3 under the test `steps50`, or as it was trained.
+    fn run(seed: u64, finished: bool, ami: f64, bound: f64) -> [Scored; 2] {
+        ["steps50", "as-trained"].map(|test| {
+            let mut run = scored("flying-shapes-3", seed, test, finished);
+            run.report.objects = Some(3);
+            run.report.upper_bound = bound;
+            run.report.steps = run.report.per_step.len();
+            run.report.per_step.iter_mut().for_each(|step| step.ami = ami);
+            run
+        })
+    }
+
+    #[test]
+    fn finished_and_unfinished_runs_are_never_averaged() {
+        let runs: Vec<Scored> =
+            [run(1, true, 0.8, 100.0), run(2, true, 0.9, 120.0), run(3, false, 0.2, 400.0)].concat();
+        let longer = runs.iter().filter(|run| run.test == "steps50").collect();
+        let curves = Curve::of("c", BLACK, longer);
+        assert_eq!(curves.iter().map(Curve::label).collect::<Vec<_>>(), ["c", "c (unfinished)"]);
+        for (curve, ami, bound) in [(&curves[0], 0.85, 110.0), (&curves[1], 0.2, 400.0)] {
+            assert!(curve.steps(|step| step.ami).iter().all(|(_, value)| (value - ami).abs() < 1e-12));
+            let [(objects, mean, _)] = curve.bounds()[..] else { panic!("three objects only") };
+            assert_eq!((objects, mean), (3.0, bound));
+        }
+        for figure in figures(&runs).unwrap() {
+            let named = |name: &str| figure.svg.lines().any(|line| line.trim() == name);
+            let name = if figure.file == "figure6-bounds.svg" {
+                "K = objects"
+            } else {
+                "3 objects K 3, sequences of 50 steps"
+            };
+            assert!(named(name) && named(&format!("{name} (unfinished)")), "{}", figure.file);
+        }
+    }
+
+    #[test]
+    fn only_unfinished_runs_are_dashed() {
+        let strokes = |finished| {
+            let svg = figures(&run(1, finished, 0.5, 100.0)[..1]).unwrap().remove(0).svg;
+            let colour = "stroke=\"#0072B2\"";
+            svg.lines().filter(|line| line.contains("<polyline") && line.contains(colour)).count()
+        };
+        // One for the curve and one in the legend; a dash is a line of its own.
+        assert_eq!(strokes(true), 2);
+        assert!(strokes(false) > 10, "{}", strokes(false));
+    }
+
+    #[test]
+    fn curves_on_synthetic_digits_say_so() {
+        let mut run = scored("flying-mnist-2", 1, "steps50", true);
+        run.report.synthetic = true;
+        let figure = figures(&[run]).unwrap().remove(0);
+        assert!(figure.svg.contains("direct, sequences of 50 steps (synthetic digits)"), "{}", figure.svg);
+    }
 }

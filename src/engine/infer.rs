@@ -3,15 +3,36 @@
 //! This is how two implementations are compared: the names and shapes are those of
 //! `tests/fixtures/README.md`.
 
+use std::path::Path;
+
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
 use super::optimizer;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::nem::{Frames, Losses, Nem, Target, host, initial_gamma, tensor, upper_bound};
 use crate::preset::{ImageSize, Preset};
 use crate::random::{Purpose, Stream};
 use crate::tensors::{Array, Arrays};
+
+/// Arrays that cannot be computed with, as a sentence about the file they are from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// The weights.
+    Weights(String),
+    /// The input.
+    Input(String),
+}
+
+impl Unfit {
+    /// The error, where the arrays are from these files.
+    pub fn of(self, weights: &Path, input: &Path) -> Error {
+        match self {
+            Unfit::Weights(problem) => Error::content(weights, problem),
+            Unfit::Input(problem) => Error::content(input, problem),
+        }
+    }
+}
 
 /// What to compute.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,18 +55,18 @@ pub struct Request {
 /// and returns the `out.*` arrays, and with `gradients` the `grad.*` and `adam1.*` ones.
 ///
 /// # Errors
-/// [`Error::Usage`] naming the array that is missing or has the wrong shape.
+/// [`Unfit`], naming the array that is missing or has the wrong shape.
 pub fn infer(
     preset: &Preset,
     weights: &Arrays,
     input: &Arrays,
     device: &Device,
     request: Request,
-) -> Result<Arrays> {
+) -> Result<Arrays, Unfit> {
     let device = if request.gradients { device.clone().autodiff() } else { device.clone() };
-    let model = Nem::new(preset, 0, &device)
-        .with_weights(&parameters(weights))
-        .map_err(|e| Error::Usage(format!("the weights do not fit {}: they {e}", preset.name)))?;
+    let model = Nem::new(preset, 0, &device).with_weights(&parameters(weights)).map_err(|e| {
+        Unfit::Weights(format!("another architecture's than {}: these weights {e}", preset.name))
+    })?;
     let image = preset.data.image();
     let steps = preset.steps;
     let clean = frames(input, "in.features_clean", image, steps + 1)?;
@@ -92,9 +113,7 @@ pub fn infer(
             losses.add(t, loss);
         }
     });
-    let Some((total, _, _)) = losses.sums() else {
-        return Err(Error::Usage("loss.steps gives every step the weight 0".into()));
-    };
+    let Some((total, _, _)) = losses.sums() else { unreachable!("validation asks for a step with a weight") };
 
     let mut out = Arrays::new();
     let mut put = |name: &str, shape: &[usize], values: Vec<f32>| {
@@ -155,16 +174,16 @@ pub fn parameters(arrays: &Arrays) -> Arrays {
         .collect()
 }
 
-fn wrong(name: &str, shape: &[usize], expected: &str) -> Error {
-    Error::Usage(format!("{name} has shape {shape:?}; it needs {expected}"))
+fn wrong(name: &str, shape: &[usize], expected: &str) -> Unfit {
+    Unfit::Input(format!("{name} has shape {shape:?}; it needs {expected}"))
 }
 
-fn missing(name: &str, shape: &str) -> Error {
-    Error::Usage(format!("the input has no array {name}; it needs one of shape {shape}"))
+fn missing(name: &str, shape: &str) -> Unfit {
+    Unfit::Input(format!("there is no array {name}; it needs one of shape {shape}"))
 }
 
 /// The frames called `name`: one, or at least `count`.
-fn frames(input: &Arrays, name: &str, image: ImageSize, count: usize) -> Result<Array> {
+fn frames(input: &Arrays, name: &str, image: ImageSize, count: usize) -> Result<Array, Unfit> {
     let ImageSize { channels, height, width } = image;
     let expected = format!("[1 or at least {count}, B, {channels}, {height}, {width}]");
     let array = input.get(name).ok_or_else(|| missing(name, &expected))?;
@@ -175,7 +194,7 @@ fn frames(input: &Arrays, name: &str, image: ImageSize, count: usize) -> Result<
     if fits { Ok(array.clone()) } else { Err(wrong(name, &array.shape, &expected)) }
 }
 
-fn gamma(input: &Arrays, preset: &Preset, batch: usize, seed: u64) -> Result<Array> {
+fn gamma(input: &Arrays, preset: &Preset, batch: usize, seed: u64) -> Result<Array, Unfit> {
     let places = preset.data.image().pixels();
     match input.get("in.gamma_init") {
         Some(array)

@@ -68,6 +68,26 @@ pub struct Results {
     pub runs: Vec<Training>,
     /// How many seeds each row wants.
     pub seeds: u64,
+    /// The runs that could not be trained or scored this time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failure>,
+}
+
+/// A run that could not be trained or scored.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Failure {
+    /// The preset's name.
+    pub preset: String,
+    /// The run's seed.
+    pub seed: u64,
+    /// A sentence that says why.
+    pub why: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, seed {}: {}", self.preset, self.seed, self.why)
+    }
 }
 
 /// One row.
@@ -91,6 +111,9 @@ pub struct Row {
     pub unfinished: Option<Mean>,
     /// Seeds of which nothing was measured.
     pub missing: Vec<u64>,
+    /// Seeds whose runs could not be trained or scored this time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<u64>,
     /// Whether a run's settings were not the paper's.
     pub changed: bool,
     /// Whether the digits were synthetic, and the scores so not the paper's kind.
@@ -106,7 +129,8 @@ pub struct Mean {
     pub deviation: f64,
     /// The mean of the last step's score, where the row compares that of all steps.
     pub last_step: Option<f64>,
-    /// The mean of the floors; `None` where the row is no score.
+    /// The mean of the floors on the images that are scored; `None` where the row is no score, or a floor was
+    /// not measured.
     pub floor: Option<f64>,
     /// The runs' seeds.
     pub seeds: Vec<u64>,
@@ -175,9 +199,14 @@ fn changed(preset: &Preset, stage: usize) -> Vec<String> {
     }
     named.about.clone_from(&preset.about);
     named.expect.clone_from(&preset.expect);
+    differences(&named, preset)
+}
+
+/// What is other in `after`, as `path: value before -> value after`.
+pub fn differences(before: &Preset, after: &Preset) -> Vec<String> {
     let value = |preset: &Preset| serde_json::to_value(preset).unwrap_or_default();
     let mut changes = Vec::new();
-    compare("", &value(&named), &value(preset), &mut changes);
+    compare("", &value(before), &value(after), &mut changes);
     changes
 }
 
@@ -248,21 +277,25 @@ impl Scored {
 
 impl Results {
     /// The rows of `parts`, and of every other part of which something was measured.
-    pub fn new(parts: &[Part], seeds: u64, scored: &[Scored]) -> Results {
+    pub fn new(parts: &[Part], seeds: u64, scored: &[Scored], failures: &[Failure]) -> Results {
         let of = |cell: &Cell| {
             let (preset, test) = (cell.preset, cell.test.name);
             scored.iter().filter(move |s| s.training.preset == preset && s.test == test)
         };
         let wanted = |part: &Part| parts.contains(part) || part.cells().any(|cell| of(cell).next().is_some());
         let cells: Vec<&Cell> = Part::ALL.into_iter().filter(wanted).flat_map(Part::cells).collect();
-        let rows = cells.iter().map(|cell| Row::new(cell, seeds, &of(cell).collect::<Vec<_>>())).collect();
+        let row = |cell: &&Cell| {
+            let failed = failures.iter().filter(|failure| failure.preset == cell.preset).map(|f| f.seed);
+            Row { failed: failed.collect(), ..Row::new(cell, seeds, &of(cell).collect::<Vec<_>>()) }
+        };
+        let rows = cells.iter().map(row).collect();
         let mut runs: Vec<Training> = Vec::new();
         for training in cells.iter().flat_map(|cell| of(cell)).map(|s| &s.training) {
             if !runs.iter().any(|run| (&run.preset, run.seed) == (&training.preset, training.seed)) {
                 runs.push(training.clone());
             }
         }
-        Results { rows, runs, seeds }
+        Results { rows, runs, seeds, failures: failures.to_vec() }
     }
 
     /// The tables in Markdown. `figures` are the pictures that lie beside them.
@@ -336,6 +369,7 @@ impl Results {
                 lines.insert(format!("- {}: unfinished {}\n", row.preset, seeds(&so_far.seeds)));
             }
         }
+        lines.extend(self.failures.iter().map(|failure| format!("- {failure}\n")));
         if lines.is_empty() {
             return String::new();
         }
@@ -353,8 +387,9 @@ Written by `nem-tui reproduce` from the scores stored beside it. AMI is normalis
 `ami` is weighted over EM steps like the training loss, `ami_last` is the last step's, `upper_bound` the
 NLL of max_k ψ in nats per sample. The paper's values are means ± deviations of 5 runs, those with † from
 memory. Ours are over the test split; **bold** is above the floor, the best split of the image by position
-alone, and only that counts as learned. A run is finished when the protocol ends it; what unfinished
-runs reach is no result.
+alone on the images of that row, and only that counts as learned. A run is finished when the protocol ends
+it; what unfinished runs reach is no result. Each of our seeds draws its own data, synthetic digits too, where
+the paper's five runs share one data set.
 ";
 
 const HEAD: &str = "\
@@ -380,6 +415,7 @@ impl Row {
             ours: mean(true),
             unfinished: mean(false),
             missing: (1..=seeds).filter(|seed| !there.contains(seed)).collect(),
+            failed: Vec::new(),
             changed: scored.iter().any(|s| !s.training.changed.is_empty()),
             synthetic: scored.iter().any(|s| s.report.synthetic),
         }
@@ -392,8 +428,12 @@ impl Row {
         });
         let ours = |mean: &Option<Mean>| mean.as_ref().map_or("–".to_owned(), Mean::markdown);
         let floor = self.ours.as_ref().or(self.unfinished.as_ref()).and_then(|mean| mean.floor);
+        let failed = match self.failed.as_slice() {
+            [] => String::new(),
+            failed => format!("; {} failed, see Missing", seeds(failed)),
+        };
         format!(
-            "| {}{}{} | `{}` | {paper} | {} | {} | {} |\n",
+            "| {}{}{} | `{}` | {paper} | {}{failed} | {} | {} |\n",
             self.row,
             if self.synthetic { " ‡" } else { "" },
             if self.changed { " §" } else { "" },
@@ -412,13 +452,14 @@ impl Mean {
         let over = |of: fn(&Report) -> f64| {
             mean_and_deviation(&scored.iter().map(|(s, _)| of(&s.report)).collect::<Vec<_>>()).0
         };
+        let floors: Option<Vec<f64>> = scored.iter().map(|(s, _)| measure.floor(&s.report)).collect();
         let (mean, deviation) =
             mean_and_deviation(&scored.iter().map(|(_, value)| *value).collect::<Vec<_>>());
         Some(Mean {
             mean,
             deviation,
             last_step: (measure == Measure::Ami).then(|| over(|report| report.ami_last)),
-            floor: measure.is_score().then(|| over(|report| report.floor)),
+            floor: floors.map(|floors| mean_and_deviation(&floors).0),
             seeds: scored.iter().map(|(s, _)| s.training.seed).collect(),
             samples: scored.iter().map(|(s, _)| s.report.samples).min()?,
         })
@@ -454,4 +495,42 @@ fn number(value: f64) -> String {
 fn seeds(seeds: &[u64]) -> String {
     let list: Vec<String> = seeds.iter().map(u64::to_string).collect();
     format!("seed{} {}", if seeds.len() == 1 { "" } else { "s" }, list.join(", "))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Scores that were once measured, made those of another run and test.
+    pub(in crate::engine) fn scored(preset: &str, seed: u64, test: &str, finished: bool) -> Scored {
+        let stored = include_str!("../../docs/reproduce/scores/static-shapes-rnn-em-s1-as-trained.json");
+        let mut scored: Scored = serde_json::from_str(stored).unwrap();
+        scored.training = Training { preset: preset.into(), seed, finished, ..scored.training };
+        scored.test = test.into();
+        scored
+    }
+
+    fn row(name: &str, scored: &[Scored]) -> String {
+        let text = Results::new(&[Part::Static], 1, scored, &[]).markdown(&[]);
+        text.lines().find(|line| line.starts_with(&format!("| {name} |"))).unwrap().to_owned()
+    }
+
+    /// What was learned on a part of the images is judged by the floor of that part.
+    #[test]
+    fn a_subset_is_bold_above_its_own_floor_only() {
+        let mut run = scored("static-shapes-rnn-em", 1, "as-trained", true);
+        run.report.floor = 0.55;
+        let mut with = |ami, floor| {
+            let subset = run.report.subsets.iter_mut().find(|part| part.name == "without overlap").unwrap();
+            (subset.ami_last, subset.floor) = (ami, floor);
+            row("RNN-EM, no overlap", std::slice::from_ref(&run))
+        };
+        let below = with(0.6, Some(0.65));
+        assert!(below.contains("| 0.600 (seed 1") && below.ends_with("| 0.650 |"), "{below}");
+        let above = with(0.5, Some(0.45));
+        assert!(above.contains("| **0.500** (seed 1") && above.ends_with("| 0.450 |"), "{above}");
+        // Scores without the floor claim nothing.
+        let unknown = with(0.9, None);
+        assert!(unknown.contains("| 0.900 (seed 1") && unknown.ends_with("| – |"), "{unknown}");
+    }
 }

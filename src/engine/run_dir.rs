@@ -118,6 +118,16 @@ impl RunDir {
         Ok((run, checkpoint))
     }
 
+    /// Removes a run that was cut off before its first checkpoint, so that nothing of it can be gone on with.
+    ///
+    /// # Errors
+    /// A run that another process is training in, or that cannot be removed.
+    pub fn discard(path: &Path) -> Result<()> {
+        // Held until it is gone.
+        let run = RunDir::open_metrics(path.to_owned())?;
+        std::fs::remove_dir_all(&run.path).map_err(Error::io("remove", path))
+    }
+
     fn open_metrics(path: PathBuf) -> Result<RunDir> {
         let file = path.join("metrics.jsonl");
         let metrics = OpenOptions::new()
@@ -179,12 +189,22 @@ impl RunDir {
         let bytes = self.metrics.metadata().map_err(Error::io("read", &file))?.len();
         let name = free_name(&checkpoints, &format!("it-{:08}", trainer.counters().iteration));
         let path = checkpoint::save(trainer, &checkpoints, &name, bytes)?;
-        write_whole(&checkpoints.join("last"), name.as_bytes())?;
+        // First `best`: were the program to end between the two, the run would go on from before this
+        // epoch and find it the best again. The other way round it would be forgotten.
         if best {
             write_whole(&checkpoints.join("best"), name.as_bytes())?;
         }
+        write_whole(&checkpoints.join("last"), name.as_bytes())?;
         self.prune();
         Ok(path)
+    }
+
+    /// The checkpoint of the best validation loss.
+    ///
+    /// # Errors
+    /// A run that was not validated yet, or a damaged checkpoint.
+    pub fn best(&self) -> Result<Checkpoint> {
+        Checkpoint::open(&resolve(&self.path, &["best"])?)
     }
 
     /// Removing is housekeeping: where it fails, a directory too many is left, and that is all.

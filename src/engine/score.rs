@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
-use super::evaluate::{Scored, Step, Subset, Task, evaluate, floor};
+use super::evaluate::{Scored, Step, Subset, Task, evaluate, floor, floors_of_subsets};
 use super::run_dir;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
@@ -78,6 +78,13 @@ pub struct Report {
     pub subsets: Vec<Subset>,
 }
 
+impl Report {
+    /// The scores of a part of the samples, if there were any in it.
+    pub fn subset(&self, name: &str) -> Option<&Subset> {
+        self.subsets.iter().find(|subset| subset.name == name)
+    }
+}
+
 /// Scores the run (its best checkpoint) or checkpoint in `path`. `progress` is called with the samples
 /// done, and with all there are to do.
 ///
@@ -107,8 +114,12 @@ pub fn score(
     data.holds(split, samples)?;
     let task =
         Task { model: &model, preset: &preset, data: &data, seed, split, samples, scored: Scored::AllSteps };
-    let result = evaluate(task, device, &|done| progress(done, samples))?;
+    let mut result = evaluate(task, device, &|done| progress(done, samples))?;
     let floor = floor(&preset, &data, split, samples)?;
+    for (name, floor) in floors_of_subsets(&preset, &data, split, samples)? {
+        let subset = result.subsets.iter_mut().find(|subset| subset.name == name);
+        subset.into_iter().for_each(|subset| subset.floor = Some(floor.ami));
+    }
     let weights = preset.loss.steps.weights(preset.steps);
     Ok(Report {
         iteration: checkpoint.manifest.counters.iteration,

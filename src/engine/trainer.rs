@@ -137,7 +137,7 @@ impl Trainer {
     /// A training from the start. `device` is made to record gradients.
     ///
     /// # Errors
-    /// What [`Dataset::new`] refuses.
+    /// What [`Dataset::new`] refuses, of any stage, and what [`Dataset::sample`] meets.
     pub fn new(preset: &Preset, seed: u64, device: &Device) -> Result<Trainer> {
         Trainer::at(&preset.at_first_stage(), seed, device)
     }
@@ -146,6 +146,10 @@ impl Trainer {
     pub(super) fn at(preset: &Preset, seed: u64, device: &Device) -> Result<Trainer> {
         let device = device.clone().autodiff();
         let data = Arc::new(Dataset::new(preset, seed)?);
+        // What a file holds shows when it is read; better now than when a run was made of it.
+        for split in [Split::Train, Split::Validation] {
+            data.sample(split, 0, preset.steps + 1)?;
+        }
         Ok(Trainer {
             model: Nem::new(preset, seed, &device),
             optimizer: optimizer(&preset.train.adam),
@@ -435,15 +439,23 @@ impl Trainer {
         self.preset.train.stages.get(self.counters.stages + 1).copied()
     }
 
-    /// Begins the next stage, if there is one: other data, another learning rate, fresh moments, the
-    /// weights as they are.
+    /// Begins the next stage, if there is one: other data, another learning rate, fresh moments, and of
+    /// the weights those of the best validation loss of the stage that ends, which `best` fetches.
     ///
     /// # Errors
-    /// What [`Dataset::new`] refuses.
-    pub fn next_stage(&mut self) -> Result<Option<StageStart>> {
+    /// What [`Dataset::new`] refuses, and what `best` meets; the stage that ends is then still in progress.
+    pub fn next_stage(
+        &mut self,
+        best: impl FnOnce(&Preset, &Device) -> Result<Nem>,
+    ) -> Result<Option<StageStart>> {
         let Some(stage) = self.stage_to_come() else { return Ok(None) };
         let preset = self.preset.at_stage(&stage);
-        self.data = Arc::new(Dataset::new(&preset, self.seed)?);
+        let data = Arc::new(Dataset::new(&preset, self.seed)?);
+        // After a live change that made losses incomparable nothing is the best before the next validation.
+        if self.counters.best_validation.is_some() {
+            self.model = best(&self.preset, &self.device)?;
+        }
+        self.data = data;
         self.optimizer = optimizer(&preset.train.adam);
         self.preset = preset;
         let counters = &mut self.counters;

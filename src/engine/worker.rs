@@ -274,7 +274,8 @@ impl Worker {
             return Ok(Some(Finish::MaxIterations));
         }
         let Some(finish) = self.trainer.is_done() else { return Ok(None) };
-        let Some(start) = self.trainer.next_stage()? else { return Ok(Some(finish)) };
+        let best = self.trainer.next_stage(|preset, device| self.run.best()?.model(preset, device));
+        let Some(start) = best? else { return Ok(Some(finish)) };
         self.run.append(&Record::Stage(start))?;
         info!("iteration {}: stage {}, {:?}", start.iteration, start.stage, start.what);
         self.outbox.send(Event::Stage(start));

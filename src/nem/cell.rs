@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, activation};
 
 use super::network::{self, Recurrent, glorot};
 use super::weights::Initial;
-use crate::preset::{self, Distribution, ImageSize, Layer, LayerOutput, layer_outputs};
+use crate::preset::{self, ImageSize, Layer, LayerOutput, Model, layer_outputs};
 
 /// The M-step: masked deltas [B·K, M] and θ [B·K, units] in, ψ [B·K, M] and the new θ out.
 pub type Inner<'a> = Box<dyn Fn(Tensor<2>, Tensor<2>) -> (Tensor<2>, Tensor<2>) + 'a>;
@@ -55,20 +55,12 @@ pub struct RnnEmCell {
 }
 
 impl Cell {
-    /// The cell that `spec` describes. `spec` must have passed [`preset::Preset::validate`].
-    pub fn new(
-        spec: &preset::Cell,
-        distribution: Distribution,
-        image: ImageSize,
-        seed: u64,
-        device: &Device,
-    ) -> Cell {
+    /// The cell that `model` describes. `model` must have passed [`preset::Preset::validate`].
+    pub fn new(model: &Model, image: ImageSize, seed: u64, device: &Device) -> Cell {
         let mut initial = Initial::new(seed, device);
-        match spec {
+        match &model.cell {
             preset::Cell::Nem { units } => Cell::Nem(NemCell::new(&mut initial, image.values(), *units)),
-            preset::Cell::RnnEm { layers } => {
-                Cell::RnnEm(RnnEmCell::new(&mut initial, layers, distribution, image))
-            }
+            preset::Cell::RnnEm { layers } => Cell::RnnEm(RnnEmCell::new(&mut initial, layers, model, image)),
         }
     }
 
@@ -115,12 +107,7 @@ impl NemCell {
 }
 
 impl RnnEmCell {
-    fn new(
-        initial: &mut Initial,
-        layers: &[Layer],
-        distribution: Distribution,
-        image: ImageSize,
-    ) -> RnnEmCell {
+    fn new(initial: &mut Initial, layers: &[Layer], model: &Model, image: ImageSize) -> RnnEmCell {
         let outputs = layer_outputs(layers, image)
             .unwrap_or_else(|problem| unreachable!("validation refuses these layers: {problem}"));
         let mut flow = LayerOutput::Maps(image);
@@ -128,13 +115,14 @@ impl RnnEmCell {
         for (&layer, to) in layers.iter().zip(outputs) {
             let from = std::mem::replace(&mut flow, to);
             if let Layer::Recurrent { units, layer_norm } = layer {
-                recurrent = Some(Recurrent::new(initial, from.values(), units, layer_norm));
+                let norm = layer_norm.then_some(model.epsilons.layer_norm);
+                recurrent = Some(Recurrent::new(initial, from.values(), units, norm));
                 continue;
             }
             let (side, list) =
                 if recurrent.is_none() { ("input", &mut input) } else { ("output", &mut output) };
             let name = format!("{side}.{}", list.len());
-            list.push(network::Layer::new(initial, &name, layer, (from, to), distribution));
+            list.push(network::Layer::new(initial, &name, layer, (from, to), model));
         }
         let Some(recurrent) = recurrent else { unreachable!("validation asks for a Recurrent layer") };
         RnnEmCell { input, recurrent, output }

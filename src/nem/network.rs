@@ -15,12 +15,7 @@ use burn::tensor::{Tensor, activation};
 use super::tensor;
 use super::weights::Initial;
 use crate::backend::layers::{self, Forward, Maps, Norm};
-use crate::preset::{self, Activation, Distribution, ImageSize, LayerOutput};
-
-/// Added to the variance by layer norm.
-const LAYER_NORM_EPSILON: f64 = 1e-5;
-/// Added to the variance by input normalisation, so that a constant row becomes zeros.
-const INPUT_NORM_EPSILON: f64 = 1e-8;
+use crate::preset::{self, Activation, Distribution, ImageSize, LayerOutput, Model};
 
 /// A layer, except the recurrent one.
 #[derive(Module, Debug)]
@@ -43,17 +38,18 @@ impl Layer {
         name: &str,
         spec: preset::Layer,
         (from, to): (LayerOutput, LayerOutput),
-        distribution: Distribution,
+        &Model { distribution, epsilons, .. }: &Model,
     ) -> Layer {
         use preset::Layer as Spec;
+        let norm = |has: bool| has.then_some(epsilons.layer_norm);
         let link = |activation| resolved(activation, distribution);
         let maps = |output| match output {
             LayerOutput::Maps(size) => size,
             LayerOutput::Row(_) => unreachable!("validation refuses convolutions of rows"),
         };
         match spec {
-            Spec::InputNorm => Layer::Weightless(Weightless { normalises: true }),
-            Spec::Reshape { .. } => Layer::Weightless(Weightless { normalises: false }),
+            Spec::InputNorm => Layer::Weightless(Weightless { normalises: Some(epsilons.input_norm) }),
+            Spec::Reshape { .. } => Layer::Weightless(Weightless { normalises: None }),
             Spec::Dense { layer_norm, activation, .. } => {
                 let (inputs, units) = (from.values(), to.values());
                 Layer::Dense(Dense {
@@ -63,7 +59,7 @@ impl Layer {
                         glorot(inputs, units),
                     ),
                     bias: initial.zeros(&format!("{name}.bias"), [units]),
-                    ln: LayerNorm::optional(initial, name, layer_norm, units),
+                    ln: LayerNorm::optional(initial, name, norm(layer_norm), units),
                     link: link(activation),
                 })
             }
@@ -72,7 +68,7 @@ impl Layer {
                 Layer::Conv(Conv {
                     weight: kernel(initial, name, from.channels, to.channels),
                     bias: initial.zeros(&format!("{name}.bias"), [to.channels]),
-                    ln: LayerNorm::optional(initial, name, layer_norm, to.channels),
+                    ln: LayerNorm::optional(initial, name, norm(layer_norm), to.channels),
                     link: link(activation),
                     from,
                 })
@@ -82,7 +78,7 @@ impl Layer {
                 Layer::UpsampleConv(UpsampleConv {
                     weight: kernel(initial, name, from.channels, to.channels),
                     bias: initial.zeros(&format!("{name}.bias"), [to.channels]),
-                    ln: LayerNorm::optional(initial, name, layer_norm, to.channels),
+                    ln: LayerNorm::optional(initial, name, norm(layer_norm), to.channels),
                     link: link(activation),
                     from,
                 })
@@ -111,21 +107,19 @@ fn kernel(initial: &mut Initial, name: &str, inputs: usize, outputs: usize) -> P
 /// A layer without weights.
 #[derive(Module, Debug)]
 pub struct Weightless {
-    /// Whether it is input normalisation; a reshape changes nothing between layers that exchange
-    /// rows.
+    /// If it is input normalisation, what it adds to the variance; a reshape changes nothing between layers
+    /// that exchange rows.
     #[module(skip)]
-    normalises: bool,
+    normalises: Option<f64>,
 }
 
 impl Weightless {
     fn forward(&self) -> Forward<'_> {
-        if !self.normalises {
-            return Box::new(|x| x);
-        }
-        Box::new(|x| {
+        let Some(epsilon) = self.normalises else { return Box::new(|x| x) };
+        Box::new(move |x| {
             let centred = x.clone() - x.mean_dim(1);
             let variance = centred.clone().square().mean_dim(1); // [B·K, 1]
-            centred * variance.add_scalar(INPUT_NORM_EPSILON).sqrt().recip()
+            centred * variance.add_scalar(epsilon).sqrt().recip()
         })
     }
 }
@@ -263,36 +257,46 @@ fn finish(ln: Option<&LayerNorm>, link: Activation) -> Forward<'_> {
     }
 }
 
-/// (x − mean)/√(variance + 1e-5) over all values of a row, then a gain and a bias for each channel:
+/// (x − mean)/√(variance + ε) over all values of a row, then a gain and a bias for each channel:
 /// group norm with one group.
 #[derive(Module, Debug)]
 pub struct LayerNorm {
     weight: Param<Tensor<1>>, // [channels]
     bias: Param<Tensor<1>>,   // [channels]
+    /// ε.
+    #[module(skip)]
+    epsilon: f64,
 }
 
 impl LayerNorm {
-    /// The layer norm of the layer `name`, if it `has` one.
-    fn optional(initial: &mut Initial, name: &str, has: bool, channels: usize) -> Option<LayerNorm> {
-        has.then(|| LayerNorm {
+    /// The layer norm of the layer `name`, if it has one, which then has an ε.
+    fn optional(
+        initial: &mut Initial,
+        name: &str,
+        epsilon: Option<f64>,
+        channels: usize,
+    ) -> Option<LayerNorm> {
+        epsilon.map(|epsilon| LayerNorm {
             weight: initial.ones(&format!("{name}.ln.weight"), [channels]),
             bias: initial.zeros(&format!("{name}.ln.bias"), [channels]),
+            epsilon,
         })
     }
 
     fn norm(&self) -> Norm {
-        Norm { gain: self.weight.val(), offset: self.bias.val(), epsilon: LAYER_NORM_EPSILON }
+        Norm { gain: self.weight.val(), offset: self.bias.val(), epsilon: self.epsilon }
     }
 
     fn forward(&self) -> Forward<'_> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         let channels = bias.dims()[0];
         let (weight, bias) = (weight.unsqueeze::<2>(), bias.unsqueeze::<2>()); // [1, channels]
+        let epsilon = self.epsilon;
         Box::new(move |x| {
             let [rows, values] = x.dims();
             let centred = x.clone() - x.mean_dim(1);
             let variance = centred.clone().square().mean_dim(1); // [B·K, 1]
-            let scale = variance.add_scalar(LAYER_NORM_EPSILON).sqrt().recip() * weight.clone(); // [B·K, channels]
+            let scale = variance.add_scalar(epsilon).sqrt().recip() * weight.clone(); // [B·K, channels]
             if values == channels {
                 return centred * scale + bias.clone();
             }
@@ -335,14 +339,15 @@ pub struct Recurrent {
 pub(super) type RecurrentForward<'a> = Box<dyn Fn(Tensor<2>, Tensor<2>) -> (Tensor<2>, Tensor<2>) + 'a>;
 
 impl Recurrent {
-    /// Wx and Wh share one Glorot bound, as the joined matrix [Wx Wh] has it.
-    pub(super) fn new(initial: &mut Initial, inputs: usize, units: usize, layer_norm: bool) -> Recurrent {
+    /// Wx and Wh share one Glorot bound, as the joined matrix [Wx Wh] has it. `norm` is the ε of its layer
+    /// norm, where it has one.
+    pub(super) fn new(initial: &mut Initial, inputs: usize, units: usize, norm: Option<f64>) -> Recurrent {
         let bound = glorot(inputs + units, units);
         Recurrent {
             wx: initial.uniform("recurrent.wx", [units, inputs], bound),
             wh: initial.uniform("recurrent.wh", [units, units], bound),
             bias: initial.zeros("recurrent.bias", [units]),
-            ln: LayerNorm::optional(initial, "recurrent", layer_norm, units),
+            ln: LayerNorm::optional(initial, "recurrent", norm, units),
         }
     }
 

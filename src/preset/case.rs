@@ -5,7 +5,8 @@
 use serde::Deserialize;
 
 use super::{
-    Activation, Adam, Cell, Data, Distribution, Layer, Loss, Model, Noise, Preset, StepWeights, Train,
+    Activation, Adam, Cell, Data, Distribution, Epsilons, Layer, Loss, Model, Noise, Preset, StepWeights,
+    Train,
 };
 use crate::error::{Error, Result};
 
@@ -42,12 +43,9 @@ struct Config {
     prior: f64,
     #[serde(default)]
     pred_init: f64,
-    #[serde(default = "em_eps")]
-    em_eps: f64,
-    #[serde(default = "ln_eps")]
-    ln_eps: f64,
-    #[serde(default = "input_norm_eps")]
-    input_norm_eps: f64,
+    em_eps: Option<f64>,
+    ln_eps: Option<f64>,
+    input_norm_eps: Option<f64>,
     adam: AdamSpec,
 }
 
@@ -77,16 +75,6 @@ struct AdamSpec {
     eps: f64,
 }
 
-fn em_eps() -> f64 {
-    1e-6
-}
-fn ln_eps() -> f64 {
-    1e-5
-}
-fn input_norm_eps() -> f64 {
-    1e-8
-}
-
 impl Preset {
     /// Reads a parity case's JSON; `origin` is the file's name, for messages.
     ///
@@ -108,15 +96,6 @@ impl Preset {
 impl Case {
     fn into_preset(self) -> Result<Preset, String> {
         let config = self.config;
-        for (name, found, fixed) in [
-            ("em_eps", config.em_eps, em_eps()),
-            ("ln_eps", config.ln_eps, ln_eps()),
-            ("input_norm_eps", config.input_norm_eps, input_norm_eps()),
-        ] {
-            if found != fixed {
-                return Err(format!("config.{name} is {found}; this program always adds {fixed}"));
-            }
-        }
         let cell = match config.inner.as_str() {
             "nem" => Cell::Nem { units: config.hidden },
             "rnn" => {
@@ -136,6 +115,12 @@ impl Case {
                 ));
             }
         };
+        let usual = Epsilons::default();
+        let epsilons = Epsilons {
+            e_step: config.em_eps.unwrap_or(usual.e_step),
+            layer_norm: config.ln_eps.unwrap_or(usual.layer_norm),
+            input_norm: config.input_norm_eps.unwrap_or(usual.input_norm),
+        };
         let steps = match config.loss_step_weights {
             Weights::List(weights) => StepWeights::List(weights),
             Weights::Named(name) if name == "last" => StepWeights::Last,
@@ -154,7 +139,7 @@ impl Case {
             noise: Noise::None,
             k: config.k,
             steps: config.steps,
-            model: Model { distribution, pred_init: config.pred_init, cell },
+            model: Model { distribution, pred_init: config.pred_init, cell, epsilons },
             loss: Loss {
                 steps,
                 inter_weight: config.loss_inter_weight,

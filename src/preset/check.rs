@@ -1,8 +1,8 @@
 //! What makes a preset impossible, said by naming the fields.
 
 use super::{
-    Cell, Data, Distribution, ImageSize, Images, Model, Noise, Preset, ShapeSet, Speed, StepWeights,
-    layer_outputs,
+    Cell, Data, Distribution, Epsilons, ImageSize, Images, Model, Noise, Preset, ShapeSet, Speed,
+    StepWeights, layer_outputs, layers::MAX_WEIGHTS,
 };
 use crate::error::{Error, Result};
 
@@ -212,8 +212,14 @@ fn model_problem(model: &Model, image: ImageSize) -> Option<String> {
         }
         _ => {}
     }
+    let Epsilons { e_step, layer_norm, input_norm } = model.epsilons;
+    for (name, value) in [("e_step", e_step), ("layer_norm", layer_norm), ("input_norm", input_norm)] {
+        if !(value.is_finite() && value >= 0.0) {
+            return Some(format!("model.epsilons.{name} is {value}; it must be at least 0"));
+        }
+    }
     match &model.cell {
-        Cell::Nem { units } => units_problem("model.cell.units", *units).or_else(|| {
+        Cell::Nem { units } => units_problem(*units, image).or_else(|| {
             (model.distribution != Distribution::Bernoulli).then(|| {
                 "model.cell Nem predicts probabilities, so model.distribution must be Bernoulli".to_owned()
             })
@@ -222,9 +228,11 @@ fn model_problem(model: &Model, image: ImageSize) -> Option<String> {
     }
 }
 
-fn units_problem(name: &str, units: usize) -> Option<String> {
-    const MAX: usize = 1 << 20;
-    (units == 0 || units > MAX).then(|| format!("{name} is {units}; a layer has 1 to {MAX} units"))
+fn units_problem(units: usize, image: ImageSize) -> Option<String> {
+    let most = MAX_WEIGHTS / image.values();
+    (units == 0 || units > most).then(|| {
+        format!("model.cell.units is {units}; for images of {} values there are 1 to {most}", image.values())
+    })
 }
 
 impl ShapeSet {

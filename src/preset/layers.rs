@@ -4,6 +4,9 @@ use super::{ImageSize, Layer};
 
 /// Units of a layer, and values between two layers, at most.
 const MAX_VALUES: usize = 1 << 20;
+/// Weights of a network at most: thirty times those of the paper's largest, and with their gradients and
+/// moments a gigabyte.
+pub(super) const MAX_WEIGHTS: usize = 1 << 26;
 
 /// What a layer hands to the next, for one row of the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +51,10 @@ pub fn layer_outputs(layers: &[Layer], image: ImageSize) -> Result<Vec<LayerOutp
     }
     let mut outputs = Vec::with_capacity(layers.len());
     let mut flow = LayerOutput::Maps(image);
+    let mut all_weights = 0usize;
     for (i, layer) in layers.iter().enumerate() {
-        flow = output(*layer, flow, image)
+        let input = flow;
+        flow = output(*layer, input, image)
             .map_err(|problem| format!("model.cell.layers[{i}], {}, {problem}", layer.name()))?;
         if flow.values() == 0 || flow.values() > MAX_VALUES {
             return Err(format!(
@@ -57,6 +62,14 @@ pub fn layer_outputs(layers: &[Layer], image: ImageSize) -> Result<Vec<LayerOutp
                 layer.name()
             ));
         }
+        let enough = weights(*layer, input, flow).and_then(|weights| all_weights.checked_add(weights));
+        all_weights = enough.filter(|weights| *weights <= MAX_WEIGHTS).ok_or_else(|| {
+            format!(
+                "model.cell.layers[{i}], {}, turns {input} into {flow}, which takes the network beyond \
+                 {MAX_WEIGHTS} weights; make it or a layer before it smaller",
+                layer.name()
+            )
+        })?;
         outputs.push(flow);
     }
     let last = layers.len() - 1;
@@ -66,12 +79,18 @@ pub fn layer_outputs(layers: &[Layer], image: ImageSize) -> Result<Vec<LayerOutp
                 .into(),
         );
     }
-    if flow.values() != image.values() {
+    let fits = match flow {
+        LayerOutput::Row(length) => length == image.values(),
+        // As many values in another form are another image's.
+        LayerOutput::Maps(size) => size == image,
+    };
+    if !fits {
         return Err(format!(
-            "model.cell.layers[{last}], {}, puts out {flow}, but an image of data has {} values; \
+            "model.cell.layers[{last}], {}, puts out {flow}, but an image of data has {} values in {}; \
              leave its units or channels out, and mend the layers before it",
             layers[last].name(),
-            image.values()
+            image.values(),
+            LayerOutput::Maps(image)
         ));
     }
     Ok(outputs)
@@ -116,6 +135,23 @@ fn output(layer: Layer, input: LayerOutput, image: ImageSize) -> Result<LayerOut
     })
 }
 
+/// How many weights `layer` has; `None` where they cannot be counted.
+fn weights(layer: Layer, input: LayerOutput, output: LayerOutput) -> Option<usize> {
+    let maps = |of: LayerOutput| match of {
+        LayerOutput::Maps(size) => size.channels,
+        LayerOutput::Row(_) => 0,
+    };
+    // Biases, and what layer norm adds, are few beside these.
+    match layer {
+        Layer::InputNorm | Layer::Reshape { .. } => Some(0),
+        Layer::Dense { .. } => input.values().checked_mul(output.values()),
+        Layer::Recurrent { units, .. } => input.values().checked_add(units)?.checked_mul(units),
+        Layer::Conv { .. } | Layer::UpsampleConv { .. } => {
+            maps(input).checked_mul(maps(output))?.checked_mul(4 * 4)
+        }
+    }
+}
+
 impl Layer {
     /// Its name in a preset.
     pub fn name(&self) -> &'static str {
@@ -148,6 +184,9 @@ mod tests {
     }
     const RECURRENT: Layer = Layer::Recurrent { units: 100, layer_norm: true };
     const RESHAPE: Layer = Layer::Reshape { channels: 64, height: 7, width: 7 };
+    fn reshape(channels: usize, height: usize, width: usize) -> Layer {
+        Layer::Reshape { channels, height, width }
+    }
 
     #[test]
     fn the_flying_shapes_network_goes_down_to_a_row_and_up_to_the_image() {
@@ -195,6 +234,31 @@ mod tests {
             (vec![dense(0), RECURRENT, dense(784)], "layers[0], Dense, puts out a row of 0"),
             (vec![conv(usize::MAX), RECURRENT, dense(784)], "layers[0], Conv, puts out"),
             (vec![dense(784), RECURRENT], "must end with a Dense or an UpsampleConv"),
+            (
+                vec![dense(1_000_000), dense(1_000_000), RECURRENT, dense(784)],
+                "layers[0], Dense, turns 1 maps of 28x28 into a row of 1000000, which takes the network beyond",
+            ),
+            (
+                vec![RECURRENT, dense(50_000), dense(50_000), dense(784)],
+                "layers[2], Dense, turns a row of 50000 into a row of 50000",
+            ),
+            (
+                vec![Layer::Recurrent { units: 10_000, layer_norm: false }, dense(784)],
+                "layers[0], Recurrent, turns",
+            ),
+            (
+                vec![conv(5000), conv(5000), RECURRENT, dense(784)],
+                "layers[1], Conv, turns 5000 maps of 14x14 into 5000 maps of 7x7",
+            ),
+            // As many values as the image, but another form.
+            (
+                vec![RECURRENT, dense(49), reshape(1, 7, 7), up(Some(4))],
+                "layers[3], UpsampleConv, puts out 4 maps of 14x14, but an image of data has 784 values in 1 maps of 28x28",
+            ),
+            (
+                vec![RECURRENT, dense(196), reshape(1, 7, 28), up(None)],
+                "layers[3], UpsampleConv, puts out 1 maps of 14x56",
+            ),
         ] {
             let problem = layer_outputs(&layers, IMAGE).unwrap_err();
             assert!(problem.contains(expected), "{problem}");

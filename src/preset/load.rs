@@ -289,6 +289,7 @@ mod tests {
             ("k=65", "k is 65"),
             ("steps=0", "steps is 0"),
             ("noise.probability=1.5", "noise.probability is 1.5"),
+            ("model.epsilons.layer_norm=-1.0", "model.epsilons.layer_norm is -1"),
             ("data.height=3", "data.height x data.width"),
             ("data.objects=0", "data.objects is 0"),
             ("train.train_size=3", "train.train_size is 3 but train.batch is"),
@@ -300,6 +301,7 @@ mod tests {
                 "puts out a row of 3, but an image of data",
             ),
             ("model.cell.layers=[Recurrent(units: 3)]", "must end with a Dense or an UpsampleConv"),
+            ("model.cell=Nem(units: 1000000)", "model.cell.units is 1000000; for images of 400 values"),
         ] {
             let text = message(quickstart().set(&[assignment]));
             assert!(text.contains(named), "{assignment}: {text}");

@@ -33,12 +33,16 @@ pub fn run(directory: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Runs it, and asserts that it fails with this code, one line on stderr, and nothing of a panic.
+/// Runs it, and asserts that it fails with this code, one line on stderr, and nothing of a panic. Only where
+/// clap refuses the arguments it adds how they are used.
 pub fn refused(directory: &Path, arguments: &[&str], code: i32) -> String {
     let output = nem_tui(directory, arguments);
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
     assert!(!error.contains("panicked"), "{arguments:?}: {error}");
+    let of_clap = code == 2 && error.starts_with("error: ");
+    let one_line = error.starts_with("nem-tui: ") && error.ends_with('\n') && error.lines().count() == 1;
+    assert!(of_clap || one_line, "{arguments:?} is not refused in one line: {error}");
     error
 }
 
