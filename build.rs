@@ -37,27 +37,37 @@ fn libtorch() {
     for name in ["LIBTORCH", "LIBTORCH_LIB", "LIBTORCH_USE_PYTORCH"] {
         println!("cargo::rerun-if-env-changed={name}");
     }
-    let folder = if env::var_os("LIBTORCH_USE_PYTORCH").is_some() {
+    let (asked, folder) = if env::var_os("LIBTORCH_USE_PYTORCH").is_some() {
         let ask = "import os, torch; print(os.path.dirname(torch.__file__))";
         let python = if env::var_os("VIRTUAL_ENV").is_some() { "python" } else { "python3" };
-        output(python, &["-W", "ignore", "-c", ask]).map(PathBuf::from)
+        let folder = output(python, &["-W", "ignore", "-c", ask]).map(PathBuf::from);
+        (format!("LIBTORCH_USE_PYTORCH, but {python} imports no torch"), folder)
     } else {
-        let named = ["LIBTORCH_LIB", "LIBTORCH"].into_iter().find_map(env::var_os).map(PathBuf::from);
-        // torch-sys looks there too.
-        named.or_else(|| Path::new("/usr/lib/libtorch.so").exists().then(|| PathBuf::from("/usr")))
+        // .cargo/config.toml names the folder that `scripts/libtorch` makes, unless the user names another.
+        let folder = ["LIBTORCH_LIB", "LIBTORCH"].into_iter().find_map(env::var_os).map(PathBuf::from);
+        let shown = folder.as_deref().map_or("no LIBTORCH".to_owned(), |path| path.display().to_string());
+        (format!("{shown}, where there is no lib/{}", TORCH[0]), folder)
     };
-    // A missing folder is said here, before the crate that compiles against it tries to download one.
+    // torch-sys reads a relative path from its own folder.
+    let folder = folder.filter(|folder| folder.is_absolute());
     match folder.and_then(|folder| folder.join("lib").canonicalize().ok()).filter(|lib| has_torch(lib)) {
-        Some(lib) => println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display()),
+        Some(lib) => {
+            println!("cargo::rerun-if-changed={}", lib.display());
+            println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
+        }
         None => println!(
-            "cargo::error=`--features libtorch` needs libtorch: run `scripts/libtorch` once, or set LIBTORCH to \
-             the folder of a PyTorch 2.9.0, or LIBTORCH_USE_PYTORCH=1 to take that of the active Python."
+            "cargo::error=`--features libtorch` needs libtorch and was given {asked}: run `scripts/libtorch` once, \
+             or set LIBTORCH to the absolute path of a PyTorch 2.9.0's folder, or LIBTORCH_USE_PYTORCH=1 to take that \
+             of the active Python."
         ),
     }
 }
 
+/// The library by which a libtorch is known, as systems call it.
+const TORCH: [&str; 3] = ["libtorch.so", "libtorch.dylib", "torch.lib"];
+
 fn has_torch(lib: &Path) -> bool {
-    ["libtorch.so", "libtorch.dylib", "torch.lib"].iter().any(|name| lib.join(name).exists())
+    TORCH.iter().any(|name| lib.join(name).exists())
 }
 
 fn output(program: &str, arguments: &[&str]) -> Option<String> {

@@ -7,11 +7,15 @@ pub mod layers;
 mod torch;
 
 use std::fmt;
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::str::FromStr;
 
 use burn::tensor::Device;
 
-use crate::error::{Error, Result};
+#[cfg(any(feature = "libtorch", feature = "cuda"))]
+use crate::error::PROBE;
+use crate::error::{Error, Result, is_thrown, panic_message};
 
 /// A device to compute on, as the command line names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,18 +37,21 @@ impl DeviceName {
     /// What can be chosen on this machine with this binary, the best first.
     pub fn available() -> Vec<DeviceName> {
         let mut names: Vec<DeviceName> = (0..gpus()).map(DeviceName::Cuda).collect();
+        names.extend((0..cubecl_gpus()).map(DeviceName::CubeclCuda));
         names.extend(cfg!(feature = "libtorch").then_some(DeviceName::Libtorch));
         names.extend(cfg!(feature = "flex").then_some(DeviceName::Flex));
-        names.extend((0..cubecl_gpus()).map(DeviceName::CubeclCuda));
         names
     }
 
-    /// What [`DeviceName::Auto`] means here; any other name as it is.
+    /// What [`DeviceName::Auto`] means here: the first that can be opened; any other name as it is.
     #[must_use]
     pub fn resolved(self) -> DeviceName {
         match self {
             // A binary without any backend is refused when it opens one.
-            DeviceName::Auto => DeviceName::available().first().copied().unwrap_or(DeviceName::Flex),
+            DeviceName::Auto => {
+                let there = DeviceName::available().into_iter().find(|name| name.open().is_ok());
+                there.unwrap_or(DeviceName::Flex)
+            }
             named => named,
         }
     }
@@ -175,16 +182,16 @@ mod libtorch {
                 "there is no cuda:{number}; this machine's GPUs are cuda:0 to cuda:{}",
                 there - 1
             ))),
-            _ => Ok(Device::libtorch_cuda(number)),
+            _ => super::probed(Device::libtorch_cuda(number), |thrown| {
+                format!("cuda:{number} does not answer: {thrown}; `--device libtorch` computes without a GPU")
+            }),
         }
     }
 }
 
 #[cfg(feature = "cuda")]
 mod cubecl {
-    use std::panic::catch_unwind;
-
-    use burn::tensor::{DeviceType, Tensor};
+    use burn::tensor::DeviceType;
 
     use super::{Device, Error, Result};
 
@@ -210,40 +217,74 @@ mod cubecl {
                 "there is no cubecl-cuda:{number}; this machine's GPUs are cubecl-cuda:0 to cubecl-cuda:{}",
                 there - 1
             ))),
-            _ => {
-                // Kernels are compiled when they are first used, and what that needs is only then missed.
-                let device = Device::cuda(number);
-                catch_unwind(|| Tensor::<1>::ones([4], &Device::cuda(number)).sum().into_data()).map_err(|_| {
-                    Error::Device(
-                        "CubeCL cannot compile for this GPU; install NVRTC and the CUDA headers of the driver's \
-                         CUDA version (Debian: nvidia-cuda-toolkit), or choose --device flex"
-                            .into(),
-                    )
-                })?;
-                Ok(device)
-            }
+            // Kernels are compiled when they are first used, and what that needs is only then missed.
+            _ => super::probed(Device::cuda(number), |thrown| {
+                format!(
+                    "CubeCL cannot compute on cubecl-cuda:{number} ({thrown}); install NVRTC and the CUDA headers \
+                     of the driver's CUDA version (Debian: nvidia-cuda-toolkit), or choose --device flex"
+                )
+            }),
         }
     }
 }
 
-/// What the environment has to hold, or not to hold, when the program starts, for `device` to compute as
-/// asked. libtorch reads it when it first meets a GPU, and by itself rounds what it convolves to TF32.
-pub fn environment(device: DeviceName, tf32: bool) -> Vec<(&'static str, Option<&'static str>)> {
+/// What the environment has to hold, or not to hold, when the program starts, for libtorch's GPUs (`gpus` of
+/// them) to compute as asked. libtorch reads it when it first meets one, and by itself rounds what it convolves
+/// to TF32. CubeCL heeds none of it.
+pub fn environment(gpus: usize, tf32: bool) -> Vec<(&'static str, Option<&'static str>)> {
     const NONE_OF_IT: &str = "NVIDIA_TF32_OVERRIDE";
     const PRODUCTS_TOO: &str = "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE";
-    match device {
-        DeviceName::Cuda(_) if tf32 => vec![(NONE_OF_IT, None), (PRODUCTS_TOO, Some("1"))],
-        DeviceName::Cuda(_) => vec![(NONE_OF_IT, Some("0"))],
-        _ => Vec::new(),
+    match (gpus, tf32) {
+        (0, _) => Vec::new(),
+        (_, true) => vec![(NONE_OF_IT, None), (PRODUCTS_TOO, Some("1"))],
+        (_, false) => vec![(NONE_OF_IT, Some("0"))],
     }
+}
+
+/// Does `work`; what libtorch throws meanwhile becomes an error with a sentence.
+///
+/// # Errors
+/// Those of `work`, and [`Error::Failed`].
+pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let message = panic_message(&*panic);
+        if is_thrown(&message) { Err(Error::Failed(explain(&message))) } else { resume_unwind(panic) }
+    })
+}
+
+/// `device`, if it can add two numbers up; otherwise `sentence` of what it threw.
+#[cfg(any(feature = "libtorch", feature = "cuda"))]
+fn probed(device: Device, sentence: impl FnOnce(String) -> String) -> Result<Device> {
+    let on = device.clone();
+    let sum = move || burn::tensor::Tensor::<1>::ones([2], &on).sum().into_scalar::<f32>();
+    let answer = std::thread::Builder::new().name(PROBE.into()).spawn(sum).map(std::thread::JoinHandle::join);
+    match answer {
+        Ok(Ok(_)) => Ok(device),
+        Ok(Err(panic)) => Err(Error::Device(sentence(explain(&panic_message(&*panic))))),
+        Err(e) => Err(Error::Device(sentence(e.to_string()))),
+    }
+}
+
+/// How many evaluations to run at once on `device`: one for each core on Flex. libtorch and GPUs spread one over
+/// all they have, so that two keep them busy while the other is being scored.
+pub fn evaluations_at_once(device: &Device) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    #[cfg(feature = "libtorch")]
+    if libtorch::is(device) {
+        return cores.min(2);
+    }
+    if is_gpu(device) { cores.min(2) } else { cores }
 }
 
 /// What a panic of the libraries below means: one sentence, with a remedy where there is one.
 pub fn explain(panic: &str) -> String {
     // tch hands over what libtorch threw, quoted, with the C++ stack behind the first line.
-    let thrown = panic.split_once("Torch(\"").map_or(panic, |(_, thrown)| thrown);
+    let thrown = match panic.split_once("Torch(\"") {
+        Some((_, quoted)) => quoted.strip_suffix("\")").unwrap_or(quoted),
+        None => panic,
+    };
     let first = thrown.lines().next().unwrap_or_default();
-    let first = first.split("\\n").next().unwrap_or_default().trim_end_matches(['.', '"', ')']);
+    let first = first.split("\\n").next().unwrap_or_default().trim_end_matches('.');
     match first {
         _ if first.contains("out of memory") || first.contains("can't allocate memory") => {
             format!("the device ran out of memory ({first}); make train.batch, K or the EM steps smaller")
@@ -280,7 +321,7 @@ fn cubecl_gpus() -> usize {
 }
 
 /// GPUs that libtorch can use.
-fn gpus() -> usize {
+pub fn gpus() -> usize {
     #[cfg(feature = "libtorch")]
     return libtorch::gpus();
     #[cfg(not(feature = "libtorch"))]
@@ -290,7 +331,7 @@ fn gpus() -> usize {
 /// The machine in words, for records: "2 cores of AMD EPYC 9B14"; the processor's name where the system
 /// says it.
 pub fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let plural = if cores == 1 { "" } else { "s" };
     let processor = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
         let line = text.lines().find(|line| line.starts_with("model name"))?;
@@ -349,20 +390,40 @@ mod tests {
                             access was encountered\\nCUDA kernel errors\")",
         );
         assert!(lost.starts_with("the GPU failed (CUDA error: an illegal memory access"), "{lost}");
+        let cpu = explain(
+            "called `Result::unwrap()` on an `Err` value: Torch(\"[enforce fail at alloc_cpu.cpp:124] err == 0. \
+             DefaultCPUAllocator: can't allocate memory: you tried to allocate 77070336 bytes. Error code 12 \
+             (Cannot allocate memory)\\nframe #0\")",
+        );
+        assert!(
+            cpu.starts_with("the device ran out of memory (") && cpu.contains("(Cannot allocate memory));"),
+            "{cpu}"
+        );
         assert_eq!(explain("index out of bounds"), "index out of bounds");
     }
 
     #[test]
     fn tf32_is_asked_for_by_the_environment_of_gpus_only() {
-        assert!(environment(DeviceName::Libtorch, false).is_empty());
-        assert_eq!(environment(DeviceName::Cuda(0), false), [("NVIDIA_TF32_OVERRIDE", Some("0"))]);
-        assert!(environment(DeviceName::Cuda(1), true).contains(&("NVIDIA_TF32_OVERRIDE", None)));
+        assert!(environment(0, false).is_empty());
+        assert_eq!(environment(1, false), [("NVIDIA_TF32_OVERRIDE", Some("0"))]);
+        assert!(environment(2, true).contains(&("NVIDIA_TF32_OVERRIDE", None)));
     }
 
     #[test]
-    fn auto_is_one_of_what_there_is() {
+    fn what_is_thrown_becomes_an_error_and_what_is_a_bug_stays_a_panic() {
+        let thrown = caught::<()>(|| panic!("called `Result::unwrap()`: Torch(\"CUDA out of memory.\")"));
+        assert!(matches!(thrown, Err(Error::Failed(sentence)) if sentence.contains("make train.batch")));
+        assert!(catch_unwind(|| caught::<()>(|| panic!("a bug"))).is_err());
+    }
+
+    #[test]
+    fn auto_is_the_first_of_what_there_is_and_all_of_that_opens() {
         let available = DeviceName::available();
-        assert!(available.contains(&DeviceName::Auto.resolved()));
         assert!(available.iter().all(|name| name.open().is_ok()));
+        assert_eq!(DeviceName::Auto.resolved(), available[0]);
+        let best = if cfg!(feature = "libtorch") { DeviceName::Libtorch } else { DeviceName::Flex };
+        assert!(
+            available[0] == best || matches!(available[0], DeviceName::Cuda(_) | DeviceName::CubeclCuda(_))
+        );
     }
 }

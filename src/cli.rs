@@ -106,7 +106,7 @@ impl Common {
             )));
         }
         device.open()?;
-        let wanted = backend::environment(device, self.tf32);
+        let wanted = backend::environment(backend::gpus(), self.tf32);
         if wanted.iter().all(|(name, value)| std::env::var_os(name).as_deref() == value.map(OsStr::new)) {
             return Ok(device);
         }
@@ -185,6 +185,10 @@ impl Cli {
     /// # Errors
     /// Whatever the command meets.
     pub fn run(self) -> Result<()> {
+        backend::caught(|| self.carry_out())
+    }
+
+    fn carry_out(self) -> Result<()> {
         match self.command {
             None => self.tui.run(),
             Some(Command::Tui(args)) => args.run(),

@@ -75,6 +75,31 @@ pub enum Error {
     Worker(String),
 }
 
+/// The names of threads whose panics are caught, and told of by whoever waits for them.
+pub const TRAINING: &str = "training";
+/// See [`TRAINING`].
+pub const EVALUATION: &str = "evaluation";
+/// See [`TRAINING`].
+pub const PROBE: &str = "probe";
+
+/// Whether a panic becomes an [`Error`] further up, so that it needs no report of its own: one of those threads',
+/// or what libtorch has thrown, which tch turns into a panic and [`crate::cli::Cli::run`] into a sentence.
+pub fn is_told_of(panic: &std::panic::PanicHookInfo) -> bool {
+    matches!(std::thread::current().name(), Some(TRAINING | EVALUATION | PROBE))
+        || is_thrown(&panic_message(panic.payload()))
+}
+
+/// Whether a panic's message is what libtorch has thrown.
+pub fn is_thrown(message: &str) -> bool {
+    message.contains("Torch(\"")
+}
+
+/// What a panic says.
+pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "of an unknown cause".into())
+}
+
 impl Error {
     /// 2 where the request was wrong, 1 where carrying it out failed.
     pub fn exit_code(&self) -> u8 {

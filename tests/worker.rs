@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nem_tui::backend::DeviceName;
 use nem_tui::engine::results::Training;
-use nem_tui::engine::run_dir::{Record, read_metrics, resolve};
+use nem_tui::engine::run_dir::{Record, RunDir, RunFile, read_metrics, resolve};
 use nem_tui::engine::trainer::Trainer;
 use nem_tui::engine::worker::{Ending, Job, resume, start};
 use nem_tui::error::Error;
@@ -195,21 +195,49 @@ fn losses_that_are_read_together_are_those_read_one_by_one() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_leaves_the_weights_of_the_last_reading() {
+fn a_loss_that_is_no_number_ends_the_training_whenever_it_is_read() {
     let device = DeviceName::Flex.open().unwrap();
     for read_every in [1, 4] {
         let mut trainer = Trainer::new(&preset(), 1, &device).unwrap();
         trainer.set_read_every(read_every);
         while trainer.step().unwrap().is_empty() {}
-        let (weights, counters) = (trainer.model().weights(), trainer.counters().clone());
         trainer.change(Setting::LearningRate(1e38)).unwrap();
         let error = (0..8).find_map(|_| trainer.step().err()).unwrap();
         assert!(matches!(error, Error::NotFinite { .. }), "{error}");
-        if read_every > 1 {
-            assert_eq!((trainer.model().weights(), trainer.counters()), (weights, &counters));
-        }
-        assert!(trainer.settle().unwrap().is_empty());
+        assert!(trainer.settle().unwrap().is_empty(), "what was read with it is not read again");
     }
+}
+
+/// A validation that fails leaves a checkpoint whose epoch is over and not validated yet.
+#[test]
+fn a_run_cut_off_in_a_validation_goes_on_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("r");
+    let whole = directory.path().join("whole");
+    let finish = |mut handle: RunHandle| loop {
+        if let Event::Finished(finish) = handle.events.blocking_recv().unwrap() {
+            break finish;
+        }
+    };
+    assert_eq!(finish(run(&whole, Some(11))), Finish::MaxIterations);
+    let device = DeviceName::Flex.open().unwrap();
+    let mut trainer = Trainer::new(&preset(), 1, &device).unwrap();
+    let what =
+        RunFile { seed: 1, device: "flex".into(), machine: "a test".into(), version: "0".into(), from: None };
+    let mut cut_off = RunDir::create(Some(&out), trainer.preset(), &what).unwrap();
+    while !trainer.epoch_is_over() {
+        for iteration in trainer.step().unwrap() {
+            cut_off.append(&Record::Step(iteration)).unwrap();
+        }
+    }
+    cut_off.save(&trainer, false).unwrap();
+    drop(cut_off);
+    let ending = Ending { max_iterations: Some(11), stay: false };
+    let resumed = resume(&out, DeviceName::Flex, |preset| Ok(preset.clone()), ending).unwrap();
+    assert_eq!(finish(resumed), Finish::MaxIterations);
+    let weights =
+        |run: &Path| std::fs::read(resolve(run, &["last"]).unwrap().join("weights.safetensors")).unwrap();
+    assert_eq!(weights(&out), weights(&whole));
 }
 
 /// Three stages on more and more digits, with a learning rate each.

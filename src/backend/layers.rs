@@ -10,7 +10,7 @@ use crate::preset::{Activation, ImageSize};
 /// What a layer makes of rows: [R, values] in, [R, values] out.
 pub type Forward<'a> = Box<dyn Fn(Tensor<2>) -> Tensor<2> + 'a>;
 
-/// Layer norm with a gain and an offset for each of C channels: [C], [C].
+/// Layer norm with a gain and an offset for each of C channels: \[C\], \[C\].
 #[derive(Clone, Debug)]
 pub struct Norm {
     /// Multiplied.
@@ -32,7 +32,7 @@ pub struct Maps {
     pub shuffle: bool,
 }
 
-/// activation(LN(W·x + b)), LN where there is a norm: `weight` [O, I], `bias` [O].
+/// activation(LN(W·x + b)), LN where there is a norm: `weight` [O, I], `bias` \[O\].
 pub fn dense<'a>(
     weight: &Tensor<2>,
     bias: &Tensor<1>,
@@ -42,7 +42,7 @@ pub fn dense<'a>(
     own(weight, bias, norm, activation, None)
 }
 
-/// activation(LN(convolution by `kernel` [O, I, h, w] + `bias` [O])).
+/// activation(LN(convolution by `kernel` [O, I, h, w] + `bias` \[O\])).
 pub fn maps<'a>(
     kernel: &Tensor<4>,
     bias: &Tensor<1>,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Common;
-use crate::backend::DeviceName;
+use crate::backend::{self, DeviceName};
 use crate::data::{Dataset, Split, corrupt};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::run_dir::{self, RunFile};
@@ -102,18 +102,15 @@ impl Backstage for Rest {
     }
 
     fn start(&self, preset: &Preset, device: &str) -> Result<RunHandle> {
-        worker::start(&Job {
-            preset: preset.clone(),
-            seed: self.seed,
-            device: device.parse()?,
-            from: None,
-            out: None,
-            ending: STAY,
-        })
+        let device = device.parse()?;
+        let preset = preset.clone();
+        let job = Job { preset, seed: self.seed, device, from: None, out: None, ending: STAY };
+        backend::caught(|| worker::start(&job))
     }
 
     fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
-        worker::resume(&run.directory, device.parse()?, |preset| Ok(preset.clone()), STAY)
+        let device = device.parse()?;
+        backend::caught(|| worker::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY))
     }
 }
 

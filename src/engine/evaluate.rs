@@ -3,15 +3,17 @@
 //! Samples are unrolled in chunks, on all cores; what every chunk found is put together in the order
 //! of the samples, so that the numbers do not depend on how many cores there are.
 
-use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::ScopedJoinHandle;
 
 use burn::tensor::Device;
 
 use super::batch::Plan;
+use crate::backend;
 use crate::data::{Dataset, Split};
-use crate::error::Result;
+use crate::error::{EVALUATION, Result};
 use crate::metrics::{self, Quartiles, Scores};
 use crate::nem::{Nem, host, upper_bound};
 use crate::preset::Preset;
@@ -132,26 +134,34 @@ struct Found {
 /// What [`Plan::make`] meets.
 pub fn evaluate(task: Task, device: &Device, progress: &(dyn Fn(usize) + Sync)) -> Result<Evaluation> {
     let chunks = task.samples.div_ceil(CHUNK);
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let results: Mutex<Vec<Option<Result<Chunk>>>> = Mutex::new((0..chunks).map(|_| None).collect());
+    let work = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= chunks {
+                break;
+            }
+            let chunk = Chunk::evaluate(&task, number, device);
+            if chunk.is_err() {
+                next.store(chunks, Ordering::Relaxed);
+            }
+            let size = CHUNK.min(task.samples - number * CHUNK);
+            progress(done.fetch_add(size, Ordering::Relaxed) + size);
+            results.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(chunk);
+        }
+    };
     std::thread::scope(|scope| {
-        for _ in 0..cores.min(chunks) {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= chunks {
-                        break;
-                    }
-                    let chunk = Chunk::evaluate(&task, number, device);
-                    if chunk.is_err() {
-                        next.store(chunks, Ordering::Relaxed);
-                    }
-                    let size = CHUNK.min(task.samples - number * CHUNK);
-                    progress(done.fetch_add(size, Ordering::Relaxed) + size);
-                    results.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(chunk);
-                }
-            });
+        let threads: Vec<_> = (0..backend::evaluations_at_once(device).min(chunks))
+            .map(|_| std::thread::Builder::new().name(EVALUATION.into()).spawn_scoped(scope, work))
+            .collect();
+        for thread in threads {
+            match thread.map(ScopedJoinHandle::join) {
+                Ok(Ok(())) => {}
+                // What the libraries below have thrown goes on to whoever asked.
+                Ok(Err(panic)) => resume_unwind(panic),
+                Err(e) => panic!("a thread for an evaluation could not be started: {e}"),
+            }
         }
     });
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -126,9 +126,6 @@ pub struct Trainer {
     /// Those that have not been read, and when the first of them began.
     unread: Vec<Unread>,
     unread_since: Instant,
-    /// The state at the last reading, where others come between: what to go back to when a loss turns out to
-    /// have been no number.
-    read_state: Option<(Nem, ModuleOptimizer, Counters)>,
     /// Set while the optimizer works: a panic then leaves its state half updated.
     half_updated: bool,
 }
@@ -164,7 +161,6 @@ impl Trainer {
             device,
             unread: Vec::new(),
             unread_since: Instant::now(),
-            read_state: None,
             half_updated: false,
         })
     }
@@ -257,7 +253,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::NotFinite`] where a loss is no number, and what the data meets; the weights are then those
-    /// before that iteration, or where several were read at once those of the reading before.
+    /// before the iteration, which may be later than the one whose loss it was.
     pub fn step(&mut self) -> Result<Vec<Iteration>> {
         if self.unread.is_empty() {
             self.unread_since = Instant::now();
@@ -306,6 +302,8 @@ impl Trainer {
         let cell = self.optimizer.step(self.preset.train.learning_rate, self.model.cell.clone(), gradients);
         self.model = self.model.with_cell(cell);
         self.half_updated = false;
+        self.counters.iteration = iteration;
+        self.counters.batches += 1;
         laps.end(|profile| &mut profile.optimizer);
 
         let scores = last_gamma.map(|gamma| {
@@ -316,8 +314,6 @@ impl Trainer {
             mean(&scores.filter_map(|(gamma, groups)| metrics::score(gamma, groups)).collect::<Vec<Scores>>())
         });
         laps.end(|profile| &mut profile.scores);
-        self.counters.iteration = iteration;
-        self.counters.batches += 1;
         let this = read.last_mut().or(self.unread.last_mut().map(|unread| &mut unread.iteration));
         if let Some(this) = this {
             this.ami = scores.map(|s| s.ami);
@@ -352,9 +348,6 @@ impl Trainer {
             (iteration.loss, iteration.intra, iteration.inter) = (losses[0], losses[1], losses[2]);
         }
         if let Some(&Iteration { iteration, loss, .. }) = read.iter().find(|i| !i.loss.is_finite()) {
-            if let Some((model, optimizer, counters)) = self.read_state.take() {
-                (self.model, self.optimizer, self.counters) = (model, optimizer, counters);
-            }
             return Err(Error::NotFinite { iteration, loss, kept: String::new() });
         }
         Ok(read)
@@ -369,8 +362,6 @@ impl Trainer {
             self.counters.epoch_loss += iteration.loss;
         }
         self.counters.epoch_seconds += seconds;
-        self.read_state = (self.read_every > 1)
-            .then(|| (self.model.clone(), self.optimizer.clone(), self.counters.clone()));
     }
 
     /// Reads losses only after every `iterations` (at least 1) of them.

@@ -19,14 +19,12 @@ use super::run_dir::{self, Record, RunDir, RunFile};
 use super::snapshot;
 use super::trainer::Trainer;
 use crate::backend::{self, DeviceName};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TRAINING, panic_message};
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
     Command, EVENT_CAPACITY, Event, Finish, Iteration, Past, RunHandle, RunInfo, Snapshot,
 };
 
-/// The name of the training thread. What panics there is caught and told of by the worker.
-pub const THREAD: &str = "training";
 /// Snapshots at most this often.
 const SNAPSHOT_PERIOD: Duration = Duration::from_millis(100);
 /// And only so often that they take at most one part in this many of the time.
@@ -119,7 +117,7 @@ fn spawn(run: RunDir, trainer: Trainer, past: Past, device: DeviceName, ending: 
         saved: None,
         snapshot_due: Instant::now(),
     };
-    let thread = std::thread::Builder::new().name(THREAD.into()).spawn(move || worker.run(past));
+    let thread = std::thread::Builder::new().name(TRAINING.into()).spawn(move || worker.run(past));
     let thread = thread.map_err(|e| Error::Worker(format!("its thread could not be started: {e}")))?;
     Ok(RunHandle::new(commands, events, snapshots, thread))
 }
@@ -200,6 +198,10 @@ impl Worker {
 
     /// Trains until there is a reason to end.
     fn train(&mut self) -> Result<Finish> {
+        // A run that was cut off in a validation was saved before it.
+        if self.trainer.epoch_is_over() {
+            self.end_epoch()?;
+        }
         if let Some(finish) = self.is_done()? {
             return self.stay(finish);
         }
@@ -288,6 +290,7 @@ impl Worker {
         loop {
             let waiting = self.paused && self.steps_to_go == 0;
             let command = if waiting {
+                self.settle()?;
                 self.outbox.flush();
                 match self.commands.blocking_recv() {
                     Some(command) => command,
@@ -464,9 +467,4 @@ impl Outbox {
             }
         }
     }
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "of an unknown cause".into())
 }

@@ -9,7 +9,7 @@ use crossterm::{cursor, execute};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_told_of};
 
 /// The screen in raw mode; dropping it restores the terminal.
 pub struct Screen {
@@ -71,7 +71,7 @@ fn restore_before_panic_reports() {
     ONCE.call_once(|| {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let on_screen = ON_SCREEN.load(Ordering::SeqCst);
+            let on_screen = ON_SCREEN.load(Ordering::SeqCst) && !is_told_of(info);
             if on_screen && std::thread::current().id() == screen_thread {
                 restore();
             }
