@@ -43,7 +43,7 @@ fn libtorch() {
         let folder = output(python, &["-W", "ignore", "-c", ask]).map(PathBuf::from);
         (format!("LIBTORCH_USE_PYTORCH, but {python} imports no torch"), folder)
     } else {
-        // .cargo/config.toml names the folder that `scripts/libtorch` makes, unless the user names another.
+        // .cargo/config.toml names the link that `scripts/libtorch` makes, unless the user names another folder.
         let folder = ["LIBTORCH_LIB", "LIBTORCH"].into_iter().find_map(env::var_os).map(PathBuf::from);
         let shown = folder.as_deref().map_or("no LIBTORCH".to_owned(), |path| path.display().to_string());
         (format!("{shown}, where there is no lib/{}", TORCH[0]), folder)
