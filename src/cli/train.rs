@@ -54,7 +54,8 @@ impl TrainArgs {
         let epochs: Vec<String> = self.epochs.iter().map(|n| format!("train.max_epochs={n}")).collect();
         let ending = Ending { max_iterations: self.max_iterations, stay: false };
         if let Some(run) = &self.resume {
-            let handle = worker::resume(run, self.common.device()?, |preset| preset.set(&epochs), ending)?;
+            let handle =
+                worker::resume(run, self.common.device()?, move |preset| preset.set(&epochs), ending)?;
             return self.follow(handle).map(|_| ());
         }
         let Some(name) = &self.preset else { unreachable!("clap asks for a preset or --resume") };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Common;
-use crate::backend::{self, DeviceName};
+use crate::backend::DeviceName;
 use crate::data::{Dataset, Split, corrupt};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::run_dir::{self, RunFile};
@@ -50,7 +50,6 @@ impl WorkbenchArgs {
         };
         // A device this binary lacks is said before the screen is taken over.
         let device = self.common.device()?;
-        device.open()?;
         let others = DeviceName::available().into_iter().filter(|other| *other != device);
         let devices = [device].into_iter().chain(others).collect();
         let rest = Rest { presets, seed: self.seed, devices };
@@ -105,12 +104,12 @@ impl Backstage for Rest {
         let device = device.parse()?;
         let preset = preset.clone();
         let job = Job { preset, seed: self.seed, device, from: None, out: None, ending: STAY };
-        backend::caught(|| worker::start(&job))
+        worker::start(&job)
     }
 
     fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
         let device = device.parse()?;
-        backend::caught(|| worker::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY))
+        worker::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY)
     }
 }
 

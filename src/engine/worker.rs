@@ -63,22 +63,25 @@ pub struct Ending {
 /// # Errors
 /// Whatever keeps it from starting: the device, the data, the weights, the run directory.
 pub fn start(job: &Job) -> Result<RunHandle> {
-    let device = job.device.open()?;
-    let mut trainer = Trainer::new(&job.preset, job.seed, &device)?;
-    let from = job.from.as_deref().map(|from| run_dir::resolve(from, &["best", "last"])).transpose()?;
-    if let Some(from) = &from {
-        let model = Checkpoint::open(from)?.model(trainer.preset(), &device.autodiff())?;
-        trainer = trainer.from_weights(model);
-    }
-    let what = RunFile {
-        seed: job.seed,
-        device: job.device.to_string(),
-        machine: backend::machine(),
-        version: env!("NEM_TUI_VERSION").into(),
-        from,
-    };
-    let run = RunDir::create(job.out.as_deref(), trainer.preset(), &what)?;
-    spawn(run, trainer, Past::default(), job.device, job.ending)
+    let job = job.clone();
+    spawn(job.device, job.ending, move || {
+        let device = job.device.open()?;
+        let mut trainer = Trainer::new(&job.preset, job.seed, &device)?;
+        let from = job.from.as_deref().map(|from| run_dir::resolve(from, &["best", "last"])).transpose()?;
+        if let Some(from) = &from {
+            let model = Checkpoint::open(from)?.model(trainer.preset(), &device.autodiff())?;
+            trainer = trainer.from_weights(model);
+        }
+        let what = RunFile {
+            seed: job.seed,
+            device: job.device.to_string(),
+            machine: backend::machine(),
+            version: env!("NEM_TUI_VERSION").into(),
+            from,
+        };
+        let run = RunDir::create(job.out.as_deref(), trainer.preset(), &what)?;
+        Ok((run, trainer, Past::default()))
+    })
 }
 
 /// Goes on with the run in `path` from its last checkpoint.
@@ -88,38 +91,65 @@ pub fn start(job: &Job) -> Result<RunHandle> {
 pub fn resume(
     path: &Path,
     device: DeviceName,
-    change: impl FnOnce(&Preset) -> Result<Preset>,
+    change: impl FnOnce(&Preset) -> Result<Preset> + Send + 'static,
     ending: Ending,
 ) -> Result<RunHandle> {
-    let opened = device.open()?;
-    let (run, mut checkpoint) = RunDir::resume(path)?;
-    checkpoint.preset = change(&checkpoint.preset)?;
-    let trainer = checkpoint.trainer(&opened)?;
-    let past = run.past()?;
-    spawn(run, trainer, past, device, ending)
+    let path = path.to_owned();
+    spawn(device, ending, move || {
+        let opened = device.open()?;
+        let (run, mut checkpoint) = RunDir::resume(&path)?;
+        checkpoint.preset = change(&checkpoint.preset)?;
+        let trainer = checkpoint.trainer(&opened)?;
+        let past = run.past()?;
+        Ok((run, trainer, past))
+    })
 }
 
-fn spawn(run: RunDir, trainer: Trainer, past: Past, device: DeviceName, ending: Ending) -> Result<RunHandle> {
+/// Starts the training thread, and waits until `make` has made there what it trains. All that computes for a run
+/// computes on that thread: every other one that has would keep threads of libtorch's own, and once there are
+/// more of those than cores they no longer wait for work but sleep, at half the speed.
+fn spawn(
+    device: DeviceName,
+    ending: Ending,
+    make: impl FnOnce() -> Result<(RunDir, Trainer, Past)> + Send + 'static,
+) -> Result<RunHandle> {
     let (commands, commands_in) = mpsc::unbounded_channel();
     let (events_out, events) = mpsc::channel(EVENT_CAPACITY);
     let (snapshots_out, snapshots) = watch::channel(None);
-    let worker = Worker {
-        run,
-        trainer,
-        commands: commands_in,
-        outbox: Outbox { events: events_out, waiting: VecDeque::new() },
-        snapshots: snapshots_out,
-        device,
-        ending,
-        watched: 0,
-        paused: false,
-        steps_to_go: 0,
-        saved: None,
-        snapshot_due: Instant::now(),
+    let (made, is_made) = std::sync::mpsc::channel();
+    let work = move || {
+        let (run, trainer, past) = match backend::caught(make) {
+            Ok(parts) => parts,
+            Err(e) => return drop(made.send(Err(e))),
+        };
+        // Whoever started the thread waits for this.
+        let _ = made.send(Ok(()));
+        let worker = Worker {
+            run,
+            trainer,
+            commands: commands_in,
+            outbox: Outbox { events: events_out, waiting: VecDeque::new() },
+            snapshots: snapshots_out,
+            device,
+            ending,
+            watched: 0,
+            paused: false,
+            steps_to_go: 0,
+            saved: None,
+            snapshot_due: Instant::now(),
+        };
+        worker.run(past);
     };
-    let thread = std::thread::Builder::new().name(TRAINING.into()).spawn(move || worker.run(past));
+    let thread = std::thread::Builder::new().name(TRAINING.into()).spawn(work);
     let thread = thread.map_err(|e| Error::Worker(format!("its thread could not be started: {e}")))?;
-    Ok(RunHandle::new(commands, events, snapshots, thread))
+    match is_made.recv() {
+        Ok(Ok(())) => Ok(RunHandle::new(commands, events, snapshots, thread)),
+        Ok(Err(e)) => Err(e),
+        Err(_) => Err(Error::Worker(match thread.join() {
+            Err(panic) => panic_message(&*panic),
+            Ok(()) => "it ended before it began".into(),
+        })),
+    }
 }
 
 struct Worker {
