@@ -5,6 +5,7 @@
 mod bench;
 mod data;
 mod eval;
+mod export;
 mod infer;
 mod presets;
 mod reproduce;
@@ -53,8 +54,10 @@ enum Command {
     Tui(workbench::WorkbenchArgs),
     /// Train without a screen
     Train(train::TrainArgs),
-    /// Score a run or a checkpoint on held-out images
+    /// Score a run, a checkpoint or a model on held-out images
     Eval(eval::EvalArgs),
+    /// Write a run's best weights as a model to share
+    Export(export::ExportArgs),
     /// List the presets, or print one
     Presets(presets::PresetsArgs),
     /// Train and score what the paper's tables and figures are made of, and make them again
@@ -194,6 +197,7 @@ impl Cli {
             Some(Command::Tui(args)) => args.run(),
             Some(Command::Train(args)) => args.run(),
             Some(Command::Eval(args)) => args.run(),
+            Some(Command::Export(args)) => args.run(),
             Some(Command::Presets(args)) => args.run(),
             Some(Command::Reproduce(args)) => args.run(),
             Some(Command::Data(args)) => args.run(),

@@ -1,8 +1,8 @@
 //! Training, evaluation and inference: what drives the model.
 //!
 //! [`trainer`] is the protocol, one iteration at a time, without thread, channel or file.
-//! [`worker`] runs it on a thread of its own, takes commands between iterations and reports;
-//! [`run_dir`] and [`checkpoint`] are what a run leaves on the disk. [`score`] tests it;
+//! [`worker`] runs it on a thread of its own, takes commands between iterations and reports, and [`viewer`]
+//! shows a trained model in the same way; [`run_dir`] and [`checkpoint`] are what a run leaves on the disk. [`score`] tests it;
 //! [`experiments`] lists what the paper tested, and [`results`] and [`figure`] put ours beside it.
 
 pub mod batch;
@@ -16,7 +16,9 @@ pub mod results;
 pub mod run_dir;
 pub mod score;
 pub mod snapshot;
+mod thread;
 pub mod trainer;
+pub mod viewer;
 pub mod worker;
 
 use burn::optim::{AdamConfig, ModuleOptimizer};

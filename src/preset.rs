@@ -391,8 +391,8 @@ pub struct Train {
     pub test_size: usize,
     /// Adam's step size; with stages, the first stage's.
     pub learning_rate: f64,
-    /// Training on growing numbers of digit images (paper §4.3), each stage to its own early stop,
-    /// its best weights carried over. Empty: one stage, as `data` says.
+    /// Training on growing numbers of digit images (paper §4.3), or with falling step sizes, each stage to
+    /// its own early stop, its best weights carried over. Empty: one stage, as the rest of the preset says.
     #[serde(default)]
     pub stages: Vec<Stage>,
     /// Adam's other constants.
@@ -413,10 +413,14 @@ pub struct Train {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
-    /// How many different digit images.
+    /// How many different digit images, where there are digits.
+    #[serde(default)]
     pub images: Images,
     /// Adam's step size.
     pub learning_rate: f64,
+    /// T, if another than the preset's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
     /// Epochs at most, if not `max_epochs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_epochs: Option<u64>,
@@ -584,7 +588,7 @@ impl StepWeights {
 }
 
 impl Preset {
-    /// Where training begins: with stages, the first one's data and learning rate.
+    /// Where training begins: with stages, as the first one has it.
     #[must_use]
     pub fn at_first_stage(&self) -> Preset {
         match self.train.stages.first() {
@@ -593,10 +597,11 @@ impl Preset {
         }
     }
 
-    /// The preset with a stage's data and learning rate.
+    /// The preset with a stage's data, learning rate and EM steps.
     #[must_use]
     pub fn at_stage(&self, stage: &Stage) -> Preset {
         let mut preset = self.clone();
+        preset.steps = stage.steps.unwrap_or(preset.steps);
         preset.data = preset.data.with_images(stage.images);
         preset.train.learning_rate = stage.learning_rate;
         preset

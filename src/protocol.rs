@@ -254,6 +254,8 @@ pub enum Finish {
     MaxIterations,
     /// The user stopped it.
     Stopped,
+    /// Nothing was trained: a model was on show.
+    Shown,
     /// It failed, as the sentence says.
     Failed(String),
 }
@@ -346,6 +348,32 @@ pub struct RunCard {
     pub ami: Option<f64>,
 }
 
+/// A trained model on the picker's shelf.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelCard {
+    /// Its name.
+    pub name: String,
+    /// The preset it was trained with.
+    pub preset: Preset,
+    /// Iterations it was trained for.
+    pub iteration: u64,
+    /// The AMI (max) of its last EM step on held-out samples, and the floor there.
+    pub ami: Option<(f64, f64)>,
+}
+
+/// What the picker offers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shelf {
+    /// The trained models to look at.
+    pub models: Vec<ModelCard>,
+    /// The presets to train.
+    pub presets: Vec<Preset>,
+    /// The runs found on the disk, newest first.
+    pub runs: Vec<RunCard>,
+    /// The names of the devices, the one to begin with first.
+    pub devices: Vec<String>,
+}
+
 /// A picture of the data for the picker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preview {
@@ -361,17 +389,15 @@ pub struct Preview {
 
 /// What the workbench needs from the rest of the program, so that it never names an engine.
 pub trait Backstage {
-    /// The presets to choose from.
-    fn presets(&self) -> Vec<Preset>;
-    /// The runs found on the disk, newest first.
-    fn runs(&self) -> Vec<RunCard>;
+    /// What there is to choose from.
+    fn shelf(&self) -> Shelf;
     /// Sample `index` of a preset's data.
     fn preview(&self, preset: &Preset, index: u64) -> Result<Preview>;
-    /// The names of the devices to choose from, the one to begin with first.
-    fn devices(&self) -> Vec<String>;
     /// Starts a new run of `preset` on one of them. Returns at once; failures arrive as events or as an
     /// error.
     fn start(&self, preset: &Preset, device: &str) -> Result<RunHandle>;
+    /// Opens the model of that name to look at.
+    fn open(&self, model: &str, device: &str) -> Result<RunHandle>;
     /// Goes on with a past run.
     fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle>;
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
+use half::f16;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::error::{Error, Result};
@@ -29,33 +30,49 @@ impl Array {
 /// Arrays by name.
 pub type Arrays = BTreeMap<String, Array>;
 
-/// Reads a safetensors file of 32- or 64-bit floats; the latter are rounded to 32 bits.
+/// How many bits a value is written with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits: what was computed, exactly.
+    #[default]
+    Single,
+    /// 16 bits: half the size, with 11 significant bits and nothing beyond ±65504.
+    Half,
+}
+
+/// Reads a safetensors file of 16-, 32- or 64-bit floats; the last are rounded to 32 bits.
 ///
 /// # Errors
 /// A file that cannot be read, is cut short or damaged, or holds another kind of number.
 pub fn read(path: &Path) -> Result<Arrays> {
-    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| {
-        Error::content(path, format!("not a whole safetensors file ({e}); write or copy it again"))
+    decode(&std::fs::read(path).map_err(Error::io("read", path))?, path)
+}
+
+/// The arrays in the bytes of a safetensors file; `origin` is its name, for messages.
+///
+/// # Errors
+/// Bytes that are cut short or damaged, or hold another kind of number.
+pub fn decode(bytes: &[u8], origin: &Path) -> Result<Arrays> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| {
+        Error::content(origin, format!("not a whole safetensors file ({e}); write or copy it again"))
     })?;
     file.iter()
         .map(|(name, view)| {
+            let data = view.data();
             let values = match view.dtype() {
-                Dtype::F32 => view
-                    .data()
-                    .chunks_exact(4)
-                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                    .collect(),
-                Dtype::F64 => view
-                    .data()
+                Dtype::F16 => data.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+                Dtype::F32 => {
+                    data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+                }
+                Dtype::F64 => data
                     .chunks_exact(8)
                     .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32)
                     .collect(),
                 other => {
                     return Err(Error::content(
-                        path,
+                        origin,
                         format!(
-                            "{name} holds {other:?} numbers; only F32 and F64 are read, so convert it first"
+                            "{name} holds {other:?} numbers; only F16, F32 and F64 are read, so convert it first"
                         ),
                     ));
                 }
@@ -70,20 +87,37 @@ pub fn read(path: &Path) -> Result<Arrays> {
 /// # Errors
 /// A directory that does not exist or cannot be written, or a full disk.
 pub fn write(path: &Path, arrays: &Arrays) -> Result<()> {
-    let bytes: Vec<(&String, &Array, Vec<u8>)> = arrays
-        .iter()
-        .map(|(name, array)| (name, array, array.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
-        .collect();
-    let views = bytes
-        .iter()
-        .map(|(name, array, bytes)| {
-            Ok((name.as_str(), TensorView::new(Dtype::F32, array.shape.clone(), bytes)?))
-        })
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
-    let file = views
+    write_whole(path, &encode(arrays, Precision::Single, path)?)
+}
+
+/// The bytes of a safetensors file; `destination` is its name, for messages.
+///
+/// # Errors
+/// A value that `precision` cannot hold.
+pub fn encode(arrays: &Arrays, precision: Precision, destination: &Path) -> Result<Vec<u8>> {
+    let refused = |what: String| Error::content(destination, what);
+    let bytes = |(name, array): (&String, &Array)| -> Result<Vec<u8>> {
+        if precision == Precision::Single {
+            return Ok(array.values.iter().flat_map(|v| v.to_le_bytes()).collect());
+        }
+        let halves: Vec<f16> = array.values.iter().map(|v| f16::from_f32(*v)).collect();
+        match array.values.iter().zip(&halves).find(|(v, half)| v.is_finite() && !half.is_finite()) {
+            Some((value, _)) => Err(refused(format!("{name} holds {value}, too large for half precision"))),
+            None => Ok(halves.iter().flat_map(|half| half.to_le_bytes()).collect()),
+        }
+    };
+    let bytes = arrays.iter().map(bytes).collect::<Result<Vec<_>>>()?;
+    let dtype = match precision {
+        Precision::Single => Dtype::F32,
+        Precision::Half => Dtype::F16,
+    };
+    let views = arrays.iter().zip(&bytes).map(|((name, array), bytes)| {
+        Ok((name.as_str(), TensorView::new(dtype, array.shape.clone(), bytes)?))
+    });
+    views
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .and_then(|views| safetensors::serialize(views, None))
-        .map_err(|e| Error::content(path, format!("cannot be encoded as safetensors: {e}")))?;
-    write_whole(path, &file)
+        .map_err(|e| refused(format!("cannot be encoded as safetensors: {e}")))
 }
 
 /// Writes a file aside, flushes it to the disk and renames it into place.
@@ -131,6 +165,21 @@ mod tests {
         write(&path, &arrays()).unwrap();
         assert_eq!(read(&path).unwrap(), arrays());
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left aside");
+    }
+
+    /// Half precision keeps 11 significant bits, and refuses what it would turn into infinity.
+    #[test]
+    fn half_precision_rounds_and_refuses() {
+        let path = Path::new("w.safetensors");
+        let values = vec![0.0, 1.0, -2.5, 0.1, 65504.0, f32::NEG_INFINITY];
+        let arrays = Arrays::from([("a".to_owned(), Array::new([6], values))]);
+        let read = decode(&encode(&arrays, Precision::Half, path).unwrap(), path).unwrap();
+        for (half, single) in read["a"].values.iter().zip(&arrays["a"].values) {
+            assert!(half == single || (half - single).abs() <= single.abs() / 2048.0, "{half} {single}");
+        }
+        let large = Arrays::from([("b".to_owned(), Array::new([1], vec![1e5]))]);
+        let error = encode(&large, Precision::Half, path).unwrap_err().to_string();
+        assert!(error.contains("b holds 100000"), "{error}");
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
         let mut screen = Screen::enter()?;
         let theme = Theme::detect(|name| std::env::var(name).ok());
         let mut app = App::new(theme);
-        let shelf = Message::Shelf(backstage.presets(), backstage.runs(), backstage.devices());
+        let shelf = Message::Shelf(backstage.shelf());
         shell.handle_message(&mut app, shelf);
         let device = app.picker.device().to_owned();
         match start {
@@ -164,6 +164,10 @@ impl Shell<'_> {
             Effect::Start(preset, device) => {
                 let started = self.backstage.start(&preset, &device);
                 self.adopt(app, started);
+            }
+            Effect::Open(model, device) => {
+                let opened = self.backstage.open(&model, &device);
+                self.adopt(app, opened);
             }
             Effect::Resume(run, device) => {
                 let resumed = self.backstage.resume(&run, &device);

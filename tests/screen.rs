@@ -60,7 +60,10 @@ fn screens_at_fixed_sizes() {
             let workbench = support::workbench(depth, quickstart.clone(), 620, 4, 6);
             let mut profiled = workbench.clone();
             support::profile(&mut profiled);
-            for (name, app) in [("picker", picker), ("workbench", workbench), ("profile", profiled)] {
+            let model = support::model(depth);
+            let apps =
+                [("picker", picker), ("model", model), ("workbench", workbench), ("profile", profiled)];
+            for (name, app) in apps {
                 let buf = render(&app, width, height);
                 let mut shown = text(&buf);
                 if depth == Depth::True {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nem_tui::error::{Error, Result};
 use nem_tui::preset::Preset;
-use nem_tui::protocol::{Backstage, Event, Preview, RunCard, RunHandle};
+use nem_tui::protocol::{Backstage, Event, Preview, RunCard, RunHandle, Shelf};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 /// How long a screen may take to come about before the test gives up on it.
@@ -193,6 +193,27 @@ fn quickstart_is_picked_steered_saved_and_left() {
     assert!(changes.len() == 2 && changes[0].contains("\"to\":{\"K\":3}"), "{changes:?}");
 }
 
+/// Before anything is trained: a trained model, its groups, other settings for it, and nothing on the disk.
+#[test]
+fn a_model_is_looked_at() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::open(directory.path(), &[], 30, 120);
+    terminal.wait("the picker", |s| s.contains("› quickstart"));
+    terminal.press("\x1b[H");
+    terminal.wait("the first model", |s| s.contains("› static-shapes  AMI 0."));
+    terminal.press("\r");
+    terminal.wait("its groups", |s| s.contains("◆ trained model") && s.contains("3 mask"));
+    terminal.press(".");
+    terminal.wait("another sample", |s| s.contains("sample 2/"));
+    terminal.press("K");
+    terminal.wait("a component more", |s| s.contains("k 5  ") && s.contains("4 mask"));
+    terminal.press("[");
+    terminal.wait("an earlier EM step", |s| s.contains("EM step 14/15"));
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "looking has written something");
+}
+
 #[test]
 fn any_size_down_to_one_cell_is_survived_and_sigterm_saves() {
     let directory = tempfile::tempdir().unwrap();
@@ -247,21 +268,22 @@ fn no_color_means_none() {
 fn a_workbench_that_panics() {
     struct Broken;
     impl Backstage for Broken {
-        fn presets(&self) -> Vec<Preset> {
-            vec![Preset::load("quickstart").unwrap()]
-        }
-        fn runs(&self) -> Vec<RunCard> {
-            Vec::new()
+        fn shelf(&self) -> Shelf {
+            Shelf {
+                presets: vec![Preset::load("quickstart").unwrap()],
+                devices: vec!["flex".into()],
+                ..Shelf::default()
+            }
         }
         fn preview(&self, _: &Preset, index: u64) -> Result<Preview> {
             assert!(index == 0, "on purpose");
             Err(Error::Usage("no preview".into()))
         }
-        fn devices(&self) -> Vec<String> {
-            vec!["flex".into()]
-        }
         fn start(&self, _: &Preset, _: &str) -> Result<RunHandle> {
             Err(Error::Usage("no start".into()))
+        }
+        fn open(&self, _: &str, _: &str) -> Result<RunHandle> {
+            Err(Error::Usage("no model".into()))
         }
         fn resume(&self, _: &RunCard, _: &str) -> Result<RunHandle> {
             Err(Error::Usage("no resume".into()))

@@ -15,9 +15,9 @@ use crate::metrics::mean_and_deviation;
 
 #[derive(Args, Debug)]
 pub(super) struct EvalArgs {
-    /// A run's directory (its best checkpoint is scored), or a checkpoint's; of several, also the mean
-    /// and deviation
-    #[arg(value_name = "RUN-OR-CHECKPOINT", required = true)]
+    /// A run's directory (its best checkpoint is scored), a checkpoint's, or the name of a model that
+    /// comes with the program; of several, also the mean and deviation
+    #[arg(value_name = "RUN-OR-MODEL", required = true)]
     paths: Vec<PathBuf>,
     /// Components, in the place of the preset's
     #[arg(long)]

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::Common;
 use crate::engine::infer::{Request, infer};
+use crate::engine::run_dir;
 use crate::error::{Error, Result};
 use crate::preset::Preset;
 use crate::tensors;
@@ -16,11 +17,13 @@ use crate::tensors;
 /// and with --grad also `grad.*` and `adam1.*`. Names and shapes: tests/fixtures/README.md.
 #[derive(Args, Debug)]
 pub(super) struct InferArgs {
-    /// Name or path of the preset, or the .json that describes a parity case
+    /// Name or path of the preset, or the .json that describes a parity case [default: that of the run or
+    /// model whose weights are taken]
     #[arg(long)]
-    preset: String,
-    /// Safetensors with the weights
-    #[arg(long, value_name = "FILE")]
+    preset: Option<String>,
+    /// Whose weights: safetensors, a run's directory (its best checkpoint's), a checkpoint's, or the name of a
+    /// model that comes with the program
+    #[arg(long, value_name = "FILE-OR-MODEL")]
     weights: PathBuf,
     /// Safetensors with the inputs; may be the same file
     #[arg(long, value_name = "FILE")]
@@ -40,15 +43,28 @@ pub(super) struct InferArgs {
 
 impl InferArgs {
     pub(super) fn run(self) -> Result<()> {
-        let preset = match Path::new(&self.preset).extension() {
-            Some(extension) if extension == "json" => {
-                let path = Path::new(&self.preset);
-                let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-                Preset::parse_case(&text, &self.preset)?.set(&self.common.sets)?
+        let (weights, own) = match self.weights.is_file() {
+            true => (tensors::read(&self.weights)?, None),
+            false => {
+                let checkpoint = run_dir::weights_of(&self.weights)?;
+                (checkpoint.weights()?, Some(checkpoint.preset))
             }
-            _ => self.common.preset(&self.preset)?,
         };
-        let weights = tensors::read(&self.weights)?;
+        let preset = match (&self.preset, own) {
+            (Some(name), _) if Path::new(name).extension().is_some_and(|extension| extension == "json") => {
+                let path = Path::new(name);
+                let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+                Preset::parse_case(&text, name)?.set(&self.common.sets)?
+            }
+            (Some(name), _) => self.common.preset(name)?,
+            (None, Some(preset)) => self.common.applied(&preset)?,
+            (None, None) => {
+                return Err(Error::Usage(format!(
+                    "{} holds weights only; say by --preset what they are of",
+                    self.weights.display()
+                )));
+            }
+        };
         let input = tensors::read(&self.input)?;
         let device = self.common.device()?.open()?;
         let request = Request { gradients: self.grad, seed: self.seed };

@@ -23,7 +23,7 @@ pub(super) struct TrainArgs {
     /// Go on with this run, exactly where its last checkpoint stands
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "sets", "mnist", "seed", "out"])]
     resume: Option<PathBuf>,
-    /// Begin with the weights of this run (its best checkpoint) or checkpoint, and fresh moments
+    /// Begin with the weights of this run (its best checkpoint), checkpoint or model, and fresh moments
     #[arg(long, value_name = "RUN-OR-CHECKPOINT", conflicts_with = "resume")]
     from: Option<PathBuf>,
     /// Everything random follows from it
@@ -255,15 +255,16 @@ impl Report for Bar {
                 e.seconds
             )),
             Event::Refused(sentence) => self.line(sentence),
-            Event::Stage(start) => self.line(&format!(
-                "stage {}  {} digit images, learning rate {}",
-                start.stage,
-                match start.what.images {
-                    Images::All => "all".to_owned(),
-                    Images::First(n) => n.to_string(),
-                },
-                start.what.learning_rate
-            )),
+            Event::Stage(start) => {
+                let mut what = format!("learning rate {}", start.what.learning_rate);
+                if let Images::First(n) = start.what.images {
+                    what += &format!(", the first {n} digit images");
+                }
+                if let Some(steps) = start.what.steps {
+                    what += &format!(", {steps} EM steps");
+                }
+                self.line(&format!("stage {}  {what}", start.stage));
+            }
             Event::Changed(_)
             | Event::Saved { .. }
             | Event::Paused(_)
@@ -287,6 +288,7 @@ fn reason(finish: &Finish) -> &'static str {
         Finish::MaxEpochs => "max_epochs",
         Finish::MaxIterations => "max_iterations",
         Finish::Stopped => "stopped",
+        Finish::Shown => "shown",
         Finish::Failed(_) => "failed",
     }
 }

@@ -7,12 +7,13 @@ use clap::Args;
 use super::Common;
 use crate::backend::DeviceName;
 use crate::data::{Dataset, Split, corrupt};
-use crate::engine::checkpoint::Checkpoint;
+use crate::engine::checkpoint::{Checkpoint, MODELS, Model};
 use crate::engine::run_dir::{self, RunFile};
+use crate::engine::viewer;
 use crate::engine::worker::{self, Ending, Job};
 use crate::error::Result;
 use crate::preset::{Preset, embedded_names};
-use crate::protocol::{Backstage, Preview, RunCard, RunHandle};
+use crate::protocol::{Backstage, ModelCard, Preview, RunCard, RunHandle, Shelf};
 use crate::random::Stream;
 use crate::tui::{self, Start};
 
@@ -69,22 +70,13 @@ struct Rest {
 }
 
 impl Backstage for Rest {
-    fn presets(&self) -> Vec<Preset> {
-        self.presets.clone()
-    }
-
-    fn runs(&self) -> Vec<RunCard> {
-        let Ok(entries) = std::fs::read_dir("runs") else { return Vec::new() };
-        let mut runs: Vec<_> = entries
-            .flatten()
-            .filter_map(|entry| {
-                let changed = entry.path().join("metrics.jsonl").metadata().ok()?.modified().ok()?;
-                // What is no run, or is damaged, is not offered; `train --resume` says why.
-                Some((changed, card(&entry.path()).ok()?))
-            })
-            .collect();
-        runs.sort_by_key(|(changed, _)| std::cmp::Reverse(*changed));
-        runs.into_iter().map(|(_, card)| card).collect()
+    fn shelf(&self) -> Shelf {
+        Shelf {
+            models: MODELS.iter().filter_map(|model| model_card(*model).ok()).collect(),
+            presets: self.presets.clone(),
+            runs: runs(),
+            devices: self.devices.iter().map(DeviceName::to_string).collect(),
+        }
     }
 
     fn preview(&self, preset: &Preset, index: u64) -> Result<Preview> {
@@ -96,10 +88,6 @@ impl Backstage for Rest {
         Ok(Preview { image: data.image(), clean: sample.features, noisy, groups: sample.groups })
     }
 
-    fn devices(&self) -> Vec<String> {
-        self.devices.iter().map(DeviceName::to_string).collect()
-    }
-
     fn start(&self, preset: &Preset, device: &str) -> Result<RunHandle> {
         let device = device.parse()?;
         let preset = preset.clone();
@@ -107,10 +95,39 @@ impl Backstage for Rest {
         worker::start(&job)
     }
 
+    fn open(&self, model: &str, device: &str) -> Result<RunHandle> {
+        viewer::open(Path::new(model), device.parse()?)
+    }
+
     fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
         let device = device.parse()?;
         worker::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY)
     }
+}
+
+/// The runs under `runs`, newest first.
+fn runs() -> Vec<RunCard> {
+    let Ok(entries) = std::fs::read_dir("runs") else { return Vec::new() };
+    let mut runs: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let changed = entry.path().join("metrics.jsonl").metadata().ok()?.modified().ok()?;
+            // What is no run, or is damaged, is not offered; `train --resume` says why.
+            Some((changed, card(&entry.path()).ok()?))
+        })
+        .collect();
+    runs.sort_by_key(|(changed, _)| std::cmp::Reverse(*changed));
+    runs.into_iter().map(|(_, card)| card).collect()
+}
+
+fn model_card(model: Model) -> Result<ModelCard> {
+    let checkpoint = Checkpoint::of_program(model)?;
+    Ok(ModelCard {
+        name: model.name.to_owned(),
+        preset: checkpoint.preset,
+        iteration: checkpoint.manifest.counters.iteration,
+        ami: checkpoint.manifest.measured.map(|measured| (measured.ami_last, measured.floor)),
+    })
 }
 
 fn card(run: &Path) -> Result<RunCard> {

@@ -259,6 +259,28 @@ pub fn resolve(path: &Path, pointers: &[&str]) -> Result<PathBuf> {
     Err(Error::content(path, "this run has no checkpoint yet; train it further first"))
 }
 
+/// Whose weights `what` means: a model that comes with the program, by its name; a checkpoint; of a run, the
+/// checkpoint with the best validation loss.
+///
+/// # Errors
+/// None of these, or a damaged checkpoint.
+pub fn weights_of(what: &Path) -> Result<Checkpoint> {
+    if let Some(model) = checkpoint::MODELS.iter().find(|model| Path::new(model.name) == what) {
+        return Checkpoint::of_program(*model);
+    }
+    if !what.exists() {
+        let names: Vec<_> = checkpoint::MODELS.iter().map(|model| model.name).collect();
+        return Err(Error::content(
+            what,
+            format!(
+                "there is no such directory; give a run's or a checkpoint's, or a model: {}",
+                names.join(", ")
+            ),
+        ));
+    }
+    Checkpoint::open(&resolve(what, &["best", "last"])?)
+}
+
 /// All records of a run's `metrics.jsonl`.
 ///
 /// # Errors

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::Checkpoint;
 use super::evaluate::{Scored, Step, Subset, Task, evaluate, floor, floors_of_subsets};
 use super::run_dir;
 use crate::data::{Dataset, Split};
@@ -28,7 +27,7 @@ pub struct Scoring {
 /// The scores of one checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Where it is.
+    /// Where it is; of a model that comes with the program, its name.
     pub checkpoint: PathBuf,
     /// Iterations it was trained for.
     pub iteration: u64,
@@ -85,7 +84,7 @@ impl Report {
     }
 }
 
-/// Scores the run (its best checkpoint) or checkpoint in `path`. `progress` is called with the samples
+/// Scores the run (its best checkpoint) or checkpoint in `path`, or the model of that name. `progress` is called with the samples
 /// done, and with all there are to do.
 ///
 /// # Errors
@@ -97,7 +96,7 @@ pub fn score(
     device: &Device,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Report> {
-    let checkpoint = Checkpoint::open(&run_dir::resolve(path, &["best", "last"])?)?;
+    let checkpoint = run_dir::weights_of(path)?;
     let preset = checkpoint.preset.set(&scoring.sets)?;
     let split = scoring.split;
     let samples = scoring.samples.unwrap_or(match split {

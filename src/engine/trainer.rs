@@ -430,8 +430,8 @@ impl Trainer {
         self.preset.train.stages.get(self.counters.stages + 1).copied()
     }
 
-    /// Begins the next stage, if there is one: other data, another learning rate, fresh moments, and of
-    /// the weights those of the best validation loss of the stage that ends, which `best` fetches.
+    /// Begins the next stage, if there is one: what it changes of the preset, fresh moments, and of the
+    /// weights those of the best validation loss of the stage that ends, which `best` fetches.
     ///
     /// # Errors
     /// What [`Dataset::new`] refuses, and what `best` meets; the stage that ends is then still in progress.

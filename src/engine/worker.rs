@@ -1,36 +1,27 @@
-//! The training thread: commands in, events and snapshots out.
-//!
-//! Commands are taken between two iterations. Events that find the channel full are kept here and
-//! sent later; the training never waits for whoever reads them. Snapshots go through a `watch`
-//! channel, where a newer one replaces an older one that nobody has looked at.
+//! The training thread: commands in, events and snapshots out. Commands are taken between two iterations.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
-use super::checkpoint::Checkpoint;
 use super::run_dir::{self, Record, RunDir, RunFile};
 use super::snapshot;
+use super::thread::{self, Ends, Outbox};
 use super::trainer::Trainer;
 use crate::backend::{self, DeviceName};
-use crate::error::{Error, Result, TRAINING, panic_message};
+use crate::error::{Error, Result, panic_message};
 use crate::preset::{Preset, Setting};
-use crate::protocol::{
-    Command, EVENT_CAPACITY, Event, Finish, Iteration, Past, RunHandle, RunInfo, Snapshot,
-};
+use crate::protocol::{Command, Event, Finish, Iteration, Past, RunHandle, RunInfo, Snapshot};
 
 /// Snapshots at most this often.
 const SNAPSHOT_PERIOD: Duration = Duration::from_millis(100);
 /// And only so often that they take at most one part in this many of the time.
 const SNAPSHOT_SHARE: u32 = 80;
-/// Iterations kept for a user who does not read; older ones are in `metrics.jsonl` anyway.
-const KEPT_ITERATIONS: usize = 8192;
 
 /// A training to start.
 #[derive(Clone, Debug)]
@@ -41,7 +32,7 @@ pub struct Job {
     pub seed: u64,
     /// Where to compute.
     pub device: DeviceName,
-    /// A run or checkpoint whose weights it begins with, in the place of the seed's.
+    /// A run, checkpoint or model whose weights it begins with, in the place of the seed's.
     pub from: Option<PathBuf>,
     /// The run directory; a new one under `runs` if not given.
     pub out: Option<PathBuf>,
@@ -64,12 +55,13 @@ pub struct Ending {
 /// Whatever keeps it from starting: the device, the data, the weights, the run directory.
 pub fn start(job: &Job) -> Result<RunHandle> {
     let job = job.clone();
-    spawn(job.device, job.ending, move || {
+    let (device, ending) = (job.device, job.ending);
+    let make = move || {
         let device = job.device.open()?;
         let mut trainer = Trainer::new(&job.preset, job.seed, &device)?;
-        let from = job.from.as_deref().map(|from| run_dir::resolve(from, &["best", "last"])).transpose()?;
+        let from = job.from.as_deref().map(run_dir::weights_of).transpose()?;
         if let Some(from) = &from {
-            let model = Checkpoint::open(from)?.model(trainer.preset(), &device.autodiff())?;
+            let model = from.model(trainer.preset(), &device.autodiff())?;
             trainer = trainer.from_weights(model);
         }
         let what = RunFile {
@@ -77,10 +69,13 @@ pub fn start(job: &Job) -> Result<RunHandle> {
             device: job.device.to_string(),
             machine: backend::machine(),
             version: env!("NEM_TUI_VERSION").into(),
-            from,
+            from: from.map(|checkpoint| checkpoint.path),
         };
         let run = RunDir::create(job.out.as_deref(), trainer.preset(), &what)?;
         Ok((run, trainer, Past::default()))
+    };
+    thread::spawn(make, move |(run, trainer, past), ends| {
+        Worker::new(run, trainer, ends, device, ending).run(past)
     })
 }
 
@@ -95,61 +90,17 @@ pub fn resume(
     ending: Ending,
 ) -> Result<RunHandle> {
     let path = path.to_owned();
-    spawn(device, ending, move || {
+    let make = move || {
         let opened = device.open()?;
         let (run, mut checkpoint) = RunDir::resume(&path)?;
         checkpoint.preset = change(&checkpoint.preset)?;
         let trainer = checkpoint.trainer(&opened)?;
         let past = run.past()?;
         Ok((run, trainer, past))
-    })
-}
-
-/// Starts the training thread, and waits until `make` has made there what it trains. All that computes for a run
-/// computes on that thread: every other one that has would keep threads of libtorch's own, and once there are
-/// more of those than cores they no longer wait for work but sleep, at half the speed.
-fn spawn(
-    device: DeviceName,
-    ending: Ending,
-    make: impl FnOnce() -> Result<(RunDir, Trainer, Past)> + Send + 'static,
-) -> Result<RunHandle> {
-    let (commands, commands_in) = mpsc::unbounded_channel();
-    let (events_out, events) = mpsc::channel(EVENT_CAPACITY);
-    let (snapshots_out, snapshots) = watch::channel(None);
-    let (made, is_made) = std::sync::mpsc::channel();
-    let work = move || {
-        let (run, trainer, past) = match backend::caught(make) {
-            Ok(parts) => parts,
-            Err(e) => return drop(made.send(Err(e))),
-        };
-        // Whoever started the thread waits for this.
-        let _ = made.send(Ok(()));
-        let worker = Worker {
-            run,
-            trainer,
-            commands: commands_in,
-            outbox: Outbox { events: events_out, waiting: VecDeque::new() },
-            snapshots: snapshots_out,
-            device,
-            ending,
-            watched: 0,
-            paused: false,
-            steps_to_go: 0,
-            saved: None,
-            snapshot_due: Instant::now(),
-        };
-        worker.run(past);
     };
-    let thread = std::thread::Builder::new().name(TRAINING.into()).spawn(work);
-    let thread = thread.map_err(|e| Error::Worker(format!("its thread could not be started: {e}")))?;
-    match is_made.recv() {
-        Ok(Ok(())) => Ok(RunHandle::new(commands, events, snapshots, thread)),
-        Ok(Err(e)) => Err(e),
-        Err(_) => Err(Error::Worker(match thread.join() {
-            Err(panic) => panic_message(&*panic),
-            Ok(()) => "it ended before it began".into(),
-        })),
-    }
+    thread::spawn(make, move |(run, trainer, past), ends| {
+        Worker::new(run, trainer, ends, device, ending).run(past)
+    })
 }
 
 struct Worker {
@@ -179,6 +130,24 @@ enum Next {
 }
 
 impl Worker {
+    fn new(run: RunDir, trainer: Trainer, ends: Ends, device: DeviceName, ending: Ending) -> Worker {
+        let Ends { commands, outbox, snapshots } = ends;
+        Worker {
+            run,
+            trainer,
+            commands,
+            outbox,
+            snapshots,
+            device,
+            ending,
+            watched: 0,
+            paused: false,
+            steps_to_go: 0,
+            saved: None,
+            snapshot_due: Instant::now(),
+        }
+    }
+
     fn run(mut self, past: Past) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.run.path().join("log.txt"));
         // A run without its log is still a run.
@@ -445,56 +414,5 @@ impl Worker {
         self.snapshots.send_replace(Some(Arc::new(snapshot)));
         self.snapshot_due = start + SNAPSHOT_PERIOD.max(start.elapsed() * SNAPSHOT_SHARE);
         Ok(())
-    }
-}
-
-/// Events on their way to the user.
-struct Outbox {
-    /// To the user; when it is full, events wait here, and when it is closed they are dropped.
-    events: mpsc::Sender<Event>,
-    waiting: VecDeque<Event>,
-}
-
-impl Outbox {
-    fn send(&mut self, event: Event) {
-        self.waiting.push_back(event);
-        self.flush();
-    }
-
-    /// Adds an iteration, to the last event if that has not left yet.
-    fn iteration(&mut self, iteration: Iteration) {
-        match self.waiting.back_mut() {
-            Some(Event::Iterations(list)) => {
-                if list.len() >= KEPT_ITERATIONS {
-                    list.remove(0);
-                }
-                list.push(iteration);
-            }
-            _ => self.waiting.push_back(Event::Iterations(vec![iteration])),
-        }
-    }
-
-    /// Sends what there is room for.
-    fn flush(&mut self) {
-        while let Some(event) = self.waiting.pop_front() {
-            match self.events.try_send(event) {
-                Ok(()) => {}
-                Err(TrySendError::Full(event)) => {
-                    self.waiting.push_front(event);
-                    return;
-                }
-                Err(TrySendError::Closed(_)) => self.waiting.clear(),
-            }
-        }
-    }
-
-    /// Sends everything, the end last; now there is time to wait.
-    fn finish(mut self, finish: Finish) {
-        self.waiting.push_back(Event::Finished(finish));
-        for event in self.waiting {
-            if self.events.blocking_send(event).is_err() {
-                return;
-            }
-        }
     }
 }

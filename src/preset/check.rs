@@ -37,8 +37,8 @@ impl Preset {
         if self.k == 0 || self.k > MAX_COMPONENTS {
             return Some(format!("k is {}; there must be 1 to {MAX_COMPONENTS} components", self.k));
         }
-        if self.steps == 0 || self.steps > MAX_STEPS {
-            return Some(format!("steps is {}; there must be 1 to {MAX_STEPS} EM steps", self.steps));
+        if let Some(problem) = steps_problem("steps", self.steps) {
+            return Some(problem);
         }
         data_problem(&self.data)
             .or_else(|| noise_problem(&self.noise))
@@ -94,11 +94,10 @@ impl Preset {
             return Some(format!("train.learning_rate is {}; it must be above 0", train.learning_rate));
         }
         for (i, stage) in train.stages.iter().enumerate() {
-            if self.data.images().is_none() {
-                return Some(
-                    "train.stages lists numbers of digit images, but data has no digits; leave stages out"
-                        .into(),
-                );
+            if self.data.images().is_none() && stage.images != Images::All {
+                return Some(format!(
+                    "train.stages[{i}].images is a number of digit images, but data has no digits; leave it out"
+                ));
             }
             if let Some(problem) = images_problem(&format!("train.stages[{i}].images"), stage.images) {
                 return Some(problem);
@@ -108,6 +107,18 @@ impl Preset {
                     "train.stages[{i}].learning_rate is {}; it must be above 0",
                     stage.learning_rate
                 ));
+            }
+            if let Some(steps) = stage.steps {
+                let problem = steps_problem(&format!("train.stages[{i}].steps"), steps);
+                if problem.is_some() {
+                    return problem;
+                }
+                if steps != self.steps && matches!(self.loss.steps, StepWeights::List(_)) {
+                    return Some(format!(
+                        "train.stages[{i}].steps is {steps}, but loss.steps lists weights for {}; leave one out",
+                        self.steps
+                    ));
+                }
             }
             if stage.max_epochs == Some(0) {
                 return Some(format!("train.stages[{i}].max_epochs is 0; it must be at least 1"));
@@ -184,6 +195,11 @@ fn speed_problem(speed: Speed) -> Option<String> {
     (!(min.is_finite() && max.is_finite() && 0.0 <= min && min <= max)).then(|| {
         format!("data.speed is {min} to {max}; write min and max in pixels a frame, 0 <= min <= max")
     })
+}
+
+fn steps_problem(name: &str, steps: usize) -> Option<String> {
+    let possible = (1..=MAX_STEPS).contains(&steps);
+    (!possible).then(|| format!("{name} is {steps}; there must be 1 to {MAX_STEPS} EM steps"))
 }
 
 fn images_problem(name: &str, images: Images) -> Option<String> {

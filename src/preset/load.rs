@@ -295,6 +295,9 @@ mod tests {
             ("train.train_size=3", "train.train_size is 3 but train.batch is"),
             ("train.learning_rate=0", "train.learning_rate is 0"),
             ("loss.steps=List([1.0])", "loss.steps lists 1 weights but steps is"),
+            ("train.stages=[(learning_rate: 0)]", "train.stages[0].learning_rate is 0"),
+            ("train.stages=[(learning_rate: 1, steps: 0)]", "train.stages[0].steps is 0"),
+            ("train.stages=[(learning_rate: 1, images: First(3))]", "but data has no digits"),
             ("model.cell.layers=[Dense(activation: Output)]", "0 Recurrent layers"),
             (
                 "model.cell.layers.1=Dense(units: 3, activation: Output)",

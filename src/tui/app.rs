@@ -8,7 +8,7 @@ use super::keymap::Context;
 use super::theme::Theme;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    Change, Epoch, Finish, Iteration, Preview, Profile, RunCard, RunInfo, Snapshot, StageStart,
+    Change, Epoch, Finish, Iteration, ModelCard, Preview, Profile, RunCard, RunInfo, Snapshot, StageStart,
 };
 
 /// Iterations that the speed is averaged over.
@@ -45,7 +45,7 @@ pub enum Overlay {
 /// The shelf.
 #[derive(Clone, Debug, Default)]
 pub struct Picker {
-    /// Presets, then past runs.
+    /// Models, then presets, then past runs.
     pub entries: Vec<Entry>,
     /// The chosen one.
     pub selected: usize,
@@ -69,6 +69,8 @@ impl Picker {
 /// A line on the shelf.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
+    /// Looking at this model.
+    Model(Box<ModelCard>),
     /// A new run of this preset.
     Preset(Box<Preset>),
     /// Going on with this run.
@@ -79,6 +81,7 @@ impl Entry {
     /// The preset behind it.
     pub fn preset(&self) -> &Preset {
         match self {
+            Entry::Model(model) => &model.preset,
             Entry::Preset(preset) => preset,
             Entry::Run(run) => &run.preset,
         }
@@ -156,7 +159,11 @@ impl App {
 
     /// Which keys hold.
     pub fn context(&self) -> Context {
-        if self.workbench.is_some() { Context::Workbench } else { Context::Picker }
+        match &self.workbench {
+            None => Context::Picker,
+            Some(workbench) if workbench.is_model() => Context::Model,
+            Some(_) => Context::Workbench,
+        }
     }
 }
 
@@ -244,6 +251,11 @@ impl Workbench {
     fn mark(&mut self, change: &Change) {
         let label = format!("{} {}→{}", short(change.to), change.from.value(), change.to.value());
         self.history.changes.push((change.iteration as f64, label));
+    }
+
+    /// Whether a trained model is on show, and no training.
+    pub fn is_model(&self) -> bool {
+        self.finish == Some(Finish::Shown)
     }
 
     /// Iterations done.

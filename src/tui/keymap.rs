@@ -9,6 +9,8 @@ pub enum Context {
     Picker,
     /// Watching a training.
     Workbench,
+    /// Looking at a trained model: what of the workbench's keys is not about training.
+    Model,
 }
 
 /// A value that a pair of keys lowers and raises.
@@ -67,6 +69,17 @@ pub enum Action {
     Quit,
 }
 
+impl Action {
+    /// Whether it has nothing to do with training.
+    fn is_for_looking(self) -> bool {
+        match self {
+            Turn(dial, _) => !matches!(dial, Dial::LearningRate | Dial::InterWeight),
+            TogglePause | StepOnce | Checkpoint | Profile | NextPane | Zoom => false,
+            _ => true,
+        }
+    }
+}
+
 /// A key, or two that go together, with what they do.
 pub struct Binding {
     /// The context it holds in.
@@ -97,8 +110,8 @@ const fn binding(
 /// The table. The order is that of the hints and the help.
 #[rustfmt::skip]
 pub const BINDINGS: &[Binding] = &[
-    binding(Context::Picker, &[(Enter, Open)], "enter", "start", "start the preset, or go on with the run"),
-    binding(Context::Picker, &[(KeyCode::Up, Up), (KeyCode::Down, Down)], "↑ ↓", "choose", "choose a preset or a run"),
+    binding(Context::Picker, &[(Enter, Open)], "enter", "open", "look at the model, train the preset, go on with the run"),
+    binding(Context::Picker, &[(KeyCode::Up, Up), (KeyCode::Down, Down)], "↑ ↓", "choose", "choose a model, a preset or a run"),
     binding(Context::Picker, &[(KeyCode::Home, First), (KeyCode::End, Last)], "home end", "", "the first, the last"),
     binding(Context::Picker, &[(KeyCode::Left, Sample(-1)), (KeyCode::Right, Sample(1)), (Char(','), Sample(-1)), (Char('.'), Sample(1))], "← →", "sample", "another sample of its data (also , and .)"),
     binding(Context::Picker, &[(Char('d'), Device(1)), (Char('D'), Device(-1))], "d", "device", "the next device to train on, the one before with D"),
@@ -114,7 +127,7 @@ pub const BINDINGS: &[Binding] = &[
     binding(Context::Workbench, &[(Char(','), Sample(-1)), (Char('.'), Sample(1)), (KeyCode::Up, Sample(-1)), (KeyCode::Down, Sample(1))], ", .", "sample", "the validation sample that is shown (also ↑ ↓)"),
     binding(Context::Workbench, &[(Char('c'), Checkpoint)], "c", "checkpoint", "write a checkpoint now"),
     binding(Context::Workbench, &[(Char('?'), Help)], "?", "help", "this help"),
-    binding(Context::Workbench, &[(Char('q'), Quit)], "q", "quit", "save and leave"),
+    binding(Context::Workbench, &[(Char('q'), Quit)], "q", "quit", "leave; a run is saved first"),
     binding(Context::Workbench, &[(Tab, NextPane)], "tab", "pane", "the next pane"),
     binding(Context::Workbench, &[(Char('z'), Zoom), (Enter, Zoom)], "z", "zoom", "give the pane the whole screen, take it back (also enter)"),
     binding(Context::Workbench, &[(Char('t'), Turn(Dial::Steps, -1)), (Char('T'), Turn(Dial::Steps, 1))], "t T", "", "fewer, more EM steps"),
@@ -125,7 +138,14 @@ pub const BINDINGS: &[Binding] = &[
 
 /// The bindings of a context.
 pub fn of(context: Context) -> impl Iterator<Item = &'static Binding> {
-    BINDINGS.iter().filter(move |binding| binding.context == context)
+    let holds = move |binding: &&Binding| match context {
+        Context::Model => {
+            binding.context == Context::Workbench
+                && binding.keys.iter().all(|(_, action)| action.is_for_looking())
+        }
+        _ => binding.context == context,
+    };
+    BINDINGS.iter().filter(holds)
 }
 
 /// What `key` does in `context`.
@@ -146,7 +166,7 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_and_every_binding_is_explained() {
-        for context in [Context::Picker, Context::Workbench] {
+        for context in [Context::Picker, Context::Workbench, Context::Model] {
             let keys: Vec<KeyCode> = of(context).flat_map(|b| b.keys).map(|k| k.0).collect();
             for (i, key) in keys.iter().enumerate() {
                 assert!(!keys[..i].contains(key), "{key:?} is bound twice in {context:?}");

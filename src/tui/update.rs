@@ -9,13 +9,13 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::app::{App, Entry, Overlay, Pane, Workbench};
 use super::keymap::{self, Action, Dial};
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
-use crate::protocol::{Command, Event, Finish, Preview, RunCard, Snapshot};
+use crate::protocol::{Command, Event, Finish, Preview, RunCard, Shelf, Snapshot};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Message {
-    /// The shelf was read: presets, runs, devices.
-    Shelf(Vec<Preset>, Vec<RunCard>, Vec<String>),
+    /// The shelf was read.
+    Shelf(Shelf),
     /// A key was pressed.
     Key(KeyEvent),
     /// The engine said something.
@@ -37,6 +37,8 @@ pub enum Message {
 pub enum Effect {
     /// Start a run of this preset on this device.
     Start(Box<Preset>, String),
+    /// Show this model, computed on this device.
+    Open(String, String),
     /// Go on with this run on this device.
     Resume(Box<RunCard>, String),
     /// Tell the engine.
@@ -50,11 +52,14 @@ pub enum Effect {
 /// Takes in a message.
 pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
     match message {
-        Message::Shelf(presets, runs, devices) => {
+        Message::Shelf(Shelf { models, presets, runs, devices }) => {
             app.picker.devices = devices;
-            let presets = presets.into_iter().map(|p| Entry::Preset(Box::new(p)));
-            app.picker.entries = presets.chain(runs.into_iter().map(|r| Entry::Run(Box::new(r)))).collect();
-            app.picker.selected = 0;
+            // The first preset is what to begin with.
+            app.picker.selected = models.len();
+            let models = models.into_iter().map(|model| Entry::Model(Box::new(model)));
+            let presets = presets.into_iter().map(|preset| Entry::Preset(Box::new(preset)));
+            let runs = runs.into_iter().map(|run| Entry::Run(Box::new(run)));
+            app.picker.entries = models.chain(presets).chain(runs).collect();
             preview(app)
         }
         Message::Key(key) => pressed(app, key),
@@ -163,6 +168,7 @@ fn pick(app: &mut App, action: Action) -> Vec<Effect> {
         }
         Action::Open => {
             let effect = match picker.entries.get(before) {
+                Some(Entry::Model(model)) => Effect::Open(model.name.clone(), picker.device().to_owned()),
                 Some(Entry::Preset(preset)) => Effect::Start(preset.clone(), picker.device().to_owned()),
                 Some(Entry::Run(run)) => Effect::Resume(run.clone(), picker.device().to_owned()),
                 None => return vec![],
@@ -197,13 +203,15 @@ fn steer(workbench: &mut Workbench, action: Action) -> Vec<Effect> {
             workbench.profiles = workbench.profiles.is_none().then(VecDeque::new);
             Command::Profile(workbench.profiles.is_some())
         }
-        Action::Turn(dial, by) if running => match turned(&workbench.wanted, dial, by) {
-            Some((setting, wanted)) => {
-                workbench.wanted = wanted;
-                Command::Set(setting)
+        Action::Turn(dial, by) if running || workbench.is_model() => {
+            match turned(&workbench.wanted, dial, by) {
+                Some((setting, wanted)) => {
+                    workbench.wanted = wanted;
+                    Command::Set(setting)
+                }
+                None => return vec![],
             }
-            None => return vec![],
-        },
+        }
         Action::Sample(by) if workbench.alive => {
             let samples = workbench.preset.train.validation_size as i64;
             workbench.sample = (workbench.sample as i64 + by).rem_euclid(samples.max(1)) as usize;
@@ -323,11 +331,15 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Change, Floor, Iteration, Past, Profile, RunInfo};
+    use crate::protocol::{Change, Floor, Iteration, ModelCard, Past, Profile, RunInfo};
     use crate::tui::theme::{Depth, Theme};
 
     fn preset() -> Preset {
         Preset::load("quickstart").unwrap()
+    }
+
+    fn model() -> ModelCard {
+        ModelCard { name: "shapes".into(), preset: preset(), iteration: 9, ami: Some((0.8, 0.5)) }
     }
 
     fn picker() -> App {
@@ -335,7 +347,12 @@ mod tests {
         let other = Preset::load("static-shapes-nem").unwrap();
         let effects = update(
             &mut app,
-            Message::Shelf(vec![preset(), other], vec![], vec!["libtorch".into(), "flex".into()]),
+            Message::Shelf(Shelf {
+                models: vec![model()],
+                presets: vec![preset(), other],
+                runs: vec![],
+                devices: vec!["libtorch".into(), "flex".into()],
+            }),
         );
         assert!(matches!(&effects[..], [Effect::Preview(p, 0)] if p.name == "quickstart"));
         app
@@ -401,7 +418,10 @@ mod tests {
     #[test]
     fn the_picker_chooses_previews_and_starts_once() {
         let mut app = picker();
+        assert!(matches!(&press(&mut app, "↑")[..], [Effect::Preview(..)]), "the model above the presets");
         assert!(press(&mut app, "↑").is_empty(), "nothing above the first");
+        assert_eq!(press(&mut app.clone(), "↵"), [Effect::Open("shapes".into(), "libtorch".into())]);
+        press(&mut app, "↓");
         assert!(
             matches!(&press(&mut app, "↓")[..], [Effect::Preview(p, 0)] if p.name == "static-shapes-nem")
         );
@@ -414,6 +434,25 @@ mod tests {
         assert_eq!(app.message.as_deref(), Some("no disk"));
         assert!(matches!(&press(&mut app, "↵")[..], [Effect::Start(..)]), "and may be tried again");
         assert_eq!(press(&mut picker(), "q"), [Effect::Exit]);
+    }
+
+    /// A model takes what changes its view of an image, and nothing of a training.
+    #[test]
+    fn a_model_is_looked_at_and_not_trained() {
+        use Setting::*;
+        let mut app = workbench();
+        update(&mut app, Message::Engine(Event::Done(Finish::Shown)));
+        for (keys, expected) in [
+            ("K", vec![Command::Set(K(5))]),
+            ("n", vec![Command::Set(Noise(0.05))]),
+            ("T", vec![Command::Set(Steps(7))]),
+            ("O", vec![Command::Set(Objects(4))]),
+            (".", vec![Command::Watch(1)]),
+            ("lLwWsc p⇥", vec![]),
+        ] {
+            assert_eq!(sent(&press(&mut app.clone(), keys)), expected, "{keys}");
+        }
+        assert_eq!(press(&mut app, "q"), [Effect::Send(Command::Stop)], "and is left without a question");
     }
 
     #[test]

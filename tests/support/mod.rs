@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{
-    Change, Epoch, Event, Floor, Iteration, Past, Preview, Profile, RunCard, RunInfo, Snapshot, SnapshotStep,
+    Change, Epoch, Event, Finish, Floor, Iteration, ModelCard, Past, Preview, Profile, RunCard, RunInfo,
+    Shelf, Snapshot, SnapshotStep,
 };
 use nem_tui::random::{Purpose, Stream};
 use nem_tui::tui::app::App;
@@ -17,7 +18,7 @@ pub fn preset(name: &str) -> Preset {
     Preset::load(name).unwrap()
 }
 
-/// The picker with three presets, a past run, and a preview.
+/// The picker with a model, three presets, a past run, and a preview.
 pub fn picker(depth: Depth) -> App {
     let mut app = App::new(Theme { depth });
     let presets = ["quickstart", "static-shapes-rnn-em", "static-shapes-nem"].map(preset);
@@ -28,7 +29,19 @@ pub fn picker(depth: Depth) -> App {
         iteration: 1200,
         ami: Some(0.8512),
     };
-    update(&mut app, Message::Shelf(presets.to_vec(), vec![run], vec!["flex".into(), "libtorch".into()]));
+    let model = ModelCard {
+        name: "static-shapes".into(),
+        preset: preset("static-shapes-rnn-em"),
+        iteration: 4400,
+        ami: Some((0.8012, 0.5651)),
+    };
+    let shelf = Shelf {
+        models: vec![model],
+        presets: presets.to_vec(),
+        runs: vec![run],
+        devices: vec!["flex".into(), "libtorch".into()],
+    };
+    update(&mut app, Message::Shelf(shelf));
     let snapshot = snapshot(&preset("quickstart"), 4, 1);
     let step = &snapshot.steps[0];
     let preview = Preview {
@@ -98,6 +111,26 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
         update(&mut app, Message::Engine(Event::Saved { iteration: iterations - 50, best: true }));
     }
     update(&mut app, Message::Picture(Arc::new(snapshot(&preset, k, steps))));
+    app
+}
+
+/// A trained model on show.
+pub fn model(depth: Depth) -> App {
+    let preset = preset("static-shapes-rnn-em");
+    let mut app = App::new(Theme { depth });
+    let info = RunInfo {
+        directory: "static-shapes".into(),
+        seed: 1,
+        device: "flex".into(),
+        iteration: 4400,
+        parameters: 455_534,
+        floor: Floor { ami: 0.56, ari: 0.55 },
+        past: Past::default(),
+        preset: preset.clone(),
+    };
+    update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+    update(&mut app, Message::Engine(Event::Done(Finish::Shown)));
+    update(&mut app, Message::Picture(Arc::new(snapshot(&preset, 4, 15))));
     app
 }
 

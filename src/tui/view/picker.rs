@@ -9,7 +9,7 @@ use super::super::app::{App, Entry};
 use super::picture::Picture;
 use super::{footer, frame_lines, pane, put};
 use crate::preset::{Cell, Data, Layer, Noise, Preset, StepWeights};
-use crate::protocol::Preview;
+use crate::protocol::{ModelCard, Preview};
 
 /// Draws the screen.
 pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
@@ -17,7 +17,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let [top, body, bottom] = frame_lines(area, 1, 1);
     let title = Line::from(vec![
         Span::styled(" nem-tui  ", theme.accent()),
-        Span::styled("pick an experiment and press enter; it learns while you watch", theme.dim()),
+        Span::styled("pick a trained model to look at, or an experiment to watch learning", theme.dim()),
     ]);
     put(&title, top.x, top.y, top.width, buf);
     footer(app, bottom, buf);
@@ -37,17 +37,28 @@ fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
         return;
     }
-    let inner = pane(Line::styled(" presets and runs ", theme.accent()), true, theme, area, buf);
+    let inner = pane(Line::styled(" models, presets, runs ", theme.accent()), true, theme, area, buf);
     let mut lines = Vec::new();
     let mut chosen_line = 0;
+    let mut heading = "";
     for (i, entry) in app.picker.entries.iter().enumerate() {
-        let first_run = matches!(entry, Entry::Run(_))
-            && app.picker.entries[..i].last().is_some_and(|e| matches!(e, Entry::Preset(_)));
-        if first_run {
-            lines.push(Line::raw(""));
-            lines.push(Line::styled(" go on with", theme.dim()));
+        let kind = match entry {
+            Entry::Model(_) => "look at, trained already",
+            Entry::Preset(_) => "train",
+            Entry::Run(_) => "go on with",
+        };
+        if kind != heading {
+            heading = kind;
+            if i > 0 {
+                lines.push(Line::raw(""));
+            }
+            lines.push(Line::styled(format!(" {heading}"), theme.dim()));
         }
         let text = match entry {
+            Entry::Model(model) => match model.ami {
+                Some((ami, _)) => format!("{}  AMI {ami:.2}", model.name),
+                None => model.name.clone(),
+            },
             Entry::Preset(preset) => preset.name.clone(),
             Entry::Run(run) => {
                 let name = run.directory.file_name().unwrap_or(run.directory.as_os_str()).to_string_lossy();
@@ -63,8 +74,9 @@ fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
         let line = Line::raw(format!(" {marker} {text} "));
         lines.push(if chosen { line.style(theme.selected()) } else { line });
     }
-    // The chosen line stays in view.
-    let skip = (chosen_line + 1).saturating_sub(usize::from(inner.height));
+    // The chosen line stays in view, with some of what follows it.
+    let height = usize::from(inner.height);
+    let skip = (chosen_line + 1 + height / 3).min(lines.len()).saturating_sub(height);
     for (line, y) in lines.iter().skip(skip).zip(inner.y..inner.bottom()) {
         put(line, inner.x, y, inner.width, buf);
     }
@@ -76,12 +88,20 @@ fn details(app: &App, area: Rect, buf: &mut Buffer) {
         return;
     };
     let preset = entry.preset();
-    let inner = pane(Line::styled(format!(" {} ", preset.name), theme.strong()), false, theme, area, buf);
+    let name = match entry {
+        Entry::Model(model) => &model.name,
+        _ => &preset.name,
+    };
+    let inner = pane(Line::styled(format!(" {name} "), theme.strong()), false, theme, area, buf);
     let settings = settings(preset).into_iter().map(|(label, value)| {
         Line::from(vec![Span::styled(format!("{label:<9}"), theme.dim()), Span::raw(value)])
     });
     let mut lines = vec![Line::raw(preset.about.clone()), Line::raw("")];
-    lines.push(Line::from(vec![Span::styled("expect   ", theme.dim()), Span::raw(preset.expect.clone())]));
+    let (label, text) = match entry {
+        Entry::Model(model) => ("trained  ", trained(model)),
+        _ => ("expect   ", preset.expect.clone()),
+    };
+    lines.push(Line::from(vec![Span::styled(label, theme.dim()), Span::raw(text)]));
     lines.extend(settings);
     lines.push(device(app));
     if let Entry::Run(run) = entry {
@@ -96,6 +116,14 @@ fn details(app: &App, area: Rect, buf: &mut Buffer) {
     if let Some(preview) = &app.picker.preview {
         thumbnails(app, preview, below, buf);
     }
+}
+
+/// What a model is, in words.
+fn trained(model: &ModelCard) -> String {
+    let score = model.ami.map_or(String::new(), |(ami, floor)| {
+        format!(": AMI {ami:.3} (max) on images it never saw, where a split by position alone has {floor:.3}")
+    });
+    format!("{} iterations{score}; enter opens it at once", model.iteration)
 }
 
 /// The chosen device, and the others.

@@ -45,6 +45,10 @@ fn pane(app: &App, workbench: &Workbench, which: Pane, area: Rect, buf: &mut Buf
 /// Curves on the left, pictures on the right; where it is too narrow or too low for both, only the
 /// pane with the focus.
 fn arrange(body: Rect, workbench: &Workbench) -> Vec<(Pane, Rect)> {
+    // A model on show has no curves.
+    if workbench.is_model() {
+        return vec![(Pane::Components, body)];
+    }
     if body.width < 60 || body.height < 12 {
         return vec![(workbench.focus, body)];
     }
@@ -63,6 +67,7 @@ fn status_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     let (state, style) = match &workbench.finish {
         _ if app.leaving => ("saving…".to_owned(), theme.warning()),
         Some(Finish::Failed(_)) => ("✗ failed".to_owned(), theme.warning()),
+        Some(Finish::Shown) => ("◆ trained model".to_owned(), theme.good()),
         Some(finish) => (format!("✓ {}", why(finish)), theme.good()),
         None if workbench.paused => ("‖ paused".to_owned(), theme.warning()),
         None => ("● training".to_owned(), theme.good()),
@@ -80,9 +85,11 @@ fn status_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
         Span::styled(state, style),
         Span::styled("  it ", theme.dim()),
         Span::styled(workbench.iteration().to_string(), theme.strong()),
-        Span::styled("  epoch ", theme.dim()),
-        Span::styled(format!("{epochs}/{}", workbench.preset.train.max_epochs), theme.strong()),
     ];
+    if !workbench.is_model() {
+        spans.push(Span::styled("  epoch ", theme.dim()));
+        spans.push(Span::styled(format!("{epochs}/{}", workbench.preset.train.max_epochs), theme.strong()));
+    }
     if let Some(speed) = workbench.speed() {
         spans.push(Span::styled(format!("  {} it/s", number(speed)), theme.dim()));
     }
@@ -101,6 +108,7 @@ fn why(finish: &Finish) -> &'static str {
         Finish::MaxEpochs => "all epochs done",
         Finish::MaxIterations => "all iterations done",
         Finish::Stopped => "stopped",
+        Finish::Shown => "shown",
         Finish::Failed(_) => "failed",
     }
 }
@@ -127,7 +135,9 @@ fn value_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
         let noise = |p: &Preset| p.noise.probability().map_or(String::new(), |p| format!("{p:.2}"));
         spans.extend(dial("  noise ", noise, Setting::Noise(0.0)));
     }
-    spans.extend(dial("  lr ", |p| format!("{:.0e}", p.train.learning_rate), Setting::LearningRate(0.0)));
+    if !workbench.is_model() {
+        spans.extend(dial("  lr ", |p| format!("{:.0e}", p.train.learning_rate), Setting::LearningRate(0.0)));
+    }
     spans.extend(dial("  steps ", |p| p.steps.to_string(), Setting::Steps(0)));
     spans.push(Span::styled("  │", theme.dim()));
     if let Some(latest) = &workbench.latest {
@@ -140,10 +150,12 @@ fn value_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
         spans.extend(labelled("  AMI ", format!("{ami:.2}"), theme));
     }
     spans.extend(labelled("  floor ", format!("{:.2}", workbench.info.floor.ami), theme));
-    if let Some(saved) = workbench.saved {
-        spans.extend(labelled("  saved at ", saved.to_string(), theme));
+    if !workbench.is_model() {
+        if let Some(saved) = workbench.saved {
+            spans.extend(labelled("  saved at ", saved.to_string(), theme));
+        }
+        spans.extend(dial("  inter ", |p| format!("{:.1}", p.loss.inter_weight), Setting::InterWeight(0.0)));
     }
-    spans.extend(dial("  inter ", |p| format!("{:.1}", p.loss.inter_weight), Setting::InterWeight(0.0)));
     if preset.data.objects().is_some() {
         let objects = |p: &Preset| p.data.objects().map_or(String::new(), |n| n.to_string());
         spans.extend(dial("  objects ", objects, Setting::Objects(0)));

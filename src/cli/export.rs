@@ -1,0 +1,81 @@
+//! `nem-tui export`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::eval::progress_bar;
+use super::{Common, print};
+use crate::backend;
+use crate::data::Split;
+use crate::engine::checkpoint::{Measured, export};
+use crate::engine::run_dir;
+use crate::engine::score::{Scoring, score};
+use crate::error::{Error, Result};
+use crate::tensors::Precision;
+
+/// Write the best weights of a run as a model to share: a directory with the weights, the preset, and a
+/// manifest that says what `eval` measures with these very weights on held-out images.
+#[derive(Args, Debug)]
+pub(super) struct ExportArgs {
+    /// The run (its best checkpoint), or a checkpoint
+    #[arg(value_name = "RUN-OR-CHECKPOINT")]
+    run: PathBuf,
+    /// The directory to make; its name is the model's
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Write 16 bits a weight in the place of 32
+    #[arg(long)]
+    half: bool,
+    /// Score on so many samples, in the place of the whole test split
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    samples: Option<usize>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl ExportArgs {
+    pub(super) fn run(self) -> Result<()> {
+        let name = self.out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let mut checkpoint = run_dir::weights_of(&self.run)?;
+        checkpoint.preset = self.common.applied(&checkpoint.preset)?;
+        let precision = if self.half { Precision::Half } else { Precision::Single };
+        let device = self.common.device()?;
+        // What is scored is what will be read: rounded, and encoded.
+        let parent = self.out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(".".as_ref());
+        let aside = tempfile::Builder::new()
+            .prefix(".unfinished-")
+            .tempdir_in(parent)
+            .map_err(Error::io("create a model in", parent))?;
+        let unmeasured = aside.path().join(&name);
+        export(&checkpoint, &unmeasured, precision, None)?;
+        let scoring = Scoring { sets: Vec::new(), split: Split::Test, samples: self.samples };
+        let bar = progress_bar();
+        let report = score(&unmeasured, &scoring, &device.open()?, &|done, all| {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        });
+        bar.finish_and_clear();
+        let report = report?;
+        let samples = self.samples.map_or(String::new(), |n| format!(" --samples {n}"));
+        let measured = Measured {
+            command: format!("nem-tui eval {name}{samples} --json"),
+            device: format!("{device}, {}", backend::machine()),
+            version: env!("NEM_TUI_VERSION").into(),
+            samples: report.samples,
+            ami_last: report.ami_last,
+            ami: report.ami,
+            ari_last: report.ari_last,
+            floor: report.floor,
+            loss: report.loss,
+        };
+        export(&checkpoint, &self.out, precision, Some(measured))?;
+        print(&format!(
+            "{}: AMI {:.4} (last step, {} held-out samples; floor {:.4})\n",
+            self.out.display(),
+            report.ami_last,
+            report.samples,
+            report.floor
+        ))
+    }
+}

@@ -1,0 +1,112 @@
+//! A thread that computes for a user who sits elsewhere, and the ends of its channels.
+//!
+//! Events that find the channel full are kept in the [`Outbox`] and sent later; the thread never waits for
+//! whoever reads them. Snapshots go through a `watch` channel, where a newer one replaces an older one that
+//! nobody has looked at.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
+
+use crate::backend;
+use crate::error::{Error, Result, TRAINING, panic_message};
+use crate::protocol::{Command, EVENT_CAPACITY, Event, Finish, Iteration, RunHandle, Snapshot};
+
+/// Iterations kept for a user who does not read; older ones are in `metrics.jsonl` anyway.
+const KEPT_ITERATIONS: usize = 8192;
+
+/// The thread's ends of the channels.
+pub(super) struct Ends {
+    /// From the user; closed when the handle is dropped, which means stop.
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    /// To the user.
+    pub(super) outbox: Outbox,
+    /// To the user; nobody has to look.
+    pub(super) snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+}
+
+/// Starts the thread, and waits until `make` has made there what `work` works with. All that computes for a
+/// run computes on that thread: every other one that has would keep threads of libtorch's own, and once there
+/// are more of those than cores they no longer wait for work but sleep, at half the speed.
+pub(super) fn spawn<T>(
+    make: impl FnOnce() -> Result<T> + Send + 'static,
+    work: impl FnOnce(T, Ends) + Send + 'static,
+) -> Result<RunHandle> {
+    let (commands, commands_in) = mpsc::unbounded_channel();
+    let (events_out, events) = mpsc::channel(EVENT_CAPACITY);
+    let (snapshots_out, snapshots) = watch::channel(None);
+    let (made, is_made) = std::sync::mpsc::channel();
+    let body = move || {
+        let parts = match backend::caught(make) {
+            Ok(parts) => parts,
+            Err(e) => return drop(made.send(Err(e))),
+        };
+        // Whoever started the thread waits for this.
+        let _ = made.send(Ok(()));
+        let outbox = Outbox { events: events_out, waiting: VecDeque::new() };
+        work(parts, Ends { commands: commands_in, outbox, snapshots: snapshots_out });
+    };
+    let thread = std::thread::Builder::new().name(TRAINING.into()).spawn(body);
+    let thread = thread.map_err(|e| Error::Worker(format!("its thread could not be started: {e}")))?;
+    match is_made.recv() {
+        Ok(Ok(())) => Ok(RunHandle::new(commands, events, snapshots, thread)),
+        Ok(Err(e)) => Err(e),
+        Err(_) => Err(Error::Worker(match thread.join() {
+            Err(panic) => panic_message(&*panic),
+            Ok(()) => "it ended before it began".into(),
+        })),
+    }
+}
+
+/// Events on their way to the user.
+pub(super) struct Outbox {
+    /// To the user; when it is full, events wait here, and when it is closed they are dropped.
+    events: mpsc::Sender<Event>,
+    waiting: VecDeque<Event>,
+}
+
+impl Outbox {
+    pub(super) fn send(&mut self, event: Event) {
+        self.waiting.push_back(event);
+        self.flush();
+    }
+
+    /// Adds an iteration, to the last event if that has not left yet.
+    pub(super) fn iteration(&mut self, iteration: Iteration) {
+        match self.waiting.back_mut() {
+            Some(Event::Iterations(list)) => {
+                if list.len() >= KEPT_ITERATIONS {
+                    list.remove(0);
+                }
+                list.push(iteration);
+            }
+            _ => self.waiting.push_back(Event::Iterations(vec![iteration])),
+        }
+    }
+
+    /// Sends what there is room for.
+    pub(super) fn flush(&mut self) {
+        while let Some(event) = self.waiting.pop_front() {
+            match self.events.try_send(event) {
+                Ok(()) => {}
+                Err(TrySendError::Full(event)) => {
+                    self.waiting.push_front(event);
+                    return;
+                }
+                Err(TrySendError::Closed(_)) => self.waiting.clear(),
+            }
+        }
+    }
+
+    /// Sends everything, the end last; now there is time to wait.
+    pub(super) fn finish(mut self, finish: Finish) {
+        self.waiting.push_back(Event::Finished(finish));
+        for event in self.waiting {
+            if self.events.blocking_send(event).is_err() {
+                return;
+            }
+        }
+    }
+}

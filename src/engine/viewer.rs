@@ -1,0 +1,75 @@
+//! A trained model on show: the commands that a training takes for looking, and its pictures. Nothing is
+//! trained, and nothing is written.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::checkpoint::Checkpoint;
+use super::thread::{self, Ends};
+use super::trainer::Trainer;
+use super::{run_dir, snapshot};
+use crate::backend::{self, DeviceName};
+use crate::error::{Error, Result, panic_message};
+use crate::protocol::{Command, Event, Finish, Past, RunHandle, RunInfo};
+
+/// Opens the model called `what`, or a run's or a checkpoint's.
+///
+/// # Errors
+/// What [`run_dir::weights_of`] refuses, the device, the data.
+pub fn open(what: &Path, device: DeviceName) -> Result<RunHandle> {
+    let what = what.to_owned();
+    let make = move || {
+        let opened = device.open()?;
+        let checkpoint = run_dir::weights_of(&what)?;
+        let trainer = Trainer::at(&checkpoint.preset, checkpoint.manifest.seed, &opened)?;
+        let model = checkpoint.model(trainer.preset(), &opened.autodiff())?;
+        Ok((trainer.from_weights(model), checkpoint))
+    };
+    thread::spawn(make, move |(mut trainer, checkpoint), mut ends| {
+        let look = || look(&mut trainer, &checkpoint, device, &mut ends);
+        let finish = match catch_unwind(AssertUnwindSafe(look)) {
+            Ok(Ok(())) => Finish::Shown,
+            Ok(Err(e)) => Finish::Failed(e.to_string()),
+            Err(panic) => {
+                let e = Error::Worker(backend::explain(&panic_message(&*panic)));
+                Finish::Failed(e.to_string())
+            }
+        };
+        ends.outbox.finish(finish);
+    })
+}
+
+/// Shows samples until told to stop.
+fn look(trainer: &mut Trainer, checkpoint: &Checkpoint, device: DeviceName, ends: &mut Ends) -> Result<()> {
+    let iteration = checkpoint.manifest.counters.iteration;
+    ends.outbox.send(Event::Started(Box::new(RunInfo {
+        directory: checkpoint.path.clone(),
+        preset: trainer.preset().clone(),
+        seed: trainer.seed(),
+        device: device.to_string(),
+        iteration,
+        parameters: trainer.model().parameter_count(),
+        floor: trainer.floor()?,
+        past: Past::default(),
+    })));
+    ends.outbox.send(Event::Done(Finish::Shown));
+    let mut watched = 0;
+    loop {
+        let snapshot = snapshot::take(trainer, watched)?;
+        ends.snapshots.send_replace(Some(Arc::new(snapshot)));
+        ends.outbox.flush();
+        match ends.commands.blocking_recv() {
+            None | Some(Command::Stop) => return Ok(()),
+            Some(Command::Watch(sample)) => watched = sample % trainer.preset().train.validation_size,
+            Some(Command::Set(setting)) => ends.outbox.send(match trainer.change(setting) {
+                Ok(change) => Event::Changed(change),
+                Err(e) => Event::Refused(e.to_string()),
+            }),
+            Some(_) => ends.outbox.send(Event::Refused(format!(
+                "a model is looked at, not trained; `nem-tui train --from {}` begins a run with its weights",
+                checkpoint.path.display()
+            ))),
+        }
+    }
+}
