@@ -391,8 +391,9 @@ pub struct Train {
     pub test_size: usize,
     /// Adam's step size; with stages, the first stage's.
     pub learning_rate: f64,
-    /// Training on growing numbers of digit images (paper §4.3), or with falling step sizes, each stage to
-    /// its own early stop, its best weights carried over. Empty: one stage, as the rest of the preset says.
+    /// Training in stages: on growing numbers of digit images (paper §4.3), with falling step sizes, from one
+    /// object to many. Each goes to its own early stop, and its best weights are carried over. Empty: one
+    /// stage, as the rest of the preset says.
     #[serde(default)]
     pub stages: Vec<Stage>,
     /// Adam's other constants.
@@ -410,7 +411,7 @@ pub struct Train {
 
 /// One stage of a training in stages. It begins with the weights that had the best validation loss in
 /// the one before, and with fresh moments.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
     /// How many different digit images, where there are digits.
@@ -418,9 +419,9 @@ pub struct Stage {
     pub images: Images,
     /// Adam's step size.
     pub learning_rate: f64,
-    /// T, if another than the preset's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub steps: Option<usize>,
+    /// What else is other from its first iteration on, until a later stage or the user changes it again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<Setting>,
     /// Epochs at most, if not `max_epochs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_epochs: Option<u64>,
@@ -597,11 +598,11 @@ impl Preset {
         }
     }
 
-    /// The preset with a stage's data, learning rate and EM steps.
+    /// The preset with what a stage changes of it.
     #[must_use]
     pub fn at_stage(&self, stage: &Stage) -> Preset {
         let mut preset = self.clone();
-        preset.steps = stage.steps.unwrap_or(preset.steps);
+        stage.set.iter().for_each(|setting| setting.put(&mut preset));
         preset.data = preset.data.with_images(stage.images);
         preset.train.learning_rate = stage.learning_rate;
         preset

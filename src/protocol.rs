@@ -233,7 +233,7 @@ pub struct Change {
 }
 
 /// The beginning of a later stage of a training in stages.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageStart {
     /// Which, counted from 1; so this is 2 or more.
     pub stage: usize,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use nem_tui::backend::DeviceName;
 use nem_tui::engine::results::Training;
+use nem_tui::engine::checkpoint::Checkpoint;
 use nem_tui::engine::run_dir::{Record, RunDir, RunFile, read_metrics, resolve};
 use nem_tui::engine::trainer::Trainer;
 use nem_tui::engine::worker::{Ending, Job, resume, start};
@@ -240,7 +241,8 @@ fn a_run_cut_off_in_a_validation_goes_on_with_it() {
     assert_eq!(weights(&out), weights(&whole));
 }
 
-/// Three stages on more and more digits, with a learning rate each.
+/// Three stages on more and more digits, with a learning rate each, the last on more objects with more
+/// components.
 fn in_stages() -> Preset {
     let stages = [
         "data=Mnist(height: 16, width: 16, objects: 2, digits: Synthetic)",
@@ -248,7 +250,8 @@ fn in_stages() -> Preset {
         "model.distribution=Gaussian(e_sigma: 0.25)",
         "train.max_epochs=1",
         "train.stages=[(images: First(20), learning_rate: 0.004), \
-         (images: First(50), learning_rate: 0.002, max_epochs: 2), (images: All, learning_rate: 0.001)]",
+         (images: First(50), learning_rate: 0.002, max_epochs: 2), \
+         (images: All, learning_rate: 0.001, set: [Objects(3), K(4)])]",
     ];
     let mut preset = preset();
     preset.data = Preset::load("quickstart").unwrap().data;
@@ -292,6 +295,9 @@ fn stages_follow_each_other_and_survive_a_stop() {
         .collect();
     assert_eq!(stages, [(2, 11, Images::First(50), 0.002), (3, 31, Images::All, 0.001)]);
     assert!(matches!(events.last(), Some(Event::Finished(Finish::MaxEpochs))));
+    let path = directory.path().join("whole");
+    let preset = Checkpoint::open(&resolve(&path, &["last"]).unwrap()).unwrap().preset;
+    assert_eq!((preset.k, preset.data.objects()), (4, Some(3)));
 
     assert!(matches!(
         ended(start(&job("parts", Some(10))).unwrap()).last(),

@@ -170,7 +170,7 @@ impl Report for Lines {
             Event::Iterations(list) => list.iter().try_for_each(|step| print_json(&Record::Step(*step))),
             Event::Epoch(epoch) => print_json(&Record::Epoch(*epoch)),
             Event::Changed(change) => print_json(&Record::Change(*change)),
-            Event::Stage(start) => print_json(&Record::Stage(*start)),
+            Event::Stage(start) => print_json(&Record::Stage(start.clone())),
             Event::Saved { iteration, best } => {
                 print_json(&json!({"kind": "saved", "iteration": iteration, "best": best}))
             }
@@ -260,8 +260,8 @@ impl Report for Bar {
                 if let Images::First(n) = start.what.images {
                     what += &format!(", the first {n} digit images");
                 }
-                if let Some(steps) = start.what.steps {
-                    what += &format!(", {steps} EM steps");
+                for setting in &start.what.set {
+                    what += &format!(", {} {}", setting.field(), setting.value());
                 }
                 self.line(&format!("stage {}  {what}", start.stage));
             }

@@ -191,7 +191,7 @@ fn changed(preset: &Preset, stage: usize) -> Vec<String> {
     let Ok(mut named) = Preset::load(&preset.name) else {
         return vec!["not a preset of this program".into()];
     };
-    if let Some(stage) = named.train.stages.get(stage).copied() {
+    if let Some(stage) = named.train.stages.get(stage).cloned() {
         named = named.at_stage(&stage);
     }
     if let Some(digits) = preset.data.digits() {

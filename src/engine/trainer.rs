@@ -427,7 +427,7 @@ impl Trainer {
 
     /// The stage after the one in progress.
     fn stage_to_come(&self) -> Option<Stage> {
-        self.preset.train.stages.get(self.counters.stages + 1).copied()
+        self.preset.train.stages.get(self.counters.stages + 1).cloned()
     }
 
     /// Begins the next stage, if there is one: what it changes of the preset, fresh moments, and of the

@@ -277,7 +277,7 @@ impl Worker {
         let Some(finish) = self.trainer.is_done() else { return Ok(None) };
         let best = self.trainer.next_stage(|preset, device| self.run.best()?.model(preset, device));
         let Some(start) = best? else { return Ok(Some(finish)) };
-        self.run.append(&Record::Stage(start))?;
+        self.run.append(&Record::Stage(start.clone()))?;
         info!("iteration {}: stage {}, {:?}", start.iteration, start.stage, start.what);
         self.outbox.send(Event::Stage(start));
         self.save(false)?;

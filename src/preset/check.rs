@@ -37,8 +37,8 @@ impl Preset {
         if self.k == 0 || self.k > MAX_COMPONENTS {
             return Some(format!("k is {}; there must be 1 to {MAX_COMPONENTS} components", self.k));
         }
-        if let Some(problem) = steps_problem("steps", self.steps) {
-            return Some(problem);
+        if self.steps == 0 || self.steps > MAX_STEPS {
+            return Some(format!("steps is {}; there must be 1 to {MAX_STEPS} EM steps", self.steps));
         }
         data_problem(&self.data)
             .or_else(|| noise_problem(&self.noise))
@@ -108,17 +108,19 @@ impl Preset {
                     stage.learning_rate
                 ));
             }
-            if let Some(steps) = stage.steps {
-                let problem = steps_problem(&format!("train.stages[{i}].steps"), steps);
-                if problem.is_some() {
-                    return problem;
-                }
-                if steps != self.steps && matches!(self.loss.steps, StepWeights::List(_)) {
+            for setting in &stage.set {
+                if setting.current(self).is_none() {
                     return Some(format!(
-                        "train.stages[{i}].steps is {steps}, but loss.steps lists weights for {}; leave one out",
-                        self.steps
+                        "train.stages[{i}].set has {setting:?}, but there is no {} here; leave it out",
+                        setting.field()
                     ));
                 }
+            }
+            // Each stage must be possible for itself; what is other in it is to blame if it is not.
+            let mut alone = self.at_stage(stage);
+            alone.train.stages.clear();
+            if let Some(problem) = alone.problem() {
+                return Some(format!("train.stages[{i}] is impossible: {problem}"));
             }
             if stage.max_epochs == Some(0) {
                 return Some(format!("train.stages[{i}].max_epochs is 0; it must be at least 1"));
@@ -195,11 +197,6 @@ fn speed_problem(speed: Speed) -> Option<String> {
     (!(min.is_finite() && max.is_finite() && 0.0 <= min && min <= max)).then(|| {
         format!("data.speed is {min} to {max}; write min and max in pixels a frame, 0 <= min <= max")
     })
-}
-
-fn steps_problem(name: &str, steps: usize) -> Option<String> {
-    let possible = (1..=MAX_STEPS).contains(&steps);
-    (!possible).then(|| format!("{name} is {steps}; there must be 1 to {MAX_STEPS} EM steps"))
 }
 
 fn images_problem(name: &str, images: Images) -> Option<String> {

@@ -186,7 +186,8 @@ fn parse_value(path: &str, text: &str) -> Result<Value, String> {
         "data.speed" => typed::<super::Speed>(text),
         "train" => typed::<super::Train>(text),
         "train.stages" => typed::<Vec<super::Stage>>(text),
-        _ if is_stage_images(path) => typed::<super::Images>(text),
+        _ if is_of_stage(path, "images") => typed::<super::Images>(text),
+        _ if is_of_stage(path, "set") => typed::<Vec<super::Setting>>(text),
         _ if is_layer(path) => typed::<Layer>(text),
         _ if is_word(text) => Ok(Value::String(text.to_owned())),
         _ => Ok(options().from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))),
@@ -203,8 +204,9 @@ fn is_layer(path: &str) -> bool {
     path.strip_prefix("model.cell.layers.").is_some_and(|rest| rest.parse::<usize>().is_ok())
 }
 
-fn is_stage_images(path: &str) -> bool {
-    path.starts_with("train.stages.") && path.ends_with(".images")
+fn is_of_stage(path: &str, field: &str) -> bool {
+    let of_stage = path.strip_prefix("train.stages.").and_then(|rest| rest.split_once('.'));
+    of_stage.is_some_and(|(_, rest)| rest == field)
 }
 
 #[cfg(test)]
@@ -296,7 +298,10 @@ mod tests {
             ("train.learning_rate=0", "train.learning_rate is 0"),
             ("loss.steps=List([1.0])", "loss.steps lists 1 weights but steps is"),
             ("train.stages=[(learning_rate: 0)]", "train.stages[0].learning_rate is 0"),
-            ("train.stages=[(learning_rate: 1, steps: 0)]", "train.stages[0].steps is 0"),
+            (
+                "train.stages=[(learning_rate: 1, set: [Steps(0)])]",
+                "train.stages[0] is impossible: steps is 0",
+            ),
             ("train.stages=[(learning_rate: 1, images: First(3))]", "but data has no digits"),
             ("model.cell.layers=[Dense(activation: Output)]", "0 Recurrent layers"),
             (

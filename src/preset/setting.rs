@@ -65,23 +65,28 @@ impl Setting {
     /// [`crate::error::Error::Preset`] where the changed preset would be impossible.
     pub fn apply(&self, preset: &Preset) -> Result<Preset> {
         let mut changed = preset.clone();
+        self.put(&mut changed);
+        changed.validate(&preset.name)?;
+        Ok(changed)
+    }
+
+    /// Makes the change, possible or not. A preset that has no such value stays as it is.
+    pub(super) fn put(&self, preset: &mut Preset) {
         match *self {
-            Setting::K(k) => changed.k = k,
-            Setting::Noise(p) => match &mut changed.noise {
+            Setting::K(k) => preset.k = k,
+            Setting::Noise(p) => match &mut preset.noise {
                 Noise::Bitflip { probability } | Noise::MaskedUniform { probability } => *probability = p,
                 Noise::None => {}
             },
-            Setting::LearningRate(rate) => changed.train.learning_rate = rate,
-            Setting::Steps(steps) => changed.steps = steps,
-            Setting::InterWeight(weight) => changed.loss.inter_weight = weight,
+            Setting::LearningRate(rate) => preset.train.learning_rate = rate,
+            Setting::Steps(steps) => preset.steps = steps,
+            Setting::InterWeight(weight) => preset.loss.inter_weight = weight,
             Setting::Objects(n) => {
-                if let Some(objects) = changed.data.objects_mut() {
+                if let Some(objects) = preset.data.objects_mut() {
                     *objects = n;
                 }
             }
         }
-        changed.validate(&preset.name)?;
-        Ok(changed)
     }
 
     /// Whether the validation loss before and after the change can be compared: where it cannot,
