@@ -3,7 +3,7 @@
 //! [`trainer`] is the protocol, one iteration at a time, without thread, channel or file.
 //! [`worker`] runs it on a thread of its own, takes commands between iterations and reports, and [`viewer`]
 //! shows a trained model in the same way; [`run_dir`] and [`checkpoint`] are what a run leaves on the disk. [`score`] tests it;
-//! [`experiments`] lists what the paper tested, and [`results`] and [`figure`] put ours beside it.
+//! [`experiments`] lists what the paper tested, and [`results`], [`figure`] and [`kept`] put ours beside it.
 
 pub mod batch;
 pub mod bench;
@@ -12,6 +12,7 @@ pub mod evaluate;
 pub mod experiments;
 pub mod figure;
 pub mod infer;
+pub mod kept;
 pub mod results;
 pub mod run_dir;
 pub mod score;

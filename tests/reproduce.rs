@@ -93,26 +93,75 @@ fn tables_are_made_again_without_the_runs() {
     assert_eq!(std::fs::read_to_string(out.join("results.md")).unwrap(), text);
 }
 
-/// The tables in the documentation are those of the scores beside them, to the byte.
+/// The documentation's tables and curves are those of the scores and runs beside them, to the byte.
 #[test]
-fn the_documented_tables_are_made_of_the_stored_scores() {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reproduce");
+fn the_documented_results_are_made_again() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let directory = tempfile::tempdir().unwrap();
-    let copy = directory.path().join("scores");
-    std::fs::create_dir(&copy).unwrap();
-    let mut seeds = 0;
-    for file in std::fs::read_dir(docs.join("scores")).unwrap() {
-        let path = file.unwrap().path();
-        let scored: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        seeds = seeds.max(scored["training"]["seed"].as_u64().unwrap());
-        std::fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+    let here = directory.path();
+    for folder in ["runs", "scores"] {
+        copy(&docs.join(folder), &here.join(folder));
     }
-    let written: Value = serde_json::from_slice(&std::fs::read(docs.join("results.json")).unwrap()).unwrap();
-    let seeds = written["seeds"].as_u64().unwrap().max(seeds).to_string();
-    let arguments = ["reproduce", "static", "--budget", "0", "--seeds", &seeds, "--out", "."];
-    run(directory.path(), &arguments);
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
-    assert_eq!(read(&docs.join("results.md")), read(&directory.path().join("results.md")));
+    let written: Value = serde_json::from_str(&read(&docs.join("results.json"))).unwrap();
+    let seeds = written["seeds"].to_string();
+    run(here, &["reproduce", "all", "--budget", "0", "--seeds", &seeds, "--out", "."]);
+    let made = std::fs::read_dir(here).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = made.filter(|path| path.is_file()).collect();
+    files.sort();
+    assert!(files.len() > 3, "{files:?}");
+    for file in files {
+        let name = file.file_name().unwrap();
+        assert!(read(&docs.join(name)) == read(&file), "{name:?} is not what is stored");
+    }
+    let text = read(&docs.join("results.md"));
+    for entry in std::fs::read_dir(docs.join("runs")).unwrap() {
+        let name = entry.unwrap().file_name();
+        assert!(text.contains(&format!("### {}\n", name.to_string_lossy())), "no section about {name:?}");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        match path.is_dir() {
+            true => copy(&path, &to),
+            false => std::fs::write(&to, std::fs::read(&path).unwrap()).unwrap(),
+        }
+    }
+}
+
+/// Runs of which only the metrics were kept have their curves in the document, and are not begun anew.
+#[test]
+fn a_run_of_which_metrics_were_kept_is_shown_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    reproduce(here, &["--seeds", "1"]);
+    let path = here.join("reproduced/runs/static-shapes-nem-s1");
+    let keep = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/keep-run");
+    let kept = here.join("kept");
+    let output = std::process::Command::new("python3").args([&keep, &path, &kept]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    std::fs::remove_dir_all(&path).unwrap();
+    std::fs::rename(&kept, &path).unwrap();
+    std::fs::write(path.join("reading.md"), "It fell.\n").unwrap();
+    let text = || std::fs::read_to_string(here.join("reproduced/results.md")).unwrap();
+    let before = text();
+    reproduce(here, &["--seeds", "1", "--budget", "0"]);
+    let section = text().split_once("\n### static-shapes-nem-s1\n").unwrap().1.to_owned();
+    assert!(
+        section.contains("steps: 15 -> 2") && section.contains("\n| 2 | ") && section.contains("It fell.")
+    );
+    assert_eq!(text().replace("\nIt fell.\n", ""), before, "a whole run's section is the same");
+    let output = nem_tui(here, &[&SMALL[..], &["--seeds", "1", "--max-iterations", "9"]].concat());
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.code() == Some(1) && told.contains("only the metrics of this run were kept"),
+        "{told}"
+    );
+    assert!(path.join("metrics.jsonl.gz").is_file());
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nem_tui::backend::DeviceName;
-use nem_tui::engine::results::Training;
 use nem_tui::engine::checkpoint::Checkpoint;
+use nem_tui::engine::results::Training;
 use nem_tui::engine::run_dir::{Record, RunDir, RunFile, read_metrics, resolve};
 use nem_tui::engine::trainer::Trainer;
 use nem_tui::engine::worker::{Ending, Job, resume, start};

@@ -1,4 +1,4 @@
-//! The paper's Fig. 6 as SVG, from the scores that are stored. Finished and unfinished runs have curves of
+//! The paper's Fig. 6 as SVG, from the scores that are stored, and how the runs learned, from their epochs. Finished and unfinished runs have curves of
 //! their own, those of the unfinished dashed and named so.
 
 use std::collections::BTreeMap;
@@ -10,6 +10,7 @@ use plotters::prelude::*;
 
 use super::evaluate::Step;
 use super::experiments::{Cell, Measure, Part};
+use super::kept::Kept;
 use super::results::Scored;
 use crate::error::{Error, Result};
 use crate::metrics::mean_and_deviation;
@@ -32,12 +33,20 @@ pub struct Figure {
     pub svg: String,
 }
 
-/// What can be drawn of `scored`.
+/// What can be drawn of `scored` and of the epochs of `kept`.
 ///
 /// # Errors
 /// [`Error::Figure`], where the drawing library refuses.
-pub fn figures(scored: &[Scored]) -> Result<Vec<Figure>> {
+pub fn figures(scored: &[Scored], kept: &[Kept]) -> Result<Vec<Figure>> {
+    let learning = |part, file| -> Result<Option<Figure>> {
+        let caption = "Validation AMI of the last EM step over the hours of training";
+        Ok(learning(kept, part)?.map(|svg| Figure { part, caption, file, svg }))
+    };
     let drawn = [
+        learning(Part::Static, "static-learning.svg")?,
+        learning(Part::Table1, "table1-learning.svg")?,
+        learning(Part::Faster, "faster-learning.svg")?,
+        learning(Part::Mnist, "mnist-learning.svg")?,
         bounds(scored)?.map(|svg| Figure {
             part: Part::Figure6,
             caption: "Upper bound of the next-step loss over the number of objects, with one component and with one for each object",
@@ -204,6 +213,34 @@ fn per_step(scored: &[Scored], part: Part) -> Result<Option<String>> {
     .map(Some)
 }
 
+/// AMI over time, a line for each run of `part`. `None` where there is none.
+fn learning(kept: &[Kept], part: Part) -> Result<Option<String>> {
+    let runs: Vec<&Kept> = kept.iter().filter(|run| run.part() == Some(part)).collect();
+    let lines: Vec<Vec<(f64, f64)>> =
+        runs.iter().map(|run| run.hours().map(|(hours, epoch)| (hours, epoch.ami)).collect()).collect();
+    let hours = lines.iter().filter_map(|line| line.last()).fold(0.0f64, |most, (hours, _)| most.max(*hours));
+    if runs.is_empty() {
+        return Ok(None);
+    }
+    draw(|area| {
+        let mut chart = ChartBuilder::on(area)
+            .margin(16)
+            .x_label_area_size(44)
+            .y_label_area_size(56)
+            .build_cartesian_2d(0.0..hours.max(0.01), 0.0..1.0f64)?;
+        chart.configure_mesh().x_desc("hours").y_desc("AMI (max)").light_line_style(WHITE).draw()?;
+        for ((run, line), colour) in runs.iter().zip(lines).zip(COLOURS.iter().cycle()) {
+            let style = colour.stroke_width(2);
+            chart
+                .draw_series(LineSeries::new(line, style))?
+                .label(&run.name)
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style));
+        }
+        legend(&mut chart)
+    })
+    .map(Some)
+}
+
 /// What drawing may fail of.
 type Failure = Box<dyn std::error::Error>;
 /// A canvas.
@@ -262,7 +299,7 @@ mod tests {
             let [(objects, mean, _)] = curve.bounds()[..] else { panic!("three objects only") };
             assert_eq!((objects, mean), (3.0, bound));
         }
-        for figure in figures(&runs).unwrap() {
+        for figure in figures(&runs, &[]).unwrap() {
             let named = |name: &str| figure.svg.lines().any(|line| line.trim() == name);
             let name = if figure.file == "figure6-bounds.svg" {
                 "K = objects"
@@ -276,7 +313,7 @@ mod tests {
     #[test]
     fn only_unfinished_runs_are_dashed() {
         let strokes = |finished| {
-            let svg = figures(&run(1, finished, 0.5, 100.0)[..1]).unwrap().remove(0).svg;
+            let svg = figures(&run(1, finished, 0.5, 100.0)[..1], &[]).unwrap().remove(0).svg;
             let colour = "stroke=\"#0072B2\"";
             svg.lines().filter(|line| line.contains("<polyline") && line.contains(colour)).count()
         };
@@ -289,7 +326,7 @@ mod tests {
     fn curves_on_synthetic_digits_say_so() {
         let mut run = scored("flying-mnist-2", 1, "steps50", true);
         run.report.synthetic = true;
-        let figure = figures(&[run]).unwrap().remove(0);
+        let figure = figures(&[run], &[]).unwrap().remove(0);
         assert!(figure.svg.contains("direct, sequences of 50 steps (synthetic digits)"), "{}", figure.svg);
     }
 }

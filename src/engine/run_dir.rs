@@ -24,6 +24,9 @@ use crate::preset::Preset;
 use crate::protocol::{Change, Epoch, Iteration, Past, StageStart};
 use crate::tensors::write_whole;
 
+const METRICS: &str = "metrics.jsonl";
+/// The same, compressed, where nothing else was kept of a run.
+const KEPT_METRICS: &str = "metrics.jsonl.gz";
 /// Iterations that a resumed run's curves begin with.
 const KEPT_ITERATIONS: usize = 20_000;
 
@@ -103,7 +106,7 @@ impl RunDir {
         let checkpoint = Checkpoint::open(&resolve(path, &["last"])?)?;
         let mut run = RunDir::open_metrics(path.to_owned())?;
         let bytes = checkpoint.manifest.metrics_bytes;
-        let file = path.join("metrics.jsonl");
+        let file = path.join(METRICS);
         let length = run.metrics.metadata().map_err(Error::io("read", &file))?.len();
         if length < bytes {
             return Err(Error::content(
@@ -129,7 +132,7 @@ impl RunDir {
     }
 
     fn open_metrics(path: PathBuf) -> Result<RunDir> {
-        let file = path.join("metrics.jsonl");
+        let file = path.join(METRICS);
         let metrics = OpenOptions::new()
             .create(true)
             .read(true)
@@ -152,7 +155,7 @@ impl RunDir {
     /// # Errors
     /// A full disk, for one.
     pub fn append(&mut self, record: &Record) -> Result<()> {
-        let file = self.path.join("metrics.jsonl");
+        let file = self.path.join(METRICS);
         let mut line = serde_json::to_vec(record).map_err(|e| Error::content(&file, e.to_string()))?;
         line.push(b'\n');
         self.metrics.write_all(&line).map_err(Error::io("write to", &file))
@@ -184,7 +187,7 @@ impl RunDir {
     /// A full disk, for one; the earlier checkpoints are then as they were.
     pub fn save(&mut self, trainer: &Trainer, best: bool) -> Result<PathBuf> {
         let checkpoints = self.path.join("checkpoints");
-        let file = self.path.join("metrics.jsonl");
+        let file = self.path.join(METRICS);
         self.metrics.sync_data().map_err(Error::io("flush", &file))?;
         let bytes = self.metrics.metadata().map_err(Error::io("read", &file))?.len();
         let name = free_name(&checkpoints, &format!("it-{:08}", trainer.counters().iteration));
@@ -281,15 +284,23 @@ pub fn weights_of(what: &Path) -> Result<Checkpoint> {
     Checkpoint::open(&resolve(what, &["best", "last"])?)
 }
 
-/// All records of a run's `metrics.jsonl`.
+/// All records of a run's `metrics.jsonl`, or of `metrics.jsonl.gz` where only that was kept.
 ///
 /// # Errors
 /// A file that cannot be read, or a line that is no record.
 pub fn read_metrics(run: &Path) -> Result<Vec<Record>> {
-    let file = run.join("metrics.jsonl");
+    let plain = run.join(METRICS);
+    let (file, gzipped) = match run.join(KEPT_METRICS) {
+        kept if !plain.exists() && kept.exists() => (kept, true),
+        _ => (plain, false),
+    };
     let open = File::open(&file).map_err(Error::io("read", &file))?;
+    let lines: Box<dyn BufRead> = match gzipped {
+        true => Box::new(BufReader::new(flate2::read::GzDecoder::new(open))),
+        false => Box::new(BufReader::new(open)),
+    };
     let mut records = Vec::new();
-    for (number, line) in BufReader::new(open).lines().enumerate() {
+    for (number, line) in lines.lines().enumerate() {
         let line = line.map_err(Error::io("read", &file))?;
         let record = serde_json::from_str(&line)
             .map_err(|e| Error::content(&file, format!("line {} is no record: {e}", number + 1)))?;
@@ -298,10 +309,15 @@ pub fn read_metrics(run: &Path) -> Result<Vec<Record>> {
     Ok(records)
 }
 
+/// Whether only the metrics of a run are kept in `path`, so that it cannot be gone on with.
+pub fn is_kept_only(path: &Path) -> bool {
+    path.join(KEPT_METRICS).is_file() && !path.join("checkpoints").is_dir()
+}
+
 /// The AMI of the latest epoch, read from the file's end so that long runs list quickly.
 pub fn latest_ami(run: &Path) -> Option<f64> {
     const TAIL: u64 = 512 * 1024;
-    let mut file = File::open(run.join("metrics.jsonl")).ok()?;
+    let mut file = File::open(run.join(METRICS)).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
     let mut text = String::new();

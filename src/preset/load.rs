@@ -21,6 +21,8 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "quickstart",
         "static-shapes-rnn-em",
         "static-shapes-nem",
+        "static-shapes-fast",
+        "flying-shapes-fast",
         "flying-shapes-3",
         "flying-shapes-3-k5",
         "flying-shapes-5-k3",
