@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What a change of makes it another program.
-const SOURCES: [&str; 5] = ["src", "presets", "Cargo.toml", "Cargo.lock", "build.rs"];
+const SOURCES: [&str; 6] = ["src", "presets", "assets/models", "Cargo.toml", "Cargo.lock", "build.rs"];
 
 fn main() {
     for path in SOURCES.iter().chain(&[".git/logs/HEAD"]).filter(|path| Path::new(path).exists()) {

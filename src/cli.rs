@@ -160,6 +160,19 @@ impl Common {
         Ok(preset)
     }
 
+    /// Refuses a `--set` that a training of `preset` would soon forget.
+    fn holds_in(&self, preset: &Preset) -> Result<()> {
+        let path = |set: &String| set.split_once('=').map(|(path, _)| path.trim().to_owned());
+        match self.sets.iter().filter_map(path).find(|path| preset.is_set_by_stages(path)) {
+            None => Ok(()),
+            Some(path) => Err(Error::Usage(format!(
+                "--set {path}: {} is trained in stages, which set that themselves; override train.stages, or leave \
+                 them out with --set 'train.stages=[]'",
+                preset.name
+            ))),
+        }
+    }
+
     /// What is to be overridden: `--set`, and `--mnist` as if it were one.
     fn all_sets(&self) -> Result<Vec<String>> {
         let mut sets = self.sets.clone();

@@ -592,10 +592,14 @@ impl Preset {
     /// Where training begins: with stages, as the first one has it.
     #[must_use]
     pub fn at_first_stage(&self) -> Preset {
-        match self.train.stages.first() {
-            Some(stage) => self.at_stage(stage),
-            None => self.clone(),
-        }
+        self.after_stages(1)
+    }
+
+    /// The preset with what its first `count` stages change of it, one after the other.
+    #[must_use]
+    pub fn after_stages(&self, count: usize) -> Preset {
+        let stages = self.train.stages.iter().take(count);
+        stages.fold(self.clone(), |preset, stage| preset.at_stage(stage))
     }
 
     /// The preset with what a stage changes of it.
@@ -606,6 +610,25 @@ impl Preset {
         preset.data = preset.data.with_images(stage.images);
         preset.train.learning_rate = stage.learning_rate;
         preset
+    }
+
+    /// Whether a stage would set the field at `path` again, whatever it is here.
+    pub fn is_set_by_stages(&self, path: &str) -> bool {
+        let stages = &self.train.stages;
+        let of_a_stage = stages.iter().flat_map(|stage| &stage.set).any(|setting| setting.field() == path);
+        let of_all = path == "train.learning_rate" || path == "data.images" && self.data.images().is_some();
+        let epochs = path == "train.max_epochs" && stages.iter().any(|stage| stage.max_epochs.is_some());
+        of_a_stage || epochs || of_all && !stages.is_empty()
+    }
+
+    /// Epochs at most, over all stages.
+    pub fn most_epochs(&self) -> u64 {
+        let train = &self.train;
+        let of = |stage: &Stage| stage.max_epochs.unwrap_or(train.max_epochs);
+        match train.stages.as_slice() {
+            [] => train.max_epochs,
+            stages => stages.iter().map(of).fold(0, u64::saturating_add),
+        }
     }
 
     /// Iterations per epoch: whole batches only.

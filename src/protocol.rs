@@ -59,6 +59,8 @@ pub enum Event {
     Changed(Change),
     /// The next stage of a training in stages began.
     Stage(StageStart),
+    /// The floor of what is trained from now on, after a change of K, of the objects or of the steps.
+    Floor(Floor),
     /// A live change, or a checkpoint, was refused or failed; the training goes on. A sentence.
     Refused(String),
     /// The training pauses, or goes on.

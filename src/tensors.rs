@@ -31,10 +31,9 @@ impl Array {
 pub type Arrays = BTreeMap<String, Array>;
 
 /// How many bits a value is written with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// 32 bits: what was computed, exactly.
-    #[default]
     Single,
     /// 16 bits: half the size, with 11 significant bits and nothing beyond ±65504.
     Half,

@@ -419,3 +419,12 @@ fn an_interrupted_run_is_saved() {
     assert!(child.wait().unwrap().success());
     run(directory.path(), &["eval", "r", "--json"]);
 }
+
+/// What a stage sets again is not taken and forgotten.
+#[test]
+fn a_setting_of_a_stage_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = refused(directory.path(), &["train", "flying-shapes-fast", "--set", "k=5"], 2);
+    assert!(error.contains("--set k: ") && error.contains("--set 'train.stages=[]'"), "{error}");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}

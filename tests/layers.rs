@@ -27,7 +27,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crossterm", &["tui"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
-    ("flate2", &["data"]),
+    ("flate2", &["data", "engine"]),
     ("directories", &["data"]),
     ("hdf5_reader", &["data"]),
     ("plotters", &["engine"]),

@@ -26,9 +26,8 @@ fn models_score_what_their_manifests_promise() {
         let manifest =
             json(&std::fs::read_to_string(assets().join(model.name).join("manifest.json")).unwrap());
         let promised = &manifest["measured"];
-        let command = promised["command"].as_str().unwrap();
-        let arguments: Vec<&str> = command.split(' ').skip(1).collect();
-        let report = json(&run(directory.path(), &arguments));
+        let samples = promised["samples"].to_string();
+        let report = json(&run(directory.path(), &["eval", model.name, "--samples", &samples, "--json"]));
         assert_eq!(report["samples"], promised["samples"], "{}", model.name);
         assert_eq!(report["iteration"], manifest["counters"]["iteration"], "{}", model.name);
         for (score, tolerance) in [("ami_last", 2e-3), ("ami", 2e-3), ("ari_last", 2e-3), ("floor", 1e-6)] {
@@ -84,7 +83,17 @@ fn a_run_is_exported_and_used() {
     assert!(again.contains("whole is there already"), "{again}");
     assert!(std::fs::read_dir(directory.path()).unwrap().count() == 4, "something is left aside");
 
+    for nowhere in [".", "..", "x/.."] {
+        assert!(
+            refused(directory.path(), &["export", "r", "--out", nowhere], 2).contains("name a new directory")
+        );
+    }
+    run(directory.path(), &["export", "r", "--out", "deep/er/", "--samples", "2"]);
+    assert!(at("deep/er/manifest.json").is_file());
+
     // Another architecture, a name that is none, a model as a run to go on with.
+    let error = refused(directory.path(), &["train", "--resume", "half"], 1);
+    assert!(error.contains("train PRESET --from"), "{error}");
     let error = refused(directory.path(), &["eval", "half", "--set", "model.cell.layers.0.units=13"], 1);
     assert!(error.contains("another architecture"), "{error}");
     let error = refused(directory.path(), &["eval", "static-shape"], 1);

@@ -14,7 +14,7 @@ fn every_preset_takes_a_training_step() {
     let mut presets = 0;
     for name in embedded_names() {
         // Two steps, since the first has no state to feed back.
-        let small = ["steps=2", "train.batch=2", "train.train_size=4"];
+        let small = ["steps=2", "train.batch=2", "train.train_size=4", "train.stages=[]"];
         let preset = Preset::load(name).unwrap().set(&small).unwrap();
         let mut trainer = Trainer::new(&preset, 1, &device).unwrap();
         let before = trainer.model().weights();

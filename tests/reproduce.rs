@@ -72,22 +72,27 @@ fn runs_are_gone_on_with_and_count_only_when_they_have_ended() {
     let changed = runs[0]["changed"].as_array().unwrap();
     assert!(changed.contains(&"train.max_epochs: 500 -> 2".into()), "{changed:?}");
     let text = std::fs::read_to_string(here.join("reproduced/results.md")).unwrap();
-    assert!(text.contains("not trained with the paper's settings") && !text.contains("## Missing"), "{text}");
+    assert!(
+        text.contains("not trained with the preset's settings") && !text.contains("## Missing"),
+        "{text}"
+    );
 
     // A third seed is missing, not made up.
     let results = reproduce(here, &["--seeds", "3", "--budget", "0"]);
     assert_eq!(self::row(&results, "N-EM")["missing"], serde_json::json!([3]));
 }
 
-/// The tables come from the stored scores alone.
+/// The tables come from the stored scores and metrics; no weights are needed.
 #[test]
-fn tables_are_made_again_without_the_runs() {
+fn tables_are_made_again_without_the_weights() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     let out = here.join("reproduced");
     let results = reproduce(here, &["--seeds", "1"]);
     let text = std::fs::read_to_string(out.join("results.md")).unwrap();
-    std::fs::remove_dir_all(out.join("runs")).unwrap();
+    for run in std::fs::read_dir(out.join("runs")).unwrap() {
+        std::fs::remove_dir_all(run.unwrap().path().join("checkpoints")).unwrap();
+    }
     std::fs::remove_file(out.join("results.md")).unwrap();
     assert_eq!(reproduce(here, &["--seeds", "1", "--budget", "0"]), results);
     assert_eq!(std::fs::read_to_string(out.join("results.md")).unwrap(), text);
@@ -115,6 +120,14 @@ fn the_documented_results_are_made_again() {
         assert!(read(&docs.join(name)) == read(&file), "{name:?} is not what is stored");
     }
     let text = read(&docs.join("results.md"));
+    for entry in std::fs::read_dir(&docs).unwrap() {
+        let path = entry.unwrap().path();
+        let drawn = here.join(path.file_name().unwrap());
+        assert!(
+            path.extension().is_none_or(|end| end != "svg") || drawn.is_file(),
+            "{path:?} is not drawn any more"
+        );
+    }
     for entry in std::fs::read_dir(docs.join("runs")).unwrap() {
         let name = entry.unwrap().file_name();
         assert!(text.contains(&format!("### {}\n", name.to_string_lossy())), "no section about {name:?}");
@@ -138,7 +151,7 @@ fn copy(from: &Path, to: &Path) {
 fn a_run_of_which_metrics_were_kept_is_shown_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
-    reproduce(here, &["--seeds", "1"]);
+    reproduce(here, &["--seeds", "1", "--max-iterations", "1"]);
     let path = here.join("reproduced/runs/static-shapes-nem-s1");
     let keep = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/keep-run");
     let kept = here.join("kept");
@@ -152,13 +165,13 @@ fn a_run_of_which_metrics_were_kept_is_shown_and_left_alone() {
     reproduce(here, &["--seeds", "1", "--budget", "0"]);
     let section = text().split_once("\n### static-shapes-nem-s1\n").unwrap().1.to_owned();
     assert!(
-        section.contains("steps: 15 -> 2") && section.contains("\n| 2 | ") && section.contains("It fell.")
+        section.contains("steps: 15 -> 2") && section.contains("\n| 1 | ") && section.contains("It fell.")
     );
     assert_eq!(text().replace("\nIt fell.\n", ""), before, "a whole run's section is the same");
     let output = nem_tui(here, &[&SMALL[..], &["--seeds", "1", "--max-iterations", "9"]].concat());
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(
-        output.status.code() == Some(1) && told.contains("only the metrics of this run were kept"),
+        output.status.code() == Some(1) && told.contains("what was kept of this run is no checkpoint"),
         "{told}"
     );
     assert!(path.join("metrics.jsonl.gz").is_file());
@@ -218,12 +231,27 @@ fn a_run_that_fails_stops_no_other() {
     let first = reproduce(here, &seeds);
     let nem = here.join("reproduced/runs/static-shapes-nem-s1");
     std::fs::remove_dir_all(nem.join("checkpoints")).unwrap();
+    std::fs::create_dir(nem.join("checkpoints")).unwrap();
     std::fs::remove_dir_all(here.join("reproduced/scores")).unwrap();
     let output = nem_tui(here, &[&SMALL[..], &seeds].concat());
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && told.contains("static-shapes-nem-s1 was cut off before"), "{told}");
     let again: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(row(&again, "N-EM")["unfinished"], row(&first, "N-EM")["unfinished"]);
+
+    // One whose metrics end in half a line, and one that is no run any more: all else is told.
+    let rnn = here.join("reproduced/runs/static-shapes-rnn-em-s1");
+    let metrics = std::fs::read_to_string(rnn.join("metrics.jsonl")).unwrap();
+    std::fs::write(rnn.join("metrics.jsonl"), metrics.clone() + "{\"kind\":\"st").unwrap();
+    std::fs::create_dir(here.join("reproduced/runs/broken")).unwrap();
+    std::fs::write(here.join("reproduced/runs/broken/run.json"), "{}").unwrap();
+    let output = nem_tui(here, &[&SMALL[..], &seeds, &["--budget", "0"]].concat());
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && told.contains("broken/run.json"), "{told}");
+    let again: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(row(&again, "RNN-EM"), row(&first, "RNN-EM"));
+    std::fs::remove_dir_all(here.join("reproduced/runs/broken")).unwrap();
+    std::fs::write(rnn.join("metrics.jsonl"), metrics).unwrap();
 
     // One that is damaged.
     let last = std::fs::read_to_string(nem.join("checkpoints/last")).unwrap();
@@ -247,6 +275,33 @@ fn a_run_that_fails_stops_no_other() {
     assert!(line("| N-EM").contains("seed 1 failed, see Missing"), "{text}");
     assert!(line("- static-shapes-nem, seed 1: ").contains("damaged"), "{text}");
     assert!(!line("| RNN-EM").contains("failed"), "{text}");
+}
+
+/// A run that was stopped in an early stage is scored in the task it is for, not in that of the stage: one object
+/// with one component would score 1.
+#[test]
+fn a_run_in_an_early_stage_is_scored_in_its_task() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let small = ["--set", "train.batch=2", "--set", "train.train_size=4", "--set", "train.validation_size=2"];
+    let limits = ["reproduce", "faster", "--seeds", "1", "--max-iterations", "2", "--samples", "2", "--json"];
+    let results: Value = serde_json::from_str(&run(here, &[&limits[..], &small].concat())).unwrap();
+    assert!(row(&results, "flying shapes, 3 objects K 3")["unfinished"]["mean"].as_f64().unwrap() < 0.9);
+    for scored in scores(here) {
+        let (report, test) = (&scored["report"], scored["test"].as_str().unwrap());
+        let k = match (scored["training"]["preset"].as_str().unwrap(), test) {
+            ("static-shapes-fast", _) => 4,
+            (_, "k5") => 5,
+            _ => 3,
+        };
+        assert_eq!((report["k"].as_u64(), report["objects"].as_u64()), (Some(k), Some(3)), "{test}");
+        assert!(report["floor"].as_f64().unwrap() > 0.1);
+    }
+    // Its epoch has AMI 1, which is no time to AMI 0.8.
+    let text = std::fs::read_to_string(here.join("reproduced/results.md")).unwrap();
+    let line = text.lines().find(|line| line.starts_with("| flying-shapes-fast, seed 1 |")).unwrap();
+    assert!(line.contains("| not reached |"), "{line}");
+    assert!(text.contains("Before stage 2 K or the objects were others"), "{text}");
 }
 
 /// A run keeps the settings it was begun with, so others are not taken and forgotten.

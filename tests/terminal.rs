@@ -238,9 +238,11 @@ fn control_c_saves_and_leaves_at_once_and_the_run_can_be_gone_on_with() {
     terminal.press("\x03");
     assert_eq!(terminal.end(), 0);
     let mut terminal = Terminal::open(directory.path(), &[], 24, 100);
-    terminal.wait("the run on the shelf", |s| s.contains("quickstart-s1  it "));
+    terminal.wait("that there is more on the shelf", |s| s.contains("› quickstart") && s.contains(" more "));
+    terminal.press("\x1b[F");
+    terminal.wait("the run on the shelf", |s| s.contains("› quickstart-s1  it "));
     let saved = number(&terminal.text(), "quickstart-s1  it ").unwrap();
-    terminal.press("\x1b[F\r");
+    terminal.press("\r");
     terminal.wait("the run go on", |s| s.contains("● training") && iteration(s) > saved);
     terminal.press("\x03");
     assert_eq!(terminal.end(), 0);

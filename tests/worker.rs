@@ -303,7 +303,7 @@ fn stages_follow_each_other_and_survive_a_stop() {
         ended(start(&job("parts", Some(10))).unwrap()).last(),
         Some(Event::Finished(Finish::MaxIterations))
     ));
-    for max_iterations in [Some(23), Some(30), None] {
+    for max_iterations in [Some(23), Some(30), Some(35), None] {
         let ending = Ending { max_iterations, stay: false };
         let resumed =
             resume(&directory.path().join("parts"), DeviceName::Flex, |preset| Ok(preset.clone()), ending);

@@ -12,6 +12,7 @@ use crate::engine::checkpoint::{Measured, export};
 use crate::engine::run_dir;
 use crate::engine::score::{Scoring, score};
 use crate::error::{Error, Result};
+use crate::preset::Digits;
 use crate::tensors::Precision;
 
 /// Write the best weights of a run as a model to share: a directory with the weights, the preset, and a
@@ -36,18 +37,31 @@ pub(super) struct ExportArgs {
 
 impl ExportArgs {
     pub(super) fn run(self) -> Result<()> {
-        let name = self.out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        // Rebuilt, without what a slash or a dot at its end would add.
+        let out = match (self.out.parent(), self.out.file_name()) {
+            (Some(parent), Some(name)) => parent.join(name),
+            _ => return Err(Error::Usage(format!("--out {}: name a new directory", self.out.display()))),
+        };
+        if out.exists() {
+            return Err(Error::Usage(format!("{} is there already; name a new directory", out.display())));
+        }
+        if let Some(parent) = out.parent() {
+            std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        }
         let mut checkpoint = run_dir::weights_of(&self.run)?;
         checkpoint.preset = self.common.applied(&checkpoint.preset)?;
+        if let Some(Digits::Mnist { directory }) = checkpoint.preset.data.digits() {
+            // Where they are is no affair of whoever it is shared with.
+            if directory.is_some() {
+                checkpoint.preset.data =
+                    checkpoint.preset.data.with_digits(Digits::Mnist { directory: None });
+            }
+        }
         let precision = if self.half { Precision::Half } else { Precision::Single };
         let device = self.common.device()?;
         // What is scored is what will be read: rounded, and encoded.
-        let parent = self.out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(".".as_ref());
-        let aside = tempfile::Builder::new()
-            .prefix(".unfinished-")
-            .tempdir_in(parent)
-            .map_err(Error::io("create a model in", parent))?;
-        let unmeasured = aside.path().join(&name);
+        let aside = tempfile::tempdir().map_err(Error::io("create a directory in", &std::env::temp_dir()))?;
+        let unmeasured = aside.path().join("model");
         export(&checkpoint, &unmeasured, precision, None)?;
         let scoring = Scoring { sets: Vec::new(), split: Split::Test, samples: self.samples };
         let bar = progress_bar();
@@ -57,9 +71,7 @@ impl ExportArgs {
         });
         bar.finish_and_clear();
         let report = report?;
-        let samples = self.samples.map_or(String::new(), |n| format!(" --samples {n}"));
         let measured = Measured {
-            command: format!("nem-tui eval {name}{samples} --json"),
             device: format!("{device}, {}", backend::machine()),
             version: env!("NEM_TUI_VERSION").into(),
             samples: report.samples,
@@ -69,10 +81,10 @@ impl ExportArgs {
             floor: report.floor,
             loss: report.loss,
         };
-        export(&checkpoint, &self.out, precision, Some(measured))?;
+        export(&checkpoint, &out, precision, Some(measured))?;
         print(&format!(
             "{}: AMI {:.4} (last step, {} held-out samples; floor {:.4})\n",
-            self.out.display(),
+            out.display(),
             report.ami_last,
             report.samples,
             report.floor

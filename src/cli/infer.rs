@@ -43,11 +43,13 @@ pub(super) struct InferArgs {
 
 impl InferArgs {
     pub(super) fn run(self) -> Result<()> {
-        let (weights, own) = match self.weights.is_file() {
+        let is_file =
+            self.weights.is_file() || self.weights.extension().is_some_and(|end| end == "safetensors");
+        let (weights, own) = match is_file {
             true => (tensors::read(&self.weights)?, None),
             false => {
                 let checkpoint = run_dir::weights_of(&self.weights)?;
-                (checkpoint.weights()?, Some(checkpoint.preset))
+                (checkpoint.weights()?, Some(checkpoint.preset_to_test()))
             }
         };
         let preset = match (&self.preset, own) {

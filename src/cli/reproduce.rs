@@ -128,7 +128,11 @@ impl ReproduceArgs {
                 }
             }
         }
-        self.tell(&parts, &Scored::read_all(&scores)?, &failures)?;
+        let (kept, unread) = Kept::read_all(&self.out.join("runs"))?;
+        // A run that failed already has said why.
+        let failed: Vec<String> = failures.iter().map(|f| format!("{}-s{}", f.preset, f.seed)).collect();
+        failures.extend(unread.into_iter().filter(|run| !failed.contains(&run.preset)));
+        self.tell(&parts, &Scored::read_all(&scores)?, &kept, &failures)?;
         // A run that failed has kept the others from nothing; it is still a failure.
         match failures.as_slice() {
             [] => Ok(()),
@@ -146,7 +150,9 @@ impl ReproduceArgs {
         let mut presets: Vec<(&'static str, Preset)> = Vec::new();
         for cell in parts.iter().copied().flat_map(Part::cells) {
             if !presets.iter().any(|(name, _)| *name == cell.preset) {
-                presets.push((cell.preset, self.common.preset_of_many(cell.preset)?));
+                let preset = self.common.preset_of_many(cell.preset)?;
+                self.common.holds_in(&preset)?;
+                presets.push((cell.preset, preset));
             }
         }
         let run = |(preset, settings): &(&'static str, Preset), seed| Run {
@@ -226,10 +232,16 @@ impl ReproduceArgs {
             }
             worker::resume(&run.path, device, |preset| Ok(preset.clone()), ending)?
         } else {
-            if run_dir::is_kept_only(&run.path) {
+            if run_dir::is_kept(&run.path) {
+                let scores = Scored::read_all(&self.out.join("scores"))?;
+                let mut of_run = scores.iter().map(|scored| &scored.training);
+                if of_run.any(|of| (of.preset.as_str(), of.seed, of.finished) == (run.preset, run.seed, true))
+                {
+                    return Ok(Finish::EarlyStop);
+                }
                 return Err(Error::content(
                     &run.path,
-                    "only the metrics of this run were kept, so it cannot be gone on with; train in another --out",
+                    "what was kept of this run is no checkpoint to go on from; train in another --out",
                 ));
             }
             if run.path.join("run.json").is_file() {
@@ -288,14 +300,13 @@ impl ReproduceArgs {
     }
 
     /// Writes the tables and figures, and prints the tables.
-    fn tell(&self, parts: &[Part], scored: &[Scored], failures: &[Failure]) -> Result<()> {
+    fn tell(&self, parts: &[Part], scored: &[Scored], kept: &[Kept], failures: &[Failure]) -> Result<()> {
         let results = Results::new(parts, self.seeds, scored, failures);
-        let kept = Kept::read_all(&self.out.join("runs"))?;
-        let figures = figures(scored, &kept)?;
+        let figures = figures(scored, kept)?;
         for figure in &figures {
             write_whole(&self.out.join(figure.file), figure.svg.as_bytes())?;
         }
-        let markdown = results.markdown(&figures, &kept);
+        let markdown = results.markdown(&figures, kept);
         write_whole(&self.out.join("results.md"), markdown.as_bytes())?;
         let file = self.out.join("results.json");
         let mut json =

@@ -11,7 +11,7 @@ use super::{Common, print_json, stdout_is_terminal};
 use crate::engine::run_dir::Record;
 use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
-use crate::preset::Images;
+use crate::preset::{Images, Preset};
 use crate::protocol::{Command, Event, Finish, RunHandle, RunInfo};
 use crate::tui::signals::Signals;
 
@@ -52,14 +52,21 @@ pub(super) struct TrainArgs {
 impl TrainArgs {
     pub(super) fn run(self) -> Result<()> {
         let epochs: Vec<String> = self.epochs.iter().map(|n| format!("train.max_epochs={n}")).collect();
+        let limited = move |preset: &Preset| match epochs.is_empty() {
+            false if preset.is_set_by_stages("train.max_epochs") => Err(Error::Usage(format!(
+                "--epochs: the stages of {} have their own numbers of epochs; give --max-iterations",
+                preset.name
+            ))),
+            _ => preset.set(&epochs),
+        };
         let ending = Ending { max_iterations: self.max_iterations, stay: false };
         if let Some(run) = &self.resume {
-            let handle =
-                worker::resume(run, self.common.device()?, move |preset| preset.set(&epochs), ending)?;
+            let handle = worker::resume(run, self.common.device()?, limited, ending)?;
             return self.follow(handle).map(|_| ());
         }
         let Some(name) = &self.preset else { unreachable!("clap asks for a preset or --resume") };
-        let preset = self.common.preset(name)?.set(&epochs)?;
+        let preset = limited(&self.common.preset(name)?)?;
+        self.common.holds_in(&preset)?;
         for seed in self.seed..self.seed.saturating_add(self.seeds) {
             let out = match self.seeds {
                 1 => self.out.clone(),
@@ -171,6 +178,9 @@ impl Report for Lines {
             Event::Epoch(epoch) => print_json(&Record::Epoch(*epoch)),
             Event::Changed(change) => print_json(&Record::Change(*change)),
             Event::Stage(start) => print_json(&Record::Stage(start.clone())),
+            Event::Floor(floor) => {
+                print_json(&json!({"kind": "floor", "floor": floor.ami, "floor_ari": floor.ari}))
+            }
             Event::Saved { iteration, best } => {
                 print_json(&json!({"kind": "saved", "iteration": iteration, "best": best}))
             }
@@ -207,8 +217,7 @@ impl Bar {
     }
 
     fn start(&mut self, info: &RunInfo) {
-        let train = &info.preset.train;
-        let all = train.max_epochs.saturating_mul(info.preset.iterations_per_epoch());
+        let all = info.preset.most_epochs().saturating_mul(info.preset.iterations_per_epoch());
         self.bar.set_length(self.max_iterations.map_or(all, |max| max.min(all)));
         // A malformed template would be a bug of ours; without it the bar merely looks plainer.
         if let Ok(style) =
@@ -264,6 +273,9 @@ impl Report for Bar {
                     what += &format!(", {} {}", setting.field(), setting.value());
                 }
                 self.line(&format!("stage {}  {what}", start.stage));
+            }
+            Event::Floor(floor) => {
+                self.line(&format!("floor: AMI {:.3} for a split by position alone", floor.ami));
             }
             Event::Changed(_)
             | Event::Saved { .. }

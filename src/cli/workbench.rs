@@ -41,6 +41,7 @@ impl WorkbenchArgs {
         let start = match (&self.preset, &self.resume) {
             (Some(name), _) => {
                 let preset = self.common.preset(name)?;
+                self.common.holds_in(&preset)?;
                 if !presets.contains(&preset) {
                     presets.push(preset.clone());
                 }
@@ -133,11 +134,13 @@ fn model_card(model: Model) -> Result<ModelCard> {
 fn card(run: &Path) -> Result<RunCard> {
     let seed = RunFile::read(run)?.seed;
     let checkpoint = Checkpoint::open(&run_dir::resolve(run, &["last"])?)?;
+    // Before the first validation of a stage the latest AMI is that of another task.
+    let ami = run_dir::latest_ami(run).filter(|_| checkpoint.is_of_its_task());
     Ok(RunCard {
         directory: run.to_owned(),
         preset: checkpoint.preset,
         seed,
         iteration: checkpoint.manifest.counters.iteration,
-        ami: run_dir::latest_ami(run),
+        ami,
     })
 }

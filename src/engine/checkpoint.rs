@@ -55,22 +55,20 @@ pub struct Manifest {
     files: BTreeMap<String, String>,
 }
 
-/// What `nem-tui eval` found with the very weights it is written beside. Scores are of the last EM step.
+/// What `nem-tui eval MODEL --samples N` finds with the very weights it is written beside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// The command, with the model's name.
-    pub command: String,
     /// The device and machine.
     pub device: String,
     /// The version and commit of the program that measured.
     pub version: String,
     /// Held-out samples.
     pub samples: usize,
-    /// Mean AMI (max).
+    /// Mean AMI (max) of the last EM step.
     pub ami_last: f64,
     /// Mean AMI (max), weighted over EM steps like the loss.
     pub ami: f64,
-    /// Mean ARI.
+    /// Mean ARI of the last EM step.
     pub ari_last: f64,
     /// The AMI (max) of the best split by position alone.
     pub floor: f64,
@@ -131,7 +129,7 @@ pub fn export(
     }
     let files = [
         (WEIGHTS, tensors::encode(&checkpoint.weights()?, precision, path)?),
-        (PRESET, checkpoint.preset.to_ron().into_bytes()),
+        (PRESET, checkpoint.preset_to_test().to_ron().into_bytes()),
     ];
     write(path, Manifest { measured, ..checkpoint.manifest.clone() }, &files)
 }
@@ -181,7 +179,7 @@ pub const MODELS: &[Model] = {
             }),*]
         };
     }
-    models!["static-shapes"]
+    models!["static-shapes", "flying-shapes"]
 };
 
 /// Where a checkpoint's files are.
@@ -263,6 +261,22 @@ impl Checkpoint {
         let text = String::from_utf8_lossy(&files.read(PRESET)?).into_owned();
         let preset = Preset::parse(&text, &files.path(PRESET).display().to_string())?;
         Ok(Checkpoint { path, manifest, preset, files })
+    }
+
+    /// The preset that the weights are to be tested with: the one in force, with what the stages to come would
+    /// change of it.
+    pub fn preset_to_test(&self) -> Preset {
+        let stages = self.preset.train.stages.iter().skip(self.manifest.counters.stages + 1);
+        let mut preset = stages.fold(self.preset.clone(), |preset, stage| preset.at_stage(stage));
+        preset.train.stages.clear();
+        preset
+    }
+
+    /// Whether the latest epoch was of the K and objects that the training is for, and not of an earlier stage's.
+    pub fn is_of_its_task(&self) -> bool {
+        let Counters { stages, epochs, stage_epochs, .. } = self.manifest.counters;
+        let task = |preset: &Preset| (preset.k, preset.data.objects());
+        task(&self.preset) == task(&self.preset_to_test()) && (stages == 0 || epochs > stage_epochs)
     }
 
     /// The weights by their names.

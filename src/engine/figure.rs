@@ -1,4 +1,4 @@
-//! The paper's Fig. 6 as SVG, from the scores that are stored, and how the runs learned, from their epochs. Finished and unfinished runs have curves of
+//! The paper's Fig. 6 as SVG, from the scores that are stored, and how each run learned, from its epochs. Finished and unfinished runs have curves of
 //! their own, those of the unfinished dashed and named so.
 
 use std::collections::BTreeMap;
@@ -18,8 +18,15 @@ use crate::metrics::mean_and_deviation;
 /// Width and height in pixels.
 const SIZE: (u32, u32) = (720, 440);
 /// Told apart by readers who see few colours (Okabe and Ito).
-const COLOURS: [RGBColor; 4] =
-    [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
+const COLOURS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+    RGBColor(230, 159, 0),
+    BLACK,
+];
 
 /// A figure: its part, its caption, the name of its file, and the SVG.
 pub struct Figure {
@@ -216,8 +223,7 @@ fn per_step(scored: &[Scored], part: Part) -> Result<Option<String>> {
 /// AMI over time, a line for each run of `part`. `None` where there is none.
 fn learning(kept: &[Kept], part: Part) -> Result<Option<String>> {
     let runs: Vec<&Kept> = kept.iter().filter(|run| run.part() == Some(part)).collect();
-    let lines: Vec<Vec<(f64, f64)>> =
-        runs.iter().map(|run| run.hours().map(|(hours, epoch)| (hours, epoch.ami)).collect()).collect();
+    let lines: Vec<Vec<(f64, f64)>> = runs.iter().map(|run| run.ami_by_hours()).collect();
     let hours = lines.iter().filter_map(|line| line.last()).fold(0.0f64, |most, (hours, _)| most.max(*hours));
     if runs.is_empty() {
         return Ok(None);
@@ -233,7 +239,7 @@ fn learning(kept: &[Kept], part: Part) -> Result<Option<String>> {
             let style = colour.stroke_width(2);
             chart
                 .draw_series(LineSeries::new(line, style))?
-                .label(&run.name)
+                .label(format!("{}{}", run.name, if run.synthetic { " (synthetic digits)" } else { "" }))
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style));
         }
         legend(&mut chart)

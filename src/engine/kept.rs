@@ -12,10 +12,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::experiments::{CELLS, Part};
-use super::results::{changed, duration};
+use super::results::{Failure, changed, duration};
 use super::run_dir::{Record, RunFile, read_metrics};
 use crate::error::{Error, Result};
-use crate::preset::Preset;
+use crate::preset::{Digits, Preset};
 use crate::protocol::Epoch;
 
 /// Rows of a run's table at most.
@@ -32,8 +32,13 @@ pub struct Kept {
     pub preset: String,
     /// Settings that are not the named preset's.
     pub changed: Vec<String>,
-    /// Its epochs.
-    pub epochs: Vec<Epoch>,
+    /// Whether its digits were synthetic, and its scores so not the paper's kind.
+    pub synthetic: bool,
+    /// Its epochs, each with its stage, counted from 1.
+    pub epochs: Vec<(usize, Epoch)>,
+    /// The first stage with the K and the objects that the last one has: only its scores and those of later ones
+    /// are the preset's. One object with one component scores 1, and says nothing.
+    counts_from: usize,
     /// What to see in them.
     pub reading: Option<String>,
 }
@@ -46,10 +51,21 @@ impl Kept {
     pub fn read(path: &Path) -> Result<Kept> {
         let run = RunFile::read(path)?;
         let preset = Preset::load(&path.join("preset.ron").to_string_lossy())?;
-        let epoch = |record| match record {
-            Record::Epoch(epoch) => Some(epoch),
-            _ => None,
+        let mut stage = 1;
+        let mut epochs = Vec::new();
+        for record in read_metrics(path)? {
+            match record {
+                Record::Epoch(epoch) => epochs.push((stage, epoch)),
+                Record::Stage(start) => stage = start.stage,
+                Record::Step(_) | Record::Change(_) => {}
+            }
+        }
+        let stages = preset.train.stages.len().max(1);
+        let task = |stage| {
+            let preset = preset.after_stages(stage);
+            (preset.k, preset.data.objects())
         };
+        let others = (1..=stages).rev().take_while(|stage| task(*stage) == task(stages));
         let reading = path.join("reading.md");
         let reading = match std::fs::read_to_string(&reading) {
             Ok(text) => Some(text.trim_end().to_owned()),
@@ -60,27 +76,41 @@ impl Kept {
             name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             run,
             changed: changed(&preset, 0),
+            synthetic: preset.data.digits() == Some(&Digits::Synthetic),
+            epochs,
+            counts_from: others.last().unwrap_or(stages),
             preset: preset.name,
-            epochs: read_metrics(path)?.into_iter().filter_map(epoch).collect(),
             reading,
         })
     }
 
-    /// All in `runs` that were validated at least once, in the order of their names.
+    /// All in `runs` that were validated at least once, in the order of their names, and those that cannot be
+    /// read, with why.
     ///
     /// # Errors
-    /// What [`Kept::read`] meets.
-    pub fn read_all(runs: &Path) -> Result<Vec<Kept>> {
+    /// A directory that cannot be listed.
+    pub fn read_all(runs: &Path) -> Result<(Vec<Kept>, Vec<Failure>)> {
         let entries = match std::fs::read_dir(runs) {
             Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Default::default()),
             Err(e) => return Err(Error::io("read", runs)(e)),
         };
         let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
         paths.retain(|path| path.join("run.json").is_file());
         paths.sort();
-        let kept = paths.iter().map(|path| Kept::read(path)).collect::<Result<Vec<_>>>()?;
-        Ok(kept.into_iter().filter(|run| !run.epochs.is_empty()).collect())
+        let (mut kept, mut failures) = (Vec::new(), Vec::new());
+        for path in paths {
+            match Kept::read(&path) {
+                Ok(run) if run.epochs.is_empty() => {}
+                Ok(run) => kept.push(run),
+                Err(e) => failures.push(Failure {
+                    preset: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                    seed: RunFile::read(&path).map_or(0, |run| run.seed),
+                    why: e.to_string(),
+                }),
+            }
+        }
+        Ok((kept, failures))
     }
 
     /// The part of the paper's results that it belongs to.
@@ -88,17 +118,23 @@ impl Kept {
         CELLS.iter().find(|cell| cell.preset == self.preset).map(|cell| cell.part)
     }
 
-    /// Hours of training after each epoch, validation included.
-    pub fn hours(&self) -> impl Iterator<Item = (f64, &Epoch)> {
-        self.epochs.iter().scan(0.0, |hours, epoch| {
+    /// Every epoch, with its stage, and the hours of training until its end, validation included.
+    fn hours(&self) -> impl Iterator<Item = (f64, usize, &Epoch)> {
+        self.epochs.iter().scan(0.0, |hours, (stage, epoch)| {
             *hours += epoch.seconds / 3600.0;
-            Some((*hours, epoch))
+            Some((*hours, *stage, epoch))
         })
     }
 
-    /// Hours until an epoch's validation first reached this AMI (max, last step).
+    /// Validation AMI (max, last step) over hours, where it is that of the preset's K and objects.
+    pub fn ami_by_hours(&self) -> Vec<(f64, f64)> {
+        let counting = self.hours().filter(|(_, stage, _)| *stage >= self.counts_from);
+        counting.map(|(hours, _, epoch)| (hours, epoch.ami)).collect()
+    }
+
+    /// Hours until that first reached `ami`.
     pub fn hours_to(&self, ami: f64) -> Option<f64> {
-        self.hours().find(|(_, epoch)| epoch.ami >= ami).map(|(hours, _)| hours)
+        self.ami_by_hours().into_iter().find(|(_, reached)| *reached >= ami).map(|(hours, _)| hours)
     }
 
     /// A section about it: what differs from its preset, a table of its epochs, and the reading.
@@ -109,22 +145,25 @@ impl Kept {
             let _ = write!(text, " ({})", self.run.machine);
         }
         let _ = write!(text, ", program {}", self.run.version);
+        if self.synthetic {
+            text += "; synthetic digits, whose scores do not compare with the paper's";
+        }
         match self.changed.as_slice() {
             [] => text += ".",
             changed => {
                 let _ = write!(text, "; other than in the preset: {}.", changed.join(", "));
             }
         }
-        text += "\n\n| iterations | time | train loss | validation loss | AMI | ARI | confidence |\n\
-                 |---|---|---|---|---|---|---|\n";
+        text += "\n\n| iterations | stage | time | train loss | validation loss | AMI | ARI | confidence |\n\
+                 |---|---|---|---|---|---|---|---|\n";
         let epochs: Vec<_> = self.hours().collect();
         let rows = ROWS.min(epochs.len());
         for row in 0..rows {
             // The first, the last, and those evenly between.
-            let (hours, epoch) = epochs[row * (epochs.len() - 1) / (rows - 1).max(1)];
+            let (hours, stage, epoch) = epochs[row * (epochs.len() - 1) / (rows - 1).max(1)];
             let _ = writeln!(
                 text,
-                "| {} | {} | {:.1} | {:.1} | {:.3} | {:.3} | {:.3} |",
+                "| {} | {stage} | {} | {:.1} | {:.1} | {:.3} | {:.3} | {:.3} |",
                 epoch.iteration,
                 duration(hours),
                 epoch.train_loss,
@@ -132,6 +171,14 @@ impl Kept {
                 epoch.ami,
                 epoch.ari,
                 epoch.confidence
+            );
+        }
+        if self.counts_from > 1 {
+            let _ = writeln!(
+                text,
+                "\nBefore stage {} K or the objects were others, so that losses and scores of those rows are of \
+                 another task.",
+                self.counts_from
             );
         }
         if let Some(reading) = &self.reading {

@@ -192,9 +192,7 @@ pub(super) fn changed(preset: &Preset, stage: usize) -> Vec<String> {
     let Ok(mut named) = Preset::load(&preset.name) else {
         return vec!["not a preset of this program".into()];
     };
-    if let Some(stage) = named.train.stages.get(stage).cloned() {
-        named = named.at_stage(&stage);
-    }
+    named = named.after_stages(stage + 1);
     if let Some(digits) = preset.data.digits() {
         named.data = named.data.with_digits(digits.clone());
     }
@@ -314,7 +312,7 @@ impl Results {
                 text += "\n‡ Synthetic digits: these scores do not compare with the paper's.\n";
             }
             if rows.iter().any(|row| row.changed) {
-                text += "\n§ Not trained with the paper's settings; what differs is said under Runs.\n";
+                text += "\n§ Not trained with the preset's settings; what differs is said under Runs.\n";
             }
             for Figure { caption, file, .. } in figures.iter().filter(|figure| figure.part == part) {
                 let _ = write!(text, "\n![{caption}]({file})\n");
@@ -362,7 +360,7 @@ impl Results {
         for run in self.runs.iter().filter(|run| !run.changed.is_empty()) {
             let _ = writeln!(
                 text,
-                "\n{}, seed {}, was not trained with the paper's settings: {}.",
+                "\n{}, seed {}, was not trained with the preset's settings: {}.",
                 run.preset,
                 run.seed,
                 run.changed.join(", ")
@@ -386,9 +384,7 @@ impl Results {
             return String::new();
         }
         let lines = lines.into_iter().collect::<String>();
-        format!(
-            "\n## Missing\n\nThe paper's protocol asks for these yet; the same command goes on with them.\n\n{lines}"
-        )
+        format!("\n## Missing\n\nThese are asked for yet; the same command goes on with them.\n\n{lines}")
     }
 }
 
@@ -401,7 +397,7 @@ NLL of max_k ψ in nats per sample. The paper's values are means ± deviations o
 memory. Ours are over the test split; **bold** is above the floor, the best split of the image by position
 alone on the images of that row, and only that counts as learned. A run is finished when the protocol ends
 it; what unfinished runs reach is no result. Each of our seeds draws its own data, synthetic digits too, where
-the paper's five runs share one data set.
+the paper's five runs share one data set. Recipes of our own, in the last table, have settings of their own.
 ";
 
 /// The AMI that recipes are compared by the time to.

@@ -235,7 +235,12 @@ impl RunFile {
         let bytes = std::fs::read(&file).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Error::content(
                 run,
-                "not a run directory (it has no run.json); give the directory that train made",
+                match checkpoint::is_checkpoint(run) {
+                    true => {
+                        "a checkpoint or model, not a run; begin one with its weights: train PRESET --from it"
+                    }
+                    false => "not a run directory (it has no run.json); give the directory that train made",
+                },
             ),
             _ => Error::io("read", &file)(e),
         })?;
@@ -268,7 +273,10 @@ pub fn resolve(path: &Path, pointers: &[&str]) -> Result<PathBuf> {
 /// # Errors
 /// None of these, or a damaged checkpoint.
 pub fn weights_of(what: &Path) -> Result<Checkpoint> {
-    if let Some(model) = checkpoint::MODELS.iter().find(|model| Path::new(model.name) == what) {
+    // A directory of that name that holds weights is meant first.
+    let is_run = what.join("run.json").is_file() || checkpoint::is_checkpoint(what);
+    let named = checkpoint::MODELS.iter().find(|model| Path::new(model.name) == what);
+    if let (Some(model), false) = (named, is_run) {
         return Checkpoint::of_program(*model);
     }
     if !what.exists() {
@@ -296,22 +304,28 @@ pub fn read_metrics(run: &Path) -> Result<Vec<Record>> {
     };
     let open = File::open(&file).map_err(Error::io("read", &file))?;
     let lines: Box<dyn BufRead> = match gzipped {
-        true => Box::new(BufReader::new(flate2::read::GzDecoder::new(open))),
+        true => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(open))),
         false => Box::new(BufReader::new(open)),
     };
     let mut records = Vec::new();
-    for (number, line) in lines.lines().enumerate() {
+    let mut lines = lines.lines().enumerate().peekable();
+    while let Some((number, line)) = lines.next() {
         let line = line.map_err(Error::io("read", &file))?;
-        let record = serde_json::from_str(&line)
-            .map_err(|e| Error::content(&file, format!("line {} is no record: {e}", number + 1)))?;
-        records.push(record);
+        match serde_json::from_str(&line) {
+            Ok(record) => records.push(record),
+            // Whoever wrote it was cut off, or is still writing.
+            Err(e) if e.is_eof() && lines.peek().is_none() => {}
+            Err(e) => return Err(Error::content(&file, format!("line {} is no record: {e}", number + 1))),
+        }
     }
     Ok(records)
 }
 
-/// Whether only the metrics of a run are kept in `path`, so that it cannot be gone on with.
-pub fn is_kept_only(path: &Path) -> bool {
-    path.join(KEPT_METRICS).is_file() && !path.join("checkpoints").is_dir()
+/// Whether `path` is what somebody kept of a run, and not a run that was cut off before its first checkpoint:
+/// every run makes the directory of its checkpoints before anything else.
+pub fn is_kept(path: &Path) -> bool {
+    let kept = [KEPT_METRICS, "reading.md"].iter().any(|file| path.join(file).is_file());
+    path.join("run.json").is_file() && (kept || !path.join("checkpoints").is_dir())
 }
 
 /// The AMI of the latest epoch, read from the file's end so that long runs list quickly.

@@ -97,7 +97,7 @@ pub fn score(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Report> {
     let checkpoint = run_dir::weights_of(path)?;
-    let preset = checkpoint.preset.set(&scoring.sets)?;
+    let preset = checkpoint.preset_to_test().set(&scoring.sets)?;
     let split = scoring.split;
     let samples = scoring.samples.unwrap_or(match split {
         Split::Train => preset.train.train_size,

@@ -136,7 +136,11 @@ impl Trainer {
     /// # Errors
     /// What [`Dataset::new`] refuses, of any stage, and what [`Dataset::sample`] meets.
     pub fn new(preset: &Preset, seed: u64, device: &Device) -> Result<Trainer> {
-        Trainer::at(&preset.at_first_stage(), seed, device)
+        let trainer = Trainer::at(&preset.at_first_stage(), seed, device)?;
+        for stages in 2..=preset.train.stages.len() {
+            trainer.data.supports(&preset.after_stages(stages))?;
+        }
+        Ok(trainer)
     }
 
     /// A training of the stage that `preset` is in.

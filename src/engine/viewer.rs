@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::mpsc::error::TryRecvError;
+
 use super::checkpoint::Checkpoint;
 use super::thread::{self, Ends};
 use super::trainer::Trainer;
@@ -22,7 +24,7 @@ pub fn open(what: &Path, device: DeviceName) -> Result<RunHandle> {
     let make = move || {
         let opened = device.open()?;
         let checkpoint = run_dir::weights_of(&what)?;
-        let trainer = Trainer::at(&checkpoint.preset, checkpoint.manifest.seed, &opened)?;
+        let trainer = Trainer::at(&checkpoint.preset_to_test(), checkpoint.manifest.seed, &opened)?;
         let model = checkpoint.model(trainer.preset(), &opened.autodiff())?;
         Ok((trainer.from_weights(model), checkpoint))
     };
@@ -59,17 +61,29 @@ fn look(trainer: &mut Trainer, checkpoint: &Checkpoint, device: DeviceName, ends
         let snapshot = snapshot::take(trainer, watched)?;
         ends.snapshots.send_replace(Some(Arc::new(snapshot)));
         ends.outbox.flush();
-        match ends.commands.blocking_recv() {
-            None | Some(Command::Stop) => return Ok(()),
-            Some(Command::Watch(sample)) => watched = sample % trainer.preset().train.validation_size,
-            Some(Command::Set(setting)) => ends.outbox.send(match trainer.change(setting) {
-                Ok(change) => Event::Changed(change),
-                Err(e) => Event::Refused(e.to_string()),
-            }),
-            Some(_) => ends.outbox.send(Event::Refused(format!(
-                "a model is looked at, not trained; `nem-tui train --from {}` begins a run with its weights",
-                checkpoint.path.display()
-            ))),
+        // All that was asked for meanwhile comes before the next picture.
+        let mut next = ends.commands.blocking_recv();
+        loop {
+            match next {
+                None | Some(Command::Stop) => return Ok(()),
+                Some(Command::Watch(sample)) => watched = sample % trainer.preset().train.validation_size,
+                Some(Command::Set(setting)) => match trainer.change(setting) {
+                    Ok(change) => {
+                        ends.outbox.send(Event::Changed(change));
+                        ends.outbox.send(Event::Floor(trainer.floor()?));
+                    }
+                    Err(e) => ends.outbox.send(Event::Refused(e.to_string())),
+                },
+                Some(_) => ends.outbox.send(Event::Refused(format!(
+                    "a model is looked at, not trained; `nem-tui train PRESET --from {}` begins a run with its weights",
+                    checkpoint.path.display()
+                ))),
+            }
+            next = match ends.commands.try_recv() {
+                Ok(command) => Some(command),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => None,
+            };
         }
     }
 }

@@ -280,6 +280,7 @@ impl Worker {
         self.run.append(&Record::Stage(start.clone()))?;
         info!("iteration {}: stage {}, {:?}", start.iteration, start.stage, start.what);
         self.outbox.send(Event::Stage(start));
+        self.outbox.send(Event::Floor(self.trainer.floor()?));
         self.save(false)?;
         Ok(None)
     }
@@ -355,6 +356,9 @@ impl Worker {
                     change.to.value()
                 );
                 self.outbox.send(Event::Changed(change));
+                if matches!(setting, Setting::K(_) | Setting::Objects(_) | Setting::Steps(_)) {
+                    self.outbox.send(Event::Floor(self.trainer.floor()?));
+                }
                 self.show()
             }
             Err(e) => {

@@ -1,7 +1,7 @@
 //! What makes a preset impossible, said by naming the fields.
 
 use super::{
-    Cell, Data, Distribution, Epsilons, ImageSize, Images, Model, Noise, Preset, ShapeSet, Speed,
+    Cell, Data, Distribution, Epsilons, ImageSize, Images, Model, Noise, Preset, Setting, ShapeSet, Speed,
     StepWeights, layer_outputs, layers::MAX_WEIGHTS,
 };
 use crate::error::{Error, Result};
@@ -109,6 +109,11 @@ impl Preset {
                 ));
             }
             for setting in &stage.set {
+                if matches!(setting, Setting::LearningRate(_)) {
+                    return Some(format!(
+                        "train.stages[{i}].set has {setting:?}; a stage has a learning_rate of its own, so set that"
+                    ));
+                }
                 if setting.current(self).is_none() {
                     return Some(format!(
                         "train.stages[{i}].set has {setting:?}, but there is no {} here; leave it out",
@@ -116,10 +121,10 @@ impl Preset {
                     ));
                 }
             }
-            // Each stage must be possible for itself; what is other in it is to blame if it is not.
-            let mut alone = self.at_stage(stage);
-            alone.train.stages.clear();
-            if let Some(problem) = alone.problem() {
+            // As it will be when its turn comes, after what the stages before it have changed.
+            let mut then = self.after_stages(i + 1);
+            then.train.stages.clear();
+            if let Some(problem) = then.problem() {
                 return Some(format!("train.stages[{i}] is impossible: {problem}"));
             }
             if stage.max_epochs == Some(0) {

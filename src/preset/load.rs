@@ -274,6 +274,26 @@ mod tests {
         assert!(message(quickstart().set(&["k=0"])).contains("k is 0"));
     }
 
+    /// A later stage adds to what the stages before it have set.
+    #[test]
+    fn stages_add_up() {
+        let stages = "train.stages=[(learning_rate: 0.1, set: [K(1), Steps(3)], max_epochs: 2), \
+                      (learning_rate: 0.2, set: [K(2), InterWeight(0.5)])]";
+        let preset = quickstart().set(&[stages]).unwrap();
+        assert_eq!(Preset::parse(&preset.to_ron(), "p").unwrap(), preset);
+        let first = preset.at_first_stage();
+        assert_eq!((first.k, first.steps, first.train.learning_rate), (1, 3, 0.1));
+        let last = preset.after_stages(9);
+        assert_eq!((last.k, last.steps, last.loss.inter_weight, last.train.learning_rate), (2, 3, 0.5, 0.2));
+        assert_eq!(preset.most_epochs(), 2 + preset.train.max_epochs);
+        let paths =
+            ["k", "steps", "loss.inter_weight", "train.learning_rate", "noise.probability", "data.objects"];
+        assert_eq!(paths.map(|path| preset.is_set_by_stages(path)), [true, true, true, true, false, false]);
+        assert!(!quickstart().is_set_by_stages("train.learning_rate"));
+        let late = "train.stages=[(learning_rate: 1), (learning_rate: 1, set: [K(65)])]";
+        assert!(message(quickstart().set(&[late])).contains("train.stages[1] is impossible: k is 65"));
+    }
+
     #[test]
     fn malformed_text_is_placed_by_line_and_column() {
         let text = quickstart().to_ron();

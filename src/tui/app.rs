@@ -23,6 +23,8 @@ pub struct App {
     pub picker: Picker,
     /// The training on the screen, if one was started.
     pub workbench: Option<Workbench>,
+    /// A picture that came before the training it is of was announced: the two have channels of their own.
+    pub early: Option<Arc<Snapshot>>,
     /// What lies over the screen.
     pub overlay: Option<Overlay>,
     /// One line for the user: a refusal, a note.
@@ -150,6 +152,7 @@ impl App {
             theme,
             picker: Picker::default(),
             workbench: None,
+            early: None,
             overlay: None,
             message: None,
             starting: false,
@@ -271,7 +274,7 @@ impl Workbench {
 
     /// Seconds to the preset's last epoch at this speed.
     pub fn eta(&self) -> Option<f64> {
-        let all = self.preset.train.max_epochs.saturating_mul(self.preset.iterations_per_epoch());
+        let all = self.preset.most_epochs().saturating_mul(self.preset.iterations_per_epoch());
         Some(all.saturating_sub(self.iteration()) as f64 / self.speed()?)
     }
 

@@ -65,8 +65,9 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         Message::Key(key) => pressed(app, key),
         Message::Engine(event) => heard(app, event),
         Message::Picture(snapshot) => {
-            if let Some(workbench) = &mut app.workbench {
-                workbench.snapshot = Some(snapshot);
+            match &mut app.workbench {
+                Some(workbench) => workbench.snapshot = Some(snapshot),
+                None => app.early = Some(snapshot),
             }
             vec![]
         }
@@ -298,7 +299,9 @@ fn leave(app: &mut App) -> Vec<Effect> {
 
 fn heard(app: &mut App, event: Event) -> Vec<Effect> {
     if let Event::Started(info) = event {
-        app.workbench = Some(Workbench::new(*info));
+        let mut workbench = Workbench::new(*info);
+        workbench.snapshot = app.early.take();
+        app.workbench = Some(workbench);
         app.message = None;
         app.starting = false;
         return vec![];
@@ -310,6 +313,7 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Epoch(epoch) => workbench.add_epoch(epoch),
         Event::Changed(change) => workbench.add_change(change),
         Event::Stage(start) => workbench.begin_stage(start),
+        Event::Floor(floor) => workbench.info.floor = floor,
         Event::Refused(sentence) => {
             workbench.wanted = workbench.preset.clone();
             app.message = Some(sentence);
@@ -434,6 +438,18 @@ mod tests {
         assert_eq!(app.message.as_deref(), Some("no disk"));
         assert!(matches!(&press(&mut app, "↵")[..], [Effect::Start(..)]), "and may be tried again");
         assert_eq!(press(&mut picker(), "q"), [Effect::Exit]);
+    }
+
+    /// A model has one picture until it is asked for another, so the first must not be lost.
+    #[test]
+    fn a_picture_before_its_training_is_kept() {
+        let info = workbench().workbench.unwrap().info;
+        let mut app = picker();
+        let image = preset().data.image();
+        let picture = Snapshot { iteration: 9, sample: 0, image, k: 4, steps: vec![] };
+        update(&mut app, Message::Picture(Arc::new(picture.clone())));
+        update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+        assert_eq!(app.workbench.unwrap().snapshot.as_deref(), Some(&picture));
     }
 
     /// A model takes what changes its view of an image, and nothing of a training.

@@ -38,7 +38,13 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
         None => {}
     }
     if app.leaving {
-        help::question(&app.theme, "Saving…", "the run is being saved", area, buf);
+        let model = app.workbench.as_ref().is_some_and(|workbench| workbench.is_model());
+        let (title, text) = if model {
+            ("Leaving…", "the picture in progress ends")
+        } else {
+            ("Saving…", "the run is being saved")
+        };
+        help::question(&app.theme, title, text, area, buf);
     }
 }
 

@@ -11,6 +11,9 @@ use super::{footer, frame_lines, pane, put};
 use crate::preset::{Cell, Data, Layer, Noise, Preset, StepWeights};
 use crate::protocol::{ModelCard, Preview};
 
+/// Lines of the shelf from which on one may say how many are hidden.
+const ROOM_FOR_HINTS: usize = 9;
+
 /// Draws the screen.
 pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
@@ -79,6 +82,19 @@ fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
     let skip = (chosen_line + 1 + height / 3).min(lines.len()).saturating_sub(height);
     for (line, y) in lines.iter().skip(skip).zip(inner.y..inner.bottom()) {
         put(line, inner.x, y, inner.width, buf);
+    }
+    // What lies beyond, where a line can be spared for it.
+    if height >= ROOM_FOR_HINTS {
+        let below = lines.len().saturating_sub(skip + height);
+        let mut hint = |hidden: usize, arrow, y| {
+            if hidden > 0 {
+                let hint =
+                    format!("{:width$}", format!(" {arrow} {} more", hidden + 1), width = inner.width.into());
+                put(&Line::styled(hint, theme.dim()), inner.x, y, inner.width, buf);
+            }
+        };
+        hint(skip, '↑', inner.y);
+        hint(below, '↓', inner.bottom() - 1);
     }
 }
 

@@ -88,7 +88,7 @@ fn status_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     ];
     if !workbench.is_model() {
         spans.push(Span::styled("  epoch ", theme.dim()));
-        spans.push(Span::styled(format!("{epochs}/{}", workbench.preset.train.max_epochs), theme.strong()));
+        spans.push(Span::styled(format!("{epochs}/{}", workbench.preset.most_epochs()), theme.strong()));
     }
     if let Some(speed) = workbench.speed() {
         spans.push(Span::styled(format!("  {} it/s", number(speed)), theme.dim()));
