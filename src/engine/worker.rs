@@ -82,7 +82,7 @@ pub fn start(job: &Job) -> Result<RunHandle> {
 /// Goes on with the run in `path` from its last checkpoint.
 ///
 /// # Errors
-/// What [`RunDir::resume`] and [`Checkpoint::trainer`] refuse.
+/// What [`RunDir::resume`] and [`super::checkpoint::Checkpoint::trainer`] refuse.
 pub fn resume(
     path: &Path,
     device: DeviceName,
