@@ -595,11 +595,21 @@ impl Preset {
         self.after_stages(1)
     }
 
-    /// The preset with what its first `count` stages change of it, one after the other.
+    /// The preset with what its first `count` stages change of it.
     #[must_use]
     pub fn after_stages(&self, count: usize) -> Preset {
-        let stages = self.train.stages.iter().take(count);
+        self.at_stages(self.train.stages.iter().take(count))
+    }
+
+    /// The preset with what `stages` change of it, one after the other.
+    #[must_use]
+    pub fn at_stages<'a>(&self, stages: impl Iterator<Item = &'a Stage>) -> Preset {
         stages.fold(self.clone(), |preset, stage| preset.at_stage(stage))
+    }
+
+    /// K, and the objects where the data says: scores and losses of two presets compare only where these agree.
+    pub fn task(&self) -> (usize, Option<usize>) {
+        (self.k, self.data.objects())
     }
 
     /// The preset with what a stage changes of it.

@@ -75,13 +75,7 @@ impl EvalArgs {
         let device = self.common.device()?.open()?;
         let mut reports = Vec::new();
         for path in &self.paths {
-            let bar = progress_bar();
-            let scored = score(path, &scoring, &device, &|done, all| {
-                bar.set_length(all as u64);
-                bar.set_position(done as u64);
-            });
-            bar.finish_and_clear();
-            let report = scored?;
+            let report = with_bar("", |progress| score(path, &scoring, &device, progress))?;
             if !self.json {
                 print(&table(&report, self.per_step))?;
             }
@@ -96,8 +90,21 @@ impl EvalArgs {
     }
 }
 
+/// Does `work` behind a bar that carries `message`; `work` is given what to call with the samples done, and with
+/// all there are.
+pub(super) fn with_bar<T>(message: &str, work: impl FnOnce(&(dyn Fn(usize, usize) + Sync)) -> T) -> T {
+    let bar = progress_bar();
+    bar.set_message(message.to_owned());
+    let done = work(&|done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    done
+}
+
 /// A bar on stderr, hidden where that is no terminal.
-pub(super) fn progress_bar() -> ProgressBar {
+fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::no_length();
     // A malformed template would be a bug of ours; without it the bar merely looks plainer.
     if let Ok(style) =

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::eval::progress_bar;
+use super::eval::with_bar;
 use super::{Common, print};
 use crate::backend;
 use crate::data::Split;
@@ -50,12 +50,9 @@ impl ExportArgs {
         }
         let mut checkpoint = run_dir::weights_of(&self.run)?;
         checkpoint.preset = self.common.applied(&checkpoint.preset)?;
-        if let Some(Digits::Mnist { directory }) = checkpoint.preset.data.digits() {
+        if let Some(Digits::Mnist { directory: Some(_) }) = checkpoint.preset.data.digits() {
             // Where they are is no affair of whoever it is shared with.
-            if directory.is_some() {
-                checkpoint.preset.data =
-                    checkpoint.preset.data.with_digits(Digits::Mnist { directory: None });
-            }
+            checkpoint.preset.data = checkpoint.preset.data.with_digits(Digits::Mnist { directory: None });
         }
         let precision = if self.half { Precision::Half } else { Precision::Single };
         let device = self.common.device()?;
@@ -64,13 +61,8 @@ impl ExportArgs {
         let unmeasured = aside.path().join("model");
         export(&checkpoint, &unmeasured, precision, None)?;
         let scoring = Scoring { sets: Vec::new(), split: Split::Test, samples: self.samples };
-        let bar = progress_bar();
-        let report = score(&unmeasured, &scoring, &device.open()?, &|done, all| {
-            bar.set_length(all as u64);
-            bar.set_position(done as u64);
-        });
-        bar.finish_and_clear();
-        let report = report?;
+        let opened = device.open()?;
+        let report = with_bar("", |progress| score(&unmeasured, &scoring, &opened, progress))?;
         let measured = Measured {
             device: format!("{device}, {}", backend::machine()),
             version: env!("NEM_TUI_VERSION").into(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-use super::eval::progress_bar;
+use super::eval::with_bar;
 use super::train::{Bar, follow};
 use super::{Common, digits_set, print, print_json};
 use crate::data::{Split, resolved};
@@ -286,14 +286,9 @@ impl ReproduceArgs {
                 sets.push(digits_set(digits)?);
             }
             let scoring = Scoring { sets, split: Split::Test, samples: Some(samples) };
-            let bar = progress_bar();
-            bar.set_message(format!("{} seed {}, {}", run.preset, run.seed, test.name));
-            let report = score(&run.path, &scoring, &device, &|done, all| {
-                bar.set_length(all as u64);
-                bar.set_position(done as u64);
-            });
-            bar.finish_and_clear();
-            let scored = Scored { training: training.clone(), test: test.name.into(), report: report? };
+            let message = format!("{} seed {}, {}", run.preset, run.seed, test.name);
+            let report = with_bar(&message, |progress| score(&run.path, &scoring, &device, progress))?;
+            let scored = Scored { training: training.clone(), test: test.name.into(), report };
             scored.write(scores, test)?;
         }
         Ok(())

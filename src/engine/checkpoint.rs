@@ -266,8 +266,8 @@ impl Checkpoint {
     /// The preset that the weights are to be tested with: the one in force, with what the stages to come would
     /// change of it.
     pub fn preset_to_test(&self) -> Preset {
-        let stages = self.preset.train.stages.iter().skip(self.manifest.counters.stages + 1);
-        let mut preset = stages.fold(self.preset.clone(), |preset, stage| preset.at_stage(stage));
+        let to_come = self.preset.train.stages.iter().skip(self.manifest.counters.stages + 1);
+        let mut preset = self.preset.at_stages(to_come);
         preset.train.stages.clear();
         preset
     }
@@ -275,8 +275,7 @@ impl Checkpoint {
     /// Whether the latest epoch was of the K and objects that the training is for, and not of an earlier stage's.
     pub fn is_of_its_task(&self) -> bool {
         let Counters { stages, epochs, stage_epochs, .. } = self.manifest.counters;
-        let task = |preset: &Preset| (preset.k, preset.data.objects());
-        task(&self.preset) == task(&self.preset_to_test()) && (stages == 0 || epochs > stage_epochs)
+        self.preset.task() == self.preset_to_test().task() && (stages == 0 || epochs > stage_epochs)
     }
 
     /// The weights by their names.

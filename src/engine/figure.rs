@@ -1,7 +1,8 @@
-//! The paper's Fig. 6 as SVG, from the scores that are stored, and how each run learned, from its epochs. Finished and unfinished runs have curves of
-//! their own, those of the unfinished dashed and named so.
+//! The paper's Fig. 6 as SVG, from the scores that are stored, and how each run learned, from its epochs. In the
+//! paper's figures finished and unfinished runs have curves of their own, those of the unfinished dashed and named so.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
@@ -203,12 +204,7 @@ fn per_step(scored: &[Scored], part: Part) -> Result<Option<String>> {
         return Ok(None);
     };
     draw(|area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(16)
-            .x_label_area_size(44)
-            .y_label_area_size(56)
-            .build_cartesian_2d(1.0..steps as f64, 0.0..1.0f64)?;
-        chart.configure_mesh().x_desc("EM step").y_desc("AMI (max)").light_line_style(WHITE).draw()?;
+        let mut chart = ami_chart(area, 1.0..steps as f64, "EM step")?;
         for curve in &curves {
             let mut band = curve.steps(|step| step.quartiles.lower);
             band.extend(curve.steps(|step| step.quartiles.upper).into_iter().rev());
@@ -229,12 +225,7 @@ fn learning(kept: &[Kept], part: Part) -> Result<Option<String>> {
         return Ok(None);
     }
     draw(|area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(16)
-            .x_label_area_size(44)
-            .y_label_area_size(56)
-            .build_cartesian_2d(0.0..hours.max(0.01), 0.0..1.0f64)?;
-        chart.configure_mesh().x_desc("hours").y_desc("AMI (max)").light_line_style(WHITE).draw()?;
+        let mut chart = ami_chart(area, 0.0..hours.max(0.01), "hours")?;
         for ((run, line), colour) in runs.iter().zip(lines).zip(COLOURS.iter().cycle()) {
             let style = colour.stroke_width(2);
             chart
@@ -264,6 +255,17 @@ fn draw(on: impl FnOnce(&Area) -> Result<(), Failure>) -> Result<String> {
         .map_err(|e| Error::Figure(e.to_string()))?;
     drop(area);
     Ok(svg)
+}
+
+/// An empty diagram of AMI over `x`.
+fn ami_chart<'a>(area: &Area<'a>, x: Range<f64>, x_desc: &str) -> Result<Chart<'a>, Failure> {
+    let mut chart = ChartBuilder::on(area)
+        .margin(16)
+        .x_label_area_size(44)
+        .y_label_area_size(56)
+        .build_cartesian_2d(x, 0.0..1.0f64)?;
+    chart.configure_mesh().x_desc(x_desc).y_desc("AMI (max)").light_line_style(WHITE).draw()?;
+    Ok(chart)
 }
 
 fn legend(chart: &mut Chart) -> Result<(), Failure> {

@@ -61,10 +61,7 @@ impl Kept {
             }
         }
         let stages = preset.train.stages.len().max(1);
-        let task = |stage| {
-            let preset = preset.after_stages(stage);
-            (preset.k, preset.data.objects())
-        };
+        let task = |stage| preset.after_stages(stage).task();
         let others = (1..=stages).rev().take_while(|stage| task(*stage) == task(stages));
         let reading = path.join("reading.md");
         let reading = match std::fs::read_to_string(&reading) {

@@ -70,7 +70,9 @@ fn look(trainer: &mut Trainer, checkpoint: &Checkpoint, device: DeviceName, ends
                 Some(Command::Set(setting)) => match trainer.change(setting) {
                     Ok(change) => {
                         ends.outbox.send(Event::Changed(change));
-                        ends.outbox.send(Event::Floor(trainer.floor()?));
+                        if setting.moves_floor() {
+                            ends.outbox.send(Event::Floor(trainer.floor()?));
+                        }
                     }
                     Err(e) => ends.outbox.send(Event::Refused(e.to_string())),
                 },

@@ -356,7 +356,7 @@ impl Worker {
                     change.to.value()
                 );
                 self.outbox.send(Event::Changed(change));
-                if matches!(setting, Setting::K(_) | Setting::Objects(_) | Setting::Steps(_)) {
+                if setting.moves_floor() {
                     self.outbox.send(Event::Floor(self.trainer.floor()?));
                 }
                 self.show()

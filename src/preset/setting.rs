@@ -89,6 +89,11 @@ impl Setting {
         }
     }
 
+    /// Whether it changes what a split by position alone scores.
+    pub fn moves_floor(&self) -> bool {
+        matches!(self, Setting::K(_) | Setting::Objects(_) | Setting::Steps(_))
+    }
+
     /// Whether the validation loss before and after the change can be compared: where it cannot,
     /// early stopping starts its patience anew.
     pub fn keeps_loss_comparable(&self) -> bool {

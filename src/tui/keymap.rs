@@ -70,7 +70,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Whether it has nothing to do with training.
+    /// Whether it is of use where a model is on show, which has one pane and is not trained.
     fn is_for_looking(self) -> bool {
         match self {
             Turn(dial, _) => !matches!(dial, Dial::LearningRate | Dial::InterWeight),

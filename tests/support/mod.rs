@@ -54,20 +54,25 @@ pub fn picker(depth: Depth) -> App {
     app
 }
 
+fn info(directory: &str, preset: &Preset, iteration: u64, floor: Floor) -> RunInfo {
+    RunInfo {
+        directory: directory.into(),
+        preset: preset.clone(),
+        seed: 1,
+        device: "flex".into(),
+        iteration,
+        parameters: 110_920,
+        floor,
+        past: Past::default(),
+    }
+}
+
 /// A run of `preset` after `iterations`, with a snapshot of `k` components and `steps` EM steps.
 pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps: usize) -> App {
     let mut app = App::new(Theme { depth });
     let per_epoch = 100;
-    let info = RunInfo {
-        directory: format!("runs/{}-s1", preset.name).into(),
-        seed: 1,
-        device: "flex".into(),
-        iteration: 0,
-        parameters: 110_920,
-        floor: Floor { ami: 0.58, ari: 0.55 },
-        past: Past::default(),
-        preset: preset.clone(),
-    };
+    let directory = format!("runs/{}-s1", preset.name);
+    let info = info(&directory, &preset, 0, Floor { ami: 0.58, ari: 0.55 });
     update(&mut app, Message::Engine(Event::Started(Box::new(info))));
     let mut stream = Stream::new(9, Purpose::Order, 0, 0);
     let mut list = Vec::new();
@@ -118,16 +123,7 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
 pub fn model(depth: Depth) -> App {
     let preset = preset("static-shapes-rnn-em");
     let mut app = App::new(Theme { depth });
-    let info = RunInfo {
-        directory: "static-shapes".into(),
-        seed: 1,
-        device: "flex".into(),
-        iteration: 4400,
-        parameters: 455_534,
-        floor: Floor { ami: 0.56, ari: 0.55 },
-        past: Past::default(),
-        preset: preset.clone(),
-    };
+    let info = info("static-shapes", &preset, 4400, Floor { ami: 0.56, ari: 0.55 });
     update(&mut app, Message::Engine(Event::Started(Box::new(info))));
     update(&mut app, Message::Engine(Event::Done(Finish::Shown)));
     update(&mut app, Message::Picture(Arc::new(snapshot(&preset, 4, 15))));
