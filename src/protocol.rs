@@ -11,7 +11,7 @@
 //! The user holds a [`RunHandle`]. Dropping it tells the worker to save and stop. When the worker
 //! ends, for whatever reason, its last event is [`Event::Finished`] and the channel closes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -23,6 +23,10 @@ use crate::preset::{ImageSize, Preset, Setting, Stage};
 
 /// How many events may wait for the user; more are kept back by the worker.
 pub const EVENT_CAPACITY: usize = 256;
+
+/// How many samples of the validation split, from its first, are watched: shown in a training, and scored one by
+/// one at every validation.
+pub const WATCHED: usize = 64;
 
 /// What the user asks of a running training. Taken between two iterations, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +43,8 @@ pub enum Command {
     Set(Setting),
     /// Show this validation sample in the snapshots to come.
     Watch(usize),
+    /// Take the snapshots to come under these conditions in the place of the training's; with none, under its own.
+    Look(Vec<Setting>),
     /// Time every iteration part by part, or no longer.
     Profile(bool),
     /// Save, then end the run.
@@ -55,6 +61,9 @@ pub enum Event {
     Iterations(Vec<Iteration>),
     /// An epoch ended and was validated.
     Epoch(Epoch),
+    /// The AMI (max) of the last EM step of each watched sample, at that validation; `None` where its frame has
+    /// no group.
+    Watched(Vec<Option<f64>>),
     /// A live change took effect.
     Changed(Change),
     /// The next stage of a training in stages began.
@@ -139,6 +148,9 @@ pub struct Iteration {
     /// Mean ARI of the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ari: Option<f64>,
+    /// Euclidean norm of the gradient of all weights, as often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_norm: Option<f64>,
     /// Wall time of the iteration. The only field that differs between two equal runs.
     pub seconds: f64,
     /// Where it went, where that is measured; not kept with the metrics.
@@ -273,6 +285,8 @@ pub struct Snapshot {
     pub image: ImageSize,
     /// K.
     pub k: usize,
+    /// The conditions that it was taken under in the place of the training's.
+    pub look: Vec<Setting>,
     /// One entry for each EM step, T of them.
     pub steps: Vec<SnapshotStep>,
 }
@@ -402,4 +416,8 @@ pub trait Backstage {
     fn open(&self, model: &str, device: &str) -> Result<RunHandle>;
     /// Goes on with a past run.
     fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle>;
+    /// A new run with the state of another's last checkpoint, and these `--set` changes of its preset.
+    fn fork(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle>;
+    /// A new run with the initial weights of another, and these `--set` changes of its preset in force.
+    fn restart(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle>;
 }

@@ -11,8 +11,11 @@
 //! shell around them: it waits, carries effects out, and decides when a frame is worth drawing.
 
 pub mod app;
+pub mod curve_view;
 pub mod history;
+pub mod inspector;
 pub mod keymap;
+pub mod palette;
 pub mod signals;
 mod terminal;
 pub mod theme;
@@ -37,6 +40,8 @@ use crate::protocol::{Backstage, Command, Event, Finish, RunCard, RunHandle, Sna
 
 /// A key is answered at most this much later: 30 frames a second.
 const FRAME: Duration = Duration::from_millis(33);
+/// An EM step is shown this long while they are played.
+const PLAY: Duration = Duration::from_millis(150);
 /// What the training does is drawn more rarely, because drawing takes time from it.
 const PROGRESS_FRAME: Duration = Duration::from_millis(150);
 
@@ -97,6 +102,7 @@ impl Shell<'_> {
         let mut signals =
             Signals::new().map_err(|e| Error::Terminal(format!("cannot listen for signals: {e}")))?;
         let mut next_frame = Instant::now();
+        let mut next_step = Instant::now();
         let mut dirty = true;
         loop {
             let message = tokio::select! {
@@ -127,6 +133,11 @@ impl Shell<'_> {
                     next_frame = started + PROGRESS_FRAME;
                     continue;
                 }
+                () = tokio::time::sleep_until(next_step.into()), if app.is_playing() => {
+                    next_step = Instant::now() + PLAY;
+                    next_frame = next_frame.min(Instant::now());
+                    Some(Message::Tick)
+                }
                 news = news(&mut self.handle) => {
                     if let Message::EngineGone = news {
                         self.handle = None;
@@ -136,13 +147,13 @@ impl Shell<'_> {
             };
             if let Some(message) = message {
                 dirty = true;
-                let finished = matches!(message, Message::Engine(Event::Finished(_)));
+                if matches!(message, Message::Engine(Event::Finished(_))) {
+                    // The channels are closed from here on and would be ready for ever; and what is begun
+                    // next finds the run's directory and device free.
+                    self.handle = None;
+                }
                 if self.handle_message(app, message) {
                     return Ok(());
-                }
-                if finished {
-                    // The channels are closed from here on and would be ready for ever.
-                    self.handle = None;
                 }
             }
         }
@@ -172,6 +183,14 @@ impl Shell<'_> {
             Effect::Resume(run, device) => {
                 let resumed = self.backstage.resume(&run, &device);
                 self.adopt(app, resumed);
+            }
+            Effect::Fork(run, sets, device) => {
+                let forked = self.backstage.fork(&run, &sets, &device);
+                self.adopt(app, forked);
+            }
+            Effect::Restart(run, sets, device) => {
+                let restarted = self.backstage.restart(&run, &sets, &device);
+                self.adopt(app, restarted);
             }
             Effect::Preview(preset, index) => {
                 let preview = self.backstage.preview(&preset, index).ok();

@@ -290,6 +290,12 @@ fn a_workbench_that_panics() {
         fn resume(&self, _: &RunCard, _: &str) -> Result<RunHandle> {
             Err(Error::Usage("no resume".into()))
         }
+        fn fork(&self, _: &Path, _: &[String], _: &str) -> Result<RunHandle> {
+            Err(Error::Usage("no fork".into()))
+        }
+        fn restart(&self, _: &Path, _: &[String], _: &str) -> Result<RunHandle> {
+            Err(Error::Usage("no restart".into()))
+        }
     }
     let _ = nem_tui::tui::run(&Broken, None);
 }
@@ -321,6 +327,7 @@ fn a_run_outlives_a_panic_of_its_holder() {
         device: nem_tui::backend::DeviceName::Flex,
         from: None,
         out: Some(out.clone()),
+        replay: vec![],
         ending: nem_tui::engine::worker::Ending::default(),
     };
     let holder = std::thread::spawn(move || {

@@ -35,6 +35,7 @@ fn run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
         device: DeviceName::Flex,
         from: None,
         out: Some(out.to_owned()),
+        replay: vec![],
         ending: Ending { max_iterations, stay: false },
     };
     start(&job).unwrap()
@@ -146,7 +147,7 @@ fn a_change_of_the_loss_starts_the_patience_anew() {
         while !trainer.epoch_is_over() {
             trainer.step().unwrap();
         }
-        trainer.end_epoch().unwrap()
+        trainer.end_epoch().unwrap().0
     };
     epoch(&mut trainer);
     let best = trainer.counters().best_validation;
@@ -223,8 +224,15 @@ fn a_run_cut_off_in_a_validation_goes_on_with_it() {
     assert_eq!(finish(run(&whole, Some(11))), Finish::MaxIterations);
     let device = DeviceName::Flex.open().unwrap();
     let mut trainer = Trainer::new(&preset(), 1, &device).unwrap();
-    let what =
-        RunFile { seed: 1, device: "flex".into(), machine: "a test".into(), version: "0".into(), from: None };
+    let what = RunFile {
+        seed: 1,
+        device: "flex".into(),
+        machine: "a test".into(),
+        version: "0".into(),
+        from: None,
+        forked: None,
+        replay: vec![],
+    };
     let mut cut_off = RunDir::create(Some(&out), trainer.preset(), &what).unwrap();
     while !trainer.epoch_is_over() {
         for iteration in trainer.step().unwrap() {
@@ -281,6 +289,7 @@ fn stages_follow_each_other_and_survive_a_stop() {
         device: DeviceName::Flex,
         from: None,
         out: Some(directory.path().join(name)),
+        replay: vec![],
         ending: Ending { max_iterations, stay: false },
     };
     let events = ended(start(&job("whole", None)).unwrap());
@@ -345,6 +354,7 @@ fn a_stage_begins_with_the_best_weights_of_the_one_before() {
         device: DeviceName::Flex,
         from: None,
         out: Some(directory.path().join(name)),
+        replay: vec![],
         ending: Ending { max_iterations, stay: false },
     };
     let weights = |name: &str, pointer| {

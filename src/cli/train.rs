@@ -18,11 +18,17 @@ use crate::tui::signals::Signals;
 #[derive(Args, Debug)]
 pub(super) struct TrainArgs {
     /// Name or path of the preset
-    #[arg(required_unless_present = "resume")]
+    #[arg(required_unless_present_any = ["resume", "fork", "replay"])]
     preset: Option<String>,
     /// Go on with this run, exactly where its last checkpoint stands
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "sets", "mnist", "seed", "out"])]
     resume: Option<PathBuf>,
+    /// Begin a new run with the whole state of this run (its last checkpoint) or checkpoint, and with --set
+    #[arg(long, value_name = "RUN-OR-CHECKPOINT", conflicts_with_all = ["preset", "resume", "from", "mnist", "seed", "seeds"])]
+    fork: Option<PathBuf>,
+    /// Repeat this run, live changes and all, as far as it went; on a CPU it is the same to the last bit
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "resume", "from", "fork", "sets", "mnist", "seed", "seeds", "epochs"])]
+    replay: Option<PathBuf>,
     /// Begin with the weights of this run (its best checkpoint), checkpoint or model, and fresh moments
     #[arg(long, value_name = "RUN-OR-CHECKPOINT", conflicts_with = "resume")]
     from: Option<PathBuf>,
@@ -64,6 +70,16 @@ impl TrainArgs {
             let handle = worker::resume(run, self.common.device()?, limited, ending)?;
             return self.follow(handle).map(|_| ());
         }
+        if let Some(of) = &self.fork {
+            let sets = self.common.sets.clone();
+            let change = move |preset: &Preset| limited(&preset.set(&sets)?);
+            let handle = worker::fork(of, self.common.device()?, change, self.out.clone(), vec![], ending)?;
+            return self.follow(handle).map(|_| ());
+        }
+        if let Some(of) = &self.replay {
+            let handle = worker::replay(of, self.common.device()?, self.out.clone(), ending)?;
+            return self.follow(handle).map(|_| ());
+        }
         let Some(name) = &self.preset else { unreachable!("clap asks for a preset or --resume") };
         let preset = limited(&self.common.preset(name)?)?;
         self.common.holds_in(&preset)?;
@@ -78,6 +94,7 @@ impl TrainArgs {
                 device: self.common.device()?,
                 from: self.from.clone(),
                 out,
+                replay: Vec::new(),
                 ending,
             };
             if self.follow(worker::start(&job)?)? == Finish::Stopped {
@@ -185,7 +202,7 @@ impl Report for Lines {
                 print_json(&json!({"kind": "saved", "iteration": iteration, "best": best}))
             }
             Event::Refused(sentence) => print_json(&json!({"kind": "refused", "why": sentence})),
-            Event::Paused(_) | Event::Done(_) | Event::Finished(_) => Ok(()),
+            Event::Watched(_) | Event::Paused(_) | Event::Done(_) | Event::Finished(_) => Ok(()),
         }
     }
 
@@ -278,6 +295,7 @@ impl Report for Bar {
                 self.line(&format!("floor: AMI {:.3} for a split by position alone", floor.ami));
             }
             Event::Changed(_)
+            | Event::Watched(_)
             | Event::Saved { .. }
             | Event::Paused(_)
             | Event::Done(_)

@@ -8,7 +8,7 @@ use super::Common;
 use crate::backend::DeviceName;
 use crate::data::{Dataset, Split, corrupt};
 use crate::engine::checkpoint::{Checkpoint, MODELS, Model};
-use crate::engine::run_dir::{self, RunFile};
+use crate::engine::run_dir::{self, Repeat, RunFile};
 use crate::engine::viewer;
 use crate::engine::worker::{self, Ending, Job};
 use crate::error::Result;
@@ -92,8 +92,15 @@ impl Backstage for Rest {
     fn start(&self, preset: &Preset, device: &str) -> Result<RunHandle> {
         let device = device.parse()?;
         let preset = preset.clone();
-        let job = Job { preset, seed: self.seed, device, from: None, out: None, ending: STAY };
-        worker::start(&job)
+        worker::start(&Job {
+            preset,
+            seed: self.seed,
+            device,
+            from: None,
+            out: None,
+            replay: Vec::new(),
+            ending: STAY,
+        })
     }
 
     fn open(&self, model: &str, device: &str) -> Result<RunHandle> {
@@ -103,6 +110,27 @@ impl Backstage for Rest {
     fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
         let device = device.parse()?;
         worker::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY)
+    }
+
+    fn fork(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
+        let sets = sets.to_vec();
+        worker::fork(run, device.parse()?, move |preset| preset.set(&sets), None, Vec::new(), STAY)
+    }
+
+    fn restart(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
+        let Repeat { run: begun, preset, .. } = Repeat::of(run)?;
+        let last = Checkpoint::open(&run_dir::resolve(run, &["last"])?)?;
+        // Stages set their values themselves, so that those in force are not what the run began with.
+        let preset = if preset.train.stages.is_empty() { last.preset } else { preset };
+        worker::start(&Job {
+            preset: preset.set(sets)?,
+            seed: begun.seed,
+            device: device.parse()?,
+            from: begun.from,
+            out: None,
+            replay: Vec::new(),
+            ending: STAY,
+        })
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Evaluation {
     pub weighted: Scores,
     /// Scores of the last step.
     pub last: Scores,
+    /// AMI (max) of the last step, sample by sample; `None` where no pixel has a group.
+    pub each: Vec<Option<f64>>,
     /// Step by step; empty where only the last was scored.
     pub steps: Vec<Step>,
     /// Frames with overlap and without, and samples with identical objects and without, where they
@@ -264,6 +266,9 @@ fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
         let mut amis = Vec::new();
         let scores = found().flat_map(|found| found.scores.iter());
         for ((scores, overlap), identical) in scores.zip(identical()) {
+            if is_last {
+                evaluation.each.push(scores.map(|scores| scores.ami));
+            }
             let Some(scores) = scores else { continue };
             step.add(scores, 1.0);
             weighted.add(scores, weight);

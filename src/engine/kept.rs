@@ -57,7 +57,7 @@ impl Kept {
             match record {
                 Record::Epoch(epoch) => epochs.push((stage, epoch)),
                 Record::Stage(start) => stage = start.stage,
-                Record::Step(_) | Record::Change(_) => {}
+                Record::Step(_) | Record::Change(_) | Record::Fork { .. } => {}
             }
         }
         let stages = preset.train.stages.len().max(1);

@@ -7,7 +7,7 @@
 //!   metrics.jsonl   one line for each iteration, epoch and live change
 //!   log.txt         what happened when
 //!   checkpoints/
-//!     last, best    the name of a checkpoint beside them
+//!     last, best    the name of a checkpoint beside them; of a fork also `begin`
 //!     it-00000200/  see `checkpoint`
 //! ```
 
@@ -24,6 +24,8 @@ use crate::preset::Preset;
 use crate::protocol::{Change, Epoch, Iteration, Past, StageStart};
 use crate::tensors::write_whole;
 
+/// What points at the checkpoint that a fork began with.
+const BEGIN: &str = "begin";
 const METRICS: &str = "metrics.jsonl";
 /// The same, compressed, where nothing else was kept of a run.
 const KEPT_METRICS: &str = "metrics.jsonl.gz";
@@ -42,6 +44,11 @@ pub enum Record {
     Change(Change),
     /// The beginning of a later stage.
     Stage(StageStart),
+    /// What follows is a fork's own; what stands above it was copied, and the changes just above it made it.
+    Fork {
+        /// The iteration of the checkpoint that it was forked from.
+        iteration: u64,
+    },
 }
 
 /// What a run is, apart from its preset.
@@ -59,6 +66,12 @@ pub struct RunFile {
     /// The checkpoint whose weights it began with, if not the seed's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
+    /// The checkpoint that it was forked from, state and all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked: Option<PathBuf>,
+    /// Live changes that it was to make at their iterations, to repeat those of another run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replay: Vec<Change>,
 }
 
 /// An open run directory. Only one process at a time holds it.
@@ -94,6 +107,28 @@ impl RunDir {
         write_whole(&file, &text)?;
         write_whole(&path.join("preset.ron"), preset.to_ron().as_bytes())?;
         RunDir::open_metrics(path)
+    }
+
+    /// A new run's directory for a fork of `checkpoint`, with its run's metrics until there, so that the curves are
+    /// whole.
+    ///
+    /// # Errors
+    /// What [`RunDir::create`] refuses, and metrics that cannot be copied.
+    pub fn fork(
+        out: Option<&Path>,
+        checkpoint: &Checkpoint,
+        preset: &Preset,
+        run: &RunFile,
+    ) -> Result<RunDir> {
+        let mut fork = RunDir::create(out, preset, run)?;
+        if let Some(parent) = run_of(&checkpoint.path) {
+            let from = parent.join(METRICS);
+            let file = File::open(&from).map_err(Error::io("read", &from))?;
+            let mut until = file.take(checkpoint.manifest.metrics_bytes);
+            std::io::copy(&mut until, &mut fork.metrics)
+                .map_err(Error::io("copy the metrics to", &fork.path.join(METRICS)))?;
+        }
+        Ok(fork)
     }
 
     /// An earlier run's directory, with its last checkpoint. Lines of `metrics.jsonl` that the
@@ -172,7 +207,7 @@ impl RunDir {
                 Record::Step(step) => past.iterations.push(step),
                 Record::Epoch(epoch) => past.epochs.push(epoch),
                 Record::Change(change) => past.changes.push(change),
-                Record::Stage(_) => {}
+                Record::Stage(_) | Record::Fork { .. } => {}
             }
         }
         let surplus = past.iterations.len().saturating_sub(KEPT_ITERATIONS);
@@ -202,6 +237,16 @@ impl RunDir {
         Ok(path)
     }
 
+    /// Writes the checkpoint that this fork begins with, and keeps it: the run can then be repeated.
+    ///
+    /// # Errors
+    /// As [`RunDir::save`].
+    pub fn begin(&mut self, trainer: &Trainer) -> Result<()> {
+        let path = self.save(trainer, false)?;
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        write_whole(&self.path.join("checkpoints").join(BEGIN), name)
+    }
+
     /// The checkpoint of the best validation loss.
     ///
     /// # Errors
@@ -214,7 +259,7 @@ impl RunDir {
     fn prune(&self) {
         let checkpoints = self.path.join("checkpoints");
         let kept: Vec<PathBuf> =
-            ["last", "best"].iter().filter_map(|p| resolve(&self.path, &[p]).ok()).collect();
+            ["last", "best", BEGIN].iter().filter_map(|p| resolve(&self.path, &[p]).ok()).collect();
         let Ok(entries) = std::fs::read_dir(&checkpoints) else { return };
         for entry in entries.flatten() {
             let path = entry.path();
@@ -290,6 +335,52 @@ pub fn weights_of(what: &Path) -> Result<Checkpoint> {
         ));
     }
     Checkpoint::open(&resolve(what, &["best", "last"])?)
+}
+
+/// The run that a checkpoint lies in, if it lies in one.
+fn run_of(checkpoint: &Path) -> Option<&Path> {
+    checkpoint.parent()?.parent().filter(|run| run.join("run.json").is_file() && run.join(METRICS).is_file())
+}
+
+/// What is needed to repeat a run.
+pub struct Repeat {
+    /// How it was begun.
+    pub run: RunFile,
+    /// The preset it began with.
+    pub preset: Preset,
+    /// The checkpoint it began with, if it is a fork.
+    pub begin: Option<PathBuf>,
+    /// The live changes made since, in order.
+    pub changes: Vec<Change>,
+    /// The last iteration in its metrics.
+    pub iterations: u64,
+}
+
+impl Repeat {
+    /// Reads it from the run in `path`.
+    ///
+    /// # Errors
+    /// A directory that is no run, or that is damaged.
+    pub fn of(path: &Path) -> Result<Repeat> {
+        let run = RunFile::read(path)?;
+        let preset = Preset::load(&path.join("preset.ron").display().to_string())?;
+        let begin = resolve(path, &[BEGIN]).ok();
+        let mut iterations = 0;
+        let mut changes = Vec::new();
+        for record in read_metrics(path)? {
+            match record {
+                Record::Step(step) => iterations = step.iteration,
+                Record::Change(change) => changes.push(change),
+                // What was changed before is in the checkpoint that the fork began with.
+                Record::Fork { iteration } => {
+                    iterations = iteration;
+                    changes.clear();
+                }
+                Record::Epoch(_) | Record::Stage(_) => {}
+            }
+        }
+        Ok(Repeat { run, preset, begin, changes, iterations })
+    }
 }
 
 /// All records of a run's `metrics.jsonl`, or of `metrics.jsonl.gz` where only that was kept.

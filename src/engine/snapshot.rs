@@ -1,22 +1,33 @@
 //! A picture of one validation sample, unrolled with the weights of the moment.
 
+use std::sync::Arc;
+
 use super::batch::Plan;
 use super::trainer::Trainer;
-use crate::data::{Split, nth};
+use crate::data::{Dataset, Split, nth};
 use crate::error::Result;
 use crate::metrics;
 use crate::nem::host;
+use crate::preset::Setting;
 use crate::protocol::{Snapshot, SnapshotStep};
 
-/// Unrolls validation sample `sample` with the trainer's weights, K, noise and steps. Its noise and
-/// initial gamma are the validation's own, so that what changes on the screen is the model.
+/// Unrolls validation sample `sample` with the trainer's weights, and with its K, noise and steps where `look` has
+/// no others. Its noise and initial gamma are the validation's own, so that what changes on the screen is the
+/// model.
 ///
 /// # Errors
-/// What [`Plan::make`] meets.
-pub fn take(trainer: &Trainer, sample: usize) -> Result<Snapshot> {
-    let preset = trainer.preset();
+/// A `look` that is impossible, and what [`Plan::make`] meets.
+pub fn take(trainer: &Trainer, sample: usize, look: &[Setting]) -> Result<Snapshot> {
+    let own = trainer.preset();
+    let preset = look.iter().try_fold(own.clone(), |preset, setting| setting.apply(&preset))?;
+    let data = match preset.data == own.data {
+        true => trainer.data().clone(),
+        false => Arc::new(Dataset::new(&preset, trainer.seed())?),
+    };
+    data.supports(&preset)?;
+    let image = data.image();
     let plan = Plan {
-        data: trainer.data().clone(),
+        data,
         seed: trainer.seed(),
         split: Split::Validation,
         epoch: 0,
@@ -27,10 +38,11 @@ pub fn take(trainer: &Trainer, sample: usize) -> Result<Snapshot> {
     };
     let mut batch = plan.make()?;
     let (clean, noisy) = (batch.clean.clone(), batch.noisy.clone());
-    let image = trainer.data().image();
     let (frames, gamma) = batch.to_device(&plan, &trainer.plain_device());
     let mut steps = Vec::with_capacity(preset.steps);
-    trainer.model().without_gradients().unroll(&frames, gamma, preset.steps, |t, state, _| {
+    let mut model = trainer.model().without_gradients();
+    model.distribution = preset.model.distribution;
+    model.unroll(&frames, gamma, preset.steps, |t, state, _| {
         let gamma = host(state.gamma.clone());
         let groups = nth(&batch.groups[0], t + 1, image.pixels());
         let scores = metrics::score(&gamma, groups);
@@ -46,5 +58,12 @@ pub fn take(trainer: &Trainer, sample: usize) -> Result<Snapshot> {
             confidence: scores.map(|s| s.confidence),
         });
     });
-    Ok(Snapshot { iteration: trainer.counters().iteration, sample, image, k: preset.k, steps })
+    Ok(Snapshot {
+        iteration: trainer.counters().iteration,
+        sample,
+        image,
+        k: preset.k,
+        look: look.to_vec(),
+        steps,
+    })
 }

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::metrics::{self, Scores};
 use crate::nem::{Losses, Nem, Part, host};
 use crate::preset::{Preset, Setting, Stage, Train};
-use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, Profile, StageStart};
+use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, Profile, StageStart, WATCHED};
 use crate::random::{Purpose, Stream};
 
 /// Images of a training batch that are scored, every `score_every` iterations.
@@ -103,8 +103,8 @@ impl Laps {
 struct Unread {
     /// All but the losses and the time.
     iteration: Iteration,
-    /// Total, intra and inter.
-    losses: Tensor<1>, // [3]
+    /// Total, intra and inter loss, and the squared norm of the gradient.
+    losses: Tensor<1>, // [4]
 }
 
 /// A training in progress.
@@ -183,6 +183,13 @@ impl Trainer {
         self
     }
 
+    /// The same training where no validation so far can be compared with those to come.
+    pub(super) fn without_best(mut self) -> Trainer {
+        self.counters.best_validation = None;
+        self.counters.stale_epochs = 0;
+        self
+    }
+
     /// The preset in force, with every change so far.
     pub fn preset(&self) -> &Preset {
         &self.preset
@@ -248,6 +255,7 @@ impl Trainer {
             self.counters.best_validation = None;
             self.counters.stale_epochs = 0;
         }
+        self.model.distribution = preset.model.distribution;
         self.preset = preset;
         Ok(Change { iteration: self.counters.iteration + 1, from, to })
     }
@@ -295,12 +303,18 @@ impl Trainer {
         };
         laps.end(|profile| &mut profile.em);
         let gradients = total.backward();
-        let losses = Tensor::cat([total, intra, inter].map(Tensor::detach).to_vec(), 0);
+        let gradients = GradientsParams::from_grads(gradients, &self.model.cell);
+        // The fourth is the squared norm of the gradient, or 0 where it is not this iteration's turn.
+        let norm = match iteration.is_multiple_of(self.preset.train.score_every) {
+            true => self.model.squared_norm(&gradients),
+            false => total.clone().detach().zeros_like(),
+        };
+        let losses = [total, intra, inter].map(Tensor::detach).into_iter().chain([norm]).collect();
+        let losses = Tensor::cat(losses, 0);
         let done = Iteration { iteration, epoch: self.counters.epochs + 1, ..Iteration::default() };
         self.unread.push(Unread { iteration: done, losses });
         let read_now = self.profiled || self.unread.len() >= self.read_every;
         let mut read = if read_now { self.read()? } else { Vec::new() };
-        let gradients = GradientsParams::from_grads(gradients, &self.model.cell);
         laps.end(|profile| &mut profile.backward);
         self.half_updated = true;
         let cell = self.optimizer.step(self.preset.train.learning_rate, self.model.cell.clone(), gradients);
@@ -348,8 +362,10 @@ impl Trainer {
         let (mut read, losses): (Vec<Iteration>, Vec<_>) =
             self.unread.drain(..).map(|unread| (unread.iteration, unread.losses)).unzip();
         let losses: Vec<f64> = host(Tensor::cat(losses, 0)).into_iter().map(f64::from).collect();
-        for (iteration, losses) in read.iter_mut().zip(losses.chunks_exact(3)) {
+        for (iteration, losses) in read.iter_mut().zip(losses.chunks_exact(4)) {
             (iteration.loss, iteration.intra, iteration.inter) = (losses[0], losses[1], losses[2]);
+            let measured = iteration.iteration.is_multiple_of(self.preset.train.score_every);
+            iteration.gradient_norm = measured.then(|| losses[3].sqrt());
         }
         if let Some(&Iteration { iteration, loss, .. }) = read.iter().find(|i| !i.loss.is_finite()) {
             return Err(Error::NotFinite { iteration, loss, kept: String::new() });
@@ -384,11 +400,12 @@ impl Trainer {
         self.counters.batches >= self.preset.iterations_per_epoch()
     }
 
-    /// Validates, and begins the next epoch; to be called settled.
+    /// Validates, and begins the next epoch; to be called settled. Returns the epoch, and the AMI (max) of each
+    /// watched sample, `None` where its frame has no group.
     ///
     /// # Errors
     /// [`Error::NotFinite`] where the validation loss is no number, and what the data meets.
-    pub fn end_epoch(&mut self) -> Result<Epoch> {
+    pub fn end_epoch(&mut self) -> Result<(Epoch, Vec<Option<f64>>)> {
         let start = Instant::now();
         let samples = self.preset.train.validation_size;
         let result = self.evaluate(Split::Validation, samples, Scored::LastStep)?;
@@ -420,7 +437,9 @@ impl Trainer {
         counters.batches = 0;
         counters.epoch_loss = 0.0;
         counters.epoch_seconds = 0.0;
-        Ok(epoch)
+        let mut watched = result.each;
+        watched.truncate(WATCHED);
+        Ok((epoch, watched))
     }
 
     /// The protocol's reason to end the stage in progress, which is the training where there are no

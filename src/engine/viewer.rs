@@ -57,8 +57,16 @@ fn look(trainer: &mut Trainer, checkpoint: &Checkpoint, device: DeviceName, ends
     })));
     ends.outbox.send(Event::Done(Finish::Shown));
     let mut watched = 0;
+    let mut conditions = Vec::new();
     loop {
-        let snapshot = snapshot::take(trainer, watched)?;
+        let snapshot = match snapshot::take(trainer, watched, &conditions) {
+            Err(e) if !conditions.is_empty() => {
+                ends.outbox.send(Event::Refused(e.to_string()));
+                conditions.clear();
+                snapshot::take(trainer, watched, &conditions)?
+            }
+            taken => taken?,
+        };
         ends.snapshots.send_replace(Some(Arc::new(snapshot)));
         ends.outbox.flush();
         // All that was asked for meanwhile comes before the next picture.
@@ -67,6 +75,7 @@ fn look(trainer: &mut Trainer, checkpoint: &Checkpoint, device: DeviceName, ends
             match next {
                 None | Some(Command::Stop) => return Ok(()),
                 Some(Command::Watch(sample)) => watched = sample % trainer.preset().train.validation_size,
+                Some(Command::Look(look)) => conditions = look,
                 Some(Command::Set(setting)) => match trainer.change(setting) {
                     Ok(change) => {
                         ends.outbox.send(Event::Changed(change));

@@ -1,5 +1,6 @@
 //! The training thread: commands in, events and snapshots out. Commands are taken between two iterations.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,14 +10,17 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
-use super::run_dir::{self, Record, RunDir, RunFile};
+use super::checkpoint::Checkpoint;
+use super::run_dir::{self, Record, Repeat, RunDir, RunFile};
 use super::snapshot;
 use super::thread::{self, Ends, Outbox};
 use super::trainer::Trainer;
 use crate::backend::{self, DeviceName};
 use crate::error::{Error, Result, panic_message};
 use crate::preset::{Preset, Setting};
-use crate::protocol::{Command, Event, Finish, Iteration, Past, RunHandle, RunInfo, Snapshot};
+use crate::protocol::{
+    Change, Command, Event, Finish, Iteration, Past, RunHandle, RunInfo, Snapshot, WATCHED,
+};
 
 /// Snapshots at most this often.
 const SNAPSHOT_PERIOD: Duration = Duration::from_millis(100);
@@ -36,6 +40,8 @@ pub struct Job {
     pub from: Option<PathBuf>,
     /// The run directory; a new one under `runs` if not given.
     pub out: Option<PathBuf>,
+    /// Live changes to make at their iterations, in their order.
+    pub replay: Vec<Change>,
     /// When to stop.
     pub ending: Ending,
 }
@@ -64,19 +70,106 @@ pub fn start(job: &Job) -> Result<RunHandle> {
             let model = from.model(trainer.preset(), &device.autodiff())?;
             trainer = trainer.from_weights(model);
         }
-        let what = RunFile {
-            seed: job.seed,
-            device: job.device.to_string(),
-            machine: backend::machine(),
-            version: env!("NEM_TUI_VERSION").into(),
-            from: from.map(|checkpoint| checkpoint.path),
-        };
+        let from = from.map(|checkpoint| checkpoint.path);
+        let what = RunFile { from, replay: job.replay.clone(), ..run_file(job.seed, job.device) };
         let run = RunDir::create(job.out.as_deref(), trainer.preset(), &what)?;
-        Ok((run, trainer, Past::default()))
+        Ok(Begun { run, trainer, past: Past::default(), replay: job.replay })
     };
-    thread::spawn(make, move |(run, trainer, past), ends| {
-        Worker::new(run, trainer, ends, device, ending).run(past)
+    spawn(make, device, ending)
+}
+
+/// A run that is ready to be trained.
+struct Begun {
+    run: RunDir,
+    trainer: Trainer,
+    past: Past,
+    /// Live changes still to be made.
+    replay: Vec<Change>,
+}
+
+fn spawn(
+    make: impl FnOnce() -> Result<Begun> + Send + 'static,
+    device: DeviceName,
+    ending: Ending,
+) -> Result<RunHandle> {
+    thread::spawn(make, move |begun, ends| {
+        let Begun { run, trainer, past, replay } = begun;
+        Worker::new(run, trainer, replay.into(), ends, device, ending).run(past)
     })
+}
+
+/// What a run that begins now is, here and by this program.
+fn run_file(seed: u64, device: DeviceName) -> RunFile {
+    RunFile {
+        seed,
+        device: device.to_string(),
+        machine: backend::machine(),
+        version: env!("NEM_TUI_VERSION").into(),
+        from: None,
+        forked: None,
+        replay: Vec::new(),
+    }
+}
+
+/// Starts a new run with the whole state of `path`, a checkpoint or a run's last one, and with `change` made to
+/// its preset. Its curves begin with those of the run that it is forked from.
+///
+/// # Errors
+/// What [`Checkpoint::trainer`] refuses: a `change` that needs another network, for one.
+pub fn fork(
+    path: &Path,
+    device: DeviceName,
+    change: impl FnOnce(&Preset) -> Result<Preset> + Send + 'static,
+    out: Option<PathBuf>,
+    replay: Vec<Change>,
+    ending: Ending,
+) -> Result<RunHandle> {
+    let path = path.to_owned();
+    let make = move || {
+        let opened = device.open()?;
+        let mut checkpoint = Checkpoint::open(&run_dir::resolve(&path, &["last"])?)?;
+        let before = checkpoint.preset.clone();
+        checkpoint.preset = change(&before)?;
+        if checkpoint.preset.model.cell != before.model.cell
+            || checkpoint.preset.data.image() != before.data.image()
+        {
+            return Err(Error::Usage(
+                "a fork keeps the weights, and these settings need another network; begin a new run with them"
+                    .into(),
+            ));
+        }
+        let trainer = checkpoint.trainer(&opened)?.without_best();
+        let forked = Some(checkpoint.path.clone());
+        let what = RunFile { forked, replay: replay.clone(), ..run_file(trainer.seed(), device) };
+        let mut run = RunDir::fork(out.as_deref(), &checkpoint, trainer.preset(), &what)?;
+        let iteration = trainer.counters().iteration;
+        for kind in Setting::KINDS {
+            if let (Some(from), Some(to)) = (kind.current(&before), kind.current(trainer.preset()))
+                && from != to
+            {
+                run.append(&Record::Change(Change { iteration: iteration + 1, from, to }))?;
+            }
+        }
+        run.append(&Record::Fork { iteration })?;
+        run.begin(&trainer)?;
+        let past = run.past()?;
+        Ok(Begun { run, trainer, past, replay })
+    };
+    spawn(make, device, ending)
+}
+
+/// Starts a run that repeats the one in `path`, live changes and all, to its last iteration or to that of
+/// `ending`. On a CPU it is the same to the last bit.
+///
+/// # Errors
+/// What [`Repeat::of`], [`start`] and [`fork`] refuse.
+pub fn replay(path: &Path, device: DeviceName, out: Option<PathBuf>, ending: Ending) -> Result<RunHandle> {
+    let Repeat { run, preset, begin, changes, iterations } = Repeat::of(path)?;
+    let ending = Ending { max_iterations: ending.max_iterations.or(Some(iterations)), ..ending };
+    match begin {
+        Some(begin) => fork(&begin, device, |preset| Ok(preset.clone()), out, changes, ending),
+        None => start(&Job { preset, seed: run.seed, device, from: run.from, out, replay: changes, ending }),
+    }
 }
 
 /// Goes on with the run in `path` from its last checkpoint.
@@ -96,11 +189,13 @@ pub fn resume(
         checkpoint.preset = change(&checkpoint.preset)?;
         let trainer = checkpoint.trainer(&opened)?;
         let past = run.past()?;
-        Ok((run, trainer, past))
+        // Of what it was to repeat, that which it has not done yet.
+        let next = trainer.counters().iteration + 1;
+        let to_come = |change: &Change| change.iteration >= next && !past.changes.contains(change);
+        let replay = RunFile::read(&path)?.replay.into_iter().filter(to_come).collect();
+        Ok(Begun { run, trainer, past, replay })
     };
-    thread::spawn(make, move |(run, trainer, past), ends| {
-        Worker::new(run, trainer, ends, device, ending).run(past)
-    })
+    spawn(make, device, ending)
 }
 
 struct Worker {
@@ -113,8 +208,12 @@ struct Worker {
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     device: DeviceName,
     ending: Ending,
+    /// Live changes still to be made, each at its iteration.
+    replay: VecDeque<Change>,
     /// The validation sample on the screen.
     watched: usize,
+    /// The conditions it is shown under in the place of the training's.
+    look: Vec<Setting>,
     paused: bool,
     /// Iterations to make although paused.
     steps_to_go: u64,
@@ -130,7 +229,14 @@ enum Next {
 }
 
 impl Worker {
-    fn new(run: RunDir, trainer: Trainer, ends: Ends, device: DeviceName, ending: Ending) -> Worker {
+    fn new(
+        run: RunDir,
+        trainer: Trainer,
+        replay: VecDeque<Change>,
+        ends: Ends,
+        device: DeviceName,
+        ending: Ending,
+    ) -> Worker {
         let Ends { commands, outbox, snapshots } = ends;
         Worker {
             run,
@@ -140,7 +246,9 @@ impl Worker {
             snapshots,
             device,
             ending,
+            replay,
             watched: 0,
+            look: Vec::new(),
             paused: false,
             steps_to_go: 0,
             saved: None,
@@ -205,6 +313,7 @@ impl Worker {
             return self.stay(finish);
         }
         loop {
+            self.repeat_changes()?;
             if let Next::Stop = self.take_commands()? {
                 self.save_unsaved()?;
                 return Ok(Finish::Stopped);
@@ -233,6 +342,7 @@ impl Worker {
                 match self.commands.blocking_recv() {
                     None | Some(Command::Stop) => break,
                     Some(Command::Watch(sample)) => self.watch(sample)?,
+                    Some(Command::Look(look)) => self.look(look)?,
                     // The rest steers a training, and there is none any more.
                     Some(_) => {}
                 }
@@ -258,13 +368,14 @@ impl Worker {
 
     fn end_epoch(&mut self) -> Result<()> {
         self.settle()?;
-        let epoch = self.trainer.end_epoch().map_err(|e| self.with_kept(e))?;
+        let (epoch, watched) = self.trainer.end_epoch().map_err(|e| self.with_kept(e))?;
         self.run.append(&Record::Epoch(epoch))?;
         info!(
             "epoch {}: train {:.3}, validation {:.3}, AMI {:.4}, ARI {:.4}",
             epoch.epoch, epoch.train_loss, epoch.validation_loss, epoch.ami, epoch.ari
         );
         self.outbox.send(Event::Epoch(epoch));
+        self.outbox.send(Event::Watched(watched));
         self.save(epoch.best)
     }
 
@@ -322,14 +433,28 @@ impl Worker {
                 }
                 Command::Set(setting) => self.change(setting)?,
                 Command::Watch(sample) => self.watch(sample)?,
+                Command::Look(look) => self.look(look)?,
                 Command::Profile(on) => self.trainer.set_profiled(on),
             }
         }
     }
 
     fn watch(&mut self, sample: usize) -> Result<()> {
-        self.watched = sample % self.trainer.preset().train.validation_size;
+        self.watched = sample % self.trainer.preset().train.validation_size.min(WATCHED);
         self.show()
+    }
+
+    /// Shows samples under other conditions; where that fails, under the training's again.
+    fn look(&mut self, look: Vec<Setting>) -> Result<()> {
+        self.look = look;
+        match self.show() {
+            Err(e) if !self.look.is_empty() => {
+                self.refuse(&e);
+                self.look.clear();
+                self.show()
+            }
+            shown => shown,
+        }
     }
 
     fn pause(&mut self, paused: bool) -> Result<()> {
@@ -339,6 +464,16 @@ impl Worker {
         self.paused = paused;
         self.outbox.send(Event::Paused(paused));
         self.show()
+    }
+
+    /// Makes the changes whose turn it is.
+    fn repeat_changes(&mut self) -> Result<()> {
+        let next = self.trainer.counters().iteration + 1;
+        while let Some(change) = self.replay.pop_front_if(|change| change.iteration <= next) {
+            self.settle()?;
+            self.change(change.to)?;
+        }
+        Ok(())
     }
 
     fn change(&mut self, setting: Setting) -> Result<()> {
@@ -414,7 +549,7 @@ impl Worker {
             return Ok(());
         }
         let start = Instant::now();
-        let snapshot = snapshot::take(&self.trainer, self.watched)?;
+        let snapshot = snapshot::take(&self.trainer, self.watched, &self.look)?;
         self.snapshots.send_replace(Some(Arc::new(snapshot)));
         self.snapshot_due = start + SNAPSHOT_PERIOD.max(start.elapsed() * SNAPSHOT_SHARE);
         Ok(())

@@ -155,6 +155,25 @@ impl Nem {
         self.read(Some(gradients))
     }
 
+    /// The sum of the squares of all gradients, on the device.
+    pub fn squared_norm(&self, gradients: &GradientsParams) -> Tensor<1> {
+        struct Summer<'a>(&'a GradientsParams, Option<Tensor<1>>);
+        impl ModuleVisitor for Summer<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let Some(gradient) = self.0.get::<D>(param.id) else { return };
+                let squares = gradient.square().sum();
+                self.1 = Some(match self.1.take() {
+                    Some(sum) => sum + squares,
+                    None => squares,
+                });
+            }
+        }
+        let mut summer = Summer(gradients, None);
+        self.cell.visit(&mut summer);
+        let device = || self.cell.devices().into_iter().next().unwrap_or_default().without_autodiff();
+        summer.1.unwrap_or_else(|| Tensor::zeros([1], &device()))
+    }
+
     fn read(&self, gradients: Option<&GradientsParams>) -> Arrays {
         struct Reader<'a>(Option<&'a GradientsParams>, Vec<Vec<f32>>);
         impl ModuleVisitor for Reader<'_> {

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Noise, Preset};
-use crate::error::Result;
+use super::{Distribution, Noise, Preset};
+use crate::error::{Error, Result};
 
 /// A live change of one value.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,9 +23,59 @@ pub enum Setting {
     InterWeight(f64),
     /// Objects per image.
     Objects(usize),
+    /// The deviation of the Gaussian that the E-step weighs components with.
+    ESigma(f64),
 }
 
 impl Setting {
+    /// One of each kind, in the order in which they are offered; the values mean nothing.
+    pub const KINDS: [Setting; 7] = [
+        Setting::K(0),
+        Setting::Noise(0.0),
+        Setting::LearningRate(0.0),
+        Setting::Steps(0),
+        Setting::InterWeight(0.0),
+        Setting::Objects(0),
+        Setting::ESigma(0.0),
+    ];
+
+    /// The setting called `name` (a field's, or its short name) with the value written in `value`.
+    ///
+    /// # Errors
+    /// A name that is none of them, or a value that is no number of that kind.
+    pub fn parse(name: &str, value: &str) -> Result<Setting> {
+        let kind = Setting::KINDS.into_iter().find(|kind| name == kind.short() || name == kind.field());
+        let Some(kind) = kind else {
+            let names = Setting::KINDS.map(|kind| kind.short()).join(", ");
+            return Err(Error::Usage(format!("{name:?} cannot be changed while a run trains; {names} can")));
+        };
+        let wrong = |what| Error::Usage(format!("{} takes {what}, and {value:?} is none", kind.field()));
+        let count = || value.parse::<usize>().map_err(|_| wrong("a whole number"));
+        let number = || value.parse::<f64>().map_err(|_| wrong("a number"));
+        Ok(match kind {
+            Setting::K(_) => Setting::K(count()?),
+            Setting::Noise(_) => Setting::Noise(number()?),
+            Setting::LearningRate(_) => Setting::LearningRate(number()?),
+            Setting::Steps(_) => Setting::Steps(count()?),
+            Setting::InterWeight(_) => Setting::InterWeight(number()?),
+            Setting::Objects(_) => Setting::Objects(count()?),
+            Setting::ESigma(_) => Setting::ESigma(number()?),
+        })
+    }
+
+    /// Its name where there is little room.
+    pub fn short(&self) -> &'static str {
+        match self {
+            Setting::K(_) => "k",
+            Setting::Noise(_) => "noise",
+            Setting::LearningRate(_) => "lr",
+            Setting::Steps(_) => "steps",
+            Setting::InterWeight(_) => "inter",
+            Setting::Objects(_) => "objects",
+            Setting::ESigma(_) => "sigma",
+        }
+    }
+
     /// The field of the preset it changes.
     pub fn field(&self) -> &'static str {
         match self {
@@ -35,6 +85,7 @@ impl Setting {
             Setting::Steps(_) => "steps",
             Setting::InterWeight(_) => "loss.inter_weight",
             Setting::Objects(_) => "data.objects",
+            Setting::ESigma(_) => "model.distribution.e_sigma",
         }
     }
 
@@ -42,7 +93,7 @@ impl Setting {
     pub fn value(&self) -> f64 {
         match *self {
             Setting::K(n) | Setting::Steps(n) | Setting::Objects(n) => n as f64,
-            Setting::Noise(v) | Setting::LearningRate(v) | Setting::InterWeight(v) => v,
+            Setting::Noise(v) | Setting::LearningRate(v) | Setting::InterWeight(v) | Setting::ESigma(v) => v,
         }
     }
 
@@ -56,6 +107,10 @@ impl Setting {
             Setting::Steps(_) => Setting::Steps(preset.steps),
             Setting::InterWeight(_) => Setting::InterWeight(preset.loss.inter_weight),
             Setting::Objects(_) => Setting::Objects(preset.data.objects()?),
+            Setting::ESigma(_) => match preset.model.distribution {
+                Distribution::Gaussian { e_sigma } => Setting::ESigma(e_sigma),
+                Distribution::Bernoulli => return None,
+            },
         })
     }
 
@@ -84,6 +139,11 @@ impl Setting {
             Setting::Objects(n) => {
                 if let Some(objects) = preset.data.objects_mut() {
                     *objects = n;
+                }
+            }
+            Setting::ESigma(sigma) => {
+                if let Distribution::Gaussian { e_sigma } = &mut preset.model.distribution {
+                    *e_sigma = sigma;
                 }
             }
         }

@@ -3,12 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::curve_view::CurveView;
 use super::history::History;
+use super::inspector::Inspector;
 use super::keymap::Context;
+use super::palette::Palette;
 use super::theme::Theme;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
     Change, Epoch, Finish, Iteration, ModelCard, Preview, Profile, RunCard, RunInfo, Snapshot, StageStart,
+    WATCHED,
 };
 
 /// Iterations that the speed is averaged over.
@@ -27,21 +31,36 @@ pub struct App {
     pub early: Option<Arc<Snapshot>>,
     /// What lies over the screen.
     pub overlay: Option<Overlay>,
+    /// The commands typed so far, the latest last.
+    pub commands: Vec<String>,
     /// One line for the user: a refusal, a note.
     pub message: Option<String>,
     /// Set while a run is on its way to the screen.
     pub starting: bool,
-    /// Set once the user wants to leave: the run is saving.
-    pub leaving: bool,
+    /// Set once the run on the screen is to end: where to go when it is saved.
+    pub leaving: Option<Leave>,
 }
 
 /// What can lie over the screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Overlay {
     /// All keys.
     Help,
     /// "Save and leave?"
     Quit,
+    /// A command that is being typed.
+    Palette(Box<Palette>),
+}
+
+/// Where to go when the run on the screen is saved.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Leave {
+    /// Back to the shell.
+    Program,
+    /// To a new run with the state of this one's last checkpoint and these settings.
+    Fork(Vec<String>),
+    /// To a new run with the initial weights of this one and these settings.
+    Restart(Vec<String>),
 }
 
 /// The shelf.
@@ -106,6 +125,26 @@ impl Pane {
     pub const ALL: [Pane; 3] = [Pane::Components, Pane::Loss, Pane::Scores];
 }
 
+/// How gamma is shown beside the truth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Masks {
+    /// The components' colours, mixed by gamma.
+    #[default]
+    Blend,
+    /// The colour of each pixel's largest gamma.
+    Largest,
+}
+
+/// What is shown of each component.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rows {
+    /// Its prediction and its mask.
+    #[default]
+    Masks,
+    /// Its prediction, its mask, and its masked delta: what it is told is wrong.
+    Deltas,
+}
+
 /// A training on the screen.
 #[derive(Clone, Debug)]
 pub struct Workbench {
@@ -117,6 +156,8 @@ pub struct Workbench {
     pub wanted: Preset,
     /// The curves.
     pub history: History,
+    /// What of them is shown.
+    pub curves: CurveView,
     /// The newest iteration.
     pub latest: Option<Iteration>,
     /// The newest validation.
@@ -127,6 +168,20 @@ pub struct Workbench {
     pub sample: usize,
     /// The EM step shown; the last one where none is chosen.
     pub em_step: Option<usize>,
+    /// Whether the EM steps are played one after the other.
+    pub playing: bool,
+    /// How gamma is shown.
+    pub masks: Masks,
+    /// What is shown of each component.
+    pub rows: Rows,
+    /// The AMI of each watched sample at the last validation; `None` where its frame has no group.
+    pub watched: Vec<Option<f64>>,
+    /// Whether the samples come worst first.
+    pub sorted: bool,
+    /// What the user has changed, as it was before, the latest last.
+    pub undo: Vec<Setting>,
+    /// A look into the sample on the screen.
+    pub inspector: Option<Inspector>,
     /// Whether the training stands still.
     pub paused: bool,
     /// Why the training ended, if it did.
@@ -155,17 +210,25 @@ impl App {
             early: None,
             overlay: None,
             message: None,
+            commands: Vec::new(),
             starting: false,
-            leaving: false,
+            leaving: None,
         }
+    }
+
+    /// Whether EM steps are being played.
+    pub fn is_playing(&self) -> bool {
+        self.workbench.as_ref().is_some_and(|workbench| workbench.playing && workbench.shown().is_some())
     }
 
     /// Which keys hold.
     pub fn context(&self) -> Context {
         match &self.workbench {
             None => Context::Picker,
+            Some(workbench) if workbench.inspector.is_some() => Context::Inspector,
             Some(workbench) if workbench.is_model() => Context::Model,
-            Some(_) => Context::Workbench,
+            Some(workbench) if workbench.focus == Pane::Components => Context::Workbench,
+            Some(_) => Context::Curves,
         }
     }
 }
@@ -177,11 +240,19 @@ impl Workbench {
             preset: info.preset.clone(),
             wanted: info.preset.clone(),
             history: History::default(),
+            curves: CurveView::default(),
             latest: None,
             epoch: None,
             snapshot: None,
             sample: 0,
             em_step: None,
+            playing: false,
+            masks: Masks::default(),
+            rows: Rows::default(),
+            watched: Vec::new(),
+            sorted: false,
+            undo: Vec::new(),
+            inspector: None,
             paused: false,
             finish: None,
             alive: true,
@@ -206,6 +277,10 @@ impl Workbench {
         history.loss.push(x, iteration.loss);
         history.intra.push(x, iteration.intra);
         history.inter.push(x, iteration.inter);
+        if let Some(norm) = iteration.gradient_norm {
+            history.gradient.push(x, norm);
+        }
+        history.clock.push(x, history.clock.last().unwrap_or(0.0) + iteration.seconds);
         if let (Some(ami), Some(ari)) = (iteration.ami, iteration.ari) {
             history.ami.push(x, ami);
             history.ari.push(x, ari);
@@ -252,7 +327,7 @@ impl Workbench {
     }
 
     fn mark(&mut self, change: &Change) {
-        let label = format!("{} {}→{}", short(change.to), change.from.value(), change.to.value());
+        let label = format!("{} {}→{}", change.to.short(), change.from.value(), change.to.value());
         self.history.changes.push((change.iteration as f64, label));
     }
 
@@ -283,21 +358,52 @@ impl Workbench {
         self.finish.is_none() && self.saved != Some(self.iteration()) && self.iteration() > 0
     }
 
+    /// How many samples there are to look at: of a training those whose scores are followed.
+    pub fn samples(&self) -> usize {
+        let all = self.preset.train.validation_size.max(1);
+        if self.is_model() { all } else { all.min(WATCHED) }
+    }
+
+    /// The samples in the order in which they are visited.
+    pub fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.samples()).collect();
+        if self.sorted {
+            // A sample without a score is neither good nor bad, and comes last.
+            let score = |i: &usize| self.watched.get(*i).copied().flatten().unwrap_or(f64::INFINITY);
+            order.sort_by(|a, b| score(a).total_cmp(&score(b)));
+        }
+        order
+    }
+
+    /// The picture that is looked at: the inspector's, or the newest.
+    pub fn shown(&self) -> Option<&Snapshot> {
+        match &self.inspector {
+            Some(inspector) => Some(&inspector.snapshot),
+            None => self.snapshot.as_deref(),
+        }
+    }
+
+    /// Takes in a picture.
+    pub fn show(&mut self, snapshot: Arc<Snapshot>) {
+        if let Some(inspector) = &mut self.inspector {
+            inspector.offer(&snapshot, self.sample);
+        }
+        // Under other conditions it is the inspector's alone.
+        if snapshot.look.is_empty() {
+            self.snapshot = Some(snapshot);
+        }
+    }
+
+    /// The next EM step, the first after the last.
+    pub fn play_on(&mut self) {
+        let Some(snapshot) = self.shown() else { return };
+        let next = (self.shown_step(snapshot) + 1) % snapshot.steps.len().max(1);
+        self.em_step = Some(next);
+    }
+
     /// The EM step to show of `snapshot`, which has at least one.
     pub fn shown_step(&self, snapshot: &Snapshot) -> usize {
         let last = snapshot.steps.len().saturating_sub(1);
         self.em_step.map_or(last, |step| step.min(last))
-    }
-}
-
-/// A setting's name where there is little room.
-fn short(setting: Setting) -> &'static str {
-    match setting {
-        Setting::K(_) => "k",
-        Setting::Noise(_) => "noise",
-        Setting::LearningRate(_) => "lr",
-        Setting::Steps(_) => "steps",
-        Setting::InterWeight(_) => "inter",
-        Setting::Objects(_) => "objects",
     }
 }

@@ -71,32 +71,62 @@ impl Curve {
         self.recent.back().map(|p| p.1)
     }
 
-    /// At most about `columns` points, each the mean of its neighbours: what a screen that wide can
-    /// show.
-    pub fn thinned(&self, from: f64, to: f64, columns: usize) -> Vec<(f64, f64)> {
-        let columns = columns.max(1);
-        if self.len() <= columns {
-            return self.points().collect();
+    /// The value at `x`, between its neighbours' by proportion; none beyond the ends.
+    pub fn at(&self, x: f64) -> Option<f64> {
+        let get = |i: usize| match i.checked_sub(self.past.len()) {
+            Some(i) => self.recent.get(i).copied(),
+            None => self.past.get(i).copied(),
+        };
+        let (mut low, mut high) = (0, self.len());
+        // The first point at or beyond x.
+        while low < high {
+            let middle = (low + high) / 2;
+            if get(middle).is_some_and(|point| point.0 < x) { low = middle + 1 } else { high = middle }
         }
-        let width = ((to - from) / columns as f64).max(f64::MIN_POSITIVE);
-        let mut thinned: Vec<(f64, f64)> = Vec::with_capacity(columns + 1);
-        let (mut column, mut count) = (usize::MAX, 0.0);
-        for (x, y) in self.points() {
-            let here = ((x - from) / width) as usize;
-            match thinned.last_mut() {
-                Some(mean) if here == column => {
-                    count += 1.0;
-                    mean.0 += (x - mean.0) / count;
-                    mean.1 += (y - mean.1) / count;
-                }
-                _ => {
-                    thinned.push((x, y));
-                    (column, count) = (here, 1.0);
-                }
+        let (after, before) = (get(low)?, low.checked_sub(1).and_then(get));
+        match before {
+            _ if after.0 == x => Some(after.1),
+            Some(before) => Some(
+                before.1
+                    + (after.1 - before.1) * (x - before.0) / (after.0 - before.0).max(f64::MIN_POSITIVE),
+            ),
+            None => None,
+        }
+    }
+
+    /// The point nearest to `x`.
+    pub fn nearest(&self, x: f64) -> Option<(f64, f64)> {
+        self.points().min_by(|a, b| (a.0 - x).abs().total_cmp(&(b.0 - x).abs()))
+    }
+}
+
+/// Points that share a column of the screen, put together: at most about `columns` means of neighbours between `from`
+/// and `to`.
+pub fn thinned(
+    points: impl Iterator<Item = (f64, f64)>,
+    from: f64,
+    to: f64,
+    columns: usize,
+) -> Vec<(f64, f64)> {
+    let columns = columns.max(1);
+    let width = ((to - from) / columns as f64).max(f64::MIN_POSITIVE);
+    let mut thinned: Vec<(f64, f64)> = Vec::with_capacity(columns + 1);
+    let (mut column, mut count) = (usize::MAX, 0.0);
+    for (x, y) in points.filter(|(x, _)| (from..=to).contains(x)) {
+        let here = ((x - from) / width) as usize;
+        match thinned.last_mut() {
+            Some(mean) if here == column => {
+                count += 1.0;
+                mean.0 += (x - mean.0) / count;
+                mean.1 += (y - mean.1) / count;
+            }
+            _ => {
+                thinned.push((x, y));
+                (column, count) = (here, 1.0);
             }
         }
-        thinned
     }
+    thinned
 }
 
 /// All curves of a run.
@@ -118,8 +148,23 @@ pub struct History {
     pub validation_ami: Curve,
     /// ARI on the validation split.
     pub validation_ari: Curve,
+    /// Norm of the gradient.
+    pub gradient: Curve,
+    /// Seconds spent on iterations so far.
+    pub clock: Curve,
     /// Live changes: the iteration, and what to write beside the mark.
     pub changes: Vec<(f64, String)>,
+}
+
+impl History {
+    /// The first and the last iteration there is something of; at least one apart.
+    pub fn span(&self) -> (f64, f64) {
+        let curves = [&self.loss, &self.validation, &self.ami, &self.validation_ami];
+        let first =
+            curves.iter().filter_map(|c| c.points().next()).map(|p| p.0).fold(f64::INFINITY, f64::min);
+        let last = curves.iter().filter_map(|c| c.recent.back()).map(|p| p.0).fold(1.0, f64::max);
+        (first.min(last - 1.0), last)
+    }
 }
 
 #[cfg(test)]
@@ -143,11 +188,22 @@ mod tests {
     }
 
     #[test]
+    fn values_between_points_are_in_proportion() {
+        let mut curve = Curve::default();
+        (0..5000).for_each(|i| curve.push(f64::from(i) * 2.0, f64::from(i)));
+        assert_eq!(curve.at(9998.0), Some(4999.0));
+        assert_eq!(curve.at(9001.0), Some(4500.5));
+        assert!((curve.at(101.0).unwrap_or(0.0) - 50.5).abs() < 1.0);
+        assert_eq!((curve.at(-1.0), curve.at(10_000.0)), (None, None));
+        assert_eq!(curve.nearest(9001.4), Some((9002.0, 4501.0)));
+    }
+
+    #[test]
     fn thinning_keeps_the_mean_and_numbers_only() {
         let mut curve = Curve::default();
         (0..1000).for_each(|i| curve.push(f64::from(i), if i % 2 == 0 { 1.0 } else { 3.0 }));
         curve.push(1000.0, f64::NAN);
-        let thin = curve.thinned(0.0, 1000.0, 50);
+        let thin = thinned(curve.points(), 0.0, 1000.0, 50);
         assert!(thin.len() <= 51 && thin.iter().all(|p| (p.1 - 2.0).abs() < 0.2), "{thin:?}");
         assert_eq!(curve.last(), Some(3.0));
     }

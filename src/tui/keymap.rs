@@ -1,16 +1,21 @@
-//! Every key, once: what dispatches it also writes the help and the hints at the bottom.
+//! Every key, once: what dispatches it also writes the help, the hints at the bottom, and the names by which
+//! the same can be typed after `:`.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// Where a key means something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Context {
-    /// Choosing a preset or a run.
+    /// Choosing a model, a preset or a run.
     Picker,
-    /// Watching a training.
+    /// Watching a training, with the focus on its pictures.
     Workbench,
-    /// Looking at a trained model: what of the workbench's keys is not about training.
+    /// Watching a training, with the focus on curves.
+    Curves,
+    /// Looking at a trained model.
     Model,
+    /// Looking into one sample.
+    Inspector,
 }
 
 /// A value that a pair of keys lowers and raises.
@@ -28,6 +33,8 @@ pub enum Dial {
     InterWeight,
     /// Objects per image.
     Objects,
+    /// The deviation of the Gaussian E-step.
+    ESigma,
 }
 
 /// What a key does.
@@ -47,12 +54,22 @@ pub enum Action {
     Sample(i64),
     /// The EM step after or before this one.
     EmStep(i64),
+    /// Play the EM steps, or stand still.
+    Animate,
+    /// The next way to show gamma.
+    Masks,
+    /// The next kind of picture of each component.
+    Rows,
+    /// The worst samples first, or in their own order.
+    Sort,
     /// Pause, or go on.
     TogglePause,
     /// One iteration.
     StepOnce,
     /// Lower (−1) or raise (+1) a value.
     Turn(Dial, i64),
+    /// Take the latest change back.
+    Undo,
     /// Save now.
     Checkpoint,
     /// Show where an iteration's time goes, or the scores again.
@@ -63,27 +80,36 @@ pub enum Action {
     NextPane,
     /// Give the pane the whole screen, or take it back.
     Zoom,
+    /// Look into the sample on the screen.
+    Inspect,
+    /// Move the pixel cursor right and down.
+    Pixel(i64, i64),
+    /// Move the cursor on the curves.
+    Cursor(i64),
+    /// Narrow (+1) or widen (−1) what the curves show.
+    Scale(i64),
+    /// Move what the curves show.
+    Pan(i64),
+    /// A logarithmic axis for losses, or a linear one.
+    LogAxis,
+    /// The next unit of the horizontal axis.
+    Unit,
+    /// More (+1) or less (−1) smoothing.
+    Smooth(i64),
+    /// Type a command.
+    Command,
+    /// Back to where one came from.
+    Back,
     /// Help, or no help.
     Help,
     /// Leave.
     Quit,
 }
 
-impl Action {
-    /// Whether it is of use where a model is on show, which has one pane and is not trained.
-    fn is_for_looking(self) -> bool {
-        match self {
-            Turn(dial, _) => !matches!(dial, Dial::LearningRate | Dial::InterWeight),
-            TogglePause | StepOnce | Checkpoint | Profile | NextPane | Zoom => false,
-            _ => true,
-        }
-    }
-}
-
-/// A key, or two that go together, with what they do.
+/// Keys that go together, with what they do.
 pub struct Binding {
-    /// The context it holds in.
-    pub context: Context,
+    /// The contexts it holds in.
+    pub contexts: &'static [Context],
     /// The keys and their actions.
     pub keys: &'static [(KeyCode, Action)],
     /// How the keys are written.
@@ -92,60 +118,78 @@ pub struct Binding {
     pub hint: &'static str,
     /// A line for the help.
     pub help: &'static str,
+    /// The name by which each action can be typed; none for what only a key can mean.
+    pub names: &'static [(&'static str, Action)],
 }
 
 use Action::*;
+use Context::{Curves, Inspector, Model, Picker, Workbench};
 use KeyCode::{Char, Enter, Tab};
 
+const TRAINING: &[Context] = &[Workbench, Curves];
+const PICTURES: &[Context] = &[Workbench, Model];
+const LOOKING: &[Context] = &[Workbench, Curves, Model, Inspector];
+const SHOWN: &[Context] = &[Workbench, Curves, Model];
+const EVERYWHERE: &[Context] = &[Picker, Workbench, Curves, Model, Inspector];
+
 const fn binding(
-    context: Context,
+    contexts: &'static [Context],
     keys: &'static [(KeyCode, Action)],
     label: &'static str,
     hint: &'static str,
     help: &'static str,
+    names: &'static [(&'static str, Action)],
 ) -> Binding {
-    Binding { context, keys, label, hint, help }
+    Binding { contexts, keys, label, hint, help, names }
 }
 
 /// The table. The order is that of the hints and the help.
 #[rustfmt::skip]
 pub const BINDINGS: &[Binding] = &[
-    binding(Context::Picker, &[(Enter, Open)], "enter", "open", "look at the model, train the preset, go on with the run"),
-    binding(Context::Picker, &[(KeyCode::Up, Up), (KeyCode::Down, Down)], "↑ ↓", "choose", "choose a model, a preset or a run"),
-    binding(Context::Picker, &[(KeyCode::Home, First), (KeyCode::End, Last)], "home end", "", "the first, the last"),
-    binding(Context::Picker, &[(KeyCode::Left, Sample(-1)), (KeyCode::Right, Sample(1)), (Char(','), Sample(-1)), (Char('.'), Sample(1))], "← →", "sample", "another sample of its data (also , and .)"),
-    binding(Context::Picker, &[(Char('d'), Device(1)), (Char('D'), Device(-1))], "d", "device", "the next device to train on, the one before with D"),
-    binding(Context::Picker, &[(Char('?'), Help)], "?", "help", "this help"),
-    binding(Context::Picker, &[(Char('q'), Quit)], "q", "quit", "leave"),
+    binding(&[Picker], &[(Enter, Open)], "enter", "open", "look at the model, train the preset, go on with the run", &[]),
+    binding(&[Picker], &[(KeyCode::Up, Up), (KeyCode::Down, Down)], "↑ ↓", "choose", "choose a model, a preset or a run", &[]),
+    binding(&[Picker], &[(KeyCode::Home, First), (KeyCode::End, Last)], "home end", "", "the first, the last", &[]),
+    binding(&[Picker], &[(KeyCode::Left, Sample(-1)), (KeyCode::Right, Sample(1)), (Char(','), Sample(-1)), (Char('.'), Sample(1))], "← →", "sample", "another sample of its data (also , and .)", &[]),
+    binding(&[Picker], &[(Char('d'), Device(1)), (Char('D'), Device(-1))], "d", "device", "the next device to train on, the one before with D", &[("device", Device(1))]),
 
-    binding(Context::Workbench, &[(Char(' '), TogglePause)], "space", "pause", "pause, go on"),
-    binding(Context::Workbench, &[(Char('s'), StepOnce)], "s", "step", "one iteration, then pause"),
-    binding(Context::Workbench, &[(Char('k'), Turn(Dial::Components, -1)), (Char('K'), Turn(Dial::Components, 1))], "k K", "components", "fewer, more components"),
-    binding(Context::Workbench, &[(Char('n'), Turn(Dial::Noise, -1)), (Char('N'), Turn(Dial::Noise, 1))], "n N", "noise", "less, more input noise"),
-    binding(Context::Workbench, &[(Char('l'), Turn(Dial::LearningRate, -1)), (Char('L'), Turn(Dial::LearningRate, 1))], "l L", "rate", "lower, higher learning rate"),
-    binding(Context::Workbench, &[(Char('['), EmStep(-1)), (Char(']'), EmStep(1)), (KeyCode::Left, EmStep(-1)), (KeyCode::Right, EmStep(1))], "[ ]", "EM step", "the EM step that is shown (also ← →)"),
-    binding(Context::Workbench, &[(Char(','), Sample(-1)), (Char('.'), Sample(1)), (KeyCode::Up, Sample(-1)), (KeyCode::Down, Sample(1))], ", .", "sample", "the validation sample that is shown (also ↑ ↓)"),
-    binding(Context::Workbench, &[(Char('c'), Checkpoint)], "c", "checkpoint", "write a checkpoint now"),
-    binding(Context::Workbench, &[(Char('?'), Help)], "?", "help", "this help"),
-    binding(Context::Workbench, &[(Char('q'), Quit)], "q", "quit", "leave; a run is saved first"),
-    binding(Context::Workbench, &[(Tab, NextPane)], "tab", "pane", "the next pane"),
-    binding(Context::Workbench, &[(Char('z'), Zoom), (Enter, Zoom)], "z", "zoom", "give the pane the whole screen, take it back (also enter)"),
-    binding(Context::Workbench, &[(Char('t'), Turn(Dial::Steps, -1)), (Char('T'), Turn(Dial::Steps, 1))], "t T", "", "fewer, more EM steps"),
-    binding(Context::Workbench, &[(Char('w'), Turn(Dial::InterWeight, -1)), (Char('W'), Turn(Dial::InterWeight, 1))], "w W", "", "less, more weight on the inter-cluster loss"),
-    binding(Context::Workbench, &[(Char('p'), Profile)], "p", "", "where an iteration's time goes, in the place of the scores"),
-    binding(Context::Workbench, &[(Char('o'), Turn(Dial::Objects, -1)), (Char('O'), Turn(Dial::Objects, 1))], "o O", "", "fewer, more objects per image"),
+    binding(TRAINING, &[(Char(' '), TogglePause)], "space", "pause", "pause, go on", &[("pause", TogglePause)]),
+    binding(TRAINING, &[(Char('s'), StepOnce)], "s", "step", "one iteration, then pause", &[("step", StepOnce)]),
+    binding(LOOKING, &[(Char('k'), Turn(Dial::Components, -1)), (Char('K'), Turn(Dial::Components, 1))], "k K", "components", "fewer, more components", &[]),
+    binding(LOOKING, &[(Char('n'), Turn(Dial::Noise, -1)), (Char('N'), Turn(Dial::Noise, 1))], "n N", "noise", "less, more input noise", &[]),
+    binding(TRAINING, &[(Char('l'), Turn(Dial::LearningRate, -1)), (Char('L'), Turn(Dial::LearningRate, 1))], "l L", "rate", "lower, higher learning rate", &[]),
+    binding(&[Curves], &[(KeyCode::Left, Cursor(-1)), (KeyCode::Right, Cursor(1))], "← →", "read", "a cursor that reads the curves", &[]),
+    binding(&[Curves], &[(Char('+'), Scale(1)), (Char('-'), Scale(-1)), (Char('='), Scale(1))], "+ -", "zoom", "show less, more of the curves", &[]),
+    binding(&[Curves], &[(Char('<'), Pan(-1)), (Char('>'), Pan(1))], "< >", "", "earlier, later", &[]),
+    binding(&[Curves], &[(Char('y'), LogAxis)], "y", "log", "a logarithmic axis for losses, or a linear one", &[("log", LogAxis)]),
+    binding(&[Curves], &[(Char('x'), Unit)], "x", "axis", "iterations, epochs or time on the axis", &[("axis", Unit)]),
+    binding(&[Curves], &[(Char('v'), Smooth(-1)), (Char('V'), Smooth(1))], "v V", "smooth", "less, more smoothing; the points stay", &[]),
+    binding(LOOKING, &[(Char('['), EmStep(-1)), (Char(']'), EmStep(1))], "[ ]", "EM step", "the EM step that is shown", &[]),
+    binding(LOOKING, &[(Char(','), Sample(-1)), (Char('.'), Sample(1))], ", .", "sample", "the watched sample that is shown", &[]),
+    binding(PICTURES, &[(KeyCode::Left, EmStep(-1)), (KeyCode::Right, EmStep(1)), (KeyCode::Up, Sample(-1)), (KeyCode::Down, Sample(1))], "arrows", "", "the same: ← → the EM step, ↑ ↓ the sample", &[]),
+    binding(&[Inspector], &[(KeyCode::Left, Pixel(-1, 0)), (KeyCode::Right, Pixel(1, 0)), (KeyCode::Up, Pixel(0, -1)), (KeyCode::Down, Pixel(0, 1))], "arrows", "pixel", "the pixel that is read", &[]),
+    binding(SHOWN, &[(Char('i'), Inspect)], "i", "inspect", "look into this sample", &[("inspect", Inspect)]),
+    binding(LOOKING, &[(Char('a'), Animate)], "a", "play", "play the EM steps, or stand still", &[("play", Animate)]),
+    binding(PICTURES, &[(Char('m'), Masks)], "m", "", "gamma as colours, as each pixel's largest, beside the truth", &[("masks", Masks)]),
+    binding(PICTURES, &[(Char('v'), Rows)], "v", "", "predictions and masks, or what each component is told is wrong", &[("rows", Rows)]),
+    binding(TRAINING, &[(Char('b'), Sort)], "b", "", "the samples in their order, or the worst first", &[("sort", Sort)]),
+    binding(TRAINING, &[(Char('u'), Undo)], "u", "undo", "take the latest change back: the old value, from now on", &[("undo", Undo)]),
+    binding(&[Inspector], &[(KeyCode::Esc, Back), (Char('i'), Back)], "esc", "back", "back to the workbench", &[("back", Back)]),
+    binding(EVERYWHERE, &[(Char(':'), Command)], ":", "command", "type a command", &[]),
+    binding(TRAINING, &[(Char('c'), Checkpoint)], "c", "checkpoint", "write a checkpoint now", &[("checkpoint", Checkpoint)]),
+    binding(EVERYWHERE, &[(Char('?'), Help)], "?", "help", "this help", &[("help", Help)]),
+    binding(EVERYWHERE, &[(Char('q'), Quit)], "q", "quit", "leave; a run is saved first", &[("quit", Quit)]),
+    binding(TRAINING, &[(Tab, NextPane)], "tab", "pane", "the next pane", &[("pane", NextPane)]),
+    binding(TRAINING, &[(Char('z'), Zoom), (Enter, Zoom)], "z", "zoom", "give the pane the whole screen, take it back (also enter)", &[("zoom", Zoom)]),
+    binding(LOOKING, &[(Char('t'), Turn(Dial::Steps, -1)), (Char('T'), Turn(Dial::Steps, 1))], "t T", "", "fewer, more EM steps", &[]),
+    binding(TRAINING, &[(Char('w'), Turn(Dial::InterWeight, -1)), (Char('W'), Turn(Dial::InterWeight, 1))], "w W", "", "less, more weight on the inter-cluster loss", &[]),
+    binding(LOOKING, &[(Char('g'), Turn(Dial::ESigma, -1)), (Char('G'), Turn(Dial::ESigma, 1))], "g G", "", "a smaller, larger deviation of the Gaussian E-step", &[]),
+    binding(TRAINING, &[(Char('p'), Profile)], "p", "", "where an iteration's time goes, in the place of the scores", &[("profile", Profile)]),
+    binding(LOOKING, &[(Char('o'), Turn(Dial::Objects, -1)), (Char('O'), Turn(Dial::Objects, 1))], "o O", "", "fewer, more objects per image", &[]),
 ];
 
 /// The bindings of a context.
 pub fn of(context: Context) -> impl Iterator<Item = &'static Binding> {
-    let holds = move |binding: &&Binding| match context {
-        Context::Model => {
-            binding.context == Context::Workbench
-                && binding.keys.iter().all(|(_, action)| action.is_for_looking())
-        }
-        _ => binding.context == context,
-    };
-    BINDINGS.iter().filter(holds)
+    BINDINGS.iter().filter(move |binding| binding.contexts.contains(&context))
 }
 
 /// What `key` does in `context`.
@@ -160,16 +204,30 @@ pub fn action(context: Context, key: KeyEvent) -> Option<Action> {
         .map(|(_, action)| *action)
 }
 
+/// The actions that can be typed in a context: their names, and what they do.
+pub fn named(context: Context) -> impl Iterator<Item = (&'static str, &'static str)> {
+    of(context).flat_map(|binding| binding.names.iter().map(|(name, _)| (*name, binding.help)))
+}
+
+/// The action of that name.
+pub fn action_named(context: Context, name: &str) -> Option<Action> {
+    of(context).flat_map(|binding| binding.names).find(|(n, _)| *n == name).map(|(_, action)| *action)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn no_key_means_two_things_and_every_binding_is_explained() {
-        for context in [Context::Picker, Context::Workbench, Context::Model] {
+        for context in EVERYWHERE.iter().copied() {
             let keys: Vec<KeyCode> = of(context).flat_map(|b| b.keys).map(|k| k.0).collect();
             for (i, key) in keys.iter().enumerate() {
                 assert!(!keys[..i].contains(key), "{key:?} is bound twice in {context:?}");
+            }
+            let names: Vec<&str> = named(context).map(|(name, _)| name).collect();
+            for (i, name) in names.iter().enumerate() {
+                assert!(!names[..i].contains(name), "{name} means two things in {context:?}");
             }
             assert!(of(context).all(|b| !b.label.is_empty() && !b.help.is_empty()));
         }
@@ -179,7 +237,7 @@ mod tests {
     fn a_lower_case_letter_lowers_and_upper_case_raises() {
         for binding in BINDINGS {
             for (code, action) in binding.keys {
-                if let (Char(letter), Turn(_, by)) = (code, action) {
+                if let (Char(letter), Turn(_, by) | Smooth(by)) = (code, action) {
                     assert_eq!(letter.is_ascii_uppercase(), *by > 0, "{letter}");
                 }
             }

@@ -130,6 +130,7 @@ impl Theme {
             Series::Intra => [0.35, 0.70, 0.45],
             Series::Inter => [0.80, 0.47, 0.65],
             Series::Floor => [0.60, 0.60, 0.60],
+            Series::Cursor => [0.94, 0.75, 0.26],
         }
     }
 }
@@ -161,6 +162,8 @@ pub enum Series {
     Inter,
     /// What position alone can score.
     Floor,
+    /// Where the curves are read.
+    Cursor,
 }
 
 #[cfg(test)]

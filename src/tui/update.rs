@@ -2,12 +2,16 @@
 //! no terminal.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::app::{App, Entry, Overlay, Pane, Workbench};
-use super::keymap::{self, Action, Dial};
+use super::app::{App, Entry, Leave, Masks, Overlay, Pane, Rows, Workbench};
+use super::curve_view::CurveView;
+use super::inspector::Inspector;
+use super::keymap::{self, Action, Context, Dial};
+use super::palette::{self, Outcome, Palette, Typed};
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
 use crate::protocol::{Command, Event, Finish, Preview, RunCard, Shelf, Snapshot};
 
@@ -26,6 +30,8 @@ pub enum Message {
     Preview(Option<Preview>),
     /// Starting or resuming failed; a sentence.
     StartFailed(String),
+    /// It is time for the next EM step, while they are played.
+    Tick,
     /// The system asks the program to end.
     Terminate,
     /// The engine is gone without having said that it ended.
@@ -41,6 +47,10 @@ pub enum Effect {
     Open(String, String),
     /// Go on with this run on this device.
     Resume(Box<RunCard>, String),
+    /// A new run from the state of this one, with these settings, on this device.
+    Fork(PathBuf, Vec<String>, String),
+    /// A new run from the initial weights of this one, with these settings, on this device.
+    Restart(PathBuf, Vec<String>, String),
     /// Tell the engine.
     Send(Command),
     /// Make a preview of this sample.
@@ -66,8 +76,8 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         Message::Engine(event) => heard(app, event),
         Message::Picture(snapshot) => {
             match &mut app.workbench {
-                Some(workbench) => workbench.snapshot = Some(snapshot),
-                None => app.early = Some(snapshot),
+                Some(workbench) if !app.starting => workbench.show(snapshot),
+                _ => app.early = Some(snapshot),
             }
             vec![]
         }
@@ -80,10 +90,16 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             app.message = Some(sentence);
             vec![]
         }
-        Message::Terminate => leave(app),
+        Message::Tick => {
+            if let Some(workbench) = &mut app.workbench {
+                workbench.play_on();
+            }
+            vec![]
+        }
+        Message::Terminate => leave(app, Leave::Program),
         Message::EngineGone => {
-            if app.leaving {
-                return vec![Effect::Exit];
+            if app.leaving.is_some() {
+                return arrive(app);
             }
             let sentence = "the training thread ended without a word; its last checkpoint is kept";
             match &mut app.workbench {
@@ -101,22 +117,25 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
 
 fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     if key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) {
-        return leave(app);
+        return leave(app, Leave::Program);
     }
-    if app.leaving {
+    if app.leaving.is_some() {
         return vec![];
     }
-    match app.overlay {
-        Some(Overlay::Help) => {
-            app.overlay = None;
-            vec![]
-        }
-        Some(Overlay::Quit) => {
-            app.overlay = None;
-            match key.code {
-                KeyCode::Char('y' | 'q') | KeyCode::Enter => leave(app),
-                _ => vec![],
+    match app.overlay.take() {
+        Some(Overlay::Help) => vec![],
+        Some(Overlay::Quit) => match key.code {
+            KeyCode::Char('y' | 'q') | KeyCode::Enter => leave(app, Leave::Program),
+            _ => vec![],
+        },
+        Some(Overlay::Palette(mut palette)) => {
+            app.message = None;
+            match palette.press(key, app.context(), &app.commands) {
+                Outcome::Typing => app.overlay = Some(Overlay::Palette(palette)),
+                Outcome::Closed => {}
+                Outcome::Entered(line) => return entered(app, &line),
             }
+            vec![]
         }
         None => {
             app.message = None;
@@ -128,22 +147,70 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     }
 }
 
+/// Carries out a command that was typed.
+fn entered(app: &mut App, line: &str) -> Vec<Effect> {
+    if line.is_empty() {
+        return vec![];
+    }
+    palette::remember(&mut app.commands, line);
+    let typed = match palette::parse(line, app.context()) {
+        Ok(typed) => typed,
+        Err(error) => {
+            app.message = Some(error.to_string());
+            return vec![];
+        }
+    };
+    if let Typed::Do(action) = typed {
+        return act(app, action);
+    }
+    let Some(workbench) = &mut app.workbench else { return vec![] };
+    let done = match typed {
+        Typed::Set(setting) => change(workbench, setting),
+        Typed::Sample(n) if n < workbench.samples() => Ok(watch(workbench, n)),
+        Typed::Sample(_) => Err(format!("there are samples 1 to {}", workbench.samples())),
+        Typed::EmStep(n) => {
+            let steps = workbench.shown().map_or(0, |snapshot| snapshot.steps.len());
+            workbench.playing = false;
+            workbench.em_step = (n + 1 < steps).then_some(n);
+            Ok(vec![])
+        }
+        Typed::Fork(sets) | Typed::Restart(sets) if workbench.preset.set(&sets).is_err() => {
+            Err(workbench.preset.set(&sets).err().map_or(String::new(), |e| e.to_string()))
+        }
+        Typed::Fork(sets) => return leave(app, Leave::Fork(sets)),
+        Typed::Restart(sets) => return leave(app, Leave::Restart(sets)),
+        Typed::Do(_) => Ok(vec![]),
+    };
+    told(app, done)
+}
+
+/// The effects, or the sentence that says why there are none.
+fn told(app: &mut App, done: Result<Vec<Effect>, String>) -> Vec<Effect> {
+    done.unwrap_or_else(|sentence| {
+        app.message = Some(sentence);
+        vec![]
+    })
+}
+
 fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match (action, app.workbench.is_some()) {
         (Action::Help, _) => app.overlay = Some(Overlay::Help),
+        (Action::Command, _) => app.overlay = Some(Overlay::Palette(Box::new(Palette::default()))),
         (Action::Quit, _) => {
             if app.workbench.as_ref().is_some_and(Workbench::is_unsaved) {
                 app.overlay = Some(Overlay::Quit);
             } else {
-                return leave(app);
+                return leave(app, Leave::Program);
             }
         }
         // A run is on its way; a second one is not asked for.
         (_, false) if app.starting => {}
         (action, false) => return pick(app, action),
         (action, true) => {
+            let context = app.context();
             if let Some(workbench) = &mut app.workbench {
-                return steer(workbench, action);
+                let done = steer(workbench, action, context);
+                return told(app, done);
             }
         }
     }
@@ -187,7 +254,7 @@ fn preview(app: &App) -> Vec<Effect> {
     entry.map(|e| Effect::Preview(Box::new(e.preset().clone()), app.picker.sample)).into_iter().collect()
 }
 
-fn steer(workbench: &mut Workbench, action: Action) -> Vec<Effect> {
+fn steer(workbench: &mut Workbench, action: Action, context: Context) -> Result<Vec<Effect>, String> {
     let running = workbench.finish.is_none();
     let command = match action {
         Action::TogglePause if running => {
@@ -204,45 +271,141 @@ fn steer(workbench: &mut Workbench, action: Action) -> Vec<Effect> {
             workbench.profiles = workbench.profiles.is_none().then(VecDeque::new);
             Command::Profile(workbench.profiles.is_some())
         }
-        Action::Turn(dial, by) if running || workbench.is_model() => {
-            match turned(&workbench.wanted, dial, by) {
-                Some((setting, wanted)) => {
-                    workbench.wanted = wanted;
-                    Command::Set(setting)
-                }
-                None => return vec![],
-            }
+        Action::Turn(dial, by) => {
+            let of = workbench.inspector.as_ref().map_or(&workbench.wanted, |inspector| &inspector.preset);
+            return match turned(of, dial, by) {
+                Some(setting) => change(workbench, setting),
+                None => Ok(vec![]),
+            };
         }
+        Action::Undo => return undo(workbench),
         Action::Sample(by) if workbench.alive => {
-            let samples = workbench.preset.train.validation_size as i64;
-            workbench.sample = (workbench.sample as i64 + by).rem_euclid(samples.max(1)) as usize;
-            Command::Watch(workbench.sample)
+            let order = workbench.order();
+            let at = order.iter().position(|sample| *sample == workbench.sample).unwrap_or(0) as i64;
+            let next = order[(at + by).rem_euclid(order.len() as i64) as usize];
+            return Ok(watch(workbench, next));
         }
+        Action::Inspect => {
+            let Some(snapshot) = workbench.snapshot.clone() else { return Ok(vec![]) };
+            workbench.inspector = Some(Inspector::new(snapshot, workbench.preset.clone()));
+            return Ok(vec![]);
+        }
+        Action::Back => match workbench.inspector.take() {
+            Some(inspector) if !inspector.look.is_empty() => Command::Look(vec![]),
+            _ => return Ok(vec![]),
+        },
+        _ => {
+            look_at(workbench, action, context);
+            return Ok(vec![]);
+        }
+    };
+    Ok(vec![Effect::Send(command)])
+}
+
+/// Changes what is seen, and tells nobody.
+fn look_at(workbench: &mut Workbench, action: Action, context: Context) {
+    let is_loss = workbench.focus == Pane::Loss;
+    match action {
         Action::EmStep(by) => {
-            if let Some(snapshot) = &workbench.snapshot {
+            workbench.playing = false;
+            if let Some(snapshot) = workbench.shown() {
                 let last = snapshot.steps.len().saturating_sub(1);
                 let step = workbench.shown_step(snapshot).saturating_add_signed(by as isize).min(last);
                 // At the end it follows the last step again, should there be more of them later.
                 workbench.em_step = (step < last).then_some(step);
             }
-            return vec![];
         }
+        Action::Animate => {
+            workbench.playing = !workbench.playing;
+            if workbench.playing && workbench.em_step.is_none() {
+                workbench.em_step = Some(0);
+            }
+        }
+        Action::Masks => {
+            workbench.masks = match workbench.masks {
+                Masks::Blend => Masks::Largest,
+                Masks::Largest => Masks::Blend,
+            };
+        }
+        Action::Rows => {
+            workbench.rows = match workbench.rows {
+                Rows::Masks => Rows::Deltas,
+                Rows::Deltas => Rows::Masks,
+            };
+        }
+        Action::Sort => workbench.sorted = !workbench.sorted,
         Action::NextPane => {
             let at = Pane::ALL.iter().position(|p| *p == workbench.focus).unwrap_or(0);
             workbench.focus = Pane::ALL[(at + 1) % Pane::ALL.len()];
-            return vec![];
         }
-        Action::Zoom => {
-            workbench.zoomed = !workbench.zoomed;
-            return vec![];
+        Action::Zoom => workbench.zoomed = !workbench.zoomed,
+        Action::Pixel(right, down) => {
+            if let Some(inspector) = &mut workbench.inspector {
+                inspector.move_by(right, down);
+            }
         }
-        _ => return vec![],
-    };
-    vec![Effect::Send(command)]
+        Action::LogAxis if is_loss => workbench.curves.log = !workbench.curves.log,
+        Action::Unit => workbench.curves.unit = workbench.curves.unit.next(),
+        Action::Smooth(by) => workbench.curves.smooth_by(by),
+        Action::Cursor(by) | Action::Scale(by) | Action::Pan(by) if context == Context::Curves => {
+            let (first, last) = workbench.history.span();
+            let view: &mut CurveView = &mut workbench.curves;
+            match action {
+                Action::Cursor(_) => view.move_cursor(by, first, last),
+                Action::Scale(_) => view.scale(by, first, last),
+                _ => view.pan(by, first, last),
+            }
+        }
+        _ => {}
+    }
 }
 
-/// The setting one notch on, and the preset with it; `None` at the end of the scale.
-fn turned(preset: &Preset, dial: Dial, by: i64) -> Option<(Setting, Preset)> {
+/// Shows another sample.
+fn watch(workbench: &mut Workbench, sample: usize) -> Vec<Effect> {
+    workbench.sample = sample;
+    if let Some(inspector) = &mut workbench.inspector {
+        inspector.waits = true;
+    }
+    vec![Effect::Send(Command::Watch(sample))]
+}
+
+/// Changes a value: of the training, or while the inspector is open only of what it shows.
+fn change(workbench: &mut Workbench, setting: Setting) -> Result<Vec<Effect>, String> {
+    if let Some(inspector) = &mut workbench.inspector {
+        return inspector.change(setting).map(|look| vec![Effect::Send(Command::Look(look))]);
+    }
+    if workbench.finish.is_some() && !workbench.is_model() {
+        return Err("the training is over; i inspects it, and :fork goes on from here".into());
+    }
+    let Some(before) = setting.current(&workbench.wanted) else {
+        return Err(format!("this run has no {}", setting.field()));
+    };
+    if before == setting {
+        return Ok(vec![]);
+    }
+    workbench.wanted = setting.apply(&workbench.wanted).map_err(|e| e.to_string())?;
+    workbench.undo.push(before);
+    Ok(vec![Effect::Send(Command::Set(setting))])
+}
+
+/// Takes the latest change back that still makes a difference: its old value, as a new change.
+fn undo(workbench: &mut Workbench) -> Result<Vec<Effect>, String> {
+    while let Some(before) = workbench.undo.pop() {
+        if before.current(&workbench.wanted) == Some(before) {
+            continue;
+        }
+        let effects = change(workbench, before);
+        if effects.is_ok() {
+            // Taking back is no change to be taken back; the one before is next.
+            workbench.undo.pop();
+        }
+        return effects;
+    }
+    Err("nothing was changed that could be taken back".into())
+}
+
+/// The setting one notch on; `None` where the preset has no such value, or at the end of the scale.
+fn turned(preset: &Preset, dial: Dial, by: i64) -> Option<Setting> {
     let count = |n: usize, most: usize| n.saturating_add_signed(by as isize).clamp(1, most);
     let setting = match dial {
         Dial::Components => Setting::K(count(preset.k, MAX_COMPONENTS)),
@@ -251,12 +414,13 @@ fn turned(preset: &Preset, dial: Dial, by: i64) -> Option<(Setting, Preset)> {
         Dial::Noise => Setting::Noise(notch(preset.noise.probability()?, 20.0, by).clamp(0.0, 1.0)),
         Dial::LearningRate => Setting::LearningRate(rung(preset.train.learning_rate, by)),
         Dial::InterWeight => Setting::InterWeight(notch(preset.loss.inter_weight, 10.0, by).max(0.0)),
+        Dial::ESigma => match Setting::ESigma(0.0).current(preset)? {
+            // No component can be that sure of itself.
+            Setting::ESigma(sigma) => Setting::ESigma(notch(sigma, 20.0, by).max(0.05)),
+            _ => return None,
+        },
     };
-    if setting.current(preset) == Some(setting) {
-        return None;
-    }
-    let wanted = setting.apply(preset).ok()?;
-    Some((setting, wanted))
+    (setting.current(preset) != Some(setting) && setting.apply(preset).is_ok()).then_some(setting)
 }
 
 /// The next multiple of 1/`per_unit` up or down. Multiples are computed from whole numbers, so that 0.1
@@ -285,16 +449,32 @@ fn rung(value: f64, by: i64) -> f64 {
     next.copied().unwrap_or(value)
 }
 
-/// Stops the run, if one is running, and leaves once it is saved.
-fn leave(app: &mut App) -> Vec<Effect> {
+/// Stops the run, if one is running, and goes on to `to` once it is saved.
+fn leave(app: &mut App, to: Leave) -> Vec<Effect> {
     let running = app.workbench.as_ref().is_some_and(|w| w.alive);
-    let again = std::mem::replace(&mut app.leaving, true);
+    let again = app.leaving.replace(to).is_some();
     match (running, again) {
         (true, false) => vec![Effect::Send(Command::Stop)],
         // Asked twice: the screen goes, and the shell waits for the save without it.
         (true, true) => vec![Effect::Exit],
-        (false, _) => vec![Effect::Exit],
+        (false, _) => arrive(app),
     }
+}
+
+/// The run is saved, or there is none.
+fn arrive(app: &mut App) -> Vec<Effect> {
+    let run = app.workbench.as_ref().map(|workbench| workbench.info.directory.clone()).unwrap_or_default();
+    let device = app.picker.device().to_owned();
+    let effect = match app.leaving.take() {
+        Some(Leave::Fork(sets)) => Effect::Fork(run, sets, device),
+        Some(Leave::Restart(sets)) => Effect::Restart(run, sets, device),
+        to => {
+            app.leaving = to;
+            return vec![Effect::Exit];
+        }
+    };
+    app.starting = true;
+    vec![effect]
 }
 
 fn heard(app: &mut App, event: Event) -> Vec<Effect> {
@@ -314,6 +494,7 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Changed(change) => workbench.add_change(change),
         Event::Stage(start) => workbench.begin_stage(start),
         Event::Floor(floor) => workbench.info.floor = floor,
+        Event::Watched(watched) => workbench.watched = watched,
         Event::Refused(sentence) => {
             workbench.wanted = workbench.preset.clone();
             app.message = Some(sentence);
@@ -324,8 +505,8 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Finished(finish) => {
             workbench.alive = false;
             workbench.finish = Some(finish);
-            if app.leaving {
-                return vec![Effect::Exit];
+            if app.leaving.is_some() {
+                return arrive(app);
             }
         }
     }
@@ -385,10 +566,8 @@ mod tests {
             loss: 1.0,
             intra: 1.0,
             inter: 0.0,
-            ami: None,
-            ari: None,
             seconds: 0.1,
-            profile: None,
+            ..Iteration::default()
         }])
     }
 
@@ -446,7 +625,7 @@ mod tests {
         let info = workbench().workbench.unwrap().info;
         let mut app = picker();
         let image = preset().data.image();
-        let picture = Snapshot { iteration: 9, sample: 0, image, k: 4, steps: vec![] };
+        let picture = Snapshot { iteration: 9, sample: 0, image, k: 4, look: vec![], steps: vec![] };
         update(&mut app, Message::Picture(Arc::new(picture.clone())));
         update(&mut app, Message::Engine(Event::Started(Box::new(info))));
         assert_eq!(app.workbench.unwrap().snapshot.as_deref(), Some(&picture));
@@ -544,6 +723,175 @@ mod tests {
     }
 
     #[test]
+    fn undo_brings_old_values_back_as_new_changes() {
+        use Setting::*;
+        let mut app = workbench();
+        assert_eq!(
+            sent(&press(&mut app, "KNNuuu")),
+            [K(5), Noise(0.15), Noise(0.2), Noise(0.15), Noise(0.1), K(4)].map(Command::Set)
+        );
+        assert!(sent(&press(&mut app, "u")).is_empty());
+        assert!(app.message.as_deref().is_some_and(|message| message.contains("nothing")));
+        // What came to nothing is not brought back.
+        assert_eq!(sent(&press(&mut app, "KkNu")).last(), Some(&Command::Set(Noise(0.1))));
+        assert_eq!(sent(&press(&mut app, "u")), [Command::Set(K(5))]);
+    }
+
+    #[test]
+    fn typed_commands_do_what_keys_do_and_more() {
+        use Setting::*;
+        for (line, expected) in [
+            (":set noise 0.3↵", vec![Command::Set(Noise(0.3))]),
+            (":lr 5e-4↵", vec![Command::Set(LearningRate(5e-4))]),
+            (":k 5↵u", vec![Command::Set(K(5)), Command::Set(K(4))]),
+            (":pause↵", vec![Command::Pause]),
+            (":sample 7↵", vec![Command::Watch(6)]),
+            (":chec⇥↵", vec![Command::Checkpoint]),
+            (":k 5⎋", vec![]),
+            (":k 4↵", vec![]),
+            (":k 6↵:k 4↵:↑↑↵", vec![Command::Set(K(6)), Command::Set(K(4)), Command::Set(K(6))]),
+        ] {
+            let mut app = workbench();
+            assert_eq!(sent(&press(&mut app, line)), expected, "{line}");
+            assert!(app.overlay.is_none(), "{line}");
+        }
+    }
+
+    /// (line, what is said), and nothing is sent.
+    #[test]
+    fn commands_that_cannot_be_are_refused_in_a_sentence() {
+        for (line, words) in [
+            (":k 0↵", "1 to 64"),
+            (":nois 1↵", "did you mean noise"),
+            (":sigma 0.3↵", "no model.distribution.e_sigma"),
+            (":sample 65↵", "1 to 64"),
+            (":set train.batch 3↵", "can be changed while"),
+            (":fork train.nothing=3↵", "train.nothing"),
+        ] {
+            let mut app = workbench();
+            assert!(press(&mut app, line).is_empty(), "{line}");
+            let message = app.message.clone().unwrap_or_default();
+            assert!(message.contains(words), "{line}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_fork_waits_for_the_save_and_then_takes_the_screen() {
+        for (line, restart) in [(":fork k=5↵", false), (":restart↵", true)] {
+            let mut app = workbench();
+            update(&mut app, Message::Engine(iteration(3)));
+            assert_eq!(press(&mut app, line), [Effect::Send(Command::Stop)]);
+            assert!(press(&mut app, "k").is_empty(), "nothing until it is saved");
+            let effects = update(&mut app, Message::Engine(Event::Finished(Finish::Stopped)));
+            let run = PathBuf::from("runs/quickstart-s1");
+            let expected = match restart {
+                true => Effect::Restart(run, vec![], "libtorch".into()),
+                false => Effect::Fork(run, vec!["k=5".into()], "libtorch".into()),
+            };
+            assert_eq!(effects, [expected]);
+            let mut failed = app.clone();
+            update(&mut failed, Message::StartFailed("no disk".into()));
+            assert_eq!((failed.message.as_deref(), failed.starting), (Some("no disk"), false));
+            let info = RunInfo { iteration: 3, ..workbench().workbench.unwrap().info };
+            update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+            assert_eq!(app.workbench.as_ref().map(|w| (w.iteration(), w.alive)), Some((3, true)));
+            assert!(!app.starting && app.leaving.is_none());
+        }
+    }
+
+    fn snapshot(sample: usize, look: Vec<Setting>) -> Arc<Snapshot> {
+        let image = preset().data.image();
+        let step = crate::protocol::SnapshotStep {
+            target: vec![0.0; image.values()],
+            noisy: vec![0.0; image.values()],
+            groups: vec![0; image.pixels()],
+            preds: vec![],
+            gamma: vec![],
+            ami: None,
+            ari: None,
+            confidence: None,
+        };
+        Arc::new(Snapshot { iteration: 3, sample, image, k: 4, look, steps: vec![step; 6] })
+    }
+
+    #[test]
+    fn em_steps_are_played_round_and_round() {
+        let mut app = workbench();
+        update(&mut app, Message::Picture(snapshot(0, vec![])));
+        assert!(!app.is_playing());
+        press(&mut app, "a");
+        let mut seen = vec![];
+        for _ in 0..7 {
+            seen.push(app.workbench.as_ref().unwrap().em_step.unwrap());
+            update(&mut app, Message::Tick);
+        }
+        assert_eq!(seen, [0, 1, 2, 3, 4, 5, 0]);
+        press(&mut app, "[");
+        assert!(!app.is_playing(), "a step by hand ends it");
+    }
+
+    #[test]
+    fn the_worst_samples_come_first_when_asked() {
+        let mut app = workbench();
+        let mut scores: Vec<Option<f64>> = (0..64).map(|i| Some(0.9 - f64::from(i) / 1000.0)).collect();
+        scores[5] = Some(0.1);
+        scores[63] = None;
+        update(&mut app, Message::Engine(Event::Watched(scores)));
+        assert_eq!(
+            sent(&press(&mut app, "b.")),
+            [Command::Watch(63)],
+            "0 is the last but one, unscored 63 the last"
+        );
+        assert_eq!(sent(&press(&mut app, ".")), [Command::Watch(5)]);
+        assert_eq!(sent(&press(&mut app, ".")), [Command::Watch(62)]);
+        assert_eq!(sent(&press(&mut app, "b,")), [Command::Watch(61)], "their own order again");
+    }
+
+    /// The inspector holds its picture still, and what is changed there is no change of the training.
+    #[test]
+    fn the_inspector_looks_and_changes_nothing() {
+        use Setting::*;
+        let mut app = workbench();
+        update(&mut app, Message::Picture(snapshot(0, vec![])));
+        press(&mut app, "i");
+        let inspector = |app: &App| app.workbench.as_ref().unwrap().inspector.clone().unwrap();
+        let held = inspector(&app).snapshot;
+        update(&mut app, Message::Picture(snapshot(0, vec![])));
+        assert!(Arc::ptr_eq(&held, &inspector(&app).snapshot), "held still");
+        assert_eq!(sent(&press(&mut app, "K")), [Command::Look(vec![K(5)])]);
+        assert_eq!(sent(&press(&mut app, "N")), [Command::Look(vec![K(5), Noise(0.15)])]);
+        assert_eq!(app.workbench.as_ref().unwrap().wanted.k, 4);
+        update(&mut app, Message::Picture(snapshot(0, vec![K(5)])));
+        assert!(inspector(&app).waits, "that was not the one asked for");
+        let asked = snapshot(0, vec![K(5), Noise(0.15)]);
+        update(&mut app, Message::Picture(asked.clone()));
+        assert!(Arc::ptr_eq(&asked, &inspector(&app).snapshot) && !inspector(&app).waits);
+        assert_eq!(sent(&press(&mut app, ".")), [Command::Watch(1)]);
+        assert!(sent(&press(&mut app, "l c")).is_empty(), "no training is steered from here");
+        let before = (inspector(&app).x, inspector(&app).y);
+        press(&mut app, "→→↓");
+        assert_eq!((inspector(&app).x, inspector(&app).y), (before.0 + 2, before.1 + 1));
+        assert_eq!(sent(&press(&mut app, "⎋")), [Command::Look(vec![])]);
+        assert!(app.workbench.unwrap().inspector.is_none());
+    }
+
+    #[test]
+    fn curves_are_read_scaled_and_smoothed_where_they_have_the_focus() {
+        let mut app = workbench();
+        for n in 1..=200 {
+            update(&mut app, Message::Engine(iteration(n)));
+        }
+        press(&mut app, "⇥yxV←←+");
+        let view = &app.workbench.as_ref().unwrap().curves;
+        assert!(view.log && view.smoothing() > 0.0 && view.is_zoomed());
+        assert_eq!(view.unit, crate::tui::curve_view::Unit::Epochs);
+        assert!(view.cursor(1.0, 200.0).is_some_and(|at| (190.0..200.0).contains(&at)));
+        let mut pictures = workbench();
+        press(&mut pictures, "yxV+");
+        assert_eq!(pictures.workbench.unwrap().curves, CurveView::default(), "and only there");
+    }
+
+    #[test]
     fn space_s_and_c_steer_the_training() {
         let mut app = workbench();
         assert_eq!(sent(&press(&mut app, " ")), [Command::Pause]);
@@ -555,10 +903,7 @@ mod tests {
     #[test]
     fn samples_wrap_around_and_panes_take_turns() {
         let mut app = workbench();
-        assert_eq!(
-            sent(&press(&mut app, ",.↓")),
-            [Command::Watch(319), Command::Watch(0), Command::Watch(1)]
-        );
+        assert_eq!(sent(&press(&mut app, ",.↓")), [Command::Watch(63), Command::Watch(0), Command::Watch(1)]);
         press(&mut app, "⇥z");
         let workbench = app.workbench.as_ref().unwrap();
         assert_eq!((workbench.focus, workbench.zoomed), (Pane::Loss, true));
@@ -571,9 +916,9 @@ mod tests {
     fn help_closes_with_any_key_and_swallows_it() {
         let mut app = workbench();
         press(&mut app, "?");
-        assert_eq!(app.overlay, Some(Overlay::Help));
+        assert!(matches!(app.overlay, Some(Overlay::Help)));
         assert!(press(&mut app, "k").is_empty());
-        assert_eq!(app.overlay, None);
+        assert!(app.overlay.is_none());
     }
 
     #[test]
@@ -581,10 +926,10 @@ mod tests {
         let mut app = workbench();
         update(&mut app, Message::Engine(iteration(3)));
         assert!(press(&mut app, "q").is_empty());
-        assert_eq!(app.overlay, Some(Overlay::Quit));
-        assert!(press(&mut app, "n").is_empty() && app.overlay.is_none() && !app.leaving);
+        assert!(matches!(app.overlay, Some(Overlay::Quit)));
+        assert!(press(&mut app, "n").is_empty() && app.overlay.is_none() && app.leaving.is_none());
         assert_eq!(sent(&press(&mut app, "qy")), [Command::Stop]);
-        assert!(app.leaving && press(&mut app, "k").is_empty());
+        assert!(app.leaving.is_some() && press(&mut app, "k").is_empty());
         let effects = update(&mut app, Message::Engine(Event::Finished(Finish::Stopped)));
         assert_eq!(effects, [Effect::Exit]);
     }

@@ -3,6 +3,8 @@
 mod components;
 mod curves;
 mod help;
+mod inspector;
+mod palette;
 mod picker;
 mod picture;
 mod profile;
@@ -30,14 +32,15 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
         Some(workbench) => workbench::render(app, workbench, area, buf),
         None => picker::render(app, area, buf),
     }
-    match app.overlay {
+    match &app.overlay {
         Some(Overlay::Help) => help::render(&app.theme, app.context(), area, buf),
         Some(Overlay::Quit) => {
             help::question(&app.theme, "Save and leave?", "y  save, then leave        n  stay", area, buf)
         }
+        Some(Overlay::Palette(typed)) => palette::render(app, typed, area, buf),
         None => {}
     }
-    if app.leaving {
+    if app.leaving.is_some() {
         let model = app.workbench.as_ref().is_some_and(|workbench| workbench.is_model());
         let (title, text) = if model {
             ("Leaving…", "the picture in progress ends")

@@ -89,6 +89,7 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
             inter: 0.4 * loss,
             ami: scored.then(|| 0.87 / (1.0 + (-(x - 400.0) / 90.0).exp())),
             ari: scored.then(|| 0.88 / (1.0 + (-(x - 420.0) / 90.0).exp())),
+            gradient_norm: scored.then_some(12.0),
             seconds: 0.04,
             profile: None,
         });
@@ -184,7 +185,7 @@ pub fn snapshot(preset: &Preset, k: usize, steps: usize) -> Snapshot {
             confidence: Some(0.9),
         }
     };
-    Snapshot { iteration: 600, sample: 6, image, k, steps: (0..steps).map(step).collect() }
+    Snapshot { iteration: 600, sample: 6, image, k, look: vec![], steps: (0..steps).map(step).collect() }
 }
 
 pub mod cli;

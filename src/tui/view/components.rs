@@ -5,7 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::super::app::{App, Workbench};
+use super::super::app::{App, Masks, Rows, Workbench};
+use super::super::inspector::{largest, masked_delta, objects};
 use super::super::theme::Theme;
 use super::picture::{Picture, digit};
 use super::{pane, put, title_style};
@@ -37,9 +38,8 @@ pub fn render(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: 
         return;
     };
     let at = workbench.shown_step(snapshot);
-    let step = &snapshot.steps[at];
     let inner = pane(title(theme, workbench, snapshot, at, focused), focused, theme, area, buf);
-    let sections = sections(theme, snapshot, step);
+    let sections = sections(theme, workbench, snapshot, at);
     let layout = Layout::fit(&sections, snapshot, inner);
     layout.render(theme, &sections, inner, buf);
 }
@@ -56,18 +56,26 @@ fn title(
     let steps = snapshot.steps.len();
     let bar: String =
         (0..steps.min(20)).map(|i| if i * steps / steps.min(20) <= at { '█' } else { '░' }).collect();
+    let order = workbench.order();
+    let place = match order.iter().position(|sample| *sample == snapshot.sample) {
+        Some(at) if workbench.sorted => format!("{}. worst ", at + 1),
+        _ => String::new(),
+    };
+    let playing = if workbench.playing { "▸ " } else { "" };
     Line::from(vec![
         Span::styled(
-            format!(" sample {}/{} ", snapshot.sample + 1, workbench.preset.train.validation_size),
+            format!(" sample {}/{} {place}", snapshot.sample + 1, order.len()),
             title_style(theme, focused),
         ),
         Span::raw(format!("─ AMI {} ARI {} ", score(step.ami), score(step.ari))),
-        Span::styled(format!("─ EM step {}/{steps} {bar} ", at + 1), theme.dim()),
+        Span::styled(format!("─ {playing}EM step {}/{steps} {bar} ", at + 1), theme.dim()),
     ])
 }
 
-/// What the image is, then every component's prediction, then every component's mask.
-fn sections(theme: &Theme, snapshot: &Snapshot, step: &SnapshotStep) -> [Vec<Tile>; 3] {
+/// What the image is, then every component's prediction, then every component's mask, and where that is wanted
+/// what every component was told is wrong.
+fn sections(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, at: usize) -> Vec<Vec<Tile>> {
+    let step = &snapshot.steps[at];
     let (width, height) = (snapshot.image.width, snapshot.image.height);
     let (places, values) = (snapshot.image.pixels(), snapshot.image.values());
     let white = [1.0; 3];
@@ -77,8 +85,11 @@ fn sections(theme: &Theme, snapshot: &Snapshot, step: &SnapshotStep) -> [Vec<Til
         plain("input", shades(&step.target)),
         plain("noisy", shades(&step.noisy)),
         plain("recon", shades(&reconstruction(step, places, values))),
-        plain("gamma", Picture::gamma(&step.gamma, snapshot.k, width, height, theme)),
-        plain("truth", Picture::groups(&step.groups, width, height, theme)),
+        match workbench.masks {
+            Masks::Blend => plain("gamma", Picture::gamma(&step.gamma, snapshot.k, width, height, theme)),
+            Masks::Largest => plain("largest", argmax(theme, snapshot, step)),
+        },
+        plain("truth", truth(theme, snapshot, step)),
     ];
     let of = |k: usize, what: &str, from: &[f32], size: usize, empty: bool| {
         let note = if empty { " (empty)" } else { "" };
@@ -96,11 +107,40 @@ fn sections(theme: &Theme, snapshot: &Snapshot, step: &SnapshotStep) -> [Vec<Til
     let shares = ink_shares(step, snapshot.k, places);
     let predictions = (0..snapshot.k).map(|k| of(k, "pred", &step.preds, values, false)).collect();
     let masks = (0..snapshot.k).map(|k| of(k, "mask", &step.gamma, places, shares[k] < EMPTY)).collect();
-    [whole, predictions, masks]
+    let mut sections = vec![whole, predictions, masks];
+    if workbench.rows == Rows::Deltas {
+        let delta = |k: usize| Tile {
+            label: format!("{} delta", digit(k)),
+            style: theme.ink(theme.component(k)),
+            picture: Picture::signed(&masked_delta(snapshot, at, k).unwrap_or_default(), width, height),
+        };
+        sections.push((0..snapshot.k).map(delta).collect());
+    }
+    sections
+}
+
+/// Every pixel that belongs to an object, in the colour of its largest component.
+pub fn argmax(theme: &Theme, snapshot: &Snapshot, step: &SnapshotStep) -> Picture {
+    let largest = largest(step, snapshot.k);
+    let of = |pixel: usize| (*step.groups.get(pixel)? > 0).then_some(largest[pixel]);
+    Picture::labels(of, snapshot.image.width, snapshot.image.height, theme)
+}
+
+/// The true objects, each in the colour of the component that holds it in the best matching; the others in
+/// colours that no component has.
+pub fn truth(theme: &Theme, snapshot: &Snapshot, step: &SnapshotStep) -> Picture {
+    let objects = objects(step, snapshot.k);
+    let mut spare = snapshot.k..;
+    let mut colours = [None; 256];
+    for object in &objects {
+        colours[usize::from(object.group)] = object.component.or_else(|| spare.next());
+    }
+    let of = |pixel: usize| colours[usize::from(*step.groups.get(pixel)?)];
+    Picture::labels(of, snapshot.image.width, snapshot.image.height, theme)
 }
 
 /// Σ_k γ_k ψ_k.
-fn reconstruction(step: &SnapshotStep, places: usize, values: usize) -> Vec<f32> {
+pub fn reconstruction(step: &SnapshotStep, places: usize, values: usize) -> Vec<f32> {
     let mut sum = vec![0.0; values];
     for (preds, gamma) in step.preds.chunks(values.max(1)).zip(step.gamma.chunks(places.max(1))) {
         for (i, (sum, pred)) in sum.iter_mut().zip(preds).enumerate() {
@@ -133,7 +173,7 @@ struct Layout {
 impl Layout {
     /// The largest pictures that all fit: at three, two or one cell a pixel, else shrunk; and the
     /// smallest there are where nothing fits.
-    fn fit(sections: &[Vec<Tile>; 3], snapshot: &Snapshot, area: Rect) -> Layout {
+    fn fit(sections: &[Vec<Tile>], snapshot: &Snapshot, area: Rect) -> Layout {
         let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
         let least = 5.min(w).max(1);
         let widths = [3 * w, 2 * w].into_iter().chain((least..=w).rev());
@@ -150,7 +190,7 @@ impl Layout {
         Layout { width: width as u16, height: height as u16, columns }
     }
 
-    fn render(&self, theme: &Theme, sections: &[Vec<Tile>; 3], area: Rect, buf: &mut Buffer) {
+    fn render(&self, theme: &Theme, sections: &[Vec<Tile>], area: Rect, buf: &mut Buffer) {
         let mut y = area.y;
         let mut left_out = 0;
         for tiles in sections {

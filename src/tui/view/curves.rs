@@ -6,11 +6,13 @@ use ratatui::style::Style;
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
-use ratatui::widgets::canvas::{Canvas, Line as Stroke};
+use ratatui::widgets::canvas::{Canvas, Line as Stroke, Points};
 
 use super::super::app::{App, Workbench};
-use super::super::history::Curve;
+use super::super::curve_view::Unit;
+use super::super::history::{Curve, thinned};
 use super::super::theme::{Series, Theme};
+use super::workbench::duration;
 use super::{pane, put, title_style};
 
 /// Columns for the numbers on the left.
@@ -49,6 +51,42 @@ pub fn scores(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: 
     render(app, workbench, "scores", &curves, Some(floor), focused, area, buf);
 }
 
+/// What the horizontal axis means, and which part of it is shown.
+struct Axis<'a> {
+    workbench: &'a Workbench,
+    /// The edges, in iterations.
+    window: (f64, f64),
+}
+
+impl Axis<'_> {
+    /// Where an iteration stands on the axis.
+    fn place(&self, iteration: f64) -> f64 {
+        match self.workbench.curves.unit {
+            Unit::Iterations => iteration,
+            Unit::Epochs => iteration / self.workbench.preset.iterations_per_epoch().max(1) as f64,
+            Unit::Time => {
+                let clock = &self.workbench.history.clock;
+                let end = || clock.last().filter(|_| iteration > 1.0);
+                clock.at(iteration).or_else(end).unwrap_or(0.0)
+            }
+        }
+    }
+
+    fn edges(&self) -> (f64, f64) {
+        let (from, to) = (self.place(self.window.0), self.place(self.window.1));
+        if to > from { (from, to) } else { (from, from + 1.0) }
+    }
+
+    fn label(&self, iteration: f64) -> String {
+        let place = self.place(iteration);
+        match self.workbench.curves.unit {
+            Unit::Iterations => format!("{place:.0}"),
+            Unit::Epochs => format!("epoch {place:.1}"),
+            Unit::Time => duration(place),
+        }
+    }
+}
+
 #[allow(clippy::too_many_arguments)] // one call site each, above
 fn render(
     app: &App,
@@ -61,51 +99,73 @@ fn render(
     buf: &mut Buffer,
 ) {
     let theme = &app.theme;
-    let inner = pane(legend(title, curves, floor, focused, theme), focused, theme, area, buf);
+    let view = &workbench.curves;
+    let (first, last) = workbench.history.span();
+    let axis = Axis { workbench, window: view.window(first, last) };
+    let cursor = view.cursor(first, last).filter(|_| focused);
+    let legend = legend(title, curves, floor, cursor.map(|at| (at, axis.label(at))), focused, theme);
+    let inner = pane(legend, focused, theme, area, buf);
     if inner.width <= GUTTER + 4 || inner.height < 3 {
         return;
     }
     let plot = Rect::new(inner.x + GUTTER, inner.y, inner.width - GUTTER, inner.height - 1);
-    let last = workbench.iteration().max(1) as f64;
-    let first = curves.iter().filter_map(|c| c.curve.points().next()).map(|p| p.0).fold(last, f64::min);
-    let (first, last) = (first.min(last - 1.0), last);
-    let thin: Vec<Vec<(f64, f64)>> =
-        curves.iter().map(|c| c.curve.thinned(first, last, usize::from(plot.width) * 2)).collect();
+    let (from, to) = axis.edges();
+    // A logarithm has no zero; scores have a scale of their own.
+    let log = view.log && floor.is_none();
+    let scaled = |y: f64| if log { y.max(f64::MIN_POSITIVE).log10() } else { y };
+    let columns = usize::from(plot.width) * 2;
+    let raw = |drawn: &Drawn| {
+        let points = drawn.curve.points().filter(|p| !log || p.1 > 0.0);
+        thinned(points.map(|(x, y)| (axis.place(x), scaled(y))), from, to, columns)
+    };
+    let thin: Vec<Vec<(f64, f64)>> = curves.iter().map(raw).collect();
     let Some((low, high, clipped)) = range(&thin, floor) else {
-        let waiting = Line::styled("the first iterations are being made…", theme.dim());
+        let waiting = match workbench.history.loss.last() {
+            None => "the first iterations are being made…",
+            Some(_) => "nothing was measured here",
+        };
+        let waiting = Line::styled(waiting, theme.dim());
         put(&waiting, inner.x + 1, inner.y + inner.height / 2, inner.width, buf);
         return;
     };
-    axis(theme, (low, high, clipped), (first, last), inner, plot, buf);
+    let ends = (axis.label(axis.window.0), axis.label(axis.window.1));
+    scale(theme, (low, high, clipped), log, ends, inner, plot, buf);
+    let smoothing = view.smoothing();
+    let smooth: Vec<Vec<(f64, f64)>> = thin.iter().map(|points| smoothed(points, smoothing)).collect();
     Canvas::default()
         .marker(Marker::Braille)
-        .x_bounds([first, last])
+        .x_bounds([from, to])
         .y_bounds([low, high])
         .paint(|context| {
             let ink = |series| theme.color(theme.series(series)).unwrap_or_default();
-            for (x, _) in &workbench.history.changes {
-                context.draw(&Stroke::new(*x, low, *x, high, ink(Series::Floor)));
+            let changes = || workbench.history.changes.iter().map(|(x, label)| (axis.place(*x), label));
+            for (x, _) in changes() {
+                context.draw(&Stroke::new(x, low, x, high, ink(Series::Floor)));
             }
             if let Some(floor) = floor {
                 // Dashed, so that it is no curve even without colours.
-                let dash = (last - first) / 40.0;
+                let dash = (to - from) / 40.0;
                 for i in (0..40).step_by(2) {
-                    let x = first + f64::from(i) * dash;
+                    let x = from + f64::from(i) * dash;
                     context.draw(&Stroke::new(x, floor, x + dash, floor, ink(Series::Floor)));
                 }
             }
             context.layer();
-            for (drawn, points) in curves.iter().zip(&thin) {
-                let inside = |y: f64| y.clamp(low, high);
-                for pair in points.windows(2) {
-                    let stroke = Stroke::new(
+            let inside = |y: f64| y.clamp(low, high);
+            for ((drawn, points), smooth) in curves.iter().zip(&thin).zip(&smooth) {
+                if smoothing > 0.0 {
+                    // Smoothing hides nothing: what was measured stays, as points.
+                    let inside: Vec<(f64, f64)> = points.iter().map(|p| (p.0, inside(p.1))).collect();
+                    context.draw(&Points { coords: &inside, color: ink(Series::Floor) });
+                }
+                for pair in smooth.windows(2) {
+                    context.draw(&Stroke::new(
                         pair[0].0,
                         inside(pair[0].1),
                         pair[1].0,
                         inside(pair[1].1),
                         ink(drawn.series),
-                    );
-                    context.draw(&stroke);
+                    ));
                 }
             }
             context.layer();
@@ -116,19 +176,24 @@ fn render(
             }
             // Labels take turns in three rows, since changes come in quick succession.
             let row = 1.001 * (high - low) / f64::from(plot.height - 1);
-            for (i, (x, label)) in workbench.history.changes.iter().enumerate().rev().take(9) {
+            let seen = changes().enumerate().filter(|(_, (x, _))| (from..=to).contains(x));
+            for (i, (x, label)) in seen.collect::<Vec<_>>().into_iter().rev().take(9) {
                 let y = high - row * (i % 3) as f64;
-                context.print(*x, y, Span::styled(label.clone(), theme.warning()));
+                context.print(x, y, Span::styled(label.clone(), theme.warning()));
             }
             if let Some(floor) = floor {
-                context.print(first, floor, Span::styled(format!("floor {floor:.2}"), theme.dim()));
+                context.print(from, floor, Span::styled(format!("floor {floor:.2}"), theme.dim()));
+            }
+            if let Some(cursor) = cursor {
+                let x = axis.place(cursor);
+                context.draw(&Stroke::new(x, low, x, high, ink(Series::Cursor)));
             }
             // Without colours, a name at each curve's end says which it is.
             if theme.color([1.0; 3]).is_none() {
                 for (drawn, points) in curves.iter().zip(&thin) {
                     if let Some((x, y)) = points.last() {
-                        let back = (last - first) / f64::from(plot.width) * drawn.name.len() as f64;
-                        context.print((x - back).max(first), y.clamp(low, high), drawn.name);
+                        let back = (to - from) / f64::from(plot.width) * drawn.name.len() as f64;
+                        context.print((x - back).max(from), y.clamp(low, high), drawn.name);
                     }
                 }
             }
@@ -136,10 +201,36 @@ fn render(
         .render(plot, buf);
 }
 
-fn legend(title: &str, curves: &[Drawn], floor: Option<f64>, focused: bool, theme: &Theme) -> Line<'static> {
+/// Exponential means, in which the mean so far has this weight.
+fn smoothed(points: &[(f64, f64)], weight: f64) -> Vec<(f64, f64)> {
+    let mut mean: Option<f64> = None;
+    let smooth = |&(x, y): &(f64, f64)| {
+        let now = mean.map_or(y, |mean| weight * mean + (1.0 - weight) * y);
+        mean = Some(now);
+        (x, now)
+    };
+    points.iter().map(smooth).collect()
+}
+
+/// The title, the names of the curves, and their values: at the cursor if there is one, else the newest.
+fn legend(
+    title: &str,
+    curves: &[Drawn],
+    floor: Option<f64>,
+    cursor: Option<(f64, String)>,
+    focused: bool,
+    theme: &Theme,
+) -> Line<'static> {
     let mut spans = vec![Span::styled(format!(" {title} "), title_style(theme, focused))];
+    if let Some((_, label)) = &cursor {
+        spans.push(Span::styled(format!("at {label} "), theme.warning()));
+    }
     for drawn in curves.iter().rev() {
-        let value = drawn.curve.last().map_or(String::new(), |v| format!(" {}", number(v)));
+        let value = match &cursor {
+            Some((at, _)) => drawn.curve.nearest(*at).map(|point| point.1),
+            None => drawn.curve.last(),
+        };
+        let value = value.map_or(String::new(), |v| format!(" {}", number(v)));
         spans.push(Span::styled(format!("─ {}{value} ", drawn.name), theme.ink(theme.series(drawn.series))));
     }
     if let Some(floor) = floor {
@@ -171,16 +262,19 @@ fn range(curves: &[Vec<(f64, f64)>], floor: Option<f64>) -> Option<(f64, f64, bo
     Some((low, high, clipped))
 }
 
-fn axis(
+/// The numbers beside and below the plot.
+fn scale(
     theme: &Theme,
     (low, high, clipped): (f64, f64, bool),
-    (first, last): (f64, f64),
+    log: bool,
+    (from, to): (String, String),
     inner: Rect,
     plot: Rect,
     buf: &mut Buffer,
 ) {
     let style: Style = theme.dim();
-    let top = if clipped { format!("{}↑", number(high)) } else { number(high) };
+    let value = |y: f64| number(if log { 10f64.powf(y) } else { y });
+    let top = if clipped { format!("{}↑", value(high)) } else { value(high) };
     let mut left = |text: String, y: u16| {
         put(
             &Line::styled(format!("{text:>width$}", width = usize::from(GUTTER) - 1), style),
@@ -192,10 +286,9 @@ fn axis(
     };
     left(top, plot.y);
     if plot.height > 4 {
-        left(number((low + high) / 2.0), plot.y + plot.height / 2);
+        left(value((low + high) / 2.0), plot.y + plot.height / 2);
     }
-    left(number(low), plot.bottom() - 1);
-    let (from, to) = (format!("{first:.0}"), format!("{last:.0}"));
+    left(value(low), plot.bottom() - 1);
     put(&Line::styled(from, style), plot.x, plot.bottom(), plot.width, buf);
     let at = plot.right().saturating_sub(to.len() as u16).max(plot.x);
     put(&Line::styled(to, style), at, plot.bottom(), plot.width, buf);

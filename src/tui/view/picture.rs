@@ -64,11 +64,41 @@ impl Picture {
 
     /// Every pixel's object in that object's colour; 0 is black.
     pub fn groups(groups: &[u8], width: usize, height: usize, theme: &Theme) -> Picture {
+        let of = |pixel: usize| usize::from(*groups.get(pixel)?).checked_sub(1);
+        Picture::labels(of, width, height, theme)
+    }
+
+    /// Every pixel in the colour of the component or object that `of` names; black where it names none.
+    pub fn labels(
+        of: impl Fn(usize) -> Option<usize>,
+        width: usize,
+        height: usize,
+        theme: &Theme,
+    ) -> Picture {
         let mut picture = Picture::blank(width, height);
-        for (pixel, &group) in groups.iter().enumerate().take(width * height).filter(|(_, g)| **g > 0) {
-            picture.color[pixel] = theme.component(usize::from(group) - 1);
+        for (pixel, label) in (0..width * height).filter_map(|pixel| Some((pixel, of(pixel)?))) {
+            picture.color[pixel] = theme.component(label);
             picture.level[pixel] = 1.0;
-            picture.name[pixel] = Some(digit(usize::from(group) - 1));
+            picture.name[pixel] = Some(digit(label));
+        }
+        picture
+    }
+
+    /// Values around 0, in −1..=1, or several channels of them: above it warm, below it cold, and without colours
+    /// '+' and '-' where they are far from it.
+    pub fn signed(values: &[f32], width: usize, height: usize) -> Picture {
+        const WARM: Rgb = [1.0, 0.75, 0.35];
+        const COLD: Rgb = [0.35, 0.65, 1.0];
+        let places = width * height;
+        let channels = (values.len() / places.max(1)).max(1);
+        let mut picture = Picture::blank(width, height);
+        for pixel in 0..places {
+            let sum: f32 = (0..channels).filter_map(|c| values.get(c * places + pixel)).sum();
+            let value = sum / channels as f32;
+            let size = if value.is_finite() { value.abs().min(1.0) } else { 0.0 };
+            picture.color[pixel] = if value > 0.0 { WARM } else { COLD }.map(|v| v * size);
+            picture.level[pixel] = size;
+            picture.name[pixel] = (size > 0.25).then_some(if value > 0.0 { '+' } else { '-' });
         }
         picture
     }

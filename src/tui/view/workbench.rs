@@ -12,6 +12,9 @@ use crate::protocol::Finish;
 
 /// Draws the screen.
 pub fn render(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
+    if let Some(inspector) = &workbench.inspector {
+        return super::inspector::render(app, workbench, inspector, area, buf);
+    }
     let [status, body, bottom] = frame_lines(area, 1, if area.height > 4 { 2 } else { 1 });
     status_line(app, workbench, status, buf);
     if workbench.zoomed {
@@ -65,7 +68,8 @@ fn arrange(body: Rect, workbench: &Workbench) -> Vec<(Pane, Rect)> {
 fn status_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
     let (state, style) = match &workbench.finish {
-        _ if app.leaving => ("saving…".to_owned(), theme.warning()),
+        _ if app.starting => ("starting…".to_owned(), theme.warning()),
+        _ if app.leaving.is_some() => ("saving…".to_owned(), theme.warning()),
         Some(Finish::Failed(_)) => ("✗ failed".to_owned(), theme.warning()),
         Some(Finish::Shown) => ("◆ trained model".to_owned(), theme.good()),
         Some(finish) => (format!("✓ {}", why(finish)), theme.good()),
@@ -113,7 +117,8 @@ fn why(finish: &Finish) -> &'static str {
     }
 }
 
-fn duration(seconds: f64) -> String {
+/// Seconds as minutes or hours.
+pub fn duration(seconds: f64) -> String {
     let seconds = seconds.clamp(0.0, 359_999.0) as u64;
     match seconds {
         0..3600 => format!("{}:{:02}", seconds / 60, seconds % 60),

@@ -1,0 +1,352 @@
+//! The commands that are typed after `:`, with completion and a history.
+//!
+//! Whatever a key does can be typed by its name; some things need an argument and can only be typed.
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher};
+use tui_input::Input;
+use tui_input::backend::crossterm::EventHandler;
+
+use super::keymap::{self, Action, Context};
+use crate::error::{Error, Result};
+use crate::preset::Setting;
+
+/// Lines of the history that are kept.
+const REMEMBERED: usize = 100;
+
+/// What a line means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Typed {
+    /// What a key does too.
+    Do(Action),
+    /// Change a value.
+    Set(Setting),
+    /// Show this watched sample, counted from 0.
+    Sample(usize),
+    /// Show this EM step, counted from 0.
+    EmStep(usize),
+    /// A new run from this one's state, with these settings of its preset.
+    Fork(Vec<String>),
+    /// A new run from this one's initial weights, with these settings of its preset.
+    Restart(Vec<String>),
+}
+
+/// A command that takes an argument.
+pub struct Word {
+    /// What is typed.
+    pub name: &'static str,
+    /// What follows it.
+    pub takes: &'static str,
+    /// A line for the list.
+    pub help: &'static str,
+}
+
+const fn word(name: &'static str, takes: &'static str, help: &'static str) -> Word {
+    Word { name, takes, help }
+}
+
+/// The commands that take arguments, in the order of the list.
+#[rustfmt::skip] // a table
+pub const WORDS: &[Word] = &[
+    word("set", "NAME VALUE", "change a value: k, noise, lr, steps, inter, objects, sigma"),
+    word("k", "N", "the number of components"),
+    word("noise", "P", "the probability of the input noise"),
+    word("lr", "RATE", "the learning rate"),
+    word("steps", "N", "the number of EM steps"),
+    word("inter", "WEIGHT", "the weight of the inter-cluster loss"),
+    word("objects", "N", "objects per image"),
+    word("sigma", "S", "the deviation e_sigma of the Gaussian E-step"),
+    word("sample", "N", "show watched sample N"),
+    word("em", "N", "show EM step N"),
+    word("fork", "[NAME=VALUE …]", "a new run from here, with other settings, as the preset names them"),
+    word("restart", "[NAME=VALUE …]", "a new run from the same initial weights, with other settings"),
+];
+
+/// A completion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// What the line becomes.
+    pub line: String,
+    /// What follows it.
+    pub takes: &'static str,
+    /// What it does.
+    pub help: &'static str,
+}
+
+/// The line that is being typed.
+#[derive(Clone, Debug, Default)]
+pub struct Palette {
+    /// The text and the cursor.
+    pub input: Input,
+    /// What was typed before Tab went through the offers, and the offer it stands at.
+    completing: Option<(String, usize)>,
+    /// How far back in the history the line comes from.
+    back: usize,
+}
+
+/// What a key did to the line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is still being typed.
+    Typing,
+    /// It was given up.
+    Closed,
+    /// It is to be carried out.
+    Entered(String),
+}
+
+impl Palette {
+    /// Takes in a key.
+    pub fn press(&mut self, key: KeyEvent, context: Context, history: &[String]) -> Outcome {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Esc => return Outcome::Closed,
+            KeyCode::Char('g') if control => return Outcome::Closed,
+            KeyCode::Backspace if self.input.value().is_empty() => return Outcome::Closed,
+            KeyCode::Enter => return Outcome::Entered(self.input.value().trim().to_owned()),
+            KeyCode::Tab => self.complete(1, context),
+            KeyCode::BackTab => self.complete(-1, context),
+            KeyCode::Up => self.recall(1, history),
+            KeyCode::Down => self.recall(-1, history),
+            _ => {
+                self.completing = None;
+                self.input.handle_event(&Event::Key(key));
+            }
+        }
+        Outcome::Typing
+    }
+
+    /// What completions are for: the text as it was typed.
+    fn typed(&self) -> &str {
+        self.completing.as_ref().map_or(self.input.value(), |(typed, _)| typed)
+    }
+
+    /// The completions, the best first, and which of them the line holds.
+    pub fn offers(&self, context: Context) -> (Vec<Offer>, Option<usize>) {
+        (offers(self.typed(), context), self.completing.as_ref().map(|(_, at)| *at))
+    }
+
+    fn complete(&mut self, by: i64, context: Context) {
+        let typed = self.typed().to_owned();
+        let offers = offers(&typed, context);
+        if offers.is_empty() {
+            return;
+        }
+        let at = match &self.completing {
+            Some((_, at)) => (*at as i64 + by).rem_euclid(offers.len() as i64) as usize,
+            None if by > 0 => 0,
+            None => offers.len() - 1,
+        };
+        self.input = Input::new(offers[at].line.clone());
+        self.completing = Some((typed, at));
+    }
+
+    fn recall(&mut self, by: i64, history: &[String]) {
+        let back = self.back.saturating_add_signed(by as isize).min(history.len());
+        if back == self.back {
+            return;
+        }
+        self.back = back;
+        self.completing = None;
+        let line = if back == 0 { "" } else { &history[history.len() - back] };
+        self.input = Input::new(line.to_owned());
+    }
+}
+
+/// Adds a line to the history, once where it is there already.
+pub fn remember(history: &mut Vec<String>, line: &str) {
+    history.retain(|old| old != line);
+    history.push(line.to_owned());
+    let surplus = history.len().saturating_sub(REMEMBERED);
+    history.drain(..surplus);
+}
+
+/// What `typed` may become in this context, the best match first; everything where nothing is typed.
+fn offers(typed: &str, context: Context) -> Vec<Offer> {
+    let (head, rest) = typed.split_once(' ').unwrap_or((typed, ""));
+    if typed.contains(' ') {
+        // Only one command has an argument that can be completed.
+        return match head {
+            "set" if !rest.contains(' ') => {
+                let of = |kind: &Setting| Offer {
+                    line: format!("set {} ", kind.short()),
+                    takes: "VALUE",
+                    help: kind.field(),
+                };
+                best(rest, Setting::KINDS.iter().map(|kind| (kind.short(), of(kind))).collect())
+            }
+            _ => vec![],
+        };
+    }
+    let words = WORDS.iter().filter(|word| is_offered(word, context)).map(|word| {
+        (word.name, Offer { line: format!("{} ", word.name), takes: word.takes, help: word.help })
+    });
+    let actions =
+        keymap::named(context).map(|(name, help)| (name, Offer { line: name.to_owned(), takes: "", help }));
+    best(head, words.chain(actions).collect())
+}
+
+/// Whether a command with arguments has a meaning here.
+fn is_offered(word: &Word, context: Context) -> bool {
+    match context {
+        Context::Picker => false,
+        Context::Model => !["lr", "inter", "fork", "restart"].contains(&word.name),
+        _ => true,
+    }
+}
+
+/// Those that `text` matches, the best first, and equals in their own order.
+fn best(text: &str, all: Vec<(&'static str, Offer)>) -> Vec<Offer> {
+    let pattern = Pattern::parse(text, CaseMatching::Ignore, Normalization::Smart);
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let mut buffer = Vec::new();
+    let mut scored: Vec<(u32, Offer)> = Vec::new();
+    for (name, offer) in all {
+        let haystack = nucleo_matcher::Utf32Str::new(name, &mut buffer);
+        if let Some(score) = pattern.score(haystack, &mut matcher) {
+            // A name that is typed whole is meant, however many longer ones there are.
+            scored.push((if name == text { u32::MAX } else { score }, offer));
+        }
+    }
+    scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+    scored.into_iter().map(|(_, offer)| offer).collect()
+}
+
+/// What a line means in this context.
+///
+/// # Errors
+/// A line that means nothing, with the command that comes nearest.
+pub fn parse(line: &str, context: Context) -> Result<Typed> {
+    let mut parts = line.split_whitespace();
+    let head = parts.next().unwrap_or_default();
+    let rest: Vec<&str> = parts.collect();
+    let word = WORDS.iter().find(|word| word.name == head && is_offered(word, context));
+    let Some(word) = word else {
+        return match keymap::action_named(context, head) {
+            Some(action) if rest.is_empty() => Ok(Typed::Do(action)),
+            Some(_) => Err(Error::Usage(format!("{head} takes nothing after it"))),
+            None => Err(Error::Usage(match offers(head, context).first() {
+                Some(near) => {
+                    format!("there is no command {head:?} here; did you mean {}?", near.line.trim())
+                }
+                None => format!("there is no command {head:?} here; Tab lists those that there are"),
+            })),
+        };
+    };
+    let usage = || Error::Usage(format!("{} takes {}", word.name, word.takes));
+    let number = |text: &str| match text.parse::<usize>() {
+        Ok(n @ 1..) => Ok(n - 1),
+        _ => Err(Error::Usage(format!("{head} takes a number from 1, and {text:?} is none"))),
+    };
+    let sets = || rest.iter().map(|set| (*set).to_owned()).collect::<Vec<String>>();
+    match (head, rest.as_slice()) {
+        ("set", [name, value]) => Setting::parse(name, value).map(Typed::Set),
+        ("set", _) => Err(usage()),
+        ("sample", [n]) => number(n).map(Typed::Sample),
+        ("em", [n]) => number(n).map(Typed::EmStep),
+        ("fork", _) => Ok(Typed::Fork(sets())),
+        ("restart", _) => Ok(Typed::Restart(sets())),
+        ("sample" | "em", _) => Err(usage()),
+        (name, [value]) => Setting::parse(name, value).map(Typed::Set),
+        _ => Err(usage()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(palette: &mut Palette, keys: &str, history: &[String]) -> Outcome {
+        let mut outcome = Outcome::Typing;
+        for c in keys.chars() {
+            let code = match c {
+                '⇥' => KeyCode::Tab,
+                '↑' => KeyCode::Up,
+                '↓' => KeyCode::Down,
+                '↵' => KeyCode::Enter,
+                '⎋' => KeyCode::Esc,
+                '⌫' => KeyCode::Backspace,
+                '←' => KeyCode::Left,
+                c => KeyCode::Char(c),
+            };
+            outcome = palette.press(KeyEvent::from(code), Context::Workbench, history);
+        }
+        outcome
+    }
+
+    #[test]
+    fn lines_mean_what_they_say() {
+        let parse = |line| parse(line, Context::Workbench).unwrap();
+        assert_eq!(parse("set noise 0.3"), Typed::Set(Setting::Noise(0.3)));
+        assert_eq!(parse("set loss.inter_weight 2"), Typed::Set(Setting::InterWeight(2.0)));
+        assert_eq!(parse("lr 5e-4"), Typed::Set(Setting::LearningRate(5e-4)));
+        assert_eq!(parse("k 5"), Typed::Set(Setting::K(5)));
+        assert_eq!(parse("sample 3"), Typed::Sample(2));
+        assert_eq!(parse("pause"), Typed::Do(Action::TogglePause));
+        assert_eq!(parse("fork k=5 train.batch=8"), Typed::Fork(vec!["k=5".into(), "train.batch=8".into()]));
+    }
+
+    #[test]
+    fn what_means_nothing_says_what_would() {
+        for (line, words) in [
+            ("nois 0.3", "did you mean noise"),
+            ("set foo 1", "k, noise, lr"),
+            ("k many", "whole number"),
+            ("noise", "noise takes P"),
+            ("sample 0", "from 1"),
+            ("pause now", "nothing after"),
+            ("zzz", "Tab lists"),
+        ] {
+            let error = parse(line, Context::Workbench).unwrap_err().to_string();
+            assert!(error.contains(words), "{line}: {error}");
+        }
+        assert!(parse("lr 1e-3", Context::Model).is_err(), "a model is not trained");
+    }
+
+    #[test]
+    fn tab_completes_the_best_match_and_goes_on_through_the_others() {
+        let mut palette = Palette::default();
+        press(&mut palette, "noi⇥", &[]);
+        assert_eq!(palette.input.value(), "noise ");
+        let mut palette = Palette::default();
+        press(&mut palette, "set sg⇥", &[]);
+        assert_eq!(palette.input.value(), "set sigma ");
+        assert_eq!(press(&mut palette, "0.3↵", &[]), Outcome::Entered("set sigma 0.3".into()));
+        let mut palette = Palette::default();
+        press(&mut palette, "s⇥", &[]);
+        let first = palette.input.value().to_owned();
+        press(&mut palette, "⇥", &[]);
+        assert_ne!(palette.input.value(), first);
+    }
+
+    #[test]
+    fn a_word_typed_whole_comes_first() {
+        for word in WORDS {
+            assert_eq!(offers(word.name, Context::Workbench)[0].line.trim(), word.name);
+        }
+    }
+
+    #[test]
+    fn the_history_is_walked_and_the_line_edited() {
+        let history = vec!["k 4".to_owned(), "noise 0.1".to_owned()];
+        let mut palette = Palette::default();
+        press(&mut palette, "↑↑", &history);
+        assert_eq!(palette.input.value(), "k 4");
+        press(&mut palette, "↓", &history);
+        assert_eq!(palette.input.value(), "noise 0.1");
+        press(&mut palette, "⌫2", &history);
+        assert_eq!(press(&mut palette, "↵", &history), Outcome::Entered("noise 0.2".into()));
+        assert_eq!(press(&mut Palette::default(), "⌫", &[]), Outcome::Closed);
+        assert_eq!(press(&mut palette, "⎋", &[]), Outcome::Closed);
+    }
+
+    #[test]
+    fn the_history_holds_a_line_once() {
+        let mut history = vec![];
+        for line in ["a", "b", "a"] {
+            remember(&mut history, line);
+        }
+        assert_eq!(history, ["b", "a"]);
+    }
+}

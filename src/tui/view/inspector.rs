@@ -1,0 +1,288 @@
+//! A look into one sample: large pictures with a cursor, all EM steps in a grid, and what the cursor reads.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Style};
+use ratatui::text::{Line, Span};
+
+use super::super::app::{App, Masks, Workbench};
+use super::super::inspector::{Inspector, objects};
+use super::super::theme::{Rgb, Theme};
+use super::components::{argmax, reconstruction, truth};
+use super::picture::{Picture, digit};
+use super::{footer, frame_lines, put};
+use crate::protocol::{Snapshot, SnapshotStep};
+
+const WHITE: Rgb = [1.0; 3];
+/// Columns of what the cursor reads.
+const READOUT: u16 = 34;
+/// The same where the screen is narrow.
+const NARROW_READOUT: u16 = 22;
+/// Lines of a picture in the grid at least.
+const LEAST: u16 = 3;
+
+/// Draws the screen.
+pub fn render(app: &App, workbench: &Workbench, inspector: &Inspector, area: Rect, buf: &mut Buffer) {
+    let [status, body, bottom] = frame_lines(area, 1, 1);
+    let snapshot = &*inspector.snapshot;
+    footer(app, bottom, buf);
+    if snapshot.steps.is_empty() {
+        return;
+    }
+    let at = workbench.shown_step(snapshot);
+    status_line(app, workbench, inspector, at, status, buf);
+    let wanted = if body.width >= 100 { READOUT } else { NARROW_READOUT };
+    // Where there is no room beside a picture, what the cursor reads goes below.
+    let least = snapshot.image.width as u16 / 2;
+    let [pictures, readout] = if body.width >= wanted + least.max(16) {
+        Layout::horizontal([Constraint::Min(0), Constraint::Length(wanted)]).areas(body)
+    } else {
+        Layout::vertical([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(body)
+    };
+    let below = large(app, workbench, inspector, at, pictures, buf);
+    grid(app, workbench, snapshot, at, below, buf);
+    read(&app.theme, inspector, &snapshot.steps[at], readout, buf);
+}
+
+fn status_line(
+    app: &App,
+    workbench: &Workbench,
+    inspector: &Inspector,
+    at: usize,
+    area: Rect,
+    buf: &mut Buffer,
+) {
+    let theme = &app.theme;
+    let snapshot = &inspector.snapshot;
+    let mut spans = vec![
+        Span::styled(" inspector  ", theme.accent()),
+        Span::styled(format!("sample {}/{}", workbench.sample + 1, workbench.samples()), theme.strong()),
+        Span::styled(format!("  it {}", snapshot.iteration), theme.dim()),
+        Span::styled(format!("  EM step {}/{}", at + 1, snapshot.steps.len()), theme.strong()),
+    ];
+    for setting in &inspector.look {
+        spans.push(Span::styled(format!("  {} {}", setting.short(), setting.value()), theme.warning()));
+    }
+    let trained = workbench.preset.steps;
+    if at >= trained {
+        spans.push(Span::styled(format!("  beyond the {trained} it is trained on"), theme.warning()));
+    }
+    if inspector.waits {
+        spans.push(Span::styled("  …", theme.warning()));
+    }
+    put(&Line::from(spans), area.x, area.y, area.width, buf);
+}
+
+/// The pictures of one EM step, as large as fits, as many as fit; returns the area below them.
+fn large(
+    app: &App,
+    workbench: &Workbench,
+    inspector: &Inspector,
+    at: usize,
+    area: Rect,
+    buf: &mut Buffer,
+) -> Rect {
+    let theme = &app.theme;
+    let snapshot = &*inspector.snapshot;
+    let step = &snapshot.steps[at];
+    let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
+    let sized = |width: usize| (width, (width * h).div_ceil(2 * w).max(1));
+    // Two pictures side by side, at a cell a pixel if that leaves room, in two thirds of the height at most.
+    let fits = |(width, height): &(usize, usize)| {
+        2 * width < usize::from(area.width) && height + 1 <= (usize::from(area.height) * 2 / 3).max(4)
+    };
+    let (width, height) = [2 * w, w].into_iter().chain((1..w).rev()).map(sized).find(fits).unwrap_or((1, 1));
+    let (width, height) = (width as u16, height as u16);
+    if area.height < height + 1 || area.width < width {
+        return area;
+    }
+    let tiles = tiles(theme, workbench, snapshot, step);
+    for (i, (label, picture)) in tiles.iter().enumerate() {
+        let x = area.x + i as u16 * (width + 1);
+        if x + width > area.right() {
+            break;
+        }
+        let frame = Rect::new(x, area.y + 1, width, height);
+        put(&Line::styled(*label, theme.dim()), x, area.y, width, buf);
+        picture.render(theme, frame, buf);
+        cursor(inspector, frame, buf);
+    }
+    let used = (height + 2).min(area.height);
+    Rect { y: area.y + used, height: area.height - used, ..area }
+}
+
+/// What there is to see of an EM step, the most telling first.
+fn tiles<'a>(
+    theme: &Theme,
+    workbench: &Workbench,
+    snapshot: &Snapshot,
+    step: &SnapshotStep,
+) -> Vec<(&'a str, Picture)> {
+    let (w, h) = (snapshot.image.width, snapshot.image.height);
+    let recon = reconstruction(step, snapshot.image.pixels(), snapshot.image.values());
+    let error: Vec<f32> = recon.iter().zip(&step.target).map(|(r, x)| (r - x).abs()).collect();
+    vec![
+        ("target", Picture::shades(&step.target, w, h, WHITE)),
+        (
+            if workbench.masks == Masks::Blend { "gamma" } else { "largest" },
+            masks(theme, workbench, snapshot, step),
+        ),
+        ("error", Picture::shades(&error, w, h, WHITE)),
+        ("recon", Picture::shades(&recon, w, h, WHITE)),
+        ("truth", truth(theme, snapshot, step)),
+        ("noisy", Picture::shades(&step.noisy, w, h, WHITE)),
+    ]
+}
+
+fn masks(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, step: &SnapshotStep) -> Picture {
+    match workbench.masks {
+        Masks::Blend => {
+            Picture::gamma(&step.gamma, snapshot.k, snapshot.image.width, snapshot.image.height, theme)
+        }
+        Masks::Largest => argmax(theme, snapshot, step),
+    }
+}
+
+/// Marks the cell of the pixel that is read.
+fn cursor(inspector: &Inspector, frame: Rect, buf: &mut Buffer) {
+    let image = &inspector.snapshot.image;
+    let cell = |at: usize, pixels: usize, cells: u16| {
+        ((2 * at + 1) * usize::from(cells) / (2 * pixels.max(1))).min(usize::from(cells.max(1)) - 1) as u16
+    };
+    let x = frame.x + cell(inspector.x, image.width, frame.width);
+    let y = frame.y + cell(inspector.y, image.height, frame.height);
+    if let Some(cell) = buf.cell_mut((x, y)) {
+        let behind = cell.bg;
+        let bright =
+            matches!(behind, Color::Rgb(r, g, b) if u16::from(r) + u16::from(g) + u16::from(b) > 382);
+        cell.set_char('┼').set_style(match behind {
+            Color::Reset => Style::new(),
+            _ => Style::new().fg(if bright { Color::Black } else { Color::White }),
+        });
+    }
+}
+
+/// Rows of pictures, one column for every EM step around the one that is shown.
+fn grid(app: &App, workbench: &Workbench, snapshot: &Snapshot, at: usize, area: Rect, buf: &mut Buffer) {
+    let theme = &app.theme;
+    let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
+    let names = 2;
+    if area.height < LEAST + 1 || area.width < names + 2 * LEAST {
+        return;
+    }
+    let rows = 3 + snapshot.k;
+    // All rows where they fit at the least height, else as many as do.
+    let room = area.height - 1;
+    let height = (room / rows as u16).clamp(LEAST, (h as u16).div_ceil(2).max(LEAST));
+    let rows = rows.min(usize::from(room / height));
+    let width = ((usize::from(height) * 2 * w) / h).max(1) as u16;
+    let columns = usize::from((area.width - names) / (width + 1)).clamp(1, snapshot.steps.len());
+    let from = (at + 1).saturating_sub(columns.div_ceil(2)).min(snapshot.steps.len() - columns);
+    for column in 0..columns {
+        let number = from + column;
+        let step = &snapshot.steps[number];
+        let x = area.x + names + column as u16 * (width + 1);
+        let style = if number == at { theme.accent() } else { theme.dim() };
+        put(&Line::styled((number + 1).to_string(), style), x, area.y, width, buf);
+        for row in 0..rows {
+            let y = area.y + 1 + row as u16 * height;
+            row_picture(theme, workbench, snapshot, step, row).render(
+                theme,
+                Rect::new(x, y, width, height),
+                buf,
+            );
+        }
+    }
+    for row in 0..rows {
+        let (name, style) = match row {
+            0 => ('x', theme.dim()),
+            1 => ('γ', theme.dim()),
+            2 => ('r', theme.dim()),
+            _ => (digit(row - 3), theme.ink(theme.component(row - 3))),
+        };
+        let y = area.y + 1 + row as u16 * height + height / 2;
+        put(&Line::styled(name.to_string(), style), area.x, y, names, buf);
+    }
+}
+
+/// What the EM step read, gamma, the reconstruction, then each component's prediction.
+fn row_picture(
+    theme: &Theme,
+    workbench: &Workbench,
+    snapshot: &Snapshot,
+    step: &SnapshotStep,
+    row: usize,
+) -> Picture {
+    let (w, h) = (snapshot.image.width, snapshot.image.height);
+    let (places, values) = (snapshot.image.pixels(), snapshot.image.values());
+    match row {
+        0 => Picture::shades(&step.noisy, w, h, WHITE),
+        1 => masks(theme, workbench, snapshot, step),
+        2 => Picture::shades(&reconstruction(step, places, values), w, h, WHITE),
+        _ => {
+            let k = row - 3;
+            let tint = if theme.color(WHITE).is_some() { theme.component(k) } else { WHITE };
+            Picture::shades(step.preds.get(k * values..(k + 1) * values).unwrap_or_default(), w, h, tint)
+        }
+    }
+}
+
+/// What the cursor reads, the objects, and the scores.
+fn read(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, area: Rect, buf: &mut Buffer) {
+    let snapshot = &*inspector.snapshot;
+    let (places, values) = (snapshot.image.pixels().max(1), snapshot.image.values());
+    let pixel = inspector.pixel();
+    let channels = values / places;
+    // The mean over the channels where there are several.
+    let value = |of: &[f32]| {
+        let sum: f32 = (0..channels).filter_map(|c| of.get(c * places + pixel)).sum();
+        sum / channels.max(1) as f32
+    };
+    let recon = reconstruction(step, places, values);
+    let group = step.groups.get(pixel).copied().unwrap_or(0);
+    let whose = if group == 0 { "no one object".to_owned() } else { format!("object {group}") };
+    let title = |text: &str| Line::styled(text.to_owned(), theme.accent());
+    let mut lines = vec![
+        title(&format!("pixel {}, {}", inspector.x, inspector.y)),
+        Line::raw(format!("x {:.2}  noisy {:.2}", value(&step.target), value(&step.noisy))),
+        Line::raw(format!("recon {:.2}  {whose}", value(&recon))),
+        Line::styled("  γ           ψ", theme.dim()),
+    ];
+    let bar = |share: f32| {
+        let eighths = (share.clamp(0.0, 1.0) * 6.0).round() as usize;
+        format!("{:<6}", "█".repeat(eighths))
+    };
+    for k in 0..snapshot.k {
+        let gamma = step.gamma.get(k * places + pixel).copied().unwrap_or(f32::NAN);
+        let pred = value(step.preds.get(k * values..(k + 1) * values).unwrap_or_default());
+        lines.push(Line::from(vec![
+            Span::styled(format!("{} ", digit(k)), theme.ink(theme.component(k))),
+            Span::raw(format!("{gamma:.2} ")),
+            Span::styled(bar(gamma), theme.ink(theme.component(k))),
+            Span::raw(format!(" {pred:.2}")),
+        ]));
+    }
+    lines.push(Line::raw(""));
+    let score = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:.3}"));
+    lines.push(title("scores of this step"));
+    lines.push(Line::raw(format!("AMI {}  ARI {}", score(step.ami), score(step.ari))));
+    lines.push(Line::raw(format!("confidence {}", score(step.confidence))));
+    lines.push(Line::raw(""));
+    lines.push(title("objects"));
+    lines.push(Line::styled("    held by  IoU  pure px", theme.dim()));
+    for object in objects(step, snapshot.k) {
+        let (by, style) = match object.component {
+            Some(k) => (digit(k).to_string(), theme.ink(theme.component(k))),
+            None => ("nobody".to_owned(), theme.warning()),
+        };
+        lines.push(Line::from(vec![
+            Span::raw(format!("{:>3} ", object.group)),
+            Span::styled(format!("{by:<7}"), style),
+            Span::raw(format!(" {:.2} {:.2} {:>4}", object.iou, object.purity, object.pixels)),
+        ]));
+    }
+    let x = area.x + u16::from(area.width > 1);
+    for (line, y) in lines.iter().zip(area.y..area.bottom()) {
+        put(line, x, y, area.width.saturating_sub(1), buf);
+    }
+}
