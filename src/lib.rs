@@ -7,6 +7,7 @@ pub mod engine;
 pub mod error;
 pub mod metrics;
 pub mod nem;
+pub mod palette;
 pub mod preset;
 pub mod protocol;
 pub mod random;
