@@ -5,6 +5,7 @@ pub mod cli;
 pub mod data;
 pub mod engine;
 pub mod error;
+pub mod export;
 pub mod metrics;
 pub mod nem;
 pub mod palette;
