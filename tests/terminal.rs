@@ -321,6 +321,7 @@ fn a_run_outlives_a_panic_of_its_holder() {
         device: nem_tui::backend::DeviceName::Flex,
         from: None,
         out: Some(out.clone()),
+        tensorboard: false,
         ending: nem_tui::engine::worker::Ending::default(),
     };
     let holder = std::thread::spawn(move || {

@@ -35,6 +35,7 @@ fn run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
         device: DeviceName::Flex,
         from: None,
         out: Some(out.to_owned()),
+        tensorboard: false,
         ending: Ending { max_iterations, stay: false },
     };
     start(&job).unwrap()
@@ -281,6 +282,7 @@ fn stages_follow_each_other_and_survive_a_stop() {
         device: DeviceName::Flex,
         from: None,
         out: Some(directory.path().join(name)),
+        tensorboard: false,
         ending: Ending { max_iterations, stay: false },
     };
     let events = ended(start(&job("whole", None)).unwrap());
@@ -345,6 +347,7 @@ fn a_stage_begins_with_the_best_weights_of_the_one_before() {
         device: DeviceName::Flex,
         from: None,
         out: Some(directory.path().join(name)),
+        tensorboard: false,
         ending: Ending { max_iterations, stay: false },
     };
     let weights = |name: &str, pointer| {

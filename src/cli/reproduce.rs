@@ -249,7 +249,15 @@ impl ReproduceArgs {
                 eprintln!("{} was cut off before its first checkpoint and begins anew", run.path.display());
             }
             let (preset, out) = (run.settings.clone(), Some(run.path.clone()));
-            worker::start(&Job { preset, seed: run.seed, device, from: None, out, ending })?
+            worker::start(&Job {
+                preset,
+                seed: run.seed,
+                device,
+                from: None,
+                out,
+                tensorboard: false,
+                ending,
+            })?
         };
         follow(handle, deadline, &mut Bar::new(self.max_iterations))
     }

@@ -92,7 +92,8 @@ impl Backstage for Rest {
     fn start(&self, preset: &Preset, device: &str) -> Result<RunHandle> {
         let device = device.parse()?;
         let preset = preset.clone();
-        let job = Job { preset, seed: self.seed, device, from: None, out: None, ending: STAY };
+        let job =
+            Job { preset, seed: self.seed, device, from: None, out: None, tensorboard: false, ending: STAY };
         worker::start(&job)
     }
 

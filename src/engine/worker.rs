@@ -15,6 +15,7 @@ use super::thread::{self, Ends, Outbox};
 use super::trainer::Trainer;
 use crate::backend::{self, DeviceName};
 use crate::error::{Error, Result, panic_message};
+use crate::export::{TILE, pictures, tensorboard};
 use crate::preset::{Preset, Setting};
 use crate::protocol::{Command, Event, Finish, Iteration, Past, RunHandle, RunInfo, Snapshot};
 
@@ -36,6 +37,8 @@ pub struct Job {
     pub from: Option<PathBuf>,
     /// The run directory; a new one under `runs` if not given.
     pub out: Option<PathBuf>,
+    /// Keep event files for TensorBoard in the run directory.
+    pub tensorboard: bool,
     /// When to stop.
     pub ending: Ending,
 }
@@ -72,6 +75,9 @@ pub fn start(job: &Job) -> Result<RunHandle> {
             from: from.map(|checkpoint| checkpoint.path),
         };
         let run = RunDir::create(job.out.as_deref(), trainer.preset(), &what)?;
+        if job.tensorboard {
+            run_dir::keep_events(run.path())?;
+        }
         Ok((run, trainer, Past::default()))
     };
     thread::spawn(make, move |(run, trainer, past), ends| {
@@ -111,6 +117,8 @@ struct Worker {
     outbox: Outbox,
     /// To the user; nobody has to look.
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    /// For TensorBoard, where the run keeps that.
+    events: Option<tensorboard::Log>,
     device: DeviceName,
     ending: Ending,
     /// The validation sample on the screen.
@@ -138,6 +146,7 @@ impl Worker {
             commands,
             outbox,
             snapshots,
+            events: None,
             device,
             ending,
             watched: 0,
@@ -191,7 +200,9 @@ impl Worker {
             "{} on {}, seed {}, {} parameters, from iteration {}",
             info.preset.name, info.device, info.seed, info.parameters, info.iteration
         );
+        let first = info.iteration + 1;
         self.outbox.send(Event::Started(Box::new(info)));
+        self.events = self.run.events(first)?;
         self.show()
     }
 
@@ -245,9 +256,21 @@ impl Worker {
     fn record(&mut self, read: Result<Vec<Iteration>>) -> Result<()> {
         for iteration in read.map_err(|e| self.with_kept(e))? {
             self.run.append(&Record::Step(iteration))?;
+            let rate = self.trainer.preset().train.learning_rate;
+            self.log_event(|events, _, _| events.iteration(&iteration, rate));
             self.outbox.iteration(iteration);
         }
         Ok(())
+    }
+
+    /// Adds to the event file, if there is one. Where that fails, the file ends there and the training goes on: it is
+    /// a copy of what the metrics hold.
+    fn log_event(&mut self, add: impl FnOnce(&mut tensorboard::Log, &Trainer, usize) -> Result<()>) {
+        let Some(events) = &mut self.events else { return };
+        if let Err(e) = add(events, &self.trainer, self.watched) {
+            self.events = None;
+            self.refuse(&e);
+        }
     }
 
     /// Records what is still unread, before anything that looks at the metrics.
@@ -265,6 +288,10 @@ impl Worker {
             epoch.epoch, epoch.train_loss, epoch.validation_loss, epoch.ami, epoch.ari
         );
         self.outbox.send(Event::Epoch(epoch));
+        self.log_event(|events, trainer, watched| {
+            let sample = snapshot::take(trainer, watched)?;
+            events.epoch(&epoch, &pictures::step(&sample, sample.steps.len().saturating_sub(1), TILE)?)
+        });
         self.save(epoch.best)
     }
 
