@@ -3,10 +3,12 @@
 //! What the user types is parsed here by clap and resolved in `cli/`, a file for each command.
 
 mod bench;
+mod curves;
 mod data;
 mod eval;
 mod export;
 mod infer;
+mod picture;
 mod presets;
 mod reproduce;
 mod train;
@@ -36,6 +38,7 @@ Examples:
   nem-tui train quickstart --set k=5 --json     with five components, one JSON object a line
   nem-tui train --resume runs/quickstart-s1     go on exactly where it stopped
   nem-tui eval runs/quickstart-s1 --k 6         score it on the test split, with six components
+  nem-tui picture static-shapes --out s.gif     how a model splits an image, EM step by EM step
   nem-tui reproduce static --budget 60          train and score the rows of a table for an hour
   nem-tui presets quickstart > mine.ron         start a preset of your own
   nem-tui train ./mine.ron
@@ -56,6 +59,10 @@ enum Command {
     Train(train::TrainArgs),
     /// Score a run, a checkpoint or a model on held-out images
     Eval(eval::EvalArgs),
+    /// Draw what a run, a checkpoint or a model makes of an image: PNG, GIF, or the arrays
+    Picture(picture::PictureArgs),
+    /// Write a run's curves: CSV, SVG, or TensorBoard's event files
+    Curves(curves::CurvesArgs),
     /// Write a run's best weights as a model to share
     Export(export::ExportArgs),
     /// List the presets, or print one
@@ -210,6 +217,8 @@ impl Cli {
             Some(Command::Tui(args)) => args.run(),
             Some(Command::Train(args)) => args.run(),
             Some(Command::Eval(args)) => args.run(),
+            Some(Command::Picture(args)) => args.run(),
+            Some(Command::Curves(args)) => args.run(),
             Some(Command::Export(args)) => args.run(),
             Some(Command::Presets(args)) => args.run(),
             Some(Command::Reproduce(args)) => args.run(),

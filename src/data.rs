@@ -18,7 +18,7 @@ use std::path::Path;
 pub use noise::corrupt;
 
 use crate::error::{Error, Result};
-use crate::preset::{Data, Digits, ImageSize, Preset};
+use crate::preset::{Data, Digits, ImageSize, Preset, Train};
 use crate::random::{Purpose, Stream};
 use pool::Pool;
 use scene::Object;
@@ -41,6 +41,24 @@ pub enum Split {
 impl Split {
     /// All three.
     pub const ALL: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
+
+    /// Its name, as `--split` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Validation => "validation",
+            Split::Test => "test",
+        }
+    }
+
+    /// How many samples of it are used.
+    pub fn size(self, train: &Train) -> usize {
+        match self {
+            Split::Train => train.train_size,
+            Split::Validation => train.validation_size,
+            Split::Test => train.test_size,
+        }
+    }
 
     fn part(self) -> hdf5::Part {
         match self {

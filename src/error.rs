@@ -58,8 +58,8 @@ pub enum Error {
         /// Which checkpoint is left to go on from, in words.
         kept: String,
     },
-    /// A figure that cannot be drawn.
-    #[error("a figure cannot be drawn: {0}; the tables beside it are whole")]
+    /// A figure or picture that cannot be drawn.
+    #[error("a picture cannot be drawn: {0}; what was written beside it is whole")]
     Figure(String),
     /// A device this binary or this machine does not have.
     #[error("{0}")]

@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 /// From ground to roof. `nem` and `data` lie side by side and do not know each other.
 const LAYERS: &[&[&str]] = &[
-    &["error"],
+    &["error", "palette"],
     &["random", "tensors", "preset"],
     &["protocol"],
-    &["metrics", "backend"],
+    &["metrics", "backend", "export"],
     &["nem", "data"],
     &["engine", "tui"],
     &["cli"],
 ];
 
 /// What a module may import although the order alone would allow more.
-const NARROW: &[(&str, &[&str])] = &[("tui", &["error", "preset", "protocol"])];
+const NARROW: &[(&str, &[&str])] = &[("tui", &["error", "export", "palette", "preset", "protocol"])];
 
 /// Crates that belong to some modules only.
 const CRATES: &[(&str, &[&str])] = &[
@@ -27,10 +27,16 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crossterm", &["tui"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
-    ("flate2", &["data", "engine"]),
+    ("flate2", &["data", "engine", "export"]),
+    ("png", &["export"]),
+    ("gif", &["export"]),
+    ("color_quant", &["export"]),
+    ("font8x8", &["export"]),
+    ("prost", &["export"]),
+    ("crc32c", &["export"]),
     ("directories", &["data"]),
     ("hdf5_reader", &["data"]),
-    ("plotters", &["engine"]),
+    ("plotters", &["engine", "export"]),
 ];
 
 fn rank(module: &str) -> usize {

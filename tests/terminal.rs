@@ -328,6 +328,7 @@ fn a_run_outlives_a_panic_of_its_holder() {
         from: None,
         out: Some(out.clone()),
         replay: vec![],
+        tensorboard: false,
         ending: nem_tui::engine::worker::Ending::default(),
     };
     let holder = std::thread::spawn(move || {

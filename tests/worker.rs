@@ -36,6 +36,7 @@ fn run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
         from: None,
         out: Some(out.to_owned()),
         replay: vec![],
+        tensorboard: false,
         ending: Ending { max_iterations, stay: false },
     };
     start(&job).unwrap()
@@ -290,6 +291,7 @@ fn stages_follow_each_other_and_survive_a_stop() {
         from: None,
         out: Some(directory.path().join(name)),
         replay: vec![],
+        tensorboard: false,
         ending: Ending { max_iterations, stay: false },
     };
     let events = ended(start(&job("whole", None)).unwrap());
@@ -355,6 +357,7 @@ fn a_stage_begins_with_the_best_weights_of_the_one_before() {
         from: None,
         out: Some(directory.path().join(name)),
         replay: vec![],
+        tensorboard: false,
         ending: Ending { max_iterations, stay: false },
     };
     let weights = |name: &str, pointer| {

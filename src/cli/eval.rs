@@ -45,7 +45,7 @@ pub(super) struct EvalArgs {
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, Default)]
-enum SplitName {
+pub(super) enum SplitName {
     /// What the weights were fitted to
     Train,
     /// What decided when to stop

@@ -256,6 +256,7 @@ impl ReproduceArgs {
                 from: None,
                 out,
                 replay: Vec::new(),
+                tensorboard: false,
                 ending,
             })?
         };

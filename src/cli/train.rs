@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{Common, print_json, stdout_is_terminal};
-use crate::engine::run_dir::Record;
+use crate::engine::run_dir::{self, Record};
 use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
 use crate::preset::{Images, Preset};
@@ -48,6 +48,10 @@ pub(super) struct TrainArgs {
     /// runs/PRESET-sSEED]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Also write event files for TensorBoard, into tensorboard/ in the run's directory: losses and scores, and at
+    /// each validation a picture of a sample. A run that has them keeps them whenever it is gone on with
+    #[arg(long)]
+    tensorboard: bool,
     /// One JSON object a line instead of a progress bar (what a pipe gets anyway)
     #[arg(long)]
     json: bool,
@@ -67,6 +71,9 @@ impl TrainArgs {
         };
         let ending = Ending { max_iterations: self.max_iterations, stay: false };
         if let Some(run) = &self.resume {
+            if self.tensorboard {
+                run_dir::keep_events(run)?;
+            }
             let handle = worker::resume(run, self.common.device()?, limited, ending)?;
             return self.follow(handle).map(|_| ());
         }
@@ -95,6 +102,7 @@ impl TrainArgs {
                 from: self.from.clone(),
                 out,
                 replay: Vec::new(),
+                tensorboard: self.tensorboard,
                 ending,
             };
             if self.follow(worker::start(&job)?)? == Finish::Stopped {

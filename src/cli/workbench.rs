@@ -99,6 +99,7 @@ impl Backstage for Rest {
             from: None,
             out: None,
             replay: Vec::new(),
+            tensorboard: false,
             ending: STAY,
         })
     }
@@ -129,6 +130,7 @@ impl Backstage for Rest {
             from: begun.from,
             out: None,
             replay: Vec::new(),
+            tensorboard: false,
             ending: STAY,
         })
     }

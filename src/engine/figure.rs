@@ -2,10 +2,7 @@
 //! paper's figures finished and unfinished runs have curves of their own, those of the unfinished dashed and named so.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-use plotters::coord::Shift;
-use plotters::coord::types::RangedCoordf64;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
@@ -13,21 +10,12 @@ use super::evaluate::Step;
 use super::experiments::{Cell, Measure, Part};
 use super::kept::Kept;
 use super::results::Scored;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::export::chart::{self, COLOURS, Chart, Failure, SIZE};
 use crate::metrics::mean_and_deviation;
 
-/// Width and height in pixels.
-const SIZE: (u32, u32) = (720, 440);
-/// Told apart by readers who see few colours (Okabe and Ito).
-const COLOURS: [RGBColor; 7] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(230, 159, 0),
-    BLACK,
-];
+/// The score that the figures are about.
+const AMI: &str = "AMI (max)";
 
 /// A figure: its part, its caption, the name of its file, and the SVG.
 pub struct Figure {
@@ -164,7 +152,7 @@ fn bounds(scored: &[Scored]) -> Result<Option<String>> {
         return Ok(None);
     }
     let margin = 0.1 * (high - low).max(1.0);
-    draw(|area| {
+    chart::draw(SIZE, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(16)
             .x_label_area_size(44)
@@ -187,7 +175,7 @@ fn bounds(scored: &[Scored]) -> Result<Option<String>> {
                 PathElement::new(vec![(*x, mean - deviation), (*x, mean + deviation)], colour.stroke_width(1))
             }))?;
         }
-        legend(&mut chart)
+        chart::legend(&mut chart, SeriesLabelPosition::LowerRight)
     })
     .map(Some)
 }
@@ -203,15 +191,15 @@ fn per_step(scored: &[Scored], part: Part) -> Result<Option<String>> {
     let Some(steps) = curves.iter().flat_map(|curve| &curve.runs).map(|s| s.report.steps).max() else {
         return Ok(None);
     };
-    draw(|area| {
-        let mut chart = ami_chart(area, 1.0..steps as f64, "EM step")?;
+    chart::draw(SIZE, |area| {
+        let mut chart = chart::scores(area, 1.0..steps as f64, "EM step", AMI)?;
         for curve in &curves {
             let mut band = curve.steps(|step| step.quartiles.lower);
             band.extend(curve.steps(|step| step.quartiles.upper).into_iter().rev());
             chart.draw_series([Polygon::new(band, curve.colour.mix(0.15).filled())])?;
             curve.draw(&mut chart, curve.steps(|step| step.ami))?;
         }
-        legend(&mut chart)
+        chart::legend(&mut chart, SeriesLabelPosition::LowerRight)
     })
     .map(Some)
 }
@@ -224,8 +212,8 @@ fn learning(kept: &[Kept], part: Part) -> Result<Option<String>> {
     if runs.is_empty() {
         return Ok(None);
     }
-    draw(|area| {
-        let mut chart = ami_chart(area, 0.0..hours.max(0.01), "hours")?;
+    chart::draw(SIZE, |area| {
+        let mut chart = chart::scores(area, 0.0..hours.max(0.01), "hours", AMI)?;
         for ((run, line), colour) in runs.iter().zip(lines).zip(COLOURS.iter().cycle()) {
             let style = colour.stroke_width(2);
             chart
@@ -233,49 +221,9 @@ fn learning(kept: &[Kept], part: Part) -> Result<Option<String>> {
                 .label(format!("{}{}", run.name, if run.synthetic { " (synthetic digits)" } else { "" }))
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style));
         }
-        legend(&mut chart)
+        chart::legend(&mut chart, SeriesLabelPosition::LowerRight)
     })
     .map(Some)
-}
-
-/// What drawing may fail of.
-type Failure = Box<dyn std::error::Error>;
-/// A canvas.
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-/// A diagram on it.
-type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-
-fn draw(on: impl FnOnce(&Area) -> Result<(), Failure>) -> Result<String> {
-    let mut svg = String::new();
-    let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-    area.fill(&WHITE)
-        .map_err(Failure::from)
-        .and_then(|()| on(&area))
-        .and_then(|()| area.present().map_err(Failure::from))
-        .map_err(|e| Error::Figure(e.to_string()))?;
-    drop(area);
-    Ok(svg)
-}
-
-/// An empty diagram of AMI over `x`.
-fn ami_chart<'a>(area: &Area<'a>, x: Range<f64>, x_desc: &str) -> Result<Chart<'a>, Failure> {
-    let mut chart = ChartBuilder::on(area)
-        .margin(16)
-        .x_label_area_size(44)
-        .y_label_area_size(56)
-        .build_cartesian_2d(x, 0.0..1.0f64)?;
-    chart.configure_mesh().x_desc(x_desc).y_desc("AMI (max)").light_line_style(WHITE).draw()?;
-    Ok(chart)
-}
-
-fn legend(chart: &mut Chart) -> Result<(), Failure> {
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.3))
-        .draw()?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //!   preset.ron      the preset the run began with, resolved
 //!   metrics.jsonl   one line for each iteration, epoch and live change
 //!   log.txt         what happened when
+//!   tensorboard/    event files, where they are wanted
 //!   checkpoints/
 //!     last, best    the name of a checkpoint beside them; of a fork also `begin`
 //!     it-00000200/  see `checkpoint`
@@ -14,12 +15,15 @@
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{self, Checkpoint};
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
+use crate::export::curves::Curves;
+use crate::export::tensorboard;
 use crate::preset::Preset;
 use crate::protocol::{Change, Epoch, Iteration, Past, StageStart};
 use crate::tensors::write_whole;
@@ -29,6 +33,8 @@ const BEGIN: &str = "begin";
 const METRICS: &str = "metrics.jsonl";
 /// The same, compressed, where nothing else was kept of a run.
 const KEPT_METRICS: &str = "metrics.jsonl.gz";
+/// Where TensorBoard's event files are.
+const TENSORBOARD: &str = "tensorboard";
 /// Iterations that a resumed run's curves begin with.
 const KEPT_ITERATIONS: usize = 20_000;
 
@@ -194,6 +200,16 @@ impl RunDir {
         let mut line = serde_json::to_vec(record).map_err(|e| Error::content(&file, e.to_string()))?;
         line.push(b'\n');
         self.metrics.write_all(&line).map_err(Error::io("write to", &file))
+    }
+
+    /// A further event file for TensorBoard, for iterations from `first` on, where the run keeps any:
+    /// [`keep_events`].
+    ///
+    /// # Errors
+    /// A place that cannot be written.
+    pub fn events(&self, first: u64) -> Result<Option<tensorboard::Log>> {
+        let directory = self.path.join(TENSORBOARD);
+        directory.is_dir().then(|| tensorboard::Log::begin(&directory, first)).transpose()
     }
 
     /// What the metrics hold so far, for the curves of a resumed run.
@@ -410,6 +426,54 @@ pub fn read_metrics(run: &Path) -> Result<Vec<Record>> {
         }
     }
     Ok(records)
+}
+
+/// The curves of the run in `path`, whole.
+///
+/// # Errors
+/// A directory that is no run, or damaged, or of which no metrics were kept.
+pub fn curves(path: &Path) -> Result<Curves> {
+    RunFile::read(path)?;
+    let preset = Preset::load(&path.join("preset.ron").to_string_lossy())?;
+    let nothing = || {
+        Error::content(
+            path,
+            "this run has no metrics: it was not trained yet; go on with it by train --resume",
+        )
+    };
+    if ![METRICS, KEPT_METRICS].iter().any(|file| path.join(file).exists()) {
+        return Err(nothing());
+    }
+    let mut curves = Curves { learning_rate: preset.train.learning_rate, ..Curves::default() };
+    for record in read_metrics(path)? {
+        match record {
+            Record::Step(step) => curves.iterations.push(step),
+            Record::Epoch(epoch) => curves.epochs.push(epoch),
+            Record::Change(change) => curves.changes.push(change),
+            Record::Stage(start) => curves.stages.push(start),
+            Record::Fork { .. } => {}
+        }
+    }
+    match curves.iterations.is_empty() && curves.epochs.is_empty() {
+        true => Err(nothing()),
+        false => Ok(curves),
+    }
+}
+
+/// When the run in `path` began, as the date of the file says that was written first.
+pub fn began(path: &Path) -> SystemTime {
+    let written = std::fs::metadata(path.join("run.json")).and_then(|file| file.modified());
+    written.unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// Makes the run in `path` keep event files for TensorBoard from its next iteration on, whenever it is gone on with.
+///
+/// # Errors
+/// A directory that is no run, or cannot be written.
+pub fn keep_events(path: &Path) -> Result<()> {
+    RunFile::read(path)?;
+    let directory = path.join(TENSORBOARD);
+    std::fs::create_dir_all(&directory).map_err(Error::io("create", &directory))
 }
 
 /// Whether `path` is what somebody kept of a run, and not a run that was cut off before its first checkpoint:

@@ -99,11 +99,7 @@ pub fn score(
     let checkpoint = run_dir::weights_of(path)?;
     let preset = checkpoint.preset_to_test().set(&scoring.sets)?;
     let split = scoring.split;
-    let samples = scoring.samples.unwrap_or(match split {
-        Split::Train => preset.train.train_size,
-        Split::Validation => preset.train.validation_size,
-        Split::Test => preset.train.test_size,
-    });
+    let samples = scoring.samples.unwrap_or_else(|| split.size(&preset.train));
     if samples == 0 {
         return Err(Error::Usage("--samples is 0; score at least 1 image".into()));
     }
@@ -124,7 +120,7 @@ pub fn score(
         iteration: checkpoint.manifest.counters.iteration,
         checkpoint: checkpoint.path,
         seed,
-        split: format!("{split:?}").to_lowercase(),
+        split: split.name().into(),
         samples,
         k: preset.k,
         steps: preset.steps,

@@ -1,15 +1,21 @@
-//! A picture of one validation sample, unrolled with the weights of the moment.
+//! A picture of one sample, unrolled with the weights of the moment.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use burn::tensor::Device;
+
 use super::batch::Plan;
+use super::checkpoint::Checkpoint;
+use super::infer::{Request, infer};
 use super::trainer::Trainer;
 use crate::data::{Dataset, Split, nth};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics;
-use crate::nem::host;
-use crate::preset::Setting;
+use crate::nem::{Nem, host};
+use crate::preset::{Preset, Setting};
 use crate::protocol::{Snapshot, SnapshotStep};
+use crate::tensors::{self, Array};
 
 /// Unrolls validation sample `sample` with the trainer's weights, and with its K, noise and steps where `look` has
 /// no others. Its noise and initial gamma are the validation's own, so that what changes on the screen is the
@@ -25,24 +31,106 @@ pub fn take(trainer: &Trainer, sample: usize, look: &[Setting]) -> Result<Snapsh
         false => Arc::new(Dataset::new(&preset, trainer.seed())?),
     };
     data.supports(&preset)?;
-    let image = data.image();
-    let plan = Plan {
-        data,
-        seed: trainer.seed(),
-        split: Split::Validation,
+    let plan = plan(&preset, &data, trainer.seed(), Split::Validation, sample);
+    let mut model = trainer.model().without_gradients();
+    model.distribution = preset.model.distribution;
+    let snapshot = unrolled(&model, &plan, trainer.counters().iteration, &trainer.plain_device())?;
+    Ok(Snapshot { look: look.to_vec(), ..snapshot })
+}
+
+/// Unrolls sample `sample`, counted from 0, of a split of the data that `preset` describes, with the weights of
+/// `checkpoint` and the noise and initial gamma that `eval` has.
+///
+/// # Errors
+/// A sample that the split has not, weights that do not fit `preset`, data that cannot be read.
+pub fn of_split(
+    checkpoint: &Checkpoint,
+    preset: &Preset,
+    split: Split,
+    sample: usize,
+    device: &Device,
+) -> Result<Snapshot> {
+    let samples = split.size(&preset.train);
+    is_there(sample, samples, &format!("the {} split", split.name()))?;
+    let model = checkpoint.model(preset, device)?;
+    let seed = checkpoint.manifest.seed;
+    let data = Arc::new(Dataset::new(preset, seed)?);
+    data.holds(split, samples)?;
+    let plan = plan(preset, &data, seed, split, sample);
+    unrolled(&model, &plan, checkpoint.manifest.counters.iteration, device)
+}
+
+/// Unrolls image `sample`, counted from 0, of the file `input` that [`infer`] takes, with the weights of
+/// `checkpoint`. Nobody knows its objects: `groups` is 0, and there are no scores.
+///
+/// # Errors
+/// A file that cannot be read, an image that there is not, arrays that do not fit: see [`infer`].
+pub fn of_images(
+    checkpoint: &Checkpoint,
+    preset: &Preset,
+    input: &Path,
+    sample: usize,
+    device: &Device,
+) -> Result<Snapshot> {
+    let images = tensors::read(input)?;
+    let request = Request { gradients: false, seed: checkpoint.manifest.seed };
+    let mut out = infer(preset, &checkpoint.weights()?, &images, device, request)
+        .map_err(|unfit| unfit.of(&checkpoint.path, input))?;
+    let mut take = |name: &str| out.remove(name).unwrap_or_else(|| Array::new([0; 4], Vec::new()));
+    let (preds, gamma) = (take("out.preds"), take("out.gammas"));
+    let (count, k, image) = (preds.shape[1], preds.shape[2], preset.data.image());
+    is_there(sample, count, &input.display().to_string())?;
+    let of_step = |array: &Array, t: usize, size| nth(&array.values, t * count + sample, size).to_vec();
+    let clean = &images["in.features_clean"];
+    let noisy = images.get("in.features_noisy").unwrap_or(clean);
+    // One frame stands for all.
+    let frame = |array: &Array, t: usize| of_step(array, t.min(array.shape[0] - 1), image.values());
+    let steps = (0..preset.steps).map(|t| SnapshotStep {
+        target: frame(clean, t + 1),
+        noisy: frame(noisy, t),
+        groups: vec![0; image.pixels()],
+        preds: of_step(&preds, t, k * image.values()),
+        gamma: of_step(&gamma, t, k * image.pixels()),
+        ami: None,
+        ari: None,
+        confidence: None,
+    });
+    let iteration = checkpoint.manifest.counters.iteration;
+    Ok(Snapshot { iteration, sample, image, k, look: Vec::new(), steps: steps.collect() })
+}
+
+/// Refuses sample `sample`, counted from 0, of fewer.
+fn is_there(sample: usize, samples: usize, of: &str) -> Result<()> {
+    match sample < samples {
+        true => Ok(()),
+        false => Err(Error::Usage(format!(
+            "there is no sample {}: {of} has {samples}, counted from 1; choose one of them",
+            sample + 1
+        ))),
+    }
+}
+
+fn plan(preset: &Preset, data: &Arc<Dataset>, seed: u64, split: Split, sample: usize) -> Plan {
+    Plan {
+        data: data.clone(),
+        seed,
+        split,
         epoch: 0,
         indices: vec![sample as u64],
         k: preset.k,
         steps: preset.steps,
         noise: preset.noise,
-    };
+    }
+}
+
+/// What `model`, without gradients, makes of the one sample of `plan`.
+fn unrolled(model: &Nem, plan: &Plan, iteration: u64, device: &Device) -> Result<Snapshot> {
     let mut batch = plan.make()?;
     let (clean, noisy) = (batch.clean.clone(), batch.noisy.clone());
-    let (frames, gamma) = batch.to_device(&plan, &trainer.plain_device());
-    let mut steps = Vec::with_capacity(preset.steps);
-    let mut model = trainer.model().without_gradients();
-    model.distribution = preset.model.distribution;
-    model.unroll(&frames, gamma, preset.steps, |t, state, _| {
+    let image = plan.data.image();
+    let (frames, gamma) = batch.to_device(plan, device);
+    let mut steps = Vec::with_capacity(plan.steps);
+    model.unroll(&frames, gamma, plan.steps, |t, state, _| {
         let gamma = host(state.gamma.clone());
         let groups = nth(&batch.groups[0], t + 1, image.pixels());
         let scores = metrics::score(&gamma, groups);
@@ -58,12 +146,6 @@ pub fn take(trainer: &Trainer, sample: usize, look: &[Setting]) -> Result<Snapsh
             confidence: scores.map(|s| s.confidence),
         });
     });
-    Ok(Snapshot {
-        iteration: trainer.counters().iteration,
-        sample,
-        image,
-        k: preset.k,
-        look: look.to_vec(),
-        steps,
-    })
+    let sample = plan.indices.first().map_or(0, |index| *index as usize);
+    Ok(Snapshot { iteration, sample, image, k: plan.k, look: Vec::new(), steps })
 }

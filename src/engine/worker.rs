@@ -17,6 +17,7 @@ use super::thread::{self, Ends, Outbox};
 use super::trainer::Trainer;
 use crate::backend::{self, DeviceName};
 use crate::error::{Error, Result, panic_message};
+use crate::export::{TILE, pictures, tensorboard};
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
     Change, Command, Event, Finish, Iteration, Past, RunHandle, RunInfo, Snapshot, WATCHED,
@@ -42,6 +43,8 @@ pub struct Job {
     pub out: Option<PathBuf>,
     /// Live changes to make at their iterations, in their order.
     pub replay: Vec<Change>,
+    /// Keep event files for TensorBoard in the run directory.
+    pub tensorboard: bool,
     /// When to stop.
     pub ending: Ending,
 }
@@ -73,6 +76,9 @@ pub fn start(job: &Job) -> Result<RunHandle> {
         let from = from.map(|checkpoint| checkpoint.path);
         let what = RunFile { from, replay: job.replay.clone(), ..run_file(job.seed, job.device) };
         let run = RunDir::create(job.out.as_deref(), trainer.preset(), &what)?;
+        if job.tensorboard {
+            run_dir::keep_events(run.path())?;
+        }
         Ok(Begun { run, trainer, past: Past::default(), replay: job.replay })
     };
     spawn(make, device, ending)
@@ -168,7 +174,7 @@ pub fn replay(path: &Path, device: DeviceName, out: Option<PathBuf>, ending: End
     let ending = Ending { max_iterations: ending.max_iterations.or(Some(iterations)), ..ending };
     match begin {
         Some(begin) => fork(&begin, device, |preset| Ok(preset.clone()), out, changes, ending),
-        None => start(&Job { preset, seed: run.seed, device, from: run.from, out, replay: changes, ending }),
+        None => start(&Job { preset, seed: run.seed, device, from: run.from, out, replay: changes, tensorboard: false, ending }),
     }
 }
 
@@ -206,6 +212,8 @@ struct Worker {
     outbox: Outbox,
     /// To the user; nobody has to look.
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    /// For TensorBoard, where the run keeps that.
+    events: Option<tensorboard::Log>,
     device: DeviceName,
     ending: Ending,
     /// Live changes still to be made, each at its iteration.
@@ -244,6 +252,7 @@ impl Worker {
             commands,
             outbox,
             snapshots,
+            events: None,
             device,
             ending,
             replay,
@@ -299,7 +308,9 @@ impl Worker {
             "{} on {}, seed {}, {} parameters, from iteration {}",
             info.preset.name, info.device, info.seed, info.parameters, info.iteration
         );
+        let first = info.iteration + 1;
         self.outbox.send(Event::Started(Box::new(info)));
+        self.events = self.run.events(first)?;
         self.show()
     }
 
@@ -355,9 +366,21 @@ impl Worker {
     fn record(&mut self, read: Result<Vec<Iteration>>) -> Result<()> {
         for iteration in read.map_err(|e| self.with_kept(e))? {
             self.run.append(&Record::Step(iteration))?;
+            let rate = self.trainer.preset().train.learning_rate;
+            self.log_event(|events, _, _| events.iteration(&iteration, rate));
             self.outbox.iteration(iteration);
         }
         Ok(())
+    }
+
+    /// Adds to the event file, if there is one. Where that fails, the file ends there and the training goes on: it is
+    /// a copy of what the metrics hold.
+    fn log_event(&mut self, add: impl FnOnce(&mut tensorboard::Log, &Trainer, usize) -> Result<()>) {
+        let Some(events) = &mut self.events else { return };
+        if let Err(e) = add(events, &self.trainer, self.watched) {
+            self.events = None;
+            self.refuse(&e);
+        }
     }
 
     /// Records what is still unread, before anything that looks at the metrics.
@@ -376,6 +399,10 @@ impl Worker {
         );
         self.outbox.send(Event::Epoch(epoch));
         self.outbox.send(Event::Watched(watched));
+        self.log_event(|events, trainer, watched| {
+            let sample = snapshot::take(trainer, watched, &[])?;
+            events.epoch(&epoch, &pictures::step(&sample, sample.steps.len().saturating_sub(1), TILE)?)
+        });
         self.save(epoch.best)
     }
 

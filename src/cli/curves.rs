@@ -1,0 +1,61 @@
+//! `nem-tui curves`.
+
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use clap::Args;
+
+use crate::engine::run_dir;
+use crate::error::{Error, Result};
+use crate::export::tensorboard;
+use crate::tensors::write_whole;
+
+/// Write how a run went, in the forms that other programs read.
+#[derive(Args, Debug)]
+pub(super) struct CurvesArgs {
+    /// The run's directory
+    run: PathBuf,
+    /// A row for each iteration, with the validation of the epoch that ended with it
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["svg", "tensorboard"])]
+    csv: Option<PathBuf>,
+    /// Losses and scores as a diagram
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// An event file for TensorBoard, in a directory without others; `train --tensorboard` writes them as it goes,
+    /// with pictures
+    #[arg(long, value_name = "DIR")]
+    tensorboard: Option<PathBuf>,
+}
+
+impl CurvesArgs {
+    pub(super) fn run(self) -> Result<()> {
+        let curves = run_dir::curves(&self.run)?;
+        let mut files = Vec::new();
+        if let Some(csv) = self.csv {
+            files.push((csv, curves.csv().into_bytes()));
+        }
+        if let Some(svg) = self.svg {
+            files.push((svg, curves.svg()?.into_bytes()));
+        }
+        if let Some(directory) = self.tensorboard {
+            let began = run_dir::began(&self.run).duration_since(UNIX_EPOCH).unwrap_or_default();
+            make_free(&directory)?;
+            files.push((directory.join(tensorboard::file_name(1, 0)), curves.events(began)));
+        }
+        files.iter().try_for_each(|(path, bytes)| write_whole(path, bytes))
+    }
+}
+
+/// Makes `directory`, unless it is there. TensorBoard takes all event files in a directory for one run's.
+fn make_free(directory: &Path) -> Result<()> {
+    std::fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
+    let mut entries = std::fs::read_dir(directory).map_err(Error::io("read", directory))?;
+    let is_event_file = |name: &std::ffi::OsStr| name.to_string_lossy().contains("tfevents");
+    match entries.any(|entry| entry.is_ok_and(|entry| is_event_file(&entry.file_name()))) {
+        true => Err(Error::Usage(format!(
+            "{} holds event files already, and TensorBoard would mix them with these; give another directory",
+            directory.display()
+        ))),
+        false => Ok(()),
+    }
+}

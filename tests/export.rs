@@ -1,0 +1,596 @@
+//! What is exported, as readers see it that share no code with the writers.
+
+#![allow(clippy::unwrap_used)] // a test's way to fail
+
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use nem_tui::export::{self, Format, TILE, View, arrays, curves::Curves, tensorboard};
+use nem_tui::preset::{ImageSize, Images, Setting, Stage};
+use nem_tui::protocol::{Change, Epoch, Iteration, Snapshot, SnapshotStep, StageStart};
+use nem_tui::tensors;
+use proptest::prelude::*;
+use support::cli::{refused, run, tiny};
+use support::readers::{self, Said};
+
+const GROUND: [u8; 3] = [24, 26, 31];
+const ORANGE: [u8; 3] = [230, 159, 0];
+const SKY: [u8; 3] = [86, 180, 233];
+const BLACK: [u8; 3] = [0; 3];
+const WHITE: [u8; 3] = [255; 3];
+
+/// Two components on an image of 2 x 3 pixels, and two EM steps; in the second, the components have changed places.
+fn known() -> Snapshot {
+    let step = |swapped: bool| {
+        let (first, second) = (vec![1.0, 0.0, 0.5, 0.25, 1.0, 1.0], vec![0.0, 1.0, 0.5, 0.75, 0.0, 0.0]);
+        let (first, second) = if swapped { (second, first) } else { (first, second) };
+        SnapshotStep {
+            target: vec![1.0, 0.0, 1.0, 1.0, 0.0, 0.0],
+            noisy: vec![1.0, 1.0, 1.0, 0.0, 0.0, 0.0],
+            groups: vec![1, 0, 2, 1, 0, 0],
+            preds: [[0.5; 6], [0.25; 6]].concat(),
+            gamma: [first, second].concat(),
+            ami: Some(0.5),
+            ari: None,
+            confidence: Some(0.75),
+        }
+    };
+    let image = ImageSize { channels: 1, height: 2, width: 3 };
+    Snapshot { iteration: 7, sample: 0, image, k: 2, look: vec![], steps: vec![step(false), step(true)] }
+}
+
+/// A picture's width, and its pixels.
+struct Picture {
+    width: usize,
+    pixels: Vec<[u8; 3]>,
+}
+
+impl Picture {
+    fn height(&self) -> usize {
+        self.pixels.len() / self.width
+    }
+
+    fn at(&self, x: usize, y: usize) -> [u8; 3] {
+        self.pixels[y * self.width + x]
+    }
+}
+
+/// Decoded by zune-png, which shares no code with the encoder.
+fn png(bytes: &[u8]) -> Picture {
+    use zune_png::zune_core::{bytestream::ZCursor, colorspace::ColorSpace};
+    let mut decoder = zune_png::PngDecoder::new(ZCursor::new(bytes));
+    let pixels = decoder.decode_raw().unwrap();
+    assert_eq!(decoder.colorspace(), Some(ColorSpace::RGB));
+    let (width, height) = decoder.dimensions().unwrap();
+    let pixels: Vec<_> = pixels.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect();
+    assert_eq!(pixels.len(), width * height);
+    Picture { width, pixels }
+}
+
+/// The frames of a GIF, with their delays in hundredths of a second.
+fn gif(bytes: &[u8]) -> Vec<(u16, Picture)> {
+    let mut options = gif::DecodeOptions::new();
+    options.set_color_output(gif::ColorOutput::RGBA);
+    let mut decoder = options.read_info(bytes).unwrap();
+    let (width, height) = (usize::from(decoder.width()), usize::from(decoder.height()));
+    let mut frames = Vec::new();
+    while let Some(frame) = decoder.read_next_frame().unwrap() {
+        assert_eq!((usize::from(frame.width), usize::from(frame.height)), (width, height));
+        assert!(frame.buffer.chunks_exact(4).all(|p| p[3] == 255));
+        let pixels = frame.buffer.chunks_exact(4).map(|p| [p[0], p[1], p[2]]).collect();
+        frames.push((frame.delay, Picture { width, pixels }));
+    }
+    assert!(matches!(decoder.repeat(), gif::Repeat::Infinite));
+    frames
+}
+
+fn encode(snapshot: &Snapshot, format: Format, view: View, tile: u32) -> Vec<u8> {
+    export::encode(snapshot, format, view, tile).unwrap()
+}
+
+fn scaled(colour: [u8; 3], by: f32) -> [u8; 3] {
+    colour.map(|c| (f32::from(c) * by).round() as u8)
+}
+
+/// Every pixel of every image in the picture of a step has the colour that the values say.
+#[test]
+fn a_step_is_drawn_as_its_values_say() {
+    let picture = png(&encode(&known(), Format::Png, View::Step(0), 30));
+    // Six images of 30 x 20 with 8 pixels around each; three rows of them, each under a line of 12, and a title.
+    assert_eq!((picture.width, picture.height()), (8 + 6 * 38, 20 + 3 * 40));
+    let even = [0, 1, 2].map(|c| (f32::from(ORANGE[c]) * 0.5 + f32::from(SKY[c]) * 0.5).round() as u8);
+    let most = [0, 1, 2].map(|c| (f32::from(ORANGE[c]) * 0.25 + f32::from(SKY[c]) * 0.75).round() as u8);
+    let grey = |values: [f32; 6]| values.map(|v| scaled(WHITE, v));
+    let tint = |colour, values: [f32; 6]| values.map(|v| scaled(colour, v));
+    let images: [&[[[u8; 3]; 6]]; 3] = [
+        &[
+            grey([1.0, 0.0, 1.0, 1.0, 0.0, 0.0]),
+            grey([1.0, 1.0, 1.0, 0.0, 0.0, 0.0]),
+            grey([0.5, 0.25, 0.375, 0.3125, 0.5, 0.5]),
+            [ORANGE, SKY, even, most, ORANGE, ORANGE],
+            [ORANGE, BLACK, SKY, ORANGE, BLACK, BLACK],
+            // Only where there is an object; of two that are equal, the first.
+            [ORANGE, BLACK, ORANGE, SKY, BLACK, BLACK],
+        ],
+        &[tint(ORANGE, [0.5; 6]), tint(SKY, [0.25; 6])],
+        &[tint(ORANGE, [1.0, 0.0, 0.5, 0.25, 1.0, 1.0]), tint(SKY, [0.0, 1.0, 0.5, 0.75, 0.0, 0.0])],
+    ];
+    for (row, images) in images.iter().enumerate() {
+        for (column, colours) in images.iter().enumerate() {
+            let (left, top) = (8 + 38 * column, 32 + 40 * row);
+            for (pixel, colour) in colours.iter().enumerate() {
+                for (dx, dy) in [(0, 0), (9, 9), (4, 7)] {
+                    let (x, y) = (left + pixel % 3 * 10 + dx, top + pixel / 3 * 10 + dy);
+                    assert_eq!(picture.at(x, y), *colour, "row {row}, image {column}, pixel {pixel}");
+                }
+            }
+            assert_eq!(picture.at(left - 1, top), GROUND);
+            assert_eq!(picture.at(left + 30, top + 19), GROUND);
+        }
+    }
+    // Words are in the colours of what they name.
+    let words =
+        |y: usize, colour| (0..picture.width).any(|x| (0..8).any(|dy| picture.at(x, y + dy) == colour));
+    assert!(words(8, [200, 203, 210]) && words(60, ORANGE) && words(60, SKY) && !words(20, ORANGE));
+}
+
+#[test]
+fn images_are_as_large_as_asked_and_28_pixels_become_112() {
+    let snapshot = support::snapshot(&support::preset("static-shapes-rnn-em"), 4, 3);
+    let picture = png(&encode(&snapshot, Format::Png, View::Step(2), TILE));
+    assert_eq!((picture.width, picture.height()), (8 + 6 * 120, 20 + 3 * 132));
+    // Twelve components go into two rows.
+    let snapshot = support::snapshot(&support::preset("static-shapes-rnn-em"), 12, 1);
+    let picture = png(&encode(&snapshot, Format::Png, View::Step(0), 1));
+    assert_eq!((picture.width, picture.height()), (8 + 8 * 36, 20 + 5 * 48));
+}
+
+#[test]
+fn the_overview_has_a_column_for_each_step_and_a_row_for_each_picture() {
+    let snapshot = known();
+    let picture = png(&encode(&snapshot, Format::Png, View::Overview, 30));
+    assert_eq!((picture.width, picture.height()), (72 + 2 * 38, 20 + 9 * 28));
+    let corner = |column: usize, row: usize| picture.at(72 + 38 * column, 20 + 28 * row);
+    let rows = |column| (0..9).map(|row| corner(column, row)).collect::<Vec<_>>();
+    let [orange, sky] = [scaled(ORANGE, 0.5), scaled(SKY, 0.25)];
+    assert_eq!(rows(0), [WHITE, WHITE, [128; 3], ORANGE, ORANGE, orange, ORANGE, sky, BLACK]);
+    assert_eq!(rows(1), [WHITE, WHITE, [64; 3], SKY, ORANGE, orange, BLACK, sky, SKY]);
+}
+
+#[test]
+fn a_gif_shows_every_step_for_ever_and_the_last_one_longer() {
+    let snapshot = known();
+    let frames = gif(&encode(&snapshot, Format::Gif, View::Step(0), 30));
+    assert_eq!(frames.iter().map(|(delay, _)| *delay).collect::<Vec<_>>(), [25, 150]);
+    for (step, (_, frame)) in frames.iter().enumerate() {
+        let still = png(&encode(&snapshot, Format::Png, View::Step(step), 30));
+        assert_eq!(frame.width, still.width);
+        assert!(frame.pixels == still.pixels, "few colours are kept exactly");
+    }
+}
+
+/// With more colours than a GIF has, none is far off, and what covers most stays exact.
+#[test]
+fn a_gif_of_many_colours_stays_close() {
+    let mut snapshot = support::snapshot(&support::preset("static-shapes-rnn-em"), 6, 5);
+    let mut stream = nem_tui::random::Stream::new(1, nem_tui::random::Purpose::Order, 0, 0);
+    let places = snapshot.image.pixels();
+    for step in &mut snapshot.steps {
+        step.preds.iter_mut().for_each(|v| *v = stream.uniform());
+        for pixel in 0..places {
+            let shares: Vec<f32> = (0..6).map(|_| stream.uniform().powi(4)).collect();
+            let sum: f32 = shares.iter().sum();
+            (0..6).for_each(|k| step.gamma[k * places + pixel] = shares[k] / sum);
+        }
+    }
+    let frames = gif(&encode(&snapshot, Format::Gif, View::Step(0), 28));
+    let (mut squares, mut largest, mut count) = (0.0, 0.0f64, 0.0);
+    for (step, (_, frame)) in frames.iter().enumerate() {
+        let still = png(&encode(&snapshot, Format::Png, View::Step(step), 28));
+        for (a, b) in frame.pixels.iter().zip(&still.pixels) {
+            let square: f64 = a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+            (squares, largest, count) = (squares + square, largest.max(square.sqrt()), count + 1.0);
+            assert!(*b != GROUND || a == b);
+        }
+    }
+    let deviation = (squares / count / 3.0f64).sqrt();
+    println!("deviation {deviation:.2} of 255, at most {largest:.1} of 442");
+    assert!(deviation < 6.0 && largest < 60.0, "{deviation} {largest}");
+}
+
+#[test]
+fn arrays_are_read_back_with_names_shapes_and_values() {
+    let mut snapshot = support::snapshot(&support::preset("quickstart"), 4, 3);
+    snapshot.steps[1].preds[5] = f32::MIN_POSITIVE;
+    let image = snapshot.image;
+    let (c, h, w) = (image.channels, image.height, image.width);
+    let expected: [(&str, Vec<usize>, fn(&SnapshotStep) -> Vec<f32>); 5] = [
+        ("target", vec![3, c, h, w], |s| s.target.clone()),
+        ("noisy", vec![3, c, h, w], |s| s.noisy.clone()),
+        ("groups", vec![3, h, w], |s| s.groups.iter().map(|g| f32::from(*g)).collect()),
+        ("preds", vec![3, 4, c, h, w], |s| s.preds.clone()),
+        ("gamma", vec![3, 4, h, w], |s| s.gamma.clone()),
+    ];
+    let numpy = readers::npz(&encode(&snapshot, Format::Npz, View::Overview, 1));
+    let other = encode(&snapshot, Format::Safetensors, View::Step(0), 1);
+    let other = tensors::decode(&other, Path::new("memory")).unwrap();
+    assert_eq!((numpy.len(), other.len()), (5, 5));
+    for ((name, shape, values), numpy) in expected.into_iter().zip(numpy) {
+        let values: Vec<f32> = snapshot.steps.iter().flat_map(values).collect();
+        assert_eq!((numpy.name.as_str(), &numpy.shape), (name, &shape));
+        if name == "groups" {
+            assert_eq!(numpy.kind, "|u1");
+            assert!(numpy.bytes.iter().map(|g| f32::from(*g)).eq(values.iter().copied()));
+        } else {
+            assert_eq!(numpy.floats(), values, "{name}");
+        }
+        assert_eq!((&other[name].shape, &other[name].values), (&shape, &values), "{name}");
+    }
+}
+
+#[test]
+fn arrays_that_are_not_of_their_shape_are_refused() {
+    let mut snapshot = known();
+    snapshot.steps[1].gamma.pop();
+    for format in [Format::Npz, Format::Safetensors] {
+        let error = export::encode(&snapshot, format, View::Step(0), 1).unwrap_err().to_string();
+        assert!(error.contains("gamma of EM step 2 has 11 values and not the 12"), "{error}");
+    }
+    assert!(arrays::of(&known()).is_ok());
+}
+
+#[test]
+fn what_cannot_be_drawn_is_refused_in_a_sentence() {
+    let mut long = known();
+    long.steps = vec![long.steps[0].clone(); 2000];
+    let nothing = Snapshot { steps: Vec::new(), ..known() };
+    for (snapshot, format, view, tile, said) in [
+        (known(), Format::Png, View::Step(2), TILE, "there is no EM step 3: this sample has 2"),
+        (known(), Format::Gif, View::Overview, TILE, "write it as .png"),
+        (long, Format::Png, View::Overview, TILE, "fewer EM steps"),
+        (known(), Format::Gif, View::Step(0), 20_000, "pixels"),
+        (nothing.clone(), Format::Png, View::Overview, TILE, "no EM steps"),
+        (nothing, Format::Gif, View::Step(0), TILE, "no EM step 1"),
+    ] {
+        let error = export::encode(&snapshot, format, view, tile).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+    for (name, format) in
+        [("a.PNG", Some(Format::Png)), ("b.npz", Some(Format::Npz)), ("c.jpg", None), ("d", None)]
+    {
+        assert_eq!(Format::of(Path::new(name)).ok(), format, "{name}");
+    }
+}
+
+prop_compose! {
+    /// Any snapshot, also with values that are no numbers and too few of them.
+    fn any_snapshot()(
+        (channels, height, width) in (1usize..4, 1usize..7, 1usize..7),
+        (k, steps) in (1usize..11, 1usize..4),
+        short in prop::bool::weighted(0.3),
+        value in prop_oneof![Just(f32::NAN), Just(f32::INFINITY), -1.0f32..2.0],
+        ami in prop::option::of(0.0f64..1.0),
+        groups in prop::collection::vec(any::<u8>(), 36),
+    ) -> Snapshot {
+        let image = ImageSize { channels, height, width };
+        let size = |n: usize| if short { n / 2 } else { n };
+        let (m, p) = (image.values(), image.pixels());
+        let step = SnapshotStep {
+            target: vec![value; size(m)],
+            noisy: vec![0.5; size(m)],
+            groups: groups[..size(p)].to_vec(),
+            preds: vec![value; size(k * m)],
+            gamma: vec![value; size(k * p)],
+            ami,
+            ari: ami,
+            confidence: None,
+        };
+        Snapshot { iteration: 3, sample: 5, image, k, look: vec![], steps: vec![step; steps] }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    /// Whatever the snapshot, it becomes a file or a sentence; pictures all can be read.
+    #[test]
+    fn no_snapshot_breaks_an_export(snapshot in any_snapshot(), tile in 1u32..40) {
+        let still = png(&encode(&snapshot, Format::Png, View::Step(0), tile));
+        let overview = png(&encode(&snapshot, Format::Png, View::Overview, tile));
+        prop_assert!(overview.width > still.width / 12);
+        let frames = gif(&encode(&snapshot, Format::Gif, View::Step(0), tile));
+        prop_assert_eq!(frames.len(), snapshot.steps.len());
+        prop_assert!(frames[0].1.pixels == still.pixels);
+        match export::encode(&snapshot, Format::Npz, View::Step(0), tile) {
+            Ok(bytes) => prop_assert_eq!(readers::npz(&bytes).len(), 5),
+            Err(error) => prop_assert!(error.to_string().contains("take the sample again")),
+        }
+    }
+}
+
+fn metrics() -> Curves {
+    let iteration = |n: u64| Iteration {
+        iteration: n,
+        epoch: n.div_ceil(2),
+        loss: 100.0 / n as f64,
+        intra: 60.0 / n as f64,
+        inter: 40.0 / n as f64,
+        ami: (n == 3).then_some(0.25),
+        ari: (n == 3).then_some(0.125),
+        seconds: 0.5,
+        profile: None,
+    };
+    let epoch = |n: u64| Epoch {
+        epoch: n,
+        iteration: 2 * n,
+        train_loss: 75.0 / n as f64,
+        validation_loss: 80.0 / n as f64,
+        ami: 0.5 + 0.125 * n as f64,
+        ami_arithmetic: 0.625,
+        ari: 0.75,
+        confidence: 0.875,
+        best: n == 1,
+        seconds: 1.5,
+    };
+    let rate = |iteration, from, to| Change {
+        iteration,
+        from: Setting::LearningRate(from),
+        to: Setting::LearningRate(to),
+    };
+    let what = Stage { images: Images::All, learning_rate: 0.002, set: Vec::new(), max_epochs: None };
+    Curves {
+        learning_rate: 0.01,
+        iterations: (1..=4).map(iteration).collect(),
+        epochs: vec![epoch(1), epoch(2)],
+        changes: vec![rate(2, 0.01, 0.005), Change { iteration: 4, from: Setting::K(3), to: Setting::K(4) }],
+        stages: vec![StageStart { stage: 2, iteration: 3, what }],
+    }
+}
+
+#[test]
+fn the_table_has_a_row_for_each_iteration_and_validation_where_an_epoch_ended() {
+    let table = metrics().csv();
+    let expected = "\
+iteration,epoch,learning_rate,loss,intra,inter,ami,ari,seconds,epoch_loss,validation_loss,validation_ami,\
+validation_ami_arithmetic,validation_ari,validation_confidence,best,epoch_seconds
+1,1,0.01,100,60,40,,,0.5,,,,,,,,
+2,1,0.005,50,30,20,,,0.5,75,80,0.625,0.625,0.75,0.875,1,1.5
+3,2,0.002,33.333333333333336,20,13.333333333333334,0.25,0.125,0.5,,,,,,,,
+4,2,0.002,25,15,10,,,0.5,37.5,40,0.75,0.625,0.75,0.875,0,1.5
+";
+    assert_eq!(table, expected);
+}
+
+#[test]
+fn the_diagram_names_its_curves_and_marks_changes() {
+    let svg = metrics().svg().unwrap();
+    for word in
+        ["train", "validation", "AMI (max), validation", "ARI, validation", "stage 2", "k 4", "iteration"]
+    {
+        assert!(svg.lines().any(|line| line.trim() == word), "{word}");
+    }
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+    // A hundred thousand iterations are not a hundred thousand points.
+    let size = |iterations: u64| {
+        let done = |n| Iteration { iteration: n, loss: 1.0, ..Iteration::default() };
+        let curves = Curves { iterations: (1..=iterations).map(done).collect(), ..Curves::default() };
+        curves.svg().unwrap().len()
+    };
+    assert!(size(100_000) < 2 * size(700));
+    let none = Curves { epochs: metrics().epochs[..1].to_vec(), ..Curves::default() };
+    assert!(none.svg().unwrap().contains("<circle"));
+}
+
+/// The file that real TensorBoard has read: see `tests/fixtures/tensorboard/README.md`.
+fn event_file() -> Vec<u8> {
+    let curves = metrics();
+    let at = Duration::from_secs(1_700_000_000);
+    let mut file = curves.events(at);
+    let png = include_bytes!("fixtures/tensorboard/pixel.png").to_vec();
+    file.extend(tensorboard::picture(at + Duration::from_millis(3500), 4, png, (2, 1)));
+    file
+}
+
+/// Byte for byte what TensorBoard has read, and it has read what we meant.
+#[test]
+fn tensorboard_reads_our_event_files() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tensorboard");
+    let file = event_file();
+    let kept = fixtures.join(tensorboard::file_name(1, 0));
+    if std::env::var_os("NEM_TUI_MAKE_FIXTURE").is_some() {
+        std::fs::write(&kept, &file).unwrap();
+    }
+    assert!(file == std::fs::read(kept).unwrap());
+    let read: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(fixtures.join("read.json")).unwrap()).unwrap();
+    let mut scalars = 0;
+    for (time, step, said) in readers::events(&file) {
+        match said {
+            Said::Version(version) => assert_eq!((version.as_str(), step), ("brain.Event:2", 0)),
+            Said::Scalar(tag, value) => {
+                scalars += 1;
+                let points = read["scalars"][&tag].as_array().unwrap();
+                let point = points.iter().find(|p| p[1] == step).unwrap();
+                assert_eq!(point[0].as_f64(), Some(time), "{tag}");
+                assert_eq!(point[2].as_f64(), Some(f64::from(value)), "{tag}");
+            }
+            Said::Image(tag, width, height, png) => {
+                assert_eq!(read["images"][&tag], serde_json::json!([[time, step, width, height, png.len()]]));
+                assert_eq!(self::png(&png).pixels, [ORANGE, SKY]);
+            }
+            Said::Restart => panic!("nothing began anew"),
+        }
+    }
+    let all: usize =
+        read["scalars"].as_object().unwrap().values().map(|points| points.as_array().unwrap().len()).sum();
+    assert_eq!((scalars, all), (4 * 5 + 2 + 2 * 4, scalars));
+}
+
+/// Every scalar of every step, as an event file has them.
+fn scalars(file: &[u8]) -> Vec<(u64, String, f32)> {
+    let events = readers::events(file).into_iter();
+    let scalar = |(_, step, said)| match said {
+        Said::Scalar(tag, value) => Some((step, tag, value)),
+        _ => None,
+    };
+    events.filter_map(scalar).collect()
+}
+
+/// `train --tensorboard` writes while it trains what `curves --tensorboard` makes of the metrics afterwards, and a
+/// picture at each validation; a run that is gone on with goes on in a further file, which voids what the last
+/// checkpoint had not seen.
+#[test]
+fn a_training_keeps_event_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    run(here, &tiny("r", &["--epochs", "3", "--tensorboard", "--max-iterations", "13"]));
+    run(here, &["train", "--resume", "r", "--json", "--epochs", "2"]);
+    let mut names: Vec<_> = std::fs::read_dir(here.join("r/tensorboard"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["events.out.tfevents.0000000001.000", "events.out.tfevents.0000000014.000"]);
+    let files: Vec<Vec<u8>> =
+        names.iter().map(|name| std::fs::read(here.join("r/tensorboard").join(name)).unwrap()).collect();
+    let events: Vec<_> = files.iter().map(|file| readers::events(file)).collect();
+    assert_eq!(events[0][0].2, Said::Version("brain.Event:2".into()));
+    assert!(!events[0].iter().any(|(_, _, said)| *said == Said::Restart));
+    assert_eq!(events[1][1].1, 14);
+    assert_eq!(events[1][1].2, Said::Restart);
+    let pictures: Vec<_> = events
+        .iter()
+        .flatten()
+        .filter_map(|(_, step, said)| match said {
+            Said::Image(tag, width, height, bytes) => Some((*step, tag.as_str(), *width, *height, bytes)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        pictures.iter().map(|p| (p.0, p.1)).collect::<Vec<_>>(),
+        [(10, "validation/sample"), (20, "validation/sample")]
+    );
+    for (_, _, width, height, bytes) in pictures {
+        let picture = png(bytes);
+        assert_eq!((picture.width as u64, picture.height() as u64), (width, height));
+    }
+    run(here, &["curves", "r", "--tensorboard", "t"]);
+    let afterwards = scalars(&std::fs::read(here.join("t/events.out.tfevents.0000000001.000")).unwrap());
+    assert!(afterwards.len() > 100);
+    assert_eq!([scalars(&files[0]), scalars(&files[1])].concat(), afterwards);
+    let error = refused(here, &["curves", "r", "--tensorboard", "t"], 2);
+    assert!(error.contains("t holds event files already"), "{error}");
+    // Nothing of it in a run that nobody asked it of.
+    run(here, &tiny("s", &["--max-iterations", "3"]));
+    assert!(!here.join("s/tensorboard").exists());
+    run(here, &["train", "--resume", "s", "--json", "--max-iterations", "5", "--tensorboard"]);
+    assert!(here.join("s/tensorboard/events.out.tfevents.0000000004.000").is_file());
+}
+
+#[test]
+fn curves_are_written_as_a_table_and_a_diagram() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    run(here, &tiny("r", &["--epochs", "2"]));
+    run(here, &["curves", "r", "--csv", "r.csv", "--svg", "r.svg"]);
+    let table = std::fs::read_to_string(here.join("r.csv")).unwrap();
+    assert_eq!(table.lines().count(), 21);
+    let columns = table.lines().next().unwrap().split(',').count();
+    assert!(table.lines().all(|line| line.split(',').count() == columns));
+    assert!(std::fs::read_to_string(here.join("r.svg")).unwrap().contains("AMI (max), validation"));
+    std::fs::create_dir(here.join("empty")).unwrap();
+    std::fs::copy(here.join("r/run.json"), here.join("empty/run.json")).unwrap();
+    std::fs::copy(here.join("r/preset.ron"), here.join("empty/preset.ron")).unwrap();
+    for (arguments, code, said) in [
+        (vec!["curves", "r"], 2, "--csv"),
+        (vec!["curves", "nowhere", "--csv", "x.csv"], 1, "nowhere: not a run directory"),
+        (vec!["curves", "empty", "--csv", "x.csv"], 1, "empty: this run has no metrics"),
+        (vec!["curves", "r", "--svg", "no/where/x.svg"], 1, "no/where/x.svg"),
+        (vec!["curves", "r", "--tensorboard", "r.csv"], 1, "r.csv"),
+    ] {
+        let error = refused(here, &arguments, code);
+        assert!(error.contains(said), "{arguments:?}: {error}");
+    }
+    assert!(!here.join("x.csv").exists() && !here.join("no").exists());
+}
+
+#[test]
+fn pictures_of_a_run_come_in_every_format() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    run(here, &tiny("r", &["--epochs", "1"]));
+    let read = |file: &str| std::fs::read(here.join(file)).unwrap();
+    let told =
+        run(here, &["picture", "r", "--out", "last.png", "--sample", "24", "--k", "3", "--steps", "4"]);
+    assert!(told.starts_with("last.png: sample 24, K 3, EM step 4/4, AMI "), "{told}");
+    run(
+        here,
+        &["picture", "r", "--out", "first.png", "--sample", "24", "--k", "3", "--steps", "4", "--step", "1"],
+    );
+    run(
+        here,
+        &["picture", "r", "--out", "all.png", "--sample", "24", "--k", "3", "--steps", "4", "--overview"],
+    );
+    run(here, &["picture", "r", "--out", "all.gif", "--sample", "24", "--k", "3", "--steps", "4"]);
+    run(here, &["picture", "r", "--out", "all.npz", "--sample", "24", "--k", "3", "--steps", "4"]);
+    let frames = gif(&read("all.gif"));
+    assert_eq!(frames.len(), 4);
+    let (first, last) = (png(&read("first.png")), png(&read("last.png")));
+    assert!(first.pixels != last.pixels);
+    assert_eq!((frames[0].1.width, last.width), (first.width, first.width));
+    assert!(png(&read("all.png")).width > 4 * 120);
+    let arrays = readers::npz(&read("all.npz"));
+    assert_eq!(arrays[3].shape, [4, 3, 1, 10, 12]);
+    // Gamma sums to 1 at every pixel.
+    let gamma = arrays[4].floats();
+    for pixel in 0..4 * 120 {
+        let (step, place) = (pixel / 120, pixel % 120);
+        let sum: f32 = (0..3).map(|k| gamma[(step * 3 + k) * 120 + place]).sum();
+        assert!((sum - 1.0).abs() < 1e-5);
+    }
+    // The same images as one's own, without noise or known objects.
+    let target = arrays[0].floats()[..120].to_vec();
+    let own = tensors::Array::new([1, 2, 1, 10, 12], [vec![0.0; 120], target.clone()].concat());
+    tensors::write(&here.join("own.safetensors"), &[("in.features_clean".to_owned(), own)].into()).unwrap();
+    let of_own = ["picture", "r", "--input", "own.safetensors", "--sample", "2", "--out"];
+    run(here, &[&of_own[..], &["own.png"]].concat());
+    run(here, &[&of_own[..], &["own-arrays.safetensors"]].concat());
+    let arrays = tensors::read(&here.join("own-arrays.safetensors")).unwrap();
+    assert_eq!(arrays["target"].values[..120], target[..]);
+    assert_eq!(arrays["noisy"].values[..120], target[..]);
+    assert_eq!(arrays["groups"].values.iter().sum::<f32>(), 0.0);
+    let pixels = png(&read("own.png")).pixels;
+    assert!(pixels.contains(&WHITE) && pixels.contains(&ORANGE));
+}
+
+#[test]
+fn impossible_pictures_are_refused_in_a_sentence_and_leave_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    std::fs::write(here.join("file"), "no arrays").unwrap();
+    for (arguments, code, said) in [
+        (vec!["static-shapes", "--out", "x.jpg"], 2, "end it in .png or .gif"),
+        (vec!["static-shapes", "--out", "x"], 2, "end it in .png or .gif"),
+        (vec!["static-shapes", "--out", "no/x.png"], 1, "no/x.png"),
+        (vec!["static-shape", "--out", "x.png"], 1, "or a model: static-shapes"),
+        (
+            vec!["static-shapes", "--out", "x.png", "--sample", "10001"],
+            2,
+            "no sample 10001: the test split has 10000",
+        ),
+        (vec!["static-shapes", "--out", "x.png", "--sample", "0"], 2, "0 is not in 1.."),
+        (vec!["static-shapes", "--out", "x.png", "--step", "16"], 2, "--step 16: there are 15 EM steps"),
+        (vec!["static-shapes", "--out", "x.gif", "--step", "2"], 2, "--step is for a .png"),
+        (vec!["static-shapes", "--out", "x.npz", "--overview"], 2, "--overview is for a .png"),
+        (vec!["static-shapes", "--out", "x.png", "--k", "0"], 2, "k is 0"),
+        (vec!["static-shapes", "--out", "x.png", "--overview", "--tile", "2000"], 2, "fewer EM steps"),
+        (vec!["static-shapes", "--out", "x.png", "--input", "file"], 1, "file"),
+        (vec!["static-shapes", "--out", "x.png", "--input", "gone"], 1, "gone"),
+    ] {
+        let error = refused(here, &[&["picture"], &arguments[..]].concat(), code);
+        assert!(error.contains(said), "{arguments:?} says {error:?} and not {said:?}");
+    }
+    let left: Vec<_> = std::fs::read_dir(here).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["file"], "something was left behind");
+}

@@ -1,0 +1,205 @@
+//! Readers that share no code with the writers: of ZIP archives with NumPy's arrays, and of TensorBoard's event
+//! files, each written from the format's specification.
+
+/// An array of an `.npz`, with what NumPy calls its type.
+#[derive(Debug, PartialEq)]
+pub struct Numpy {
+    pub name: String,
+    pub kind: String,
+    pub shape: Vec<usize>,
+    /// Its values as they are in the file.
+    pub bytes: Vec<u8>,
+}
+
+impl Numpy {
+    pub fn floats(&self) -> Vec<f32> {
+        assert_eq!(self.kind, "<f4");
+        self.bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+    }
+}
+
+fn number(bytes: &[u8]) -> usize {
+    bytes.iter().rev().fold(0, |n, byte| n << 8 | usize::from(*byte))
+}
+
+/// A CRC, bit by bit, of a reversed polynomial.
+fn crc(polynomial: u32, bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ polynomial } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+}
+
+/// The arrays of an `.npz`, found as ZIP readers find them: from the end, through the central directory.
+pub fn npz(archive: &[u8]) -> Vec<Numpy> {
+    let end = &archive[archive.len() - 22..];
+    assert_eq!(&end[..4], b"PK\x05\x06");
+    let (count, size, mut at) = (number(&end[10..12]), number(&end[12..16]), number(&end[16..20]));
+    assert_eq!(at + size + 22, archive.len());
+    let mut arrays = Vec::new();
+    for _ in 0..count {
+        let entry = &archive[at..];
+        assert_eq!(&entry[..4], b"PK\x01\x02");
+        let length = |from: usize| number(&entry[from..from + 2]);
+        let (name_length, extra, comment) = (length(28), length(30), length(32));
+        assert_eq!(length(10), 0, "stored");
+        let (sum, size, offset) = (number(&entry[16..20]), number(&entry[20..24]), number(&entry[42..46]));
+        assert_eq!(size, number(&entry[24..28]));
+        let local = &archive[offset..];
+        assert_eq!(&local[..4], b"PK\x03\x04");
+        assert_eq!(local[4..30], entry[6..32], "both headers say the same");
+        let data = 30 + number(&local[26..28]) + number(&local[28..30]);
+        let content = &local[data..data + size];
+        assert_eq!(crc(0xedb8_8320, content) as usize, sum);
+        let name = String::from_utf8(entry[46..46 + name_length].to_vec()).unwrap();
+        arrays.push(npy(name.strip_suffix(".npy").unwrap(), content));
+        at += 46 + name_length + extra + comment;
+    }
+    arrays
+}
+
+fn npy(name: &str, file: &[u8]) -> Numpy {
+    assert_eq!(&file[..8], b"\x93NUMPY\x01\x00");
+    let data = 10 + number(&file[8..10]);
+    assert_eq!(data % 64, 0);
+    let header = std::str::from_utf8(&file[10..data]).unwrap();
+    assert!(header.ends_with('\n') && header.contains("'fortran_order': False"), "{header}");
+    let between = |from: &str, to: &str| {
+        let rest = &header[header.find(from).unwrap() + from.len()..];
+        rest[..rest.find(to).unwrap()].to_owned()
+    };
+    let shape = between("'shape': (", ")");
+    Numpy {
+        name: name.to_owned(),
+        kind: between("'descr': '", "'"),
+        shape: shape
+            .split(',')
+            .map(str::trim)
+            .filter(|n| !n.is_empty())
+            .map(|n| n.parse().unwrap())
+            .collect(),
+        bytes: file[data..].to_vec(),
+    }
+}
+
+/// What an event of TensorBoard says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said {
+    Version(String),
+    /// The session began anew: earlier files are void from this step on.
+    Restart,
+    Scalar(String, f32),
+    /// Its tag, width, height and PNG.
+    Image(String, u64, u64, Vec<u8>),
+}
+
+/// The events of a file: wall time, step, and what each says. Every checksum is verified.
+pub fn events(mut file: &[u8]) -> Vec<(f64, u64, Said)> {
+    let mut said = Vec::new();
+    while !file.is_empty() {
+        let (header, rest) = file.split_at(12);
+        assert_eq!(number(&header[8..]) as u32, masked(&header[..8]), "the length's checksum");
+        let (message, rest) = rest.split_at(number(&header[..8]));
+        assert_eq!(number(&rest[..4]) as u32, masked(message), "the message's checksum");
+        file = &rest[4..];
+        event(message, &mut said);
+    }
+    said
+}
+
+fn masked(bytes: &[u8]) -> u32 {
+    let crc = crc(0x82f6_3b78, bytes);
+    (crc >> 15 | crc << 17).wrapping_add(0xa282_ead8)
+}
+
+fn event(message: &[u8], said: &mut Vec<(f64, u64, Said)>) {
+    let (mut time, mut step, mut what) = (0.0, 0, Vec::new());
+    for (field, value) in fields(message) {
+        match (field, value) {
+            (1, Field::Eight(bytes)) => time = f64::from_le_bytes(bytes),
+            (2, Field::Number(n)) => step = n,
+            (3, Field::Bytes(bytes)) => what.push(Said::Version(String::from_utf8(bytes).unwrap())),
+            (5, Field::Bytes(bytes)) => what.extend(fields(&bytes).into_iter().map(|(field, value)| {
+                assert_eq!(field, 1);
+                let Field::Bytes(value) = value else { panic!("{value:?}") };
+                summary(&value)
+            })),
+            (7, Field::Bytes(bytes)) => {
+                assert_eq!(fields(&bytes), [(1, Field::Number(1))]);
+                what.push(Said::Restart);
+            }
+            other => panic!("an event has no {other:?}"),
+        }
+    }
+    said.extend(what.into_iter().map(|what| (time, step, what)));
+}
+
+fn summary(message: &[u8]) -> Said {
+    let fields = fields(message);
+    let [(1, Field::Bytes(tag)), value] = &fields[..] else { panic!("{fields:?}") };
+    let tag = String::from_utf8(tag.clone()).unwrap();
+    match value {
+        (2, Field::Four(bytes)) => Said::Scalar(tag, f32::from_le_bytes(*bytes)),
+        (4, Field::Bytes(image)) => {
+            let image = self::fields(image);
+            let [
+                (1, Field::Number(height)),
+                (2, Field::Number(width)),
+                (3, Field::Number(3)),
+                (4, Field::Bytes(png)),
+            ] = &image[..]
+            else {
+                panic!("{image:?}")
+            };
+            Said::Image(tag, *width, *height, png.clone())
+        }
+        other => panic!("a value has no {other:?}"),
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Field {
+    Number(u64),
+    Eight([u8; 8]),
+    Four([u8; 4]),
+    Bytes(Vec<u8>),
+}
+
+/// The fields of a message in the wire format of protocol buffers.
+fn fields(mut message: &[u8]) -> Vec<(u64, Field)> {
+    let mut fields = Vec::new();
+    let varint = |message: &mut &[u8]| {
+        let mut n = 0;
+        for shift in (0..).step_by(7) {
+            let (byte, rest) = message.split_first().unwrap();
+            *message = rest;
+            n |= u64::from(byte & 0x7f) << shift;
+            if *byte < 0x80 {
+                break;
+            }
+        }
+        n
+    };
+    while !message.is_empty() {
+        let key = varint(&mut message);
+        let length = match key & 7 {
+            0 => {
+                fields.push((key >> 3, Field::Number(varint(&mut message))));
+                continue;
+            }
+            1 => 8,
+            2 => varint(&mut message) as usize,
+            5 => 4,
+            other => panic!("no wire type {other}"),
+        };
+        let (bytes, rest) = message.split_at(length);
+        message = rest;
+        fields.push((
+            key >> 3,
+            match key & 7 {
+                1 => Field::Eight(bytes.try_into().unwrap()),
+                5 => Field::Four(bytes.try_into().unwrap()),
+                _ => Field::Bytes(bytes.to_vec()),
+            },
+        ));
+    }
+    fields
+}
