@@ -19,6 +19,7 @@ pub mod theme;
 pub mod update;
 pub mod view;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -41,16 +42,18 @@ const FRAME: Duration = Duration::from_millis(33);
 const PROGRESS_FRAME: Duration = Duration::from_millis(150);
 
 /// What to begin with, in the place of the picker.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Start {
     /// A new run of this preset.
     Preset(Box<Preset>),
     /// Going on with this run.
     Run(Box<RunCard>),
+    /// Looking at this run of another process.
+    Attached(RunHandle),
 }
 
 /// Runs the workbench until its user leaves. A run in progress is saved first, also when the system
-/// asks the program to end.
+/// asks the program to end; one of another process goes on.
 ///
 /// # Errors
 /// No terminal, or one that fails; a `start` that cannot be.
@@ -62,7 +65,7 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
     runtime.block_on(async {
         // The handle is declared before the screen, so that on the way out, by a panic too, the
         // terminal is restored first and then the run is waited for.
-        let mut shell = Shell { handle: None, backstage };
+        let mut shell = Shell { handle: None, backstage, detached: None };
         let mut screen = Screen::enter()?;
         let theme = Theme::detect(|name| std::env::var(name).ok());
         let mut app = App::new(theme);
@@ -72,10 +75,21 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
         match start {
             Some(Start::Preset(preset)) => shell.carry_out(&mut app, Effect::Start(preset, device)),
             Some(Start::Run(run)) => shell.carry_out(&mut app, Effect::Resume(run, device)),
+            Some(Start::Attached(handle)) => {
+                app.attached = true;
+                app.starting = true;
+                shell.handle = Some(handle);
+                false
+            }
             None => false,
         };
         shell.turn(&mut app, &mut screen).await?;
         drop(screen);
+        if let Some((run, device)) = shell.detached.take() {
+            // Waits until this process no longer holds the run.
+            shell.handle = None;
+            return backstage.detach(&run, &device);
+        }
         // A run that failed, at the last save perhaps, must not look like one that went well.
         match app.workbench.and_then(|workbench| workbench.finish) {
             Some(Finish::Failed(sentence)) => Err(Error::Failed(sentence)),
@@ -88,6 +102,8 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
 struct Shell<'a> {
     handle: Option<RunHandle>,
     backstage: &'a dyn Backstage,
+    /// The run that is to go on without a screen, and its device.
+    detached: Option<(PathBuf, String)>,
 }
 
 impl Shell<'_> {
@@ -161,6 +177,7 @@ impl Shell<'_> {
         match effect {
             Effect::Exit => return true,
             Effect::Send(command) => self.send(command),
+            Effect::Detach(run, device) => self.detached = Some((run, device)),
             Effect::Start(preset, device) => {
                 let started = self.backstage.start(&preset, &device);
                 self.adopt(app, started);

@@ -6,6 +6,7 @@
 //!   preset.ron      the preset the run began with, resolved
 //!   metrics.jsonl   one line for each iteration, epoch and live change
 //!   log.txt         what happened when
+//!   socket          where viewers attach, while it trains: see `socket`
 //!   checkpoints/
 //!     last, best    the name of a checkpoint beside them
 //!     it-00000200/  see `checkpoint`
@@ -27,8 +28,6 @@ use crate::tensors::write_whole;
 const METRICS: &str = "metrics.jsonl";
 /// The same, compressed, where nothing else was kept of a run.
 const KEPT_METRICS: &str = "metrics.jsonl.gz";
-/// Iterations that a resumed run's curves begin with.
-const KEPT_ITERATIONS: usize = 20_000;
 
 /// A line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -169,14 +168,12 @@ impl RunDir {
         let mut past = Past::default();
         for record in read_metrics(&self.path)? {
             match record {
-                Record::Step(step) => past.iterations.push(step),
+                Record::Step(step) => past.add_iteration(step),
                 Record::Epoch(epoch) => past.epochs.push(epoch),
                 Record::Change(change) => past.changes.push(change),
-                Record::Stage(_) => {}
+                Record::Stage(start) => past.stages.push(start),
             }
         }
-        let surplus = past.iterations.len().saturating_sub(KEPT_ITERATIONS);
-        past.iterations.drain(..surplus);
         Ok(past)
     }
 

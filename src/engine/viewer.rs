@@ -67,6 +67,7 @@ fn look(trainer: &mut Trainer, checkpoint: &Checkpoint, device: DeviceName, ends
             match next {
                 None | Some(Command::Stop) => return Ok(()),
                 Some(Command::Watch(sample)) => watched = sample % trainer.preset().train.validation_size,
+                Some(Command::Show) => {}
                 Some(Command::Set(setting)) => match trainer.change(setting) {
                     Ok(change) => {
                         ends.outbox.send(Event::Changed(change));

@@ -11,6 +11,7 @@ use tracing::{error, info};
 
 use super::run_dir::{self, Record, RunDir, RunFile};
 use super::snapshot;
+use super::socket::Viewers;
 use super::thread::{self, Ends, Outbox};
 use super::trainer::Trainer;
 use crate::backend::{self, DeviceName};
@@ -108,8 +109,10 @@ struct Worker {
     trainer: Trainer,
     /// From the user; closed when the handle is dropped, which means stop.
     commands: mpsc::UnboundedReceiver<Command>,
+    /// For viewers to send commands by.
+    callers: mpsc::WeakUnboundedSender<Command>,
     outbox: Outbox,
-    /// To the user; nobody has to look.
+    /// To the user and to viewers; nobody has to look.
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     device: DeviceName,
     ending: Ending,
@@ -131,11 +134,12 @@ enum Next {
 
 impl Worker {
     fn new(run: RunDir, trainer: Trainer, ends: Ends, device: DeviceName, ending: Ending) -> Worker {
-        let Ends { commands, outbox, snapshots } = ends;
+        let Ends { commands, callers, outbox, snapshots } = ends;
         Worker {
             run,
             trainer,
             commands,
+            callers,
             outbox,
             snapshots,
             device,
@@ -191,7 +195,12 @@ impl Worker {
             "{} on {}, seed {}, {} parameters, from iteration {}",
             info.preset.name, info.device, info.seed, info.parameters, info.iteration
         );
+        let viewers = Viewers::listen(info.clone(), self.callers.clone(), self.snapshots.clone());
         self.outbox.send(Event::Started(Box::new(info)));
+        match viewers {
+            Ok(viewers) => self.outbox.admit(viewers),
+            Err(e) => info!("{e}; the run goes on, and nobody can attach to it"),
+        }
         self.show()
     }
 
@@ -233,6 +242,7 @@ impl Worker {
                 match self.commands.blocking_recv() {
                     None | Some(Command::Stop) => break,
                     Some(Command::Watch(sample)) => self.watch(sample)?,
+                    Some(Command::Show) => self.show()?,
                     // The rest steers a training, and there is none any more.
                     Some(_) => {}
                 }
@@ -244,7 +254,7 @@ impl Worker {
     /// Keeps and sends the iterations whose losses were read.
     fn record(&mut self, read: Result<Vec<Iteration>>) -> Result<()> {
         for iteration in read.map_err(|e| self.with_kept(e))? {
-            self.run.append(&Record::Step(iteration))?;
+            self.run.append(&Record::Step(Iteration { profile: None, ..iteration }))?;
             self.outbox.iteration(iteration);
         }
         Ok(())
@@ -322,6 +332,7 @@ impl Worker {
                 }
                 Command::Set(setting) => self.change(setting)?,
                 Command::Watch(sample) => self.watch(sample)?,
+                Command::Show => self.show()?,
                 Command::Profile(on) => self.trainer.set_profiled(on),
             }
         }
@@ -329,6 +340,7 @@ impl Worker {
 
     fn watch(&mut self, sample: usize) -> Result<()> {
         self.watched = sample % self.trainer.preset().train.validation_size;
+        self.outbox.send(Event::Watched(self.watched));
         self.show()
     }
 

@@ -33,6 +33,10 @@ pub struct App {
     pub starting: bool,
     /// Set once the user wants to leave: the run is saving.
     pub leaving: bool,
+    /// Set if the run is to go on without a screen once it is saved.
+    pub detaching: bool,
+    /// Whether the run is another process's, which goes on when the user leaves.
+    pub attached: bool,
 }
 
 /// What can lie over the screen.
@@ -42,6 +46,8 @@ pub enum Overlay {
     Help,
     /// "Save and leave?"
     Quit,
+    /// "End the run?", of one that is attached to.
+    Stop,
 }
 
 /// The shelf.
@@ -157,6 +163,8 @@ impl App {
             message: None,
             starting: false,
             leaving: false,
+            detaching: false,
+            attached: false,
         }
     }
 
@@ -196,6 +204,8 @@ impl Workbench {
         past.iterations.into_iter().for_each(|i| workbench.add_iteration(i));
         past.epochs.into_iter().for_each(|e| workbench.add_epoch(e));
         past.changes.iter().for_each(|c| workbench.mark(c));
+        past.stages.iter().for_each(|s| workbench.mark_stage(s));
+        workbench.history.changes.sort_by(|a, b| a.0.total_cmp(&b.0));
         workbench
     }
 
@@ -248,6 +258,10 @@ impl Workbench {
     pub fn begin_stage(&mut self, start: StageStart) {
         self.preset = self.preset.at_stage(&start.what);
         self.wanted = self.wanted.at_stage(&start.what);
+        self.mark_stage(&start);
+    }
+
+    fn mark_stage(&mut self, start: &StageStart) {
         self.history.changes.push((start.iteration as f64, format!("stage {}", start.stage)));
     }
 
@@ -278,9 +292,9 @@ impl Workbench {
         Some(all.saturating_sub(self.iteration()) as f64 / self.speed()?)
     }
 
-    /// Whether something would be lost without a save.
-    pub fn is_unsaved(&self) -> bool {
-        self.finish.is_none() && self.saved != Some(self.iteration()) && self.iteration() > 0
+    /// Whether it trains, or pauses.
+    pub fn is_running(&self) -> bool {
+        self.finish.is_none()
     }
 
     /// The EM step to show of `snapshot`, which has at least one.

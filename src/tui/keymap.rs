@@ -67,6 +67,8 @@ pub enum Action {
     Help,
     /// Leave.
     Quit,
+    /// End the run, also one of another process.
+    Stop,
 }
 
 impl Action {
@@ -74,7 +76,7 @@ impl Action {
     fn is_for_looking(self) -> bool {
         match self {
             Turn(dial, _) => !matches!(dial, Dial::LearningRate | Dial::InterWeight),
-            TogglePause | StepOnce | Checkpoint | Profile | NextPane | Zoom => false,
+            TogglePause | StepOnce | Checkpoint | Profile | NextPane | Zoom | Stop => false,
             _ => true,
         }
     }
@@ -127,7 +129,8 @@ pub const BINDINGS: &[Binding] = &[
     binding(Context::Workbench, &[(Char(','), Sample(-1)), (Char('.'), Sample(1)), (KeyCode::Up, Sample(-1)), (KeyCode::Down, Sample(1))], ", .", "sample", "the validation sample that is shown (also ↑ ↓)"),
     binding(Context::Workbench, &[(Char('c'), Checkpoint)], "c", "checkpoint", "write a checkpoint now"),
     binding(Context::Workbench, &[(Char('?'), Help)], "?", "help", "this help"),
-    binding(Context::Workbench, &[(Char('q'), Quit)], "q", "quit", "leave; a run is saved first"),
+    binding(Context::Workbench, &[(Char('q'), Quit)], "q", "quit", "leave: a run is saved first or goes on without a screen; one attached to goes on"),
+    binding(Context::Workbench, &[(Char('Q'), Stop)], "Q", "", "end the run, also one attached to; it is saved first"),
     binding(Context::Workbench, &[(Tab, NextPane)], "tab", "pane", "the next pane"),
     binding(Context::Workbench, &[(Char('z'), Zoom), (Enter, Zoom)], "z", "zoom", "give the pane the whole screen, take it back (also enter)"),
     binding(Context::Workbench, &[(Char('t'), Turn(Dial::Steps, -1)), (Char('T'), Turn(Dial::Steps, 1))], "t T", "", "fewer, more EM steps"),

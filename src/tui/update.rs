@@ -2,6 +2,7 @@
 //! no terminal.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -9,7 +10,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::app::{App, Entry, Overlay, Pane, Workbench};
 use super::keymap::{self, Action, Dial};
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
-use crate::protocol::{Command, Event, Finish, Preview, RunCard, Shelf, Snapshot};
+use crate::protocol::{Command, Event, Finish, Preview, RunCard, RunInfo, Shelf, Snapshot};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub enum Effect {
     Send(Command),
     /// Make a preview of this sample.
     Preview(Box<Preset>, u64),
+    /// Let the run in this directory, which has ended, go on without a screen on this device.
+    Detach(PathBuf, String),
     /// Leave the loop.
     Exit,
 }
@@ -115,6 +118,17 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
             app.overlay = None;
             match key.code {
                 KeyCode::Char('y' | 'q') | KeyCode::Enter => leave(app),
+                KeyCode::Char('d') => {
+                    app.detaching = app.workbench.as_ref().is_some_and(Workbench::is_running);
+                    leave(app)
+                }
+                _ => vec![],
+            }
+        }
+        Some(Overlay::Stop) => {
+            app.overlay = None;
+            match key.code {
+                KeyCode::Char('y') | KeyCode::Enter => stop(app),
                 _ => vec![],
             }
         }
@@ -131,11 +145,12 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
 fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match (action, app.workbench.is_some()) {
         (Action::Help, _) => app.overlay = Some(Overlay::Help),
-        (Action::Quit, _) => {
-            if app.workbench.as_ref().is_some_and(Workbench::is_unsaved) {
-                app.overlay = Some(Overlay::Quit);
-            } else {
-                return leave(app);
+        (Action::Quit | Action::Stop, _) => {
+            let running = app.workbench.as_ref().is_some_and(Workbench::is_running);
+            match (running, app.attached, action) {
+                (true, true, Action::Stop) => app.overlay = Some(Overlay::Stop),
+                (true, false, _) => app.overlay = Some(Overlay::Quit),
+                _ => return leave(app),
             }
         }
         // A run is on its way; a second one is not asked for.
@@ -285,8 +300,13 @@ fn rung(value: f64, by: i64) -> f64 {
     next.copied().unwrap_or(value)
 }
 
-/// Stops the run, if one is running, and leaves once it is saved.
+/// Leaves: a run of another process at once; one's own, if one is running, once it is stopped and saved.
 fn leave(app: &mut App) -> Vec<Effect> {
+    if app.attached { vec![Effect::Exit] } else { stop(app) }
+}
+
+/// Stops the run, whoever's it is, if one is running, and leaves once it is saved.
+fn stop(app: &mut App) -> Vec<Effect> {
     let running = app.workbench.as_ref().is_some_and(|w| w.alive);
     let again = std::mem::replace(&mut app.leaving, true);
     match (running, again) {
@@ -319,13 +339,18 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
             app.message = Some(sentence);
         }
         Event::Paused(paused) => workbench.paused = paused,
+        Event::Watched(sample) => workbench.sample = sample,
         Event::Saved { iteration, .. } => workbench.saved = Some(iteration),
         Event::Done(finish) => workbench.finish = Some(finish),
         Event::Finished(finish) => {
             workbench.alive = false;
+            // A run that has ended by itself meanwhile does not go on.
+            let goes_on = app.detaching && finish == Finish::Stopped;
             workbench.finish = Some(finish);
             if app.leaving {
-                return vec![Effect::Exit];
+                let RunInfo { directory, device, .. } = &workbench.info;
+                let detach = goes_on.then(|| Effect::Detach(directory.clone(), device.clone()));
+                return detach.into_iter().chain([Effect::Exit]).collect();
             }
         }
     }
@@ -335,7 +360,7 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Change, Floor, Iteration, ModelCard, Past, Profile, RunInfo};
+    use crate::protocol::{Change, Floor, Iteration, ModelCard, Past, Profile};
     use crate::tui::theme::{Depth, Theme};
 
     fn preset() -> Preset {
@@ -577,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn quitting_asks_while_something_is_unsaved_and_waits_for_the_save() {
+    fn quitting_asks_while_a_training_runs_and_waits_for_the_save() {
         let mut app = workbench();
         update(&mut app, Message::Engine(iteration(3)));
         assert!(press(&mut app, "q").is_empty());
@@ -590,11 +615,63 @@ mod tests {
     }
 
     #[test]
-    fn quitting_what_is_saved_or_finished_asks_nothing() {
+    fn detaching_stops_the_run_and_lets_it_go_on_without_a_screen() {
+        let detach = Effect::Detach("runs/quickstart-s1".into(), "flex".into());
+        for (finish, expected) in [
+            (Finish::Stopped, vec![detach, Effect::Exit]),
+            (Finish::MaxEpochs, vec![Effect::Exit]),
+            (Finish::Failed("no disk".into()), vec![Effect::Exit]),
+        ] {
+            let mut app = workbench();
+            assert_eq!(sent(&press(&mut app, "qd")), [Command::Stop]);
+            assert_eq!(update(&mut app, Message::Engine(Event::Finished(finish))), expected);
+        }
         let mut app = workbench();
+        press(&mut app, "q");
+        update(&mut app, Message::Engine(Event::Done(Finish::EarlyStop)));
+        assert_eq!(sent(&press(&mut app, "d")), [Command::Stop]);
+        assert!(!app.detaching, "the training ended while the question was asked");
+    }
+
+    fn attached() -> App {
+        let mut app = workbench();
+        app.attached = true;
         update(&mut app, Message::Engine(iteration(3)));
-        update(&mut app, Message::Engine(Event::Saved { iteration: 3, best: true }));
-        assert_eq!(sent(&press(&mut app, "q")), [Command::Stop]);
+        app
+    }
+
+    #[test]
+    fn an_attached_workbench_is_left_at_once_and_the_run_goes_on() {
+        for keys in ["q", "^"] {
+            assert_eq!(press(&mut attached(), keys), [Effect::Exit], "{keys}");
+        }
+        assert_eq!(update(&mut attached(), Message::Terminate), [Effect::Exit]);
+    }
+
+    #[test]
+    fn an_attached_run_is_stopped_when_asked_twice() {
+        let mut app = attached();
+        assert!(press(&mut app, "Q").is_empty() && app.overlay == Some(Overlay::Stop));
+        assert!(press(&mut app, "n").is_empty() && app.overlay.is_none());
+        assert_eq!(press(&mut app, "Qy"), [Effect::Send(Command::Stop)]);
+        assert!(app.leaving);
+        let effects = update(&mut app, Message::Engine(Event::Finished(Finish::Stopped)));
+        assert_eq!(effects, [Effect::Exit]);
+        assert!(press(&mut workbench(), "Q").is_empty(), "one's own asks as q does");
+        let mut over = attached();
+        update(&mut over, Message::Engine(Event::Finished(Finish::MaxEpochs)));
+        assert_eq!(press(&mut over, "Q"), [Effect::Exit]);
+    }
+
+    #[test]
+    fn everybody_sees_the_sample_that_anybody_asked_for() {
+        let mut app = attached();
+        update(&mut app, Message::Engine(Event::Watched(7)));
+        assert_eq!(sent(&press(&mut app, ".")), [Command::Watch(8)]);
+    }
+
+    #[test]
+    fn quitting_what_is_finished_asks_nothing() {
         let mut app = workbench();
         update(&mut app, Message::Engine(iteration(3)));
         update(&mut app, Message::Engine(Event::Finished(Finish::MaxEpochs)));
