@@ -62,7 +62,7 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|e| Error::Terminal(format!("the event loop could not start: {e}")))?;
-    runtime.block_on(async {
+    let detached = runtime.block_on(async {
         // The handle is declared before the screen, so that on the way out, by a panic too, the
         // terminal is restored first and then the run is waited for.
         let mut shell = Shell { handle: None, backstage, detached: None };
@@ -85,17 +85,14 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
         };
         shell.turn(&mut app, &mut screen).await?;
         drop(screen);
-        if let Some((run, device)) = shell.detached.take() {
-            // Waits until this process no longer holds the run.
-            shell.handle = None;
-            return backstage.detach(&run, &device);
-        }
         // A run that failed, at the last save perhaps, must not look like one that went well.
         match app.workbench.and_then(|workbench| workbench.finish) {
             Some(Finish::Failed(sentence)) => Err(Error::Failed(sentence)),
-            _ => Ok(()),
+            _ => Ok(shell.detached.take()),
         }
-    })
+    })?;
+    // By now this process no longer holds the run.
+    detached.map_or(Ok(()), |(run, device)| backstage.detach(&run, &device))
 }
 
 /// What the state must not know: the engine's handle and the rest of the program.

@@ -269,6 +269,19 @@ fn a_path_longer_than_a_sockets_may_be_is_no_hindrance() {
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("socket")), "{left:?}");
 }
 
+/// As on a file system that holds no sockets.
+#[test]
+fn a_run_that_cannot_listen_goes_on_and_its_log_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("a".repeat(150));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nem-tui"));
+    command.args(["train", "quickstart", "--device", "flex", "--max-iterations", "1", "--out"]).arg(&out);
+    let output = command.env("TMPDIR", directory.path().join("nowhere")).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let log = std::fs::read_to_string(out.join("log.txt")).unwrap();
+    assert!(log.contains("the run goes on, and nobody can attach to it"), "{log}");
+}
+
 /// A run directory in which something else than this program listens, and sends `bytes` to who comes.
 fn impostor(directory: &Path, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
     let what =

@@ -346,6 +346,10 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
             workbench.alive = false;
             // A run that has ended by itself meanwhile does not go on.
             let goes_on = app.detaching && finish == Finish::Stopped;
+            if let Finish::Failed(sentence) = &finish {
+                // The status line may be too short for it.
+                app.message = Some(sentence.clone());
+            }
             workbench.finish = Some(finish);
             if app.leaving {
                 let RunInfo { directory, device, .. } = &workbench.info;

@@ -102,7 +102,7 @@ impl Bridge {
                 }
             }
             let lost = format!(
-                "the connection to {} was lost; if the training goes on, `nem-tui attach {}` shows it again",
+                "the connection to {} was lost; if it still trains, `nem-tui attach {}` shows it again",
                 self.run.display(),
                 self.run.display()
             );
