@@ -2,9 +2,11 @@
 //!
 //! What the user types is parsed here by clap and resolved in `cli/`, a file for each command.
 
+mod attach;
 mod bench;
 mod curves;
 mod data;
+mod detach;
 mod eval;
 mod export;
 mod infer;
@@ -37,6 +39,7 @@ Examples:
   nem-tui train quickstart                      train without a screen
   nem-tui train quickstart --set k=5 --json     with five components, one JSON object a line
   nem-tui train --resume runs/quickstart-s1     go on exactly where it stopped
+  nem-tui attach runs/quickstart-s1             look at it from another terminal, and steer it
   nem-tui eval runs/quickstart-s1 --k 6         score it on the test split, with six components
   nem-tui picture static-shapes --out s.gif     how a model splits an image, EM step by EM step
   nem-tui reproduce static --budget 60          train and score the rows of a table for an hour
@@ -57,6 +60,10 @@ enum Command {
     Tui(workbench::WorkbenchArgs),
     /// Train without a screen
     Train(train::TrainArgs),
+    /// Look at a training that runs elsewhere on this machine, and steer it
+    ///
+    /// Leaving ends nothing; any number may look at once, and they all see the same sample.
+    Attach(attach::AttachArgs),
     /// Score a run, a checkpoint or a model on held-out images
     Eval(eval::EvalArgs),
     /// Draw what a run, a checkpoint or a model makes of an image: PNG, GIF, or the arrays
@@ -216,6 +223,7 @@ impl Cli {
             None => self.tui.run(),
             Some(Command::Tui(args)) => args.run(),
             Some(Command::Train(args)) => args.run(),
+            Some(Command::Attach(args)) => args.run(),
             Some(Command::Eval(args)) => args.run(),
             Some(Command::Picture(args)) => args.run(),
             Some(Command::Curves(args)) => args.run(),

@@ -2,7 +2,7 @@
 //!
 //! [`trainer`] is the protocol, one iteration at a time, without thread, channel or file.
 //! [`worker`] runs it on a thread of its own, takes commands between iterations and reports, and [`viewer`]
-//! shows a trained model in the same way; [`run_dir`] and [`checkpoint`] are what a run leaves on the disk. [`score`] tests it;
+//! shows a trained model in the same way; [`socket`] lets other processes look on; [`run_dir`] and [`checkpoint`] are what a run leaves on the disk. [`score`] tests it;
 //! [`experiments`] lists what the paper tested, and [`results`], [`figure`] and [`kept`] put ours beside it.
 
 pub mod batch;
@@ -17,6 +17,8 @@ pub mod results;
 pub mod run_dir;
 pub mod score;
 pub mod snapshot;
+#[cfg_attr(not(unix), path = "engine/no_socket.rs")]
+pub mod socket;
 mod thread;
 pub mod trainer;
 pub mod viewer;

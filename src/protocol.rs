@@ -10,6 +10,9 @@
 //!
 //! The user holds a [`RunHandle`]. Dropping it tells the worker to save and stop. When the worker
 //! ends, for whatever reason, its last event is [`Event::Finished`] and the channel closes.
+//!
+//! Viewers in other processes say and hear the same over a socket; the handle of one that is attached so
+//! does no more than disconnect when it is dropped.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,7 +32,7 @@ pub const EVENT_CAPACITY: usize = 256;
 pub const WATCHED: usize = 64;
 
 /// What the user asks of a running training. Taken between two iterations, in order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
     /// Stop after the iteration in progress, until `Resume` or `Step`.
     Pause,
@@ -41,10 +44,12 @@ pub enum Command {
     Checkpoint,
     /// Change a value for the iterations to come.
     Set(Setting),
-    /// Show this validation sample in the snapshots to come.
+    /// Show this validation sample in the snapshots to come, to everybody who looks.
     Watch(usize),
     /// Take the snapshots to come under these conditions in the place of the training's; with none, under its own.
     Look(Vec<Setting>),
+    /// Take a snapshot now: somebody has begun to look.
+    Show,
     /// Time every iteration part by part, or no longer.
     Profile(bool),
     /// Save, then end the run.
@@ -52,9 +57,10 @@ pub enum Command {
 }
 
 /// What the user must not miss.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
-    /// The run exists; its first iteration is next.
+    /// The run exists, and this is how it stands. Always the first event; a viewer that could not keep up
+    /// gets it again, in the place of what it missed.
     Started(Box<RunInfo>),
     /// Iterations done, oldest first. Several arrive at once when the user is slower than the
     /// training.
@@ -63,7 +69,7 @@ pub enum Event {
     Epoch(Epoch),
     /// The AMI (max) of the last EM step of each watched sample, at that validation; `None` where its frame has
     /// no group.
-    Watched(Vec<Option<f64>>),
+    WatchedScores(Vec<Option<f64>>),
     /// A live change took effect.
     Changed(Change),
     /// The next stage of a training in stages began.
@@ -74,6 +80,8 @@ pub enum Event {
     Refused(String),
     /// The training pauses, or goes on.
     Paused(bool),
+    /// From now on snapshots show this validation sample.
+    Watched(usize),
     /// A checkpoint is on the disk.
     Saved {
         /// The iteration it holds.
@@ -88,9 +96,10 @@ pub enum Event {
 }
 
 /// A run, as its user knows it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
     /// Its directory.
+    #[serde(serialize_with = "as_text")]
     pub directory: PathBuf,
     /// The preset in force, with every change so far.
     pub preset: Preset,
@@ -109,15 +118,36 @@ pub struct RunInfo {
     pub past: Past,
 }
 
-/// The metrics that a resumed run brings along.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Writes a path as text, also one that is none: whoever reads it knows the run by a path of its own.
+fn as_text<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+/// The metrics that a resumed run brings along, or one that was attached to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Past {
-    /// As many of the latest iterations as were kept.
+    /// As many of the latest iterations as were kept, 20 000 at least.
     pub iterations: Vec<Iteration>,
     /// All epochs.
     pub epochs: Vec<Epoch>,
     /// All live changes.
     pub changes: Vec<Change>,
+    /// The beginnings of all later stages.
+    pub stages: Vec<StageStart>,
+}
+
+/// Iterations that curves begin with.
+const KEPT_ITERATIONS: usize = 20_000;
+
+impl Past {
+    /// Takes in an iteration. Of very many only the latest are kept.
+    pub fn add_iteration(&mut self, iteration: Iteration) {
+        // Twice as many, so that they are moved only once in a long while.
+        if self.iterations.len() >= 2 * KEPT_ITERATIONS {
+            self.iterations.drain(..KEPT_ITERATIONS);
+        }
+        self.iterations.push(iteration);
+    }
 }
 
 /// Scores of the best fixed split of the image into K regions, which has seen no image.
@@ -154,7 +184,7 @@ pub struct Iteration {
     /// Wall time of the iteration. The only field that differs between two equal runs.
     pub seconds: f64,
     /// Where it went, where that is measured; not kept with the metrics.
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
 }
 
@@ -275,7 +305,7 @@ pub enum Finish {
 }
 
 /// One watched validation sample, unrolled with the weights of one moment.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Iterations done when it was taken.
     pub iteration: u64,
@@ -292,7 +322,7 @@ pub struct Snapshot {
 }
 
 /// What one EM step saw and made. Images are channels first, then rows, then columns.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SnapshotStep {
     /// Clean target frame x, M values.
     pub target: Vec<f32>,
@@ -313,7 +343,7 @@ pub struct SnapshotStep {
 }
 
 /// The user's end of a running training. Dropping it makes the worker save and stop, and waits for
-/// that.
+/// that; dropping that of an attached viewer disconnects it, and the run goes on.
 #[derive(Debug)]
 pub struct RunHandle {
     /// To the worker.
@@ -322,7 +352,9 @@ pub struct RunHandle {
     pub events: mpsc::Receiver<Event>,
     /// From the worker: the newest picture.
     pub snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    /// The worker, or the bridge to one in another process.
     thread: Option<JoinHandle<()>>,
+    is_attached: bool,
 }
 
 impl RunHandle {
@@ -333,7 +365,20 @@ impl RunHandle {
         snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
         thread: JoinHandle<()>,
     ) -> RunHandle {
-        RunHandle { commands, events, snapshots, thread: Some(thread) }
+        RunHandle { commands, events, snapshots, thread: Some(thread), is_attached: false }
+    }
+
+    /// The same of a run in another process, bridged by a thread that ends when the commands' channel
+    /// closes.
+    pub fn attached(
+        commands: mpsc::UnboundedSender<Command>,
+        events: mpsc::Receiver<Event>,
+        snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+        bridge: JoinHandle<()>,
+    ) -> RunHandle {
+        let mut handle = RunHandle::new(commands, events, snapshots, bridge);
+        handle.is_attached = true;
+        handle
     }
 }
 
@@ -342,7 +387,12 @@ impl Drop for RunHandle {
     fn drop(&mut self) {
         // A worker that still has events to deliver must not wait for a reader that is gone.
         self.events.close();
-        let _ = self.commands.send(Command::Stop);
+        if self.is_attached {
+            // Closes the channel; what was sent through it is still delivered.
+            self.commands = mpsc::unbounded_channel().0;
+        } else {
+            let _ = self.commands.send(Command::Stop);
+        }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -420,4 +470,7 @@ pub trait Backstage {
     fn fork(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle>;
     /// A new run with the initial weights of another, and these `--set` changes of its preset in force.
     fn restart(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle>;
+    /// Lets the run in this directory, which nobody trains any more, go on without a screen, in a process
+    /// of its own, and tells the user so. Called when the terminal is itself again.
+    fn detach(&self, run: &Path, device: &str) -> Result<()>;
 }

@@ -22,6 +22,7 @@ pub mod theme;
 pub mod update;
 pub mod view;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,16 +47,18 @@ const PLAY: Duration = Duration::from_millis(150);
 const PROGRESS_FRAME: Duration = Duration::from_millis(150);
 
 /// What to begin with, in the place of the picker.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Start {
     /// A new run of this preset.
     Preset(Box<Preset>),
     /// Going on with this run.
     Run(Box<RunCard>),
+    /// Looking at this run of another process.
+    Attached(RunHandle),
 }
 
 /// Runs the workbench until its user leaves. A run in progress is saved first, also when the system
-/// asks the program to end.
+/// asks the program to end; one of another process goes on.
 ///
 /// # Errors
 /// No terminal, or one that fails; a `start` that cannot be.
@@ -64,10 +67,10 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|e| Error::Terminal(format!("the event loop could not start: {e}")))?;
-    runtime.block_on(async {
+    let detached = runtime.block_on(async {
         // The handle is declared before the screen, so that on the way out, by a panic too, the
         // terminal is restored first and then the run is waited for.
-        let mut shell = Shell { handle: None, backstage };
+        let mut shell = Shell { handle: None, backstage, detached: None };
         let mut screen = Screen::enter()?;
         let theme = Theme::detect(|name| std::env::var(name).ok());
         let mut app = App::new(theme);
@@ -77,6 +80,12 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
         match start {
             Some(Start::Preset(preset)) => shell.carry_out(&mut app, Effect::Start(preset, device)),
             Some(Start::Run(run)) => shell.carry_out(&mut app, Effect::Resume(run, device)),
+            Some(Start::Attached(handle)) => {
+                app.attached = true;
+                app.starting = true;
+                shell.handle = Some(handle);
+                false
+            }
             None => false,
         };
         shell.turn(&mut app, &mut screen).await?;
@@ -84,15 +93,19 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
         // A run that failed, at the last save perhaps, must not look like one that went well.
         match app.workbench.and_then(|workbench| workbench.finish) {
             Some(Finish::Failed(sentence)) => Err(Error::Failed(sentence)),
-            _ => Ok(()),
+            _ => Ok(shell.detached.take()),
         }
-    })
+    })?;
+    // By now this process no longer holds the run.
+    detached.map_or(Ok(()), |(run, device)| backstage.detach(&run, &device))
 }
 
 /// What the state must not know: the engine's handle and the rest of the program.
 struct Shell<'a> {
     handle: Option<RunHandle>,
     backstage: &'a dyn Backstage,
+    /// The run that is to go on without a screen, and its device.
+    detached: Option<(PathBuf, String)>,
 }
 
 impl Shell<'_> {
@@ -172,6 +185,7 @@ impl Shell<'_> {
         match effect {
             Effect::Exit => return true,
             Effect::Send(command) => self.send(command),
+            Effect::Detach(run, device) => self.detached = Some((run, device)),
             Effect::Start(preset, device) => {
                 let started = self.backstage.start(&preset, &device);
                 self.adopt(app, started);

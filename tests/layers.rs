@@ -27,6 +27,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crossterm", &["tui"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
+    ("rmp_serde", &["engine"]),
     ("flate2", &["data", "engine", "export"]),
     ("png", &["export"]),
     ("gif", &["export"]),

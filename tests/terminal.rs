@@ -248,6 +248,119 @@ fn control_c_saves_and_leaves_at_once_and_the_run_can_be_gone_on_with() {
     assert_eq!(terminal.end(), 0);
 }
 
+/// A training without a screen, on this directory's `runs/quickstart-s1`.
+struct Background(std::process::Child);
+
+impl Background {
+    fn train(directory: &Path) -> Background {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nem-tui"));
+        command.args(["train", "quickstart"]).current_dir(directory).stdout(std::process::Stdio::null());
+        let child = command.spawn().unwrap();
+        let socket = directory.join("runs/quickstart-s1/socket");
+        let deadline = Instant::now() + PATIENCE;
+        while !socket.exists() {
+            assert!(Instant::now() < deadline, "the run never listened");
+            std::thread::yield_now();
+        }
+        Background(child)
+    }
+
+    fn is_alive(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn attach(directory: &Path) -> Terminal {
+    let mut terminal = Terminal::open(directory, &["attach", "runs/quickstart-s1"], 30, 120);
+    terminal.wait("the run", |s| s.contains("attached") && iteration(s) >= 1);
+    terminal.wait("the pictures", |s| s.contains("gamma") && s.contains(" mask"));
+    terminal
+}
+
+/// Ends the run from an attached workbench.
+fn end_run(mut terminal: Terminal) {
+    terminal.press("Q");
+    terminal.wait("the question", |s| s.contains("End the run?"));
+    terminal.press("y");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn a_run_is_attached_to_left_attached_to_again_and_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut run = Background::train(directory.path());
+    let mut terminal = attach(directory.path());
+    terminal.press("k");
+    terminal.wait("three components", |s| s.contains("k 3  ") && s.contains("2 mask"));
+    let before = iteration(&terminal.text());
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    assert!(run.is_alive());
+
+    // Two at once, of which one is killed and the other sees the run go on.
+    let mut killed = attach(directory.path());
+    let mut terminal = attach(directory.path());
+    killed.child.kill().unwrap();
+    killed.child.wait().unwrap();
+    terminal.wait("the change, kept", |s| iteration(s) > before && s.contains("k 3  "));
+    let then = iteration(&terminal.text());
+    terminal.wait("the run go on", |s| iteration(s) > then + 2);
+    end_run(terminal);
+    assert!(run.0.wait().unwrap().success());
+    assert!(directory.path().join("runs/quickstart-s1/checkpoints/last").is_file());
+
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nem-tui"));
+    command.args(["attach", "runs/quickstart-s1"]).current_dir(directory.path());
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("no training is running in runs/quickstart-s1; go on with it by"), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+/// A run whose process is killed is a lost connection to who looks.
+#[test]
+fn a_killed_run_is_said_to_its_viewers() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = Background::train(directory.path());
+    let mut terminal = attach(directory.path());
+    drop(run);
+    terminal.wait("that it is lost", |s| s.contains("the connection to runs/quickstart-s1 was lost"));
+    terminal.press("q");
+    assert_eq!(terminal.end(), 1);
+}
+
+#[test]
+fn a_detached_run_outlives_its_terminal() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::open(directory.path(), &["--preset", "quickstart"], 30, 120);
+    terminal.wait("the training", |s| iteration(s) >= 2);
+    terminal.press("k");
+    terminal.wait("three components", |s| s.contains("k 3  ") && s.contains("2 mask"));
+    terminal.press(" ");
+    terminal.wait("the pause", |s| s.contains("‖ paused"));
+    terminal.press("q");
+    terminal.wait("the question", |s| s.contains("d  detach: it ends its pause"));
+    let before = iteration(&terminal.text());
+    terminal.press("d");
+    // The terminal closes with this.
+    let (code, raw) = terminal.end_with_output();
+    let raw = String::from_utf8_lossy(&raw);
+    assert_eq!(code, 0, "{raw}");
+    assert!(raw.contains("look at it by `nem-tui attach runs/quickstart-s1`"), "{raw}");
+
+    let mut terminal = attach(directory.path());
+    terminal.wait("the run go on", |s| s.contains("● training") && iteration(s) > before + 2);
+    terminal.wait("the live change, kept", |s| s.contains("k 3  "));
+    end_run(terminal);
+}
+
 /// Under NO_COLOR no colour is ever sent, and pictures are made of characters.
 #[test]
 fn no_color_means_none() {
@@ -295,6 +408,9 @@ fn a_workbench_that_panics() {
         }
         fn restart(&self, _: &Path, _: &[String], _: &str) -> Result<RunHandle> {
             Err(Error::Usage("no restart".into()))
+        }
+        fn detach(&self, _: &Path, _: &str) -> Result<()> {
+            Err(Error::Usage("no detach".into()))
         }
     }
     let _ = nem_tui::tui::run(&Broken, None);

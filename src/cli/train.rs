@@ -12,7 +12,7 @@ use crate::engine::run_dir::{self, Record};
 use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
 use crate::preset::{Images, Preset};
-use crate::protocol::{Command, Event, Finish, RunHandle, RunInfo};
+use crate::protocol::{Command, Event, Finish, Iteration, RunHandle, RunInfo};
 use crate::tui::signals::Signals;
 
 #[derive(Args, Debug)]
@@ -199,7 +199,10 @@ impl Report for Lines {
                     "floor": info.floor.ami, "floor_ari": info.floor.ari,
                 }))
             }
-            Event::Iterations(list) => list.iter().try_for_each(|step| print_json(&Record::Step(*step))),
+            Event::Iterations(list) => {
+                let step = |step: &Iteration| Record::Step(Iteration { profile: None, ..*step });
+                list.iter().try_for_each(|iteration| print_json(&step(iteration)))
+            }
             Event::Epoch(epoch) => print_json(&Record::Epoch(*epoch)),
             Event::Changed(change) => print_json(&Record::Change(*change)),
             Event::Stage(start) => print_json(&Record::Stage(start.clone())),
@@ -210,7 +213,11 @@ impl Report for Lines {
                 print_json(&json!({"kind": "saved", "iteration": iteration, "best": best}))
             }
             Event::Refused(sentence) => print_json(&json!({"kind": "refused", "why": sentence})),
-            Event::Watched(_) | Event::Paused(_) | Event::Done(_) | Event::Finished(_) => Ok(()),
+            Event::Watched(_)
+            | Event::WatchedScores(_)
+            | Event::Paused(_)
+            | Event::Done(_)
+            | Event::Finished(_) => Ok(()),
         }
     }
 
@@ -303,9 +310,10 @@ impl Report for Bar {
                 self.line(&format!("floor: AMI {:.3} for a split by position alone", floor.ami));
             }
             Event::Changed(_)
-            | Event::Watched(_)
+            | Event::WatchedScores(_)
             | Event::Saved { .. }
             | Event::Paused(_)
+            | Event::Watched(_)
             | Event::Done(_)
             | Event::Finished(_) => {}
         }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Common;
+use super::detach::detach;
+use super::{Common, print};
 use crate::backend::DeviceName;
 use crate::data::{Dataset, Split, corrupt};
 use crate::engine::checkpoint::{Checkpoint, MODELS, Model};
@@ -54,7 +55,7 @@ impl WorkbenchArgs {
         let device = self.common.device()?;
         let others = DeviceName::available().into_iter().filter(|other| *other != device);
         let devices = [device].into_iter().chain(others).collect();
-        let rest = Rest { presets, seed: self.seed, devices };
+        let rest = Rest { presets, seed: self.seed, devices, tf32: self.common.tf32 };
         tui::run(&rest, start)
     }
 }
@@ -68,6 +69,7 @@ struct Rest {
     seed: u64,
     /// The one to begin with first.
     devices: Vec<DeviceName>,
+    tf32: bool,
 }
 
 impl Backstage for Rest {
@@ -133,6 +135,16 @@ impl Backstage for Rest {
             tensorboard: false,
             ending: STAY,
         })
+    }
+
+    fn detach(&self, run: &Path, device: &str) -> Result<()> {
+        // Only the device that was asked for may round.
+        let tf32 = self.tf32 && self.devices.first().is_some_and(|first| first.to_string() == device);
+        detach(run, device, tf32)?;
+        print(&format!(
+            "the run goes on without a screen; look at it by `nem-tui attach {}`\n",
+            run.display()
+        ))
     }
 }
 

@@ -7,6 +7,7 @@
 //!   metrics.jsonl   one line for each iteration, epoch and live change
 //!   log.txt         what happened when
 //!   tensorboard/    event files, where they are wanted
+//!   socket          where viewers attach, while it trains: see `socket`
 //!   checkpoints/
 //!     last, best    the name of a checkpoint beside them; of a fork also `begin`
 //!     it-00000200/  see `checkpoint`
@@ -35,8 +36,6 @@ const METRICS: &str = "metrics.jsonl";
 const KEPT_METRICS: &str = "metrics.jsonl.gz";
 /// Where TensorBoard's event files are.
 const TENSORBOARD: &str = "tensorboard";
-/// Iterations that a resumed run's curves begin with.
-const KEPT_ITERATIONS: usize = 20_000;
 
 /// A line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -220,14 +219,13 @@ impl RunDir {
         let mut past = Past::default();
         for record in read_metrics(&self.path)? {
             match record {
-                Record::Step(step) => past.iterations.push(step),
+                Record::Step(step) => past.add_iteration(step),
                 Record::Epoch(epoch) => past.epochs.push(epoch),
                 Record::Change(change) => past.changes.push(change),
-                Record::Stage(_) | Record::Fork { .. } => {}
+                Record::Stage(start) => past.stages.push(start),
+                Record::Fork { .. } => {}
             }
         }
-        let surplus = past.iterations.len().saturating_sub(KEPT_ITERATIONS);
-        past.iterations.drain(..surplus);
         Ok(past)
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
+use super::socket::Viewers;
 use crate::backend;
 use crate::error::{Error, Result, TRAINING, panic_message};
 use crate::protocol::{Command, EVENT_CAPACITY, Event, Finish, Iteration, RunHandle, Snapshot};
@@ -21,6 +22,8 @@ const KEPT_ITERATIONS: usize = 8192;
 pub(super) struct Ends {
     /// From the user; closed when the handle is dropped, which means stop.
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    /// For others than the user to send commands by, as long as the user holds the handle.
+    pub(super) callers: mpsc::WeakUnboundedSender<Command>,
     /// To the user.
     pub(super) outbox: Outbox,
     /// To the user; nobody has to look.
@@ -37,6 +40,7 @@ pub(super) fn spawn<T>(
     let (commands, commands_in) = mpsc::unbounded_channel();
     let (events_out, events) = mpsc::channel(EVENT_CAPACITY);
     let (snapshots_out, snapshots) = watch::channel(None);
+    let callers = commands.downgrade();
     let (made, is_made) = std::sync::mpsc::channel();
     let body = move || {
         let parts = match backend::caught(make) {
@@ -45,8 +49,8 @@ pub(super) fn spawn<T>(
         };
         // Whoever started the thread waits for this.
         let _ = made.send(Ok(()));
-        let outbox = Outbox { events: events_out, waiting: VecDeque::new() };
-        work(parts, Ends { commands: commands_in, outbox, snapshots: snapshots_out });
+        let outbox = Outbox { events: events_out, waiting: VecDeque::new(), viewers: None };
+        work(parts, Ends { commands: commands_in, callers, outbox, snapshots: snapshots_out });
     };
     let thread = std::thread::Builder::new().name(TRAINING.into()).spawn(body);
     let thread = thread.map_err(|e| Error::Worker(format!("its thread could not be started: {e}")))?;
@@ -60,21 +64,36 @@ pub(super) fn spawn<T>(
     }
 }
 
-/// Events on their way to the user.
+/// Events on their way to the user, and to viewers in other processes.
 pub(super) struct Outbox {
     /// To the user; when it is full, events wait here, and when it is closed they are dropped.
     events: mpsc::Sender<Event>,
     waiting: VecDeque<Event>,
+    /// Those that attach, where that is possible.
+    viewers: Option<Viewers>,
 }
 
 impl Outbox {
+    /// From now on viewers hear what is sent.
+    pub(super) fn admit(&mut self, viewers: Viewers) {
+        self.viewers = Some(viewers);
+    }
+
+    fn tell(&self, event: &Event) {
+        if let Some(viewers) = &self.viewers {
+            viewers.tell(event);
+        }
+    }
+
     pub(super) fn send(&mut self, event: Event) {
+        self.tell(&event);
         self.waiting.push_back(event);
         self.flush();
     }
 
     /// Adds an iteration, to the last event if that has not left yet.
     pub(super) fn iteration(&mut self, iteration: Iteration) {
+        self.tell(&Event::Iterations(vec![iteration]));
         match self.waiting.back_mut() {
             Some(Event::Iterations(list)) => {
                 if list.len() >= KEPT_ITERATIONS {
@@ -102,7 +121,11 @@ impl Outbox {
 
     /// Sends everything, the end last; now there is time to wait.
     pub(super) fn finish(mut self, finish: Finish) {
-        self.waiting.push_back(Event::Finished(finish));
+        let last = Event::Finished(finish);
+        self.tell(&last);
+        self.waiting.push_back(last);
+        // Whoever waits for the end finds no socket any more.
+        drop(self.viewers);
         for event in self.waiting {
             if self.events.blocking_send(event).is_err() {
                 return;

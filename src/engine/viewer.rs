@@ -76,6 +76,7 @@ fn look(trainer: &mut Trainer, checkpoint: &Checkpoint, device: DeviceName, ends
                 None | Some(Command::Stop) => return Ok(()),
                 Some(Command::Watch(sample)) => watched = sample % trainer.preset().train.validation_size,
                 Some(Command::Look(look)) => conditions = look,
+                Some(Command::Show) => {}
                 Some(Command::Set(setting)) => match trainer.change(setting) {
                     Ok(change) => {
                         ends.outbox.send(Event::Changed(change));

@@ -13,6 +13,7 @@ use tracing::{error, info};
 use super::checkpoint::Checkpoint;
 use super::run_dir::{self, Record, Repeat, RunDir, RunFile};
 use super::snapshot;
+use super::socket::Viewers;
 use super::thread::{self, Ends, Outbox};
 use super::trainer::Trainer;
 use crate::backend::{self, DeviceName};
@@ -209,8 +210,10 @@ struct Worker {
     trainer: Trainer,
     /// From the user; closed when the handle is dropped, which means stop.
     commands: mpsc::UnboundedReceiver<Command>,
+    /// For viewers to send commands by.
+    callers: mpsc::WeakUnboundedSender<Command>,
     outbox: Outbox,
-    /// To the user; nobody has to look.
+    /// To the user and to viewers; nobody has to look.
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     /// For TensorBoard, where the run keeps that.
     events: Option<tensorboard::Log>,
@@ -245,11 +248,12 @@ impl Worker {
         device: DeviceName,
         ending: Ending,
     ) -> Worker {
-        let Ends { commands, outbox, snapshots } = ends;
+        let Ends { commands, callers, outbox, snapshots } = ends;
         Worker {
             run,
             trainer,
             commands,
+            callers,
             outbox,
             snapshots,
             events: None,
@@ -309,7 +313,12 @@ impl Worker {
             info.preset.name, info.device, info.seed, info.parameters, info.iteration
         );
         let first = info.iteration + 1;
+        let viewers = Viewers::listen(info.clone(), self.callers.clone(), self.snapshots.clone());
         self.outbox.send(Event::Started(Box::new(info)));
+        match viewers {
+            Ok(viewers) => self.outbox.admit(viewers),
+            Err(e) => info!("{e}; the run goes on, and nobody can attach to it"),
+        }
         self.events = self.run.events(first)?;
         self.show()
     }
@@ -354,6 +363,7 @@ impl Worker {
                     None | Some(Command::Stop) => break,
                     Some(Command::Watch(sample)) => self.watch(sample)?,
                     Some(Command::Look(look)) => self.look(look)?,
+                    Some(Command::Show) => self.show()?,
                     // The rest steers a training, and there is none any more.
                     Some(_) => {}
                 }
@@ -365,7 +375,7 @@ impl Worker {
     /// Keeps and sends the iterations whose losses were read.
     fn record(&mut self, read: Result<Vec<Iteration>>) -> Result<()> {
         for iteration in read.map_err(|e| self.with_kept(e))? {
-            self.run.append(&Record::Step(iteration))?;
+            self.run.append(&Record::Step(Iteration { profile: None, ..iteration }))?;
             let rate = self.trainer.preset().train.learning_rate;
             self.log_event(|events, _, _| events.iteration(&iteration, rate));
             self.outbox.iteration(iteration);
@@ -398,7 +408,7 @@ impl Worker {
             epoch.epoch, epoch.train_loss, epoch.validation_loss, epoch.ami, epoch.ari
         );
         self.outbox.send(Event::Epoch(epoch));
-        self.outbox.send(Event::Watched(watched));
+        self.outbox.send(Event::WatchedScores(watched));
         self.log_event(|events, trainer, watched| {
             let sample = snapshot::take(trainer, watched, &[])?;
             events.epoch(&epoch, &pictures::step(&sample, sample.steps.len().saturating_sub(1), TILE)?)
@@ -461,6 +471,7 @@ impl Worker {
                 Command::Set(setting) => self.change(setting)?,
                 Command::Watch(sample) => self.watch(sample)?,
                 Command::Look(look) => self.look(look)?,
+                Command::Show => self.show()?,
                 Command::Profile(on) => self.trainer.set_profiled(on),
             }
         }
@@ -468,6 +479,7 @@ impl Worker {
 
     fn watch(&mut self, sample: usize) -> Result<()> {
         self.watched = sample % self.trainer.preset().train.validation_size.min(WATCHED);
+        self.outbox.send(Event::Watched(self.watched));
         self.show()
     }
 

@@ -39,6 +39,8 @@ pub struct App {
     pub starting: bool,
     /// Set once the run on the screen is to end: where to go when it is saved.
     pub leaving: Option<Leave>,
+    /// Whether the run is another process's, which goes on when the user leaves.
+    pub attached: bool,
 }
 
 /// What can lie over the screen.
@@ -48,6 +50,8 @@ pub enum Overlay {
     Help,
     /// "Save and leave?"
     Quit,
+    /// "End the run?", of one that is attached to.
+    Stop,
     /// A command that is being typed.
     Palette(Box<Palette>),
 }
@@ -57,6 +61,8 @@ pub enum Overlay {
 pub enum Leave {
     /// Back to the shell.
     Program,
+    /// Back to the shell, and the run goes on without a screen.
+    Detach,
     /// To a new run with the state of this one's last checkpoint and these settings.
     Fork(Vec<String>),
     /// To a new run with the initial weights of this one and these settings.
@@ -166,6 +172,8 @@ pub struct Workbench {
     pub snapshot: Option<Arc<Snapshot>>,
     /// The validation sample asked for.
     pub sample: usize,
+    /// Samples asked for that the engine has not spoken of yet.
+    pub asked: usize,
     /// The EM step shown; the last one where none is chosen.
     pub em_step: Option<usize>,
     /// Whether the EM steps are played one after the other.
@@ -213,6 +221,7 @@ impl App {
             commands: Vec::new(),
             starting: false,
             leaving: None,
+            attached: false,
         }
     }
 
@@ -245,6 +254,7 @@ impl Workbench {
             epoch: None,
             snapshot: None,
             sample: 0,
+            asked: 0,
             em_step: None,
             playing: false,
             masks: Masks::default(),
@@ -267,6 +277,8 @@ impl Workbench {
         past.iterations.into_iter().for_each(|i| workbench.add_iteration(i));
         past.epochs.into_iter().for_each(|e| workbench.add_epoch(e));
         past.changes.iter().for_each(|c| workbench.mark(c));
+        past.stages.iter().for_each(|s| workbench.mark_stage(s));
+        workbench.history.changes.sort_by(|a, b| a.0.total_cmp(&b.0));
         workbench
     }
 
@@ -323,6 +335,10 @@ impl Workbench {
     pub fn begin_stage(&mut self, start: StageStart) {
         self.preset = self.preset.at_stage(&start.what);
         self.wanted = self.wanted.at_stage(&start.what);
+        self.mark_stage(&start);
+    }
+
+    fn mark_stage(&mut self, start: &StageStart) {
         self.history.changes.push((start.iteration as f64, format!("stage {}", start.stage)));
     }
 
@@ -353,9 +369,9 @@ impl Workbench {
         Some(all.saturating_sub(self.iteration()) as f64 / self.speed()?)
     }
 
-    /// Whether something would be lost without a save.
-    pub fn is_unsaved(&self) -> bool {
-        self.finish.is_none() && self.saved != Some(self.iteration()) && self.iteration() > 0
+    /// Whether it trains, or pauses.
+    pub fn is_running(&self) -> bool {
+        self.finish.is_none()
     }
 
     /// How many samples there are to look at: of a training those whose scores are followed.

@@ -104,6 +104,8 @@ pub enum Action {
     Help,
     /// Leave.
     Quit,
+    /// End the run, also one of another process.
+    Stop,
 }
 
 /// Keys that go together, with what they do.
@@ -177,7 +179,8 @@ pub const BINDINGS: &[Binding] = &[
     binding(EVERYWHERE, &[(Char(':'), Command)], ":", "command", "type a command", &[]),
     binding(TRAINING, &[(Char('c'), Checkpoint)], "c", "checkpoint", "write a checkpoint now", &[("checkpoint", Checkpoint)]),
     binding(EVERYWHERE, &[(Char('?'), Help)], "?", "help", "this help", &[("help", Help)]),
-    binding(EVERYWHERE, &[(Char('q'), Quit)], "q", "quit", "leave; a run is saved first", &[("quit", Quit)]),
+    binding(EVERYWHERE, &[(Char('q'), Quit)], "q", "quit", "leave: a run is saved, or goes on without a screen", &[("quit", Quit)]),
+    binding(TRAINING, &[(Char('Q'), Stop)], "Q", "", "end the run, also one that is attached to; it is saved first", &[("stop", Stop)]),
     binding(TRAINING, &[(Tab, NextPane)], "tab", "pane", "the next pane", &[("pane", NextPane)]),
     binding(TRAINING, &[(Char('z'), Zoom), (Enter, Zoom)], "z", "zoom", "give the pane the whole screen, take it back (also enter)", &[("zoom", Zoom)]),
     binding(LOOKING, &[(Char('t'), Turn(Dial::Steps, -1)), (Char('T'), Turn(Dial::Steps, 1))], "t T", "", "fewer, more EM steps", &[]),

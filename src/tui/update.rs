@@ -55,6 +55,8 @@ pub enum Effect {
     Send(Command),
     /// Make a preview of this sample.
     Preview(Box<Preset>, u64),
+    /// Let the run in this directory, which has ended, go on without a screen on this device.
+    Detach(PathBuf, String),
     /// Leave the loop.
     Exit,
 }
@@ -126,6 +128,14 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         Some(Overlay::Help) => vec![],
         Some(Overlay::Quit) => match key.code {
             KeyCode::Char('y' | 'q') | KeyCode::Enter => leave(app, Leave::Program),
+            KeyCode::Char('d') => {
+                let running = app.workbench.as_ref().is_some_and(Workbench::is_running);
+                leave(app, if running { Leave::Detach } else { Leave::Program })
+            }
+            _ => vec![],
+        },
+        Some(Overlay::Stop) => match key.code {
+            KeyCode::Char('y') | KeyCode::Enter => stop(app, Leave::Program),
             _ => vec![],
         },
         Some(Overlay::Palette(mut palette)) => {
@@ -177,6 +187,10 @@ fn entered(app: &mut App, line: &str) -> Vec<Effect> {
         Typed::Fork(sets) | Typed::Restart(sets) if workbench.preset.set(&sets).is_err() => {
             Err(workbench.preset.set(&sets).err().map_or(String::new(), |e| e.to_string()))
         }
+        Typed::Fork(_) | Typed::Restart(_) if app.attached => {
+            let run = workbench.info.directory.display();
+            Err(format!("this run is another process's; fork it by `nem-tui train --fork {run}`"))
+        }
         Typed::Fork(sets) => return leave(app, Leave::Fork(sets)),
         Typed::Restart(sets) => return leave(app, Leave::Restart(sets)),
         Typed::Do(_) => Ok(vec![]),
@@ -196,11 +210,12 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match (action, app.workbench.is_some()) {
         (Action::Help, _) => app.overlay = Some(Overlay::Help),
         (Action::Command, _) => app.overlay = Some(Overlay::Palette(Box::new(Palette::default()))),
-        (Action::Quit, _) => {
-            if app.workbench.as_ref().is_some_and(Workbench::is_unsaved) {
-                app.overlay = Some(Overlay::Quit);
-            } else {
-                return leave(app, Leave::Program);
+        (Action::Quit | Action::Stop, _) => {
+            let running = app.workbench.as_ref().is_some_and(Workbench::is_running);
+            match (running, app.attached, action) {
+                (true, true, Action::Stop) => app.overlay = Some(Overlay::Stop),
+                (true, false, _) => app.overlay = Some(Overlay::Quit),
+                _ => return leave(app, Leave::Program),
             }
         }
         // A run is on its way; a second one is not asked for.
@@ -363,6 +378,7 @@ fn look_at(workbench: &mut Workbench, action: Action, context: Context) {
 /// Shows another sample.
 fn watch(workbench: &mut Workbench, sample: usize) -> Vec<Effect> {
     workbench.sample = sample;
+    workbench.asked += 1;
     if let Some(inspector) = &mut workbench.inspector {
         inspector.waits = true;
     }
@@ -449,8 +465,14 @@ fn rung(value: f64, by: i64) -> f64 {
     next.copied().unwrap_or(value)
 }
 
-/// Stops the run, if one is running, and goes on to `to` once it is saved.
+/// Goes on to `to`: from a run of another process at once; from one's own, if one is running, once it is stopped
+/// and saved.
 fn leave(app: &mut App, to: Leave) -> Vec<Effect> {
+    if app.attached { vec![Effect::Exit] } else { stop(app, to) }
+}
+
+/// Stops the run, whoever's it is, if one is running, and goes on to `to` once it is saved.
+fn stop(app: &mut App, to: Leave) -> Vec<Effect> {
     let running = app.workbench.as_ref().is_some_and(|w| w.alive);
     let again = app.leaving.replace(to).is_some();
     match (running, again) {
@@ -463,7 +485,14 @@ fn leave(app: &mut App, to: Leave) -> Vec<Effect> {
 
 /// The run is saved, or there is none.
 fn arrive(app: &mut App) -> Vec<Effect> {
-    let run = app.workbench.as_ref().map(|workbench| workbench.info.directory.clone()).unwrap_or_default();
+    let workbench = app.workbench.as_ref();
+    let run = workbench.map(|workbench| workbench.info.directory.clone()).unwrap_or_default();
+    if let (Some(Leave::Detach), Some(workbench)) = (&app.leaving, workbench) {
+        // A run that has ended by itself meanwhile does not go on.
+        let goes_on = workbench.finish == Some(Finish::Stopped);
+        let detach = goes_on.then(|| Effect::Detach(run, workbench.info.device.clone()));
+        return detach.into_iter().chain([Effect::Exit]).collect();
+    }
     let device = app.picker.device().to_owned();
     let effect = match app.leaving.take() {
         Some(Leave::Fork(sets)) => Effect::Fork(run, sets, device),
@@ -494,7 +523,14 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Changed(change) => workbench.add_change(change),
         Event::Stage(start) => workbench.begin_stage(start),
         Event::Floor(floor) => workbench.info.floor = floor,
-        Event::Watched(watched) => workbench.watched = watched,
+        Event::Watched(sample) => {
+            // While one's own wishes are on their way, an earlier one does not undo the latest.
+            workbench.asked = workbench.asked.saturating_sub(1);
+            if workbench.asked == 0 {
+                workbench.sample = sample;
+            }
+        }
+        Event::WatchedScores(scores) => workbench.watched = scores,
         Event::Refused(sentence) => {
             workbench.wanted = workbench.preset.clone();
             app.message = Some(sentence);
@@ -504,6 +540,10 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Done(finish) => workbench.finish = Some(finish),
         Event::Finished(finish) => {
             workbench.alive = false;
+            if let Finish::Failed(sentence) = &finish {
+                // The status line may be too short for it.
+                app.message = Some(sentence.clone());
+            }
             workbench.finish = Some(finish);
             if app.leaving.is_some() {
                 return arrive(app);
@@ -836,7 +876,7 @@ mod tests {
         let mut scores: Vec<Option<f64>> = (0..64).map(|i| Some(0.9 - f64::from(i) / 1000.0)).collect();
         scores[5] = Some(0.1);
         scores[63] = None;
-        update(&mut app, Message::Engine(Event::Watched(scores)));
+        update(&mut app, Message::Engine(Event::WatchedScores(scores)));
         assert_eq!(
             sent(&press(&mut app, "b.")),
             [Command::Watch(63)],
@@ -922,7 +962,7 @@ mod tests {
     }
 
     #[test]
-    fn quitting_asks_while_something_is_unsaved_and_waits_for_the_save() {
+    fn quitting_asks_while_a_training_runs_and_waits_for_the_save() {
         let mut app = workbench();
         update(&mut app, Message::Engine(iteration(3)));
         assert!(press(&mut app, "q").is_empty());
@@ -935,11 +975,63 @@ mod tests {
     }
 
     #[test]
-    fn quitting_what_is_saved_or_finished_asks_nothing() {
+    fn detaching_stops_the_run_and_lets_it_go_on_without_a_screen() {
+        let detach = Effect::Detach("runs/quickstart-s1".into(), "flex".into());
+        for (finish, expected) in [
+            (Finish::Stopped, vec![detach, Effect::Exit]),
+            (Finish::MaxEpochs, vec![Effect::Exit]),
+            (Finish::Failed("no disk".into()), vec![Effect::Exit]),
+        ] {
+            let mut app = workbench();
+            assert_eq!(sent(&press(&mut app, "qd")), [Command::Stop]);
+            assert_eq!(update(&mut app, Message::Engine(Event::Finished(finish))), expected);
+        }
         let mut app = workbench();
+        press(&mut app, "q");
+        update(&mut app, Message::Engine(Event::Done(Finish::EarlyStop)));
+        assert_eq!(sent(&press(&mut app, "d")), [Command::Stop]);
+        assert_eq!(app.leaving, Some(Leave::Program), "the training ended while the question was asked");
+    }
+
+    fn attached() -> App {
+        let mut app = workbench();
+        app.attached = true;
         update(&mut app, Message::Engine(iteration(3)));
-        update(&mut app, Message::Engine(Event::Saved { iteration: 3, best: true }));
-        assert_eq!(sent(&press(&mut app, "q")), [Command::Stop]);
+        app
+    }
+
+    #[test]
+    fn an_attached_workbench_is_left_at_once_and_the_run_goes_on() {
+        for keys in ["q", "^"] {
+            assert_eq!(press(&mut attached(), keys), [Effect::Exit], "{keys}");
+        }
+        assert_eq!(update(&mut attached(), Message::Terminate), [Effect::Exit]);
+    }
+
+    #[test]
+    fn an_attached_run_is_stopped_when_asked_twice() {
+        let mut app = attached();
+        assert!(press(&mut app, "Q").is_empty() && matches!(app.overlay, Some(Overlay::Stop)));
+        assert!(press(&mut app, "n").is_empty() && app.overlay.is_none());
+        assert_eq!(press(&mut app, "Qy"), [Effect::Send(Command::Stop)]);
+        assert!(app.leaving.is_some());
+        let effects = update(&mut app, Message::Engine(Event::Finished(Finish::Stopped)));
+        assert_eq!(effects, [Effect::Exit]);
+        assert!(press(&mut workbench(), "Q").is_empty(), "one's own asks as q does");
+        let mut over = attached();
+        update(&mut over, Message::Engine(Event::Finished(Finish::MaxEpochs)));
+        assert_eq!(press(&mut over, "Q"), [Effect::Exit]);
+    }
+
+    #[test]
+    fn everybody_sees_the_sample_that_anybody_asked_for() {
+        let mut app = attached();
+        update(&mut app, Message::Engine(Event::Watched(7)));
+        assert_eq!(sent(&press(&mut app, ".")), [Command::Watch(8)]);
+    }
+
+    #[test]
+    fn quitting_what_is_finished_asks_nothing() {
         let mut app = workbench();
         update(&mut app, Message::Engine(iteration(3)));
         update(&mut app, Message::Engine(Event::Finished(Finish::MaxEpochs)));

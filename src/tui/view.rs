@@ -35,7 +35,14 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     match &app.overlay {
         Some(Overlay::Help) => help::render(&app.theme, app.context(), area, buf),
         Some(Overlay::Quit) => {
-            help::question(&app.theme, "Save and leave?", "y  save, then leave        n  stay", area, buf)
+            let paused = app.workbench.as_ref().is_some_and(|workbench| workbench.paused);
+            let detach = if paused { "detach: it ends its pause and" } else { "detach: it" };
+            let text = format!("y  save, then leave\nd  {detach} trains on without a screen\nn  stay");
+            help::question(&app.theme, "Save and leave?", &text, area, buf);
+        }
+        Some(Overlay::Stop) => {
+            let text = "y  save and end it, for all who look\nn  let it go on";
+            help::question(&app.theme, "End the run?", text, area, buf);
         }
         Some(Overlay::Palette(typed)) => palette::render(app, typed, area, buf),
         None => {}

@@ -27,7 +27,9 @@ pub fn render(theme: &Theme, context: Context, area: Rect, buf: &mut Buffer) {
 
 /// A question, or a notice, in the middle of the screen.
 pub fn question(theme: &Theme, title: &str, text: &str, area: Rect, buf: &mut Buffer) {
-    let lines = [Line::raw(""), Line::raw(format!("  {text}  ")), Line::raw("")];
+    let text = text.lines().map(|line| Line::raw(format!("  {line}  ")));
+    let blank = std::iter::once(Line::raw(""));
+    let lines: Vec<Line> = blank.clone().chain(text).chain(blank).collect();
     over(theme, &format!(" {title} "), &lines, area, buf);
 }
 

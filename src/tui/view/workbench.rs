@@ -87,6 +87,7 @@ fn status_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
         Span::styled(name, theme.strong()),
         Span::styled(format!("  {}  seed {}  ", workbench.info.device, workbench.info.seed), theme.dim()),
         Span::styled(state, style),
+        Span::styled(if app.attached { "  attached" } else { "" }, theme.dim()),
         Span::styled("  it ", theme.dim()),
         Span::styled(workbench.iteration().to_string(), theme.strong()),
     ];

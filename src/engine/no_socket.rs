@@ -1,0 +1,32 @@
+//! Where there are no Unix sockets, nobody attaches.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::error::{Error, Result};
+use crate::protocol::{Command, Event, RunHandle, RunInfo, Snapshot};
+
+/// The run's side: nobody can come.
+pub(super) struct Viewers;
+
+impl Viewers {
+    pub(super) fn listen(
+        _: RunInfo,
+        _: mpsc::WeakUnboundedSender<Command>,
+        _: watch::Sender<Option<Arc<Snapshot>>>,
+    ) -> Result<Viewers> {
+        Ok(Viewers)
+    }
+
+    pub(super) fn tell(&self, _: &Event) {}
+}
+
+/// Says that it is not available.
+///
+/// # Errors
+/// Always.
+pub fn attach(_: &Path) -> Result<RunHandle> {
+    Err(Error::Usage("attaching takes Unix sockets, which this system lacks; train in the workbench".into()))
+}

@@ -1,0 +1,330 @@
+//! Viewers of a run in other processes: they come, look, steer, stall, lie and go, and the run goes on.
+#![allow(clippy::unwrap_used)] // a test's way to fail
+#![cfg(unix)]
+
+use std::io::{Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+
+use nem_tui::backend::DeviceName;
+use nem_tui::engine::run_dir::{Record, RunDir, RunFile, read_metrics};
+use nem_tui::engine::socket::attach;
+use nem_tui::engine::worker::{Ending, Job, resume, start};
+use nem_tui::preset::{Preset, Setting};
+use nem_tui::protocol::{Command, Event, Finish, RunHandle, RunInfo, Snapshot};
+
+fn preset() -> Preset {
+    let tiny = [
+        "data.height=10",
+        "data.width=12",
+        "train.train_size=80",
+        "train.batch=8",
+        "train.validation_size=16",
+        "train.max_epochs=1000000",
+        "train.patience=1000000",
+        "model.cell.layers.0.units=12",
+    ];
+    Preset::load("quickstart").unwrap().set(&tiny).unwrap()
+}
+
+/// A run that stands still after its first iterations.
+fn paused_run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
+    let job = Job {
+        preset: preset(),
+        seed: 1,
+        device: DeviceName::Flex,
+        from: None,
+        out: Some(out.to_owned()),
+        ending: Ending { max_iterations, stay: false },
+    };
+    let mut handle = start(&job).unwrap();
+    nobody_looks(&mut handle);
+    handle.commands.send(Command::Pause).unwrap();
+    wait(&mut handle, |event| event == Event::Paused(true));
+    handle
+}
+
+/// As `train` does: the run itself has no screen.
+fn nobody_looks(handle: &mut RunHandle) {
+    handle.snapshots = tokio::sync::watch::channel(None).1;
+}
+
+/// The next event that is `wanted`.
+fn wait(handle: &mut RunHandle, mut wanted: impl FnMut(Event) -> bool) {
+    while !wanted(handle.events.blocking_recv().expect("the run is still there")) {}
+}
+
+fn started(handle: &mut RunHandle) -> RunInfo {
+    match handle.events.blocking_recv() {
+        Some(Event::Started(info)) => *info,
+        other => panic!("the first event is {other:?}"),
+    }
+}
+
+fn finished(handle: &mut RunHandle) -> Finish {
+    loop {
+        if let Event::Finished(finish) = handle.events.blocking_recv().unwrap() {
+            assert!(handle.events.blocking_recv().is_none(), "something came after the end");
+            return finish;
+        }
+    }
+}
+
+/// The first picture that is `wanted`.
+fn picture(handle: &mut RunHandle, wanted: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let seen = |picture: &Option<Arc<Snapshot>>| picture.as_deref().is_some_and(&wanted);
+    runtime.block_on(async { handle.snapshots.wait_for(seen).await.unwrap().clone().unwrap() })
+}
+
+/// Says the run's own hello back to it, and is a viewer from then on.
+fn raw_viewer(run: &Path) -> UnixStream {
+    let mut stream = UnixStream::connect(run.join("socket")).unwrap();
+    let hello = read_frame(&mut stream);
+    stream.write_all(&hello).unwrap();
+    stream
+}
+
+/// A frame with its length.
+fn read_frame(stream: &mut UnixStream) -> Vec<u8> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    let mut content = vec![0; u32::from_le_bytes(length) as usize];
+    stream.read_exact(&mut content).unwrap();
+    [length.as_slice(), &content].concat()
+}
+
+fn frame(content: &[u8]) -> Vec<u8> {
+    [&(content.len() as u32).to_le_bytes(), content].concat()
+}
+
+#[test]
+fn viewers_see_the_whole_run_and_steer_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("r");
+    let mut run = paused_run(&out, None);
+    let mut one = attach(&out).unwrap();
+    let info = started(&mut one);
+    assert_eq!((&info.directory, info.seed), (&out, 1));
+    let mut seen: Vec<u64> = info.past.iterations.iter().map(|i| i.iteration).collect();
+    assert_eq!(one.events.blocking_recv(), Some(Event::Paused(true)));
+    // Paused as it is, it makes a picture for who has come.
+    let first = picture(&mut one, |_| true);
+    assert_eq!((first.sample, first.k, first.iteration), (0, 4, seen.len() as u64));
+
+    one.commands.send(Command::Set(Setting::K(3))).unwrap();
+    one.commands.send(Command::Resume).unwrap();
+    wait(&mut run, |event| matches!(event, Event::Changed(change) if change.to == Setting::K(3)));
+    let epochs = |handle: &mut RunHandle, seen: &mut Vec<u64>, mut left: usize| {
+        wait(handle, |event| {
+            match event {
+                Event::Iterations(list) => seen.extend(list.iter().map(|i| i.iteration)),
+                Event::Epoch(_) => left -= 1,
+                _ => {}
+            }
+            left == 0
+        });
+    };
+    epochs(&mut one, &mut seen, 3);
+
+    let mut two = attach(&out).unwrap();
+    let info = started(&mut two);
+    assert_eq!((info.preset.k, info.past.changes.len()), (3, 1));
+    assert!(info.past.epochs.len() >= 3);
+    let mut seen_by_two: Vec<u64> = info.past.iterations.iter().map(|i| i.iteration).collect();
+    epochs(&mut one, &mut seen, 3);
+    epochs(&mut two, &mut seen_by_two, 3);
+    for seen in [&seen, &seen_by_two] {
+        assert_eq!(*seen, (1..=seen.len() as u64).collect::<Vec<_>>(), "an iteration is missing");
+    }
+
+    // All see what one asks for.
+    two.commands.send(Command::Watch(7)).unwrap();
+    for handle in [&mut one, &mut two, &mut run] {
+        wait(handle, |event| event == Event::Watched(7));
+    }
+    for handle in [&mut one, &mut two] {
+        assert_eq!(picture(handle, |picture| picture.sample == 7).k, 3);
+    }
+
+    // One leaves, and nothing changes.
+    drop(two);
+    wait(&mut one, |event| matches!(event, Event::Epoch(_)));
+    one.commands.send(Command::Set(Setting::K(0))).unwrap();
+    wait(&mut one, |event| matches!(event, Event::Refused(sentence) if sentence.contains("k is 0")));
+
+    one.commands.send(Command::Stop).unwrap();
+    assert_eq!(finished(&mut one), Finish::Stopped);
+    assert_eq!(finished(&mut run), Finish::Stopped);
+    assert!(!out.join("socket").exists());
+    assert!(out.join("checkpoints/last").is_file(), "it was saved first");
+}
+
+/// Records of a run, apart from times.
+fn records(run: &Path) -> Vec<Record> {
+    let timeless = |record| match record {
+        Record::Step(mut step) => {
+            step.seconds = 0.0;
+            Record::Step(step)
+        }
+        Record::Epoch(mut epoch) => {
+            epoch.seconds = 0.0;
+            Record::Epoch(epoch)
+        }
+        other => other,
+    };
+    read_metrics(run).unwrap().into_iter().map(timeless).collect()
+}
+
+/// Viewers that read nothing, leave in the middle, talk nonsense or look at one sample after the other: the
+/// run's metrics are those of a run that nobody looks at.
+#[test]
+fn viewers_cost_the_run_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (alone, seen) = (directory.path().join("alone"), directory.path().join("seen"));
+    let mut run = paused_run(&alone, Some(300));
+    run.commands.send(Command::Resume).unwrap();
+    assert_eq!(finished(&mut run), Finish::MaxIterations);
+    drop(run);
+
+    let mut run = paused_run(&seen, Some(300));
+    let reads_nothing = raw_viewer(&seen);
+    let mut says_nothing = UnixStream::connect(seen.join("socket")).unwrap();
+    read_frame(&mut says_nothing);
+    for nonsense in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0; 64], &[255; 64], &frame(b"nem-tui 0.0.0-of-old")] {
+        let mut stream = UnixStream::connect(seen.join("socket")).unwrap();
+        stream.write_all(nonsense).unwrap();
+        let mut answer = Vec::new();
+        // A hello, and then the door; or a reset, where not all was read.
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.len() < 100, "{} bytes for nonsense", answer.len());
+    }
+    let mut turns_to_nonsense = raw_viewer(&seen);
+    turns_to_nonsense.write_all(&frame(&[0xc1; 30])).unwrap();
+    let _ = turns_to_nonsense.read_to_end(&mut Vec::new());
+    let mut leaves = raw_viewer(&seen);
+    read_frame(&mut leaves);
+    let mut looks = attach(&seen).unwrap();
+    started(&mut looks);
+    looks.commands.send(Command::Profile(true)).unwrap();
+    looks.commands.send(Command::Resume).unwrap();
+    for sample in 0..50 {
+        looks.commands.send(Command::Watch(sample)).unwrap();
+    }
+    wait(&mut looks, |event| event == Event::Watched(49 % 16));
+    drop(leaves);
+    assert_eq!(finished(&mut looks), Finish::MaxIterations);
+    assert_eq!(finished(&mut run), Finish::MaxIterations);
+    drop((reads_nothing, says_nothing));
+    assert_eq!(records(&seen), records(&alone));
+}
+
+#[test]
+fn the_socket_is_its_owners_alone_and_a_stale_one_is_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("r");
+    let socket = out.join("socket");
+    let run = paused_run(&out, None);
+    let metadata = std::fs::metadata(&socket).unwrap();
+    assert!(metadata.file_type().is_socket());
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    drop(run);
+    assert!(!socket.exists());
+
+    let nobody = || attach(&out).unwrap_err().to_string();
+    let sentence = format!(
+        "no training is running in {0}; go on with it by `nem-tui train --resume {0}`",
+        out.display()
+    );
+    assert_eq!(nobody(), sentence);
+    // As a run leaves it that was killed.
+    drop(UnixListener::bind(&socket).unwrap());
+    assert!(socket.exists());
+    assert_eq!(nobody(), sentence);
+    let run = resume(&out, DeviceName::Flex, |preset| Ok(preset.clone()), Ending::default()).unwrap();
+    let listens = |run: &mut RunHandle| wait(run, |event| matches!(event, Event::Iterations(_)));
+    let mut run = run;
+    listens(&mut run);
+    let mut viewer = attach(&out).unwrap();
+    assert!(!started(&mut viewer).past.iterations.is_empty());
+    drop(run);
+    assert_eq!(finished(&mut viewer), Finish::Stopped);
+
+    let no_run = attach(directory.path()).unwrap_err().to_string();
+    assert!(no_run.contains("not a run directory"), "{no_run}");
+}
+
+#[test]
+fn a_path_longer_than_a_sockets_may_be_is_no_hindrance() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("a".repeat(100)).join("b".repeat(100));
+    let run = paused_run(&out, None);
+    let mut viewer = attach(&out).unwrap();
+    assert_eq!(started(&mut viewer).directory, out);
+    drop(run);
+    assert_eq!(finished(&mut viewer), Finish::Stopped);
+    let left: Vec<_> = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("socket")), "{left:?}");
+}
+
+/// As on a file system that holds no sockets.
+#[test]
+fn a_run_that_cannot_listen_goes_on_and_its_log_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("a".repeat(150));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nem-tui"));
+    command.args(["train", "quickstart", "--device", "flex", "--max-iterations", "1", "--out"]).arg(&out);
+    let output = command.env("TMPDIR", directory.path().join("nowhere")).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let log = std::fs::read_to_string(out.join("log.txt")).unwrap();
+    assert!(log.contains("the run goes on, and nobody can attach to it"), "{log}");
+}
+
+/// A run directory in which something else than this program listens, and sends `bytes` to who comes.
+fn impostor(directory: &Path, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
+    let what =
+        RunFile { seed: 1, device: "flex".into(), machine: "a test".into(), version: "0".into(), from: None };
+    drop(RunDir::create(Some(directory), &preset(), &what).unwrap());
+    let listener = UnixListener::bind(directory.join("socket")).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(&bytes).unwrap();
+        // Until the viewer has said its hello, so that nothing is lost in a reset.
+        read_frame(&mut stream);
+    })
+}
+
+#[test]
+fn another_version_and_another_program_are_one_clear_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, bytes, expected) in [
+        ("version", frame(b"nem-tui 9.9.9"), "is trained by nem-tui 9.9.9, and this is "),
+        ("program", b"SSH-2.0-OpenSSH_9.6\r\n".to_vec(), "is no training of nem-tui"),
+        ("frame", frame(b"somebody else"), "is no training of nem-tui"),
+    ] {
+        let out = directory.path().join(name);
+        let other = impostor(&out, bytes);
+        let sentence = attach(&out).unwrap_err().to_string();
+        assert!(sentence.contains(expected) && sentence.lines().count() == 1, "{sentence}");
+        other.join().unwrap();
+    }
+}
+
+#[test]
+fn a_lost_connection_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let real = directory.path().join("real");
+    let mut run = paused_run(&real, None);
+    let hello = read_frame(&mut UnixStream::connect(real.join("socket")).unwrap());
+    run.commands.send(Command::Stop).unwrap();
+    finished(&mut run);
+
+    let out = directory.path().join("r");
+    let other = impostor(&out, hello);
+    let mut viewer = attach(&out).unwrap();
+    other.join().unwrap();
+    let Finish::Failed(sentence) = finished(&mut viewer) else { panic!("it did not fail") };
+    assert!(sentence.starts_with("the connection to ") && sentence.contains("nem-tui attach"), "{sentence}");
+}
