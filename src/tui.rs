@@ -12,6 +12,7 @@
 
 pub mod app;
 pub mod curve_view;
+pub mod health;
 pub mod history;
 pub mod inspector;
 pub mod keymap;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_util::StreamExt;
 use tokio::sync::watch;
@@ -36,6 +38,7 @@ use self::terminal::Screen;
 use self::theme::Theme;
 use self::update::{Effect, Message, update};
 use crate::error::{Error, Result};
+use crate::export::{self, TILE};
 use crate::preset::Preset;
 use crate::protocol::{Backstage, Command, Event, Finish, RunCard, RunHandle, Snapshot};
 
@@ -205,6 +208,17 @@ impl Shell<'_> {
             Effect::Restart(run, sets, device) => {
                 let restarted = self.backstage.restart(&run, &sets, &device);
                 self.adopt(app, restarted);
+            }
+            Effect::Save(snapshot, view, file) => {
+                let saved = match export::save(&snapshot, view, TILE, &file) {
+                    Ok(()) => format!("written: {}", file.display()),
+                    Err(error) => error.to_string(),
+                };
+                return self.handle_message(app, Message::Told(saved));
+            }
+            Effect::Copy(text) => {
+                // The terminal may not know this; then it says nothing, and the text is on the screen.
+                let _ = crossterm::execute!(std::io::stdout(), CopyToClipboard::to_clipboard_from(&text));
             }
             Effect::Preview(preset, index) => {
                 let preview = self.backstage.preview(&preset, index).ok();

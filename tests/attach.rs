@@ -32,12 +32,9 @@ fn preset() -> Preset {
 /// A run that stands still after its first iterations.
 fn paused_run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
     let job = Job {
-        preset: preset(),
-        seed: 1,
-        device: DeviceName::Flex,
-        from: None,
         out: Some(out.to_owned()),
         ending: Ending { max_iterations, stay: false },
+        ..Job::new(preset(), 1, DeviceName::Flex)
     };
     let mut handle = start(&job).unwrap();
     nobody_looks(&mut handle);

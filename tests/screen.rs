@@ -61,8 +61,20 @@ fn screens_at_fixed_sizes() {
             let mut profiled = workbench.clone();
             support::profile(&mut profiled);
             let model = support::model(depth);
-            let apps =
-                [("picker", picker), ("model", model), ("workbench", workbench), ("profile", profiled)];
+            let inspector = support::pressed(&workbench, "i");
+            let curves = support::pressed(&workbench, "\tVVyx←←");
+            let palette = support::pressed(&workbench, ":se");
+            let deltas = support::pressed(&workbench, "mv");
+            let apps = [
+                ("picker", picker),
+                ("model", model),
+                ("workbench", workbench),
+                ("profile", profiled),
+                ("inspector", inspector),
+                ("curves", curves),
+                ("palette", palette),
+                ("deltas", deltas),
+            ];
             for (name, app) in apps {
                 let buf = render(&app, width, height);
                 let mut shown = text(&buf);
@@ -80,7 +92,12 @@ fn help_and_questions_lie_over_the_screen() {
     use crossterm::event::{KeyCode, KeyEvent};
     let mut app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
     update(&mut app, Message::Key(KeyEvent::from(KeyCode::Char('?'))));
-    let shown = text(&render(&app, 80, 24));
+    // What does not fit is a few keys away.
+    let mut shown = text(&render(&app, 100, 24));
+    for _ in 0..40 {
+        update(&mut app, Message::Key(KeyEvent::from(KeyCode::Down)));
+        shown += &text(&render(&app, 100, 24));
+    }
     for binding in nem_tui::tui::keymap::of(app.context()) {
         assert!(shown.contains(binding.help), "help lacks {:?}:\n{shown}", binding.help);
     }

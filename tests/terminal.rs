@@ -438,14 +438,8 @@ fn a_run_outlives_a_panic_of_its_holder() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("r");
     let job = Job {
-        preset: Preset::load("quickstart").unwrap(),
-        seed: 1,
-        device: nem_tui::backend::DeviceName::Flex,
-        from: None,
         out: Some(out.clone()),
-        replay: vec![],
-        tensorboard: false,
-        ending: nem_tui::engine::worker::Ending::default(),
+        ..Job::new(Preset::load("quickstart").unwrap(), 1, nem_tui::backend::DeviceName::Flex)
     };
     let holder = std::thread::spawn(move || {
         let mut handle = start(&job).unwrap();

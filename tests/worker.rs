@@ -9,7 +9,7 @@ use nem_tui::engine::checkpoint::Checkpoint;
 use nem_tui::engine::results::Training;
 use nem_tui::engine::run_dir::{Record, RunDir, RunFile, read_metrics, resolve};
 use nem_tui::engine::trainer::Trainer;
-use nem_tui::engine::worker::{Ending, Job, resume, start};
+use nem_tui::engine::worker::{Ending, Job, fork, replay, resume, start};
 use nem_tui::error::Error;
 use nem_tui::preset::{Images, Preset, Setting};
 use nem_tui::protocol::{Command, Event, Finish, Iteration, RunHandle};
@@ -30,14 +30,9 @@ fn preset() -> Preset {
 
 fn run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
     let job = Job {
-        preset: preset(),
-        seed: 1,
-        device: DeviceName::Flex,
-        from: None,
         out: Some(out.to_owned()),
-        replay: vec![],
-        tensorboard: false,
         ending: Ending { max_iterations, stay: false },
+        ..Job::new(preset(), 1, DeviceName::Flex)
     };
     start(&job).unwrap()
 }
@@ -285,14 +280,9 @@ fn ended(mut handle: RunHandle) -> Vec<Event> {
 fn stages_follow_each_other_and_survive_a_stop() {
     let directory = tempfile::tempdir().unwrap();
     let job = |name: &str, max_iterations| Job {
-        preset: in_stages(),
-        seed: 1,
-        device: DeviceName::Flex,
-        from: None,
         out: Some(directory.path().join(name)),
-        replay: vec![],
-        tensorboard: false,
         ending: Ending { max_iterations, stay: false },
+        ..Job::new(in_stages(), 1, DeviceName::Flex)
     };
     let events = ended(start(&job("whole", None)).unwrap());
     let stages: Vec<_> = events
@@ -351,14 +341,9 @@ fn a_stage_begins_with_the_best_weights_of_the_one_before() {
         "train.stages=[(images: First(20), learning_rate: 1.0), (images: All, learning_rate: 1e-30, max_epochs: 1)]",
     ];
     let job = |name: &str, max_iterations| Job {
-        preset: in_stages().set(&sets).unwrap(),
-        seed: 1,
-        device: DeviceName::Flex,
-        from: None,
         out: Some(directory.path().join(name)),
-        replay: vec![],
-        tensorboard: false,
         ending: Ending { max_iterations, stay: false },
+        ..Job::new(in_stages().set(&sets).unwrap(), 1, DeviceName::Flex)
     };
     let weights = |name: &str, pointer| {
         let checkpoint = resolve(&directory.path().join(name), &[pointer]).unwrap();
@@ -372,4 +357,127 @@ fn a_stage_begins_with_the_best_weights_of_the_one_before() {
     ended(start(&job("whole", None)).unwrap());
     assert!(weights("parts", "last") == best, "the second stage began with other weights");
     assert!(weights("whole", "last") == best, "without a stop it began with other weights");
+}
+
+/// A run's metrics without its times, and its last weights: what equal runs have in common.
+fn essence(run: &Path) -> (Vec<String>, Vec<u8>) {
+    let mut records = read_metrics(run).unwrap();
+    for record in &mut records {
+        match record {
+            Record::Step(step) => step.seconds = 0.0,
+            Record::Epoch(epoch) => epoch.seconds = 0.0,
+            _ => {}
+        }
+    }
+    let checkpoint = resolve(run, &["last"]).unwrap();
+    let weights = std::fs::read(checkpoint.join("weights.safetensors")).unwrap();
+    (records.iter().map(|record| format!("{record:?}")).collect(), weights)
+}
+
+/// Steers a run by hand, at iterations that nobody chose beforehand, and stops it.
+fn steered(mut handle: RunHandle) {
+    for setting in [Setting::K(3), Setting::Noise(0.3), Setting::LearningRate(3e-3), Setting::K(4)] {
+        let from = wait(&mut handle, iterations)[0].iteration;
+        while wait(&mut handle, iterations).last().unwrap().iteration < from + 7 {}
+        handle.commands.send(Command::Set(setting)).unwrap();
+        wait(&mut handle, |event| {
+            matches!(event, Event::Changed(change) if change.to == setting).then_some(())
+        });
+    }
+    let from = wait(&mut handle, iterations)[0].iteration;
+    while wait(&mut handle, iterations).last().unwrap().iteration < from + 12 {}
+    handle.commands.send(Command::Stop).unwrap();
+    ended(handle);
+}
+
+/// Live changes come at their iterations again, and the run is the same to the last bit.
+#[test]
+fn a_steered_run_is_repeated_to_the_bit() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    steered(run(&at("live"), None));
+    let again = |name: &str, max_iterations| {
+        let ending = Ending { max_iterations, stay: false };
+        ended(replay(&at("live"), DeviceName::Flex, Some(at(name)), ending).unwrap())
+    };
+    again("again", None);
+    assert_eq!(essence(&at("live")), essence(&at("again")));
+    // A repetition that was stopped on its way still knows what is to come.
+    again("parts", Some(12));
+    let last = read_metrics(&at("live")).unwrap().iter().filter(|r| matches!(r, Record::Step(_))).count();
+    let ending = Ending { max_iterations: Some(last as u64), stay: false };
+    ended(resume(&at("parts"), DeviceName::Flex, |preset| Ok(preset.clone()), ending).unwrap());
+    assert_eq!(essence(&at("live")), essence(&at("parts")));
+}
+
+#[test]
+fn a_fork_goes_on_from_the_whole_state_and_is_repeated_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    ended(run(&at("parent"), Some(13)));
+    let to = |max_iterations| Ending { max_iterations: Some(max_iterations), stay: false };
+    let forked = |name: &str, sets: Vec<String>| {
+        fork(&at("parent"), DeviceName::Flex, move |p| p.set(&sets), Some(at(name)), vec![], to(25))
+    };
+    ended(forked("same", vec![]).unwrap());
+    ended(resume(&at("parent"), DeviceName::Flex, |preset| Ok(preset.clone()), to(25)).unwrap());
+    let (mut records, weights) = essence(&at("same"));
+    records.retain(|record| !record.starts_with("Fork"));
+    // Which validation is the best is counted anew in a fork; nothing else differs.
+    let plain = |records: Vec<String>| {
+        records.into_iter().map(|r| r.replace("best: false", "best: true")).collect::<Vec<_>>()
+    };
+    let (parent, parents_weights) = essence(&at("parent"));
+    assert_eq!(plain(records), plain(parent));
+    assert!(weights == parents_weights, "the state that was forked is not the whole state");
+
+    ended(run(&at("other"), Some(13)));
+    let other = |sets: &[&str]| {
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        fork(&at("other"), DeviceName::Flex, move |p| p.set(&sets), Some(at("changed")), vec![], to(25))
+    };
+    let refused = other(&["model.cell.layers.0.units=9"]).unwrap_err().to_string();
+    assert!(refused.contains("another network"), "{refused}");
+    assert!(!at("changed").exists(), "what was refused leaves nothing");
+    ended(other(&["k=5", "train.learning_rate=0.01"]).unwrap());
+    let records = read_metrics(&at("changed")).unwrap();
+    let changes: Vec<_> = records.iter().filter_map(|record| match record {
+        Record::Change(change) => Some((change.iteration, change.to)),
+        _ => None,
+    });
+    assert_eq!(changes.collect::<Vec<_>>(), [(14, Setting::K(5)), (14, Setting::LearningRate(0.01))]);
+    ended(replay(&at("changed"), DeviceName::Flex, Some(at("changed again")), Ending::default()).unwrap());
+    let ((mut again, weights_again), (mut first, weights)) =
+        (essence(&at("changed again")), essence(&at("changed")));
+    for records in [&mut again, &mut first] {
+        records.retain(|record| !record.starts_with("Fork"));
+    }
+    assert_eq!(again, first);
+    assert!(weights == weights_again);
+}
+
+/// What is only looked at under other conditions is trained under its own.
+#[test]
+fn looking_under_other_conditions_changes_no_training() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    ended(run(&at("plain"), Some(600)));
+    let mut looked = run(&at("looked"), Some(600));
+    looked.commands.send(Command::Pause).unwrap();
+    let look = vec![Setting::K(6), Setting::Objects(1), Setting::Steps(9)];
+    looked.commands.send(Command::Look(look.clone())).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let snapshot = runtime.block_on(async {
+        let seen = |s: &Option<std::sync::Arc<nem_tui::protocol::Snapshot>>| {
+            s.as_ref().is_some_and(|s| s.look == look)
+        };
+        looked.snapshots.wait_for(seen).await.unwrap().clone().unwrap()
+    });
+    assert_eq!((snapshot.k, snapshot.steps.len()), (6, 9));
+    assert!(snapshot.steps[8].groups.iter().all(|group| *group <= 1));
+    looked.commands.send(Command::Look(vec![Setting::K(0)])).unwrap();
+    looked.commands.send(Command::Resume).unwrap();
+    let events = ended(looked);
+    assert!(events.iter().any(|event| matches!(event, Event::Refused(why) if why.contains("k is 0"))));
+    assert_eq!(essence(&at("plain")), essence(&at("looked")));
 }

@@ -248,17 +248,8 @@ impl ReproduceArgs {
                 RunDir::discard(&run.path)?;
                 eprintln!("{} was cut off before its first checkpoint and begins anew", run.path.display());
             }
-            let (preset, out) = (run.settings.clone(), Some(run.path.clone()));
-            worker::start(&Job {
-                preset,
-                seed: run.seed,
-                device,
-                from: None,
-                out,
-                replay: Vec::new(),
-                tensorboard: false,
-                ending,
-            })?
+            let job = Job::new(run.settings.clone(), run.seed, device);
+            worker::start(&Job { out: Some(run.path.clone()), ending, ..job })?
         };
         follow(handle, deadline, &mut Bar::new(self.max_iterations))
     }

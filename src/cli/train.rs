@@ -96,14 +96,11 @@ impl TrainArgs {
                 _ => self.out.as_ref().map(|out| out.join(format!("s{seed}"))),
             };
             let job = Job {
-                preset: preset.clone(),
-                seed,
-                device: self.common.device()?,
                 from: self.from.clone(),
                 out,
-                replay: Vec::new(),
                 tensorboard: self.tensorboard,
                 ending,
+                ..Job::new(preset.clone(), seed, self.common.device()?)
             };
             if self.follow(worker::start(&job)?)? == Finish::Stopped {
                 break;

@@ -94,16 +94,7 @@ impl Backstage for Rest {
     fn start(&self, preset: &Preset, device: &str) -> Result<RunHandle> {
         let device = device.parse()?;
         let preset = preset.clone();
-        worker::start(&Job {
-            preset,
-            seed: self.seed,
-            device,
-            from: None,
-            out: None,
-            replay: Vec::new(),
-            tensorboard: false,
-            ending: STAY,
-        })
+        worker::start(&Job { ending: STAY, ..Job::new(preset, self.seed, device) })
     }
 
     fn open(&self, model: &str, device: &str) -> Result<RunHandle> {
@@ -125,16 +116,8 @@ impl Backstage for Rest {
         let last = Checkpoint::open(&run_dir::resolve(run, &["last"])?)?;
         // Stages set their values themselves, so that those in force are not what the run began with.
         let preset = if preset.train.stages.is_empty() { last.preset } else { preset };
-        worker::start(&Job {
-            preset: preset.set(sets)?,
-            seed: begun.seed,
-            device: device.parse()?,
-            from: begun.from,
-            out: None,
-            replay: Vec::new(),
-            tensorboard: false,
-            ending: STAY,
-        })
+        let job = Job::new(preset.set(sets)?, begun.seed, device.parse()?);
+        worker::start(&Job { from: begun.from, ending: STAY, ..job })
     }
 
     fn detach(&self, run: &Path, device: &str) -> Result<()> {

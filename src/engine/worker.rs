@@ -50,6 +50,14 @@ pub struct Job {
     pub ending: Ending,
 }
 
+impl Job {
+    /// A new run under `runs` from the seed's weights, until the preset's own end.
+    pub fn new(preset: Preset, seed: u64, device: DeviceName) -> Job {
+        let ending = Ending::default();
+        Job { preset, seed, device, from: None, out: None, replay: Vec::new(), tensorboard: false, ending }
+    }
+}
+
 /// When a worker stops, apart from the preset's own reasons.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ending {
@@ -175,7 +183,9 @@ pub fn replay(path: &Path, device: DeviceName, out: Option<PathBuf>, ending: End
     let ending = Ending { max_iterations: ending.max_iterations.or(Some(iterations)), ..ending };
     match begin {
         Some(begin) => fork(&begin, device, |preset| Ok(preset.clone()), out, changes, ending),
-        None => start(&Job { preset, seed: run.seed, device, from: run.from, out, replay: changes, tensorboard: false, ending }),
+        None => {
+            start(&Job { from: run.from, out, replay: changes, ending, ..Job::new(preset, run.seed, device) })
+        }
     }
 }
 

@@ -46,8 +46,10 @@ pub struct App {
 /// What can lie over the screen.
 #[derive(Clone, Debug)]
 pub enum Overlay {
-    /// All keys.
-    Help,
+    /// All keys, from this line on.
+    Help(usize),
+    /// What looks wrong.
+    Health,
     /// "Save and leave?"
     Quit,
     /// "End the run?", of one that is attached to.

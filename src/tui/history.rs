@@ -71,6 +71,12 @@ impl Curve {
         self.recent.back().map(|p| p.1)
     }
 
+    /// At most `count` of the newest values, the newest last; none where there are none.
+    pub fn latest(&self, count: usize) -> Option<Vec<f64>> {
+        let from = self.recent.len().saturating_sub(count);
+        (!self.recent.is_empty()).then(|| self.recent.iter().skip(from).map(|point| point.1).collect())
+    }
+
     /// The value at `x`, between its neighbours' by proportion; none beyond the ends.
     pub fn at(&self, x: f64) -> Option<f64> {
         let get = |i: usize| match i.checked_sub(self.past.len()) {

@@ -96,6 +96,12 @@ pub enum Action {
     Unit,
     /// More (+1) or less (−1) smoothing.
     Smooth(i64),
+    /// What looks wrong with the training.
+    Health,
+    /// Write a picture of what is looked at.
+    Export,
+    /// Put the command that repeats this run on the clipboard.
+    CopyCommand,
     /// Type a command.
     Command,
     /// Back to where one came from.
@@ -175,6 +181,9 @@ pub const BINDINGS: &[Binding] = &[
     binding(PICTURES, &[(Char('v'), Rows)], "v", "", "predictions and masks, or what each component is told is wrong", &[("rows", Rows)]),
     binding(TRAINING, &[(Char('b'), Sort)], "b", "", "the samples in their order, or the worst first", &[("sort", Sort)]),
     binding(TRAINING, &[(Char('u'), Undo)], "u", "undo", "take the latest change back: the old value, from now on", &[("undo", Undo)]),
+    binding(SHOWN, &[(Char('h'), Health)], "h", "", "what looks wrong, and the number behind it", &[("health", Health)]),
+    binding(LOOKING, &[(Char('e'), Export)], "e", "", "write what is looked at as a PNG; from the inspector all EM steps", &[]),
+    binding(TRAINING, &[(Char('C'), CopyCommand)], "C", "", "copy the command that repeats this run", &[("copy", CopyCommand)]),
     binding(&[Inspector], &[(KeyCode::Esc, Back), (Char('i'), Back)], "esc", "back", "back to the workbench", &[("back", Back)]),
     binding(EVERYWHERE, &[(Char(':'), Command)], ":", "command", "type a command", &[]),
     binding(TRAINING, &[(Char('c'), Checkpoint)], "c", "checkpoint", "write a checkpoint now", &[("checkpoint", Checkpoint)]),

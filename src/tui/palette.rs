@@ -2,6 +2,8 @@
 //!
 //! Whatever a key does can be typed by its name; some things need an argument and can only be typed.
 
+use std::path::PathBuf;
+
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher};
@@ -26,6 +28,8 @@ pub enum Typed {
     Sample(usize),
     /// Show this EM step, counted from 0.
     EmStep(usize),
+    /// Write what is looked at to this file.
+    Export(PathBuf),
     /// A new run from this one's state, with these settings of its preset.
     Fork(Vec<String>),
     /// A new run from this one's initial weights, with these settings of its preset.
@@ -59,6 +63,7 @@ pub const WORDS: &[Word] = &[
     word("sigma", "S", "the deviation e_sigma of the Gaussian E-step"),
     word("sample", "N", "show watched sample N"),
     word("em", "N", "show EM step N"),
+    word("export", "FILE", "write what is looked at: .png, .gif (all EM steps), .npz or .safetensors (its arrays)"),
     word("fork", "[NAME=VALUE …]", "a new run from here, with other settings, as the preset names them"),
     word("restart", "[NAME=VALUE …]", "a new run from the same initial weights, with other settings"),
 ];
@@ -245,6 +250,8 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
         ("set", _) => Err(usage()),
         ("sample", [n]) => number(n).map(Typed::Sample),
         ("em", [n]) => number(n).map(Typed::EmStep),
+        ("export", [_, ..]) => Ok(Typed::Export(rest.join(" ").into())),
+        ("export", _) => Err(usage()),
         ("fork", _) => Ok(Typed::Fork(sets())),
         ("restart", _) => Ok(Typed::Restart(sets())),
         ("sample" | "em", _) => Err(usage()),

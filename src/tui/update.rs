@@ -12,6 +12,7 @@ use super::curve_view::CurveView;
 use super::inspector::Inspector;
 use super::keymap::{self, Action, Context, Dial};
 use super::palette::{self, Outcome, Palette, Typed};
+use crate::export::View;
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
 use crate::protocol::{Command, Event, Finish, Preview, RunCard, Shelf, Snapshot};
 
@@ -30,6 +31,8 @@ pub enum Message {
     Preview(Option<Preview>),
     /// Starting or resuming failed; a sentence.
     StartFailed(String),
+    /// Something was done, or could not be; a sentence.
+    Told(String),
     /// It is time for the next EM step, while they are played.
     Tick,
     /// The system asks the program to end.
@@ -57,6 +60,10 @@ pub enum Effect {
     Preview(Box<Preset>, u64),
     /// Let the run in this directory, which has ended, go on without a screen on this device.
     Detach(PathBuf, String),
+    /// Write this view of the snapshot to this file.
+    Save(Arc<Snapshot>, View, PathBuf),
+    /// Put this on the clipboard.
+    Copy(String),
     /// Leave the loop.
     Exit,
 }
@@ -89,6 +96,10 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         }
         Message::StartFailed(sentence) => {
             app.starting = false;
+            app.message = Some(sentence);
+            vec![]
+        }
+        Message::Told(sentence) => {
             app.message = Some(sentence);
             vec![]
         }
@@ -125,7 +136,17 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         return vec![];
     }
     match app.overlay.take() {
-        Some(Overlay::Help) => vec![],
+        Some(Overlay::Help(line)) => {
+            // As far as there are lines; how many fit is the view's affair.
+            let last = keymap::of(app.context()).count();
+            match key.code {
+                KeyCode::Down => app.overlay = Some(Overlay::Help((line + 1).min(last))),
+                KeyCode::Up => app.overlay = Some(Overlay::Help(line.saturating_sub(1))),
+                _ => {}
+            }
+            vec![]
+        }
+        Some(Overlay::Health) => vec![],
         Some(Overlay::Quit) => match key.code {
             KeyCode::Char('y' | 'q') | KeyCode::Enter => leave(app, Leave::Program),
             KeyCode::Char('d') => {
@@ -176,6 +197,7 @@ fn entered(app: &mut App, line: &str) -> Vec<Effect> {
     let Some(workbench) = &mut app.workbench else { return vec![] };
     let done = match typed {
         Typed::Set(setting) => change(workbench, setting),
+        Typed::Export(file) => return export(app, file),
         Typed::Sample(n) if n < workbench.samples() => Ok(watch(workbench, n)),
         Typed::Sample(_) => Err(format!("there are samples 1 to {}", workbench.samples())),
         Typed::EmStep(n) => {
@@ -208,7 +230,19 @@ fn told(app: &mut App, done: Result<Vec<Effect>, String>) -> Vec<Effect> {
 
 fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match (action, app.workbench.is_some()) {
-        (Action::Help, _) => app.overlay = Some(Overlay::Help),
+        (Action::Help, _) => app.overlay = Some(Overlay::Help(0)),
+        (Action::Health, _) => app.overlay = Some(Overlay::Health),
+        (Action::CopyCommand, true) => {
+            let run =
+                app.workbench.as_ref().map(|workbench| workbench.info.directory.clone()).unwrap_or_default();
+            let command = format!("nem-tui train --replay {}", run.display());
+            app.message = Some(format!("copied: {command}"));
+            return vec![Effect::Copy(command)];
+        }
+        (Action::Export, true) => {
+            let name = app.workbench.as_ref().and_then(export_name);
+            return name.map_or_else(Vec::new, |file| export(app, file));
+        }
         (Action::Command, _) => app.overlay = Some(Overlay::Palette(Box::new(Palette::default()))),
         (Action::Quit | Action::Stop, _) => {
             let running = app.workbench.as_ref().is_some_and(Workbench::is_running);
@@ -373,6 +407,30 @@ fn look_at(workbench: &mut Workbench, action: Action, context: Context) {
         }
         _ => {}
     }
+}
+
+/// The file that `e` writes: in the directory that the program was started in, and named after what it shows.
+fn export_name(workbench: &Workbench) -> Option<PathBuf> {
+    let snapshot = workbench.shown()?;
+    let run = workbench.info.directory.file_name()?.to_string_lossy().into_owned();
+    let view = match workbench.inspector {
+        Some(_) => "overview".to_owned(),
+        None => format!("step{}", workbench.shown_step(snapshot) + 1),
+    };
+    Some(format!("{run}-it{}-sample{}-{view}.png", snapshot.iteration, snapshot.sample + 1).into())
+}
+
+/// Writes what is looked at.
+fn export(app: &mut App, file: PathBuf) -> Vec<Effect> {
+    let Some(workbench) = &app.workbench else { return vec![] };
+    let held = workbench.inspector.as_ref().map(|inspector| inspector.snapshot.clone());
+    let Some(snapshot) = held.clone().or_else(|| workbench.snapshot.clone()) else { return vec![] };
+    let is_png = file.extension().is_some_and(|ending| ending == "png");
+    let view = match is_png && held.is_some() {
+        true => View::Overview,
+        false => View::Step(workbench.shown_step(&snapshot)),
+    };
+    vec![Effect::Save(snapshot, view, file)]
 }
 
 /// Shows another sample.
@@ -916,6 +974,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_looked_at_is_written() {
+        let mut app = workbench();
+        assert!(press(&mut app, "e").is_empty(), "nothing to see yet");
+        let picture = snapshot(0, vec![]);
+        update(&mut app, Message::Picture(picture.clone()));
+        let saved = |view, file: &str| [Effect::Save(picture.clone(), view, file.into())];
+        assert_eq!(press(&mut app, "[e"), saved(View::Step(4), "quickstart-s1-it3-sample1-step5.png"));
+        assert_eq!(press(&mut app, ":export a b.gif↵"), saved(View::Step(4), "a b.gif"));
+        assert_eq!(press(&mut app, "ie"), saved(View::Overview, "quickstart-s1-it3-sample1-overview.png"));
+        press(&mut app, "⎋");
+        update(&mut app, Message::Told("written: x".into()));
+        assert_eq!(app.message.as_deref(), Some("written: x"));
+        let copied = Effect::Copy("nem-tui train --replay runs/quickstart-s1".into());
+        assert_eq!(press(&mut app, "C"), [copied]);
+    }
+
+    #[test]
     fn curves_are_read_scaled_and_smoothed_where_they_have_the_focus() {
         let mut app = workbench();
         for n in 1..=200 {
@@ -956,7 +1031,9 @@ mod tests {
     fn help_closes_with_any_key_and_swallows_it() {
         let mut app = workbench();
         press(&mut app, "?");
-        assert!(matches!(app.overlay, Some(Overlay::Help)));
+        assert!(matches!(app.overlay, Some(Overlay::Help(0))));
+        press(&mut app, "↓↓↑");
+        assert!(matches!(app.overlay, Some(Overlay::Help(1))));
         assert!(press(&mut app, "k").is_empty());
         assert!(app.overlay.is_none());
     }

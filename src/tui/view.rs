@@ -18,8 +18,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Widget};
 
 use super::app::{App, Overlay};
-use super::keymap;
 use super::theme::Theme;
+use super::{health, keymap};
 
 /// Draws the whole screen.
 pub fn draw(app: &App, frame: &mut Frame) {
@@ -33,7 +33,15 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
         None => picker::render(app, area, buf),
     }
     match &app.overlay {
-        Some(Overlay::Help) => help::render(&app.theme, app.context(), area, buf),
+        Some(Overlay::Help(line)) => help::render(&app.theme, app.context(), *line, area, buf),
+        Some(Overlay::Health) => {
+            let found = app.workbench.as_ref().map(health::warnings).unwrap_or_default();
+            let text = match found.is_empty() {
+                true => "nothing looks wrong".to_owned(),
+                false => found.join("\n"),
+            };
+            help::question(&app.theme, "health", &text, area, buf);
+        }
         Some(Overlay::Quit) => {
             let paused = app.workbench.as_ref().is_some_and(|workbench| workbench.paused);
             let detach = if paused { "detach: it ends its pause and" } else { "detach: it" };

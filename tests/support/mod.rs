@@ -148,6 +148,20 @@ pub fn profile(app: &mut App) {
     update(app, Message::Engine(Event::Iterations(vec![done])));
 }
 
+/// The app after some keys; arrows are written as themselves.
+pub fn pressed(app: &App, keys: &str) -> App {
+    let mut app = app.clone();
+    for key in keys.chars() {
+        let code = match key {
+            '←' => KeyCode::Left,
+            '\t' => KeyCode::Tab,
+            key => KeyCode::Char(key),
+        };
+        update(&mut app, Message::Key(KeyEvent::from(code)));
+    }
+    app
+}
+
 /// Three bars for objects; components that have nearly found them.
 pub fn snapshot(preset: &Preset, k: usize, steps: usize) -> Snapshot {
     let image = preset.data.image();

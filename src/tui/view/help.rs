@@ -9,20 +9,30 @@ use super::super::keymap::{self, Context};
 use super::super::theme::Theme;
 use super::{pane, put};
 
-/// All keys of the context, from the key table.
-pub fn render(theme: &Theme, context: Context, area: Rect, buf: &mut Buffer) {
+/// All keys of the context, from the key table; where they do not fit, from line `from` on.
+pub fn render(theme: &Theme, context: Context, from: usize, area: Rect, buf: &mut Buffer) {
+    let keys = keymap::of(context).count();
+    let room = usize::from(area.height.saturating_sub(5)).max(1);
+    let from = from.min(keys.saturating_sub(room));
     let lines: Vec<Line> = keymap::of(context)
+        .skip(from)
+        .take(room)
         .map(|binding| {
             let label = format!(" {:<10}", binding.label);
             Line::from(vec![Span::styled(label, theme.strong()), Span::raw(binding.help)])
         })
         .collect();
+    let more = if room < keys { "↑ ↓ the other keys. " } else { "" };
     let rest = [
         Line::raw(""),
         Line::styled(" A lower-case letter lowers its value, upper case raises it.", theme.dim()),
-        Line::styled(" Ctrl-C saves and leaves at once. Any key closes this.", theme.dim()),
+        Line::styled(format!(" {more}Ctrl-C saves and leaves at once. Any key closes this."), theme.dim()),
     ];
-    over(theme, " keys ", &[lines.as_slice(), &rest].concat(), area, buf);
+    let title = match room < keys {
+        true => format!(" keys {} to {} of {keys} ", from + 1, from + lines.len()),
+        false => " keys ".to_owned(),
+    };
+    over(theme, &title, &[lines.as_slice(), &rest].concat(), area, buf);
 }
 
 /// A question, or a notice, in the middle of the screen.

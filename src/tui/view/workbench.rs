@@ -5,6 +5,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
 use super::super::app::{App, Pane, Workbench};
+use super::super::health;
 use super::curves::number;
 use super::{components, curves, footer, frame_lines, labelled, profile, put};
 use crate::preset::{Preset, Setting};
@@ -100,6 +101,10 @@ fn status_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     }
     if let (Some(eta), None) = (workbench.eta(), &workbench.finish) {
         spans.push(Span::styled(format!("  ETA {}", duration(eta)), theme.dim()));
+    }
+    let warnings = health::warnings(workbench).len();
+    if warnings > 0 {
+        spans.push(Span::styled(format!("  ! {warnings} (h)"), theme.warning()));
     }
     if let Some(Finish::Failed(sentence)) = &workbench.finish {
         spans.push(Span::styled(format!("  {sentence}"), theme.warning()));

@@ -1,0 +1,193 @@
+//! What looks wrong with a training, each in a sentence with the number behind it.
+
+use super::app::Workbench;
+use super::inspector::largest;
+use crate::protocol::{Snapshot, SnapshotStep};
+
+/// A component with a smaller share of what is drawn holds nothing.
+const EMPTY: f64 = 0.01;
+/// Two components whose predictions differ less on average, where something is drawn, are the same.
+const SAME: f64 = 0.02;
+/// A largest γ that exceeds its least possible value by less is no choice.
+const UNDECIDED: f64 = 0.05;
+/// Where every component predicts more of what is drawn, none has an object of its own.
+const EVERYTHING: f64 = 0.6;
+/// A loss so many times what is usual is a spike, and a gradient so many times explodes.
+const SPIKE: f64 = 2.0;
+const EXPLOSION: f64 = 20.0;
+/// A validation loss above the best by this share, in so many validations in a row, is rising.
+const RISE: f64 = 0.02;
+const RISING: usize = 3;
+/// Latest points that say what is usual, and how few say nothing.
+const USUAL: usize = 200;
+const TOO_FEW: usize = 20;
+
+/// What looks wrong now.
+pub fn warnings(workbench: &Workbench) -> Vec<String> {
+    let mut found = Vec::new();
+    let preset = &workbench.preset;
+    if let Some(objects) = preset.data.objects().filter(|objects| preset.k < *objects) {
+        found.push(format!(
+            "K is {} and there are {objects} objects: at least two of them have to share a component",
+            preset.k
+        ));
+    }
+    found.extend(curves(workbench));
+    if let Some(snapshot) = workbench.snapshot.as_deref()
+        && let Some(step) = snapshot.steps.last()
+        && snapshot.k == preset.k
+        && snapshot.k > 1
+    {
+        found.extend(components(snapshot, step, preset.data.objects()));
+    }
+    found
+}
+
+fn curves(workbench: &Workbench) -> Vec<String> {
+    let mut found = Vec::new();
+    let history = &workbench.history;
+    if let Some((now, usual)) = history.loss.latest(USUAL).and_then(against_usual)
+        && now > SPIKE * usual
+    {
+        found.push(format!("the loss has jumped to {now:.1}, {:.1} times what is usual", now / usual));
+    }
+    if let Some((now, usual)) = history.gradient.latest(USUAL).and_then(against_usual)
+        && now > EXPLOSION * usual
+    {
+        found.push(format!(
+            "the gradient explodes: its norm is {now:.1}, {:.0} times what is usual; lower the learning rate by l",
+            now / usual
+        ));
+    }
+    let validation: Vec<f64> = history.validation.points().map(|point| point.1).collect();
+    if validation.len() > RISING {
+        let (before, latest) = validation.split_at(validation.len() - RISING);
+        let best = before.iter().copied().fold(f64::INFINITY, f64::min);
+        if latest.iter().all(|loss| *loss > best + RISE * best.abs()) {
+            let now = latest[RISING - 1];
+            found.push(format!(
+                "the validation loss rises: {now:.1}, and it was {best:.1}; the best checkpoint is kept"
+            ));
+        }
+    }
+    found
+}
+
+/// The newest value, and the median of those before it.
+fn against_usual(mut values: Vec<f64>) -> Option<(f64, f64)> {
+    let now = values.pop()?;
+    if values.len() < TOO_FEW {
+        return None;
+    }
+    values.sort_by(f64::total_cmp);
+    let median = values[values.len() / 2];
+    (median > 0.0).then_some((now, median))
+}
+
+/// What the last EM step of the sample on the screen says of its components.
+fn components(snapshot: &Snapshot, step: &SnapshotStep, objects: Option<usize>) -> Vec<String> {
+    let (k, places, values) = (snapshot.k, snapshot.image.pixels(), snapshot.image.values());
+    let drawn: Vec<usize> =
+        (0..places).filter(|i| step.groups.get(*i).is_some_and(|group| *group > 0)).collect();
+    let complete = step.gamma.len() == k * places && step.preds.len() == k * values;
+    if drawn.is_empty() || !complete {
+        return Vec::new();
+    }
+    let mean = |of: &dyn Fn(usize) -> f64| drawn.iter().map(|i| of(*i)).sum::<f64>() / drawn.len() as f64;
+    let pred = |component: usize, pixel: usize| f64::from(step.preds[component * values + pixel]);
+    let mut found = Vec::new();
+    let winners = largest(step, k);
+    let share = |component| mean(&|i| f64::from(u8::from(winners[i] == component)));
+    let empty: Vec<usize> = (0..k).filter(|component| share(*component) < EMPTY).collect();
+    // As many as there are more components than objects have nothing to hold.
+    let spare = objects.map_or(1, |objects| k.saturating_sub(objects));
+    if empty.len() > spare {
+        let names: Vec<String> = empty.iter().map(usize::to_string).collect();
+        found.push(format!(
+            "dead components: {} hold less than {:.0} % of what is drawn in this sample",
+            names.join(", "),
+            100.0 * EMPTY
+        ));
+    }
+    for one in 0..k {
+        for other in one + 1..k {
+            let apart = mean(&|i| (pred(one, i) - pred(other, i)).abs());
+            let bright = mean(&|i| pred(one, i));
+            if apart < SAME && bright > 0.1 {
+                found.push(format!(
+                    "components {one} and {other} are duplicates: their predictions differ by {apart:.3}"
+                ));
+            }
+        }
+    }
+    let confidence =
+        mean(&|i| (0..k).map(|component| f64::from(step.gamma[component * places + i])).fold(0.0, f64::max));
+    if confidence < 1.0 / k as f64 + UNDECIDED {
+        found.push(format!(
+            "gamma is uniform: the largest is {confidence:.2} on average, and {:.2} means no choice at all",
+            1.0 / k as f64
+        ));
+    }
+    let least = mean(&|i| (0..k).map(|component| pred(component, i)).fold(f64::INFINITY, f64::min));
+    if least > EVERYTHING {
+        found.push(format!(
+            "all components see everything: even the least predicts {least:.2} of what is drawn; more weight on \
+             the inter-cluster loss (W) parts them"
+        ));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset::ImageSize;
+
+    fn step(groups: &[u8], gamma: &[f32], preds: &[f32]) -> (Snapshot, SnapshotStep) {
+        let image = ImageSize { channels: 1, height: 1, width: groups.len() };
+        let values = vec![1.0; groups.len()];
+        let step = SnapshotStep {
+            target: values.clone(),
+            noisy: values,
+            groups: groups.to_vec(),
+            preds: preds.to_vec(),
+            gamma: gamma.to_vec(),
+            ami: None,
+            ari: None,
+            confidence: None,
+        };
+        let k = gamma.len() / groups.len();
+        (Snapshot { iteration: 1, sample: 0, image, k, look: vec![], steps: vec![step.clone()] }, step)
+    }
+
+    fn said(groups: &[u8], gamma: &[f32], preds: &[f32]) -> Vec<String> {
+        let (snapshot, step) = step(groups, gamma, preds);
+        components(&snapshot, &step, Some(2))
+    }
+
+    #[test]
+    fn components_that_do_their_work_are_not_spoken_of() {
+        assert!(said(&[1, 2], &[0.9, 0.1, 0.1, 0.9], &[0.9, 0.1, 0.1, 0.9]).is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_number() {
+        let dead = said(&[1, 2], &[0.9, 0.9, 0.1, 0.1], &[0.9, 0.9, 0.1, 0.1]);
+        assert!(dead[0].contains("dead components: 1"), "{dead:?}");
+        let same = said(&[1, 2], &[0.9, 0.1, 0.1, 0.9], &[0.5, 0.5, 0.5, 0.5]);
+        assert!(same[0].contains("0 and 1 are duplicates") && same[0].contains("0.000"), "{same:?}");
+        let uniform = said(&[1, 2], &[0.51, 0.49, 0.49, 0.51], &[0.9, 0.1, 0.1, 0.9]);
+        assert!(uniform[0].contains("0.51"), "{uniform:?}");
+        let all = said(&[1, 2], &[0.9, 0.1, 0.1, 0.9], &[0.9, 0.8, 0.8, 0.9]);
+        assert!(all[0].contains("even the least predicts 0.80"), "{all:?}");
+    }
+
+    #[test]
+    fn a_jump_is_one_against_what_is_usual() {
+        let mut values = vec![2.0; 30];
+        assert_eq!(against_usual(values.clone()), Some((2.0, 2.0)));
+        values.push(50.0);
+        assert_eq!(against_usual(values), Some((50.0, 2.0)));
+        assert_eq!(against_usual(vec![1.0; 5]), None, "too few to say");
+    }
+}
