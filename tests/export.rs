@@ -413,7 +413,7 @@ fn tensorboard_reads_our_event_files() {
                 let points = read["scalars"][&tag].as_array().unwrap();
                 let point = points.iter().find(|p| p[1] == step).unwrap();
                 assert_eq!(point[0].as_f64(), Some(time), "{tag}");
-                assert_eq!(point[2].as_f64(), Some(f64::from(value)), "{tag}");
+                assert_eq!(point[2].as_f64().map(|v| v as f32), Some(value), "{tag}");
             }
             Said::Image(tag, width, height, png) => {
                 assert_eq!(read["images"][&tag], serde_json::json!([[time, step, width, height, png.len()]]));

@@ -15,6 +15,9 @@ use crate::protocol::{Change, Epoch, Iteration, StageStart};
 /// Points of a curve in the diagram at most: a screen has no more columns.
 const POINTS: usize = 700;
 
+/// A score by name, and how to read it off an epoch.
+type Score = (&'static str, fn(&Epoch) -> f64);
+
 /// The metrics of a run, in the order of its iterations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Curves {
@@ -109,7 +112,7 @@ impl Curves {
             self.mark(&mut chart, &(0.0..1.0))?;
             let scored = self.iterations.iter().filter_map(|i| Some((i.iteration, i.ami?)));
             curve(&mut chart, "AMI (max), train", COLOURS[0], thinned(scored))?;
-            let scores: [(&str, fn(&Epoch) -> f64); 3] = [
+            let scores: [Score; 3] = [
                 ("AMI (max), validation", |e| e.ami),
                 ("ARI, validation", |e| e.ari),
                 ("confidence, validation", |e| e.confidence),
