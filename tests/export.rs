@@ -206,7 +206,8 @@ fn arrays_are_read_back_with_names_shapes_and_values() {
     snapshot.steps[1].preds[5] = f32::MIN_POSITIVE;
     let image = snapshot.image;
     let (c, h, w) = (image.channels, image.height, image.width);
-    let expected: [(&str, Vec<usize>, fn(&SnapshotStep) -> Vec<f32>); 5] = [
+    type Of = fn(&SnapshotStep) -> Vec<f32>;
+    let expected: [(&str, Vec<usize>, Of); 5] = [
         ("target", vec![3, c, h, w], |s| s.target.clone()),
         ("noisy", vec![3, c, h, w], |s| s.noisy.clone()),
         ("groups", vec![3, h, w], |s| s.groups.iter().map(|g| f32::from(*g)).collect()),

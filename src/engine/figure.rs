@@ -32,7 +32,7 @@ pub struct Figure {
 /// What can be drawn of `scored` and of the epochs of `kept`.
 ///
 /// # Errors
-/// [`Error::Figure`], where the drawing library refuses.
+/// [`crate::error::Error::Figure`], where the drawing library refuses.
 pub fn figures(scored: &[Scored], kept: &[Kept]) -> Result<Vec<Figure>> {
     let learning = |part, file| -> Result<Option<Figure>> {
         let caption = "Validation AMI of the last EM step over the hours of training";

@@ -107,7 +107,7 @@ pub fn events(mut file: &[u8]) -> Vec<(f64, u64, Said)> {
 
 fn masked(bytes: &[u8]) -> u32 {
     let crc = crc(0x82f6_3b78, bytes);
-    (crc >> 15 | crc << 17).wrapping_add(0xa282_ead8)
+    crc.rotate_left(17).wrapping_add(0xa282_ead8)
 }
 
 fn event(message: &[u8], said: &mut Vec<(f64, u64, Said)>) {
