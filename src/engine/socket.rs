@@ -54,6 +54,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const LONGEST: usize = 103;
 
 type Pictures = watch::Sender<Option<Arc<Snapshot>>>;
+/// What is written to a viewer in one piece.
+type Frame = Arc<[u8]>;
 
 /// The run's side: listens from its making until it is dropped.
 pub(super) struct Viewers {
@@ -177,7 +179,7 @@ impl Now {
     }
 
     /// What a viewer who joins is told, in frames.
-    fn told(&self) -> io::Result<Vec<Vec<u8>>> {
+    fn told(&self) -> io::Result<Vec<Frame>> {
         let started = Event::Started(Box::new(self.info.clone()));
         let rest = [&self.paused, &self.watched, &self.scores, &self.saved, &self.end];
         std::iter::once(&started).chain(rest.into_iter().flatten()).map(frame).collect()
@@ -189,12 +191,12 @@ impl Now {
 struct Room {
     now: Now,
     /// To every viewer; `None` once the run is over.
-    frames: Option<broadcast::Sender<Arc<[u8]>>>,
+    frames: Option<broadcast::Sender<Frame>>,
 }
 
 impl Room {
     /// What a viewer is told first, and where the rest will come from.
-    fn join(&self) -> io::Result<(Vec<Vec<u8>>, broadcast::Receiver<Arc<[u8]>>)> {
+    fn join(&self) -> io::Result<(Vec<Frame>, broadcast::Receiver<Frame>)> {
         // Of a run that is over there is no rest.
         let frames =
             self.frames.as_ref().map_or_else(|| broadcast::channel(1).1, |frames| frames.subscribe());
@@ -202,8 +204,8 @@ impl Room {
     }
 }
 
-fn frame(event: &Event) -> io::Result<Vec<u8>> {
-    wire::encode(&News::<&Event, &Snapshot>::Event(event), MOST_OF_RUN)
+fn frame(event: &Event) -> io::Result<Frame> {
+    wire::encode(&News::<&Event, &Snapshot>::Event(event), MOST_OF_RUN).map(Frame::from)
 }
 
 /// Lets viewers in, and passes on what the worker says until it says no more.
@@ -225,7 +227,7 @@ async fn serve(
                 let Some(event) = event else { break };
                 room.borrow_mut().now.take_in(&event);
                 if frames.receiver_count() > 0 {
-                    let _ = frames.send(frame(&event)?.into());
+                    let _ = frames.send(frame(&event)?);
                 }
             }
             stream = accept(&listener) => viewers.push(talk(stream, room, commands, pictures)),
@@ -369,8 +371,8 @@ mod tests {
             now.take_in(&event);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let read = |frame: Vec<u8>| match runtime
-            .block_on(wire::read::<News<Event, Snapshot>>(&mut frame.as_slice(), MOST_OF_RUN))
+        let read = |frame: Frame| match runtime
+            .block_on(wire::read::<News<Event, Snapshot>>(&mut &frame[..], MOST_OF_RUN))
         {
             Ok(News::Event(event)) => event,
             other => panic!("{other:?}"),
