@@ -19,6 +19,8 @@ pub mod pictures;
 pub mod tensorboard;
 mod tile;
 
+pub use self::tile::reconstruction;
+
 use std::path::Path;
 
 use crate::error::{Error, Result};

@@ -281,8 +281,15 @@ fn a_run_that_cannot_listen_goes_on_and_its_log_says_so() {
 
 /// A run directory in which something else than this program listens, and sends `bytes` to who comes.
 fn impostor(directory: &Path, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
-    let what =
-        RunFile { seed: 1, device: "flex".into(), machine: "a test".into(), version: "0".into(), from: None };
+    let what = RunFile {
+        seed: 1,
+        device: "flex".into(),
+        machine: "a test".into(),
+        version: "0".into(),
+        from: None,
+        forked: None,
+        replay: vec![],
+    };
     drop(RunDir::create(Some(directory), &preset(), &what).unwrap());
     let listener = UnixListener::bind(directory.join("socket")).unwrap();
     std::thread::spawn(move || {

@@ -312,6 +312,7 @@ proptest! {
 
 fn metrics() -> Curves {
     let iteration = |n: u64| Iteration {
+        gradient_norm: None,
         iteration: n,
         epoch: n.div_ceil(2),
         loss: 100.0 / n as f64,

@@ -173,7 +173,7 @@ fn quickstart_is_picked_steered_saved_and_left() {
     terminal.press("[");
     terminal.wait("an earlier EM step", |s| s.contains("EM step 5/6"));
     terminal.press(".");
-    terminal.wait("another sample", |s| s.contains("sample 2/320"));
+    terminal.wait("another sample", |s| s.contains("sample 2/64"));
 
     terminal.press("?");
     terminal.wait("the help", |s| s.contains("one iteration, then pause"));
@@ -191,6 +191,53 @@ fn quickstart_is_picked_steered_saved_and_left() {
     let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let changes: Vec<&str> = metrics.lines().filter(|line| line.contains("\"change\"")).collect();
     assert!(changes.len() == 2 && changes[0].contains("\"to\":{\"K\":3}"), "{changes:?}");
+}
+
+/// What can be done beyond keys that turn values: commands, undo, the inspector, exports, curves, a fork.
+#[test]
+fn a_run_is_commanded_inspected_exported_and_forked() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::open(directory.path(), &["--preset", "quickstart"], 40, 140);
+    terminal.wait("the pictures", |s| s.contains("● training") && s.contains("3 mask") && iteration(s) >= 2);
+    terminal.press(":noi\t0.3");
+    terminal.wait("the command completed", |s| s.contains(":noise 0.3"));
+    terminal.press("\r");
+    terminal.wait("more noise", |s| s.contains("noise 0.30  "));
+    terminal.press("u");
+    terminal.wait("the old noise", |s| s.contains("noise 0.10  "));
+    terminal.press(":set train.batch 8\r");
+    terminal.wait("the offer of a fork", |s| s.contains("fork train.batch=8"));
+
+    terminal.press("i");
+    terminal.wait("the inspector", |s| s.contains("inspector") && s.contains("pixel 14, 14"));
+    terminal.press("\x1b[C");
+    terminal.wait("the next pixel", |s| s.contains("pixel 15, 14"));
+    terminal.press("K");
+    terminal.wait("another K, here alone", |s| s.contains("EM step 6/6  k 5"));
+    terminal.press("e");
+    terminal.wait("a picture of it", |s| s.contains("written: quickstart-s1-it"));
+    terminal.press("\x1b");
+    terminal.wait("the workbench again", |s| s.contains("● training") && s.contains("k 4  "));
+
+    terminal.press("\t");
+    terminal.press("\x1b[D\x1b[D");
+    terminal.wait("the curves read", |s| s.contains("loss at "));
+    terminal.press("h");
+    terminal.wait("the health", |s| s.contains("╭ health"));
+    terminal.press("x");
+
+    terminal.press(":fork k=5\r");
+    terminal.wait("the fork", |s| {
+        s.contains("quickstart-s1-2") && s.contains("● training") && s.contains("k 5  ")
+    });
+    terminal.press("qy");
+    assert_eq!(terminal.end(), 0);
+    let fork = std::fs::read_to_string(directory.path().join("runs/quickstart-s1-2/run.json")).unwrap();
+    assert!(fork.contains("\"forked\""), "{fork}");
+    let pictures = std::fs::read_dir(directory.path())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with("overview.png"));
+    assert_eq!(pictures.count(), 1);
 }
 
 /// Before anything is trained: a trained model, its groups, other settings for it, and nothing on the disk.

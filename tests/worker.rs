@@ -441,7 +441,7 @@ fn a_fork_goes_on_from_the_whole_state_and_is_repeated_too() {
     assert!(!at("changed").exists(), "what was refused leaves nothing");
     ended(other(&["k=5", "train.learning_rate=0.01"]).unwrap());
     let records = read_metrics(&at("changed")).unwrap();
-    let changes: Vec<_> = records.iter().filter_map(|record| match record {
+    let changes = records.iter().filter_map(|record| match record {
         Record::Change(change) => Some((change.iteration, change.to)),
         _ => None,
     });

@@ -246,7 +246,13 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
     };
     let sets = || rest.iter().map(|set| (*set).to_owned()).collect::<Vec<String>>();
     match (head, rest.as_slice()) {
-        ("set", [name, value]) => Setting::parse(name, value).map(Typed::Set),
+        ("set", [name, value]) => Setting::parse(name, value).map(Typed::Set).map_err(|error| {
+            let is_live = Setting::KINDS.iter().any(|kind| [kind.short(), kind.field()].contains(name));
+            if is_live {
+                return error;
+            }
+            Error::Usage(format!("{error}; a new run can have it: fork {name}={value}, or restart"))
+        }),
         ("set", _) => Err(usage()),
         ("sample", [n]) => number(n).map(Typed::Sample),
         ("em", [n]) => number(n).map(Typed::EmStep),

@@ -863,7 +863,7 @@ mod tests {
             (":nois 1↵", "did you mean noise"),
             (":sigma 0.3↵", "no model.distribution.e_sigma"),
             (":sample 65↵", "1 to 64"),
-            (":set train.batch 3↵", "can be changed while"),
+            (":set train.batch 3↵", "fork train.batch=3"),
             (":fork train.nothing=3↵", "train.nothing"),
         ] {
             let mut app = workbench();

@@ -10,6 +10,7 @@ use super::super::inspector::{largest, masked_delta, objects};
 use super::super::theme::Theme;
 use super::picture::{Picture, digit};
 use super::{pane, put, title_style};
+use crate::export::reconstruction;
 use crate::protocol::{Snapshot, SnapshotStep};
 
 /// A component with less of the image than this holds nothing.
@@ -84,7 +85,7 @@ fn sections(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, at: usize
     let whole = vec![
         plain("input", shades(&step.target)),
         plain("noisy", shades(&step.noisy)),
-        plain("recon", shades(&reconstruction(step, places, values))),
+        plain("recon", shades(&reconstruction(&step.preds, &step.gamma, places, values))),
         match workbench.masks {
             Masks::Blend => plain("gamma", Picture::gamma(&step.gamma, snapshot.k, width, height, theme)),
             Masks::Largest => plain("largest", argmax(theme, snapshot, step)),
@@ -137,17 +138,6 @@ pub fn truth(theme: &Theme, snapshot: &Snapshot, step: &SnapshotStep) -> Picture
     }
     let of = |pixel: usize| colours[usize::from(*step.groups.get(pixel)?)];
     Picture::labels(of, snapshot.image.width, snapshot.image.height, theme)
-}
-
-/// Σ_k γ_k ψ_k.
-pub fn reconstruction(step: &SnapshotStep, places: usize, values: usize) -> Vec<f32> {
-    let mut sum = vec![0.0; values];
-    for (preds, gamma) in step.preds.chunks(values.max(1)).zip(step.gamma.chunks(places.max(1))) {
-        for (i, (sum, pred)) in sum.iter_mut().zip(preds).enumerate() {
-            *sum += pred * gamma[i % places.max(1)];
-        }
-    }
-    sum
 }
 
 /// How much of what is drawn in the image each component holds, by γ on pixels that are on.

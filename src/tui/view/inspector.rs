@@ -8,9 +8,10 @@ use ratatui::text::{Line, Span};
 use super::super::app::{App, Masks, Workbench};
 use super::super::inspector::{Inspector, objects};
 use super::super::theme::{Rgb, Theme};
-use super::components::{argmax, reconstruction, truth};
+use super::components::{argmax, truth};
 use super::picture::{Picture, digit};
 use super::{footer, frame_lines, put};
+use crate::export::reconstruction;
 use crate::protocol::{Snapshot, SnapshotStep};
 
 const WHITE: Rgb = [1.0; 3];
@@ -119,7 +120,7 @@ fn tiles<'a>(
     step: &SnapshotStep,
 ) -> Vec<(&'a str, Picture)> {
     let (w, h) = (snapshot.image.width, snapshot.image.height);
-    let recon = reconstruction(step, snapshot.image.pixels(), snapshot.image.values());
+    let recon = reconstruction(&step.preds, &step.gamma, snapshot.image.pixels(), snapshot.image.values());
     let error: Vec<f32> = recon.iter().zip(&step.target).map(|(r, x)| (r - x).abs()).collect();
     vec![
         ("target", Picture::shades(&step.target, w, h, WHITE)),
@@ -218,7 +219,7 @@ fn row_picture(
     match row {
         0 => Picture::shades(&step.noisy, w, h, WHITE),
         1 => masks(theme, workbench, snapshot, step),
-        2 => Picture::shades(&reconstruction(step, places, values), w, h, WHITE),
+        2 => Picture::shades(&reconstruction(&step.preds, &step.gamma, places, values), w, h, WHITE),
         _ => {
             let k = row - 3;
             let tint = if theme.color(WHITE).is_some() { theme.component(k) } else { WHITE };
@@ -238,7 +239,7 @@ fn read(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, area: Rect, b
         let sum: f32 = (0..channels).filter_map(|c| of.get(c * places + pixel)).sum();
         sum / channels.max(1) as f32
     };
-    let recon = reconstruction(step, places, values);
+    let recon = reconstruction(&step.preds, &step.gamma, places, values);
     let group = step.groups.get(pixel).copied().unwrap_or(0);
     let whose = if group == 0 { "no one object".to_owned() } else { format!("object {group}") };
     let title = |text: &str| Line::styled(text.to_owned(), theme.accent());
