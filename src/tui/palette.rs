@@ -251,7 +251,10 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
             if is_live {
                 return error;
             }
-            Error::Usage(format!("{error}; a new run can have it: fork {name}={value}, or restart"))
+            let live = Setting::KINDS.map(|kind| kind.short()).join(", ");
+            Error::Usage(format!(
+                "no live value is {name:?}: fork {name}={value} begins a run with it; live are {live}"
+            ))
         }),
         ("set", _) => Err(usage()),
         ("sample", [n]) => number(n).map(Typed::Sample),

@@ -18,7 +18,7 @@ const WHITE: Rgb = [1.0; 3];
 /// Columns of what the cursor reads.
 const READOUT: u16 = 34;
 /// The same where the screen is narrow.
-const NARROW_READOUT: u16 = 22;
+const NARROW_READOUT: u16 = 25;
 /// Lines of a picture in the grid at least.
 const LEAST: u16 = 3;
 
@@ -241,7 +241,7 @@ fn read(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, area: Rect, b
     };
     let recon = reconstruction(&step.preds, &step.gamma, places, values);
     let group = step.groups.get(pixel).copied().unwrap_or(0);
-    let whose = if group == 0 { "no one object".to_owned() } else { format!("object {group}") };
+    let whose = if group == 0 { "no object".to_owned() } else { format!("object {group}") };
     let title = |text: &str| Line::styled(text.to_owned(), theme.accent());
     let mut lines = vec![
         title(&format!("pixel {}, {}", inspector.x, inspector.y)),
@@ -270,15 +270,15 @@ fn read(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, area: Rect, b
     lines.push(Line::raw(format!("confidence {}", score(step.confidence))));
     lines.push(Line::raw(""));
     lines.push(title("objects"));
-    lines.push(Line::styled("    held by  IoU  pure px", theme.dim()));
+    lines.push(Line::styled("    by    IoU pure   px", theme.dim()));
     for object in objects(step, snapshot.k) {
         let (by, style) = match object.component {
             Some(k) => (digit(k).to_string(), theme.ink(theme.component(k))),
-            None => ("nobody".to_owned(), theme.warning()),
+            None => ("none".to_owned(), theme.warning()),
         };
         lines.push(Line::from(vec![
             Span::raw(format!("{:>3} ", object.group)),
-            Span::styled(format!("{by:<7}"), style),
+            Span::styled(format!("{by:<4}"), style),
             Span::raw(format!(" {:.2} {:.2} {:>4}", object.iou, object.purity, object.pixels)),
         ]));
     }
