@@ -11,7 +11,7 @@ use super::app::{App, Entry, Leave, Masks, Overlay, Pane, Rows, Workbench};
 use super::curve_view::CurveView;
 use super::inspector::Inspector;
 use super::keymap::{self, Action, Context, Dial};
-use super::palette::{self, Outcome, Palette, Typed};
+use super::palette::{self, Outcome, Typed};
 use crate::export::View;
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
 use crate::protocol::{Command, Event, Finish, Preview, RunCard, Shelf, Snapshot};
@@ -243,7 +243,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
             let name = app.workbench.as_ref().and_then(export_name);
             return name.map_or_else(Vec::new, |file| export(app, file));
         }
-        (Action::Command, _) => app.overlay = Some(Overlay::Palette(Box::new(Palette::default()))),
+        (Action::Command, _) => app.overlay = Some(Overlay::Palette(Box::default())),
         (Action::Quit | Action::Stop, _) => {
             let running = app.workbench.as_ref().is_some_and(Workbench::is_running);
             match (running, app.attached, action) {

@@ -90,7 +90,7 @@ fn large(
     let sized = |width: usize| (width, (width * h).div_ceil(2 * w).max(1));
     // Two pictures side by side, at a cell a pixel if that leaves room, in two thirds of the height at most.
     let fits = |(width, height): &(usize, usize)| {
-        2 * width < usize::from(area.width) && height + 1 <= (usize::from(area.height) * 2 / 3).max(4)
+        2 * width < usize::from(area.width) && *height < (usize::from(area.height) * 2 / 3).max(4)
     };
     let (width, height) = [2 * w, w].into_iter().chain((1..w).rev()).map(sized).find(fits).unwrap_or((1, 1));
     let (width, height) = (width as u16, height as u16);
