@@ -209,9 +209,9 @@ fn a_run_is_commanded_inspected_exported_and_forked() {
     terminal.wait("the offer of a fork", |s| s.contains("fork train.batch=8"));
 
     terminal.press("i");
-    terminal.wait("the inspector", |s| s.contains("inspector") && s.contains("pixel 14, 14"));
+    terminal.wait("the inspector", |s| s.contains("inspector") && s.contains("pixel 10, 10"));
     terminal.press("\x1b[C");
-    terminal.wait("the next pixel", |s| s.contains("pixel 15, 14"));
+    terminal.wait("the next pixel", |s| s.contains("pixel 11, 10"));
     terminal.press("K");
     terminal.wait("another K, here alone", |s| s.contains("EM step 6/6  k 5"));
     terminal.press("e");
