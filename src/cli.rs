@@ -112,6 +112,29 @@ struct Common {
     mnist: Option<PathBuf>,
 }
 
+/// What a trained model is tested under, where that is not its preset's.
+#[derive(Args, Debug, Clone, Copy)]
+struct Conditions {
+    /// Components, in the place of the preset's
+    #[arg(long)]
+    k: Option<usize>,
+    /// Objects per image, in the place of the preset's
+    #[arg(long, value_name = "N")]
+    objects: Option<usize>,
+    /// EM steps, in the place of the preset's
+    #[arg(long, value_name = "T")]
+    steps: Option<usize>,
+}
+
+impl Conditions {
+    /// The same as if it were `--set`.
+    fn sets(self) -> impl Iterator<Item = String> {
+        let Conditions { k, objects, steps } = self;
+        let (k, objects) = (k.map(|k| format!("k={k}")), objects.map(|n| format!("data.objects={n}")));
+        k.into_iter().chain(objects).chain(steps.map(|n| format!("steps={n}")))
+    }
+}
+
 impl Common {
     /// The device to compute on. Starts the program anew where that needs another environment, so it is
     /// asked for before anything is done.

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)] // a test's way to fail
 #![cfg(unix)]
 
+mod support;
+
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -12,29 +14,16 @@ use nem_tui::backend::DeviceName;
 use nem_tui::engine::run_dir::{Record, RunDir, RunFile, read_metrics};
 use nem_tui::engine::socket::attach;
 use nem_tui::engine::worker::{Ending, Job, resume, start};
-use nem_tui::preset::{Preset, Setting};
+use nem_tui::preset::Setting;
 use nem_tui::protocol::{Command, Event, Finish, RunHandle, RunInfo, Snapshot};
-
-fn preset() -> Preset {
-    let tiny = [
-        "data.height=10",
-        "data.width=12",
-        "train.train_size=80",
-        "train.batch=8",
-        "train.validation_size=16",
-        "train.max_epochs=1000000",
-        "train.patience=1000000",
-        "model.cell.layers.0.units=12",
-    ];
-    Preset::load("quickstart").unwrap().set(&tiny).unwrap()
-}
+use support::endless;
 
 /// A run that stands still after its first iterations.
 fn paused_run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
     let job = Job {
         out: Some(out.to_owned()),
         ending: Ending { max_iterations, stay: false },
-        ..Job::new(preset(), 1, DeviceName::Flex)
+        ..Job::new(endless(), 1, DeviceName::Flex)
     };
     let mut handle = start(&job).unwrap();
     nobody_looks(&mut handle);
@@ -290,7 +279,7 @@ fn impostor(directory: &Path, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
         forked: None,
         replay: vec![],
     };
-    drop(RunDir::create(Some(directory), &preset(), &what).unwrap());
+    drop(RunDir::create(Some(directory), &endless(), &what).unwrap());
     let listener = UnixListener::bind(directory.join("socket")).unwrap();
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();

@@ -1,6 +1,8 @@
 //! The training thread, through the handle its user holds.
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
+mod support;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,28 +13,15 @@ use nem_tui::engine::run_dir::{Record, RunDir, RunFile, read_metrics, resolve};
 use nem_tui::engine::trainer::Trainer;
 use nem_tui::engine::worker::{Ending, Job, fork, replay, resume, start};
 use nem_tui::error::Error;
-use nem_tui::preset::{Images, Preset, Setting};
+use nem_tui::preset::{Distribution, Images, Preset, Setting};
 use nem_tui::protocol::{Command, Event, Finish, Iteration, RunHandle};
-
-fn preset() -> Preset {
-    let tiny = [
-        "data.height=10",
-        "data.width=12",
-        "train.train_size=80",
-        "train.batch=8",
-        "train.validation_size=16",
-        "train.max_epochs=1000000",
-        "train.patience=1000000",
-        "model.cell.layers.0.units=12",
-    ];
-    Preset::load("quickstart").unwrap().set(&tiny).unwrap()
-}
+use support::endless;
 
 fn run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
     let job = Job {
         out: Some(out.to_owned()),
         ending: Ending { max_iterations, stay: false },
-        ..Job::new(preset(), 1, DeviceName::Flex)
+        ..Job::new(endless(), 1, DeviceName::Flex)
     };
     start(&job).unwrap()
 }
@@ -138,7 +127,7 @@ fn the_training_never_waits_for_its_reader() {
 #[test]
 fn a_change_of_the_loss_starts_the_patience_anew() {
     let device = DeviceName::Flex.open().unwrap();
-    let mut trainer = Trainer::new(&preset(), 1, &device).unwrap();
+    let mut trainer = Trainer::new(&endless(), 1, &device).unwrap();
     let epoch = |trainer: &mut Trainer| {
         while !trainer.epoch_is_over() {
             trainer.step().unwrap();
@@ -172,7 +161,7 @@ fn a_change_of_the_loss_starts_the_patience_anew() {
 fn losses_that_are_read_together_are_those_read_one_by_one() {
     let device = DeviceName::Flex.open().unwrap();
     let trained = |read_every| {
-        let mut trainer = Trainer::new(&preset(), 1, &device).unwrap();
+        let mut trainer = Trainer::new(&endless(), 1, &device).unwrap();
         trainer.set_read_every(read_every);
         let mut counts = Vec::new();
         let mut read = Vec::new();
@@ -196,7 +185,7 @@ fn losses_that_are_read_together_are_those_read_one_by_one() {
 fn a_loss_that_is_no_number_ends_the_training_whenever_it_is_read() {
     let device = DeviceName::Flex.open().unwrap();
     for read_every in [1, 4] {
-        let mut trainer = Trainer::new(&preset(), 1, &device).unwrap();
+        let mut trainer = Trainer::new(&endless(), 1, &device).unwrap();
         trainer.set_read_every(read_every);
         while trainer.step().unwrap().is_empty() {}
         trainer.change(Setting::LearningRate(1e38)).unwrap();
@@ -219,7 +208,7 @@ fn a_run_cut_off_in_a_validation_goes_on_with_it() {
     };
     assert_eq!(finish(run(&whole, Some(11))), Finish::MaxIterations);
     let device = DeviceName::Flex.open().unwrap();
-    let mut trainer = Trainer::new(&preset(), 1, &device).unwrap();
+    let mut trainer = Trainer::new(&endless(), 1, &device).unwrap();
     let what = RunFile {
         seed: 1,
         device: "flex".into(),
@@ -257,7 +246,7 @@ fn in_stages() -> Preset {
          (images: First(50), learning_rate: 0.002, max_epochs: 2), \
          (images: All, learning_rate: 0.001, set: [Objects(3), K(4)])]",
     ];
-    let mut preset = preset();
+    let mut preset = endless();
     preset.data = Preset::load("quickstart").unwrap().data;
     preset.set(&stages).unwrap()
 }
@@ -480,4 +469,23 @@ fn looking_under_other_conditions_changes_no_training() {
     let events = ended(looked);
     assert!(events.iter().any(|event| matches!(event, Event::Refused(why) if why.contains("k is 0"))));
     assert_eq!(essence(&at("plain")), essence(&at("looked")));
+}
+
+/// The E-step's deviation is of the model and of the preset, and a stage changes both.
+#[test]
+fn a_stage_sets_the_deviation_that_the_e_step_has() {
+    let sets = [
+        "model.distribution=Gaussian(e_sigma: 0.25)",
+        "train.stages=[(learning_rate: 0.001, max_epochs: 1), (learning_rate: 0.001, set: [ESigma(0.5)])]",
+    ];
+    let device = DeviceName::Flex.open().unwrap();
+    let mut trainer = Trainer::new(&endless().set(&sets).unwrap(), 1, &device).unwrap();
+    let model = trainer.model().clone();
+    while !trainer.epoch_is_over() {
+        trainer.step().unwrap();
+    }
+    trainer.end_epoch().unwrap();
+    trainer.next_stage(|_, _| Ok(model)).unwrap();
+    assert_eq!(trainer.model().distribution, Distribution::Gaussian { e_sigma: 0.5 });
+    assert_eq!(trainer.preset().model.distribution, trainer.model().distribution);
 }

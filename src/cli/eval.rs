@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{Common, print, print_json};
+use super::{Common, Conditions, print, print_json};
 use crate::data::Split;
 use crate::engine::score::{Report, Scoring, score};
 use crate::error::Result;
@@ -19,15 +19,8 @@ pub(super) struct EvalArgs {
     /// comes with the program; of several, also the mean and deviation
     #[arg(value_name = "RUN-OR-MODEL", required = true)]
     paths: Vec<PathBuf>,
-    /// Components, in the place of the preset's
-    #[arg(long)]
-    k: Option<usize>,
-    /// Objects per image, in the place of the preset's
-    #[arg(long, value_name = "N")]
-    objects: Option<usize>,
-    /// EM steps, in the place of the preset's
-    #[arg(long, value_name = "T")]
-    steps: Option<usize>,
+    #[command(flatten)]
+    conditions: Conditions,
     /// Images, in the place of the whole split
     #[arg(long, value_name = "N")]
     samples: Option<usize>,
@@ -68,9 +61,7 @@ impl From<SplitName> for Split {
 impl EvalArgs {
     pub(super) fn run(self) -> Result<()> {
         let mut sets = self.common.all_sets()?;
-        sets.extend(self.k.map(|k| format!("k={k}")));
-        sets.extend(self.objects.map(|n| format!("data.objects={n}")));
-        sets.extend(self.steps.map(|n| format!("steps={n}")));
+        sets.extend(self.conditions.sets());
         let scoring = Scoring { sets, split: self.split.into(), samples: self.samples };
         let device = self.common.device()?.open()?;
         let mut reports = Vec::new();

@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::RangedU64ValueParser;
 
 use super::eval::SplitName;
-use super::{Common, print};
+use super::{Common, Conditions, print};
 use crate::engine::{run_dir, snapshot};
 use crate::error::{Error, Result};
 use crate::export::{self, Format, TILE, View};
@@ -45,15 +45,8 @@ pub(super) struct PictureArgs {
     /// How many pixels an image is wide at least
     #[arg(long, value_name = "PIXELS", default_value_t = TILE, value_parser = clap::value_parser!(u32).range(1..=4096))]
     tile: u32,
-    /// Components, in the place of the preset's
-    #[arg(long)]
-    k: Option<usize>,
-    /// Objects per image, in the place of the preset's
-    #[arg(long, value_name = "N")]
-    objects: Option<usize>,
-    /// EM steps, in the place of the preset's
-    #[arg(long, value_name = "T")]
-    steps: Option<usize>,
+    #[command(flatten)]
+    conditions: Conditions,
     #[command(flatten)]
     common: Common,
 }
@@ -70,9 +63,7 @@ impl PictureArgs {
         }
         let checkpoint = run_dir::weights_of(&self.what)?;
         let mut sets = self.common.all_sets()?;
-        sets.extend(self.k.map(|k| format!("k={k}")));
-        sets.extend(self.objects.map(|n| format!("data.objects={n}")));
-        sets.extend(self.steps.map(|n| format!("steps={n}")));
+        sets.extend(self.conditions.sets());
         let preset = checkpoint.preset_to_test().set(&sets)?;
         let steps = preset.steps;
         if let Some(step) = self.step.filter(|step| *step > steps) {

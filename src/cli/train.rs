@@ -50,7 +50,7 @@ pub(super) struct TrainArgs {
     out: Option<PathBuf>,
     /// Also write event files for TensorBoard, into tensorboard/ in the run's directory: losses and scores, and at
     /// each validation a picture of a sample. A run that has them keeps them whenever it is gone on with
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["fork", "replay"])]
     tensorboard: bool,
     /// One JSON object a line instead of a progress bar (what a pipe gets anyway)
     #[arg(long)]

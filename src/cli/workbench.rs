@@ -9,7 +9,7 @@ use super::{Common, print};
 use crate::backend::DeviceName;
 use crate::data::{Dataset, Split, corrupt};
 use crate::engine::checkpoint::{Checkpoint, MODELS, Model};
-use crate::engine::run_dir::{self, Repeat, RunFile};
+use crate::engine::run_dir::{self, RunFile};
 use crate::engine::viewer;
 use crate::engine::worker::{self, Ending, Job};
 use crate::error::Result;
@@ -112,10 +112,13 @@ impl Backstage for Rest {
     }
 
     fn restart(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
-        let Repeat { run: begun, preset, .. } = Repeat::of(run)?;
-        let last = Checkpoint::open(&run_dir::resolve(run, &["last"])?)?;
+        let begun = RunFile::read(run)?;
+        let last = Checkpoint::open(&run_dir::resolve(run, &["last"])?)?.preset;
         // Stages set their values themselves, so that those in force are not what the run began with.
-        let preset = if preset.train.stages.is_empty() { last.preset } else { preset };
+        let preset = match last.train.stages.is_empty() {
+            true => last,
+            false => Preset::load(&run.join("preset.ron").display().to_string())?,
+        };
         let job = Job::new(preset.set(sets)?, begun.seed, device.parse()?);
         worker::start(&Job { from: begun.from, ending: STAY, ..job })
     }

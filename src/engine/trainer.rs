@@ -255,9 +255,14 @@ impl Trainer {
             self.counters.best_validation = None;
             self.counters.stale_epochs = 0;
         }
+        self.adopt(preset);
+        Ok(Change { iteration: self.counters.iteration + 1, from, to })
+    }
+
+    /// Puts `preset`, which has the same network, in force. The model keeps what the E-step reads of it.
+    fn adopt(&mut self, preset: Preset) {
         self.model.distribution = preset.model.distribution;
         self.preset = preset;
-        Ok(Change { iteration: self.counters.iteration + 1, from, to })
     }
 
     /// One iteration: forward, backward, Adam. Returns the iterations whose losses were read: on a CPU this
@@ -471,7 +476,7 @@ impl Trainer {
         }
         self.data = data;
         self.optimizer = optimizer(&preset.train.adam);
-        self.preset = preset;
+        self.adopt(preset);
         let counters = &mut self.counters;
         counters.stages += 1;
         counters.stage_epochs = counters.epochs;

@@ -39,13 +39,17 @@ impl Setting {
         Setting::ESigma(0.0),
     ];
 
+    /// The kind called `name`, a field's or its short name; its value means nothing.
+    pub fn named(name: &str) -> Option<Setting> {
+        Setting::KINDS.into_iter().find(|kind| name == kind.short() || name == kind.field())
+    }
+
     /// The setting called `name` (a field's, or its short name) with the value written in `value`.
     ///
     /// # Errors
     /// A name that is none of them, or a value that is no number of that kind.
     pub fn parse(name: &str, value: &str) -> Result<Setting> {
-        let kind = Setting::KINDS.into_iter().find(|kind| name == kind.short() || name == kind.field());
-        let Some(kind) = kind else {
+        let Some(kind) = Setting::named(name) else {
             let names = Setting::KINDS.map(|kind| kind.short()).join(", ");
             return Err(Error::Usage(format!("{name:?} cannot be changed while a run trains; {names} can")));
         };

@@ -8,6 +8,8 @@ use crate::protocol::{Snapshot, SnapshotStep};
 const EMPTY: f64 = 0.01;
 /// Two components whose predictions differ less on average, where something is drawn, are the same.
 const SAME: f64 = 0.02;
+/// A component that predicts less of what is drawn predicts nothing.
+const NOTHING: f64 = 0.1;
 /// A largest γ that exceeds its least possible value by less is no choice.
 const UNDECIDED: f64 = 0.05;
 /// Where every component predicts more of what is drawn, none has an object of its own.
@@ -109,11 +111,11 @@ fn components(snapshot: &Snapshot, step: &SnapshotStep, objects: Option<usize>) 
             100.0 * EMPTY
         ));
     }
-    for one in 0..k {
+    // Two that predict nothing here are not the same for that.
+    for one in (0..k).filter(|one| mean(&|i| pred(*one, i)) > NOTHING) {
         for other in one + 1..k {
             let apart = mean(&|i| (pred(one, i) - pred(other, i)).abs());
-            let bright = mean(&|i| pred(one, i));
-            if apart < SAME && bright > 0.1 {
+            if apart < SAME {
                 found.push(format!(
                     "components {one} and {other} are duplicates: their predictions differ by {apart:.3}"
                 ));

@@ -246,16 +246,13 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
     };
     let sets = || rest.iter().map(|set| (*set).to_owned()).collect::<Vec<String>>();
     match (head, rest.as_slice()) {
-        ("set", [name, value]) => Setting::parse(name, value).map(Typed::Set).map_err(|error| {
-            let is_live = Setting::KINDS.iter().any(|kind| [kind.short(), kind.field()].contains(name));
-            if is_live {
-                return error;
-            }
+        ("set", [name, value]) if Setting::named(name).is_none() => {
             let live = Setting::KINDS.map(|kind| kind.short()).join(", ");
-            Error::Usage(format!(
+            Err(Error::Usage(format!(
                 "no live value is {name:?}: fork {name}={value} begins a run with it; live are {live}"
-            ))
-        }),
+            )))
+        }
+        ("set", [name, value]) => Setting::parse(name, value).map(Typed::Set),
         ("set", _) => Err(usage()),
         ("sample", [n]) => number(n).map(Typed::Sample),
         ("em", [n]) => number(n).map(Typed::EmStep),

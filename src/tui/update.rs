@@ -8,9 +8,8 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::app::{App, Entry, Leave, Masks, Overlay, Pane, Rows, Workbench};
-use super::curve_view::CurveView;
 use super::inspector::Inspector;
-use super::keymap::{self, Action, Context, Dial};
+use super::keymap::{self, Action, Dial};
 use super::palette::{self, Outcome, Typed};
 use crate::export::View;
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
@@ -206,15 +205,15 @@ fn entered(app: &mut App, line: &str) -> Vec<Effect> {
             workbench.em_step = (n + 1 < steps).then_some(n);
             Ok(vec![])
         }
-        Typed::Fork(sets) | Typed::Restart(sets) if workbench.preset.set(&sets).is_err() => {
-            Err(workbench.preset.set(&sets).err().map_or(String::new(), |e| e.to_string()))
-        }
         Typed::Fork(_) | Typed::Restart(_) if app.attached => {
             let run = workbench.info.directory.display();
             Err(format!("this run is another process's; fork it by `nem-tui train --fork {run}`"))
         }
-        Typed::Fork(sets) => return leave(app, Leave::Fork(sets)),
-        Typed::Restart(sets) => return leave(app, Leave::Restart(sets)),
+        Typed::Fork(ref sets) | Typed::Restart(ref sets) => match workbench.preset.set(sets) {
+            Err(error) => Err(error.to_string()),
+            Ok(_) if matches!(typed, Typed::Fork(_)) => return leave(app, Leave::Fork(sets.clone())),
+            Ok(_) => return leave(app, Leave::Restart(sets.clone())),
+        },
         Typed::Do(_) => Ok(vec![]),
     };
     told(app, done)
@@ -256,9 +255,8 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         (_, false) if app.starting => {}
         (action, false) => return pick(app, action),
         (action, true) => {
-            let context = app.context();
             if let Some(workbench) = &mut app.workbench {
-                let done = steer(workbench, action, context);
+                let done = steer(workbench, action);
                 return told(app, done);
             }
         }
@@ -303,7 +301,7 @@ fn preview(app: &App) -> Vec<Effect> {
     entry.map(|e| Effect::Preview(Box::new(e.preset().clone()), app.picker.sample)).into_iter().collect()
 }
 
-fn steer(workbench: &mut Workbench, action: Action, context: Context) -> Result<Vec<Effect>, String> {
+fn steer(workbench: &mut Workbench, action: Action) -> Result<Vec<Effect>, String> {
     let running = workbench.finish.is_none();
     let command = match action {
         Action::TogglePause if running => {
@@ -344,7 +342,7 @@ fn steer(workbench: &mut Workbench, action: Action, context: Context) -> Result<
             _ => return Ok(vec![]),
         },
         _ => {
-            look_at(workbench, action, context);
+            look_at(workbench, action);
             return Ok(vec![]);
         }
     };
@@ -352,8 +350,8 @@ fn steer(workbench: &mut Workbench, action: Action, context: Context) -> Result<
 }
 
 /// Changes what is seen, and tells nobody.
-fn look_at(workbench: &mut Workbench, action: Action, context: Context) {
-    let is_loss = workbench.focus == Pane::Loss;
+fn look_at(workbench: &mut Workbench, action: Action) {
+    let (first, last) = workbench.history.span();
     match action {
         Action::EmStep(by) => {
             workbench.playing = false;
@@ -393,18 +391,12 @@ fn look_at(workbench: &mut Workbench, action: Action, context: Context) {
                 inspector.move_by(right, down);
             }
         }
-        Action::LogAxis if is_loss => workbench.curves.log = !workbench.curves.log,
+        Action::LogAxis if workbench.focus == Pane::Loss => workbench.curves.log = !workbench.curves.log,
         Action::Unit => workbench.curves.unit = workbench.curves.unit.next(),
         Action::Smooth(by) => workbench.curves.smooth_by(by),
-        Action::Cursor(by) | Action::Scale(by) | Action::Pan(by) if context == Context::Curves => {
-            let (first, last) = workbench.history.span();
-            let view: &mut CurveView = &mut workbench.curves;
-            match action {
-                Action::Cursor(_) => view.move_cursor(by, first, last),
-                Action::Scale(_) => view.scale(by, first, last),
-                _ => view.pan(by, first, last),
-            }
-        }
+        Action::Cursor(by) => workbench.curves.move_cursor(by, first, last),
+        Action::Scale(by) => workbench.curves.scale(by, first, last),
+        Action::Pan(by) => workbench.curves.pan(by, first, last),
         _ => {}
     }
 }
@@ -1003,7 +995,7 @@ mod tests {
         assert!(view.cursor(1.0, 200.0).is_some_and(|at| (190.0..200.0).contains(&at)));
         let mut pictures = workbench();
         press(&mut pictures, "yxV+");
-        assert_eq!(pictures.workbench.unwrap().curves, CurveView::default(), "and only there");
+        assert_eq!(pictures.workbench.unwrap().curves, Default::default(), "and only there");
     }
 
     #[test]

@@ -18,6 +18,21 @@ pub fn preset(name: &str) -> Preset {
     Preset::load(name).unwrap()
 }
 
+/// Tiny `quickstart` images and a tiny network, trained until somebody stops it: epochs of ten iterations.
+pub fn endless() -> Preset {
+    let tiny = [
+        "data.height=10",
+        "data.width=12",
+        "train.train_size=80",
+        "train.batch=8",
+        "train.validation_size=16",
+        "train.max_epochs=1000000",
+        "train.patience=1000000",
+        "model.cell.layers.0.units=12",
+    ];
+    preset("quickstart").set(&tiny).unwrap()
+}
+
 /// The picker with a model, three presets, a past run, and a preview.
 pub fn picker(depth: Depth) -> App {
     let mut app = App::new(Theme { depth });
