@@ -35,12 +35,31 @@ pub fn render(theme: &Theme, context: Context, from: usize, area: Rect, buf: &mu
     over(theme, &title, &[lines.as_slice(), &rest].concat(), area, buf);
 }
 
-/// A question, or a notice, in the middle of the screen.
+/// A question, or a notice, in the middle of the screen; lines that are too long for it go on in the next.
 pub fn question(theme: &Theme, title: &str, text: &str, area: Rect, buf: &mut Buffer) {
-    let text = text.lines().map(|line| Line::raw(format!("  {line}  ")));
+    let room = usize::from(area.width.saturating_sub(8)).max(1);
+    let text = text.lines().flat_map(|line| wrapped(line, room));
+    let text = text.map(|line| Line::raw(format!("  {line}  ")));
     let blank = std::iter::once(Line::raw(""));
     let lines: Vec<Line> = blank.clone().chain(text).chain(blank).collect();
     over(theme, &format!(" {title} "), &lines, area, buf);
+}
+
+/// The line in parts of at most `room` letters, parted between words; a longer word stays whole.
+fn wrapped(line: &str, room: usize) -> Vec<String> {
+    if line.chars().count() <= room {
+        return vec![line.to_owned()];
+    }
+    line.split_whitespace().fold(Vec::new(), |mut parts: Vec<String>, word| {
+        match parts.last_mut() {
+            Some(part) if part.chars().count() + 1 + word.chars().count() <= room => {
+                part.push(' ');
+                part.push_str(word);
+            }
+            _ => parts.push(word.to_owned()),
+        }
+        parts
+    })
 }
 
 fn over(theme: &Theme, title: &str, lines: &[Line], area: Rect, buf: &mut Buffer) {
@@ -59,5 +78,17 @@ fn over(theme: &Theme, title: &str, lines: &[Line], area: Rect, buf: &mut Buffer
         let blank = Line::raw(" ".repeat(usize::from(inner.width)));
         put(&blank, inner.x, inner.bottom() - 1, inner.width, buf);
         put(&Line::styled(note, theme.warning()), inner.x, inner.bottom() - 1, inner.width, buf);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_parted_between_words() {
+        assert_eq!(wrapped("y  save", 10), ["y  save"], "what fits stays as it is");
+        assert_eq!(wrapped("one two three four", 9), ["one two", "three", "four"]);
+        assert_eq!(wrapped("immeasurable", 4), ["immeasurable"]);
     }
 }
