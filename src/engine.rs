@@ -5,6 +5,7 @@
 //! shows a trained model in the same way; [`socket`] lets other processes look on; [`run_dir`] and [`checkpoint`] are what a run leaves on the disk. [`score`] tests it;
 //! [`experiments`] lists what the paper tested, and [`results`], [`figure`] and [`kept`] put ours beside it.
 
+pub mod album;
 pub mod batch;
 pub mod bench;
 pub mod checkpoint;

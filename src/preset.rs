@@ -8,6 +8,7 @@
 
 mod case;
 mod check;
+mod difference;
 mod layers;
 mod load;
 mod setting;
@@ -15,6 +16,7 @@ mod setting;
 use serde::{Deserialize, Serialize};
 
 pub use check::{DIGIT_SIDE, MAX_COMPONENTS, MAX_IMAGE_SIDE, MAX_STEPS};
+pub use difference::{Difference, differences};
 pub use layers::{LayerOutput, layer_outputs};
 pub use load::{embedded, embedded_names};
 pub use setting::Setting;

@@ -21,7 +21,7 @@ use std::thread::JoinHandle;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::preset::{ImageSize, Preset, Setting, Stage};
 
 /// How many events may wait for the user; more are kept back by the worker.
@@ -30,6 +30,9 @@ pub const EVENT_CAPACITY: usize = 256;
 /// How many samples of the validation split, from its first, are watched: shown in a training, and scored one by
 /// one at every validation.
 pub const WATCHED: usize = 64;
+
+/// How many of the watched samples, from the first, are kept in a run's album.
+pub const ALBUM_SAMPLES: usize = 8;
 
 /// What the user asks of a running training. Taken between two iterations, in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -241,7 +244,7 @@ impl Profile {
 }
 
 /// The validation at an epoch's end. Scores are of the last EM step.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Counted from 1.
     pub epoch: u64,
@@ -259,6 +262,10 @@ pub struct Epoch {
     pub ari: f64,
     /// Mean of the largest gamma.
     pub confidence: f64,
+    /// NLL of max_k ψ, weighted over steps like the loss (§4.2's upper bound); `None` in metrics from before it was
+    /// kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upper_bound: Option<f64>,
     /// Whether the validation loss is the best so far.
     pub best: bool,
     /// Wall time of the epoch, validation included.
@@ -440,6 +447,19 @@ pub struct Shelf {
     pub devices: Vec<String>,
 }
 
+/// A run to compare another with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rival {
+    /// Its name.
+    pub name: String,
+    /// The preset it began with.
+    pub preset: Preset,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// What its metrics hold.
+    pub past: Past,
+}
+
 /// A picture of the data for the picker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preview {
@@ -453,24 +473,61 @@ pub struct Preview {
     pub groups: Vec<u8>,
 }
 
-/// What the workbench needs from the rest of the program, so that it never names an engine.
+/// What the workbench needs from the rest of the program, so that it never names an engine. What a program cannot do
+/// it leaves as it stands here.
 pub trait Backstage {
     /// What there is to choose from.
-    fn shelf(&self) -> Shelf;
+    fn shelf(&self) -> Shelf {
+        Shelf::default()
+    }
+    /// The runs there are by now, newest first.
+    fn runs(&self) -> Vec<RunCard> {
+        Vec::new()
+    }
     /// Sample `index` of a preset's data.
-    fn preview(&self, preset: &Preset, index: u64) -> Result<Preview>;
-    /// Starts a new run of `preset` on one of them. Returns at once; failures arrive as events or as an
+    fn preview(&self, _preset: &Preset, _index: u64) -> Result<Preview> {
+        not_here()
+    }
+    /// Starts a new run of `preset` on one of the devices. Returns at once; failures arrive as events or as an
     /// error.
-    fn start(&self, preset: &Preset, device: &str) -> Result<RunHandle>;
+    fn start(&self, _preset: &Preset, _device: &str) -> Result<RunHandle> {
+        not_here()
+    }
     /// Opens the model of that name to look at.
-    fn open(&self, model: &str, device: &str) -> Result<RunHandle>;
+    fn open(&self, _model: &str, _device: &str) -> Result<RunHandle> {
+        not_here()
+    }
     /// Goes on with a past run.
-    fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle>;
+    fn resume(&self, _run: &RunCard, _device: &str) -> Result<RunHandle> {
+        not_here()
+    }
     /// A new run with the state of another's last checkpoint, and these `--set` changes of its preset.
-    fn fork(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle>;
+    fn fork(&self, _run: &Path, _sets: &[String], _device: &str) -> Result<RunHandle> {
+        not_here()
+    }
     /// A new run with the initial weights of another, and these `--set` changes of its preset in force.
-    fn restart(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle>;
+    fn restart(&self, _run: &Path, _sets: &[String], _device: &str) -> Result<RunHandle> {
+        not_here()
+    }
+    /// The iterations that the album of the run in this directory has moments of, in order.
+    fn moments(&self, _run: &Path) -> Vec<u64> {
+        Vec::new()
+    }
+    /// A watched sample as it was at one of those iterations.
+    fn moment(&self, _run: &Path, _iteration: u64, _sample: usize) -> Result<Snapshot> {
+        not_here()
+    }
+    /// The metrics of the run in this directory, to lay beside another's.
+    fn rival(&self, _run: &Path) -> Result<Rival> {
+        not_here()
+    }
     /// Lets the run in this directory, which nobody trains any more, go on without a screen, in a process
     /// of its own, and tells the user so. Called when the terminal is itself again.
-    fn detach(&self, run: &Path, device: &str) -> Result<()>;
+    fn detach(&self, _run: &Path, _device: &str) -> Result<()> {
+        not_here()
+    }
+}
+
+fn not_here<T>() -> Result<T> {
+    Err(Error::Usage("this cannot be done from here; leave, and begin or open a run by nem-tui".into()))
 }

@@ -10,7 +10,9 @@
 //! `update` and `view` know no terminal and no clock, and are tested without one. This file is the
 //! shell around them: it waits, carries effects out, and decides when a frame is worth drawing.
 
+pub mod album;
 pub mod app;
+pub mod compare;
 pub mod curve_view;
 pub mod health;
 pub mod history;
@@ -219,6 +221,24 @@ impl Shell<'_> {
             Effect::Copy(text) => {
                 // The terminal may not know this; then it says nothing, and the text is on the screen.
                 let _ = crossterm::execute!(std::io::stdout(), CopyToClipboard::to_clipboard_from(&text));
+            }
+            Effect::Moments(run) => {
+                return self.handle_message(app, Message::Moments(self.backstage.moments(&run)));
+            }
+            Effect::Moment(run, iteration, sample) => {
+                let moment = self.backstage.moment(&run, iteration, sample);
+                let moment = moment.map(Arc::new).map_err(|e| e.to_string());
+                return self.handle_message(app, Message::Moment(moment));
+            }
+            Effect::Runs => {
+                return self.handle_message(app, Message::Runs(self.backstage.shelf().runs));
+            }
+            Effect::Rival(run) => {
+                let told = match self.backstage.rival(&run) {
+                    Ok(rival) => Message::Rival(Box::new(rival)),
+                    Err(error) => Message::Told(error.to_string()),
+                };
+                return self.handle_message(app, told);
             }
             Effect::Preview(preset, index) => {
                 let preview = self.backstage.preview(&preset, index).ok();

@@ -332,6 +332,7 @@ fn metrics() -> Curves {
         ami_arithmetic: 0.625,
         ari: 0.75,
         confidence: 0.875,
+        upper_bound: Some(1.5),
         best: n == 1,
         seconds: 1.5,
     };

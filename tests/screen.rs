@@ -65,6 +65,11 @@ fn screens_at_fixed_sizes() {
             let curves = support::pressed(&workbench, "\tVVyx←←");
             let palette = support::pressed(&workbench, ":se");
             let deltas = support::pressed(&workbench, "mv");
+            let mut runs = workbench.clone();
+            support::compare(&mut runs);
+            let rivals = support::pressed(&runs, "q\tf");
+            let mut past = workbench.clone();
+            support::look_back(&mut past);
             let apps = [
                 ("picker", picker),
                 ("model", model),
@@ -74,6 +79,9 @@ fn screens_at_fixed_sizes() {
                 ("curves", curves),
                 ("palette", palette),
                 ("deltas", deltas),
+                ("runs", runs),
+                ("rivals", rivals),
+                ("past", past),
             ];
             for (name, app) in apps {
                 let buf = render(&app, width, height);

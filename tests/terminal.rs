@@ -441,24 +441,6 @@ fn a_workbench_that_panics() {
             assert!(index == 0, "on purpose");
             Err(Error::Usage("no preview".into()))
         }
-        fn start(&self, _: &Preset, _: &str) -> Result<RunHandle> {
-            Err(Error::Usage("no start".into()))
-        }
-        fn open(&self, _: &str, _: &str) -> Result<RunHandle> {
-            Err(Error::Usage("no model".into()))
-        }
-        fn resume(&self, _: &RunCard, _: &str) -> Result<RunHandle> {
-            Err(Error::Usage("no resume".into()))
-        }
-        fn fork(&self, _: &Path, _: &[String], _: &str) -> Result<RunHandle> {
-            Err(Error::Usage("no fork".into()))
-        }
-        fn restart(&self, _: &Path, _: &[String], _: &str) -> Result<RunHandle> {
-            Err(Error::Usage("no restart".into()))
-        }
-        fn detach(&self, _: &Path, _: &str) -> Result<()> {
-            Err(Error::Usage("no detach".into()))
-        }
     }
     let _ = nem_tui::tui::run(&Broken, None);
 }

@@ -7,9 +7,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nem_tui::backend::DeviceName;
+use nem_tui::data::Split;
+use nem_tui::engine::album;
 use nem_tui::engine::checkpoint::Checkpoint;
 use nem_tui::engine::results::Training;
 use nem_tui::engine::run_dir::{Record, RunDir, RunFile, read_metrics, resolve};
+use nem_tui::engine::snapshot::of_split;
 use nem_tui::engine::trainer::Trainer;
 use nem_tui::engine::worker::{Ending, Job, fork, replay, resume, start};
 use nem_tui::error::Error;
@@ -94,6 +97,54 @@ fn an_impossible_change_is_refused_and_the_training_goes_on() {
     assert!(sentence.contains("k is 0"), "{sentence}");
     let before = wait(&mut handle, iterations)[0].iteration;
     assert!(wait(&mut handle, iterations)[0].iteration > before);
+}
+
+/// A run keeps its album: the first moment, the last and the best; and a fork what was before it. A moment shows what
+/// the checkpoint of the same iteration makes of the sample.
+#[test]
+fn moments_are_kept_and_show_what_the_weights_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let (out, branch) = (directory.path().join("r"), directory.path().join("f"));
+    let mut handle = run(&out, Some(35));
+    while !matches!(handle.events.blocking_recv().unwrap(), Event::Finished(_)) {}
+    let kept = album::moments(&out);
+    assert_eq!((kept[0], *kept.last().unwrap()), (0, 32), "{kept:?}");
+    assert!(kept.contains(&8) && kept.contains(&10) && kept.len() < 25, "{kept:?}");
+    let best = std::fs::read_to_string(out.join("checkpoints/best")).unwrap();
+    let best = resolve(&out, &["best"]).unwrap().with_file_name(best.trim());
+    let checkpoint = Checkpoint::open(&best).unwrap();
+    let moment = album::read(&out, checkpoint.manifest.counters.iteration, 3).unwrap();
+    let device = DeviceName::Flex.open().unwrap();
+    let same = of_split(&checkpoint, &checkpoint.preset, Split::Validation, 3, &device).unwrap();
+    assert_eq!((moment.sample, moment.k, moment.steps.len()), (3, same.k, same.steps.len()));
+    for (moment, same) in moment.steps.iter().zip(&same.steps) {
+        assert!(moment.gamma.iter().zip(&same.gamma).all(|(a, b)| (a - b).abs() < 0.01));
+        assert_eq!(moment.groups, same.groups);
+        assert!((moment.ami.unwrap_or(0.0) - same.ami.unwrap_or(0.0)).abs() < 1e-6);
+    }
+    let ending = Ending { max_iterations: Some(33), stay: false };
+    let same = |preset: &Preset| Ok(preset.clone());
+    let mut handle = fork(&best, DeviceName::Flex, same, Some(branch.clone()), vec![], ending).unwrap();
+    while !matches!(handle.events.blocking_recv().unwrap(), Event::Finished(_)) {}
+    // Until the best, which is the parent's and was thinned out in the fork.
+    let before = |moments: Vec<u64>| -> Vec<u64> {
+        moments.into_iter().filter(|m| *m < checkpoint.manifest.counters.iteration).collect()
+    };
+    assert_eq!(before(album::moments(&branch)), before(kept));
+    // A place that cannot be written costs the album, and not the run.
+    let blocked = directory.path().join("b");
+    let mut handle = run(&blocked, Some(12));
+    handle.commands.send(Command::Pause).unwrap();
+    wait(&mut handle, |event| matches!(event, Event::Paused(true)).then_some(()));
+    std::fs::remove_dir_all(blocked.join("album")).unwrap();
+    std::fs::write(blocked.join("album"), "in the way").unwrap();
+    handle.commands.send(Command::Resume).unwrap();
+    let told = wait(&mut handle, |event| match event {
+        Event::Refused(sentence) => Some(sentence),
+        _ => None,
+    });
+    assert!(told.contains("album"), "{told}");
+    while !matches!(handle.events.blocking_recv().unwrap(), Event::Finished(Finish::MaxIterations)) {}
 }
 
 /// Nobody reads for the whole run; it is made all the same, and afterwards every iteration arrives,

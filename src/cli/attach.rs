@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::engine::socket;
-use crate::error::{Error, Result};
-use crate::preset::Preset;
-use crate::protocol::{Backstage, Preview, RunCard, RunHandle, Shelf};
+use super::workbench;
+use crate::engine::{album, socket};
+use crate::error::Result;
+use crate::protocol::{Backstage, Rival, RunCard, Snapshot};
 use crate::tui::{self, Start};
 
 #[derive(Args, Debug)]
@@ -22,45 +22,23 @@ impl AttachArgs {
     }
 }
 
-/// The rest of the program, of which a workbench that looks at another process's run needs nothing.
+/// The rest of the program, of which a workbench that looks at another process's run needs only what lies on the disk.
 struct Elsewhere;
 
-impl Elsewhere {
-    fn refuse<T>(&self) -> Result<T> {
-        Err(Error::Usage("another process trains this run; to begin or open one, run nem-tui".into()))
-    }
-}
-
 impl Backstage for Elsewhere {
-    fn shelf(&self) -> Shelf {
-        Shelf::default()
+    fn runs(&self) -> Vec<RunCard> {
+        workbench::runs()
     }
 
-    fn preview(&self, _: &Preset, _: u64) -> Result<Preview> {
-        self.refuse()
+    fn moments(&self, run: &Path) -> Vec<u64> {
+        album::moments(run)
     }
 
-    fn start(&self, _: &Preset, _: &str) -> Result<RunHandle> {
-        self.refuse()
+    fn moment(&self, run: &Path, iteration: u64, sample: usize) -> Result<Snapshot> {
+        album::read(run, iteration, sample)
     }
 
-    fn open(&self, _: &str, _: &str) -> Result<RunHandle> {
-        self.refuse()
-    }
-
-    fn resume(&self, _: &RunCard, _: &str) -> Result<RunHandle> {
-        self.refuse()
-    }
-
-    fn fork(&self, _: &Path, _: &[String], _: &str) -> Result<RunHandle> {
-        self.refuse()
-    }
-
-    fn restart(&self, _: &Path, _: &[String], _: &str) -> Result<RunHandle> {
-        self.refuse()
-    }
-
-    fn detach(&self, _: &Path, _: &str) -> Result<()> {
-        self.refuse()
+    fn rival(&self, run: &Path) -> Result<Rival> {
+        workbench::rival(run)
     }
 }

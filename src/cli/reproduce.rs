@@ -13,12 +13,12 @@ use crate::engine::checkpoint::Checkpoint;
 use crate::engine::experiments::{Part, Test};
 use crate::engine::figure::figures;
 use crate::engine::kept::Kept;
-use crate::engine::results::{Failure, Results, Scored, Training, differences};
+use crate::engine::results::{Failure, Results, Scored, Training};
 use crate::engine::run_dir::{self, RunDir};
 use crate::engine::score::{Scoring, score};
 use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
-use crate::preset::Preset;
+use crate::preset::{Difference, Preset, differences};
 use crate::protocol::Finish;
 use crate::tensors::write_whole;
 
@@ -183,7 +183,7 @@ impl ReproduceArgs {
             "{} was begun with other settings than --set or --mnist now ask for ({}); leave these out to go on \
              with it, or begin anew in another --out",
             run.path.display(),
-            changes.join(", ")
+            changes.iter().map(Difference::to_string).collect::<Vec<_>>().join(", ")
         )))
     }
 

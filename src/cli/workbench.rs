@@ -8,13 +8,14 @@ use super::detach::detach;
 use super::{Common, print};
 use crate::backend::DeviceName;
 use crate::data::{Dataset, Split, corrupt};
+use crate::engine::album;
 use crate::engine::checkpoint::{Checkpoint, MODELS, Model};
 use crate::engine::run_dir::{self, RunFile};
 use crate::engine::viewer;
 use crate::engine::worker::{self, Ending, Job};
 use crate::error::Result;
 use crate::preset::{Preset, embedded_names};
-use crate::protocol::{Backstage, ModelCard, Preview, RunCard, RunHandle, Shelf};
+use crate::protocol::{Backstage, ModelCard, Preview, Rival, RunCard, RunHandle, Shelf, Snapshot};
 use crate::random::Stream;
 use crate::tui::{self, Start};
 
@@ -82,6 +83,10 @@ impl Backstage for Rest {
         }
     }
 
+    fn runs(&self) -> Vec<RunCard> {
+        runs()
+    }
+
     fn preview(&self, preset: &Preset, index: u64) -> Result<Preview> {
         let data = Dataset::new(preset, self.seed)?;
         let sample = data.sample(Split::Train, index, 1)?;
@@ -123,6 +128,18 @@ impl Backstage for Rest {
         worker::start(&Job { from: begun.from, ending: STAY, ..job })
     }
 
+    fn moments(&self, run: &Path) -> Vec<u64> {
+        album::moments(run)
+    }
+
+    fn moment(&self, run: &Path, iteration: u64, sample: usize) -> Result<Snapshot> {
+        album::read(run, iteration, sample)
+    }
+
+    fn rival(&self, run: &Path) -> Result<Rival> {
+        rival(run)
+    }
+
     fn detach(&self, run: &Path, device: &str) -> Result<()> {
         // Only the device that was asked for may round.
         let tf32 = self.tf32 && self.devices.first().is_some_and(|first| first.to_string() == device);
@@ -134,8 +151,16 @@ impl Backstage for Rest {
     }
 }
 
+/// The metrics of the run in `run`, to lay beside another's.
+pub(super) fn rival(run: &Path) -> Result<Rival> {
+    let begun = RunFile::read(run)?;
+    let preset = Preset::load(&run.join("preset.ron").display().to_string())?;
+    let name = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Rival { name, preset, seed: begun.seed, past: run_dir::past(run)? })
+}
+
 /// The runs under `runs`, newest first.
-fn runs() -> Vec<RunCard> {
+pub(super) fn runs() -> Vec<RunCard> {
     let Ok(entries) = std::fs::read_dir("runs") else { return Vec::new() };
     let mut runs: Vec<_> = entries
         .flatten()

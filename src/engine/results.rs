@@ -9,7 +9,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::checkpoint::Checkpoint;
 use super::experiments::{Cell, Measure, Part, Published, Test};
@@ -19,7 +18,7 @@ use super::run_dir::{self, Record, RunFile};
 use super::score::Report;
 use crate::error::{Error, Result};
 use crate::metrics::mean_and_deviation;
-use crate::preset::Preset;
+use crate::preset::{Difference, Preset, differences};
 use crate::tensors::write_whole;
 
 /// The scores of one run in one test.
@@ -198,30 +197,7 @@ pub(super) fn changed(preset: &Preset, stage: usize) -> Vec<String> {
     }
     named.about.clone_from(&preset.about);
     named.expect.clone_from(&preset.expect);
-    differences(&named, preset)
-}
-
-/// What is other in `after`, as `path: value before -> value after`.
-pub fn differences(before: &Preset, after: &Preset) -> Vec<String> {
-    let value = |preset: &Preset| serde_json::to_value(preset).unwrap_or_default();
-    let mut changes = Vec::new();
-    compare("", &value(before), &value(after), &mut changes);
-    changes
-}
-
-fn compare(path: &str, before: &Value, after: &Value, changes: &mut Vec<String>) {
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    match (before, after) {
-        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
-            a.iter().zip(b.values()).for_each(|((key, a), b)| compare(&below(key), a, b, changes));
-        }
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            let pairs = a.iter().zip(b).enumerate();
-            pairs.for_each(|(i, (a, b))| compare(&below(&i.to_string()), a, b, changes));
-        }
-        _ if before != after => changes.push(format!("{path}: {before} -> {after}")),
-        _ => {}
-    }
+    differences(&named, preset).iter().map(Difference::to_string).collect()
 }
 
 impl Scored {

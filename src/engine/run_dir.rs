@@ -6,6 +6,7 @@
 //!   preset.ron      the preset the run began with, resolved
 //!   metrics.jsonl   one line for each iteration, epoch and live change
 //!   log.txt         what happened when
+//!   album/          what some samples looked like as it went on: see `album`
 //!   tensorboard/    event files, where they are wanted
 //!   socket          where viewers attach, while it trains: see `socket`
 //!   checkpoints/
@@ -216,17 +217,7 @@ impl RunDir {
     /// # Errors
     /// A file that cannot be read, or a line that is no record.
     pub fn past(&self) -> Result<Past> {
-        let mut past = Past::default();
-        for record in read_metrics(&self.path)? {
-            match record {
-                Record::Step(step) => past.add_iteration(step),
-                Record::Epoch(epoch) => past.epochs.push(epoch),
-                Record::Change(change) => past.changes.push(change),
-                Record::Stage(start) => past.stages.push(start),
-                Record::Fork { .. } => {}
-            }
-        }
-        Ok(past)
+        past(&self.path)
     }
 
     /// Writes a checkpoint and points `last`, and with `best` also `best`, at it; then removes those
@@ -352,7 +343,7 @@ pub fn weights_of(what: &Path) -> Result<Checkpoint> {
 }
 
 /// The run that a checkpoint lies in, if it lies in one.
-fn run_of(checkpoint: &Path) -> Option<&Path> {
+pub(super) fn run_of(checkpoint: &Path) -> Option<&Path> {
     checkpoint.parent()?.parent().filter(|run| run.join("run.json").is_file() && run.join(METRICS).is_file())
 }
 
@@ -424,6 +415,24 @@ pub fn read_metrics(run: &Path) -> Result<Vec<Record>> {
         }
     }
     Ok(records)
+}
+
+/// What the metrics of the run in `path` hold, for curves on the screen.
+///
+/// # Errors
+/// What [`read_metrics`] refuses.
+pub fn past(path: &Path) -> Result<Past> {
+    let mut past = Past::default();
+    for record in read_metrics(path)? {
+        match record {
+            Record::Step(step) => past.add_iteration(step),
+            Record::Epoch(epoch) => past.epochs.push(epoch),
+            Record::Change(change) => past.changes.push(change),
+            Record::Stage(start) => past.stages.push(start),
+            Record::Fork { .. } => {}
+        }
+    }
+    Ok(past)
 }
 
 /// The curves of the run in `path`, whole.

@@ -31,11 +31,25 @@ pub fn take(trainer: &Trainer, sample: usize, look: &[Setting]) -> Result<Snapsh
         false => Arc::new(Dataset::new(&preset, trainer.seed())?),
     };
     data.supports(&preset)?;
-    let plan = plan(&preset, &data, trainer.seed(), Split::Validation, sample);
+    let plan = plan(&preset, &data, trainer.seed(), Split::Validation, vec![sample as u64]);
+    let snapshot = only(of_trainer(trainer, &preset, &plan)?)?;
+    Ok(Snapshot { look: look.to_vec(), ..snapshot })
+}
+
+/// Unrolls the first `samples` validation samples at once, as [`take`] does one.
+///
+/// # Errors
+/// What [`Plan::make`] meets.
+pub fn take_first(trainer: &Trainer, samples: usize) -> Result<Vec<Snapshot>> {
+    let (preset, data) = (trainer.preset(), trainer.data());
+    let plan = plan(preset, data, trainer.seed(), Split::Validation, (0..samples as u64).collect());
+    of_trainer(trainer, preset, &plan)
+}
+
+fn of_trainer(trainer: &Trainer, preset: &Preset, plan: &Plan) -> Result<Vec<Snapshot>> {
     let mut model = trainer.model().without_gradients();
     model.distribution = preset.model.distribution;
-    let snapshot = unrolled(&model, &plan, trainer.counters().iteration, &trainer.plain_device())?;
-    Ok(Snapshot { look: look.to_vec(), ..snapshot })
+    unrolled(&model, plan, trainer.counters().iteration, &trainer.plain_device())
 }
 
 /// Unrolls sample `sample`, counted from 0, of a split of the data that `preset` describes, with the weights of
@@ -56,8 +70,8 @@ pub fn of_split(
     let seed = checkpoint.manifest.seed;
     let data = Arc::new(Dataset::new(preset, seed)?);
     data.holds(split, samples)?;
-    let plan = plan(preset, &data, seed, split, sample);
-    unrolled(&model, &plan, checkpoint.manifest.counters.iteration, device)
+    let plan = plan(preset, &data, seed, split, vec![sample as u64]);
+    only(unrolled(&model, &plan, checkpoint.manifest.counters.iteration, device)?)
 }
 
 /// Unrolls image `sample`, counted from 0, of the file `input` that [`infer`] takes, with the weights of
@@ -110,42 +124,58 @@ fn is_there(sample: usize, samples: usize, of: &str) -> Result<()> {
     }
 }
 
-fn plan(preset: &Preset, data: &Arc<Dataset>, seed: u64, split: Split, sample: usize) -> Plan {
+fn plan(preset: &Preset, data: &Arc<Dataset>, seed: u64, split: Split, indices: Vec<u64>) -> Plan {
     Plan {
         data: data.clone(),
         seed,
         split,
         epoch: 0,
-        indices: vec![sample as u64],
+        indices,
         k: preset.k,
         steps: preset.steps,
         noise: preset.noise,
     }
 }
 
-/// What `model`, without gradients, makes of the one sample of `plan`.
-fn unrolled(model: &Nem, plan: &Plan, iteration: u64, device: &Device) -> Result<Snapshot> {
+/// The one snapshot of a plan of one sample.
+fn only(snapshots: Vec<Snapshot>) -> Result<Snapshot> {
+    snapshots.into_iter().next().ok_or_else(|| Error::Data("a batch without samples".into()))
+}
+
+/// What `model`, without gradients, makes of each sample of `plan`.
+fn unrolled(model: &Nem, plan: &Plan, iteration: u64, device: &Device) -> Result<Vec<Snapshot>> {
     let mut batch = plan.make()?;
     let (clean, noisy) = (batch.clean.clone(), batch.noisy.clone());
     let image = plan.data.image();
+    let (places, values, k) = (image.pixels(), image.values(), plan.k);
     let (frames, gamma) = batch.to_device(plan, device);
-    let mut steps = Vec::with_capacity(plan.steps);
+    let of = |index: &u64| Snapshot {
+        iteration,
+        sample: *index as usize,
+        image,
+        k,
+        look: Vec::new(),
+        steps: Vec::with_capacity(plan.steps),
+    };
+    let mut snapshots: Vec<Snapshot> = plan.indices.iter().map(of).collect();
     model.unroll(&frames, gamma, plan.steps, |t, state, _| {
-        let gamma = host(state.gamma.clone());
-        let groups = nth(&batch.groups[0], t + 1, image.pixels());
-        let scores = metrics::score(&gamma, groups);
+        let (gammas, preds) = (host(state.gamma.clone()), host(state.preds.clone()));
         let next = if clean.len() == 1 { 0 } else { t + 1 };
-        steps.push(SnapshotStep {
-            target: clean[next].clone(),
-            noisy: noisy[t].clone(),
-            groups: groups.to_vec(),
-            preds: host(state.preds.clone()),
-            gamma,
-            ami: scores.map(|s| s.ami),
-            ari: scores.map(|s| s.ari),
-            confidence: scores.map(|s| s.confidence),
-        });
+        for (b, snapshot) in snapshots.iter_mut().enumerate() {
+            let gamma = nth(&gammas, b, k * places).to_vec();
+            let groups = nth(&batch.groups[b], t + 1, places).to_vec();
+            let scores = metrics::score(&gamma, &groups);
+            snapshot.steps.push(SnapshotStep {
+                target: nth(&clean[next], b, values).to_vec(),
+                noisy: nth(&noisy[t], b, values).to_vec(),
+                groups,
+                preds: nth(&preds, b, k * values).to_vec(),
+                gamma,
+                ami: scores.map(|s| s.ami),
+                ari: scores.map(|s| s.ari),
+                confidence: scores.map(|s| s.confidence),
+            });
+        }
     });
-    let sample = plan.indices.first().map_or(0, |index| *index as usize);
-    Ok(Snapshot { iteration, sample, image, k: plan.k, look: Vec::new(), steps })
+    Ok(snapshots)
 }

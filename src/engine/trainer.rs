@@ -436,6 +436,7 @@ impl Trainer {
             ami_arithmetic: result.last.ami_arithmetic,
             ari: result.last.ari,
             confidence: result.last.confidence,
+            upper_bound: Some(result.upper_bound),
             best,
             seconds: counters.epoch_seconds + start.elapsed().as_secs_f64(),
         };

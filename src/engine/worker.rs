@@ -10,6 +10,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
+use super::album::{self, Album};
 use super::checkpoint::Checkpoint;
 use super::run_dir::{self, Record, Repeat, RunDir, RunFile};
 use super::snapshot;
@@ -166,6 +167,9 @@ pub fn fork(
             }
         }
         run.append(&Record::Fork { iteration })?;
+        if let Some(parent) = run_dir::run_of(&checkpoint.path) {
+            Album::copy(parent, run.path(), iteration)?;
+        }
         run.begin(&trainer)?;
         let past = run.past()?;
         Ok(Begun { run, trainer, past, replay })
@@ -227,6 +231,8 @@ struct Worker {
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     /// For TensorBoard, where the run keeps that.
     events: Option<tensorboard::Log>,
+    /// The moments that are kept for looking back; `None` once one could not be.
+    album: Option<Album>,
     device: DeviceName,
     ending: Ending,
     /// Live changes still to be made, each at its iteration.
@@ -267,6 +273,7 @@ impl Worker {
             outbox,
             snapshots,
             events: None,
+            album: None,
             device,
             ending,
             replay,
@@ -330,6 +337,13 @@ impl Worker {
             Err(e) => info!("{e}; the run goes on, and nobody can attach to it"),
         }
         self.events = self.run.events(first)?;
+        match Album::open(self.run.path(), first - 1) {
+            Ok(album) => self.album = Some(album),
+            Err(e) => self.refuse(&e),
+        }
+        if first == 1 {
+            self.keep_moment(false);
+        }
         self.show()
     }
 
@@ -352,6 +366,8 @@ impl Worker {
             self.record(read)?;
             if self.trainer.epoch_is_over() {
                 self.end_epoch()?;
+            } else if album::is_due(self.trainer.counters().iteration) {
+                self.keep_moment(false);
             }
             self.show_if_due()?;
             self.outbox.flush();
@@ -423,7 +439,19 @@ impl Worker {
             let sample = snapshot::take(trainer, watched, &[])?;
             events.epoch(&epoch, &pictures::step(&sample, sample.steps.len().saturating_sub(1), TILE)?)
         });
+        self.keep_moment(epoch.best);
         self.save(epoch.best)
+    }
+
+    /// Adds this moment to the album. Where that fails, the album ends there and the training goes on.
+    fn keep_moment(&mut self, best: bool) {
+        let Some(album) = &mut self.album else { return };
+        let samples = album::samples(self.trainer.preset().train.validation_size);
+        let taken = snapshot::take_first(&self.trainer, samples);
+        if let Err(e) = taken.and_then(|snapshots| album.keep(&snapshots, best)) {
+            self.album = None;
+            self.refuse(&e);
+        }
     }
 
     /// Whether the run is over, between two iterations. A stage that is over gives way to the next.

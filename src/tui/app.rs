@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::album::Album;
+use super::compare::{Against, Choice};
 use super::curve_view::CurveView;
 use super::history::History;
 use super::inspector::Inspector;
@@ -56,6 +58,8 @@ pub enum Overlay {
     Stop,
     /// A command that is being typed.
     Palette(Box<Palette>),
+    /// Other runs to compare this one with, and how their settings differ.
+    Compare(Choice),
 }
 
 /// Where to go when the run on the screen is saved.
@@ -166,6 +170,8 @@ pub struct Workbench {
     pub history: History,
     /// What of them is shown.
     pub curves: CurveView,
+    /// Runs whose curves are drawn beside them.
+    pub rivals: Vec<Against>,
     /// The newest iteration.
     pub latest: Option<Iteration>,
     /// The newest validation.
@@ -190,6 +196,8 @@ pub struct Workbench {
     pub sorted: bool,
     /// What the user has changed, as it was before, the latest last.
     pub undo: Vec<Setting>,
+    /// A look back at how the sample was.
+    pub album: Option<Album>,
     /// A look into the sample on the screen.
     pub inspector: Option<Inspector>,
     /// Whether the training stands still.
@@ -229,7 +237,11 @@ impl App {
 
     /// Whether EM steps are being played.
     pub fn is_playing(&self) -> bool {
-        self.workbench.as_ref().is_some_and(|workbench| workbench.playing && workbench.shown().is_some())
+        self.workbench.as_ref().is_some_and(|workbench| {
+            let past =
+                workbench.album.as_ref().is_some_and(|album| album.playing && album.moment().is_some());
+            past || workbench.playing && workbench.shown().is_some()
+        })
     }
 
     /// Which keys hold.
@@ -252,6 +264,7 @@ impl Workbench {
             wanted: info.preset.clone(),
             history: History::default(),
             curves: CurveView::default(),
+            rivals: Vec::new(),
             latest: None,
             epoch: None,
             snapshot: None,
@@ -264,6 +277,7 @@ impl Workbench {
             watched: Vec::new(),
             sorted: false,
             undo: Vec::new(),
+            album: None,
             inspector: None,
             paused: false,
             finish: None,
@@ -276,29 +290,17 @@ impl Workbench {
             info,
         };
         let past = std::mem::take(&mut workbench.info.past);
-        past.iterations.into_iter().for_each(|i| workbench.add_iteration(i));
-        past.epochs.into_iter().for_each(|e| workbench.add_epoch(e));
-        past.changes.iter().for_each(|c| workbench.mark(c));
-        past.stages.iter().for_each(|s| workbench.mark_stage(s));
-        workbench.history.changes.sort_by(|a, b| a.0.total_cmp(&b.0));
+        workbench.history = History::of(&past);
+        let latest = past.iterations.len().saturating_sub(SPEED_OVER);
+        workbench.seconds = past.iterations[latest..].iter().map(|iteration| iteration.seconds).collect();
+        workbench.latest = past.iterations.last().copied();
+        workbench.epoch = past.epochs.last().copied();
         workbench
     }
 
     /// Takes in an iteration.
     pub fn add_iteration(&mut self, iteration: Iteration) {
-        let x = iteration.iteration as f64;
-        let history = &mut self.history;
-        history.loss.push(x, iteration.loss);
-        history.intra.push(x, iteration.intra);
-        history.inter.push(x, iteration.inter);
-        if let Some(norm) = iteration.gradient_norm {
-            history.gradient.push(x, norm);
-        }
-        history.clock.push(x, history.clock.last().unwrap_or(0.0) + iteration.seconds);
-        if let (Some(ami), Some(ari)) = (iteration.ami, iteration.ari) {
-            history.ami.push(x, ami);
-            history.ari.push(x, ari);
-        }
+        self.history.add_iteration(&iteration);
         if self.seconds.len() >= SPEED_OVER {
             self.seconds.remove(0);
         }
@@ -312,10 +314,7 @@ impl Workbench {
 
     /// Takes in a validation.
     pub fn add_epoch(&mut self, epoch: Epoch) {
-        let x = epoch.iteration as f64;
-        self.history.validation.push(x, epoch.validation_loss);
-        self.history.validation_ami.push(x, epoch.ami);
-        self.history.validation_ari.push(x, epoch.ari);
+        self.history.add_epoch(&epoch);
         self.epoch = Some(epoch);
     }
 
@@ -330,23 +329,14 @@ impl Workbench {
             }
             self.preset = preset;
         }
-        self.mark(&change);
+        self.history.mark(&change);
     }
 
     /// Takes in the beginning of a later stage.
     pub fn begin_stage(&mut self, start: StageStart) {
         self.preset = self.preset.at_stage(&start.what);
         self.wanted = self.wanted.at_stage(&start.what);
-        self.mark_stage(&start);
-    }
-
-    fn mark_stage(&mut self, start: &StageStart) {
-        self.history.changes.push((start.iteration as f64, format!("stage {}", start.stage)));
-    }
-
-    fn mark(&mut self, change: &Change) {
-        let label = format!("{} {}→{}", change.to.short(), change.from.value(), change.to.value());
-        self.history.changes.push((change.iteration as f64, label));
+        self.history.mark_stage(&start);
     }
 
     /// Whether a trained model is on show, and no training.
@@ -393,12 +383,19 @@ impl Workbench {
         order
     }
 
-    /// The picture that is looked at: the inspector's, or the newest.
-    pub fn shown(&self) -> Option<&Snapshot> {
+    /// The picture that is looked at: the inspector's, one of the past, or the newest.
+    pub fn shown(&self) -> Option<&Arc<Snapshot>> {
+        let past = || self.album.as_ref().and_then(|album| album.snapshot.as_ref());
         match &self.inspector {
             Some(inspector) => Some(&inspector.snapshot),
-            None => self.snapshot.as_deref(),
+            None => past().or(self.snapshot.as_ref()),
         }
+    }
+
+    /// The first and the last iteration that this run or one beside it has something of.
+    pub fn span(&self) -> (f64, f64) {
+        let spans = self.rivals.iter().map(|rival| rival.history.span());
+        spans.fold(self.history.span(), |all, span| (all.0.min(span.0), all.1.max(span.1)))
     }
 
     /// Takes in a picture.
@@ -409,6 +406,27 @@ impl Workbench {
         // Under other conditions it is the inspector's alone.
         if snapshot.look.is_empty() {
             self.snapshot = Some(snapshot);
+        }
+    }
+
+    /// Takes in a sample as it was, if that is still what is looked for.
+    pub fn look_back(&mut self, snapshot: Arc<Snapshot>) {
+        let Some(album) = &mut self.album else { return };
+        if album.moment() != Some(snapshot.iteration) || snapshot.sample != self.sample {
+            return;
+        }
+        if let Some(inspector) = &mut self.inspector {
+            inspector.replace(snapshot.clone());
+        }
+        album.snapshot = Some(snapshot);
+    }
+
+    /// Back from the past to now.
+    pub fn come_back(&mut self) {
+        if self.album.take().is_some()
+            && let (Some(inspector), Some(snapshot)) = (&mut self.inspector, &self.snapshot)
+        {
+            inspector.replace(snapshot.clone());
         }
     }
 

@@ -32,6 +32,52 @@ impl Unit {
     }
 }
 
+/// What the pane of losses shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LossPlot {
+    /// The losses.
+    #[default]
+    Loss,
+    /// NLL of max_k ψ.
+    UpperBound,
+    /// The norm of the gradient.
+    Gradient,
+    /// Iterations a second.
+    Speed,
+}
+
+impl LossPlot {
+    /// The one after.
+    pub fn next(self) -> LossPlot {
+        match self {
+            LossPlot::Loss => LossPlot::UpperBound,
+            LossPlot::UpperBound => LossPlot::Gradient,
+            LossPlot::Gradient => LossPlot::Speed,
+            LossPlot::Speed => LossPlot::Loss,
+        }
+    }
+}
+
+/// What the pane of scores shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScorePlot {
+    /// AMI and ARI.
+    #[default]
+    Agreement,
+    /// The mean of the largest γ.
+    Confidence,
+}
+
+impl ScorePlot {
+    /// The other one.
+    pub fn next(self) -> ScorePlot {
+        match self {
+            ScorePlot::Agreement => ScorePlot::Confidence,
+            ScorePlot::Confidence => ScorePlot::Agreement,
+        }
+    }
+}
+
 /// How much a point counts for less than the mean of those before it, level by level; the first is no smoothing.
 const SMOOTHING: [f64; 7] = [0.0, 0.5, 0.7, 0.85, 0.93, 0.97, 0.99];
 /// Halvings of the whole at most.
@@ -40,6 +86,10 @@ const DEEPEST: u32 = 12;
 /// What of the curves is shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CurveView {
+    /// What the pane of losses shows.
+    pub losses: LossPlot,
+    /// What the pane of scores shows.
+    pub scores: ScorePlot,
     /// The unit of the horizontal axis.
     pub unit: Unit,
     /// Whether losses stand on a logarithmic axis.

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::protocol::{Change, Epoch, Iteration, Past, StageStart};
+
 /// Points kept as they are.
 const RECENT: usize = 2048;
 /// Averaged points kept of what came before.
@@ -146,6 +148,8 @@ pub struct History {
     pub inter: Curve,
     /// Validation loss.
     pub validation: Curve,
+    /// NLL of max_k ψ on the validation split.
+    pub upper_bound: Curve,
     /// AMI (max) of training batches.
     pub ami: Curve,
     /// ARI of training batches.
@@ -154,8 +158,12 @@ pub struct History {
     pub validation_ami: Curve,
     /// ARI on the validation split.
     pub validation_ari: Curve,
+    /// Mean of the largest gamma on the validation split.
+    pub confidence: Curve,
     /// Norm of the gradient.
     pub gradient: Curve,
+    /// Iterations a second.
+    pub speed: Curve,
     /// Seconds spent on iterations so far.
     pub clock: Curve,
     /// Live changes: the iteration, and what to write beside the mark.
@@ -163,6 +171,58 @@ pub struct History {
 }
 
 impl History {
+    /// The curves of what is past.
+    pub fn of(past: &Past) -> History {
+        let mut history = History::default();
+        past.iterations.iter().for_each(|iteration| history.add_iteration(iteration));
+        past.epochs.iter().for_each(|epoch| history.add_epoch(epoch));
+        past.changes.iter().for_each(|change| history.mark(change));
+        past.stages.iter().for_each(|start| history.mark_stage(start));
+        history.changes.sort_by(|a, b| a.0.total_cmp(&b.0));
+        history
+    }
+
+    /// Takes in an iteration.
+    pub fn add_iteration(&mut self, iteration: &Iteration) {
+        let x = iteration.iteration as f64;
+        self.loss.push(x, iteration.loss);
+        self.intra.push(x, iteration.intra);
+        self.inter.push(x, iteration.inter);
+        if let Some(norm) = iteration.gradient_norm {
+            self.gradient.push(x, norm);
+        }
+        // An iteration that took no time is none that was measured; a curve leaves infinity out.
+        self.speed.push(x, 1.0 / iteration.seconds);
+        self.clock.push(x, self.clock.last().unwrap_or(0.0) + iteration.seconds);
+        if let (Some(ami), Some(ari)) = (iteration.ami, iteration.ari) {
+            self.ami.push(x, ami);
+            self.ari.push(x, ari);
+        }
+    }
+
+    /// Takes in a validation.
+    pub fn add_epoch(&mut self, epoch: &Epoch) {
+        let x = epoch.iteration as f64;
+        self.validation.push(x, epoch.validation_loss);
+        self.validation_ami.push(x, epoch.ami);
+        self.validation_ari.push(x, epoch.ari);
+        self.confidence.push(x, epoch.confidence);
+        if let Some(bound) = epoch.upper_bound {
+            self.upper_bound.push(x, bound);
+        }
+    }
+
+    /// Takes in a live change.
+    pub fn mark(&mut self, change: &Change) {
+        let label = format!("{} {}→{}", change.to.short(), change.from.value(), change.to.value());
+        self.changes.push((change.iteration as f64, label));
+    }
+
+    /// Takes in the beginning of a later stage.
+    pub fn mark_stage(&mut self, start: &StageStart) {
+        self.changes.push((start.iteration as f64, format!("stage {}", start.stage)));
+    }
+
     /// The first and the last iteration there is something of; at least one apart.
     pub fn span(&self) -> (f64, f64) {
         let curves = [&self.loss, &self.validation, &self.ami, &self.validation_ami];

@@ -65,10 +65,15 @@ impl Inspector {
     /// Takes a new picture in, if it is the one that was asked for.
     pub fn offer(&mut self, snapshot: &Arc<Snapshot>, sample: usize) {
         if self.waits && snapshot.sample == sample && snapshot.look == self.look {
-            self.snapshot = snapshot.clone();
-            self.waits = false;
-            self.move_by(0, 0);
+            self.replace(snapshot.clone());
         }
+    }
+
+    /// Shows another picture.
+    pub fn replace(&mut self, snapshot: Arc<Snapshot>) {
+        self.snapshot = snapshot;
+        self.waits = false;
+        self.move_by(0, 0);
     }
 }
 

@@ -100,6 +100,16 @@ pub enum Action {
     Health,
     /// Write a picture of what is looked at.
     Export,
+    /// The moment of the training after or before this one.
+    Moment(i64),
+    /// Play how the training went, or stand still.
+    PlayMoments,
+    /// Back from the past.
+    Now,
+    /// Runs to compare this one with.
+    Compare,
+    /// The next quantity in a pane of curves.
+    Plot,
     /// Put the command that repeats this run on the clipboard.
     CopyCommand,
     /// Type a command.
@@ -137,6 +147,7 @@ use KeyCode::{Char, Enter, Tab};
 const TRAINING: &[Context] = &[Workbench, Curves];
 const PICTURES: &[Context] = &[Workbench, Model];
 const LOOKING: &[Context] = &[Workbench, Curves, Model, Inspector];
+const ALBUM: &[Context] = &[Workbench, Curves, Inspector];
 const SHOWN: &[Context] = &[Workbench, Curves, Model];
 const EVERYWHERE: &[Context] = &[Picker, Workbench, Curves, Model, Inspector];
 
@@ -177,6 +188,11 @@ pub const BINDINGS: &[Binding] = &[
     binding(&[Inspector], &[(KeyCode::Left, Pixel(-1, 0)), (KeyCode::Right, Pixel(1, 0)), (KeyCode::Up, Pixel(0, -1)), (KeyCode::Down, Pixel(0, 1))], "arrows", "pixel", "the pixel that is read", &[]),
     binding(SHOWN, &[(Char('i'), Inspect)], "i", "inspect", "look into this sample", &[("inspect", Inspect)]),
     binding(LOOKING, &[(Char('a'), Animate)], "a", "play", "play the EM steps, or stand still", &[("play", Animate)]),
+    binding(ALBUM, &[(Char('{'), Moment(-1)), (Char('}'), Moment(1))], "{ }", "past", "how the sample looked earlier, later in the training", &[]),
+    binding(ALBUM, &[(Char('A'), PlayMoments)], "A", "", "play how the training went, or stand still", &[("play-training", PlayMoments)]),
+    binding(TRAINING, &[(KeyCode::Esc, Now)], "esc", "", "back from the past to now", &[("now", Now)]),
+    binding(TRAINING, &[(Char('r'), Compare)], "r", "", "runs to draw beside this one, and how their settings differ", &[("runs", Compare)]),
+    binding(&[Curves], &[(Char('f'), Plot)], "f", "plot", "losses, upper bound, gradient norm, speed; scores, confidence", &[("plot", Plot)]),
     binding(PICTURES, &[(Char('m'), Masks)], "m", "", "gamma as colours, as each pixel's largest, beside the truth", &[("masks", Masks)]),
     binding(PICTURES, &[(Char('v'), Rows)], "v", "", "predictions and masks, or what each component is told is wrong", &[("rows", Rows)]),
     binding(TRAINING, &[(Char('b'), Sort)], "b", "", "the samples in their order, or the worst first", &[("sort", Sort)]),

@@ -30,6 +30,8 @@ pub enum Typed {
     EmStep(usize),
     /// Write what is looked at to this file.
     Export(PathBuf),
+    /// Draw the curves of the run in this directory beside this one's, or no longer.
+    Compare(PathBuf),
     /// A new run from this one's state, with these settings of its preset.
     Fork(Vec<String>),
     /// A new run from this one's initial weights, with these settings of its preset.
@@ -64,6 +66,7 @@ pub const WORDS: &[Word] = &[
     word("sample", "N", "show watched sample N"),
     word("em", "N", "show EM step N"),
     word("export", "FILE", "write what is looked at: .png, .gif (all EM steps), .npz or .safetensors (its arrays)"),
+    word("compare", "RUN", "draw the curves of the run in this directory beside this one's, or no longer"),
     word("fork", "[NAME=VALUE …]", "a new run from here, with other settings, as the preset names them"),
     word("restart", "[NAME=VALUE …]", "a new run from the same initial weights, with other settings"),
 ];
@@ -196,7 +199,7 @@ fn offers(typed: &str, context: Context) -> Vec<Offer> {
 fn is_offered(word: &Word, context: Context) -> bool {
     match context {
         Context::Picker => false,
-        Context::Model => !["lr", "inter", "fork", "restart"].contains(&word.name),
+        Context::Model => !["lr", "inter", "compare", "fork", "restart"].contains(&word.name),
         _ => true,
     }
 }
@@ -258,6 +261,8 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
         ("em", [n]) => number(n).map(Typed::EmStep),
         ("export", [_, ..]) => Ok(Typed::Export(rest.join(" ").into())),
         ("export", _) => Err(usage()),
+        ("compare", [_, ..]) => Ok(Typed::Compare(rest.join(" ").into())),
+        ("compare", _) => Err(usage()),
         ("fork", _) => Ok(Typed::Fork(sets())),
         ("restart", _) => Ok(Typed::Restart(sets())),
         ("sample" | "em", _) => Err(usage()),

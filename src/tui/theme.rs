@@ -107,6 +107,13 @@ impl Theme {
         self.foreground([0.94, 0.75, 0.26]).add_modifier(Modifier::BOLD)
     }
 
+    /// The colour of the `i`-th run beside the one on the screen: one of the components' that no curve
+    /// has.
+    pub fn rival(&self, i: usize) -> Rgb {
+        const COLOURS: [usize; 4] = [5, 3, 6, 7];
+        palette::component(COLOURS[i % COLOURS.len()])
+    }
+
     /// Colours of the curves.
     pub fn series(&self, series: Series) -> Rgb {
         match series {

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::album::Album;
 use super::app::{App, Entry, Leave, Masks, Overlay, Pane, Rows, Workbench};
+use super::compare::Choice;
 use super::inspector::Inspector;
 use super::keymap::{self, Action, Dial};
 use super::palette::{self, Outcome, Typed};
 use crate::export::View;
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
-use crate::protocol::{Command, Event, Finish, Preview, RunCard, Shelf, Snapshot};
+use crate::protocol::{ALBUM_SAMPLES, Command, Event, Finish, Preview, Rival, RunCard, Shelf, Snapshot};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -32,7 +34,15 @@ pub enum Message {
     StartFailed(String),
     /// Something was done, or could not be; a sentence.
     Told(String),
-    /// It is time for the next EM step, while they are played.
+    /// The moments there are of the run on the screen.
+    Moments(Vec<u64>),
+    /// A sample as it was at one of them, or a sentence that says why not.
+    Moment(Result<Arc<Snapshot>, String>),
+    /// The runs there are by now.
+    Runs(Vec<RunCard>),
+    /// A run to compare with.
+    Rival(Box<Rival>),
+    /// It is time for the next EM step or moment, while they are played.
     Tick,
     /// The system asks the program to end.
     Terminate,
@@ -57,6 +67,14 @@ pub enum Effect {
     Send(Command),
     /// Make a preview of this sample.
     Preview(Box<Preset>, u64),
+    /// Find out which moments the album of the run in this directory has.
+    Moments(PathBuf),
+    /// Read this sample at this iteration from that album.
+    Moment(PathBuf, u64, usize),
+    /// Find out which runs there are.
+    Runs,
+    /// Read the metrics of the run in this directory.
+    Rival(PathBuf),
     /// Let the run in this directory, which has ended, go on without a screen on this device.
     Detach(PathBuf, String),
     /// Write this view of the snapshot to this file.
@@ -102,9 +120,31 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             app.message = Some(sentence);
             vec![]
         }
-        Message::Tick => {
+        Message::Tick => app.workbench.as_mut().map_or_else(Vec::new, tick),
+        Message::Moments(moments) => {
+            if moments.is_empty() {
+                app.message = Some("no moment of this run was kept yet".into());
+            }
+            app.workbench.as_mut().map_or_else(Vec::new, |workbench| open_album(workbench, moments))
+        }
+        Message::Moment(moment) => {
+            match (moment, &mut app.workbench) {
+                (Ok(snapshot), Some(workbench)) => workbench.look_back(snapshot),
+                (Err(sentence), _) => app.message = Some(sentence),
+                (Ok(_), None) => {}
+            }
+            vec![]
+        }
+        Message::Runs(mut runs) => {
+            if let Some(workbench) = &app.workbench {
+                runs.retain(|run| run.directory != workbench.info.directory);
+                app.overlay = Some(Overlay::Compare(Choice { runs, selected: 0 }));
+            }
+            vec![]
+        }
+        Message::Rival(rival) => {
             if let Some(workbench) = &mut app.workbench {
-                workbench.play_on();
+                workbench.rivals.push((*rival).into());
             }
             vec![]
         }
@@ -146,6 +186,7 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
             vec![]
         }
         Some(Overlay::Health) => vec![],
+        Some(Overlay::Compare(choice)) => choose_rival(app, choice, key.code),
         Some(Overlay::Quit) => match key.code {
             KeyCode::Char('y' | 'q') | KeyCode::Enter => leave(app, Leave::Program),
             KeyCode::Char('d') => {
@@ -177,6 +218,109 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     }
 }
 
+/// The next moment of the past, while that is played, else the next EM step.
+fn tick(workbench: &mut Workbench) -> Vec<Effect> {
+    match &mut workbench.album {
+        Some(album) if album.playing => {
+            album.play_on();
+            read_moment(workbench)
+        }
+        _ => {
+            workbench.play_on();
+            vec![]
+        }
+    }
+}
+
+/// Takes in which moments there are; without any, there is no looking back.
+fn open_album(workbench: &mut Workbench, moments: Vec<u64>) -> Vec<Effect> {
+    let Some(album) = &mut workbench.album else { return vec![] };
+    let before = album.moment();
+    album.read(moments);
+    match album.moment() {
+        None => {
+            workbench.album = None;
+            vec![]
+        }
+        now if now == before => vec![],
+        Some(_) => {
+            // Of the other samples nothing is kept.
+            let of_it = workbench.sample < ALBUM_SAMPLES;
+            let watched = if of_it { vec![] } else { watch(workbench, 0) };
+            if watched.is_empty() { read_moment(workbench) } else { watched }
+        }
+    }
+}
+
+/// Asks for the moment that the album stands at.
+fn read_moment(workbench: &Workbench) -> Vec<Effect> {
+    let moment = workbench.album.as_ref().and_then(Album::moment);
+    let run = workbench.info.directory.clone();
+    moment.map(|moment| Effect::Moment(run, moment, workbench.sample)).into_iter().collect()
+}
+
+/// Looks back: the album is opened, or stands at another moment; beyond the last is now.
+fn go_back(workbench: &mut Workbench, by: i64) -> Vec<Effect> {
+    let Some(album) = &mut workbench.album else {
+        // From now only the past lies ahead.
+        if by > 0 {
+            return vec![];
+        }
+        workbench.album = Some(Album::new(false));
+        return vec![Effect::Moments(workbench.info.directory.clone())];
+    };
+    album.playing = false;
+    let before = album.moment();
+    if album.go(by) {
+        if album.moment() == before { vec![] } else { read_moment(workbench) }
+    } else {
+        if by > 0 {
+            workbench.come_back();
+        }
+        vec![]
+    }
+}
+
+/// Plays the moments, or stands still at one.
+fn play_moments(workbench: &mut Workbench) -> Vec<Effect> {
+    match &mut workbench.album {
+        Some(album) => {
+            album.playing = !album.playing;
+            vec![]
+        }
+        None => {
+            workbench.album = Some(Album::new(true));
+            vec![Effect::Moments(workbench.info.directory.clone())]
+        }
+    }
+}
+
+/// A key while runs to compare with are chosen.
+fn choose_rival(app: &mut App, mut choice: Choice, key: KeyCode) -> Vec<Effect> {
+    let last = choice.runs.len().saturating_sub(1);
+    let mut effects = vec![];
+    match key {
+        KeyCode::Up => choice.selected = choice.selected.saturating_sub(1),
+        KeyCode::Down => choice.selected = (choice.selected + 1).min(last),
+        KeyCode::Enter | KeyCode::Char(' ') => {
+            if let (Some(run), Some(workbench)) = (choice.runs.get(choice.selected), &mut app.workbench) {
+                effects = compare_with(workbench, run.directory.clone());
+            }
+        }
+        _ => return vec![],
+    }
+    app.overlay = Some(Overlay::Compare(choice));
+    effects
+}
+
+/// Draws the run's curves beside this one's, or no longer.
+fn compare_with(workbench: &mut Workbench, run: PathBuf) -> Vec<Effect> {
+    let name = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let before = workbench.rivals.len();
+    workbench.rivals.retain(|rival| rival.name != name);
+    if workbench.rivals.len() < before { vec![] } else { vec![Effect::Rival(run)] }
+}
+
 /// Carries out a command that was typed.
 fn entered(app: &mut App, line: &str) -> Vec<Effect> {
     if line.is_empty() {
@@ -197,6 +341,7 @@ fn entered(app: &mut App, line: &str) -> Vec<Effect> {
     let done = match typed {
         Typed::Set(setting) => change(workbench, setting),
         Typed::Export(file) => return export(app, file),
+        Typed::Compare(run) => Ok(compare_with(workbench, run)),
         Typed::Sample(n) if n < workbench.samples() => Ok(watch(workbench, n)),
         Typed::Sample(_) => Err(format!("there are samples 1 to {}", workbench.samples())),
         Typed::EmStep(n) => {
@@ -242,6 +387,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
             let name = app.workbench.as_ref().and_then(export_name);
             return name.map_or_else(Vec::new, |file| export(app, file));
         }
+        (Action::Compare, true) => return vec![Effect::Runs],
         (Action::Command, _) => app.overlay = Some(Overlay::Palette(Box::default())),
         (Action::Quit | Action::Stop, _) => {
             let running = app.workbench.as_ref().is_some_and(Workbench::is_running);
@@ -326,14 +472,19 @@ fn steer(workbench: &mut Workbench, action: Action) -> Result<Vec<Effect>, Strin
             };
         }
         Action::Undo => return undo(workbench),
+        Action::Moment(by) => return Ok(go_back(workbench, by)),
+        Action::PlayMoments => return Ok(play_moments(workbench)),
         Action::Sample(by) if workbench.alive => {
-            let order = workbench.order();
+            let mut order = workbench.order();
+            if workbench.album.is_some() {
+                order.retain(|sample| *sample < ALBUM_SAMPLES);
+            }
             let at = order.iter().position(|sample| *sample == workbench.sample).unwrap_or(0) as i64;
             let next = order[(at + by).rem_euclid(order.len() as i64) as usize];
             return Ok(watch(workbench, next));
         }
         Action::Inspect => {
-            let Some(snapshot) = workbench.snapshot.clone() else { return Ok(vec![]) };
+            let Some(snapshot) = workbench.shown().cloned() else { return Ok(vec![]) };
             workbench.inspector = Some(Inspector::new(snapshot, workbench.preset.clone()));
             return Ok(vec![]);
         }
@@ -351,8 +502,14 @@ fn steer(workbench: &mut Workbench, action: Action) -> Result<Vec<Effect>, Strin
 
 /// Changes what is seen, and tells nobody.
 fn look_at(workbench: &mut Workbench, action: Action) {
-    let (first, last) = workbench.history.span();
+    let (first, last) = workbench.span();
     match action {
+        Action::Now => workbench.come_back(),
+        Action::Plot => match workbench.focus {
+            Pane::Loss => workbench.curves.losses = workbench.curves.losses.next(),
+            Pane::Scores => workbench.curves.scores = workbench.curves.scores.next(),
+            Pane::Components => {}
+        },
         Action::EmStep(by) => {
             workbench.playing = false;
             if let Some(snapshot) = workbench.shown() {
@@ -415,10 +572,9 @@ fn export_name(workbench: &Workbench) -> Option<PathBuf> {
 /// Writes what is looked at.
 fn export(app: &mut App, file: PathBuf) -> Vec<Effect> {
     let Some(workbench) = &app.workbench else { return vec![] };
-    let held = workbench.inspector.as_ref().map(|inspector| inspector.snapshot.clone());
-    let Some(snapshot) = held.clone().or_else(|| workbench.snapshot.clone()) else { return vec![] };
+    let Some(snapshot) = workbench.shown().cloned() else { return vec![] };
     let is_png = file.extension().is_some_and(|ending| ending == "png");
-    let view = match is_png && held.is_some() {
+    let view = match is_png && workbench.inspector.is_some() {
         true => View::Overview,
         false => View::Step(workbench.shown_step(&snapshot)),
     };
@@ -432,13 +588,17 @@ fn watch(workbench: &mut Workbench, sample: usize) -> Vec<Effect> {
     if let Some(inspector) = &mut workbench.inspector {
         inspector.waits = true;
     }
-    vec![Effect::Send(Command::Watch(sample))]
+    let past = read_moment(workbench);
+    std::iter::once(Effect::Send(Command::Watch(sample))).chain(past).collect()
 }
 
 /// Changes a value: of the training, or while the inspector is open only of what it shows.
 fn change(workbench: &mut Workbench, setting: Setting) -> Result<Vec<Effect>, String> {
     if let Some(inspector) = &mut workbench.inspector {
-        return inspector.change(setting).map(|look| vec![Effect::Send(Command::Look(look))]);
+        let look = inspector.change(setting)?;
+        // Only the weights of now can be asked again.
+        workbench.album = None;
+        return Ok(vec![Effect::Send(Command::Look(look))]);
     }
     if workbench.finish.is_some() && !workbench.is_model() {
         return Err("the training is over; i inspects it, and :fork goes on from here".into());
@@ -569,7 +729,13 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
     match event {
         Event::Started(_) => {}
         Event::Iterations(list) => list.into_iter().for_each(|i| workbench.add_iteration(i)),
-        Event::Epoch(epoch) => workbench.add_epoch(epoch),
+        Event::Epoch(epoch) => {
+            workbench.add_epoch(epoch);
+            if workbench.album.is_some() {
+                // It has a moment more, and perhaps others less.
+                return vec![Effect::Moments(workbench.info.directory.clone())];
+            }
+        }
         Event::Changed(change) => workbench.add_change(change),
         Event::Stage(start) => workbench.begin_stage(start),
         Event::Floor(floor) => workbench.info.floor = floor,
@@ -606,7 +772,8 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Change, Floor, Iteration, ModelCard, Past, Profile, RunInfo};
+    use crate::protocol::{Change, Epoch, Floor, Iteration, ModelCard, Past, Profile, RunInfo};
+    use crate::tui::curve_view::{LossPlot, ScorePlot};
     use crate::tui::theme::{Depth, Theme};
 
     fn preset() -> Preset {
@@ -763,6 +930,128 @@ mod tests {
         assert_eq!(Profile::mean(profiles.iter()), profile(2.0));
         assert_eq!(sent(&press(&mut app, "p")), [Command::Profile(false)]);
         assert!(app.workbench.unwrap().profiles.is_none());
+    }
+
+    fn past(iteration: u64, sample: usize) -> Message {
+        let image = preset().data.image();
+        Message::Moment(Ok(Arc::new(Snapshot {
+            iteration,
+            sample,
+            image,
+            k: 4,
+            look: vec![],
+            steps: vec![],
+        })))
+    }
+
+    fn seen(app: &App) -> Option<u64> {
+        app.workbench.as_ref()?.shown().map(|snapshot| snapshot.iteration)
+    }
+
+    #[test]
+    fn looking_back_goes_through_the_moments_and_returns_to_now() {
+        let run = || PathBuf::from("runs/quickstart-s1");
+        let mut app = workbench();
+        let image = preset().data.image();
+        let now = Snapshot { iteration: 90, sample: 0, image, k: 4, look: vec![], steps: vec![] };
+        update(&mut app, Message::Picture(Arc::new(now)));
+        assert!(press(&mut app, "}").is_empty(), "there is nothing after now");
+        assert_eq!(press(&mut app, "{"), [Effect::Moments(run())]);
+        let read = update(&mut app, Message::Moments(vec![0, 8, 64]));
+        assert_eq!(read, [Effect::Moment(run(), 64, 0)]);
+        assert_eq!(seen(&app), Some(90), "until the moment is read");
+        update(&mut app, past(64, 0));
+        assert_eq!(seen(&app), Some(64));
+        assert_eq!(press(&mut app, "{{{"), [8, 0].map(|moment| Effect::Moment(run(), moment, 0)));
+        update(&mut app, past(8, 0));
+        assert_eq!(seen(&app), Some(64), "that is not the one asked for last");
+        // Another sample, of those that are kept.
+        let watched = |sample| Effect::Send(Command::Watch(sample));
+        assert_eq!(press(&mut app, ","), [watched(7), Effect::Moment(run(), 0, 7)]);
+        update(&mut app, past(0, 7));
+        // The inspector looks at the past too, and its changes at the present.
+        press(&mut app, "i");
+        assert_eq!(press(&mut app, "}"), [Effect::Moment(run(), 8, 7)]);
+        update(&mut app, past(8, 7));
+        assert_eq!(seen(&app), Some(8));
+        let mut changed = app.clone();
+        assert_eq!(sent(&press(&mut changed, "K")), [Command::Look(vec![Setting::K(5)])]);
+        assert!(changed.workbench.unwrap().album.is_none());
+        press(&mut app, "⎋");
+        let mut escaped = app.clone();
+        press(&mut escaped, "⎋");
+        press(&mut app, "}");
+        assert_eq!((seen(&app), app.workbench.as_ref().unwrap().album.is_some()), (Some(8), true));
+        press(&mut app, "}");
+        assert_eq!((seen(&app), seen(&escaped)), (Some(90), Some(90)), "beyond the last is now");
+    }
+
+    #[test]
+    fn the_training_is_played_from_its_first_moment_on() {
+        let mut app = workbench();
+        let run = PathBuf::from("runs/quickstart-s1");
+        assert_eq!(press(&mut app, "A"), [Effect::Moments(run.clone())]);
+        let first = update(&mut app, Message::Moments(vec![0, 8]));
+        assert_eq!(first, [Effect::Moment(run.clone(), 0, 0)]);
+        assert!(app.is_playing());
+        for moment in [8, 0] {
+            assert_eq!(update(&mut app, Message::Tick), [Effect::Moment(run.clone(), moment, 0)]);
+        }
+        press(&mut app, "A");
+        assert!(!app.is_playing());
+        // A run without an album says so.
+        let mut app = workbench();
+        press(&mut app, "{");
+        assert!(update(&mut app, Message::Moments(vec![])).is_empty());
+        assert!(app.message.is_some() && app.workbench.unwrap().album.is_none());
+    }
+
+    /// What is kept while one looks back is looked at too, and a sample that is not kept gives way to one that is.
+    #[test]
+    fn the_album_grows_and_has_only_some_samples() {
+        let mut app = workbench();
+        app.workbench.as_mut().unwrap().sample = 30;
+        press(&mut app, "{");
+        let effects = update(&mut app, Message::Moments(vec![0, 8]));
+        let run = PathBuf::from("runs/quickstart-s1");
+        assert_eq!(effects, [Effect::Send(Command::Watch(0)), Effect::Moment(run.clone(), 8, 0)]);
+        let epoch = Epoch { iteration: 9, ..Epoch::default() };
+        assert_eq!(update(&mut app, Message::Engine(Event::Epoch(epoch))), [Effect::Moments(run)]);
+        assert!(update(&mut app, Message::Moments(vec![0, 8, 9])).is_empty());
+        assert_eq!(app.workbench.unwrap().album.unwrap().place(), (2, 3));
+    }
+
+    #[test]
+    fn runs_are_drawn_beside_and_taken_away() {
+        let mut app = workbench();
+        assert_eq!(press(&mut app, "r"), [Effect::Runs]);
+        let card = |name: &str| RunCard {
+            directory: PathBuf::from("runs").join(name),
+            preset: preset(),
+            seed: 2,
+            iteration: 9,
+            ami: None,
+        };
+        update(&mut app, Message::Runs(["quickstart-s1", "a", "b"].map(card).into()));
+        assert_eq!(press(&mut app, "↓ "), [Effect::Rival("runs/b".into())], "the run itself is not offered");
+        let rival = Rival { name: "b".into(), preset: preset(), seed: 2, past: Past::default() };
+        update(&mut app, Message::Rival(Box::new(rival)));
+        assert_eq!(app.workbench.as_ref().unwrap().rivals.len(), 1);
+        assert!(press(&mut app, "↵").is_empty());
+        assert!(app.workbench.as_ref().unwrap().rivals.is_empty(), "chosen again, it goes");
+        press(&mut app, "q");
+        assert!(app.overlay.is_none() && app.leaving.is_none());
+        assert_eq!(press(&mut app, ":compare docs/runs/x↵"), [Effect::Rival("docs/runs/x".into())]);
+    }
+
+    #[test]
+    fn panes_of_curves_show_other_quantities() {
+        let mut app = workbench();
+        press(&mut app, "⇥f");
+        assert_eq!(app.workbench.as_ref().unwrap().curves.losses, LossPlot::UpperBound);
+        press(&mut app, "ffff⇥f");
+        let curves = &app.workbench.as_ref().unwrap().curves;
+        assert_eq!((curves.losses, curves.scores), (LossPlot::UpperBound, ScorePlot::Confidence));
     }
 
     /// (state, keys, what is sent)

@@ -1,5 +1,6 @@
 //! From the state to a frame. Every part draws into the area it is given, whatever its size.
 
+mod compare;
 mod components;
 mod curves;
 mod help;
@@ -17,7 +18,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Widget};
 
-use super::app::{App, Overlay};
+use super::app::{App, Overlay, Workbench};
 use super::theme::Theme;
 use super::{health, keymap};
 
@@ -51,6 +52,11 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
         Some(Overlay::Stop) => {
             let text = "y  save and end it, for all who look\nn  let it go on";
             help::question(&app.theme, "End the run?", text, area, buf);
+        }
+        Some(Overlay::Compare(choice)) => {
+            if let Some(workbench) = &app.workbench {
+                compare::render(&app.theme, workbench, choice, area, buf);
+            }
         }
         Some(Overlay::Palette(typed)) => palette::render(app, typed, area, buf),
         None => {}
@@ -105,6 +111,43 @@ fn footer(app: &App, area: Rect, buf: &mut Buffer) {
 /// A label and its value.
 fn labelled<'a>(label: &'a str, value: String, theme: &Theme) -> [Span<'a>; 2] {
     [Span::styled(label, theme.dim()), Span::styled(value, theme.strong())]
+}
+
+/// A slider of `width` columns that stands at `at` of `of` places, counted from 1, with what it says.
+fn slider<'a>(label: &'a str, (at, of): (usize, usize), text: String, width: u16, theme: &Theme) -> Line<'a> {
+    let taken = label.chars().count() + text.chars().count() + 4;
+    let room = usize::from(width).saturating_sub(taken).max(1);
+    let knob = if of > 1 { (at - 1) * (room - 1) / (of - 1) } else { 0 };
+    Line::from(vec![
+        Span::styled(label, theme.dim()),
+        Span::styled(format!(" {}", "─".repeat(knob)), theme.dim()),
+        Span::styled("●", theme.warning()),
+        Span::styled(format!("{} ", "─".repeat(room - 1 - knob)), theme.dim()),
+        Span::styled(text, theme.strong()),
+    ])
+}
+
+/// What is left of `area` above the sliders, and their place: none where nobody looks back.
+fn with_sliders(workbench: &Workbench, area: Rect) -> [Rect; 2] {
+    let height = if workbench.album.as_ref().is_some_and(|album| album.moment().is_some()) { 2 } else { 0 };
+    Layout::vertical([Constraint::Min(0), Constraint::Length(height.min(area.height))]).areas(area)
+}
+
+/// The two sliders of a look into the past: the training, and the EM step.
+fn sliders(workbench: &Workbench, theme: &Theme, area: Rect, buf: &mut Buffer) {
+    let (Some(album), Some(snapshot)) = (&workbench.album, workbench.shown()) else { return };
+    let Some(moment) = album.moment() else { return };
+    let (place, steps) = (album.place(), snapshot.steps.len());
+    let step = workbench.shown_step(snapshot) + 1;
+    let training = format!("it {moment} ({}/{}) {{ }}", place.0, place.1);
+    let em = format!("EM step {step}/{steps} [ ]");
+    // Both begin and end in the same columns.
+    let wide = training.chars().count().max(em.chars().count());
+    let line = |label, place, text: String| slider(label, place, format!("{text:<wide$}"), area.width, theme);
+    put(&line(" past", place, training), area.x, area.y, area.width, buf);
+    if area.height > 1 {
+        put(&line("   EM", (step, steps), em), area.x, area.y + 1, area.width, buf);
+    }
 }
 
 /// Splits off the first and the last line, where there is room for more than those.

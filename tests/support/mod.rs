@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{
-    Change, Epoch, Event, Finish, Floor, Iteration, ModelCard, Past, Preview, Profile, RunCard, RunInfo,
-    Shelf, Snapshot, SnapshotStep,
+    Change, Epoch, Event, Finish, Floor, Iteration, ModelCard, Past, Preview, Profile, Rival, RunCard,
+    RunInfo, Shelf, Snapshot, SnapshotStep,
 };
 use nem_tui::random::{Purpose, Stream};
 use nem_tui::tui::app::App;
@@ -121,6 +121,7 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
             ami_arithmetic: 0.87,
             ari: 0.87,
             confidence: 0.93,
+            upper_bound: Some(440.0 + 800.0 * (-x / 300.0).exp()),
             best: true,
             seconds: 4.0,
         });
@@ -144,6 +145,55 @@ pub fn model(depth: Depth) -> App {
     update(&mut app, Message::Engine(Event::Done(Finish::Shown)));
     update(&mut app, Message::Picture(Arc::new(snapshot(&preset, 4, 15))));
     app
+}
+
+/// Two runs beside the one on the screen, which differ from it in K and in the learning rate.
+pub fn compare(app: &mut App) {
+    let rival = |name: &str, sets: &[&str], by: f64| {
+        let mut past = Past::default();
+        for epoch in 1u32..=8 {
+            let x = f64::from(epoch);
+            past.epochs.push(Epoch {
+                epoch: epoch.into(),
+                iteration: u64::from(epoch) * 100,
+                train_loss: 500.0,
+                validation_loss: 500.0 + by * 900.0 * (-x / 4.0).exp(),
+                ami: 0.8 / by * (1.0 - (-x / 3.0).exp()),
+                ami_arithmetic: 0.8,
+                ari: 0.8,
+                confidence: 0.9,
+                upper_bound: None,
+                best: true,
+                seconds: 4.0,
+            });
+        }
+        let preset = preset("quickstart").set(sets).unwrap();
+        Box::new(Rival { name: name.into(), preset, seed: 2, past })
+    };
+    let run = |name: &str, iteration| RunCard {
+        directory: format!("runs/{name}").into(),
+        preset: preset("quickstart"),
+        seed: 2,
+        iteration,
+        ami: Some(0.7312),
+    };
+    let runs = vec![run("quickstart-s2", 800), run("quickstart-k6", 800), run("static-shapes-nem-s3", 3166)];
+    update(app, Message::Rival(rival("quickstart-s2", &["train.learning_rate=0.01"], 1.3)));
+    update(app, Message::Rival(rival("quickstart-k6", &["k=6", "train.learning_rate=0.005"], 1.7)));
+    update(app, Message::Runs(runs));
+}
+
+/// Looks back at the run's sixth moment of nine.
+pub fn look_back(app: &mut App) {
+    update(app, Message::Key(KeyEvent::from(KeyCode::Char('{'))));
+    update(app, Message::Moments(vec![0, 1, 4, 16, 64, 100, 200, 400, 620]));
+    for _ in 0..3 {
+        update(app, Message::Key(KeyEvent::from(KeyCode::Char('{'))));
+    }
+    let mut past = snapshot(&preset("quickstart"), 4, 6);
+    past.steps.iter_mut().for_each(|step| step.ami = Some(0.31));
+    let moment = Snapshot { iteration: 100, sample: 0, ..past };
+    update(app, Message::Moment(Ok(Arc::new(moment))));
 }
 
 /// Asks for the profile, and gets one.

@@ -171,6 +171,7 @@ mod tests {
             ami_arithmetic: v,
             ari: v,
             confidence: v,
+            upper_bound: Some(v),
             best: n.is_multiple_of(2),
             seconds: v,
         };

@@ -9,7 +9,7 @@ use super::super::app::{App, Masks, Rows, Workbench};
 use super::super::inspector::{largest, masked_delta, objects};
 use super::super::theme::Theme;
 use super::picture::{Picture, digit};
-use super::{pane, put, title_style};
+use super::{pane, put, sliders, title_style, with_sliders};
 use crate::export::reconstruction;
 use crate::protocol::{Snapshot, SnapshotStep};
 
@@ -26,7 +26,7 @@ struct Tile {
 /// The pane.
 pub fn render(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
-    let Some(snapshot) = workbench.snapshot.as_deref().filter(|s| !s.steps.is_empty()) else {
+    let Some(snapshot) = workbench.shown().filter(|s| !s.steps.is_empty()) else {
         let title = Line::styled(" components ", title_style(theme, focused));
         let inner = pane(title, focused, theme, area, buf);
         put(
@@ -40,6 +40,8 @@ pub fn render(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: 
     };
     let at = workbench.shown_step(snapshot);
     let inner = pane(title(theme, workbench, snapshot, at, focused), focused, theme, area, buf);
+    let [inner, below] = with_sliders(workbench, inner);
+    sliders(workbench, theme, below, buf);
     let sections = sections(theme, workbench, snapshot, at);
     let layout = Layout::fit(&sections, snapshot, inner);
     layout.render(theme, &sections, inner, buf);

@@ -1,5 +1,7 @@
 //! Loss and score curves.
 
+use std::borrow::Cow;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -8,78 +10,154 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 use ratatui::widgets::canvas::{Canvas, Line as Stroke, Points};
 
+use super::super::album::Album;
 use super::super::app::{App, Workbench};
-use super::super::curve_view::Unit;
-use super::super::history::{Curve, thinned};
-use super::super::theme::{Series, Theme};
+use super::super::curve_view::{LossPlot, ScorePlot, Unit};
+use super::super::history::{Curve, History, thinned};
+use super::super::theme::{Rgb, Series, Theme};
 use super::workbench::duration;
 use super::{pane, put, title_style};
+use crate::preset::Preset;
 
 /// Columns for the numbers on the left.
 const GUTTER: u16 = 7;
 
 /// A curve with its name and colour.
 struct Drawn<'a> {
-    name: &'static str,
+    name: Cow<'static, str>,
     curve: &'a Curve,
-    series: Series,
+    colour: Rgb,
     /// Marks each point, since there are few of them.
     sparse: bool,
+    /// The run it is of.
+    of: Run<'a>,
+}
+
+/// What the units of the horizontal axis depend on.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    clock: &'a Curve,
+    /// Iterations in an epoch.
+    epoch: f64,
+}
+
+impl<'a> Run<'a> {
+    fn new(history: &'a History, preset: &Preset) -> Run<'a> {
+        Run { clock: &history.clock, epoch: preset.iterations_per_epoch().max(1) as f64 }
+    }
+}
+
+/// A curve of a run.
+type Of = fn(&History) -> &Curve;
+/// One of the run on the screen: its name, itself, its colour, and whether its points are few.
+type Own = (&'static str, Of, Series, bool);
+
+/// What a pane shows: the curves, the last in front.
+struct Plot<'a> {
+    title: &'static str,
+    curves: Vec<Drawn<'a>>,
+    /// What position alone can score, where scores are shown.
+    floor: Option<f64>,
+    /// Whether the values are shares, on a scale from 0 to 1.
+    shares: bool,
 }
 
 /// The loss pane.
 pub fn loss(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: &mut Buffer) {
-    let history = &workbench.history;
-    let curves = [
-        Drawn { name: "inter", curve: &history.inter, series: Series::Inter, sparse: false },
-        Drawn { name: "intra", curve: &history.intra, series: Series::Intra, sparse: false },
-        Drawn { name: "valid", curve: &history.validation, series: Series::Validation, sparse: true },
-        Drawn { name: "train", curve: &history.loss, series: Series::Train, sparse: false },
-    ];
-    render(app, workbench, "loss", &curves, None, focused, area, buf);
+    use Series::{Inter, Intra, Train, Validation};
+    let (title, own, main): (_, &[Own], Of) = match workbench.curves.losses {
+        LossPlot::Loss => (
+            "loss",
+            &[
+                ("inter", |h| &h.inter, Inter, false),
+                ("intra", |h| &h.intra, Intra, false),
+                ("valid", |h| &h.validation, Validation, true),
+                ("train", |h| &h.loss, Train, false),
+            ],
+            |h| if h.validation.last().is_some() { &h.validation } else { &h.loss },
+        ),
+        LossPlot::UpperBound => {
+            ("upper bound", &[("valid", |h| &h.upper_bound, Validation, true)], |h| &h.upper_bound)
+        }
+        LossPlot::Gradient => ("gradient norm", &[("train", |h| &h.gradient, Train, false)], |h| &h.gradient),
+        LossPlot::Speed => ("speed", &[("it/s", |h| &h.speed, Train, false)], |h| &h.speed),
+    };
+    let curves = drawn(app, workbench, own, main);
+    render(app, workbench, &Plot { title, curves, floor: None, shares: false }, focused, area, buf);
 }
 
 /// The score pane, with the floor.
 pub fn scores(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: &mut Buffer) {
-    let history = &workbench.history;
-    let curves = [
-        Drawn { name: "ARI", curve: &history.ari, series: Series::Intra, sparse: false },
-        Drawn { name: "valid AMI", curve: &history.validation_ami, series: Series::Validation, sparse: true },
-        Drawn { name: "AMI", curve: &history.ami, series: Series::Train, sparse: false },
-    ];
-    let floor = workbench.info.floor.ami;
-    render(app, workbench, "scores", &curves, Some(floor), focused, area, buf);
+    use Series::{Intra, Train, Validation};
+    let floor = Some(workbench.info.floor.ami);
+    let (title, own, main, floor): (_, &[Own], Of, _) = match workbench.curves.scores {
+        ScorePlot::Agreement => (
+            "scores",
+            &[
+                ("ARI", |h| &h.ari, Intra, false),
+                ("valid AMI", |h| &h.validation_ami, Validation, true),
+                ("AMI", |h| &h.ami, Train, false),
+            ],
+            |h| &h.validation_ami,
+            floor,
+        ),
+        ScorePlot::Confidence => {
+            ("confidence", &[("valid", |h| &h.confidence, Validation, true)], |h| &h.confidence, None)
+        }
+    };
+    let curves = drawn(app, workbench, own, main);
+    render(app, workbench, &Plot { title, curves, floor, shares: true }, focused, area, buf);
+}
+
+/// The run's own curves, and `main` of every run that is drawn beside it, behind them.
+fn drawn<'a>(app: &App, workbench: &'a Workbench, own: &[Own], main: Of) -> Vec<Drawn<'a>> {
+    let rivals = workbench.rivals.iter().enumerate().map(|(i, rival)| Drawn {
+        name: rival.name.clone().into(),
+        curve: main(&rival.history),
+        colour: app.theme.rival(i),
+        sparse: true,
+        of: Run::new(&rival.history, &rival.preset),
+    });
+    let of = Run::new(&workbench.history, &workbench.preset);
+    let own = own.iter().map(|(name, curve, series, sparse)| Drawn {
+        name: (*name).into(),
+        curve: curve(&workbench.history),
+        colour: app.theme.series(*series),
+        sparse: *sparse,
+        of,
+    });
+    rivals.chain(own).collect()
 }
 
 /// What the horizontal axis means, and which part of it is shown.
 struct Axis<'a> {
-    workbench: &'a Workbench,
+    unit: Unit,
+    own: Run<'a>,
     /// The edges, in iterations.
     window: (f64, f64),
 }
 
 impl Axis<'_> {
-    /// Where an iteration stands on the axis.
-    fn place(&self, iteration: f64) -> f64 {
-        match self.workbench.curves.unit {
+    /// Where an iteration of a run stands on the axis.
+    fn place(&self, iteration: f64, of: Run) -> f64 {
+        match self.unit {
             Unit::Iterations => iteration,
-            Unit::Epochs => iteration / self.workbench.preset.iterations_per_epoch().max(1) as f64,
+            Unit::Epochs => iteration / of.epoch,
             Unit::Time => {
-                let clock = &self.workbench.history.clock;
-                let end = || clock.last().filter(|_| iteration > 1.0);
-                clock.at(iteration).or_else(end).unwrap_or(0.0)
+                let end = || of.clock.last().filter(|_| iteration > 1.0);
+                of.clock.at(iteration).or_else(end).unwrap_or(0.0)
             }
         }
     }
 
     fn edges(&self) -> (f64, f64) {
-        let (from, to) = (self.place(self.window.0), self.place(self.window.1));
+        let (from, to) = (self.place(self.window.0, self.own), self.place(self.window.1, self.own));
         if to > from { (from, to) } else { (from, from + 1.0) }
     }
 
     fn label(&self, iteration: f64) -> String {
-        let place = self.place(iteration);
-        match self.workbench.curves.unit {
+        let place = self.place(iteration, self.own);
+        match self.unit {
             Unit::Iterations => format!("{place:.0}"),
             Unit::Epochs => format!("epoch {place:.1}"),
             Unit::Time => duration(place),
@@ -87,39 +165,33 @@ impl Axis<'_> {
     }
 }
 
-#[allow(clippy::too_many_arguments)] // one call site each, above
-fn render(
-    app: &App,
-    workbench: &Workbench,
-    title: &str,
-    curves: &[Drawn],
-    floor: Option<f64>,
-    focused: bool,
-    area: Rect,
-    buf: &mut Buffer,
-) {
+fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
     let view = &workbench.curves;
-    let (first, last) = workbench.history.span();
-    let axis = Axis { workbench, window: view.window(first, last) };
+    let Plot { curves, floor, .. } = plot;
+    let floor = *floor;
+    let (first, last) = workbench.span();
+    let own = Run::new(&workbench.history, &workbench.preset);
+    let axis = Axis { unit: view.unit, own, window: view.window(first, last) };
     let cursor = view.cursor(first, last).filter(|_| focused);
-    let legend = legend(title, curves, floor, cursor.map(|at| (at, axis.label(at))), focused, theme);
+    let legend = legend(plot, cursor.map(|at| (at, axis.label(at))), focused, theme);
     let inner = pane(legend, focused, theme, area, buf);
     if inner.width <= GUTTER + 4 || inner.height < 3 {
         return;
     }
+    let shares = plot.shares;
     let plot = Rect::new(inner.x + GUTTER, inner.y, inner.width - GUTTER, inner.height - 1);
     let (from, to) = axis.edges();
     // A logarithm has no zero; scores have a scale of their own.
-    let log = view.log && floor.is_none();
+    let log = view.log && !shares;
     let scaled = |y: f64| if log { y.max(f64::MIN_POSITIVE).log10() } else { y };
     let columns = usize::from(plot.width) * 2;
     let raw = |drawn: &Drawn| {
         let points = drawn.curve.points().filter(|p| !log || p.1 > 0.0);
-        thinned(points.map(|(x, y)| (axis.place(x), scaled(y))), from, to, columns)
+        thinned(points.map(|(x, y)| (axis.place(x, drawn.of), scaled(y))), from, to, columns)
     };
     let thin: Vec<Vec<(f64, f64)>> = curves.iter().map(raw).collect();
-    let Some((low, high, clipped)) = range(&thin, floor) else {
+    let Some((low, high, clipped)) = range(&thin, shares) else {
         let waiting = match workbench.history.loss.last() {
             None => "the first iterations are being made…",
             Some(_) => "nothing was measured here",
@@ -137,8 +209,9 @@ fn render(
         .x_bounds([from, to])
         .y_bounds([low, high])
         .paint(|context| {
-            let ink = |series| theme.color(theme.series(series)).unwrap_or_default();
-            let changes = || workbench.history.changes.iter().map(|(x, label)| (axis.place(*x), label));
+            let colour = |rgb| theme.color(rgb).unwrap_or_default();
+            let ink = |series| colour(theme.series(series));
+            let changes = || workbench.history.changes.iter().map(|(x, label)| (axis.place(*x, own), label));
             for (x, _) in changes() {
                 context.draw(&Stroke::new(x, low, x, high, ink(Series::Floor)));
             }
@@ -164,14 +237,14 @@ fn render(
                         inside(pair[0].1),
                         pair[1].0,
                         inside(pair[1].1),
-                        ink(drawn.series),
+                        colour(drawn.colour),
                     ));
                 }
             }
             context.layer();
             for (drawn, points) in curves.iter().zip(&thin).filter(|(d, _)| d.sparse) {
                 for (x, y) in points.iter().filter(|p| (low..=high).contains(&p.1)) {
-                    context.print(*x, *y, Span::styled("•", theme.ink(theme.series(drawn.series))));
+                    context.print(*x, *y, Span::styled("•", theme.ink(drawn.colour)));
                 }
             }
             // Labels take turns in three rows, since changes come in quick succession.
@@ -185,15 +258,21 @@ fn render(
                 context.print(from, floor, Span::styled(format!("floor {floor:.2}"), theme.dim()));
             }
             if let Some(cursor) = cursor {
-                let x = axis.place(cursor);
+                let x = axis.place(cursor, own);
                 context.draw(&Stroke::new(x, low, x, high, ink(Series::Cursor)));
+            }
+            // The moment of the past that the pictures show.
+            if let Some(moment) = workbench.album.as_ref().and_then(Album::moment) {
+                let x = axis.place(moment as f64, own);
+                context.draw(&Stroke::new(x, low, x, high, ink(Series::Cursor)));
+                context.print(x, low, Span::styled("▲", theme.warning()));
             }
             // Without colours, a name at each curve's end says which it is.
             if theme.color([1.0; 3]).is_none() {
                 for (drawn, points) in curves.iter().zip(&thin) {
                     if let Some((x, y)) = points.last() {
                         let back = (to - from) / f64::from(plot.width) * drawn.name.len() as f64;
-                        context.print((x - back).max(from), y.clamp(low, high), drawn.name);
+                        context.print((x - back).max(from), y.clamp(low, high), drawn.name.to_string());
                     }
                 }
             }
@@ -213,14 +292,8 @@ fn smoothed(points: &[(f64, f64)], weight: f64) -> Vec<(f64, f64)> {
 }
 
 /// The title, the names of the curves, and their values: at the cursor if there is one, else the newest.
-fn legend(
-    title: &str,
-    curves: &[Drawn],
-    floor: Option<f64>,
-    cursor: Option<(f64, String)>,
-    focused: bool,
-    theme: &Theme,
-) -> Line<'static> {
+fn legend(plot: &Plot, cursor: Option<(f64, String)>, focused: bool, theme: &Theme) -> Line<'static> {
+    let Plot { title, curves, floor, .. } = plot;
     let mut spans = vec![Span::styled(format!(" {title} "), title_style(theme, focused))];
     if let Some((_, label)) = &cursor {
         spans.push(Span::styled(format!("at {label} "), theme.warning()));
@@ -231,7 +304,7 @@ fn legend(
             None => drawn.curve.last(),
         };
         let value = value.map_or(String::new(), |v| format!(" {}", number(v)));
-        spans.push(Span::styled(format!("─ {}{value} ", drawn.name), theme.ink(theme.series(drawn.series))));
+        spans.push(Span::styled(format!("─ {}{value} ", drawn.name), theme.ink(drawn.colour)));
     }
     if let Some(floor) = floor {
         spans.push(Span::styled(format!("┄ floor {floor:.2} "), theme.dim()));
@@ -241,7 +314,7 @@ fn legend(
 
 /// The values to show: all but the few most extreme, so that a first huge loss does not flatten the
 /// rest. True where something above is cut off.
-fn range(curves: &[Vec<(f64, f64)>], floor: Option<f64>) -> Option<(f64, f64, bool)> {
+fn range(curves: &[Vec<(f64, f64)>], shares: bool) -> Option<(f64, f64, bool)> {
     let mut values: Vec<f64> = curves.iter().flatten().map(|p| p.1).collect();
     if values.is_empty() {
         return None;
@@ -251,8 +324,7 @@ fn range(curves: &[Vec<(f64, f64)>], floor: Option<f64>) -> Option<(f64, f64, bo
     let typical = values[(values.len() - 1) * 97 / 100];
     let high = if most - least > 1.5 * (typical - least) && typical > least { typical } else { most };
     let (mut low, mut high) = (least, high);
-    if floor.is_some() {
-        // Scores have a scale of their own.
+    if shares {
         (low, high) = (low.min(0.0), 1.0);
     }
     let clipped = high < most;

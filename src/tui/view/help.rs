@@ -62,7 +62,8 @@ fn wrapped(line: &str, room: usize) -> Vec<String> {
     })
 }
 
-fn over(theme: &Theme, title: &str, lines: &[Line], area: Rect, buf: &mut Buffer) {
+/// Lines in a pane of their size, in the middle of the screen.
+pub fn over(theme: &Theme, title: &str, lines: &[Line], area: Rect, buf: &mut Buffer) {
     let width = lines.iter().map(Line::width).max().unwrap_or(0).max(title.chars().count()) as u16 + 4;
     let width = width.min(area.width);
     let height = (lines.len() as u16 + 2).min(area.height);

@@ -10,7 +10,7 @@ use super::super::inspector::{Inspector, objects};
 use super::super::theme::{Rgb, Theme};
 use super::components::{argmax, truth};
 use super::picture::{Picture, digit};
-use super::{footer, frame_lines, put};
+use super::{footer, frame_lines, put, sliders, with_sliders};
 use crate::export::reconstruction;
 use crate::protocol::{Snapshot, SnapshotStep};
 
@@ -25,6 +25,8 @@ const LEAST: u16 = 3;
 /// Draws the screen.
 pub fn render(app: &App, workbench: &Workbench, inspector: &Inspector, area: Rect, buf: &mut Buffer) {
     let [status, body, bottom] = frame_lines(area, 1, 1);
+    let [body, below] = with_sliders(workbench, body);
+    sliders(workbench, &app.theme, below, buf);
     let snapshot = &*inspector.snapshot;
     footer(app, bottom, buf);
     if snapshot.steps.is_empty() {

@@ -1,0 +1,51 @@
+//! How two presets differ.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::Preset;
+
+/// A field that two presets have other values in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Where it stands, as `--set` names it.
+    pub path: String,
+    /// The value in the first, as JSON.
+    pub before: String,
+    /// The value in the second.
+    pub after: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} -> {}", self.path, self.before, self.after)
+    }
+}
+
+/// The fields in which `after` is other than `before`, in the order of their names.
+pub fn differences(before: &Preset, after: &Preset) -> Vec<Difference> {
+    let value = |preset: &Preset| serde_json::to_value(preset).unwrap_or_default();
+    let mut found = Vec::new();
+    compare("", &value(before), &value(after), &mut found);
+    found
+}
+
+fn compare(path: &str, before: &Value, after: &Value, found: &mut Vec<Difference>) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match (before, after) {
+        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
+            a.iter().zip(b.values()).for_each(|((key, a), b)| compare(&below(key), a, b, found));
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            let pairs = a.iter().zip(b).enumerate();
+            pairs.for_each(|(i, (a, b))| compare(&below(&i.to_string()), a, b, found));
+        }
+        _ if before != after => found.push(Difference {
+            path: path.to_owned(),
+            before: before.to_string(),
+            after: after.to_string(),
+        }),
+        _ => {}
+    }
+}

@@ -1,0 +1,96 @@
+//! Looking back: the moments of a run's album, and the one that is on the screen.
+
+use std::sync::Arc;
+
+use crate::protocol::Snapshot;
+
+/// The album, opened.
+#[derive(Clone, Debug, Default)]
+pub struct Album {
+    /// The iterations that there are moments of, in order; none until they are read.
+    moments: Vec<u64>,
+    /// The one that is looked at.
+    at: usize,
+    /// What it looked like, once that is read.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// Whether the moments are played one after the other.
+    pub playing: bool,
+}
+
+impl Album {
+    /// An album to be read: from its first moment on, played, or at its last, standing still.
+    pub fn new(playing: bool) -> Album {
+        Album { playing, ..Album::default() }
+    }
+
+    /// Takes in which moments there are; the one that is looked at stays, or the nearest before it.
+    pub fn read(&mut self, moments: Vec<u64>) {
+        let last = moments.len().saturating_sub(1);
+        self.at = match self.moment() {
+            Some(moment) => moments.partition_point(|other| *other <= moment).saturating_sub(1),
+            None if self.playing => 0,
+            None => last,
+        };
+        self.moments = moments;
+    }
+
+    /// The iteration that is looked at.
+    pub fn moment(&self) -> Option<u64> {
+        self.moments.get(self.at).copied()
+    }
+
+    /// Which of how many moments it is, counted from 1.
+    pub fn place(&self) -> (usize, usize) {
+        (self.at + 1, self.moments.len())
+    }
+
+    /// Moves to another moment; false where that would be beyond the last, which is now.
+    pub fn go(&mut self, by: i64) -> bool {
+        let next = self.at.saturating_add_signed(by as isize);
+        let is_there = next < self.moments.len();
+        if is_there {
+            self.at = next;
+        }
+        is_there
+    }
+
+    /// The next moment, the first after the last.
+    pub fn play_on(&mut self) {
+        if !self.go(1) {
+            self.at = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_that_was_thinned_out_gives_way_to_the_one_before() {
+        let mut album = Album::new(false);
+        album.read(vec![0, 4, 8, 9]);
+        assert_eq!((album.moment(), album.place()), (Some(9), (4, 4)));
+        assert!(!album.go(1) && album.go(-2));
+        album.read(vec![0, 4, 8, 9, 12]);
+        assert_eq!(album.moment(), Some(4));
+        album.go(2);
+        album.read(vec![0, 4, 8, 12, 16]);
+        assert_eq!(album.moment(), Some(8));
+    }
+
+    #[test]
+    fn playing_begins_at_the_first_and_goes_round() {
+        let mut album = Album::new(true);
+        album.read(vec![0, 5]);
+        let mut seen = vec![album.moment()];
+        (0..2).for_each(|_| {
+            album.play_on();
+            seen.push(album.moment());
+        });
+        assert_eq!(seen, [Some(0), Some(5), Some(0)]);
+        let mut empty = Album::new(true);
+        empty.play_on();
+        assert_eq!(empty.moment(), None);
+    }
+}
