@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nem_tui::error::{Error, Result};
 use nem_tui::preset::Preset;
-use nem_tui::protocol::{Backstage, Event, Preview, RunCard, RunHandle, Shelf};
+use nem_tui::protocol::{Backstage, Event, Preview, Shelf};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 /// How long a screen may take to come about before the test gives up on it.
