@@ -447,10 +447,18 @@ impl Worker {
     fn keep_moment(&mut self, best: bool) {
         let Some(album) = &mut self.album else { return };
         let samples = album::samples(self.trainer.preset().train.validation_size);
-        let taken = snapshot::take_first(&self.trainer, samples);
-        if let Err(e) = taken.and_then(|snapshots| album.keep(&snapshots, best)) {
-            self.album = None;
-            self.refuse(&e);
+        let kept = snapshot::take_first(&self.trainer, samples)
+            .and_then(|snapshots| album.keep(&snapshots, best).map(|()| snapshots));
+        match kept {
+            // Who begins to look while an iteration is in progress sees this until it is done.
+            Ok(mut snapshots) if self.watched < samples && self.snapshots.receiver_count() == 0 => {
+                self.snapshots.send_replace(Some(Arc::new(snapshots.swap_remove(self.watched))));
+            }
+            Ok(_) => {}
+            Err(e) => {
+                self.album = None;
+                self.refuse(&e);
+            }
         }
     }
 

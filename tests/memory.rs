@@ -1,0 +1,51 @@
+//! What a day of training leaves in the memory of a workbench.
+
+#![allow(clippy::unwrap_used)] // a test's way to fail
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use nem_tui::protocol::{Epoch, Event, Iteration, Past};
+use nem_tui::tui::theme::Depth;
+use nem_tui::tui::update::{Message, update};
+
+/// Bytes of this process that lie in memory.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+/// 24 hours at 40 iterations a second, an epoch every 5 seconds: the curves of the screen, and what a run keeps to tell
+/// viewers who join.
+#[test]
+fn a_day_of_curves_takes_less_than_64_mb() {
+    const DAY: u64 = 24 * 3600;
+    let mut app = support::workbench(Depth::True, support::preset("quickstart"), 100, 4, 6);
+    let mut past = Past::default();
+    let before = resident();
+    for second in 0..DAY {
+        let one = |i: u64| Iteration {
+            iteration: second * 40 + i + 1,
+            epoch: 1 + second / 5,
+            loss: 500.0,
+            ami: Some(0.5),
+            ari: Some(0.5),
+            gradient_norm: Some(1.0),
+            seconds: 0.025,
+            ..Iteration::default()
+        };
+        let iterations: Vec<Iteration> = (0..40).map(one).collect();
+        iterations.iter().for_each(|iteration| past.add_iteration(*iteration));
+        update(&mut app, Message::Engine(Event::Iterations(iterations)));
+        if second % 5 == 4 {
+            let epoch = Epoch { epoch: 1 + second / 5, iteration: (second + 1) * 40, ..Epoch::default() };
+            past.epochs.push(epoch);
+            update(&mut app, Message::Engine(Event::Epoch(epoch)));
+        }
+    }
+    let workbench = app.workbench.as_ref().unwrap();
+    assert_eq!(workbench.iteration(), DAY * 40);
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 64_000_000, "{grown} bytes");
+}
