@@ -219,6 +219,13 @@ fn a_run_is_commanded_inspected_exported_and_forked() {
     terminal.press("\x1b");
     terminal.wait("the workbench again", |s| s.contains("● training") && s.contains("k 4  "));
 
+    terminal.press("{");
+    terminal.wait("the last moment that was kept", |s| s.contains(" past ─"));
+    terminal.press("{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{");
+    terminal.wait("the first moment", |s| s.contains("it 0 (1/"));
+    terminal.press("\x1b");
+    terminal.wait("the present", |s| !s.contains("it 0 (1/"));
+
     terminal.press("\t");
     terminal.press("\x1b[D\x1b[D");
     terminal.wait("the curves read", |s| s.contains("loss at "));
@@ -230,6 +237,16 @@ fn a_run_is_commanded_inspected_exported_and_forked() {
     terminal.wait("the fork", |s| {
         s.contains("quickstart-s1-2") && s.contains("● training") && s.contains("k 5  ")
     });
+    terminal.press("r");
+    terminal
+        .wait("the run it came from", |s| s.contains("╭ other runs") && s.contains("  quickstart-s1  it"));
+    terminal.press(" ");
+    let differs = |s: &str| {
+        s.lines().any(|line| line.contains("│ k ") && line.contains("5    ") && line.contains(" 4 "))
+    };
+    terminal.wait("how they differ", |s| s.contains("✓ quickstart-s1") && differs(s));
+    terminal.press("x\t");
+    terminal.wait("its curve", |s| s.contains("─ quickstart-s1 "));
     terminal.press("qy");
     assert_eq!(terminal.end(), 0);
     let fork = std::fs::read_to_string(directory.path().join("runs/quickstart-s1-2/run.json")).unwrap();
