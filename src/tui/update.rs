@@ -437,6 +437,23 @@ fn pick(app: &mut App, action: Action) -> Vec<Effect> {
             app.starting = true;
             return vec![effect];
         }
+        Action::Inspect => {
+            let device = picker.device().to_owned();
+            let effects = match picker.entries.get(before) {
+                Some(Entry::Model(model)) => vec![Effect::Open(model.name.clone(), device)],
+                // It is gone on with, and pauses before it has done anything.
+                Some(Entry::Run(run)) => {
+                    vec![Effect::Resume(run.clone(), device), Effect::Send(Command::Pause)]
+                }
+                Some(Entry::Preset(_)) => {
+                    app.message = Some("of a preset there is nothing to look at yet; enter trains it".into());
+                    return vec![];
+                }
+                None => return vec![],
+            };
+            app.starting = true;
+            return effects;
+        }
         _ => {}
     }
     if picker.selected == before { vec![] } else { preview(app) }
@@ -874,6 +891,22 @@ mod tests {
         assert_eq!(app.message.as_deref(), Some("no disk"));
         assert!(matches!(&press(&mut app, "↵")[..], [Effect::Start(..)]), "and may be tried again");
         assert_eq!(press(&mut picker(), "q"), [Effect::Exit]);
+    }
+
+    /// A run that is only looked at is paused before its first iteration.
+    #[test]
+    fn the_picker_opens_runs_to_look_at_them() {
+        let mut app = picker();
+        assert!(press(&mut app, "i").is_empty() && app.message.is_some(), "a preset");
+        let run = RunCard { directory: "runs/a".into(), preset: preset(), seed: 1, iteration: 5, ami: None };
+        app.picker.entries.push(Entry::Run(Box::new(run.clone())));
+        app.picker.selected = 3;
+        let effects = press(&mut app, "i");
+        let resumed = Effect::Resume(Box::new(run), "libtorch".into());
+        assert_eq!(effects, [resumed, Effect::Send(Command::Pause)]);
+        let mut app = picker();
+        press(&mut app, "↑");
+        assert_eq!(press(&mut app, "i"), [Effect::Open("shapes".into(), "libtorch".into())]);
     }
 
     /// A model has one picture until it is asked for another, so the first must not be lost.
