@@ -36,6 +36,15 @@ pub fn score(gamma: &[f32], groups: &[u8]) -> Option<Scores> {
     Some(Scores { ami, ami_arithmetic, ari: table.ari()?, confidence: confidence / table.total as f64 })
 }
 
+/// Adds to `held`, for each component, the pixels of objects whose largest γ is its own.
+pub fn count_held(gamma: &[f32], groups: &[u8], held: &mut [u64]) {
+    for (label, _) in labels(gamma, groups.len()).into_iter().zip(groups).filter(|(_, group)| **group != 0) {
+        if let Some(held) = held.get_mut(usize::from(label)) {
+            *held += 1;
+        }
+    }
+}
+
 /// argmax_k γ at every pixel, the lowest k on ties.
 pub fn labels(gamma: &[f32], places: usize) -> Vec<u8> {
     (0..places)

@@ -70,9 +70,8 @@ pub enum Event {
     Iterations(Vec<Iteration>),
     /// An epoch ended and was validated.
     Epoch(Epoch),
-    /// The AMI (max) of the last EM step of each watched sample, at that validation; `None` where its frame has
-    /// no group.
-    WatchedScores(Vec<Option<f64>>),
+    /// What that validation found beside means.
+    WatchedScores(Watched),
     /// A live change took effect.
     Changed(Change),
     /// The next stage of a training in stages began.
@@ -270,6 +269,15 @@ pub struct Epoch {
     pub best: bool,
     /// Wall time of the epoch, validation included.
     pub seconds: f64,
+}
+
+/// What a validation found of single samples and of single components, in the last EM step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Watched {
+    /// The AMI (max) of each watched sample; `None` where its frame has no group.
+    pub amis: Vec<Option<f64>>,
+    /// The share of all objects' pixels that each component holds: where its γ is the largest.
+    pub held: Vec<f64>,
 }
 
 /// A live change, as it took effect.

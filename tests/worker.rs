@@ -10,6 +10,7 @@ use nem_tui::backend::DeviceName;
 use nem_tui::data::Split;
 use nem_tui::engine::album;
 use nem_tui::engine::checkpoint::Checkpoint;
+use nem_tui::engine::evaluate::Scored;
 use nem_tui::engine::results::Training;
 use nem_tui::engine::run_dir::{Record, RunDir, RunFile, read_metrics, resolve};
 use nem_tui::engine::snapshot::of_split;
@@ -145,6 +146,32 @@ fn moments_are_kept_and_show_what_the_weights_made() {
     });
     assert!(told.contains("album"), "{told}");
     while !matches!(handle.events.blocking_recv().unwrap(), Event::Finished(Finish::MaxIterations)) {}
+}
+
+/// A validation says of each component what it holds, and the upper bound that `eval` says too.
+#[test]
+fn a_validation_says_what_components_hold_and_the_upper_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("r");
+    let mut handle = run(&out, Some(10));
+    let (mut epoch, mut held) = (None, vec![]);
+    loop {
+        match handle.events.blocking_recv().unwrap() {
+            Event::Epoch(read) => epoch = Some(read),
+            Event::WatchedScores(watched) => held = watched.held,
+            Event::Finished(_) => break,
+            _ => {}
+        }
+    }
+    assert_eq!(held.len(), endless().k);
+    assert!((held.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{held:?}");
+    let checkpoint = Checkpoint::open(&resolve(&out, &["last"]).unwrap()).unwrap();
+    let trainer = checkpoint.trainer(&DeviceName::Flex.open().unwrap()).unwrap();
+    let again = trainer.evaluate(Split::Validation, 16, Scored::AllSteps).unwrap();
+    let epoch = epoch.unwrap();
+    assert!(again.upper_bound > 0.0);
+    assert_eq!((epoch.upper_bound, epoch.validation_loss), (Some(again.upper_bound), again.loss));
+    assert_eq!(held, again.held);
 }
 
 /// Nobody reads for the whole run; it is made all the same, and afterwards every iteration arrives,

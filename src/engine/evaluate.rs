@@ -50,6 +50,8 @@ pub struct Evaluation {
     pub last: Scores,
     /// AMI (max) of the last step, sample by sample; `None` where no pixel has a group.
     pub each: Vec<Option<f64>>,
+    /// The share of all objects' pixels that each component holds in the last step: where its γ is the largest.
+    pub held: Vec<f64>,
     /// Step by step; empty where only the last was scored.
     pub steps: Vec<Step>,
     /// Frames with overlap and without, and samples with identical objects and without, where they
@@ -128,6 +130,8 @@ struct Found {
     sums: [f64; 3],
     /// For each sample its scores, and whether the frame has overlap.
     scores: Vec<(Option<Scores>, bool)>,
+    /// For each component, on how many pixels of objects its γ is the largest.
+    held: Vec<u64>,
 }
 
 /// Evaluates, calling `progress` with the samples done after every chunk.
@@ -209,14 +213,12 @@ impl Chunk {
                 steps.push(None);
                 return;
             }
-            let mut found = Found { sums: [0.0; 3], scores: Vec::new() };
+            let mut found = Found { sums: [0.0; 3], scores: Vec::new(), held: vec![0; preset.k] };
             if with_loss {
                 let loss = model.step_loss(state, target, preset.loss.prior);
                 let [intra, inter] = [loss.intra, loss.inter].map(|loss| f64::from(host(loss)[0]));
-                let bound = match all {
-                    true => f64::from(host(upper_bound(model.distribution, state.preds.clone(), target))[0]),
-                    false => 0.0,
-                };
+                let bound = upper_bound(model.distribution, state.preds.clone(), target);
+                let bound = f64::from(host(bound)[0]);
                 found.sums = [intra, intra + preset.loss.inter_weight * inter, bound].map(|mean| mean * size);
             }
             if with_scores {
@@ -226,7 +228,10 @@ impl Chunk {
                     .groups_of_step(t, image)
                     .zip(gamma.chunks_exact(preset.k * image.pixels()))
                     .zip(on.chunks_exact(image.values()))
-                    .map(|((groups, gamma), on)| (metrics::score(gamma, groups), overlaps(groups, on)))
+                    .map(|((groups, gamma), on)| {
+                        metrics::count_held(gamma, groups, &mut found.held);
+                        (metrics::score(gamma, groups), overlaps(groups, on))
+                    })
                     .collect();
             }
             steps.push(Some(found));
@@ -262,6 +267,11 @@ fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
         evaluation.loss += weight * loss;
         evaluation.upper_bound += weight * upper_bound;
         let is_last = t + 1 == weights.len();
+        if is_last {
+            let held = |k: usize| found().map(|found| found.held[k]).sum::<u64>() as f64;
+            let all: f64 = (0..preset.k).map(held).sum();
+            evaluation.held = (0..preset.k).map(|k| held(k) / all.max(1.0)).collect();
+        }
         let mut step = Mean::default();
         let mut amis = Vec::new();
         let scores = found().flat_map(|found| found.scores.iter());

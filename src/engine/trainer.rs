@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::metrics::{self, Scores};
 use crate::nem::{Losses, Nem, Part, host};
 use crate::preset::{Preset, Setting, Stage, Train};
-use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, Profile, StageStart, WATCHED};
+use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, Profile, StageStart, WATCHED, Watched};
 use crate::random::{Purpose, Stream};
 
 /// Images of a training batch that are scored, every `score_every` iterations.
@@ -405,12 +405,12 @@ impl Trainer {
         self.counters.batches >= self.preset.iterations_per_epoch()
     }
 
-    /// Validates, and begins the next epoch; to be called settled. Returns the epoch, and the AMI (max) of each
-    /// watched sample, `None` where its frame has no group.
+    /// Validates, and begins the next epoch; to be called settled. Returns the epoch, the AMI (max) of each
+    /// watched sample, `None` where its frame has no group, and each component's share of the objects' pixels.
     ///
     /// # Errors
     /// [`Error::NotFinite`] where the validation loss is no number, and what the data meets.
-    pub fn end_epoch(&mut self) -> Result<(Epoch, Vec<Option<f64>>)> {
+    pub fn end_epoch(&mut self) -> Result<(Epoch, Watched)> {
         let start = Instant::now();
         let samples = self.preset.train.validation_size;
         let result = self.evaluate(Split::Validation, samples, Scored::LastStep)?;
@@ -445,7 +445,7 @@ impl Trainer {
         counters.epoch_seconds = 0.0;
         let mut watched = result.each;
         watched.truncate(WATCHED);
-        Ok((epoch, watched))
+        Ok((epoch, Watched { amis: watched, held: result.held }))
     }
 
     /// The protocol's reason to end the stage in progress, which is the training where there are no

@@ -14,7 +14,7 @@ use super::theme::Theme;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
     Change, Epoch, Finish, Iteration, ModelCard, Preview, Profile, RunCard, RunInfo, Snapshot, StageStart,
-    WATCHED,
+    WATCHED, Watched,
 };
 
 /// Iterations that the speed is averaged over.
@@ -190,8 +190,8 @@ pub struct Workbench {
     pub masks: Masks,
     /// What is shown of each component.
     pub rows: Rows,
-    /// The AMI of each watched sample at the last validation; `None` where its frame has no group.
-    pub watched: Vec<Option<f64>>,
+    /// What the last validation found of single samples and components.
+    pub watched: Watched,
     /// Whether the samples come worst first.
     pub sorted: bool,
     /// What the user has changed, as it was before, the latest last.
@@ -274,7 +274,7 @@ impl Workbench {
             playing: false,
             masks: Masks::default(),
             rows: Rows::default(),
-            watched: Vec::new(),
+            watched: Watched::default(),
             sorted: false,
             undo: Vec::new(),
             album: None,
@@ -377,7 +377,7 @@ impl Workbench {
         let mut order: Vec<usize> = (0..self.samples()).collect();
         if self.sorted {
             // A sample without a score is neither good nor bad, and comes last.
-            let score = |i: &usize| self.watched.get(*i).copied().flatten().unwrap_or(f64::INFINITY);
+            let score = |i: &usize| self.watched.amis.get(*i).copied().flatten().unwrap_or(f64::INFINITY);
             order.sort_by(|a, b| score(a).total_cmp(&score(b)));
         }
         order

@@ -35,14 +35,44 @@ pub fn warnings(workbench: &Workbench) -> Vec<String> {
         ));
     }
     found.extend(curves(workbench));
+    if preset.k < 2 {
+        return found;
+    }
+    // All validation samples say more than one.
+    let held = &workbench.watched.held;
+    let validated = held.len() == preset.k && held.iter().sum::<f64>() > 0.0;
+    if validated {
+        found.extend(dead(preset.k, preset.data.objects(), |k| held[k], "all validation samples"));
+        found.extend(workbench.epoch.and_then(|epoch| uniform(preset.k, epoch.confidence)));
+    }
     if let Some(snapshot) = workbench.snapshot.as_deref()
         && let Some(step) = snapshot.steps.last()
         && snapshot.k == preset.k
-        && snapshot.k > 1
     {
-        found.extend(components(snapshot, step, preset.data.objects()));
+        found.extend(components(snapshot, step, preset.data.objects(), validated));
     }
     found
+}
+
+/// Components that hold next to nothing, more of them than objects leave over.
+fn dead(k: usize, objects: Option<usize>, share: impl Fn(usize) -> f64, of: &str) -> Option<String> {
+    let empty: Vec<String> = (0..k).filter(|k| share(*k) < EMPTY).map(|k| k.to_string()).collect();
+    let spare = objects.map_or(1, |objects| k.saturating_sub(objects));
+    (empty.len() > spare).then(|| {
+        format!(
+            "dead components: {} hold less than {:.0} % of what is drawn in {of}",
+            empty.join(", "),
+            100.0 * EMPTY
+        )
+    })
+}
+
+/// Whether γ makes no choice, by the mean of its largest.
+fn uniform(k: usize, confidence: f64) -> Option<String> {
+    let even = 1.0 / k as f64;
+    (confidence < even + UNDECIDED).then(|| {
+        format!("gamma is uniform: the largest is {confidence:.2} on average, and {even:.2} means no choice at all")
+    })
 }
 
 fn curves(workbench: &Workbench) -> Vec<String> {
@@ -86,8 +116,8 @@ fn against_usual(mut values: Vec<f64>) -> Option<(f64, f64)> {
     (median > 0.0).then_some((now, median))
 }
 
-/// What the last EM step of the sample on the screen says of its components.
-fn components(snapshot: &Snapshot, step: &SnapshotStep, objects: Option<usize>) -> Vec<String> {
+/// What the last EM step of the sample on the screen says of its components; not what is `known` from all samples.
+fn components(snapshot: &Snapshot, step: &SnapshotStep, objects: Option<usize>, known: bool) -> Vec<String> {
     let (k, places, values) = (snapshot.k, snapshot.image.pixels(), snapshot.image.values());
     let drawn: Vec<usize> =
         (0..places).filter(|i| step.groups.get(*i).is_some_and(|group| *group > 0)).collect();
@@ -100,16 +130,8 @@ fn components(snapshot: &Snapshot, step: &SnapshotStep, objects: Option<usize>) 
     let mut found = Vec::new();
     let winners = largest(step, k);
     let share = |component| mean(&|i| f64::from(u8::from(winners[i] == component)));
-    let empty: Vec<usize> = (0..k).filter(|component| share(*component) < EMPTY).collect();
-    // As many as there are more components than objects have nothing to hold.
-    let spare = objects.map_or(1, |objects| k.saturating_sub(objects));
-    if empty.len() > spare {
-        let names: Vec<String> = empty.iter().map(usize::to_string).collect();
-        found.push(format!(
-            "dead components: {} hold less than {:.0} % of what is drawn in this sample",
-            names.join(", "),
-            100.0 * EMPTY
-        ));
+    if !known {
+        found.extend(dead(k, objects, share, "this sample"));
     }
     // Two that predict nothing here are not the same for that.
     for one in (0..k).filter(|one| mean(&|i| pred(*one, i)) > NOTHING) {
@@ -122,13 +144,10 @@ fn components(snapshot: &Snapshot, step: &SnapshotStep, objects: Option<usize>) 
             }
         }
     }
-    let confidence =
+    let of_largest =
         mean(&|i| (0..k).map(|component| f64::from(step.gamma[component * places + i])).fold(0.0, f64::max));
-    if confidence < 1.0 / k as f64 + UNDECIDED {
-        found.push(format!(
-            "gamma is uniform: the largest is {confidence:.2} on average, and {:.2} means no choice at all",
-            1.0 / k as f64
-        ));
+    if !known {
+        found.extend(uniform(k, of_largest));
     }
     let least = mean(&|i| (0..k).map(|component| pred(component, i)).fold(f64::INFINITY, f64::min));
     if least > EVERYTHING {
@@ -164,7 +183,7 @@ mod tests {
 
     fn said(groups: &[u8], gamma: &[f32], preds: &[f32]) -> Vec<String> {
         let (snapshot, step) = step(groups, gamma, preds);
-        components(&snapshot, &step, Some(2))
+        components(&snapshot, &step, Some(2), false)
     }
 
     #[test]
@@ -182,6 +201,18 @@ mod tests {
         assert!(uniform[0].contains("0.51"), "{uniform:?}");
         let all = said(&[1, 2], &[0.9, 0.1, 0.1, 0.9], &[0.9, 0.8, 0.8, 0.9]);
         assert!(all[0].contains("even the least predicts 0.80"), "{all:?}");
+    }
+
+    #[test]
+    fn all_samples_are_asked_where_they_were_validated() {
+        let shares = [0.6, 0.395, 0.005];
+        let said = dead(3, Some(3), |k| shares[k], "all validation samples").unwrap();
+        assert!(
+            said.contains("dead components: 2 hold less than 1 %") && said.contains("all validation"),
+            "{said}"
+        );
+        assert_eq!(dead(3, Some(2), |k| shares[k], ""), None, "one more than there are objects");
+        assert!(uniform(4, 0.27).is_some() && uniform(4, 0.9).is_none());
     }
 
     #[test]

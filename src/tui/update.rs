@@ -789,7 +789,7 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Change, Epoch, Floor, Iteration, ModelCard, Past, Profile, RunInfo};
+    use crate::protocol::{Change, Epoch, Floor, Iteration, ModelCard, Past, Profile, RunInfo, Watched};
     use crate::tui::curve_view::{LossPlot, ScorePlot};
     use crate::tui::theme::{Depth, Theme};
 
@@ -1248,7 +1248,8 @@ mod tests {
         let mut scores: Vec<Option<f64>> = (0..64).map(|i| Some(0.9 - f64::from(i) / 1000.0)).collect();
         scores[5] = Some(0.1);
         scores[63] = None;
-        update(&mut app, Message::Engine(Event::WatchedScores(scores)));
+        let watched = Watched { amis: scores, ..Watched::default() };
+        update(&mut app, Message::Engine(Event::WatchedScores(watched)));
         assert_eq!(
             sent(&press(&mut app, "b.")),
             [Command::Watch(63)],

@@ -127,7 +127,7 @@ mod tests {
     use crate::preset::{Images, Preset, Setting, Stage, embedded_names};
     use crate::protocol::{
         Change, Command, Epoch, Event, Finish, Floor, Iteration, Past, Profile, RunInfo, Snapshot,
-        SnapshotStep, StageStart,
+        SnapshotStep, StageStart, Watched,
     };
 
     /// What is read of what is written.
@@ -213,7 +213,7 @@ mod tests {
             Event::Refused("no".into()),
             Event::Paused(true),
             Event::Watched(n),
-            Event::WatchedScores(vec![Some(v), None]),
+            Event::WatchedScores(Watched { amis: vec![Some(v), None], held: vec![v; 3] }),
             Event::Saved { iteration: count, best: false },
         ];
         rest.into_iter().chain(changes).chain(ends).collect()
