@@ -14,6 +14,7 @@ pub mod album;
 pub mod app;
 pub mod compare;
 pub mod curve_view;
+mod gallery;
 pub mod health;
 pub mod history;
 pub mod inspector;
@@ -32,9 +33,11 @@ use std::time::{Duration, Instant};
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_util::StreamExt;
+use ratatui::Frame;
 use tokio::sync::watch;
 
 use self::app::App;
+use self::gallery::Gallery;
 use self::signals::Signals;
 use self::terminal::Screen;
 use self::theme::Theme;
@@ -77,6 +80,7 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
         // terminal is restored first and then the run is waited for.
         let mut shell = Shell { handle: None, backstage, detached: None };
         let mut screen = Screen::enter()?;
+        let likely = gallery::is_likely(|name| std::env::var(name).ok());
         let theme = Theme::detect(|name| std::env::var(name).ok());
         let mut app = App::new(theme);
         let shelf = Message::Shelf(backstage.shelf());
@@ -93,7 +97,8 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
             }
             None => false,
         };
-        shell.turn(&mut app, &mut screen).await?;
+        let mut gallery = likely.then(Gallery::ask).flatten();
+        shell.turn(&mut app, &mut screen, &mut gallery).await?;
         drop(screen);
         // A run that failed, at the last save perhaps, must not look like one that went well.
         match app.workbench.and_then(|workbench| workbench.finish) {
@@ -115,7 +120,12 @@ struct Shell<'a> {
 
 impl Shell<'_> {
     /// The loop.
-    async fn turn(&mut self, app: &mut App, screen: &mut Screen) -> Result<()> {
+    async fn turn(
+        &mut self,
+        app: &mut App,
+        screen: &mut Screen,
+        gallery: &mut Option<Gallery>,
+    ) -> Result<()> {
         let mut keys = EventStream::new();
         let mut signals =
             Signals::new().map_err(|e| Error::Terminal(format!("cannot listen for signals: {e}")))?;
@@ -143,11 +153,18 @@ impl Shell<'_> {
                 // Drawing comes before more news, or steady news would starve it.
                 () = tokio::time::sleep_until(next_frame.into()), if dirty => {
                     let started = Instant::now();
+                    let mut late = false;
+                    let draw = |frame: &mut Frame| {
+                        let placed = view::draw(app, frame);
+                        if let Some(gallery) = gallery {
+                            late = gallery.draw(&placed, frame.buffer_mut());
+                        }
+                    };
                     screen
                         .terminal
-                        .draw(|frame| view::draw(app, frame))
+                        .draw(draw)
                         .map_err(|e| Error::Terminal(format!("the terminal cannot be drawn on: {e}")))?;
-                    dirty = false;
+                    dirty = late;
                     next_frame = started + PROGRESS_FRAME;
                     continue;
                 }

@@ -100,6 +100,17 @@ impl Terminal {
         }
     }
 
+    /// Reads what the program writes until `bytes` are among it.
+    fn wait_bytes(&mut self, bytes: &[u8]) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.raw.windows(bytes.len()).any(|part| part == bytes) {
+            let more = self.output.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+            let more = more.unwrap_or_else(|e| panic!("never wrote {:?}: {e}", String::from_utf8_lossy(bytes)));
+            self.parser.process(&more);
+            self.raw.extend(more);
+        }
+    }
+
     fn resize(&mut self, rows: u16, cols: u16) {
         self.master.resize(size(rows, cols)).unwrap();
         self.parser.screen_mut().set_size(cells(rows), cells(cols));
@@ -438,6 +449,27 @@ fn no_color_means_none() {
     let plain = Some((vt100::Color::Default, vt100::Color::Default));
     assert!((0..24).all(|row| (0..80).all(|col| colours(row, col) == plain)));
     assert_eq!(terminal.end(), 0);
+}
+
+/// A terminal that draws pictures is asked what it can, and then sent pictures; one that is none is sent half-blocks.
+#[test]
+fn a_terminal_that_draws_pictures_is_sent_some() {
+    let directory = tempfile::tempdir().unwrap();
+    let kitty = [("TERM", "xterm-kitty"), ("KITTY_WINDOW_ID", "1")];
+    let mut terminal = Terminal::open_with(directory.path(), &[], 40, 120, &kitty);
+    terminal.wait_bytes(b"\x1b[5n");
+    // Its pictures work; a cell has 8 by 16 pixels; nothing is wrong.
+    terminal.press("\x1b_Gi=31;OK\x1b\\\x1b[?62c\x1b[6;16;8t\x1b[0n");
+    terminal.wait("the picker", |s| s.contains("static-shapes"));
+    terminal.wait_bytes(b"\x1b_Gq=2,i=");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+
+    let mut plain = Terminal::open(directory.path(), &[], 40, 120);
+    plain.wait("the picker", |s| s.contains("static-shapes") && s.contains('▀'));
+    plain.press("q");
+    let (code, raw) = plain.end_with_output();
+    assert!(code == 0 && !raw.windows(3).any(|part| part == b"\x1b_G"));
 }
 
 /// A workbench whose data cannot be previewed without a panic. Ends this process' terminal, so it

@@ -22,16 +22,50 @@ use super::app::{App, Overlay, Workbench};
 use super::theme::Theme;
 use super::{health, keymap};
 
-/// Draws the whole screen.
-pub fn draw(app: &App, frame: &mut Frame) {
-    render(app, frame.area(), frame.buffer_mut());
+/// A picture and its place, for a terminal that draws pictures itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed {
+    /// The cells that it covers.
+    pub area: Rect,
+    /// Its pixels.
+    pub width: usize,
+    /// Its rows of pixels.
+    pub height: usize,
+    /// Three bytes a pixel, row by row.
+    pub rgb: Vec<u8>,
+}
+
+impl Placed {
+    /// Turns a pixel into its opposite, so that it is seen.
+    fn mark(&mut self, x: usize, y: usize) {
+        if let Some(pixel) = self.rgb.get_mut(3 * (y * self.width + x)..).and_then(|rgb| rgb.get_mut(..3)) {
+            pixel.iter_mut().for_each(|byte| *byte = if *byte > 127 { 0 } else { 255 });
+        }
+    }
+}
+
+/// What is drawn on: cells, and the pictures among them.
+pub struct Sheet<'a> {
+    cells: &'a mut Buffer,
+    pictures: Vec<Placed>,
+}
+
+/// Draws the whole screen, and returns the pictures on it, which lie in half-blocks there already.
+pub fn draw(app: &App, frame: &mut Frame) -> Vec<Placed> {
+    render(app, frame.area(), frame.buffer_mut())
 }
 
 /// Draws the whole screen into a buffer.
-pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
+pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Vec<Placed> {
+    let mut sheet = Sheet { cells: buf, pictures: Vec::new() };
     match &app.workbench {
-        Some(workbench) => workbench::render(app, workbench, area, buf),
-        None => picker::render(app, area, buf),
+        Some(workbench) => workbench::render(app, workbench, area, &mut sheet),
+        None => picker::render(app, area, &mut sheet),
+    }
+    let Sheet { cells: buf, mut pictures } = sheet;
+    if app.overlay.is_some() || app.leaving.is_some() {
+        // They would cover what lies over the screen.
+        pictures.clear();
     }
     match &app.overlay {
         Some(Overlay::Help(line)) => help::render(&app.theme, app.context(), *line, area, buf),
@@ -70,6 +104,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
         };
         help::question(&app.theme, title, text, area, buf);
     }
+    pictures
 }
 
 /// A pane with a title in its border; returns what is inside.

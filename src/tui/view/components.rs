@@ -1,6 +1,5 @@
 //! What the model makes of one image: the component view.
 
-use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
@@ -9,7 +8,7 @@ use super::super::app::{App, Masks, Rows, Workbench};
 use super::super::inspector::{largest, masked_delta, objects};
 use super::super::theme::Theme;
 use super::picture::{Picture, digit};
-use super::{pane, put, sliders, title_style, with_sliders};
+use super::{Sheet, pane, put, sliders, title_style, with_sliders};
 use crate::export::reconstruction;
 use crate::protocol::{Snapshot, SnapshotStep};
 
@@ -24,8 +23,9 @@ struct Tile {
 }
 
 /// The pane.
-pub fn render(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: &mut Buffer) {
+pub fn render(app: &App, workbench: &Workbench, focused: bool, area: Rect, sheet: &mut Sheet) {
     let theme = &app.theme;
+    let buf = &mut *sheet.cells;
     let Some(snapshot) = workbench.shown().filter(|s| !s.steps.is_empty()) else {
         let title = Line::styled(" components ", title_style(theme, focused));
         let inner = pane(title, focused, theme, area, buf);
@@ -44,7 +44,7 @@ pub fn render(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: 
     sliders(workbench, theme, below, buf);
     let sections = sections(theme, workbench, snapshot, at);
     let layout = Layout::fit(&sections, snapshot, inner);
-    layout.render(theme, &sections, inner, buf);
+    layout.render(theme, &sections, inner, sheet);
 }
 
 fn title(
@@ -182,7 +182,7 @@ impl Layout {
         Layout { width: width as u16, height: height as u16, columns }
     }
 
-    fn render(&self, theme: &Theme, sections: &[Vec<Tile>], area: Rect, buf: &mut Buffer) {
+    fn render(&self, theme: &Theme, sections: &[Vec<Tile>], area: Rect, sheet: &mut Sheet) {
         let mut y = area.y;
         let mut left_out = 0;
         for tiles in sections {
@@ -193,8 +193,8 @@ impl Layout {
                 }
                 for (i, tile) in row.iter().enumerate() {
                     let x = area.x + i as u16 * (self.width + 1);
-                    put(&Line::styled(tile.label.as_str(), tile.style), x, y, self.width, buf);
-                    tile.picture.render(theme, Rect::new(x, y + 1, self.width, self.height), buf);
+                    put(&Line::styled(tile.label.as_str(), tile.style), x, y, self.width, sheet.cells);
+                    tile.picture.render(theme, Rect::new(x, y + 1, self.width, self.height), sheet);
                 }
                 y += self.height + 1;
             }
@@ -202,7 +202,7 @@ impl Layout {
         if left_out > 0 && area.height > 0 {
             let note = format!("+{left_out} more");
             let x = area.right().saturating_sub(note.len() as u16).max(area.x);
-            put(&Line::styled(note, theme.warning()), x, area.bottom() - 1, area.width, buf);
+            put(&Line::styled(note, theme.warning()), x, area.bottom() - 1, area.width, sheet.cells);
         }
     }
 }

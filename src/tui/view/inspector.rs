@@ -10,7 +10,7 @@ use super::super::inspector::{Inspector, objects};
 use super::super::theme::{Rgb, Theme};
 use super::components::{argmax, truth};
 use super::picture::{Picture, digit};
-use super::{footer, frame_lines, put, sliders, with_sliders};
+use super::{Sheet, footer, frame_lines, put, sliders, with_sliders};
 use crate::export::reconstruction;
 use crate::protocol::{Snapshot, SnapshotStep};
 
@@ -23,7 +23,8 @@ const NARROW_READOUT: u16 = 25;
 const LEAST: u16 = 3;
 
 /// Draws the screen.
-pub fn render(app: &App, workbench: &Workbench, inspector: &Inspector, area: Rect, buf: &mut Buffer) {
+pub fn render(app: &App, workbench: &Workbench, inspector: &Inspector, area: Rect, sheet: &mut Sheet) {
+    let buf = &mut *sheet.cells;
     let [status, body, bottom] = frame_lines(area, 1, 1);
     let [body, below] = with_sliders(workbench, body);
     sliders(workbench, &app.theme, below, buf);
@@ -42,9 +43,9 @@ pub fn render(app: &App, workbench: &Workbench, inspector: &Inspector, area: Rec
     } else {
         Layout::vertical([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(body)
     };
-    let below = large(app, workbench, inspector, at, pictures, buf);
-    grid(app, workbench, snapshot, at, below, buf);
     read(&app.theme, inspector, &snapshot.steps[at], readout, buf);
+    let below = large(app, workbench, inspector, at, pictures, sheet);
+    grid(app, workbench, snapshot, at, below, sheet);
 }
 
 fn status_line(
@@ -83,7 +84,7 @@ fn large(
     inspector: &Inspector,
     at: usize,
     area: Rect,
-    buf: &mut Buffer,
+    sheet: &mut Sheet,
 ) -> Rect {
     let theme = &app.theme;
     let snapshot = &*inspector.snapshot;
@@ -106,9 +107,12 @@ fn large(
             break;
         }
         let frame = Rect::new(x, area.y + 1, width, height);
-        put(&Line::styled(*label, theme.dim()), x, area.y, width, buf);
-        picture.render(theme, frame, buf);
-        cursor(inspector, frame, buf);
+        put(&Line::styled(*label, theme.dim()), x, area.y, width, sheet.cells);
+        picture.render(theme, frame, sheet);
+        cursor(inspector, frame, sheet.cells);
+        if let Some(placed) = sheet.pictures.last_mut() {
+            placed.mark(inspector.x, inspector.y);
+        }
     }
     let used = (height + 2).min(area.height);
     Rect { y: area.y + used, height: area.height - used, ..area }
@@ -166,7 +170,7 @@ fn cursor(inspector: &Inspector, frame: Rect, buf: &mut Buffer) {
 }
 
 /// Rows of pictures, one column for every EM step around the one that is shown.
-fn grid(app: &App, workbench: &Workbench, snapshot: &Snapshot, at: usize, area: Rect, buf: &mut Buffer) {
+fn grid(app: &App, workbench: &Workbench, snapshot: &Snapshot, at: usize, area: Rect, sheet: &mut Sheet) {
     let theme = &app.theme;
     let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
     let names = 2;
@@ -186,13 +190,13 @@ fn grid(app: &App, workbench: &Workbench, snapshot: &Snapshot, at: usize, area: 
         let step = &snapshot.steps[number];
         let x = area.x + names + column as u16 * (width + 1);
         let style = if number == at { theme.accent() } else { theme.dim() };
-        put(&Line::styled((number + 1).to_string(), style), x, area.y, width, buf);
+        put(&Line::styled((number + 1).to_string(), style), x, area.y, width, sheet.cells);
         for row in 0..rows {
             let y = area.y + 1 + row as u16 * height;
             row_picture(theme, workbench, snapshot, step, row).render(
                 theme,
                 Rect::new(x, y, width, height),
-                buf,
+                sheet,
             );
         }
     }
@@ -204,7 +208,7 @@ fn grid(app: &App, workbench: &Workbench, snapshot: &Snapshot, at: usize, area: 
             _ => (digit(row - 3), theme.ink(theme.component(row - 3))),
         };
         let y = area.y + 1 + row as u16 * height + height / 2;
-        put(&Line::styled(name.to_string(), style), area.x, y, names, buf);
+        put(&Line::styled(name.to_string(), style), area.x, y, names, sheet.cells);
     }
 }
 

@@ -7,7 +7,7 @@ use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use super::super::app::{App, Entry};
 use super::picture::Picture;
-use super::{footer, frame_lines, pane, put};
+use super::{Sheet, footer, frame_lines, pane, put};
 use crate::preset::{Cell, Data, Layer, Noise, Preset, StepWeights};
 use crate::protocol::{ModelCard, Preview};
 
@@ -15,8 +15,9 @@ use crate::protocol::{ModelCard, Preview};
 const ROOM_FOR_HINTS: usize = 9;
 
 /// Draws the screen.
-pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
+pub fn render(app: &App, area: Rect, sheet: &mut Sheet) {
     let theme = &app.theme;
+    let buf = &mut *sheet.cells;
     let [top, body, bottom] = frame_lines(area, 1, 1);
     let title = Line::from(vec![
         Span::styled(" nem-tui  ", theme.accent()),
@@ -27,11 +28,11 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     if body.width < 60 {
         let [list, about] = Layout::vertical([Constraint::Percentage(50), Constraint::Min(0)]).areas(body);
         shelf(app, list, buf);
-        details(app, about, buf);
+        details(app, about, sheet);
     } else {
         let [list, about] = Layout::horizontal([Constraint::Length(34), Constraint::Min(0)]).areas(body);
         shelf(app, list, buf);
-        details(app, about, buf);
+        details(app, about, sheet);
     }
 }
 
@@ -98,7 +99,7 @@ fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn details(app: &App, area: Rect, buf: &mut Buffer) {
+fn details(app: &App, area: Rect, sheet: &mut Sheet) {
     let theme = &app.theme;
     let Some(entry) = app.picker.entries.get(app.picker.selected).filter(|_| !area.is_empty()) else {
         return;
@@ -108,7 +109,7 @@ fn details(app: &App, area: Rect, buf: &mut Buffer) {
         Entry::Model(model) => &model.name,
         _ => &preset.name,
     };
-    let inner = pane(Line::styled(format!(" {name} "), theme.strong()), false, theme, area, buf);
+    let inner = pane(Line::styled(format!(" {name} "), theme.strong()), false, theme, area, sheet.cells);
     let settings = settings(preset).into_iter().map(|(label, value)| {
         Line::from(vec![Span::styled(format!("{label:<9}"), theme.dim()), Span::raw(value)])
     });
@@ -127,10 +128,10 @@ fn details(app: &App, area: Rect, buf: &mut Buffer) {
     }
     let text = Paragraph::new(Text::from(lines)).wrap(Wrap { trim: false });
     let above = (text.line_count(inner.width) as u16).min(inner.height);
-    text.render(Rect { height: above, ..inner }, buf);
+    text.render(Rect { height: above, ..inner }, sheet.cells);
     let below = Rect { y: inner.y + above, height: inner.height - above, ..inner };
     if let Some(preview) = &app.picker.preview {
-        thumbnails(app, preview, below, buf);
+        thumbnails(app, preview, below, sheet);
     }
 }
 
@@ -155,7 +156,7 @@ fn device(app: &App) -> Line<'_> {
 }
 
 /// The image, what the network gets to see of it, and the objects in it.
-fn thumbnails(app: &App, preview: &Preview, area: Rect, buf: &mut Buffer) {
+fn thumbnails(app: &App, preview: &Preview, area: Rect, sheet: &mut Sheet) {
     let (width, height) = (preview.image.width, preview.image.height);
     let fits = |w: usize| {
         let h = (w * height).div_ceil(2 * width.max(1));
@@ -171,8 +172,8 @@ fn thumbnails(app: &App, preview: &Preview, area: Rect, buf: &mut Buffer) {
     ];
     for (i, (label, picture)) in pictures.iter().enumerate() {
         let x = area.x + i as u16 * (w as u16 + 2);
-        put(&Line::styled(label.as_str(), app.theme.dim()), x, area.y + 1, w as u16, buf);
-        picture.render(&app.theme, Rect::new(x, area.y + 2, w as u16, h), buf);
+        put(&Line::styled(label.as_str(), app.theme.dim()), x, area.y + 1, w as u16, sheet.cells);
+        picture.render(&app.theme, Rect::new(x, area.y + 2, w as u16, h), sheet);
     }
 }
 

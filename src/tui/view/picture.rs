@@ -1,10 +1,11 @@
 //! Images in cells: two pixels to a cell in colour, a character for two pixels without.
 
-use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::super::theme::{Rgb, Theme};
+use super::{Placed, Sheet};
+use crate::palette;
 
 /// From dark to bright.
 const RAMP: &[u8] = b" .:-=+*#%@";
@@ -115,12 +116,16 @@ impl Picture {
     }
 
     /// Draws it over the whole area: stretched where that is larger, averaged where it is smaller.
-    pub fn render(&self, theme: &Theme, area: Rect, buf: &mut Buffer) {
-        let area = area.intersection(buf.area);
+    pub fn render(&self, theme: &Theme, area: Rect, sheet: &mut Sheet) {
+        let area = area.intersection(sheet.cells.area);
+        if theme.color([1.0; 3]).is_some() {
+            let rgb = self.color.iter().flat_map(|rgb| palette::bytes(*rgb)).collect();
+            sheet.pictures.push(Placed { area, width: self.width, height: self.height, rgb });
+        }
         let rows = area.height * 2;
         for y in 0..area.height {
             for x in 0..area.width {
-                let Some(cell) = buf.cell_mut((area.x + x, area.y + y)) else { continue };
+                let Some(cell) = sheet.cells.cell_mut((area.x + x, area.y + y)) else { continue };
                 let columns = span(x, area.width, self.width);
                 let upper = span(2 * y, rows, self.height);
                 let lower = span(2 * y + 1, rows, self.height);
@@ -181,6 +186,8 @@ pub fn digit(k: usize) -> char {
 
 #[cfg(test)]
 mod tests {
+    use ratatui::buffer::Buffer;
+
     use super::super::super::theme::Depth;
     use super::*;
 
@@ -190,12 +197,17 @@ mod tests {
         let picture = Picture::shades(&values, 2, 2, [1.0; 3]);
         let area = Rect::new(0, 0, 2, 1);
         let mut buf = Buffer::empty(area);
-        picture.render(&Theme { depth: Depth::True }, area, &mut buf);
+        let mut sheet = Sheet { cells: &mut buf, pictures: Vec::new() };
+        picture.render(&Theme { depth: Depth::True }, area, &mut sheet);
+        let rgb = [[255; 3], [0; 3], [0; 3], [255; 3]].concat();
+        assert_eq!(sheet.pictures, [Placed { area, width: 2, height: 2, rgb }]);
         use ratatui::style::Color::Rgb;
         assert_eq!((buf[(0, 0)].fg, buf[(0, 0)].bg), (Rgb(255, 255, 255), Rgb(0, 0, 0)));
         assert_eq!((buf[(1, 0)].fg, buf[(1, 0)].bg), (Rgb(0, 0, 0), Rgb(255, 255, 255)));
         let mut plain = Buffer::empty(area);
-        picture.render(&Theme { depth: Depth::Plain }, area, &mut plain);
+        let mut sheet = Sheet { cells: &mut plain, pictures: Vec::new() };
+        picture.render(&Theme { depth: Depth::Plain }, area, &mut sheet);
+        assert!(sheet.pictures.is_empty());
         assert_eq!(plain[(0, 0)].symbol(), "+");
     }
 

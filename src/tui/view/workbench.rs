@@ -7,42 +7,43 @@ use ratatui::text::{Line, Span};
 use super::super::app::{App, Pane, Workbench};
 use super::super::health;
 use super::curves::number;
-use super::{components, curves, footer, frame_lines, labelled, profile, put};
+use super::{Sheet, components, curves, footer, frame_lines, labelled, profile, put};
 use crate::preset::{Preset, Setting};
 use crate::protocol::Finish;
 
 /// Draws the screen.
-pub fn render(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
+pub fn render(app: &App, workbench: &Workbench, area: Rect, sheet: &mut Sheet) {
     if let Some(inspector) = &workbench.inspector {
-        return super::inspector::render(app, workbench, inspector, area, buf);
+        return super::inspector::render(app, workbench, inspector, area, sheet);
     }
     let [status, body, bottom] = frame_lines(area, 1, if area.height > 4 { 2 } else { 1 });
-    status_line(app, workbench, status, buf);
+    status_line(app, workbench, status, sheet.cells);
     if workbench.zoomed {
-        pane(app, workbench, workbench.focus, body, buf);
+        pane(app, workbench, workbench.focus, body, sheet);
     } else {
         for (which, area) in arrange(body, workbench) {
-            pane(app, workbench, which, area, buf);
+            pane(app, workbench, which, area, sheet);
         }
     }
+    let buf = &mut *sheet.cells;
     value_line(app, workbench, Rect { height: 1.min(bottom.height), ..bottom }, buf);
     if bottom.height > 1 {
         footer(app, Rect { y: bottom.y + 1, height: 1, ..bottom }, buf);
     }
 }
 
-fn pane(app: &App, workbench: &Workbench, which: Pane, area: Rect, buf: &mut Buffer) {
+fn pane(app: &App, workbench: &Workbench, which: Pane, area: Rect, sheet: &mut Sheet) {
     if area.is_empty() {
         return;
     }
     let focused = workbench.focus == which;
     match which {
-        Pane::Loss => curves::loss(app, workbench, focused, area, buf),
+        Pane::Loss => curves::loss(app, workbench, focused, area, sheet.cells),
         Pane::Scores => match &workbench.profiles {
-            Some(profiles) => profile::render(app, profiles, focused, area, buf),
-            None => curves::scores(app, workbench, focused, area, buf),
+            Some(profiles) => profile::render(app, profiles, focused, area, sheet.cells),
+            None => curves::scores(app, workbench, focused, area, sheet.cells),
         },
-        Pane::Components => components::render(app, workbench, focused, area, buf),
+        Pane::Components => components::render(app, workbench, focused, area, sheet),
     }
 }
 

@@ -1,0 +1,171 @@
+//! Pictures that the terminal draws itself, finer than cells can: Kitty's, Sixel's and iTerm2's ways.
+//!
+//! The view says which picture goes where; what is here turns that into what the terminal understands, after the cells
+//! are drawn. A terminal without any of these ways shows the half-blocks that are drawn in any case.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
+
+use image::imageops::{FilterType, resize};
+use image::{DynamicImage, RgbImage};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Rect, Size};
+use ratatui::widgets::Widget;
+use ratatui_image::picker::{Picker, ProtocolType};
+use ratatui_image::protocol::Protocol;
+use ratatui_image::{Image, Resize};
+
+use super::view::Placed;
+
+/// A picture stays at least so long, since each change of it is sent to the terminal whole.
+const STAYS: Duration = Duration::from_millis(300);
+
+/// Programs whose terminals draw pictures, by what the environment says of them.
+const BY_VARIABLE: [&str; 4] =
+    ["KITTY_WINDOW_ID", "KONSOLE_VERSION", "WEZTERM_EXECUTABLE", "ITERM_SESSION_ID"];
+const BY_TERM: [&str; 4] = ["kitty", "foot", "wezterm", "ghostty"];
+const BY_PROGRAM: [&str; 6] = ["iTerm", "WezTerm", "ghostty", "vscode", "mintty", "rio"];
+
+/// Whether the environment, read through `variable`, speaks of a terminal that draws pictures, so that it is worth
+/// being asked. One that does not answer would hold the start up.
+pub fn is_likely(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let (term, program) = (set("TERM").unwrap_or_default(), set("TERM_PROGRAM").unwrap_or_default());
+    // Within tmux or screen these speak of the terminal outside, and pictures pass through only if that is allowed.
+    let inside = term.starts_with("screen") || term.starts_with("tmux") || program == "tmux";
+    !inside
+        && (BY_VARIABLE.iter().any(|name| set(name).is_some())
+            || BY_TERM.iter().any(|name| term.contains(name))
+            || BY_PROGRAM.iter().any(|name| program.contains(name)))
+}
+
+/// The pictures on the screen.
+pub struct Gallery {
+    picker: Picker,
+    shown: Vec<Shown>,
+}
+
+/// A picture, as the terminal understands it.
+struct Shown {
+    area: Rect,
+    /// Of its pixels.
+    hash: u64,
+    since: Instant,
+    protocol: Protocol,
+}
+
+impl Gallery {
+    /// Asks the terminal, which is in raw mode, what it can; `None` where it can only show cells.
+    pub fn ask() -> Option<Gallery> {
+        let picker = Picker::from_query_stdio().ok()?;
+        (picker.protocol_type() != ProtocolType::Halfblocks).then(|| Gallery { picker, shown: Vec::new() })
+    }
+
+    /// Puts the pictures over the cells of `buf`. True where an older one stays for now and is to be drawn again.
+    pub fn draw(&mut self, placed: &[Placed], buf: &mut Buffer) -> bool {
+        let mut before = std::mem::take(&mut self.shown);
+        let mut late = false;
+        for picture in placed.iter().filter(|picture| !picture.area.is_empty()) {
+            let hash = hash(picture);
+            let old = before.iter().position(|shown| shown.area == picture.area);
+            let shown = match old.map(|at| before.swap_remove(at)) {
+                Some(shown) if shown.hash == hash => shown,
+                Some(shown) if shown.since.elapsed() < STAYS => {
+                    late = true;
+                    shown
+                }
+                _ => match self.encode(picture) {
+                    Some(protocol) => Shown { area: picture.area, hash, since: Instant::now(), protocol },
+                    // The half-blocks stay.
+                    None => continue,
+                },
+            };
+            Image::new(&shown.protocol).render(shown.area, buf);
+            self.shown.push(shown);
+        }
+        late
+    }
+
+    /// Forgets what the terminal was sent, which has lost it.
+    pub fn forget(&mut self) {
+        self.shown.clear();
+    }
+
+    fn encode(&self, picture: &Placed) -> Option<Protocol> {
+        let (cell, area) = (self.picker.font_size(), picture.area);
+        let [width, height] = [picture.width, picture.height].map(|n| u32::try_from(n).ok());
+        let image = RgbImage::from_raw(width?, height?, picture.rgb.clone())?;
+        let (across, down) =
+            (u32::from(area.width) * u32::from(cell.width), u32::from(area.height) * u32::from(cell.height));
+        let image = resize(&image, across, down, FilterType::Nearest);
+        let size = Size::new(area.width, area.height);
+        self.picker.new_protocol(DynamicImage::ImageRgb8(image), size, Resize::Fit(None)).ok()
+    }
+}
+
+fn hash(picture: &Placed) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (picture.width, &picture.rgb).hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gallery(kind: ProtocolType) -> Gallery {
+        let mut picker = Picker::halfblocks();
+        picker.set_protocol_type(kind);
+        Gallery { picker, shown: Vec::new() }
+    }
+
+    fn placed(x: u16, value: u8) -> Placed {
+        Placed { area: Rect::new(x, 0, 4, 2), width: 2, height: 2, rgb: vec![value; 12] }
+    }
+
+    fn drawn(gallery: &mut Gallery, placed: &[Placed]) -> (String, bool) {
+        let mut buf = Buffer::empty(Rect::new(0, 0, 10, 2));
+        let late = gallery.draw(placed, &mut buf);
+        (buf.content.iter().map(|cell| cell.symbol()).collect(), late)
+    }
+
+    #[test]
+    fn each_way_of_drawing_says_so() {
+        for (kind, words) in [
+            (ProtocolType::Kitty, "\u{1b}_G"),
+            (ProtocolType::Sixel, "\u{1b}P"),
+            (ProtocolType::Iterm2, "\u{1b}]1337;File="),
+        ] {
+            let (text, late) = drawn(&mut gallery(kind), &[placed(0, 200)]);
+            assert!(text.contains(words) && !late, "{kind:?}: {text:?}");
+        }
+    }
+
+    /// What has not changed is not sent again, and what changes at once waits for a moment.
+    #[test]
+    fn a_picture_is_sent_once_and_then_no_sooner_than_it_may() {
+        let mut gallery = gallery(ProtocolType::Kitty);
+        let sent = |text: &str| text.matches("\u{1b}_G").count();
+        assert!(sent(&drawn(&mut gallery, &[placed(0, 1), placed(5, 2)]).0) >= 2);
+        let (text, late) = drawn(&mut gallery, &[placed(0, 1), placed(5, 2)]);
+        assert_eq!((sent(&text), late), (0, false));
+        let (text, late) = drawn(&mut gallery, &[placed(0, 9)]);
+        assert_eq!((sent(&text), late, gallery.shown.len()), (0, true, 1));
+        gallery.shown[0].since -= STAYS;
+        assert!(sent(&drawn(&mut gallery, &[placed(0, 9)]).0) >= 1);
+        // Another place is another picture.
+        assert!(sent(&drawn(&mut gallery, &[placed(5, 9)]).0) >= 1);
+    }
+
+    #[test]
+    fn only_terminals_that_may_know_are_asked() {
+        let likely = |pairs: &[(&str, &str)]| {
+            is_likely(|name| pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned()))
+        };
+        assert!(likely(&[("TERM", "xterm-kitty")]));
+        assert!(likely(&[("TERM", "xterm-256color"), ("TERM_PROGRAM", "iTerm.app")]));
+        assert!(likely(&[("TERM", "xterm-256color"), ("KONSOLE_VERSION", "230804")]));
+        assert!(!likely(&[("TERM", "xterm-256color")]));
+        assert!(!likely(&[("TERM", "tmux-256color"), ("KITTY_WINDOW_ID", "1")]));
+    }
+}
