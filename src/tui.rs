@@ -34,7 +34,7 @@ use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_util::StreamExt;
 use ratatui::Frame;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use self::app::App;
 use self::gallery::Gallery;
@@ -78,7 +78,8 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
     let detached = runtime.block_on(async {
         // The handle is declared before the screen, so that on the way out, by a panic too, the
         // terminal is restored first and then the run is waited for.
-        let mut shell = Shell { handle: None, backstage, detached: None };
+        let (later, mut done) = mpsc::unbounded_channel();
+        let mut shell = Shell { handle: None, backstage, detached: None, later };
         let mut screen = Screen::enter()?;
         let likely = gallery::is_likely(|name| std::env::var(name).ok());
         let theme = Theme::detect(|name| std::env::var(name).ok());
@@ -98,7 +99,7 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
             None => false,
         };
         let mut gallery = likely.then(Gallery::ask).flatten();
-        shell.turn(&mut app, &mut screen, &mut gallery).await?;
+        shell.turn(&mut app, &mut screen, &mut gallery, &mut done).await?;
         drop(screen);
         // A run that failed, at the last save perhaps, must not look like one that went well.
         match app.workbench.and_then(|workbench| workbench.finish) {
@@ -116,6 +117,8 @@ struct Shell<'a> {
     backstage: &'a dyn Backstage,
     /// The run that is to go on without a screen, and its device.
     detached: Option<(PathBuf, String)>,
+    /// For what is done aside to say that it is done.
+    later: mpsc::UnboundedSender<Message>,
 }
 
 impl Shell<'_> {
@@ -125,6 +128,7 @@ impl Shell<'_> {
         app: &mut App,
         screen: &mut Screen,
         gallery: &mut Option<Gallery>,
+        done: &mut mpsc::UnboundedReceiver<Message>,
     ) -> Result<()> {
         let mut keys = EventStream::new();
         let mut signals =
@@ -173,6 +177,7 @@ impl Shell<'_> {
                     next_frame = next_frame.min(Instant::now());
                     Some(Message::Tick)
                 }
+                Some(message) = done.recv() => Some(message),
                 news = news(&mut self.handle) => {
                     if let Message::EngineGone = news {
                         self.handle = None;
@@ -229,11 +234,15 @@ impl Shell<'_> {
                 self.adopt(app, restarted);
             }
             Effect::Save(snapshot, view, file) => {
-                let saved = match export::save(&snapshot, view, TILE, &file) {
-                    Ok(()) => format!("written: {}", file.display()),
-                    Err(error) => error.to_string(),
-                };
-                return self.handle_message(app, Message::Told(saved));
+                let told = self.later.clone();
+                // A long animation takes seconds; the runtime waits for it on the way out.
+                tokio::task::spawn_blocking(move || {
+                    let saved = match export::save(&snapshot, view, TILE, &file) {
+                        Ok(()) => format!("written: {}", file.display()),
+                        Err(error) => error.to_string(),
+                    };
+                    let _ = told.send(Message::Told(saved));
+                });
             }
             Effect::Copy(text) => {
                 // The terminal may not know this; then it says nothing, and the text is on the screen.
