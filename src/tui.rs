@@ -11,6 +11,7 @@
 //! shell around them: it waits, carries effects out, and decides when a frame is worth drawing.
 
 pub mod app;
+pub mod config;
 pub mod curve_view;
 pub mod health;
 pub mod history;
@@ -33,6 +34,7 @@ use futures_util::StreamExt;
 use tokio::sync::watch;
 
 use self::app::App;
+use self::config::Config;
 use self::signals::Signals;
 use self::terminal::Screen;
 use self::theme::Theme;
@@ -61,11 +63,12 @@ pub enum Start {
 }
 
 /// Runs the workbench until its user leaves. A run in progress is saved first, also when the system
-/// asks the program to end; one of another process goes on.
+/// asks the program to end; one of another process goes on. A `config` that cannot be read is said on the screen,
+/// and does no more.
 ///
 /// # Errors
 /// No terminal, or one that fails; a `start` that cannot be.
-pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
+pub fn run(backstage: &dyn Backstage, start: Option<Start>, config: Result<Config>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -77,6 +80,7 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
         let mut screen = Screen::enter()?;
         let theme = Theme::detect(|name| std::env::var(name).ok());
         let mut app = App::new(theme);
+        app.configure(config);
         let shelf = Message::Shelf(backstage.shelf());
         shell.handle_message(&mut app, shelf);
         let device = app.picker.device().to_owned();

@@ -98,12 +98,33 @@ fn help_and_questions_lie_over_the_screen() {
         update(&mut app, Message::Key(KeyEvent::from(KeyCode::Down)));
         shown += &text(&render(&app, 100, 24));
     }
-    for binding in nem_tui::tui::keymap::of(app.context()) {
+    for binding in app.config.keymap.of(app.context()).map(|bound| bound.binding) {
         assert!(shown.contains(binding.help), "help lacks {:?}:\n{shown}", binding.help);
     }
     update(&mut app, Message::Key(KeyEvent::from(KeyCode::Esc)));
     update(&mut app, Message::Key(KeyEvent::from(KeyCode::Char('q'))));
     assert!(text(&render(&app, 80, 24)).contains("Save and leave?"));
+}
+
+/// What is shown is what is bound, and a broken config is said over the defaults.
+#[test]
+fn the_screen_names_the_keys_in_force() {
+    use nem_tui::tui::config::Config;
+    let text_config =
+        r#"(keys: { "pause": "ctrl-p", "profile": "f3", "undo": [], "sample-next": ["pageup", "j"] })"#;
+    let mut app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    app.configure(Config::parse(text_config).map_err(nem_tui::error::Error::Usage));
+    assert_eq!(app.message, None);
+    insta::assert_snapshot!("config-help-80x40-plain", text(&render(&support::pressed(&app, "?"), 80, 40)));
+    let footer = text(&render(&app, 140, 24)).lines().last().unwrap().to_owned();
+    assert!(footer.contains("ctrl-p pause") && footer.contains(", pageup sample"), "{footer}");
+    assert!(!footer.contains("undo") && !footer.contains("space"), "{footer}");
+
+    let broken = Config::parse("(theme: Dark, keys: { \"puase\": \"p\" })").unwrap_err();
+    let broken = nem_tui::error::Error::content("/home/me/.config/nem-tui/config.ron".as_ref(), broken);
+    let mut app = support::picker(Depth::Plain);
+    app.configure(Err(broken));
+    insta::assert_snapshot!("config-error-80x24-plain", text(&render(&app, 80, 24)));
 }
 
 /// A plain screen carries no colour at all, and names components by digits.

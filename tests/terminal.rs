@@ -57,6 +57,9 @@ impl Terminal {
         command.env("TERM", "xterm-256color");
         command.env("COLORTERM", "truecolor");
         command.env_remove("NO_COLOR");
+        // Whoever runs the tests may have a config of their own.
+        command.env("XDG_CONFIG_HOME", directory.join("no-config"));
+        command.env_remove("NEM_TUI_CONFIG");
         variables.iter().for_each(|(name, value)| command.env(name, value));
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
@@ -460,7 +463,7 @@ fn a_workbench_that_panics() {
             Err(Error::Usage("no detach".into()))
         }
     }
-    let _ = nem_tui::tui::run(&Broken, None);
+    let _ = nem_tui::tui::run(&Broken, None, Ok(nem_tui::tui::config::Config::default()));
 }
 
 #[test]

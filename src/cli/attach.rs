@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::config;
 use crate::engine::socket;
 use crate::error::{Error, Result};
 use crate::preset::Preset;
@@ -18,7 +19,7 @@ pub(super) struct AttachArgs {
 
 impl AttachArgs {
     pub(super) fn run(&self) -> Result<()> {
-        tui::run(&Elsewhere, Some(Start::Attached(socket::attach(&self.run)?)))
+        tui::run(&Elsewhere, Some(Start::Attached(socket::attach(&self.run)?)), config::read())
     }
 }
 

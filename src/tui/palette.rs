@@ -218,6 +218,22 @@ fn best(text: &str, all: Vec<(&'static str, Offer)>) -> Vec<Offer> {
     scored.into_iter().map(|(_, offer)| offer).collect()
 }
 
+/// The name that `text` may be a misspelling of: it has these letters in this order, or all of them but one.
+pub fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let mut best = |text: &str| {
+        let pattern = Pattern::parse(text, CaseMatching::Ignore, Normalization::Smart);
+        let found = pattern.match_list(names.iter().copied(), &mut matcher);
+        found.into_iter().next().filter(|_| !text.is_empty())
+    };
+    let without = |(at, letter): (usize, char)| text[..at].to_owned() + &text[at + letter.len_utf8()..];
+    let whole = best(text);
+    let found = whole.or_else(|| {
+        text.char_indices().map(without).filter_map(|text| best(&text)).max_by_key(|(_, score)| *score)
+    });
+    found.map(|(name, _)| name)
+}
+
 /// What a line means in this context.
 ///
 /// # Errors

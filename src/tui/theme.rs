@@ -1,6 +1,7 @@
 //! Colours, and how many of them the terminal has.
 
 use ratatui::style::{Color, Modifier, Style};
+use serde::{Deserialize, Serialize};
 
 use crate::palette;
 pub use crate::palette::Rgb;
@@ -16,6 +17,18 @@ pub enum Depth {
     Plain,
 }
 
+/// Which colours, of those that a terminal can show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scheme {
+    /// For a dark background.
+    #[default]
+    Dark,
+    /// For a white background.
+    Light,
+    /// For a dark background, and without red beside green.
+    ColourBlind,
+}
+
 /// Terminals that have the cube, by what their `TERM` contains.
 const CAPABLE: [&str; 6] = ["256color", "kitty", "alacritty", "foot", "wezterm", "ghostty"];
 
@@ -27,9 +40,16 @@ const LEVELS: [f32; 6] = [0.0, 95.0, 135.0, 175.0, 215.0, 255.0];
 pub struct Theme {
     /// What the terminal can show.
     pub depth: Depth,
+    /// Which colours of those.
+    pub scheme: Scheme,
 }
 
 impl Theme {
+    /// The default colours.
+    pub fn new(depth: Depth) -> Theme {
+        Theme { depth, scheme: Scheme::default() }
+    }
+
     /// From the environment, read through `variable`: `NO_COLOR`, `TERM` and `COLORTERM`.
     pub fn detect(variable: impl Fn(&str) -> Option<String>) -> Theme {
         let set = |name| variable(name).filter(|value| !value.is_empty());
@@ -45,7 +65,7 @@ impl Theme {
         } else {
             Depth::Plain
         };
-        Theme { depth }
+        Theme::new(depth)
     }
 
     /// A colour as the terminal can show it; `None` where it cannot.

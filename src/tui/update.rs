@@ -9,7 +9,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::app::{App, Entry, Leave, Masks, Overlay, Pane, Rows, Workbench};
 use super::inspector::Inspector;
-use super::keymap::{self, Action, Dial};
+use super::keymap::{Action, Dial};
 use super::palette::{self, Outcome, Typed};
 use crate::export::View;
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
@@ -137,7 +137,7 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     match app.overlay.take() {
         Some(Overlay::Help(line)) => {
             // As far as there are lines; how many fit is the view's affair.
-            let last = keymap::of(app.context()).count();
+            let last = app.config.keymap.of(app.context()).count();
             match key.code {
                 KeyCode::Down => app.overlay = Some(Overlay::Help((line + 1).min(last))),
                 KeyCode::Up => app.overlay = Some(Overlay::Help(line.saturating_sub(1))),
@@ -169,7 +169,7 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         }
         None => {
             app.message = None;
-            match keymap::action(app.context(), key) {
+            match app.config.keymap.action(app.context(), key) {
                 Some(action) => act(app, action),
                 None => vec![],
             }
@@ -441,7 +441,7 @@ fn change(workbench: &mut Workbench, setting: Setting) -> Result<Vec<Effect>, St
         return inspector.change(setting).map(|look| vec![Effect::Send(Command::Look(look))]);
     }
     if workbench.finish.is_some() && !workbench.is_model() {
-        return Err("the training is over; i inspects it, and :fork goes on from here".into());
+        return Err("the training is over; :inspect looks into it, and :fork goes on from here".into());
     }
     let Some(before) = setting.current(&workbench.wanted) else {
         return Err(format!("this run has no {}", setting.field()));
@@ -606,7 +606,9 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use crate::protocol::{Change, Floor, Iteration, ModelCard, Past, Profile, RunInfo};
+    use crate::tui::config::Config;
     use crate::tui::theme::{Depth, Theme};
 
     fn preset() -> Preset {
@@ -618,7 +620,7 @@ mod tests {
     }
 
     fn picker() -> App {
-        let mut app = App::new(Theme { depth: Depth::True });
+        let mut app = App::new(Theme::new(Depth::True));
         let other = Preset::load("static-shapes-nem").unwrap();
         let effects = update(
             &mut app,
@@ -1017,6 +1019,23 @@ mod tests {
         press(&mut app, "⇥⇥↵");
         let workbench = app.workbench.as_ref().unwrap();
         assert_eq!((workbench.focus, workbench.zoomed), (Pane::Components, false));
+    }
+
+    #[test]
+    fn the_config_gives_actions_other_keys_or_says_why_not() {
+        let mut app = workbench();
+        app.configure(Ok(Config::parse(r#"(keys: { "pause": "ctrl-p", "help": "f1" })"#).unwrap()));
+        assert!(press(&mut app, " ?").is_empty() && app.overlay.is_none(), "these have no meaning now");
+        let pause = KeyEvent::new(KeyCode::Char('p'), KeyModifiers::CONTROL);
+        assert_eq!(sent(&update(&mut app, Message::Key(pause))), [Command::Pause]);
+        update(&mut app, Message::Key(KeyEvent::from(KeyCode::F(1))));
+        assert!(matches!(app.overlay, Some(Overlay::Help(0))));
+        press(&mut app, "⎋:pause↵");
+        assert!(!app.workbench.unwrap().paused, "its name is what it was");
+        let mut app = picker();
+        app.configure(Err(Error::Usage("config.ron: no".into())));
+        assert_eq!(app.message.as_deref(), Some("config.ron: no"));
+        assert_eq!(press(&mut app, "q"), [Effect::Exit], "and the defaults are in force");
     }
 
     #[test]

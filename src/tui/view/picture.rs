@@ -190,12 +190,12 @@ mod tests {
         let picture = Picture::shades(&values, 2, 2, [1.0; 3]);
         let area = Rect::new(0, 0, 2, 1);
         let mut buf = Buffer::empty(area);
-        picture.render(&Theme { depth: Depth::True }, area, &mut buf);
+        picture.render(&Theme::new(Depth::True), area, &mut buf);
         use ratatui::style::Color::Rgb;
         assert_eq!((buf[(0, 0)].fg, buf[(0, 0)].bg), (Rgb(255, 255, 255), Rgb(0, 0, 0)));
         assert_eq!((buf[(1, 0)].fg, buf[(1, 0)].bg), (Rgb(0, 0, 0), Rgb(255, 255, 255)));
         let mut plain = Buffer::empty(area);
-        picture.render(&Theme { depth: Depth::Plain }, area, &mut plain);
+        picture.render(&Theme::new(Depth::Plain), area, &mut plain);
         assert_eq!(plain[(0, 0)].symbol(), "+");
     }
 
