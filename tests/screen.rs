@@ -106,6 +106,51 @@ fn help_and_questions_lie_over_the_screen() {
     assert!(text(&render(&app, 80, 24)).contains("Save and leave?"));
 }
 
+/// The same cells as their colours, a letter for each of the 16; a dot where the terminal's own is left.
+fn sixteen(buf: &Buffer) -> String {
+    let letter = |colour: Color| match colour {
+        Color::Reset => '.',
+        Color::Black => 'k',
+        Color::Red => 'r',
+        Color::Green => 'g',
+        Color::Yellow => 'y',
+        Color::Blue => 'b',
+        Color::Magenta => 'm',
+        Color::Cyan => 'c',
+        Color::Gray => 'w',
+        Color::DarkGray => 'K',
+        Color::LightRed => 'R',
+        Color::LightYellow => 'Y',
+        Color::LightBlue => 'B',
+        Color::LightMagenta => 'M',
+        Color::LightCyan => 'C',
+        Color::White => 'W',
+        _ => '?',
+    };
+    let row = |y: u16| (0..buf.area.width).map(|x| letter(buf[(x, y)].fg)).collect::<String>();
+    (0..buf.area.height).map(|y| row(y) + "\n").collect()
+}
+
+#[test]
+fn sixteen_colours_and_a_white_background() {
+    use nem_tui::tui::theme::{Scheme, Theme};
+    let themes = [
+        ("sixteen", Theme::new(Depth::Sixteen)),
+        ("sixteen-light", Theme { depth: Depth::Sixteen, scheme: Scheme::Light }),
+        ("light", Theme { depth: Depth::True, scheme: Scheme::Light }),
+    ];
+    for (mode, theme) in themes {
+        let picker = support::picker(theme.depth);
+        let workbench = support::workbench(theme.depth, support::preset("quickstart"), 620, 4, 6);
+        for (name, mut app) in [("picker", picker), ("workbench", workbench)] {
+            app.theme = theme;
+            let buf = render(&app, 80, 24);
+            let colours = if theme.depth == Depth::Sixteen { sixteen(&buf) } else { colours(&buf) };
+            insta::assert_snapshot!(format!("{name}-80x24-{mode}"), text(&buf) + &colours);
+        }
+    }
+}
+
 /// What is shown is what is bound, and a broken config is said over the defaults.
 #[test]
 fn the_screen_names_the_keys_in_force() {
@@ -148,11 +193,10 @@ proptest! {
         columns in 1usize..65,
         iterations in 0u64..800,
         zoomed in any::<bool>(),
-        plain in any::<bool>(),
+        depth in prop_oneof![Just(Depth::Plain), Just(Depth::Sixteen), Just(Depth::Cube)],
     ) {
         let mut preset = support::preset("quickstart");
         preset.data = nem_tui::preset::Data::Tensors { channels: 1, height: rows, width: columns };
-        let depth = if plain { Depth::Plain } else { Depth::Cube };
         let mut app = support::workbench(depth, preset, iterations, k, steps);
         if let Some(workbench) = &mut app.workbench {
             workbench.zoomed = zoomed;

@@ -11,6 +11,7 @@ use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
 use super::keymap::{self, Action, Context};
+use super::theme::Scheme;
 use crate::error::{Error, Result};
 use crate::preset::Setting;
 
@@ -30,6 +31,8 @@ pub enum Typed {
     EmStep(usize),
     /// Write what is looked at to this file.
     Export(PathBuf),
+    /// Other colours.
+    Theme(Scheme),
     /// A new run from this one's state, with these settings of its preset.
     Fork(Vec<String>),
     /// A new run from this one's initial weights, with these settings of its preset.
@@ -64,6 +67,7 @@ pub const WORDS: &[Word] = &[
     word("sample", "N", "show watched sample N"),
     word("em", "N", "show EM step N"),
     word("export", "FILE", "write what is looked at: .png, .gif (all EM steps), .npz or .safetensors (its arrays)"),
+    word("theme", "NAME", "other colours: dark, light, colour-blind"),
     word("fork", "[NAME=VALUE …]", "a new run from here, with other settings, as the preset names them"),
     word("restart", "[NAME=VALUE …]", "a new run from the same initial weights, with other settings"),
 ];
@@ -171,7 +175,6 @@ pub fn remember(history: &mut Vec<String>, line: &str) {
 fn offers(typed: &str, context: Context) -> Vec<Offer> {
     let (head, rest) = typed.split_once(' ').unwrap_or((typed, ""));
     if typed.contains(' ') {
-        // Only one command has an argument that can be completed.
         return match head {
             "set" if !rest.contains(' ') => {
                 let of = |kind: &Setting| Offer {
@@ -180,6 +183,10 @@ fn offers(typed: &str, context: Context) -> Vec<Offer> {
                     help: kind.field(),
                 };
                 best(rest, Setting::KINDS.iter().map(|kind| (kind.short(), of(kind))).collect())
+            }
+            "theme" if !rest.contains(' ') => {
+                let of = |name| Offer { line: format!("theme {name}"), takes: "", help: "these colours" };
+                best(rest, Scheme::ALL.iter().map(|(name, _)| (*name, of(*name))).collect())
             }
             _ => vec![],
         };
@@ -195,6 +202,7 @@ fn offers(typed: &str, context: Context) -> Vec<Offer> {
 /// Whether a command with arguments has a meaning here.
 fn is_offered(word: &Word, context: Context) -> bool {
     match context {
+        _ if word.name == "theme" => true,
         Context::Picker => false,
         Context::Model => !["lr", "inter", "fork", "restart"].contains(&word.name),
         _ => true,
@@ -274,9 +282,15 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
         ("em", [n]) => number(n).map(Typed::EmStep),
         ("export", [_, ..]) => Ok(Typed::Export(rest.join(" ").into())),
         ("export", _) => Err(usage()),
+        ("theme", [name]) => match Scheme::ALL.iter().find(|(known, _)| known == name) {
+            Some((_, scheme)) => Ok(Typed::Theme(*scheme)),
+            None => Err(Error::Usage(format!(
+                "there is no theme {name:?}; there are dark, light and colour-blind"
+            ))),
+        },
         ("fork", _) => Ok(Typed::Fork(sets())),
         ("restart", _) => Ok(Typed::Restart(sets())),
-        ("sample" | "em", _) => Err(usage()),
+        ("sample" | "em" | "theme", _) => Err(usage()),
         (name, [value]) => Setting::parse(name, value).map(Typed::Set),
         _ => Err(usage()),
     }

@@ -193,6 +193,10 @@ fn entered(app: &mut App, line: &str) -> Vec<Effect> {
     if let Typed::Do(action) = typed {
         return act(app, action);
     }
+    if let Typed::Theme(scheme) = typed {
+        app.theme.scheme = scheme;
+        return vec![];
+    }
     let Some(workbench) = &mut app.workbench else { return vec![] };
     let done = match typed {
         Typed::Set(setting) => change(workbench, setting),
@@ -214,7 +218,7 @@ fn entered(app: &mut App, line: &str) -> Vec<Effect> {
             Ok(_) if matches!(typed, Typed::Fork(_)) => return leave(app, Leave::Fork(sets.clone())),
             Ok(_) => return leave(app, Leave::Restart(sets.clone())),
         },
-        Typed::Do(_) => Ok(vec![]),
+        Typed::Do(_) | Typed::Theme(_) => Ok(vec![]),
     };
     told(app, done)
 }
@@ -1036,6 +1040,22 @@ mod tests {
         app.configure(Err(Error::Usage("config.ron: no".into())));
         assert_eq!(app.message.as_deref(), Some("config.ron: no"));
         assert_eq!(press(&mut app, "q"), [Effect::Exit], "and the defaults are in force");
+    }
+
+    #[test]
+    fn colours_are_changed_anywhere_and_nothing_else() {
+        use crate::tui::theme::Scheme;
+        for mut app in [picker(), workbench()] {
+            for (line, scheme) in [
+                (":theme light↵", Scheme::Light),
+                (":theme col⇥↵", Scheme::ColourBlind),
+                (":theme pink↵", Scheme::ColourBlind),
+            ] {
+                assert!(press(&mut app, line).is_empty(), "{line}");
+                assert_eq!(app.theme, Theme { depth: Depth::True, scheme }, "{line}");
+            }
+            assert!(app.message.as_deref().is_some_and(|message| message.contains("dark, light")));
+        }
     }
 
     #[test]

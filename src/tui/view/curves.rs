@@ -137,7 +137,7 @@ fn render(
         .x_bounds([from, to])
         .y_bounds([low, high])
         .paint(|context| {
-            let ink = |series| theme.color(theme.series(series)).unwrap_or_default();
+            let ink = |series| theme.ink_color(theme.series(series)).unwrap_or_default();
             let changes = || workbench.history.changes.iter().map(|(x, label)| (axis.place(*x), label));
             for (x, _) in changes() {
                 context.draw(&Stroke::new(x, low, x, high, ink(Series::Floor)));
