@@ -4,6 +4,7 @@
 
 mod attach;
 mod bench;
+mod config;
 mod curves;
 mod data;
 mod detach;
@@ -81,6 +82,11 @@ enum Command {
     Reproduce(reproduce::ReproduceArgs),
     /// Look at the data that presets train on
     Data(data::DataArgs),
+    /// Print the workbench's config in force, and where it is read from
+    ///
+    /// What is printed can be saved there and changed: colours, mouse, notices, and the keys of every action by
+    /// its name. NEM_TUI_CONFIG names another file. A config that cannot be read ends this with its fault.
+    Config,
     /// Time training iterations
     Bench(bench::BenchArgs),
     /// Compute everything the model makes of given weights and inputs, for comparison
@@ -254,6 +260,7 @@ impl Cli {
             Some(Command::Presets(args)) => args.run(),
             Some(Command::Reproduce(args)) => args.run(),
             Some(Command::Data(args)) => args.run(),
+            Some(Command::Config) => config::print_config(),
             Some(Command::Bench(args)) => args.run(),
             Some(Command::Infer(args)) => args.run(),
             Some(Command::Completions { shell }) => {

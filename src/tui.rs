@@ -13,6 +13,7 @@
 pub mod album;
 pub mod app;
 pub mod compare;
+pub mod config;
 pub mod curve_view;
 mod gallery;
 pub mod health;
@@ -37,6 +38,7 @@ use ratatui::Frame;
 use tokio::sync::{mpsc, watch};
 
 use self::app::App;
+use self::config::{Config, Pictures};
 use self::gallery::Gallery;
 use self::signals::Signals;
 use self::terminal::Screen;
@@ -66,11 +68,12 @@ pub enum Start {
 }
 
 /// Runs the workbench until its user leaves. A run in progress is saved first, also when the system
-/// asks the program to end; one of another process goes on.
+/// asks the program to end; one of another process goes on. A `config` that cannot be read is said on the screen,
+/// and does no more.
 ///
 /// # Errors
 /// No terminal, or one that fails; a `start` that cannot be.
-pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
+pub fn run(backstage: &dyn Backstage, start: Option<Start>, config: Result<Config>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -81,9 +84,9 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
         let (later, mut done) = mpsc::unbounded_channel();
         let mut shell = Shell { handle: None, backstage, detached: None, later };
         let mut screen = Screen::enter()?;
-        let likely = gallery::is_likely(|name| std::env::var(name).ok());
         let theme = Theme::detect(|name| std::env::var(name).ok());
         let mut app = App::new(theme);
+        app.configure(config);
         let shelf = Message::Shelf(backstage.shelf());
         shell.handle_message(&mut app, shelf);
         let device = app.picker.device().to_owned();
@@ -98,7 +101,9 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>) -> Result<()> {
             }
             None => false,
         };
-        let mut gallery = likely.then(Gallery::ask).flatten();
+        let asked =
+            app.config.pictures == Pictures::Auto && gallery::is_likely(|name| std::env::var(name).ok());
+        let mut gallery = asked.then(Gallery::ask).flatten();
         shell.turn(&mut app, &mut screen, &mut gallery, &mut done).await?;
         drop(screen);
         // A run that failed, at the last save perhaps, must not look like one that went well.

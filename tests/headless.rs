@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 
 use serde_json::Value;
-use support::cli::{refused, run, tiny};
+use support::cli::{nem_tui_with, refused, run, tiny};
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"))).collect()
@@ -427,4 +427,36 @@ fn a_setting_of_a_stage_is_refused() {
     let error = refused(directory.path(), &["train", "flying-shapes-fast", "--set", "k=5"], 2);
     assert!(error.contains("--set k: ") && error.contains("--set 'train.stages=[]'"), "{error}");
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+/// What `config` prints is a config, and a broken one is said with its place, also in a file that is not there.
+#[test]
+fn the_config_is_printed_and_can_be_saved_and_read_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("mine.ron");
+    let config = |name: &str| {
+        let path = directory.path().join(name);
+        let output =
+            nem_tui_with(directory.path(), &["config"], &[("NEM_TUI_CONFIG", path.to_str().unwrap())]);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    std::fs::write(&file, r#"(theme: Light, keys: { "pause": "ctrl-p" })"#).unwrap();
+    let (code, printed, error) = config("mine.ron");
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    assert!(printed.starts_with(&format!("// {}\n", file.display())), "{printed}");
+    for line in ["theme: Light,", r#""pause": ["ctrl-p"],"#, r#""k-up": ["K"],"#] {
+        assert!(printed.contains(line), "{line}: {printed}");
+    }
+    std::fs::write(&file, &printed).unwrap();
+    assert_eq!(config("mine.ron").1, printed);
+
+    std::fs::write(&file, "(\n    them: Light,\n)").unwrap();
+    for (name, words) in
+        [("mine.ron", "mine.ron: line 2, column"), ("no.ron", "no.ron: NEM_TUI_CONFIG names it")]
+    {
+        let (code, printed, error) = config(name);
+        assert_eq!((code, printed.as_str()), (Some(1), ""));
+        assert!(error.contains(words) && error.lines().count() == 1, "{error}");
+    }
 }

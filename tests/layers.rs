@@ -35,7 +35,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("font8x8", &["export"]),
     ("prost", &["export"]),
     ("crc32c", &["export"]),
-    ("directories", &["data"]),
+    ("directories", &["data", "cli"]),
+    ("crokey", &["tui"]),
     ("hdf5_reader", &["data"]),
     ("plotters", &["engine", "export"]),
 ];

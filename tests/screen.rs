@@ -106,12 +106,78 @@ fn help_and_questions_lie_over_the_screen() {
         update(&mut app, Message::Key(KeyEvent::from(KeyCode::Down)));
         shown += &text(&render(&app, 100, 24));
     }
-    for binding in nem_tui::tui::keymap::of(app.context()) {
+    for binding in app.config.keymap.of(app.context()).map(|bound| bound.binding) {
         assert!(shown.contains(binding.help), "help lacks {:?}:\n{shown}", binding.help);
     }
     update(&mut app, Message::Key(KeyEvent::from(KeyCode::Esc)));
     update(&mut app, Message::Key(KeyEvent::from(KeyCode::Char('q'))));
     assert!(text(&render(&app, 80, 24)).contains("Save and leave?"));
+}
+
+/// The same cells as their colours, a letter for each of the 16; a dot where the terminal's own is left.
+fn sixteen(buf: &Buffer) -> String {
+    let letter = |colour: Color| match colour {
+        Color::Reset => '.',
+        Color::Black => 'k',
+        Color::Red => 'r',
+        Color::Green => 'g',
+        Color::Yellow => 'y',
+        Color::Blue => 'b',
+        Color::Magenta => 'm',
+        Color::Cyan => 'c',
+        Color::Gray => 'w',
+        Color::DarkGray => 'K',
+        Color::LightRed => 'R',
+        Color::LightYellow => 'Y',
+        Color::LightBlue => 'B',
+        Color::LightMagenta => 'M',
+        Color::LightCyan => 'C',
+        Color::White => 'W',
+        _ => '?',
+    };
+    let row = |y: u16| (0..buf.area.width).map(|x| letter(buf[(x, y)].fg)).collect::<String>();
+    (0..buf.area.height).map(|y| row(y) + "\n").collect()
+}
+
+#[test]
+fn sixteen_colours_and_a_white_background() {
+    use nem_tui::tui::theme::{Scheme, Theme};
+    let themes = [
+        ("sixteen", Theme::new(Depth::Sixteen)),
+        ("sixteen-light", Theme { depth: Depth::Sixteen, scheme: Scheme::Light }),
+        ("light", Theme { depth: Depth::True, scheme: Scheme::Light }),
+    ];
+    for (mode, theme) in themes {
+        let picker = support::picker(theme.depth);
+        let workbench = support::workbench(theme.depth, support::preset("quickstart"), 620, 4, 6);
+        for (name, mut app) in [("picker", picker), ("workbench", workbench)] {
+            app.theme = theme;
+            let buf = render(&app, 80, 24);
+            let colours = if theme.depth == Depth::Sixteen { sixteen(&buf) } else { colours(&buf) };
+            insta::assert_snapshot!(format!("{name}-80x24-{mode}"), text(&buf) + &colours);
+        }
+    }
+}
+
+/// What is shown is what is bound, and a broken config is said over the defaults.
+#[test]
+fn the_screen_names_the_keys_in_force() {
+    use nem_tui::tui::config::Config;
+    let text_config =
+        r#"(keys: { "pause": "ctrl-p", "profile": "f3", "undo": [], "sample-next": ["pageup", "j"] })"#;
+    let mut app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    app.configure(Config::parse(text_config).map_err(nem_tui::error::Error::Usage));
+    assert_eq!(app.message, None);
+    insta::assert_snapshot!("config-help-80x40-plain", text(&render(&support::pressed(&app, "?"), 80, 40)));
+    let footer = text(&render(&app, 140, 24)).lines().last().unwrap().to_owned();
+    assert!(footer.contains("ctrl-p pause") && footer.contains(", pageup sample"), "{footer}");
+    assert!(!footer.contains("undo") && !footer.contains("space"), "{footer}");
+
+    let broken = Config::parse("(theme: Dark, keys: { \"puase\": \"p\" })").unwrap_err();
+    let broken = nem_tui::error::Error::content("/home/me/.config/nem-tui/config.ron".as_ref(), broken);
+    let mut app = support::picker(Depth::Plain);
+    app.configure(Err(broken));
+    insta::assert_snapshot!("config-error-80x24-plain", text(&render(&app, 80, 24)));
 }
 
 /// A plain screen carries no colour at all, and names components by digits.
@@ -135,11 +201,10 @@ proptest! {
         columns in 1usize..65,
         iterations in 0u64..800,
         zoomed in any::<bool>(),
-        plain in any::<bool>(),
+        depth in prop_oneof![Just(Depth::Plain), Just(Depth::Sixteen), Just(Depth::Cube)],
     ) {
         let mut preset = support::preset("quickstart");
         preset.data = nem_tui::preset::Data::Tensors { channels: 1, height: rows, width: columns };
-        let depth = if plain { Depth::Plain } else { Depth::Cube };
         let mut app = support::workbench(depth, preset, iterations, k, steps);
         if let Some(workbench) = &mut app.workbench {
             workbench.zoomed = zoomed;

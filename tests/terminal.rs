@@ -57,6 +57,9 @@ impl Terminal {
         command.env("TERM", "xterm-256color");
         command.env("COLORTERM", "truecolor");
         command.env_remove("NO_COLOR");
+        // Whoever runs the tests may have a config of their own.
+        command.env("XDG_CONFIG_HOME", directory.join("no-config"));
+        command.env_remove("NEM_TUI_CONFIG");
         variables.iter().for_each(|(name, value)| command.env(name, value));
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
@@ -105,7 +108,8 @@ impl Terminal {
         let deadline = Instant::now() + PATIENCE;
         while !self.raw.windows(bytes.len()).any(|part| part == bytes) {
             let more = self.output.recv_timeout(deadline.saturating_duration_since(Instant::now()));
-            let more = more.unwrap_or_else(|e| panic!("never wrote {:?}: {e}", String::from_utf8_lossy(bytes)));
+            let more =
+                more.unwrap_or_else(|e| panic!("never wrote {:?}: {e}", String::from_utf8_lossy(bytes)));
             self.parser.process(&more);
             self.raw.extend(more);
         }
@@ -491,7 +495,7 @@ fn a_workbench_that_panics() {
             Err(Error::Usage("no preview".into()))
         }
     }
-    let _ = nem_tui::tui::run(&Broken, None);
+    let _ = nem_tui::tui::run(&Broken, None, Ok(nem_tui::tui::config::Config::default()));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::workbench;
+use super::{config, workbench};
 use crate::engine::{album, socket};
 use crate::error::Result;
 use crate::protocol::{Backstage, Rival, RunCard, Snapshot};
@@ -18,7 +18,7 @@ pub(super) struct AttachArgs {
 
 impl AttachArgs {
     pub(super) fn run(&self) -> Result<()> {
-        tui::run(&Elsewhere, Some(Start::Attached(socket::attach(&self.run)?)))
+        tui::run(&Elsewhere, Some(Start::Attached(socket::attach(&self.run)?)), config::read())
     }
 }
 

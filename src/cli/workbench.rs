@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::detach::detach;
-use super::{Common, print};
+use super::{Common, config, print};
 use crate::backend::DeviceName;
 use crate::data::{Dataset, Split, corrupt};
 use crate::engine::album;
@@ -57,7 +57,7 @@ impl WorkbenchArgs {
         let others = DeviceName::available().into_iter().filter(|other| *other != device);
         let devices = [device].into_iter().chain(others).collect();
         let rest = Rest { presets, seed: self.seed, devices, tf32: self.common.tf32 };
-        tui::run(&rest, start)
+        tui::run(&rest, start, config::read())
     }
 }
 

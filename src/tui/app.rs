@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use super::album::Album;
 use super::compare::{Against, Choice};
+use super::config::Config;
 use super::curve_view::CurveView;
 use super::history::History;
 use super::inspector::Inspector;
-use super::keymap::Context;
+use super::keymap::{Action, Context};
 use super::palette::Palette;
 use super::theme::Theme;
+use crate::error::Result;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
     Change, Epoch, Finish, Iteration, ModelCard, Preview, Profile, RunCard, RunInfo, Snapshot, StageStart,
@@ -25,6 +27,8 @@ const SPEED_OVER: usize = 30;
 pub struct App {
     /// Colours.
     pub theme: Theme,
+    /// What the user wants otherwise: keys, among others.
+    pub config: Config,
     /// The shelf of presets and runs.
     pub picker: Picker,
     /// The training on the screen, if one was started.
@@ -223,6 +227,7 @@ impl App {
     pub fn new(theme: Theme) -> App {
         App {
             theme,
+            config: Config::default(),
             picker: Picker::default(),
             workbench: None,
             early: None,
@@ -233,6 +238,22 @@ impl App {
             leaving: None,
             attached: false,
         }
+    }
+
+    /// Takes the user's config in, or says what is wrong with it.
+    pub fn configure(&mut self, config: Result<Config>) {
+        match config {
+            Ok(config) => {
+                self.theme.scheme = config.theme;
+                self.config = config;
+            }
+            Err(error) => self.message = Some(error.to_string()),
+        }
+    }
+
+    /// How a key that means `action` here is written.
+    pub fn key(&self, action: Action) -> String {
+        self.config.keymap.key(self.context(), action)
     }
 
     /// Whether EM steps are being played.

@@ -11,6 +11,7 @@ use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
 use super::keymap::{self, Action, Context};
+use super::theme::Scheme;
 use crate::error::{Error, Result};
 use crate::preset::Setting;
 
@@ -32,6 +33,8 @@ pub enum Typed {
     Export(PathBuf),
     /// Draw the curves of the run in this directory beside this one's, or no longer.
     Compare(PathBuf),
+    /// Other colours.
+    Theme(Scheme),
     /// A new run from this one's state, with these settings of its preset.
     Fork(Vec<String>),
     /// A new run from this one's initial weights, with these settings of its preset.
@@ -67,6 +70,7 @@ pub const WORDS: &[Word] = &[
     word("em", "N", "show EM step N"),
     word("export", "FILE", "write what is looked at: .png, .gif (all EM steps), .npz or .safetensors (its arrays)"),
     word("compare", "RUN", "draw the curves of the run in this directory beside this one's, or no longer"),
+    word("theme", "NAME", "other colours: dark, light, colour-blind"),
     word("fork", "[NAME=VALUE …]", "a new run from here, with other settings, as the preset names them"),
     word("restart", "[NAME=VALUE …]", "a new run from the same initial weights, with other settings"),
 ];
@@ -174,7 +178,6 @@ pub fn remember(history: &mut Vec<String>, line: &str) {
 fn offers(typed: &str, context: Context) -> Vec<Offer> {
     let (head, rest) = typed.split_once(' ').unwrap_or((typed, ""));
     if typed.contains(' ') {
-        // Only one command has an argument that can be completed.
         return match head {
             "set" if !rest.contains(' ') => {
                 let of = |kind: &Setting| Offer {
@@ -183,6 +186,10 @@ fn offers(typed: &str, context: Context) -> Vec<Offer> {
                     help: kind.field(),
                 };
                 best(rest, Setting::KINDS.iter().map(|kind| (kind.short(), of(kind))).collect())
+            }
+            "theme" if !rest.contains(' ') => {
+                let of = |name| Offer { line: format!("theme {name}"), takes: "", help: "these colours" };
+                best(rest, Scheme::ALL.iter().map(|(name, _)| (*name, of(*name))).collect())
             }
             _ => vec![],
         };
@@ -198,6 +205,7 @@ fn offers(typed: &str, context: Context) -> Vec<Offer> {
 /// Whether a command with arguments has a meaning here.
 fn is_offered(word: &Word, context: Context) -> bool {
     match context {
+        _ if word.name == "theme" => true,
         Context::Picker => false,
         Context::Model => !["lr", "inter", "compare", "fork", "restart"].contains(&word.name),
         _ => true,
@@ -219,6 +227,22 @@ fn best(text: &str, all: Vec<(&'static str, Offer)>) -> Vec<Offer> {
     }
     scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     scored.into_iter().map(|(_, offer)| offer).collect()
+}
+
+/// The name that `text` may be a misspelling of: it has these letters in this order, or all of them but one.
+pub fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let mut best = |text: &str| {
+        let pattern = Pattern::parse(text, CaseMatching::Ignore, Normalization::Smart);
+        let found = pattern.match_list(names.iter().copied(), &mut matcher);
+        found.into_iter().next().filter(|_| !text.is_empty())
+    };
+    let without = |(at, letter): (usize, char)| text[..at].to_owned() + &text[at + letter.len_utf8()..];
+    let whole = best(text);
+    let found = whole.or_else(|| {
+        text.char_indices().map(without).filter_map(|text| best(&text)).max_by_key(|(_, score)| *score)
+    });
+    found.map(|(name, _)| name)
 }
 
 /// What a line means in this context.
@@ -263,9 +287,15 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
         ("export", _) => Err(usage()),
         ("compare", [_, ..]) => Ok(Typed::Compare(rest.join(" ").into())),
         ("compare", _) => Err(usage()),
+        ("theme", [name]) => match Scheme::ALL.iter().find(|(known, _)| known == name) {
+            Some((_, scheme)) => Ok(Typed::Theme(*scheme)),
+            None => Err(Error::Usage(format!(
+                "there is no theme {name:?}; there are dark, light and colour-blind"
+            ))),
+        },
         ("fork", _) => Ok(Typed::Fork(sets())),
         ("restart", _) => Ok(Typed::Restart(sets())),
-        ("sample" | "em", _) => Err(usage()),
+        ("sample" | "em" | "theme", _) => Err(usage()),
         (name, [value]) => Setting::parse(name, value).map(Typed::Set),
         _ => Err(usage()),
     }

@@ -1,6 +1,7 @@
 //! Colours, and how many of them the terminal has.
 
 use ratatui::style::{Color, Modifier, Style};
+use serde::{Deserialize, Serialize};
 
 use crate::palette;
 pub use crate::palette::Rgb;
@@ -12,12 +13,66 @@ pub enum Depth {
     True,
     /// The 256-colour cube.
     Cube,
+    /// The 16 colours of old terminals: pictures become shades and names.
+    Sixteen,
     /// No colour that can be relied on: pictures become characters.
     Plain,
 }
 
+/// Which colours, of those that a terminal can show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scheme {
+    /// For a dark background.
+    #[default]
+    Dark,
+    /// For a white background.
+    Light,
+    /// For a dark background, and nothing told by green against yellow. Components have Okabe and Ito's colours in
+    /// every scheme.
+    #[serde(alias = "ColorBlind")]
+    ColourBlind,
+}
+
+impl Scheme {
+    /// All, by the names that are typed.
+    pub const ALL: [(&str, Scheme); 3] =
+        [("dark", Scheme::Dark), ("light", Scheme::Light), ("colour-blind", Scheme::ColourBlind)];
+}
+
 /// Terminals that have the cube, by what their `TERM` contains.
 const CAPABLE: [&str; 6] = ["256color", "kitty", "alacritty", "foot", "wezterm", "ghostty"];
+
+/// Terminals that have 16 colours at least and the sequences for more, by what their `TERM` begins with. Older ones
+/// would take those sequences for blinking.
+const SIXTEEN: [&str; 8] = ["linux", "xterm", "screen", "tmux", "rxvt", "konsole", "putty", "cygwin"];
+
+/// What each of the 16 colours is taken for: on black, the component's colour that it is most like.
+const ON_BLACK: [(Color, [u8; 3]); 11] = [
+    (Color::Yellow, palette::ORANGE),
+    (Color::LightCyan, palette::SKY),
+    (Color::Green, palette::GREEN),
+    (Color::LightYellow, palette::YELLOW),
+    (Color::LightMagenta, palette::PURPLE),
+    (Color::LightRed, palette::VERMILION),
+    (Color::LightBlue, palette::BLUE),
+    (Color::Gray, palette::GREY),
+    (Color::White, [255, 255, 255]),
+    (Color::DarkGray, [85, 85, 85]),
+    (Color::Black, [0, 0, 0]),
+];
+
+/// The same on white.
+const ON_WHITE: [(Color, [u8; 3]); 9] = [
+    (Color::LightRed, palette::ORANGE),
+    (Color::Cyan, palette::SKY),
+    (Color::Green, palette::GREEN),
+    (Color::Yellow, palette::YELLOW),
+    (Color::Magenta, palette::PURPLE),
+    (Color::Red, palette::VERMILION),
+    (Color::Blue, palette::BLUE),
+    (Color::DarkGray, palette::GREY),
+    (Color::Black, [0, 0, 0]),
+];
 
 /// The six levels of a channel of the cube.
 const LEVELS: [f32; 6] = [0.0, 95.0, 135.0, 175.0, 215.0, 255.0];
@@ -27,9 +82,16 @@ const LEVELS: [f32; 6] = [0.0, 95.0, 135.0, 175.0, 215.0, 255.0];
 pub struct Theme {
     /// What the terminal can show.
     pub depth: Depth,
+    /// Which colours of those.
+    pub scheme: Scheme,
 }
 
 impl Theme {
+    /// The default colours.
+    pub fn new(depth: Depth) -> Theme {
+        Theme { depth, scheme: Scheme::default() }
+    }
+
     /// From the environment, read through `variable`: `NO_COLOR`, `TERM` and `COLORTERM`.
     pub fn detect(variable: impl Fn(&str) -> Option<String>) -> Theme {
         let set = |name| variable(name).filter(|value| !value.is_empty());
@@ -42,17 +104,25 @@ impl Theme {
             Depth::True
         } else if CAPABLE.iter().any(|name| term.contains(name)) {
             Depth::Cube
+        } else if SIXTEEN.iter().any(|name| term.starts_with(name)) {
+            Depth::Sixteen
         } else {
             Depth::Plain
         };
-        Theme { depth }
+        Theme::new(depth)
     }
 
-    /// A colour as the terminal can show it; `None` where it cannot.
+    /// Whether a cell can show two pixels in any colour.
+    pub fn has_blocks(&self) -> bool {
+        matches!(self.depth, Depth::True | Depth::Cube)
+    }
+
+    /// A colour of a picture, on black, as the terminal can show it; `None` where it cannot.
     pub fn color(&self, rgb: Rgb) -> Option<Color> {
         match self.depth {
             Depth::True => Some(palette::bytes(rgb).into()),
             Depth::Cube => Some(Color::Indexed(indexed(rgb.map(|v| v.clamp(0.0, 1.0) * 255.0)))),
+            Depth::Sixteen => Some(nearest(rgb, &ON_BLACK)),
             Depth::Plain => None,
         }
     }
@@ -62,20 +132,25 @@ impl Theme {
         palette::component(k)
     }
 
-    fn foreground(&self, rgb: Rgb) -> Style {
-        self.color(rgb).map_or(Style::new(), |color| Style::new().fg(color))
+    /// A colour of text and lines: on white a darker one, so that it can be read.
+    pub fn ink_color(&self, rgb: Rgb) -> Option<Color> {
+        match (self.scheme, self.depth) {
+            (Scheme::Light, Depth::Sixteen) => Some(nearest(rgb, &ON_WHITE)),
+            (Scheme::Light, _) => self.color(darkened(rgb)),
+            _ => self.color(rgb),
+        }
     }
 
     /// A series' or component's own colour, for text.
     pub fn ink(&self, rgb: Rgb) -> Style {
-        self.foreground(rgb)
+        self.ink_color(rgb).map_or(Style::new(), |color| Style::new().fg(color))
     }
 
     /// Borders, labels, what is there but not to be read first.
     pub fn dim(&self) -> Style {
         match self.depth {
             Depth::Plain => Style::new(),
-            _ => self.foreground([0.55, 0.57, 0.62]),
+            _ => self.ink([0.55, 0.57, 0.62]),
         }
     }
 
@@ -83,7 +158,7 @@ impl Theme {
     pub fn accent(&self) -> Style {
         match self.depth {
             Depth::Plain => Style::new().add_modifier(Modifier::BOLD),
-            _ => self.foreground([0.34, 0.71, 0.91]).add_modifier(Modifier::BOLD),
+            _ => self.ink([0.34, 0.71, 0.91]).add_modifier(Modifier::BOLD),
         }
     }
 
@@ -99,12 +174,19 @@ impl Theme {
 
     /// Running, done.
     pub fn good(&self) -> Style {
-        self.foreground([0.35, 0.75, 0.45])
+        self.ink(match self.scheme {
+            Scheme::ColourBlind => of(palette::SKY),
+            _ => [0.35, 0.75, 0.45],
+        })
     }
 
     /// Paused, refused.
     pub fn warning(&self) -> Style {
-        self.foreground([0.94, 0.75, 0.26]).add_modifier(Modifier::BOLD)
+        let rgb = match self.scheme {
+            Scheme::ColourBlind => of(palette::ORANGE),
+            _ => [0.94, 0.75, 0.26],
+        };
+        self.ink(rgb).add_modifier(Modifier::BOLD)
     }
 
     /// The colour of the `i`-th run beside the one on the screen: one of the components' that no curve
@@ -116,15 +198,44 @@ impl Theme {
 
     /// Colours of the curves.
     pub fn series(&self, series: Series) -> Rgb {
+        let colour_blind = self.scheme == Scheme::ColourBlind;
         match series {
             Series::Train => [0.34, 0.71, 0.91],
             Series::Validation => [0.94, 0.62, 0.10],
+            Series::Intra if colour_blind => of(palette::GREEN),
             Series::Intra => [0.35, 0.70, 0.45],
             Series::Inter => [0.80, 0.47, 0.65],
             Series::Floor => [0.60, 0.60, 0.60],
+            Series::Cursor if colour_blind => of(palette::YELLOW),
             Series::Cursor => [0.94, 0.75, 0.26],
         }
     }
+}
+
+fn of(bytes: [u8; 3]) -> Rgb {
+    bytes.map(|v| f32::from(v) / 255.0)
+}
+
+/// The one of the 16 colours that stands for the nearest.
+fn nearest(rgb: Rgb, colours: &[(Color, [u8; 3])]) -> Color {
+    let distance = |other: Rgb| rgb.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
+    let near = colours.iter().min_by(|a, b| distance(of(a.1)).total_cmp(&distance(of(b.1))));
+    near.map_or(Color::Reset, |(colour, _)| *colour)
+}
+
+/// The same hue, dark enough to be read on white: a contrast of 4.5 to 1, as WCAG asks for.
+fn darkened(rgb: Rgb) -> Rgb {
+    const BRIGHTEST: f32 = 1.05 / 4.5 - 0.05;
+    let luminance = luminance(rgb);
+    // sRGB is nearly a power of 2.2; a little darker, because nearly.
+    let factor = if luminance > BRIGHTEST { 0.97 * (BRIGHTEST / luminance).powf(1.0 / 2.2) } else { 1.0 };
+    rgb.map(|v| v * factor)
+}
+
+/// WCAG's relative luminance.
+fn luminance(rgb: Rgb) -> f32 {
+    let [r, g, b] = rgb.map(|v| if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) });
+    0.2126 * r + 0.7152 * g + 0.0722 * b
 }
 
 /// The nearest of the 256 colours: of the cube, or of the greys, which are finer and serve dark tints
@@ -175,9 +286,56 @@ mod tests {
             Depth::Plain
         );
         assert_eq!(detect(&[("TERM", "xterm-256color"), ("NO_COLOR", "")]), Depth::Cube);
-        for term in ["dumb", "", "vt100", "linux"] {
+        for term in ["linux", "xterm", "xterm-color", "screen", "tmux"] {
+            assert_eq!(detect(&[("TERM", term)]), Depth::Sixteen, "{term}");
+            assert_eq!(detect(&[("TERM", term), ("NO_COLOR", "1")]), Depth::Plain, "{term}");
+        }
+        for term in ["dumb", "", "vt100", "ansi"] {
             assert_eq!(detect(&[("TERM", term)]), Depth::Plain, "{term}");
         }
+    }
+
+    const SERIES: [Series; 6] =
+        [Series::Train, Series::Validation, Series::Intra, Series::Inter, Series::Floor, Series::Cursor];
+
+    #[test]
+    fn components_and_series_are_told_apart_in_every_depth_and_scheme() {
+        for (_, scheme) in Scheme::ALL {
+            for depth in [Depth::True, Depth::Cube, Depth::Sixteen] {
+                let theme = Theme { depth, scheme };
+                let distinct = |colours: Vec<Option<Color>>| {
+                    let all = colours.len();
+                    assert_eq!(std::collections::HashSet::<_>::from_iter(colours).len(), all, "{theme:?}");
+                };
+                distinct((0..8).map(|k| theme.ink_color(theme.component(k))).collect());
+                distinct((0..8).map(|k| theme.color(theme.component(k))).collect());
+                distinct(SERIES.map(|series| theme.ink_color(theme.series(series))).to_vec());
+                assert_ne!(theme.good(), theme.warning(), "{theme:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_that_is_written_on_white_can_be_read() {
+        let theme = Theme { depth: Depth::True, scheme: Scheme::Light };
+        let styles = [theme.dim(), theme.accent(), theme.good(), theme.warning()];
+        let inks = (0..16).map(|k| theme.component(k)).chain(SERIES.map(|series| theme.series(series)));
+        let inks = inks.map(|rgb| theme.ink(rgb)).chain(styles);
+        for ink in inks {
+            let Some(Color::Rgb(r, g, b)) = ink.fg else { panic!("{ink:?} has no colour") };
+            let contrast = 1.05 / (luminance(of([r, g, b])) + 0.05);
+            assert!(contrast >= 4.5, "{ink:?} has a contrast of {contrast}");
+        }
+        let black = theme.color([0.0; 3]);
+        assert_eq!(black, Some(Color::Rgb(0, 0, 0)), "pictures keep their black");
+    }
+
+    /// Red beside green is what the most cannot tell apart.
+    #[test]
+    fn the_colour_blind_see_blue_and_orange() {
+        let theme = Theme { depth: Depth::True, scheme: Scheme::ColourBlind };
+        let own = [theme.good(), theme.warning()].map(|style| style.fg);
+        assert_eq!(own, [palette::SKY, palette::ORANGE].map(|c| Some(c.into())));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::album::Album;
 use super::app::{App, Entry, Leave, Masks, Overlay, Pane, Rows, Workbench};
 use super::compare::Choice;
 use super::inspector::Inspector;
-use super::keymap::{self, Action, Dial};
+use super::keymap::{Action, Dial};
 use super::palette::{self, Outcome, Typed};
 use crate::export::View;
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
@@ -177,7 +177,7 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     match app.overlay.take() {
         Some(Overlay::Help(line)) => {
             // As far as there are lines; how many fit is the view's affair.
-            let last = keymap::of(app.context()).count();
+            let last = app.config.keymap.of(app.context()).count();
             match key.code {
                 KeyCode::Down => app.overlay = Some(Overlay::Help((line + 1).min(last))),
                 KeyCode::Up => app.overlay = Some(Overlay::Help(line.saturating_sub(1))),
@@ -210,7 +210,7 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         }
         None => {
             app.message = None;
-            match keymap::action(app.context(), key) {
+            match app.config.keymap.action(app.context(), key) {
                 Some(action) => act(app, action),
                 None => vec![],
             }
@@ -337,6 +337,10 @@ fn entered(app: &mut App, line: &str) -> Vec<Effect> {
     if let Typed::Do(action) = typed {
         return act(app, action);
     }
+    if let Typed::Theme(scheme) = typed {
+        app.theme.scheme = scheme;
+        return vec![];
+    }
     let Some(workbench) = &mut app.workbench else { return vec![] };
     let done = match typed {
         Typed::Set(setting) => change(workbench, setting),
@@ -359,7 +363,7 @@ fn entered(app: &mut App, line: &str) -> Vec<Effect> {
             Ok(_) if matches!(typed, Typed::Fork(_)) => return leave(app, Leave::Fork(sets.clone())),
             Ok(_) => return leave(app, Leave::Restart(sets.clone())),
         },
-        Typed::Do(_) => Ok(vec![]),
+        Typed::Do(_) | Typed::Theme(_) => Ok(vec![]),
     };
     told(app, done)
 }
@@ -618,7 +622,7 @@ fn change(workbench: &mut Workbench, setting: Setting) -> Result<Vec<Effect>, St
         return Ok(vec![Effect::Send(Command::Look(look))]);
     }
     if workbench.finish.is_some() && !workbench.is_model() {
-        return Err("the training is over; i inspects it, and :fork goes on from here".into());
+        return Err("the training is over; :inspect looks into it, and :fork goes on from here".into());
     }
     let Some(before) = setting.current(&workbench.wanted) else {
         return Err(format!("this run has no {}", setting.field()));
@@ -789,7 +793,9 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use crate::protocol::{Change, Epoch, Floor, Iteration, ModelCard, Past, Profile, RunInfo, Watched};
+    use crate::tui::config::Config;
     use crate::tui::curve_view::{LossPlot, ScorePlot};
     use crate::tui::theme::{Depth, Theme};
 
@@ -802,7 +808,7 @@ mod tests {
     }
 
     fn picker() -> App {
-        let mut app = App::new(Theme { depth: Depth::True });
+        let mut app = App::new(Theme::new(Depth::True));
         let other = Preset::load("static-shapes-nem").unwrap();
         let effects = update(
             &mut app,
@@ -1340,6 +1346,39 @@ mod tests {
         press(&mut app, "⇥⇥↵");
         let workbench = app.workbench.as_ref().unwrap();
         assert_eq!((workbench.focus, workbench.zoomed), (Pane::Components, false));
+    }
+
+    #[test]
+    fn the_config_gives_actions_other_keys_or_says_why_not() {
+        let mut app = workbench();
+        app.configure(Ok(Config::parse(r#"(keys: { "pause": "ctrl-p", "help": "f1" })"#).unwrap()));
+        assert!(press(&mut app, " ?").is_empty() && app.overlay.is_none(), "these have no meaning now");
+        let pause = KeyEvent::new(KeyCode::Char('p'), KeyModifiers::CONTROL);
+        assert_eq!(sent(&update(&mut app, Message::Key(pause))), [Command::Pause]);
+        update(&mut app, Message::Key(KeyEvent::from(KeyCode::F(1))));
+        assert!(matches!(app.overlay, Some(Overlay::Help(0))));
+        press(&mut app, "⎋:pause↵");
+        assert!(!app.workbench.unwrap().paused, "its name is what it was");
+        let mut app = picker();
+        app.configure(Err(Error::Usage("config.ron: no".into())));
+        assert_eq!(app.message.as_deref(), Some("config.ron: no"));
+        assert_eq!(press(&mut app, "q"), [Effect::Exit], "and the defaults are in force");
+    }
+
+    #[test]
+    fn colours_are_changed_anywhere_and_nothing_else() {
+        use crate::tui::theme::Scheme;
+        for mut app in [picker(), workbench()] {
+            for (line, scheme) in [
+                (":theme light↵", Scheme::Light),
+                (":theme col⇥↵", Scheme::ColourBlind),
+                (":theme pink↵", Scheme::ColourBlind),
+            ] {
+                assert!(press(&mut app, line).is_empty(), "{line}");
+                assert_eq!(app.theme, Theme { depth: Depth::True, scheme }, "{line}");
+            }
+            assert!(app.message.as_deref().is_some_and(|message| message.contains("dark, light")));
+        }
     }
 
     #[test]

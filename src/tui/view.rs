@@ -16,11 +16,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Widget};
+use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use super::app::{App, Overlay, Workbench};
+use super::health;
 use super::theme::Theme;
-use super::{health, keymap};
 
 /// A picture and its place, for a terminal that draws pictures itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,8 +67,9 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Vec<Placed> {
         // They would cover what lies over the screen.
         pictures.clear();
     }
+    message(app, area, buf);
     match &app.overlay {
-        Some(Overlay::Help(line)) => help::render(&app.theme, app.context(), *line, area, buf),
+        Some(Overlay::Help(line)) => help::render(app, *line, area, buf),
         Some(Overlay::Health) => {
             let found = app.workbench.as_ref().map(health::warnings).unwrap_or_default();
             let text = match found.is_empty() {
@@ -123,22 +124,32 @@ fn put(line: &Line, x: u16, y: u16, width: u16, buf: &mut Buffer) {
     }
 }
 
-/// The last line: a message if there is one, else as many keys as fit.
-fn footer(app: &App, area: Rect, buf: &mut Buffer) {
-    if let Some(message) = &app.message {
-        put(&Line::styled(format!(" {message}"), app.theme.warning()), area.x, area.y, area.width, buf);
-        return;
+/// What there is to tell, in the place of the last line, or of as many as it needs.
+fn message(app: &App, area: Rect, buf: &mut Buffer) {
+    let Some(message) = &app.message else { return };
+    let lines = help::wrapped(message, usize::from(area.width.saturating_sub(2)).max(1));
+    let top = area.bottom().saturating_sub(lines.len() as u16).max(area.y);
+    Clear.render(Rect { y: top, height: area.bottom() - top, ..area }, buf);
+    for (line, y) in lines.iter().zip(top..area.bottom()) {
+        put(&Line::styled(format!(" {line}"), app.theme.warning()), area.x, y, area.width, buf);
     }
+}
+
+/// The last line: as many keys as fit.
+fn footer(app: &App, area: Rect, buf: &mut Buffer) {
     let mut spans = vec![Span::raw(" ")];
     let mut width = 1;
-    for binding in keymap::of(app.context()).filter(|b| !b.hint.is_empty()) {
-        let wide = (binding.label.chars().count() + binding.hint.chars().count() + 4) as u16;
+    let keys = app.config.keymap.of(app.context());
+    for (label, hint) in
+        keys.map(|bound| (bound.label(), bound.binding.hint)).filter(|(_, hint)| !hint.is_empty())
+    {
+        let wide = (label.chars().count() + hint.chars().count() + 4) as u16;
         if width + wide > area.width {
             break;
         }
         width += wide;
-        spans.push(Span::styled(binding.label, app.theme.strong()));
-        spans.push(Span::styled(format!(" {}   ", binding.hint), app.theme.dim()));
+        spans.push(Span::styled(label, app.theme.strong()));
+        spans.push(Span::styled(format!(" {hint}   "), app.theme.dim()));
     }
     put(&Line::from(spans), area.x, area.y, area.width, buf);
 }

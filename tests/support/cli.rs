@@ -22,7 +22,13 @@ pub const TINY: [&str; 14] = [
 ];
 
 pub fn nem_tui(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_nem-tui")).current_dir(directory).args(arguments).output().unwrap()
+    nem_tui_with(directory, arguments, &[])
+}
+
+/// The same, in an environment with these variables.
+pub fn nem_tui_with(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nem-tui"));
+    command.current_dir(directory).args(arguments).envs(variables.iter().copied()).output().unwrap()
 }
 
 /// Runs it, and asserts that it succeeds.

@@ -35,7 +35,7 @@ pub fn endless() -> Preset {
 
 /// The picker with a model, three presets, a past run, and a preview.
 pub fn picker(depth: Depth) -> App {
-    let mut app = App::new(Theme { depth });
+    let mut app = App::new(Theme::new(depth));
     let presets = ["quickstart", "static-shapes-rnn-em", "static-shapes-nem"].map(preset);
     let run = RunCard {
         directory: "runs/quickstart-s1".into(),
@@ -84,7 +84,7 @@ fn info(directory: &str, preset: &Preset, iteration: u64, floor: Floor) -> RunIn
 
 /// A run of `preset` after `iterations`, with a snapshot of `k` components and `steps` EM steps.
 pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps: usize) -> App {
-    let mut app = App::new(Theme { depth });
+    let mut app = App::new(Theme::new(depth));
     let per_epoch = 100;
     let directory = format!("runs/{}-s1", preset.name);
     let info = info(&directory, &preset, 0, Floor { ami: 0.58, ari: 0.55 });
@@ -139,7 +139,7 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
 /// A trained model on show.
 pub fn model(depth: Depth) -> App {
     let preset = preset("static-shapes-rnn-em");
-    let mut app = App::new(Theme { depth });
+    let mut app = App::new(Theme::new(depth));
     let info = info("static-shapes", &preset, 4400, Floor { ami: 0.56, ari: 0.55 });
     update(&mut app, Message::Engine(Event::Started(Box::new(info))));
     update(&mut app, Message::Engine(Event::Done(Finish::Shown)));

@@ -209,7 +209,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
         .x_bounds([from, to])
         .y_bounds([low, high])
         .paint(|context| {
-            let colour = |rgb| theme.color(rgb).unwrap_or_default();
+            let colour = |rgb| theme.ink_color(rgb).unwrap_or_default();
             let ink = |series| colour(theme.series(series));
             let changes = || workbench.history.changes.iter().map(|(x, label)| (axis.place(*x, own), label));
             for (x, _) in changes() {

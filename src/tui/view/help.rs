@@ -5,21 +5,23 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
-use super::super::keymap::{self, Context};
+use super::super::app::App;
 use super::super::theme::Theme;
 use super::{pane, put};
 
 /// All keys of the context, from the key table; where they do not fit, from line `from` on.
-pub fn render(theme: &Theme, context: Context, from: usize, area: Rect, buf: &mut Buffer) {
-    let keys = keymap::of(context).count();
+pub fn render(app: &App, from: usize, area: Rect, buf: &mut Buffer) {
+    let (theme, keymap, context) = (&app.theme, &app.config.keymap, app.context());
+    let keys = keymap.of(context).count();
     let room = usize::from(area.height.saturating_sub(5)).max(1);
     let from = from.min(keys.saturating_sub(room));
-    let lines: Vec<Line> = keymap::of(context)
+    let lines: Vec<Line> = keymap
+        .of(context)
         .skip(from)
         .take(room)
-        .map(|binding| {
-            let label = format!(" {:<10}", binding.label);
-            Line::from(vec![Span::styled(label, theme.strong()), Span::raw(binding.help)])
+        .map(|bound| {
+            let label = format!(" {:<9} ", bound.all_keys());
+            Line::from(vec![Span::styled(label, theme.strong()), Span::raw(bound.binding.help)])
         })
         .collect();
     let more = if room < keys { "↑ ↓ the other keys. " } else { "" };
@@ -46,7 +48,7 @@ pub fn question(theme: &Theme, title: &str, text: &str, area: Rect, buf: &mut Bu
 }
 
 /// The line in parts of at most `room` letters, parted between words; a longer word stays whole.
-fn wrapped(line: &str, room: usize) -> Vec<String> {
+pub(super) fn wrapped(line: &str, room: usize) -> Vec<String> {
     if line.chars().count() <= room {
         return vec![line.to_owned()];
     }

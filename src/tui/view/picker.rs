@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use super::super::app::{App, Entry};
+use super::super::keymap::Action;
 use super::picture::Picture;
 use super::{Sheet, footer, frame_lines, pane, put};
 use crate::preset::{Cell, Data, Layer, Noise, Preset, StepWeights};
@@ -115,7 +116,7 @@ fn details(app: &App, area: Rect, sheet: &mut Sheet) {
     });
     let mut lines = vec![Line::raw(preset.about.clone()), Line::raw("")];
     let (label, text) = match entry {
-        Entry::Model(model) => ("trained  ", trained(model)),
+        Entry::Model(model) => ("trained  ", trained(app, model)),
         _ => ("expect   ", preset.expect.clone()),
     };
     lines.push(Line::from(vec![Span::styled(label, theme.dim()), Span::raw(text)]));
@@ -136,11 +137,11 @@ fn details(app: &App, area: Rect, sheet: &mut Sheet) {
 }
 
 /// What a model is, in words.
-fn trained(model: &ModelCard) -> String {
+fn trained(app: &App, model: &ModelCard) -> String {
     let score = model.ami.map_or(String::new(), |(ami, floor)| {
         format!(": AMI {ami:.3} (max) on images it never saw, where a split by position alone has {floor:.3}")
     });
-    format!("{} iterations{score}; enter opens it at once", model.iteration)
+    format!("{} iterations{score}; {} opens it at once", model.iteration, app.key(Action::Open))
 }
 
 /// The chosen device, and the others.

@@ -1,14 +1,16 @@
 //! Images in cells: two pixels to a cell in colour, a character for two pixels without.
 
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Color, Style};
 
-use super::super::theme::{Rgb, Theme};
+use super::super::theme::{Depth, Rgb, Theme};
 use super::{Placed, Sheet};
 use crate::palette;
 
 /// From dark to bright.
-const RAMP: &[u8] = b" .:-=+*#%@";
+const RAMP: [char; 10] = [' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'];
+/// The same where there are colours to draw it in.
+const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
 
 /// An image to draw: for every pixel a colour, how bright it is without colours, and, where it
 /// clearly belongs to one component or object, the character that names it.
@@ -16,6 +18,8 @@ pub struct Picture {
     width: usize,
     height: usize,
     color: Vec<Rgb>,
+    /// The colour at its brightest, for a character that is as dense as the pixel is bright.
+    ink: Vec<Rgb>,
     level: Vec<f32>,
     name: Vec<Option<char>>,
 }
@@ -31,12 +35,17 @@ impl Picture {
             if value.is_finite() { value.clamp(0.0, 1.0) } else { 0.0 }
         };
         let level: Vec<f32> = (0..places).map(mean).collect();
-        let color = if channels == 3 {
+        let color: Vec<Rgb> = if channels == 3 {
             (0..places).map(|i| [0, 1, 2].map(|c| values[c * places + i] * tint[c])).collect()
         } else {
             level.iter().map(|v| tint.map(|t| t * v)).collect()
         };
-        Picture { width, height, color, name: vec![None; places], level }
+        let ink = if channels == 3 {
+            color.iter().map(|rgb| brightest(*rgb)).collect()
+        } else {
+            vec![tint; places]
+        };
+        Picture { width, height, color, ink, name: vec![None; places], level }
     }
 
     /// γ (K·P values) as a blend of the components' colours; the mass a component has is how much of
@@ -57,6 +66,7 @@ impl Picture {
                     largest = (share, component);
                 }
             }
+            picture.ink[pixel] = palette.get(largest.1).copied().unwrap_or_default();
             picture.level[pixel] = largest.0;
             picture.name[pixel] = Some(if largest.0 > 0.5 { digit(largest.1) } else { '.' });
         }
@@ -79,6 +89,7 @@ impl Picture {
         let mut picture = Picture::blank(width, height);
         for (pixel, label) in (0..width * height).filter_map(|pixel| Some((pixel, of(pixel)?))) {
             picture.color[pixel] = theme.component(label);
+            picture.ink[pixel] = theme.component(label);
             picture.level[pixel] = 1.0;
             picture.name[pixel] = Some(digit(label));
         }
@@ -97,7 +108,8 @@ impl Picture {
             let sum: f32 = (0..channels).filter_map(|c| values.get(c * places + pixel)).sum();
             let value = sum / channels as f32;
             let size = if value.is_finite() { value.abs().min(1.0) } else { 0.0 };
-            picture.color[pixel] = if value > 0.0 { WARM } else { COLD }.map(|v| v * size);
+            picture.ink[pixel] = if value > 0.0 { WARM } else { COLD };
+            picture.color[pixel] = picture.ink[pixel].map(|v| v * size);
             picture.level[pixel] = size;
             picture.name[pixel] = (size > 0.25).then_some(if value > 0.0 { '+' } else { '-' });
         }
@@ -110,6 +122,7 @@ impl Picture {
             width,
             height,
             color: vec![[0.0; 3]; places],
+            ink: vec![[1.0; 3]; places],
             level: vec![0.0; places],
             name: vec![None; places],
         }
@@ -118,7 +131,7 @@ impl Picture {
     /// Draws it over the whole area: stretched where that is larger, averaged where it is smaller.
     pub fn render(&self, theme: &Theme, area: Rect, sheet: &mut Sheet) {
         let area = area.intersection(sheet.cells.area);
-        if theme.color([1.0; 3]).is_some() {
+        if theme.has_blocks() {
             let rgb = self.color.iter().flat_map(|rgb| palette::bytes(*rgb)).collect();
             sheet.pictures.push(Placed { area, width: self.width, height: self.height, rgb });
         }
@@ -129,16 +142,16 @@ impl Picture {
                 let columns = span(x, area.width, self.width);
                 let upper = span(2 * y, rows, self.height);
                 let lower = span(2 * y + 1, rows, self.height);
-                let pair =
-                    (theme.color(self.mean(&columns, &upper)), theme.color(self.mean(&columns, &lower)));
-                match pair {
-                    (Some(top), Some(bottom)) => {
-                        cell.set_char('▀').set_style(Style::new().fg(top).bg(bottom));
+                if !theme.has_blocks() {
+                    let (character, ink) = self.character(theme, &columns, &(upper.start..lower.end));
+                    cell.set_char(character);
+                    if let Some(ink) = theme.color(ink) {
+                        cell.set_style(Style::new().fg(ink).bg(Color::Black));
                     }
-                    _ => {
-                        cell.set_char(self.character(&columns, &(upper.start..lower.end)));
-                    }
+                    continue;
                 }
+                let color = |rows| theme.color(self.mean(&columns, rows)).unwrap_or_default();
+                cell.set_char('▀').set_style(Style::new().fg(color(&upper)).bg(color(&lower)));
             }
         }
     }
@@ -155,19 +168,29 @@ impl Picture {
         sum.map(|v| v / f32::max(count, 1.0))
     }
 
-    /// The name most of the cell's pixels share, else a character as dense as they are bright.
-    fn character(&self, columns: &Range, rows: &Range) -> char {
+    /// The name most of the cell's pixels share, else a character as dense as they are bright; and its colour.
+    fn character(&self, theme: &Theme, columns: &Range, rows: &Range) -> (char, Rgb) {
         let pixels =
             || rows.clone().flat_map(|row| columns.clone().map(move |column| row * self.width + column));
         let count = pixels().count();
         // The first name held by at least half of the pixels; a mixture has none.
         let held = |name: char| 2 * pixels().filter(|i| self.name[*i] == Some(name)).count() >= count;
-        if let Some(name) = pixels().filter_map(|i| self.name[i]).find(|name| held(*name)) {
-            return name;
+        let named = |i: usize| self.name[i].filter(|name| held(*name)).map(|name| (name, self.ink[i]));
+        if let Some(named) = pixels().find_map(named) {
+            return named;
         }
         let level = pixels().map(|i| self.level[i]).sum::<f32>() / count.max(1) as f32;
-        RAMP[((level * (RAMP.len() - 1) as f32).round() as usize).min(RAMP.len() - 1)] as char
+        let ramp: &[char] = if theme.depth == Depth::Sixteen { &SHADES } else { &RAMP };
+        let character = ramp[((level * (ramp.len() - 1) as f32).round() as usize).min(ramp.len() - 1)];
+        let bright = pixels().max_by(|a, b| self.level[*a].total_cmp(&self.level[*b]));
+        (character, bright.map_or([1.0; 3], |i| self.ink[i]))
     }
+}
+
+/// A colour as bright as it gets without becoming another.
+fn brightest(rgb: Rgb) -> Rgb {
+    let most = rgb.into_iter().fold(0.0, f32::max);
+    if most > 0.0 { rgb.map(|v| v / most) } else { [1.0; 3] }
 }
 
 type Range = std::ops::Range<usize>;
@@ -188,7 +211,6 @@ pub fn digit(k: usize) -> char {
 mod tests {
     use ratatui::buffer::Buffer;
 
-    use super::super::super::theme::Depth;
     use super::*;
 
     #[test]
@@ -198,7 +220,7 @@ mod tests {
         let area = Rect::new(0, 0, 2, 1);
         let mut buf = Buffer::empty(area);
         let mut sheet = Sheet { cells: &mut buf, pictures: Vec::new() };
-        picture.render(&Theme { depth: Depth::True }, area, &mut sheet);
+        picture.render(&Theme::new(Depth::True), area, &mut sheet);
         let rgb = [[255; 3], [0; 3], [0; 3], [255; 3]].concat();
         assert_eq!(sheet.pictures, [Placed { area, width: 2, height: 2, rgb }]);
         use ratatui::style::Color::Rgb;
@@ -206,9 +228,14 @@ mod tests {
         assert_eq!((buf[(1, 0)].fg, buf[(1, 0)].bg), (Rgb(0, 0, 0), Rgb(255, 255, 255)));
         let mut plain = Buffer::empty(area);
         let mut sheet = Sheet { cells: &mut plain, pictures: Vec::new() };
-        picture.render(&Theme { depth: Depth::Plain }, area, &mut sheet);
+        picture.render(&Theme::new(Depth::Plain), area, &mut sheet);
         assert!(sheet.pictures.is_empty());
         assert_eq!(plain[(0, 0)].symbol(), "+");
+        let mut sixteen = Buffer::empty(area);
+        let mut sheet = Sheet { cells: &mut sixteen, pictures: Vec::new() };
+        picture.render(&Theme::new(Depth::Sixteen), area, &mut sheet);
+        let cell = &sixteen[(0, 0)];
+        assert_eq!((cell.symbol(), cell.fg, cell.bg), ("▒", Color::White, Color::Black));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::super::app::{App, Pane, Workbench};
 use super::super::health;
+use super::super::keymap::Action;
 use super::curves::number;
 use super::{Sheet, components, curves, footer, frame_lines, labelled, profile, put};
 use crate::preset::{Preset, Setting};
@@ -105,7 +106,7 @@ fn status_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     }
     let warnings = health::warnings(workbench).len();
     if warnings > 0 {
-        spans.push(Span::styled(format!("  ! {warnings} (h)"), theme.warning()));
+        spans.push(Span::styled(format!("  ! {warnings} ({})", app.key(Action::Health)), theme.warning()));
     }
     if let Some(Finish::Failed(sentence)) = &workbench.finish {
         spans.push(Span::styled(format!("  {sentence}"), theme.warning()));

@@ -1,0 +1,168 @@
+//! What a user may have otherwise than it is: read from a file by whoever starts the workbench, and in force as a
+//! value.
+
+use std::collections::BTreeMap;
+
+use ron::ser::PrettyConfig;
+use serde::{Deserialize, Serialize};
+
+use super::keymap::Keymap;
+use super::theme::Scheme;
+
+/// The workbench as its user wants it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The colours.
+    pub theme: Scheme,
+    /// Whether the mouse is the program's; otherwise it selects text, as the terminal does.
+    pub mouse: bool,
+    /// How the end of the run on the screen is told.
+    pub notice: Notice,
+    /// How pictures are drawn.
+    pub pictures: Pictures,
+    /// The keys.
+    pub keymap: Keymap,
+}
+
+/// How something is told to a user who looks elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Notice {
+    /// Not at all.
+    #[default]
+    None,
+    /// By the terminal's bell.
+    Bell,
+    /// By the desktop, where the terminal knows how.
+    Desktop,
+}
+
+/// How pictures are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pictures {
+    /// As well as the terminal can.
+    #[default]
+    Auto,
+    /// In half-blocks.
+    Blocks,
+}
+
+/// The file. What it leaves out is as in the defaults.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Config", deny_unknown_fields, default)]
+struct File {
+    theme: Scheme,
+    mouse: bool,
+    notice: Notice,
+    pictures: Pictures,
+    keys: BTreeMap<String, Keys>,
+}
+
+/// The keys of an action.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "a key or a list of keys, such as \"ctrl-p\" or [\"p\", \"f2\"]")]
+enum Keys {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Default for File {
+    fn default() -> File {
+        let Config { theme, mouse, notice, pictures, .. } = Config::default();
+        File { theme, mouse, notice, pictures, keys: BTreeMap::new() }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            theme: Scheme::default(),
+            mouse: true,
+            notice: Notice::default(),
+            pictures: Pictures::default(),
+            keymap: Keymap::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads RON text.
+    ///
+    /// # Errors
+    /// A sentence, with line and column where the text is to blame: what is wrong, and what would be right.
+    pub fn parse(text: &str) -> Result<Config, String> {
+        let file: File = ron::from_str(text).map_err(|e| {
+            let hint = match e.code {
+                ron::Error::ExpectedNamedStructLike(_)
+                | ron::Error::ExpectedDifferentStructName { .. }
+                | ron::Error::Eof => "; all of it stands in parentheses, like (theme: Light, mouse: false)",
+                _ => "",
+            };
+            format!("line {}, column {}: {}{hint}", e.span.start.line, e.span.start.col, e.code)
+        })?;
+        let File { theme, mouse, notice, pictures, keys } = file;
+        let keys = keys.into_iter().map(|(name, keys)| match keys {
+            Keys::One(key) => (name, vec![key]),
+            Keys::Many(keys) => (name, keys),
+        });
+        Ok(Config { theme, mouse, notice, pictures, keymap: Keymap::with(&keys.collect())? })
+    }
+
+    /// All of it as RON text that [`Config::parse`] reads back, with every action's name.
+    pub fn to_ron(&self) -> String {
+        let Config { theme, mouse, notice, pictures, ref keymap } = *self;
+        let keys = keymap.names().into_iter().map(|(name, keys)| (name, Keys::Many(keys))).collect();
+        let file = File { theme, mouse, notice, pictures, keys };
+        // A list of keys stays on its line.
+        let pretty = PrettyConfig::new().indentor("    ").depth_limit(2);
+        // Plain values written into memory have no way to fail.
+        ron::ser::to_string_pretty(&file, pretty).unwrap_or_default() + "\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_config_is_read_with_all_it_leaves_out() {
+        assert_eq!(Config::parse("()"), Ok(Config::default()));
+        let text = r#"(theme: Light, mouse: false, notice: Bell, pictures: Blocks,
+            keys: { "pause": "ctrl-p", "inspect": ["i", "f2"] })"#;
+        let config = Config::parse(text).unwrap();
+        assert_eq!((config.theme, config.mouse), (Scheme::Light, false));
+        assert_eq!((config.notice, config.pictures), (Notice::Bell, Pictures::Blocks));
+        let names = config.keymap.names();
+        assert_eq!(
+            (&names["pause"][..], &names["inspect"][..]),
+            (&["ctrl-p".to_owned()][..], &["i".into(), "f2".into()][..])
+        );
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for text in ["()", r#"(theme: ColourBlind, notice: Desktop, keys: { "quit": [], "help": "f1" })"#] {
+            let config = Config::parse(text).unwrap();
+            let again = Config::parse(&config.to_ron()).unwrap();
+            assert_eq!(again.to_ron(), config.to_ron());
+            assert!(config.to_ron().contains("\"k-up\": [\"K\"]"), "{}", config.to_ron());
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place_and_what_would_be_right() {
+        for (text, words) in [
+            ("(\n  thema: Light)", "line 2, column 3: "),
+            ("(thema: Light)", "`thema`"),
+            ("(thema: Light)", "`theme`"),
+            ("(theme: Pink)", "`ColourBlind`"),
+            ("(mouse: 3)", "bool"),
+            ("theme: Light", "in parentheses"),
+            ("", "in parentheses"),
+            ("(keys: { \"pause\": 3 })", "a key or a list of keys"),
+            ("(keys: { \"paus\": \"x\" })", "did you mean \"pause\"?"),
+        ] {
+            let error = Config::parse(text).unwrap_err();
+            assert!(error.contains(words), "{text}: {error}");
+        }
+    }
+}
