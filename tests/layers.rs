@@ -37,6 +37,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crc32c", &["export"]),
     ("directories", &["data"]),
     ("hdf5_reader", &["data"]),
+    ("image", &["data"]),
     ("plotters", &["engine", "export"]),
 ];
 
