@@ -478,7 +478,7 @@ mod tests {
             (&[7, 5, 1, 2, 3], GREY, "of several samples, [N, F, …], save one"),
             (&[5, 7, 2, 9], GREY, "for a model of 1 channel"),
             (&[3, 2, 3], colour, "in several ways"),
-            (&[3, 9, 9, 3], ImageSize { channels: 9, ..GREY }, "is none of"),
+            (&[3, 8, 8, 3], ImageSize { channels: 9, ..GREY }, "is none of"),
         ] {
             let error = Layout::of(shape, image).unwrap_err();
             assert!(error.contains(said), "{shape:?}: {error}");

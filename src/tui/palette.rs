@@ -30,6 +30,8 @@ pub enum Typed {
     EmStep(usize),
     /// Write what is looked at to this file.
     Export(PathBuf),
+    /// Look into the image in this file.
+    Open(PathBuf),
     /// A new run from this one's state, with these settings of its preset.
     Fork(Vec<String>),
     /// A new run from this one's initial weights, with these settings of its preset.
@@ -64,6 +66,7 @@ pub const WORDS: &[Word] = &[
     word("sample", "N", "show watched sample N"),
     word("em", "N", "show EM step N"),
     word("export", "FILE", "write what is looked at: .png, .gif (all EM steps), .npz or .safetensors (its arrays)"),
+    word("open", "FILE", "look into an image of your own: .png, .gif or .npy"),
     word("fork", "[NAME=VALUE …]", "a new run from here, with other settings, as the preset names them"),
     word("restart", "[NAME=VALUE …]", "a new run from the same initial weights, with other settings"),
 ];
@@ -258,6 +261,8 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
         ("em", [n]) => number(n).map(Typed::EmStep),
         ("export", [_, ..]) => Ok(Typed::Export(rest.join(" ").into())),
         ("export", _) => Err(usage()),
+        ("open", [_, ..]) => Ok(Typed::Open(rest.join(" ").into())),
+        ("open", _) => Err(usage()),
         ("fork", _) => Ok(Typed::Fork(sets())),
         ("restart", _) => Ok(Typed::Restart(sets())),
         ("sample" | "em", _) => Err(usage()),
