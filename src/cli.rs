@@ -43,6 +43,7 @@ Examples:
   nem-tui attach runs/quickstart-s1             look at it from another terminal, and steer it
   nem-tui eval runs/quickstart-s1 --k 6         score it on the test split, with six components
   nem-tui picture static-shapes --out s.gif     how a model splits an image, EM step by EM step
+  nem-tui --look static-shapes -i mine.png      look at an image of your own through a model
   nem-tui reproduce static --budget 60          train and score the rows of a table for an hour
   nem-tui presets quickstart > mine.ron         start a preset of your own
   nem-tui train ./mine.ron
@@ -223,6 +224,11 @@ impl Common {
             sets.push(digits_set(&mnist(directory)?)?);
         }
         Ok(sets)
+    }
+
+    /// Whether `--set` says how many EM steps there are.
+    fn sets_steps(&self) -> bool {
+        self.sets.iter().any(|set| set.split_once('=').is_some_and(|(path, _)| path.trim() == "steps"))
     }
 }
 

@@ -9,6 +9,8 @@ pub mod digits;
 pub mod hdf5;
 pub mod mnist;
 mod noise;
+mod npy;
+pub mod own;
 mod pool;
 pub mod scene;
 mod shapes;

@@ -14,6 +14,7 @@ pub mod experiments;
 pub mod figure;
 pub mod infer;
 pub mod kept;
+mod look;
 pub mod results;
 pub mod run_dir;
 pub mod score;

@@ -42,6 +42,19 @@ pub enum Error {
         /// What is wrong and how to mend it.
         problem: String,
     },
+    /// An image of the user's own of another size than a model's; each is width and height.
+    #[error(
+        "{}: {}x{} pixels, and the model's images are {}x{}; --resize fits it in",
+        path.display(), size[0], size[1], expected[0], expected[1]
+    )]
+    ImageSize {
+        /// The file.
+        path: PathBuf,
+        /// The size of its image.
+        size: [usize; 2],
+        /// The size that the model takes.
+        expected: [usize; 2],
+    },
     /// Data of which there is too little, where no file is to blame.
     #[error("{0}")]
     Data(String),

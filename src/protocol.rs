@@ -51,12 +51,26 @@ pub enum Command {
     Watch(usize),
     /// Take the snapshots to come under these conditions in the place of the training's; with none, under its own.
     Look(Vec<Setting>),
+    /// Show this image in the place of the validation samples, or with none the samples again, as `Watch` does.
+    Input(Option<Input>),
     /// Take a snapshot now: somebody has begun to look.
     Show,
     /// Time every iteration part by part, or no longer.
     Profile(bool),
     /// Save, then end the run.
     Stop,
+}
+
+/// An image of the user's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// A PNG, a GIF or an .npy file; by its whole path, because who reads it may be in another directory.
+    #[serde(serialize_with = "as_text")]
+    pub file: PathBuf,
+    /// Whether to fit it in, where its size is not the model's.
+    pub resize: bool,
+    /// Counts the requests of a user: the same file may hold another image by now.
+    pub request: u64,
 }
 
 /// What the user must not miss.
@@ -80,6 +94,14 @@ pub enum Event {
     Floor(Floor),
     /// A live change, or a checkpoint, was refused or failed; the training goes on. A sentence.
     Refused(String),
+    /// An image was asked for whose size is not the model's, but this width and height; it is shown when it is asked for
+    /// with `resize`.
+    WrongSize {
+        /// The image.
+        input: Input,
+        /// Its width and height.
+        size: [usize; 2],
+    },
     /// The training pauses, or goes on.
     Paused(bool),
     /// From now on snapshots show this validation sample.
@@ -319,13 +341,15 @@ pub enum Finish {
     Failed(String),
 }
 
-/// One watched validation sample, unrolled with the weights of one moment.
+/// One watched validation sample, or an image of the user's own, unrolled with the weights of one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Iterations done when it was taken.
     pub iteration: u64,
     /// Index into the validation split.
     pub sample: usize,
+    /// What is shown in the place of that sample.
+    pub input: Option<Input>,
     /// C, H and W.
     pub image: ImageSize,
     /// K.

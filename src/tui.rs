@@ -63,6 +63,8 @@ pub enum Start {
     Preset(Box<Preset>),
     /// Going on with this run.
     Run(Box<RunCard>),
+    /// Looking at this run's, checkpoint's or model's weights, and at this image of the user's own.
+    Model(String, Option<PathBuf>),
     /// Looking at this run of another process.
     Attached(RunHandle),
 }
@@ -87,12 +89,18 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>, config: Result<Confi
         let theme = Theme::detect(|name| std::env::var(name).ok());
         let mut app = App::new(theme);
         app.configure(config);
+        app.here = std::env::current_dir().unwrap_or_default();
+        app.home = std::env::home_dir().unwrap_or_default();
         let shelf = Message::Shelf(backstage.shelf());
         shell.handle_message(&mut app, shelf);
         let device = app.picker.device().to_owned();
         match start {
             Some(Start::Preset(preset)) => shell.carry_out(&mut app, Effect::Start(preset, device)),
             Some(Start::Run(run)) => shell.carry_out(&mut app, Effect::Resume(run, device)),
+            Some(Start::Model(model, image)) => {
+                app.opening = image;
+                shell.carry_out(&mut app, Effect::Open(model, device))
+            }
             Some(Start::Attached(handle)) => {
                 app.attached = true;
                 app.starting = true;

@@ -15,7 +15,7 @@ use nem_tui::engine::run_dir::{Record, RunDir, RunFile, read_metrics};
 use nem_tui::engine::socket::attach;
 use nem_tui::engine::worker::{Ending, Job, resume, start};
 use nem_tui::preset::Setting;
-use nem_tui::protocol::{Command, Event, Finish, RunHandle, RunInfo, Snapshot};
+use nem_tui::protocol::{Command, Event, Finish, Input, RunHandle, RunInfo, Snapshot};
 use support::endless;
 
 /// A run that stands still after its first iterations.
@@ -134,6 +134,18 @@ fn viewers_see_the_whole_run_and_steer_it() {
     for handle in [&mut one, &mut two] {
         assert_eq!(picture(handle, |picture| picture.sample == 7).k, 3);
     }
+
+    // An image of one's own, which is of another size.
+    let own = directory.path().join("own.png");
+    image::GrayImage::from_pixel(30, 20, image::Luma([255])).save(&own).unwrap();
+    let input = |resize| Input { file: own.clone(), resize, request: 1 };
+    two.commands.send(Command::Input(Some(input(false)))).unwrap();
+    wait(&mut two, |event| event == Event::WrongSize { input: input(false), size: [30, 20] });
+    two.commands.send(Command::Input(Some(input(true)))).unwrap();
+    let shown = picture(&mut two, |picture| picture.input.is_some());
+    assert_eq!((shown.input.clone(), shown.steps[0].target[60]), (Some(input(true)), 1.0));
+    two.commands.send(Command::Watch(7)).unwrap();
+    picture(&mut two, |picture| picture.input.is_none());
 
     // One leaves, and nothing changes.
     drop(two);

@@ -38,7 +38,15 @@ fn known() -> Snapshot {
         }
     };
     let image = ImageSize { channels: 1, height: 2, width: 3 };
-    Snapshot { iteration: 7, sample: 0, image, k: 2, look: vec![], steps: vec![step(false), step(true)] }
+    Snapshot {
+        iteration: 7,
+        sample: 0,
+        input: None,
+        image,
+        k: 2,
+        look: vec![],
+        steps: vec![step(false), step(true)],
+    }
 }
 
 /// A picture's width, and its pixels.
@@ -288,7 +296,7 @@ prop_compose! {
             ari: ami,
             confidence: None,
         };
-        Snapshot { iteration: 3, sample: 5, image, k, look: vec![], steps: vec![step; steps] }
+        Snapshot { iteration: 3, sample: 5, input: None, image, k, look: vec![], steps: vec![step; steps] }
     }
 }
 

@@ -126,3 +126,165 @@ fn infer_takes_a_model() {
             .success()
     );
 }
+
+/// A PNG, a GIF and an .npy go through `infer` as the same pixels in safetensors do, to the bit.
+#[test]
+fn infer_takes_images_of_ones_own() {
+    use nem_tui::tensors::{Array, Arrays, read, write};
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let infer = |input: &str, more: &[&str]| -> Arrays {
+        let arguments = ["infer", "--weights", "static-shapes", "--input", input, "--output", "o"];
+        run(here, &[&arguments[..], more].concat());
+        read(&here.join("o")).unwrap()
+    };
+    // A bar that moves on by a pixel with every frame.
+    let frame = |t: usize| -> Vec<u8> {
+        (0..784)
+            .map(|i| if (6 + t..12 + t).contains(&(i % 28)) && i / 28 > 14 { 255 - (i % 7) as u8 } else { 0 })
+            .collect()
+    };
+    let arrays = |name: &str, frames: usize| {
+        let values = (0..frames).flat_map(frame).map(|v| f32::from(v) / 255.0).collect();
+        let array = Array::new([frames, 1, 1, 28, 28], values);
+        write(&here.join(name), &[("in.features_clean".to_owned(), array)].into()).unwrap();
+    };
+    image::GrayImage::from_raw(28, 28, frame(0)).unwrap().save(here.join("still.png")).unwrap();
+    arrays("still.safetensors", 1);
+    let of_png = infer("still.png", &[]);
+    assert_eq!(of_png["out.gammas"].shape, [15, 1, 4, 784]);
+    assert_eq!(of_png, infer("still.safetensors", &[]));
+
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (5, 28, 28), }\n";
+    let start = [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
+    std::fs::write(here.join("moves.npy"), [start, (0..5).flat_map(frame).collect()].concat()).unwrap();
+    arrays("moves.safetensors", 5);
+    let of_npy = infer("moves.npy", &[]);
+    assert_eq!(of_npy["out.gammas"].shape, [4, 1, 4, 784], "as many steps as there are frames for");
+    assert_eq!(of_npy, infer("moves.safetensors", &["--set", "steps=4"]));
+    assert_eq!(infer("moves.npy", &["--set", "steps=2"])["out.gammas"].shape[0], 2);
+
+    let file = std::fs::File::create(here.join("moves.gif")).unwrap();
+    let palette: Vec<u8> = (0..=255).flat_map(|grey| [grey; 3]).collect();
+    let mut encoder = gif::Encoder::new(file, 28, 28, &palette).unwrap();
+    for t in 0..5 {
+        encoder.write_frame(&gif::Frame::from_indexed_pixels(28, 28, frame(t), None)).unwrap();
+    }
+    drop(encoder);
+    assert_eq!(infer("moves.gif", &[]), of_npy);
+    let told = run(here, &["picture", "static-shapes", "--input", "moves.gif", "--out", "p.png"]);
+    assert!(told.contains("EM step 4/4") && !told.contains("AMI"), "{told}");
+
+    // Another size.
+    image::GrayImage::from_pixel(56, 40, image::Luma([255])).save(here.join("large.png")).unwrap();
+    let arguments = ["infer", "--weights", "static-shapes", "--input", "large.png", "--output", "p"];
+    let error = refused(here, &arguments, 1);
+    assert!(error.contains("large.png: 56x40 pixels, and the model's images are 28x28; --resize"), "{error}");
+    assert_eq!(infer("large.png", &["--resize"])["out.gammas"].shape, [15, 1, 4, 784]);
+    run(here, &["picture", "static-shapes", "--input", "large.png", "--resize", "--out", "p.safetensors"]);
+    let target = &read(&here.join("p.safetensors")).unwrap()["target"].values[..784];
+    assert!(target[..4 * 28].iter().chain(&target[24 * 28..]).all(|v| *v == 0.0));
+    assert!(target[4 * 28..24 * 28].iter().all(|v| *v == 1.0));
+
+    std::fs::write(here.join("photo.jpg"), b"\xff\xd8\xff\xe0 a photograph").unwrap();
+    for (arguments, code, said) in [
+        (vec!["--input", "still.png", "--sample", "2"], 2, "no sample 2: still.png has 1"),
+        (
+            vec!["--input", "moves.gif", "--steps", "5"],
+            1,
+            "5 frames, enough for 4 EM steps, and 5 are asked for",
+        ),
+        (vec!["--input", "moves.gif", "--step", "5"], 2, "there are 4 EM steps"),
+        (vec!["--input", "still.safetensors", "--resize"], 2, "--resize is for a PNG"),
+        (vec!["--input", "photo.jpg"], 1, "photo.jpg: neither"),
+        (vec!["--resize"], 2, "--input"),
+    ] {
+        let error =
+            refused(here, &[&["picture", "static-shapes", "--out", "q.png"], &arguments[..]].concat(), code);
+        assert!(error.contains(said), "{arguments:?} says {error:?} and not {said:?}");
+    }
+    assert!(!here.join("q.png").exists());
+}
+
+/// A model on show, a run's checkpoint among them, shows an image of one's own, and its samples again.
+#[test]
+fn a_model_is_shown_images_of_ones_own() {
+    use nem_tui::backend::DeviceName;
+    use nem_tui::engine::viewer;
+    use nem_tui::preset::Setting;
+    use nem_tui::protocol::{Command, Event, Input, RunHandle, Snapshot};
+    let directory = tempfile::tempdir().unwrap();
+    let at = |path: &str| directory.path().join(path);
+    run(directory.path(), &tiny("r", &["--max-iterations", "10"]));
+    let mut handle = viewer::open(&at("r"), DeviceName::Flex).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let picture = |handle: &mut RunHandle, wanted: &dyn Fn(&Snapshot) -> bool| {
+        let seen = |picture: &Option<std::sync::Arc<Snapshot>>| picture.as_deref().is_some_and(wanted);
+        runtime.block_on(async { handle.snapshots.wait_for(seen).await.unwrap().clone().unwrap() })
+    };
+    let sample = picture(&mut handle, &|_| true);
+    image::GrayImage::from_fn(12, 10, |x, _| image::Luma([if x < 4 { 255 } else { 0 }]))
+        .save(at("own.png"))
+        .unwrap();
+    image::GrayImage::new(20, 10).save(at("large.png")).unwrap();
+    let input = |name: &str, resize| Input { file: at(name), resize, request: 1 };
+    let open =
+        |handle: &RunHandle, input: Option<Input>| handle.commands.send(Command::Input(input)).unwrap();
+    let own = input("own.png", false);
+    open(&handle, Some(own.clone()));
+    let shown = picture(&mut handle, &|picture| picture.input.is_some());
+    assert_eq!((shown.input.as_ref(), shown.steps.len(), shown.k), (Some(&own), 6, 4));
+    let step = &shown.steps[5];
+    assert_eq!(step.target[..12], [[1.0; 4], [0.0; 4], [0.0; 4]].concat()[..]);
+    assert!(step.noisy != step.target, "with the preset's noise");
+    assert!(step.groups.iter().all(|group| *group == 0) && step.ami.is_none() && step.confidence.is_none());
+    // The conditions are for it too.
+    handle.commands.send(Command::Look(vec![Setting::K(2), Setting::Noise(0.0), Setting::Steps(3)])).unwrap();
+    let shown = picture(&mut handle, &|picture| picture.k == 2);
+    assert_eq!((shown.input.as_ref(), shown.steps.len()), (Some(&own), 3));
+    assert_eq!(shown.steps[0].noisy, shown.steps[0].target);
+    handle.commands.send(Command::Look(vec![])).unwrap();
+
+    // What cannot be shown leaves what is shown.
+    for name in ["large.png", "gone.png"] {
+        open(&handle, Some(input(name, false)));
+    }
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        match handle.events.blocking_recv().unwrap() {
+            Event::WrongSize { input, size } => {
+                assert_eq!((input.file, size), (at("large.png"), [20, 10]));
+                told.push("size");
+            }
+            Event::Refused(why) => {
+                assert!(why.contains("gone.png"), "{why}");
+                told.push("gone");
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(told, ["size", "gone"]);
+    assert_eq!(picture(&mut handle, &|picture| picture.look.is_empty()).input, Some(own));
+    let resized = input("large.png", true);
+    open(&handle, Some(resized.clone()));
+    picture(&mut handle, &|picture| picture.input.as_ref() == Some(&resized));
+    open(&handle, None);
+    assert_eq!(*picture(&mut handle, &|picture| picture.input.is_none()), *sample, "the sample, as it was");
+}
+
+/// What cannot be opened is said before the screen is taken over.
+#[test]
+fn what_cannot_be_looked_at_is_said_without_a_screen() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("text"), "no image").unwrap();
+    for (arguments, code, said) in [
+        (vec!["--look", "nowhere"], 1, "or a model: static-shapes"),
+        (vec!["--look", "static-shapes", "-i", "text"], 1, "text: neither a PNG"),
+        (vec!["--look", "static-shapes", "-i", "gone.png"], 1, "gone.png"),
+        (vec!["-i", "text"], 2, "--look"),
+        (vec!["--look", "static-shapes", "--preset", "quickstart"], 2, "cannot be used with"),
+    ] {
+        let error = refused(directory.path(), &arguments, code);
+        assert!(error.contains(said), "{arguments:?} says {error:?} and not {said:?}");
+    }
+}

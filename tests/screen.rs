@@ -180,6 +180,29 @@ fn the_screen_names_the_keys_in_force() {
     insta::assert_snapshot!("config-error-80x24-plain", text(&render(&app, 80, 24)));
 }
 
+/// An image of one's own is named, has no truth, and where it has another size is asked about.
+#[test]
+fn an_image_of_ones_own_is_named() {
+    use nem_tui::protocol::{Event, Input};
+    let mut app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    let input = app.workbench.as_mut().unwrap().ask_for("/home/me/my picture.png".into(), false);
+    let wrong = Event::WrongSize { input: input.clone(), size: [640, 480] };
+    let mut asked = app.clone();
+    update(&mut asked, Message::Engine(wrong));
+    let shown = text(&render(&asked, 80, 24));
+    assert!(shown.contains("my picture.png has 640x480 pixels; the model's images have 20x20"), "{shown}");
+    assert!(shown.contains("y  resize it"), "{shown}");
+    let input = Input { resize: true, ..input };
+    app.workbench.as_mut().unwrap().input = Some(input.clone());
+    let snapshot = support::snapshot(&support::preset("quickstart"), 4, 9);
+    let snapshot = nem_tui::protocol::Snapshot { input: Some(input), ..snapshot };
+    update(&mut app, Message::Picture(std::sync::Arc::new(snapshot)));
+    let shown = text(&render(&app, 200, 60));
+    let status = shown.lines().next().unwrap();
+    assert!(status.contains("inspector  my picture.png resized  it 600  EM step 9/9"), "{status}");
+    assert!(shown.contains("gamma") && !shown.contains("truth"), "{shown}");
+}
+
 /// A plain screen carries no colour at all, and names components by digits.
 #[test]
 fn a_plain_screen_has_no_colour() {

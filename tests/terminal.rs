@@ -293,6 +293,41 @@ fn a_model_is_looked_at() {
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "looking has written something");
 }
 
+/// An image of one's own, from the disk into the inspector of a model: by name, at once, and of another size.
+#[test]
+fn a_model_is_shown_an_image_from_the_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    image::GrayImage::from_fn(28, 28, |x, y| image::Luma([if x < 9 && y < 9 { 255 } else { 0 }]))
+        .save(at("corner.png"))
+        .unwrap();
+    image::GrayImage::from_pixel(80, 60, image::Luma([255])).save(at("large.png")).unwrap();
+    let look = ["--look", "static-shapes", "-i", "corner.png"];
+    let mut terminal = Terminal::open(directory.path(), &look, 30, 120);
+    terminal.wait("the image in the inspector", |s| {
+        s.contains("inspector  corner.png") && s.contains("pixel 14, 14") && s.contains("AMI –")
+    });
+    // From the middle into the corner.
+    terminal.press(&"\x1b[D\x1b[A".repeat(10));
+    terminal.wait("a pixel of the corner", |s| s.contains("pixel 4, 4") && s.contains("x 1.00"));
+    terminal.press("K");
+    terminal.wait("a component more", |s| s.contains("corner.png") && s.contains("k 5"));
+    terminal.press(":open large.png\r");
+    terminal
+        .wait("the question", |s| s.contains("large.png has 80x60 pixels; the model's images have 28x28"));
+    terminal.press("y");
+    terminal.wait("the image, smaller", |s| s.contains("inspector  large.png resized"));
+    terminal.press(":open gone.png\r");
+    terminal.wait("the refusal", |s| s.contains("cannot read") && s.contains("large.png resized"));
+    terminal.press(":sample 3\r");
+    terminal.wait("a sample again", |s| s.contains("inspector  sample 3/"));
+    terminal.press("\x1b");
+    terminal.wait("the model", |s| s.contains("◆ trained model") && s.contains("3 mask"));
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "looking has written something");
+}
+
 #[test]
 fn any_size_down_to_one_cell_is_survived_and_sigterm_saves() {
     let directory = tempfile::tempdir().unwrap();

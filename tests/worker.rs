@@ -18,7 +18,7 @@ use nem_tui::engine::trainer::Trainer;
 use nem_tui::engine::worker::{Ending, Job, fork, replay, resume, start};
 use nem_tui::error::Error;
 use nem_tui::preset::{Distribution, Images, Preset, Setting};
-use nem_tui::protocol::{Command, Event, Finish, Iteration, RunHandle};
+use nem_tui::protocol::{Command, Event, Finish, Input, Iteration, RunHandle};
 use support::endless;
 
 fn run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
@@ -542,10 +542,29 @@ fn looking_under_other_conditions_changes_no_training() {
     });
     assert_eq!((snapshot.k, snapshot.steps.len()), (6, 9));
     assert!(snapshot.steps[8].groups.iter().all(|group| *group <= 1));
+    // Under them also an image of one's own, of ten frames; and then more steps than it has frames for.
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (10, 10, 12), }\n";
+    let start = [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
+    std::fs::write(at("own.npy"), [start, vec![1; 1200]].concat()).unwrap();
+    let own = Input { file: at("own.npy"), resize: false, request: 1 };
+    looked.commands.send(Command::Input(Some(own.clone()))).unwrap();
+    let snapshot = runtime.block_on(async {
+        let seen = |s: &Option<std::sync::Arc<nem_tui::protocol::Snapshot>>| {
+            s.as_ref().is_some_and(|s| s.input.as_ref() == Some(&own))
+        };
+        looked.snapshots.wait_for(seen).await.unwrap().clone().unwrap()
+    });
+    assert_eq!((snapshot.k, snapshot.steps.len(), snapshot.steps[8].target[0]), (6, 9, 1.0));
+    looked.commands.send(Command::Look(vec![Setting::Steps(10)])).unwrap();
     looked.commands.send(Command::Look(vec![Setting::K(0)])).unwrap();
     looked.commands.send(Command::Resume).unwrap();
     let events = ended(looked);
-    assert!(events.iter().any(|event| matches!(event, Event::Refused(why) if why.contains("k is 0"))));
+    for said in ["k is 0", "10 frames, enough for 9 EM steps"] {
+        assert!(
+            events.iter().any(|event| matches!(event, Event::Refused(why) if why.contains(said))),
+            "{said}"
+        );
+    }
     assert_eq!(essence(&at("plain")), essence(&at("looked")));
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Common;
-use crate::engine::infer::{Request, infer};
+use crate::engine::infer::{Reading, Request, infer, read_input};
 use crate::engine::run_dir;
 use crate::error::{Error, Result};
 use crate::preset::Preset;
@@ -14,7 +14,9 @@ use crate::tensors;
 /// Unroll a model on given inputs and write all it computes.
 ///
 /// Reads `param.*` (or bare names) from the weights and `in.*` from the input; writes every `out.*`,
-/// and with --grad also `grad.*` and `adam1.*`. Names and shapes: tests/fixtures/README.md.
+/// and with --grad also `grad.*` and `adam1.*`. Names and shapes: tests/fixtures/README.md. An input may also be a
+/// PNG, a GIF, or an .npy file of [H, W], [F, H, W], [F, C, H, W] or [F, H, W, C]; of F frames there are F - 1 EM
+/// steps, unless --set steps=T asks for fewer.
 #[derive(Args, Debug)]
 pub(super) struct InferArgs {
     /// Name or path of the preset, or the .json that describes a parity case [default: that of the run or
@@ -25,9 +27,12 @@ pub(super) struct InferArgs {
     /// model that comes with the program
     #[arg(long, value_name = "FILE-OR-MODEL")]
     weights: PathBuf,
-    /// Safetensors with the inputs; may be the same file
+    /// Safetensors with the inputs, which may be the same file; or an image: .png, .gif or .npy
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
+    /// Fit an image of another size than the model's in: as large as goes, in its proportions, on black
+    #[arg(long)]
+    resize: bool,
     /// Safetensors to write
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
@@ -67,7 +72,8 @@ impl InferArgs {
                 )));
             }
         };
-        let input = tensors::read(&self.input)?;
+        let reading = Reading { resize: self.resize, steps_are_asked: self.common.sets_steps() };
+        let (preset, input) = read_input(&self.input, &preset, reading)?;
         let device = self.common.device()?.open()?;
         let request = Request { gradients: self.grad, seed: self.seed };
         let out = infer(&preset, &weights, &input, &device, request)

@@ -7,6 +7,7 @@ use clap::builder::RangedU64ValueParser;
 
 use super::eval::SplitName;
 use super::{Common, Conditions, print};
+use crate::engine::infer::{Reading, read_input};
 use crate::engine::{run_dir, snapshot};
 use crate::error::{Error, Result};
 use crate::export::{self, Format, TILE, View};
@@ -32,10 +33,13 @@ pub(super) struct PictureArgs {
     /// Which part of the data
     #[arg(long, value_enum, default_value_t)]
     split: SplitName,
-    /// Images of your own in the place of the data's: safetensors with in.features_clean [1 or T+1, B, C, H, W],
-    /// as `infer` reads them; --sample is one of the B
+    /// Images of your own in the place of the data's: a .png, a .gif or an .npy file, as `infer` reads them; or
+    /// safetensors with in.features_clean [1 or T+1, B, C, H, W], of which --sample is one of the B
     #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "objects", "mnist"])]
     input: Option<PathBuf>,
+    /// Fit an image of another size than the model's in: as large as goes, in its proportions, on black
+    #[arg(long, requires = "input")]
+    resize: bool,
     /// The EM step of a .png, counted from 1 [default: the last]
     #[arg(long, value_name = "T", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     step: Option<usize>,
@@ -65,6 +69,15 @@ impl PictureArgs {
         let mut sets = self.common.all_sets()?;
         sets.extend(self.conditions.sets());
         let preset = checkpoint.preset_to_test().set(&sets)?;
+        let steps_are_asked = self.conditions.steps.is_some() || self.common.sets_steps();
+        let reading = Reading { resize: self.resize, steps_are_asked };
+        let (preset, own) = match &self.input {
+            Some(file) => {
+                let (preset, images) = read_input(file, &preset, reading)?;
+                (preset, Some((file, images)))
+            }
+            None => (preset, None),
+        };
         let steps = preset.steps;
         if let Some(step) = self.step.filter(|step| *step > steps) {
             return Err(Error::Usage(format!(
@@ -73,8 +86,8 @@ impl PictureArgs {
         }
         let device = self.common.device()?.open()?;
         let sample = self.sample - 1;
-        let snapshot = match &self.input {
-            Some(input) => snapshot::of_images(&checkpoint, &preset, input, sample, &device)?,
+        let snapshot = match &own {
+            Some((file, images)) => snapshot::of_images(&checkpoint, &preset, file, images, sample, &device)?,
             None => snapshot::of_split(&checkpoint, &preset, self.split.into(), sample, &device)?,
         };
         let shown = self.step.unwrap_or(steps) - 1;

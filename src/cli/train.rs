@@ -212,6 +212,7 @@ impl Report for Lines {
             Event::Refused(sentence) => print_json(&json!({"kind": "refused", "why": sentence})),
             Event::Watched(_)
             | Event::WatchedScores(_)
+            | Event::WrongSize { .. }
             | Event::Paused(_)
             | Event::Done(_)
             | Event::Finished(_) => Ok(()),
@@ -308,6 +309,7 @@ impl Report for Bar {
             }
             Event::Changed(_)
             | Event::WatchedScores(_)
+            | Event::WrongSize { .. }
             | Event::Saved { .. }
             | Event::Paused(_)
             | Event::Watched(_)

@@ -7,13 +7,13 @@ use clap::Args;
 use super::detach::detach;
 use super::{Common, config, print};
 use crate::backend::DeviceName;
-use crate::data::{Dataset, Split, corrupt};
+use crate::data::{Dataset, Split, corrupt, own};
 use crate::engine::album;
 use crate::engine::checkpoint::{Checkpoint, MODELS, Model};
 use crate::engine::run_dir::{self, RunFile};
 use crate::engine::viewer;
 use crate::engine::worker::{self, Ending, Job};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::preset::{Preset, embedded_names};
 use crate::protocol::{Backstage, ModelCard, Preview, Rival, RunCard, RunHandle, Shelf, Snapshot};
 use crate::random::Stream;
@@ -27,6 +27,13 @@ pub(super) struct WorkbenchArgs {
     /// Go on with this run at once, without the picker
     #[arg(long, value_name = "RUN", conflicts_with = "preset")]
     resume: Option<PathBuf>,
+    /// Look at this at once, without the picker and without training it: a run's directory (its best checkpoint), a
+    /// checkpoint's, or the name of a model that comes with the program
+    #[arg(long, value_name = "RUN-OR-MODEL", conflicts_with_all = ["preset", "resume"])]
+    look: Option<PathBuf>,
+    /// Open this image in it: .png, .gif or .npy
+    #[arg(short, long, value_name = "FILE", requires = "look")]
+    input: Option<PathBuf>,
     /// Everything random follows from it
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -40,8 +47,8 @@ impl WorkbenchArgs {
         let shelf = if self.preset.is_some() { &Common::default() } else { &self.common };
         let mut presets =
             embedded_names().map(|name| shelf.preset_of_many(name)).collect::<Result<Vec<_>>>()?;
-        let start = match (&self.preset, &self.resume) {
-            (Some(name), _) => {
+        let start = match (&self.preset, &self.resume, &self.look) {
+            (Some(name), ..) => {
                 let preset = self.common.preset(name)?;
                 self.common.holds_in(&preset)?;
                 if !presets.contains(&preset) {
@@ -49,8 +56,9 @@ impl WorkbenchArgs {
                 }
                 Some(Start::Preset(Box::new(preset)))
             }
-            (None, Some(run)) => Some(Start::Run(Box::new(card(run)?))),
-            (None, None) => None,
+            (None, Some(run), _) => Some(Start::Run(Box::new(card(run)?))),
+            (None, None, Some(what)) => Some(self.look(what)?),
+            (None, None, None) => None,
         };
         // A device this binary lacks is said before the screen is taken over.
         let device = self.common.device()?;
@@ -58,6 +66,16 @@ impl WorkbenchArgs {
         let devices = [device].into_iter().chain(others).collect();
         let rest = Rest { presets, seed: self.seed, devices, tf32: self.common.tf32 };
         tui::run(&rest, start, config::read())
+    }
+
+    /// What cannot be opened is said before the screen is taken over; only another size is a question there.
+    fn look(&self, what: &Path) -> Result<Start> {
+        let image = run_dir::weights_of(what)?.preset.data.image();
+        match self.input.as_ref().map(|file| own::read(file, image, false)) {
+            Some(Err(e)) if !matches!(e, Error::ImageSize { .. }) => return Err(e),
+            _ => {}
+        }
+        Ok(Start::Model(what.display().to_string(), self.input.clone()))
     }
 }
 

@@ -284,6 +284,7 @@ fn decode(bytes: &[u8], sample: usize, path: &Path) -> Result<Snapshot> {
     Ok(Snapshot {
         iteration: iteration.ok_or_else(|| broken("the iteration is missing"))?,
         sample,
+        input: None,
         image,
         k,
         look: Vec::new(),
@@ -317,6 +318,7 @@ mod tests {
         Snapshot {
             iteration,
             sample,
+            input: None,
             image: ImageSize { channels: 1, height: 2, width: 3 },
             k: 2,
             look: Vec::new(),

@@ -9,11 +9,12 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
 use super::optimizer;
-use crate::error::Error;
+use crate::data::own;
+use crate::error::{Error, Result};
 use crate::nem::{Frames, Losses, Nem, Target, host, initial_gamma, tensor, upper_bound};
 use crate::preset::{ImageSize, Preset};
 use crate::random::{Purpose, Stream};
-use crate::tensors::{Array, Arrays};
+use crate::tensors::{self, Array, Arrays};
 
 /// Arrays that cannot be computed with, as a sentence about the file they are from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,47 @@ pub struct Request {
     pub gradients: bool,
     /// Draws the initial gamma where the input has none.
     pub seed: u64,
+}
+
+/// How [`read_input`] reads a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading {
+    /// Fit images of another size in.
+    pub resize: bool,
+    /// The preset's EM steps were asked for, so that frames do not change them.
+    pub steps_are_asked: bool,
+}
+
+/// The input of [`infer`] in the file at `path`: the arrays of a safetensors file, or the frames of one's own image
+/// ([`own::read`]), clean as they are. Of a sequence there are as many EM steps as frames allow, so the preset that
+/// is returned may have others than `preset`.
+///
+/// # Errors
+/// A file that is none of these, or whose images do not fit.
+pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<(Preset, Arrays)> {
+    if !own::is_image(path)? {
+        if reading.resize {
+            return Err(Error::Usage(format!(
+                "--resize is for a PNG, a GIF or an .npy file, and {} is none; leave the option out",
+                path.display()
+            )));
+        }
+        return match tensors::read(path) {
+            Err(Error::Content { .. }) if path.extension().is_some_and(|end| end != "safetensors") => {
+                let problem =
+                    "neither safetensors nor a PNG, a GIF or an .npy file; convert it to one of these";
+                Err(Error::content(path, problem))
+            }
+            read => Ok((preset.clone(), read?)),
+        };
+    }
+    let image = preset.data.image();
+    let clip = own::read(path, image, reading.resize)?;
+    let steps = clip.steps(preset.steps, reading.steps_are_asked);
+    let steps = steps.map_err(|problem| Error::content(path, problem))?;
+    let shape = [clip.frames.len(), 1, image.channels, image.height, image.width];
+    let frames = Array::new(shape, clip.frames.concat());
+    Ok((Preset { steps, ..preset.clone() }, [("in.features_clean".to_owned(), frames)].into()))
 }
 
 /// Unrolls `preset`'s model with the weights in `weights` (`param.<name>`, or bare names) on the

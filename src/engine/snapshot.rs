@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use super::batch::Plan;
+use super::batch::{Batch, Plan};
 use super::checkpoint::Checkpoint;
 use super::infer::{Request, infer};
+use super::look::Opened;
 use super::trainer::Trainer;
 use crate::data::{Dataset, Split, nth};
 use crate::error::{Error, Result};
@@ -15,25 +16,34 @@ use crate::metrics;
 use crate::nem::{Nem, host};
 use crate::preset::{Preset, Setting};
 use crate::protocol::{Snapshot, SnapshotStep};
-use crate::tensors::{self, Array};
+use crate::tensors::{Array, Arrays};
 
-/// Unrolls validation sample `sample` with the trainer's weights, and with its K, noise and steps where `look` has
-/// no others. Its noise and initial gamma are the validation's own, so that what changes on the screen is the
-/// model.
+/// Unrolls validation sample `sample`, or in its place the image `opened`, with the trainer's weights, and with its
+/// K, noise and steps where `look` has no others. Noise and initial gamma are the validation's own, so that what
+/// changes on the screen is the model.
 ///
 /// # Errors
 /// A `look` that is impossible, and what [`Plan::make`] meets.
-pub fn take(trainer: &Trainer, sample: usize, look: &[Setting]) -> Result<Snapshot> {
+pub(super) fn take(
+    trainer: &Trainer,
+    sample: usize,
+    opened: Option<&Opened>,
+    look: &[Setting],
+) -> Result<Snapshot> {
     let own = trainer.preset();
-    let preset = look.iter().try_fold(own.clone(), |preset, setting| setting.apply(&preset))?;
-    let data = match preset.data == own.data {
+    let mut preset = look.iter().try_fold(own.clone(), |preset, setting| setting.apply(&preset))?;
+    let data = match preset.data == own.data || opened.is_some() {
         true => trainer.data().clone(),
         false => Arc::new(Dataset::new(&preset, trainer.seed())?),
     };
-    data.supports(&preset)?;
+    match opened {
+        Some(opened) => preset.steps = opened.steps(&preset, look)?,
+        None => data.supports(&preset)?,
+    }
     let plan = plan(&preset, &data, trainer.seed(), Split::Validation, vec![sample as u64]);
-    let snapshot = only(of_trainer(trainer, &preset, &plan)?)?;
-    Ok(Snapshot { look: look.to_vec(), ..snapshot })
+    let batch = opened.map_or_else(|| plan.make(), |opened| Ok(opened.batch(&plan)))?;
+    let snapshot = only(of_trainer(trainer, &preset, &plan, batch))?;
+    Ok(Snapshot { look: look.to_vec(), input: opened.map(|opened| opened.input.clone()), ..snapshot })
 }
 
 /// Unrolls the first `samples` validation samples at once, as [`take`] does one.
@@ -43,13 +53,13 @@ pub fn take(trainer: &Trainer, sample: usize, look: &[Setting]) -> Result<Snapsh
 pub fn take_first(trainer: &Trainer, samples: usize) -> Result<Vec<Snapshot>> {
     let (preset, data) = (trainer.preset(), trainer.data());
     let plan = plan(preset, data, trainer.seed(), Split::Validation, (0..samples as u64).collect());
-    of_trainer(trainer, preset, &plan)
+    Ok(of_trainer(trainer, preset, &plan, plan.make()?))
 }
 
-fn of_trainer(trainer: &Trainer, preset: &Preset, plan: &Plan) -> Result<Vec<Snapshot>> {
+fn of_trainer(trainer: &Trainer, preset: &Preset, plan: &Plan, batch: Batch) -> Vec<Snapshot> {
     let mut model = trainer.model().without_gradients();
     model.distribution = preset.model.distribution;
-    unrolled(&model, plan, trainer.counters().iteration, &trainer.plain_device())
+    unrolled(&model, plan, batch, trainer.counters().iteration, &trainer.plain_device())
 }
 
 /// Unrolls sample `sample`, counted from 0, of a split of the data that `preset` describes, with the weights of
@@ -71,24 +81,24 @@ pub fn of_split(
     let data = Arc::new(Dataset::new(preset, seed)?);
     data.holds(split, samples)?;
     let plan = plan(preset, &data, seed, split, vec![sample as u64]);
-    only(unrolled(&model, &plan, checkpoint.manifest.counters.iteration, device)?)
+    only(unrolled(&model, &plan, plan.make()?, checkpoint.manifest.counters.iteration, device))
 }
 
-/// Unrolls image `sample`, counted from 0, of the file `input` that [`infer`] takes, with the weights of
-/// `checkpoint`. Nobody knows its objects: `groups` is 0, and there are no scores.
+/// Unrolls image `sample`, counted from 0, of the `images` that [`infer`] takes, from the file `input`, with the
+/// weights of `checkpoint`. Nobody knows its objects: `groups` is 0, and there are no scores.
 ///
 /// # Errors
-/// A file that cannot be read, an image that there is not, arrays that do not fit: see [`infer`].
+/// An image that there is not, arrays that do not fit: see [`infer`].
 pub fn of_images(
     checkpoint: &Checkpoint,
     preset: &Preset,
     input: &Path,
+    images: &Arrays,
     sample: usize,
     device: &Device,
 ) -> Result<Snapshot> {
-    let images = tensors::read(input)?;
     let request = Request { gradients: false, seed: checkpoint.manifest.seed };
-    let mut out = infer(preset, &checkpoint.weights()?, &images, device, request)
+    let mut out = infer(preset, &checkpoint.weights()?, images, device, request)
         .map_err(|unfit| unfit.of(&checkpoint.path, input))?;
     let mut take = |name: &str| out.remove(name).unwrap_or_else(|| Array::new([0; 4], Vec::new()));
     let (preds, gamma) = (take("out.preds"), take("out.gammas"));
@@ -110,7 +120,7 @@ pub fn of_images(
         confidence: None,
     });
     let iteration = checkpoint.manifest.counters.iteration;
-    Ok(Snapshot { iteration, sample, image, k, look: Vec::new(), steps: steps.collect() })
+    Ok(Snapshot { iteration, sample, input: None, image, k, look: Vec::new(), steps: steps.collect() })
 }
 
 /// Refuses sample `sample`, counted from 0, of fewer.
@@ -142,9 +152,8 @@ fn only(snapshots: Vec<Snapshot>) -> Result<Snapshot> {
     snapshots.into_iter().next().ok_or_else(|| Error::Data("a batch without samples".into()))
 }
 
-/// What `model`, without gradients, makes of each sample of `plan`.
-fn unrolled(model: &Nem, plan: &Plan, iteration: u64, device: &Device) -> Result<Vec<Snapshot>> {
-    let mut batch = plan.make()?;
+/// What `model`, without gradients, makes of each image in the `batch` of `plan`.
+fn unrolled(model: &Nem, plan: &Plan, mut batch: Batch, iteration: u64, device: &Device) -> Vec<Snapshot> {
     let (clean, noisy) = (batch.clean.clone(), batch.noisy.clone());
     let image = plan.data.image();
     let (places, values, k) = (image.pixels(), image.values(), plan.k);
@@ -152,6 +161,7 @@ fn unrolled(model: &Nem, plan: &Plan, iteration: u64, device: &Device) -> Result
     let of = |index: &u64| Snapshot {
         iteration,
         sample: *index as usize,
+        input: None,
         image,
         k,
         look: Vec::new(),
@@ -177,5 +187,5 @@ fn unrolled(model: &Nem, plan: &Plan, iteration: u64, device: &Device) -> Result
             });
         }
     });
-    Ok(snapshots)
+    snapshots
 }

@@ -169,7 +169,8 @@ impl Now {
                 info.past.stages.push(start);
             }
             Event::Floor(floor) => info.floor = floor,
-            Event::Refused(_) => {}
+            // For whoever asked, who is there.
+            Event::Refused(_) | Event::WrongSize { .. } => {}
             Event::Paused(_) => self.paused = Some(event),
             Event::Watched(_) => self.watched = Some(event),
             Event::WatchedScores(_) => self.scores = Some(event),

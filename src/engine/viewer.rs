@@ -8,9 +8,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::checkpoint::Checkpoint;
+use super::look::Look;
+use super::run_dir;
 use super::thread::{self, Ends};
 use super::trainer::Trainer;
-use super::{run_dir, snapshot};
 use crate::backend::{self, DeviceName};
 use crate::error::{Error, Result, panic_message};
 use crate::protocol::{Command, Event, Finish, Past, RunHandle, RunInfo};
@@ -29,8 +30,8 @@ pub fn open(what: &Path, device: DeviceName) -> Result<RunHandle> {
         Ok((trainer.from_weights(model), checkpoint))
     };
     thread::spawn(make, move |(mut trainer, checkpoint), mut ends| {
-        let look = || look(&mut trainer, &checkpoint, device, &mut ends);
-        let finish = match catch_unwind(AssertUnwindSafe(look)) {
+        let show = || show(&mut trainer, &checkpoint, device, &mut ends);
+        let finish = match catch_unwind(AssertUnwindSafe(show)) {
             Ok(Ok(())) => Finish::Shown,
             Ok(Err(e)) => Finish::Failed(e.to_string()),
             Err(panic) => {
@@ -43,7 +44,7 @@ pub fn open(what: &Path, device: DeviceName) -> Result<RunHandle> {
 }
 
 /// Shows samples until told to stop.
-fn look(trainer: &mut Trainer, checkpoint: &Checkpoint, device: DeviceName, ends: &mut Ends) -> Result<()> {
+fn show(trainer: &mut Trainer, checkpoint: &Checkpoint, device: DeviceName, ends: &mut Ends) -> Result<()> {
     let iteration = checkpoint.manifest.counters.iteration;
     ends.outbox.send(Event::Started(Box::new(RunInfo {
         directory: checkpoint.path.clone(),
@@ -56,17 +57,12 @@ fn look(trainer: &mut Trainer, checkpoint: &Checkpoint, device: DeviceName, ends
         past: Past::default(),
     })));
     ends.outbox.send(Event::Done(Finish::Shown));
-    let mut watched = 0;
-    let mut conditions = Vec::new();
+    let mut look = Look::default();
     loop {
-        let snapshot = match snapshot::take(trainer, watched, &conditions) {
-            Err(e) if !conditions.is_empty() => {
-                ends.outbox.send(Event::Refused(e.to_string()));
-                conditions.clear();
-                snapshot::take(trainer, watched, &conditions)?
-            }
-            taken => taken?,
-        };
+        let (snapshot, refused) = look.take(trainer)?;
+        if let Some(e) = refused {
+            ends.outbox.send(Event::Refused(e.to_string()));
+        }
         ends.snapshots.send_replace(Some(Arc::new(snapshot)));
         ends.outbox.flush();
         // All that was asked for meanwhile comes before the next picture.
@@ -74,8 +70,13 @@ fn look(trainer: &mut Trainer, checkpoint: &Checkpoint, device: DeviceName, ends
         loop {
             match next {
                 None | Some(Command::Stop) => return Ok(()),
-                Some(Command::Watch(sample)) => watched = sample % trainer.preset().train.validation_size,
-                Some(Command::Look(look)) => conditions = look,
+                Some(Command::Watch(sample)) => look.watch(sample % trainer.preset().train.validation_size),
+                Some(Command::Look(conditions)) => look.under(conditions),
+                Some(Command::Input(input)) => {
+                    if let Err(event) = look.open(input, trainer.preset().data.image()) {
+                        ends.outbox.send(event);
+                    }
+                }
                 Some(Command::Show) => {}
                 Some(Command::Set(setting)) => match trainer.change(setting) {
                     Ok(change) => {

@@ -12,6 +12,7 @@ use tracing::{error, info};
 
 use super::album::{self, Album};
 use super::checkpoint::Checkpoint;
+use super::look::Look;
 use super::run_dir::{self, Record, Repeat, RunDir, RunFile};
 use super::snapshot;
 use super::socket::Viewers;
@@ -22,7 +23,7 @@ use crate::error::{Error, Result, panic_message};
 use crate::export::{TILE, pictures, tensorboard};
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    Change, Command, Event, Finish, Iteration, Past, RunHandle, RunInfo, Snapshot, WATCHED,
+    Change, Command, Event, Finish, Input, Iteration, Past, RunHandle, RunInfo, Snapshot, WATCHED,
 };
 
 /// Snapshots at most this often.
@@ -237,10 +238,8 @@ struct Worker {
     ending: Ending,
     /// Live changes still to be made, each at its iteration.
     replay: VecDeque<Change>,
-    /// The validation sample on the screen.
-    watched: usize,
-    /// The conditions it is shown under in the place of the training's.
-    look: Vec<Setting>,
+    /// What is on the screen.
+    look: Look,
     paused: bool,
     /// Iterations to make although paused.
     steps_to_go: u64,
@@ -277,8 +276,7 @@ impl Worker {
             device,
             ending,
             replay,
-            watched: 0,
-            look: Vec::new(),
+            look: Look::default(),
             paused: false,
             steps_to_go: 0,
             saved: None,
@@ -389,6 +387,7 @@ impl Worker {
                     None | Some(Command::Stop) => break,
                     Some(Command::Watch(sample)) => self.watch(sample)?,
                     Some(Command::Look(look)) => self.look(look)?,
+                    Some(Command::Input(input)) => self.open(input)?,
                     Some(Command::Show) => self.show()?,
                     // The rest steers a training, and there is none any more.
                     Some(_) => {}
@@ -413,7 +412,7 @@ impl Worker {
     /// a copy of what the metrics hold.
     fn log_event(&mut self, add: impl FnOnce(&mut tensorboard::Log, &Trainer, usize) -> Result<()>) {
         let Some(events) = &mut self.events else { return };
-        if let Err(e) = add(events, &self.trainer, self.watched) {
+        if let Err(e) = add(events, &self.trainer, self.look.sample) {
             self.events = None;
             self.refuse(&e);
         }
@@ -436,7 +435,7 @@ impl Worker {
         self.outbox.send(Event::Epoch(epoch));
         self.outbox.send(Event::WatchedScores(watched));
         self.log_event(|events, trainer, watched| {
-            let sample = snapshot::take(trainer, watched, &[])?;
+            let sample = snapshot::take(trainer, watched, None, &[])?;
             events.epoch(&epoch, &pictures::step(&sample, sample.steps.len().saturating_sub(1), TILE)?)
         });
         self.keep_moment(epoch.best);
@@ -451,8 +450,8 @@ impl Worker {
             .and_then(|snapshots| album.keep(&snapshots, best).map(|()| snapshots));
         match kept {
             // Who begins to look while an iteration is in progress sees this until it is done.
-            Ok(mut snapshots) if self.watched < samples && self.snapshots.receiver_count() == 0 => {
-                self.snapshots.send_replace(Some(Arc::new(snapshots.swap_remove(self.watched))));
+            Ok(mut snapshots) if self.look.sample < samples && self.snapshots.receiver_count() == 0 => {
+                self.snapshots.send_replace(Some(Arc::new(snapshots.swap_remove(self.look.sample))));
             }
             Ok(_) => {}
             Err(e) => {
@@ -517,6 +516,7 @@ impl Worker {
                 Command::Set(setting) => self.change(setting)?,
                 Command::Watch(sample) => self.watch(sample)?,
                 Command::Look(look) => self.look(look)?,
+                Command::Input(input) => self.open(input)?,
                 Command::Show => self.show()?,
                 Command::Profile(on) => self.trainer.set_profiled(on),
             }
@@ -524,21 +524,25 @@ impl Worker {
     }
 
     fn watch(&mut self, sample: usize) -> Result<()> {
-        self.watched = sample % self.trainer.preset().train.validation_size.min(WATCHED);
-        self.outbox.send(Event::Watched(self.watched));
+        self.look.watch(sample % self.trainer.preset().train.validation_size.min(WATCHED));
+        self.outbox.send(Event::Watched(self.look.sample));
         self.show()
     }
 
-    /// Shows samples under other conditions; where that fails, under the training's again.
-    fn look(&mut self, look: Vec<Setting>) -> Result<()> {
-        self.look = look;
-        match self.show() {
-            Err(e) if !self.look.is_empty() => {
-                self.refuse(&e);
-                self.look.clear();
-                self.show()
+    /// Shows samples under other conditions.
+    fn look(&mut self, conditions: Vec<Setting>) -> Result<()> {
+        self.look.under(conditions);
+        self.show()
+    }
+
+    /// Shows an image of the user's own, or samples again.
+    fn open(&mut self, input: Option<Input>) -> Result<()> {
+        match self.look.open(input, self.trainer.preset().data.image()) {
+            Ok(()) => self.show(),
+            Err(event) => {
+                self.outbox.send(event);
+                Ok(())
             }
-            shown => shown,
         }
     }
 
@@ -634,9 +638,12 @@ impl Worker {
             return Ok(());
         }
         let start = Instant::now();
-        let snapshot = snapshot::take(&self.trainer, self.watched, &self.look)?;
+        let (snapshot, refused) = self.look.take(&self.trainer)?;
         self.snapshots.send_replace(Some(Arc::new(snapshot)));
         self.snapshot_due = start + SNAPSHOT_PERIOD.max(start.elapsed() * SNAPSHOT_SHARE);
+        if let Some(e) = refused {
+            self.refuse(&e);
+        }
         Ok(())
     }
 }

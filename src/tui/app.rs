@@ -1,6 +1,7 @@
 //! The state of the screen: all that the view draws from, and all that `update` changes.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::album::Album;
@@ -15,8 +16,8 @@ use super::theme::Theme;
 use crate::error::Result;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    Change, Epoch, Finish, Iteration, ModelCard, Preview, Profile, RunCard, RunInfo, Snapshot, StageStart,
-    WATCHED, Watched,
+    Change, Epoch, Finish, Input, Iteration, ModelCard, Preview, Profile, RunCard, RunInfo, Snapshot,
+    StageStart, WATCHED, Watched,
 };
 
 /// Iterations that the speed is averaged over.
@@ -47,6 +48,12 @@ pub struct App {
     pub leaving: Option<Leave>,
     /// Whether the run is another process's, which goes on when the user leaves.
     pub attached: bool,
+    /// An image of the user's own to open with the model that is on its way to the screen.
+    pub opening: Option<PathBuf>,
+    /// The directory that files are named from.
+    pub here: PathBuf,
+    /// The user's home, `~`.
+    pub home: PathBuf,
 }
 
 /// What can lie over the screen.
@@ -60,6 +67,8 @@ pub enum Overlay {
     Quit,
     /// "End the run?", of one that is attached to.
     Stop,
+    /// "Resize it?", of an image of this width and height.
+    Resize(Input, [usize; 2]),
     /// A command that is being typed.
     Palette(Box<Palette>),
     /// Other runs to compare this one with, and how their settings differ.
@@ -184,6 +193,10 @@ pub struct Workbench {
     pub snapshot: Option<Arc<Snapshot>>,
     /// The validation sample asked for.
     pub sample: usize,
+    /// The image of the user's own that was asked for in its place.
+    pub input: Option<Input>,
+    /// How many were asked for so far.
+    pub requests: u64,
     /// Samples asked for that the engine has not spoken of yet.
     pub asked: usize,
     /// The EM step shown; the last one where none is chosen.
@@ -237,6 +250,9 @@ impl App {
             starting: false,
             leaving: None,
             attached: false,
+            opening: None,
+            here: PathBuf::new(),
+            home: PathBuf::new(),
         }
     }
 
@@ -290,6 +306,8 @@ impl Workbench {
             epoch: None,
             snapshot: None,
             sample: 0,
+            input: None,
+            requests: 0,
             asked: 0,
             em_step: None,
             playing: false,
@@ -421,11 +439,18 @@ impl Workbench {
 
     /// Takes in a picture.
     pub fn show(&mut self, snapshot: Arc<Snapshot>) {
-        if let Some(inspector) = &mut self.inspector {
-            inspector.offer(&snapshot, self.sample);
+        match &mut self.inspector {
+            Some(inspector) => inspector.offer(&snapshot, self.sample, &self.input, &self.preset),
+            // An image of the user's own is looked into as soon as it is there.
+            None if snapshot.input.is_some() && snapshot.input == self.input => {
+                let mut inspector = Inspector::new(snapshot.clone(), self.preset.clone());
+                inspector.settle(&self.preset);
+                self.inspector = Some(inspector);
+            }
+            None => {}
         }
         // Under other conditions it is the inspector's alone.
-        if snapshot.look.is_empty() {
+        if snapshot.look.is_empty() && snapshot.input.is_none() {
             self.snapshot = Some(snapshot);
         }
     }
@@ -437,7 +462,7 @@ impl Workbench {
             return;
         }
         if let Some(inspector) = &mut self.inspector {
-            inspector.replace(snapshot.clone());
+            inspector.replace(snapshot.clone(), &self.preset);
         }
         album.snapshot = Some(snapshot);
     }
@@ -447,7 +472,32 @@ impl Workbench {
         if self.album.take().is_some()
             && let (Some(inspector), Some(snapshot)) = (&mut self.inspector, &self.snapshot)
         {
-            inspector.replace(snapshot.clone());
+            inspector.replace(snapshot.clone(), &self.preset);
+        }
+    }
+
+    /// Asks for an image of the user's own.
+    pub fn ask_for(&mut self, file: PathBuf, resize: bool) -> Input {
+        self.requests += 1;
+        let input = Input { file, resize, request: self.requests };
+        self.input = Some(input.clone());
+        // Only the weights of now can be asked.
+        self.album = None;
+        if let Some(inspector) = &mut self.inspector {
+            inspector.waits = true;
+        }
+        input
+    }
+
+    /// What was asked for does not come: goes on with what is shown.
+    pub fn stay(&mut self) {
+        match &mut self.inspector {
+            None => self.input = None,
+            Some(inspector) if inspector.waits => {
+                inspector.settle(&self.preset);
+                self.input.clone_from(&inspector.snapshot.input);
+            }
+            Some(_) => {}
         }
     }
 

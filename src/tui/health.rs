@@ -178,7 +178,18 @@ mod tests {
             confidence: None,
         };
         let k = gamma.len() / groups.len();
-        (Snapshot { iteration: 1, sample: 0, image, k, look: vec![], steps: vec![step.clone()] }, step)
+        (
+            Snapshot {
+                iteration: 1,
+                sample: 0,
+                input: None,
+                image,
+                k,
+                look: vec![],
+                steps: vec![step.clone()],
+            },
+            step,
+        )
     }
 
     fn said(groups: &[u8], gamma: &[f32], preds: &[f32]) -> Vec<String> {

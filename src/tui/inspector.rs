@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::preset::{Preset, Setting};
-use crate::protocol::{Snapshot, SnapshotStep};
+use crate::protocol::{Input, Snapshot, SnapshotStep};
 
 /// The state of the inspector.
 #[derive(Clone, Debug)]
@@ -52,6 +52,9 @@ impl Inspector {
         if matches!(setting, Setting::LearningRate(_) | Setting::InterWeight(_)) {
             return Err(format!("what is seen here does not depend on {}", setting.field()));
         }
+        if self.snapshot.input.is_some() && matches!(setting, Setting::Objects(_)) {
+            return Err("an image of your own has the objects that it has".into());
+        }
         if setting.current(&self.preset).is_none() {
             return Err(format!("this run has no {}", setting.field()));
         }
@@ -62,18 +65,36 @@ impl Inspector {
         Ok(self.look.clone())
     }
 
-    /// Takes a new picture in, if it is the one that was asked for.
-    pub fn offer(&mut self, snapshot: &Arc<Snapshot>, sample: usize) {
-        if self.waits && snapshot.sample == sample && snapshot.look == self.look {
-            self.replace(snapshot.clone());
+    /// Takes a new picture in, if it is the one that was asked for: of `input`, or where there is none of `sample`.
+    /// `training` is the preset that it is trained with.
+    pub fn offer(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        sample: usize,
+        input: &Option<Input>,
+        training: &Preset,
+    ) {
+        let is_of = snapshot.input == *input && (input.is_some() || snapshot.sample == sample);
+        if self.waits && is_of && snapshot.look == self.look {
+            self.replace(snapshot.clone(), training);
         }
     }
 
     /// Shows another picture.
-    pub fn replace(&mut self, snapshot: Arc<Snapshot>) {
+    pub fn replace(&mut self, snapshot: Arc<Snapshot>, training: &Preset) {
         self.snapshot = snapshot;
-        self.waits = false;
+        self.settle(training);
         self.move_by(0, 0);
+    }
+
+    /// Holds to the conditions that are shown, where others than `training`'s.
+    pub fn settle(&mut self, training: &Preset) {
+        self.look.clone_from(&self.snapshot.look);
+        let apply = |preset: Preset, setting: &Setting| setting.apply(&preset).unwrap_or(preset);
+        self.preset = self.look.iter().fold(training.clone(), apply);
+        // Of one's own image there are as many as it has frames for.
+        self.preset.steps = self.snapshot.steps.len();
+        self.waits = false;
     }
 }
 

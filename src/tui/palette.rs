@@ -35,6 +35,8 @@ pub enum Typed {
     Compare(PathBuf),
     /// Other colours.
     Theme(Scheme),
+    /// Look into the image in this file.
+    Open(PathBuf),
     /// A new run from this one's state, with these settings of its preset.
     Fork(Vec<String>),
     /// A new run from this one's initial weights, with these settings of its preset.
@@ -71,6 +73,7 @@ pub const WORDS: &[Word] = &[
     word("export", "FILE", "write what is looked at: .png, .gif (all EM steps), .npz or .safetensors (its arrays)"),
     word("compare", "RUN", "draw the curves of the run in this directory beside this one's, or no longer"),
     word("theme", "NAME", "other colours: dark, light, colour-blind"),
+    word("open", "FILE", "look into an image of your own: .png, .gif or .npy"),
     word("fork", "[NAME=VALUE …]", "a new run from here, with other settings, as the preset names them"),
     word("restart", "[NAME=VALUE …]", "a new run from the same initial weights, with other settings"),
 ];
@@ -293,6 +296,8 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
                 "there is no theme {name:?}; there are dark, light and colour-blind"
             ))),
         },
+        ("open", [_, ..]) => Ok(Typed::Open(rest.join(" ").into())),
+        ("open", _) => Err(usage()),
         ("fork", _) => Ok(Typed::Fork(sets())),
         ("restart", _) => Ok(Typed::Restart(sets())),
         ("sample" | "em" | "theme", _) => Err(usage()),

@@ -2,7 +2,7 @@
 //! no terminal.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -199,6 +199,17 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
             KeyCode::Char('y') | KeyCode::Enter => stop(app, Leave::Program),
             _ => vec![],
         },
+        Some(Overlay::Resize(input, _)) => {
+            let Some(workbench) = &mut app.workbench else { return vec![] };
+            match key.code {
+                KeyCode::Char('y') | KeyCode::Enter => {
+                    let input = workbench.ask_for(input.file, true);
+                    return vec![Effect::Send(Command::Input(Some(input)))];
+                }
+                _ => workbench.stay(),
+            }
+            vec![]
+        }
         Some(Overlay::Palette(mut palette)) => {
             app.message = None;
             match palette.press(key, app.context(), &app.commands) {
@@ -346,6 +357,7 @@ fn entered(app: &mut App, line: &str) -> Vec<Effect> {
         Typed::Set(setting) => change(workbench, setting),
         Typed::Export(file) => return export(app, file),
         Typed::Compare(run) => Ok(compare_with(workbench, run)),
+        Typed::Open(file) => return open(app, &file),
         Typed::Sample(n) if n < workbench.samples() => Ok(watch(workbench, n)),
         Typed::Sample(_) => Err(format!("there are samples 1 to {}", workbench.samples())),
         Typed::EmStep(n) => {
@@ -506,19 +518,26 @@ fn steer(workbench: &mut Workbench, action: Action) -> Result<Vec<Effect>, Strin
         }
         Action::Inspect => {
             let Some(snapshot) = workbench.shown().cloned() else { return Ok(vec![]) };
-            workbench.inspector = Some(Inspector::new(snapshot, workbench.preset.clone()));
+            let mut inspector = Inspector::new(snapshot, workbench.preset.clone());
+            inspector.waits = workbench.input.is_some();
+            workbench.inspector = Some(inspector);
             return Ok(vec![]);
         }
-        Action::Back => match workbench.inspector.take() {
-            Some(inspector) if !inspector.look.is_empty() => Command::Look(vec![]),
-            _ => return Ok(vec![]),
-        },
+        Action::Back => return Ok(look_up(workbench)),
         _ => {
             look_at(workbench, action);
             return Ok(vec![]);
         }
     };
     Ok(vec![Effect::Send(command)])
+}
+
+/// Leaves the inspector, and with it the conditions and the image of the user's own that it was for.
+fn look_up(workbench: &mut Workbench) -> Vec<Effect> {
+    let looked = workbench.inspector.take().is_some_and(|inspector| !inspector.look.is_empty());
+    let opened = workbench.input.take().is_some();
+    let commands = [looked.then_some(Command::Look(vec![])), opened.then_some(Command::Input(None))];
+    commands.into_iter().flatten().map(Effect::Send).collect()
 }
 
 /// Changes what is seen, and tells nobody.
@@ -587,7 +606,11 @@ fn export_name(workbench: &Workbench) -> Option<PathBuf> {
         Some(_) => "overview".to_owned(),
         None => format!("step{}", workbench.shown_step(snapshot) + 1),
     };
-    Some(format!("{run}-it{}-sample{}-{view}.png", snapshot.iteration, snapshot.sample + 1).into())
+    let of = match snapshot.input.as_ref().and_then(|input| input.file.file_stem()) {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None => format!("sample{}", snapshot.sample + 1),
+    };
+    Some(format!("{run}-it{}-{of}-{view}.png", snapshot.iteration).into())
 }
 
 /// Writes what is looked at.
@@ -602,8 +625,21 @@ fn export(app: &mut App, file: PathBuf) -> Vec<Effect> {
     vec![Effect::Save(snapshot, view, file)]
 }
 
+/// Asks for an image of the user's own.
+fn open(app: &mut App, file: &Path) -> Vec<Effect> {
+    let Some(workbench) = &mut app.workbench else { return vec![] };
+    if !workbench.alive {
+        app.message =
+            Some("the run has ended, and nothing more can be shown; open it by nem-tui --look".into());
+        return vec![];
+    }
+    let file = file.strip_prefix("~").map_or_else(|_| app.here.join(file), |file| app.home.join(file));
+    vec![Effect::Send(Command::Input(Some(workbench.ask_for(file, false))))]
+}
+
 /// Shows another sample.
 fn watch(workbench: &mut Workbench, sample: usize) -> Vec<Effect> {
+    workbench.input = None;
     workbench.sample = sample;
     workbench.asked += 1;
     if let Some(inspector) = &mut workbench.inspector {
@@ -699,7 +735,12 @@ fn rung(value: f64, by: i64) -> f64 {
 /// Goes on to `to`: from a run of another process at once; from one's own, if one is running, once it is stopped
 /// and saved.
 fn leave(app: &mut App, to: Leave) -> Vec<Effect> {
-    if app.attached { vec![Effect::Exit] } else { stop(app, to) }
+    if !app.attached {
+        return stop(app, to);
+    }
+    // Others go on looking, and at the training's own samples.
+    let back = app.workbench.as_mut().map(look_up).unwrap_or_default();
+    back.into_iter().chain([Effect::Exit]).collect()
 }
 
 /// Stops the run, whoever's it is, if one is running, and goes on to `to` once it is saved.
@@ -744,7 +785,7 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         app.workbench = Some(workbench);
         app.message = None;
         app.starting = false;
-        return vec![];
+        return app.opening.take().map_or_else(Vec::new, |file| open(app, &file));
     }
     let Some(workbench) = &mut app.workbench else { return vec![] };
     match event {
@@ -761,6 +802,10 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Stage(start) => workbench.begin_stage(start),
         Event::Floor(floor) => workbench.info.floor = floor,
         Event::Watched(sample) => {
+            if workbench.asked == 0 {
+                // Somebody else's wish, in the place of one's own image.
+                workbench.input = None;
+            }
             // While one's own wishes are on their way, an earlier one does not undo the latest.
             workbench.asked = workbench.asked.saturating_sub(1);
             if workbench.asked == 0 {
@@ -770,7 +815,18 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::WatchedScores(scores) => workbench.watched = scores,
         Event::Refused(sentence) => {
             workbench.wanted = workbench.preset.clone();
+            workbench.stay();
             app.message = Some(sentence);
+        }
+        // Of others' images others are asked.
+        Event::WrongSize { input, .. } if workbench.input.as_ref() != Some(&input) => {}
+        Event::WrongSize { input, size } if app.overlay.is_none() => {
+            app.overlay = Some(Overlay::Resize(input, size));
+        }
+        Event::WrongSize { input, size: [width, height] } => {
+            workbench.stay();
+            let file = input.file.display();
+            app.message = Some(format!("{file} is {width}x{height}; open it again, to be asked about that"));
         }
         Event::Paused(paused) => workbench.paused = paused,
         Event::Saved { iteration, .. } => workbench.saved = Some(iteration),
@@ -794,7 +850,9 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::protocol::{Change, Epoch, Floor, Iteration, ModelCard, Past, Profile, RunInfo, Watched};
+    use crate::protocol::{
+        Change, Epoch, Floor, Input, Iteration, ModelCard, Past, Profile, RunInfo, Watched,
+    };
     use crate::tui::config::Config;
     use crate::tui::curve_view::{LossPlot, ScorePlot};
     use crate::tui::theme::{Depth, Theme};
@@ -921,7 +979,8 @@ mod tests {
         let info = workbench().workbench.unwrap().info;
         let mut app = picker();
         let image = preset().data.image();
-        let picture = Snapshot { iteration: 9, sample: 0, image, k: 4, look: vec![], steps: vec![] };
+        let picture =
+            Snapshot { iteration: 9, sample: 0, input: None, image, k: 4, look: vec![], steps: vec![] };
         update(&mut app, Message::Picture(Arc::new(picture.clone())));
         update(&mut app, Message::Engine(Event::Started(Box::new(info))));
         assert_eq!(app.workbench.unwrap().snapshot.as_deref(), Some(&picture));
@@ -976,6 +1035,7 @@ mod tests {
         Message::Moment(Ok(Arc::new(Snapshot {
             iteration,
             sample,
+            input: None,
             image,
             k: 4,
             look: vec![],
@@ -992,7 +1052,8 @@ mod tests {
         let run = || PathBuf::from("runs/quickstart-s1");
         let mut app = workbench();
         let image = preset().data.image();
-        let now = Snapshot { iteration: 90, sample: 0, image, k: 4, look: vec![], steps: vec![] };
+        let now =
+            Snapshot { iteration: 90, sample: 0, input: None, image, k: 4, look: vec![], steps: vec![] };
         update(&mut app, Message::Picture(Arc::new(now)));
         assert!(press(&mut app, "}").is_empty(), "there is nothing after now");
         assert_eq!(press(&mut app, "{"), [Effect::Moments(run())]);
@@ -1229,7 +1290,7 @@ mod tests {
             ari: None,
             confidence: None,
         };
-        Arc::new(Snapshot { iteration: 3, sample, image, k: 4, look, steps: vec![step; 6] })
+        Arc::new(Snapshot { iteration: 3, sample, input: None, image, k: 4, look, steps: vec![step; 6] })
     }
 
     #[test]
@@ -1292,6 +1353,179 @@ mod tests {
         assert_eq!((inspector(&app).x, inspector(&app).y), (before.0 + 2, before.1 + 1));
         assert_eq!(sent(&press(&mut app, "⎋")), [Command::Look(vec![])]);
         assert!(app.workbench.unwrap().inspector.is_none());
+    }
+
+    fn own(file: &str, resize: bool, request: u64) -> Input {
+        Input { file: file.into(), resize, request }
+    }
+
+    fn picture_of(input: &Input, steps: usize, look: Vec<Setting>) -> Message {
+        let mut snapshot = Arc::unwrap_or_clone(snapshot(0, look));
+        snapshot.steps.resize(steps, snapshot.steps[0].clone());
+        Message::Picture(Arc::new(Snapshot { input: Some(input.clone()), ..snapshot }))
+    }
+
+    /// The workbench with a sample on the screen, in the directory `/here`.
+    fn with_a_sample() -> App {
+        let mut app = workbench();
+        (app.here, app.home) = ("/here".into(), "/home/me".into());
+        update(&mut app, Message::Picture(snapshot(0, vec![])));
+        app
+    }
+
+    /// What the inspector shows, if it is open: the image of one's own, and whether another is on its way.
+    fn inspected(app: &App) -> Option<(Option<Input>, bool)> {
+        let inspector = app.workbench.as_ref()?.inspector.as_ref()?;
+        Some((inspector.snapshot.input.clone(), inspector.waits))
+    }
+
+    #[test]
+    fn an_image_of_ones_own_is_looked_into_when_it_is_there() {
+        let mut app = with_a_sample();
+        let image = own("/here/a b.png", false, 1);
+        assert_eq!(sent(&press(&mut app, ":open a b.png↵")), [Command::Input(Some(image.clone()))]);
+        assert_eq!(inspected(&app), None);
+        update(&mut app, picture_of(&own("/here/c.png", false, 1), 6, vec![]));
+        assert_eq!(inspected(&app), None, "that was somebody else's");
+        update(&mut app, picture_of(&image, 9, vec![]));
+        assert_eq!(inspected(&app), Some((Some(image.clone()), false)));
+        let workbench = app.workbench.as_ref().unwrap();
+        assert!(workbench.snapshot.as_ref().unwrap().input.is_none(), "behind it the sample is still there");
+        let saved = press(&mut app, "e");
+        assert!(
+            matches!(&saved[..], [Effect::Save(_, _, file)] if file.ends_with("quickstart-s1-it3-a b-overview.png"))
+        );
+
+        // Its frames say how many EM steps there are, and a refused change of that leaves it as it is.
+        let more = vec![Setting::Steps(10)];
+        assert_eq!(sent(&press(&mut app, "T")), [Command::Look(more)]);
+        update(&mut app, Message::Engine(Event::Refused("10 frames".into())));
+        assert_eq!(
+            (inspected(&app), app.message.as_deref()),
+            (Some((Some(image.clone()), false)), Some("10 frames"))
+        );
+        assert_eq!(sent(&press(&mut app, "t")), [Command::Look(vec![Setting::Steps(8)])]);
+        update(&mut app, picture_of(&image, 8, vec![Setting::Steps(8)]));
+        assert!(sent(&press(&mut app, "o")).is_empty(), "its objects are what they are");
+
+        // The same file again may hold another image; the older picture of it does not do.
+        let again = own("/here/a b.png", false, 2);
+        assert_eq!(sent(&press(&mut app, ":open a b.png↵")), [Command::Input(Some(again.clone()))]);
+        update(&mut app, picture_of(&image, 8, vec![Setting::Steps(8)]));
+        assert_eq!(inspected(&app), Some((Some(image), true)));
+        update(&mut app, picture_of(&again, 8, vec![Setting::Steps(8)]));
+        assert_eq!(inspected(&app), Some((Some(again), false)));
+
+        for (keys, back) in [
+            (".", vec![Command::Watch(1)]),
+            (":sample 7↵", vec![Command::Watch(6)]),
+            ("⎋", vec![Command::Look(vec![]), Command::Input(None)]),
+        ] {
+            let mut app = app.clone();
+            assert_eq!(sent(&press(&mut app, keys)), back, "{keys}");
+            let workbench = app.workbench.as_ref().unwrap();
+            assert!(workbench.input.is_none(), "{keys}");
+            assert_eq!(workbench.inspector.is_none(), keys == "⎋", "{keys}");
+        }
+        assert_eq!(
+            sent(&press(&mut with_a_sample(), ":open ~/b.gif↵")),
+            [Command::Input(Some(own("/home/me/b.gif", false, 1)))]
+        );
+        assert_eq!(
+            sent(&press(&mut with_a_sample(), ":open /b.npy↵")),
+            [Command::Input(Some(own("/b.npy", false, 1)))]
+        );
+    }
+
+    #[test]
+    fn another_size_is_a_question() {
+        let mut app = with_a_sample();
+        press(&mut app, ":open a.png↵");
+        let image = own("/here/a.png", false, 1);
+        let wrong =
+            |input: &Input| Message::Engine(Event::WrongSize { input: input.clone(), size: [640, 480] });
+        update(&mut app, wrong(&own("/here/b.png", false, 1)));
+        assert!(app.overlay.is_none(), "that is for somebody else");
+        update(&mut app, wrong(&image));
+        assert!(matches!(&app.overlay, Some(Overlay::Resize(of, [640, 480])) if *of == image));
+
+        let mut yes = app.clone();
+        let resized = own("/here/a.png", true, 2);
+        assert_eq!(sent(&press(&mut yes, "y")), [Command::Input(Some(resized.clone()))]);
+        update(&mut yes, picture_of(&resized, 6, vec![]));
+        assert_eq!(inspected(&yes), Some((Some(resized.clone()), false)));
+        // From the inspector, where no leaves what is shown.
+        press(&mut yes, ":open a.png↵");
+        update(&mut yes, wrong(&own("/here/a.png", false, 3)));
+        assert!(press(&mut yes, "n").is_empty() && yes.overlay.is_none());
+        assert_eq!(inspected(&yes), Some((Some(resized.clone()), false)));
+        assert_eq!(yes.workbench.unwrap().input, Some(resized));
+
+        let mut no = app.clone();
+        assert!(press(&mut no, "n").is_empty() && no.overlay.is_none());
+        assert!(no.workbench.unwrap().input.is_none());
+
+        // What is being typed is not lost over it.
+        let mut typing = with_a_sample();
+        press(&mut typing, ":open a.png↵:noi");
+        update(&mut typing, wrong(&image));
+        assert!(matches!(typing.overlay, Some(Overlay::Palette(_))));
+        assert!(typing.message.is_some_and(|message| message.contains("640x480")));
+        assert!(typing.workbench.unwrap().input.is_none());
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_is_a_sentence() {
+        let mut app = with_a_sample();
+        press(&mut app, ":open a.png↵");
+        update(&mut app, Message::Engine(Event::Refused("no PNG".into())));
+        assert_eq!((app.message.as_deref(), inspected(&app)), (Some("no PNG"), None));
+        assert!(app.workbench.as_ref().unwrap().input.is_none());
+        assert!(press(&mut app, ":open↵").is_empty());
+        assert!(app.message.as_deref().is_some_and(|message| message.contains("open takes FILE")));
+        update(&mut app, Message::Engine(Event::Finished(Finish::MaxEpochs)));
+        assert!(press(&mut app, ":open a.png↵").is_empty());
+        assert!(app.message.as_deref().is_some_and(|message| message.contains("--look")));
+    }
+
+    #[test]
+    fn a_model_comes_with_the_image_that_was_named() {
+        let info = workbench().workbench.unwrap().info;
+        let mut app = picker();
+        (app.here, app.opening) = ("/here".into(), Some("a.png".into()));
+        let effects = update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+        assert_eq!(sent(&effects), [Command::Input(Some(own("/here/a.png", false, 1)))]);
+        assert!(app.opening.is_none());
+    }
+
+    /// Who leaves an attached run leaves its samples to the others.
+    #[test]
+    fn leaving_from_the_inspector_puts_the_samples_back() {
+        let mut app = with_a_sample();
+        app.attached = true;
+        press(&mut app, ":open a.png↵");
+        update(&mut app, picture_of(&own("/here/a.png", false, 1), 6, vec![]));
+        press(&mut app, "K");
+        let back = [Command::Look(vec![]), Command::Input(None)].map(Effect::Send);
+        assert_eq!(press(&mut app, "q"), [&back[..], &[Effect::Exit]].concat());
+    }
+
+    #[test]
+    fn anothers_sample_takes_the_place_of_ones_image() {
+        let mut app = with_a_sample();
+        press(&mut app, ":open a.png↵");
+        let image = own("/here/a.png", false, 1);
+        update(&mut app, picture_of(&image, 6, vec![]));
+        update(&mut app, Message::Engine(Event::Watched(4)));
+        assert_eq!(inspected(&app), Some((Some(image), false)), "held still");
+        press(&mut app, "K");
+        update(&mut app, Message::Picture(snapshot(4, vec![Setting::K(5)])));
+        assert_eq!(inspected(&app), Some((None, false)));
+        // One's own wish for a sample does not take away the image that was asked for after it.
+        let mut app = with_a_sample();
+        press(&mut app, ".:open a.png↵");
+        update(&mut app, Message::Engine(Event::Watched(1)));
+        assert!(app.workbench.unwrap().input.is_some());
     }
 
     #[test]

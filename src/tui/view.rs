@@ -93,6 +93,16 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Vec<Placed> {
                 compare::render(&app.theme, workbench, choice, area, buf);
             }
         }
+        Some(Overlay::Resize(input, [width, height])) => {
+            let model = app.workbench.as_ref().map(|workbench| workbench.preset.data.image());
+            let model = model.map_or_else(String::new, |image| format!("{}x{}", image.width, image.height));
+            let name = input.file.file_name().unwrap_or_default().to_string_lossy();
+            let text = format!(
+                "{name} has {width}x{height} pixels; the model's images have {model}\n\n\
+                 y  resize it, in its proportions, on black\nn  leave it"
+            );
+            help::question(&app.theme, "Resize it?", &text, area, buf);
+        }
         Some(Overlay::Palette(typed)) => palette::render(app, typed, area, buf),
         None => {}
     }

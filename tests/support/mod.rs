@@ -264,7 +264,15 @@ pub fn snapshot(preset: &Preset, k: usize, steps: usize) -> Snapshot {
             confidence: Some(0.9),
         }
     };
-    Snapshot { iteration: 600, sample: 6, image, k, look: vec![], steps: (0..steps).map(step).collect() }
+    Snapshot {
+        iteration: 600,
+        sample: 6,
+        input: None,
+        image,
+        k,
+        look: vec![],
+        steps: (0..steps).map(step).collect(),
+    }
 }
 
 pub mod cli;

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::preset::{Images, Preset, Setting, Stage, embedded_names};
     use crate::protocol::{
-        Change, Command, Epoch, Event, Finish, Floor, Iteration, Past, Profile, RunInfo, Snapshot,
+        Change, Command, Epoch, Event, Finish, Floor, Input, Iteration, Past, Profile, RunInfo, Snapshot,
         SnapshotStep, StageStart, Watched,
     };
 
@@ -154,6 +154,10 @@ mod tests {
         let set = settings(v, n).to_vec();
         let what = Stage { images: Images::First(n), learning_rate: v, max_epochs: Some(3), set };
         StageStart { stage: n, iteration: n as u64, what }
+    }
+
+    fn input(n: usize) -> Input {
+        Input { file: "/home/é/a picture.png".into(), resize: n.is_multiple_of(2), request: n as u64 }
     }
 
     /// Every kind of event, with `v` for numbers and `n` for counts.
@@ -212,6 +216,7 @@ mod tests {
             Event::Floor(Floor { ami: v, ari: v }),
             Event::Refused("no".into()),
             Event::Paused(true),
+            Event::WrongSize { input: input(n), size: [n, 1] },
             Event::Watched(n),
             Event::WatchedScores(Watched { amis: vec![Some(v), None], held: vec![v; 3] }),
             Event::Saved { iteration: count, best: false },
@@ -235,6 +240,7 @@ mod tests {
             Event::Done(_) => 10,
             Event::Finished(_) => 11,
             Event::WatchedScores(_) => 12,
+            Event::WrongSize { .. } => 13,
         }
     }
 
@@ -255,7 +261,8 @@ mod tests {
         #[test]
         fn every_command_and_event_survives(v in number(), n in any::<usize>()) {
             use Command::*;
-            for command in [Pause, Resume, Step, Checkpoint, Watch(n), Show, Profile(true), Stop] {
+            let inputs = [Command::Input(None), Command::Input(Some(input(n)))];
+            for command in [Pause, Resume, Step, Checkpoint, Watch(n), Show, Profile(true), Stop].into_iter().chain(inputs) {
                 assert_survives(&command);
             }
             settings(v, n).map(Set).iter().for_each(assert_survives);
@@ -266,7 +273,7 @@ mod tests {
                 let read: News<Event, Snapshot> = through(&News::<&Event, &Snapshot>::Event(event));
                 assert_eq!(format!("{read:?}"), format!("{:?}", News::<&Event, &Snapshot>::Event(event)));
             }
-            assert!((0..13).all(|wanted| events.iter().any(|event| kind(event) == wanted)));
+            assert!((0..14).all(|wanted| events.iter().any(|event| kind(event) == wanted)));
         }
 
         #[test]
@@ -283,7 +290,7 @@ mod tests {
             };
             let image = Preset::load("quickstart").unwrap().data.image();
             let steps = vec![step.clone(), step];
-            assert_survives(&News::<Event, Snapshot>::Picture(Snapshot { iteration: 3, sample: 5, image, k: 2, look: settings(v, 3).to_vec(), steps }));
+            assert_survives(&News::<Event, Snapshot>::Picture(Snapshot { iteration: 3, sample: 5, input: Some(input(5)), image, k: 2, look: settings(v, 3).to_vec(), steps }));
         }
 
         /// Whatever comes, nothing panics.

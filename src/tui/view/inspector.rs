@@ -58,9 +58,16 @@ fn status_line(
 ) {
     let theme = &app.theme;
     let snapshot = &inspector.snapshot;
+    let of = match &snapshot.input {
+        Some(input) => {
+            let name = input.file.file_name().unwrap_or_default().to_string_lossy();
+            format!("{name}{}", if input.resize { " resized" } else { "" })
+        }
+        None => format!("sample {}/{}", workbench.sample + 1, workbench.samples()),
+    };
     let mut spans = vec![
         Span::styled(" inspector  ", theme.accent()),
-        Span::styled(format!("sample {}/{}", workbench.sample + 1, workbench.samples()), theme.strong()),
+        Span::styled(of, theme.strong()),
         Span::styled(format!("  it {}", snapshot.iteration), theme.dim()),
         Span::styled(format!("  EM step {}/{}", at + 1, snapshot.steps.len()), theme.strong()),
     ];
@@ -128,7 +135,7 @@ fn tiles<'a>(
     let (w, h) = (snapshot.image.width, snapshot.image.height);
     let recon = reconstruction(&step.preds, &step.gamma, snapshot.image.pixels(), snapshot.image.values());
     let error: Vec<f32> = recon.iter().zip(&step.target).map(|(r, x)| (r - x).abs()).collect();
-    vec![
+    let mut tiles = vec![
         ("target", Picture::shades(&step.target, w, h, WHITE)),
         (
             if workbench.masks == Masks::Blend { "gamma" } else { "largest" },
@@ -138,7 +145,10 @@ fn tiles<'a>(
         ("recon", Picture::shades(&recon, w, h, WHITE)),
         ("truth", truth(theme, snapshot, step)),
         ("noisy", Picture::shades(&step.noisy, w, h, WHITE)),
-    ]
+    ];
+    // Nobody knows the objects of one's own image.
+    tiles.retain(|(name, _)| snapshot.input.is_none() || *name != "truth");
+    tiles
 }
 
 fn masks(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, step: &SnapshotStep) -> Picture {

@@ -1,0 +1,294 @@
+//! NumPy's `.npy`, versions 1 to 3: a header in Python's syntax, then the values.
+//!
+//! The header is not trusted: what it says is compared with the bytes that are there before anything is made of it.
+
+use crate::tensors::Array;
+
+/// What every file begins with.
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
+
+/// What the values were before they became floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Floats.
+    Float,
+    /// True or false.
+    Bool,
+    /// Whole numbers.
+    Integer,
+}
+
+/// The array in the bytes of a file, in row-major order.
+///
+/// # Errors
+/// A sentence, without the file's name: bytes that are cut short or too many, another kind of number.
+pub(super) fn decode(bytes: &[u8]) -> Result<(Array, Kind), String> {
+    let (text, values) = parts(bytes).ok_or("cut short, or no .npy file of version 1 to 3; save it again")?;
+    let header = Header::parse(text).ok_or(
+        "its header is none of a plain array; save one array by numpy.save, without fields or pickling",
+    )?;
+    let (big, name) = match header.descr.split_at_checked(1) {
+        Some(("<" | "|", name)) => (false, name),
+        Some((">", name)) => (true, name),
+        _ => (false, header.descr),
+    };
+    type Reader = fn(&[u8], bool) -> Vec<f32>;
+    let (size, kind, reader): (usize, Kind, Reader) = match name {
+        "f4" => (4, Kind::Float, |bytes, big| numbers(bytes, big, f32::from_le_bytes)),
+        "f8" => (8, Kind::Float, |bytes, big| numbers(bytes, big, |b| f64::from_le_bytes(b) as f32)),
+        "i4" => (4, Kind::Integer, |bytes, big| numbers(bytes, big, |b| i32::from_le_bytes(b) as f32)),
+        "i8" => (8, Kind::Integer, |bytes, big| numbers(bytes, big, |b| i64::from_le_bytes(b) as f32)),
+        "u1" => (1, Kind::Integer, |bytes, _| bytes.iter().map(|b| f32::from(*b)).collect()),
+        "b1" => (1, Kind::Bool, |bytes, _| bytes.iter().map(|b| f32::from(u8::from(*b != 0))).collect()),
+        _ => {
+            return Err(format!(
+                "holds numbers of the type {:?}; float32, float64, uint8, bool, int32 and int64 are read, so convert \
+                 it by astype first",
+                header.descr
+            ));
+        }
+    };
+    let count = header.shape.iter().try_fold(1usize, |product, n| product.checked_mul(*n));
+    let expected = count.and_then(|count| count.checked_mul(size));
+    if expected != Some(values.len()) {
+        return Err(format!(
+            "its header promises an array of shape {:?}, and {} bytes follow it; save it again",
+            header.shape,
+            values.len()
+        ));
+    }
+    let values = reader(values, big);
+    let values = if header.fortran { row_major(&values, &header.shape) } else { values };
+    Ok((Array::new(header.shape, values), kind))
+}
+
+/// The header's text, and the values.
+fn parts(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let ([major, _minor], rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk()?;
+    let (length, rest) = match major {
+        1 => rest.split_first_chunk().map(|(n, rest)| (u32::from(u16::from_le_bytes(*n)), rest))?,
+        2 | 3 => rest.split_first_chunk().map(|(n, rest)| (u32::from_le_bytes(*n), rest))?,
+        _ => return None,
+    };
+    let (text, values) = rest.split_at_checked(length as usize)?;
+    Some((str::from_utf8(text).ok()?, values))
+}
+
+fn numbers<const N: usize>(bytes: &[u8], big: bool, of: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    let (chunks, _) = bytes.as_chunks::<N>();
+    let one = |chunk: &[u8; N]| {
+        let mut chunk = *chunk;
+        if big {
+            chunk.reverse();
+        }
+        of(chunk)
+    };
+    chunks.iter().map(one).collect()
+}
+
+/// The same values where the first axis has varied fastest.
+fn row_major(values: &[f32], shape: &[usize]) -> Vec<f32> {
+    let at = |i: usize| {
+        // The axes from the last to the first, each with the distance of its neighbours.
+        let (mut rest, mut distance, mut at) = (i, values.len(), 0);
+        for n in shape.iter().rev() {
+            distance /= n;
+            at += rest % n * distance;
+            rest /= n;
+        }
+        at
+    };
+    (0..values.len()).map(|i| values[at(i)]).collect()
+}
+
+/// What the header says.
+#[derive(Debug, PartialEq)]
+struct Header<'a> {
+    descr: &'a str,
+    fortran: bool,
+    shape: Vec<usize>,
+}
+
+impl<'a> Header<'a> {
+    /// Reads `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`, with its keys in any order.
+    fn parse(text: &'a str) -> Option<Header<'a>> {
+        let mut text = Text(text);
+        let (mut descr, mut fortran, mut shape) = (None, None, None);
+        text.skip("{")?;
+        while text.skip("}").is_none() {
+            let key = text.quoted()?;
+            text.skip(":")?;
+            match key {
+                "descr" => descr = Some(text.quoted()?),
+                "fortran_order" => fortran = Some(text.truth()?),
+                "shape" => shape = Some(text.tuple()?),
+                _ => return None,
+            }
+            if text.skip(",").is_none() {
+                text.skip("}")?;
+                break;
+            }
+        }
+        text.0.trim().is_empty().then_some(Header { descr: descr?, fortran: fortran?, shape: shape? })
+    }
+}
+
+/// What is still to be read.
+struct Text<'a>(&'a str);
+
+impl<'a> Text<'a> {
+    fn skip(&mut self, token: &str) -> Option<()> {
+        self.0 = self.0.trim_start().strip_prefix(token)?;
+        Some(())
+    }
+
+    fn quoted(&mut self) -> Option<&'a str> {
+        let text = self.0.trim_start();
+        let quote = text.chars().next().filter(|c| ['\'', '"'].contains(c))?;
+        let (inside, rest) = text[1..].split_once(quote)?;
+        self.0 = rest;
+        Some(inside)
+    }
+
+    fn truth(&mut self) -> Option<bool> {
+        let truth = self.skip("True").is_some();
+        if truth { Some(true) } else { self.skip("False").map(|()| false) }
+    }
+
+    fn tuple(&mut self) -> Option<Vec<usize>> {
+        let mut numbers = Vec::new();
+        self.skip("(")?;
+        while self.skip(")").is_none() {
+            let text = self.0.trim_start();
+            let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+            numbers.push(text[..end].parse().ok()?);
+            self.0 = &text[end..];
+            if self.skip(",").is_none() {
+                self.skip(")")?;
+                break;
+            }
+        }
+        Some(numbers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A file as `numpy.save` writes it.
+    fn file(version: u8, header: &str, values: &[u8]) -> Vec<u8> {
+        let length = (header.len() as u32).to_le_bytes();
+        let length = if version == 1 { &length[..2] } else { &length[..] };
+        [MAGIC, &[version, 0], length, header.as_bytes(), values].concat()
+    }
+
+    fn header(descr: &str, fortran: &str, shape: &str) -> String {
+        format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}          \n")
+    }
+
+    fn read(version: u8, descr: &str, fortran: &str, shape: &str, values: &[u8]) -> (Array, Kind) {
+        decode(&file(version, &header(descr, fortran, shape), values)).unwrap()
+    }
+
+    /// The bytes of `numpy.save(f, numpy.arange(6, dtype='<f4').reshape(2, 3))`.
+    #[test]
+    fn what_numpy_saves_is_read() {
+        let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+        bytes.extend(b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }");
+        bytes.extend([b' '; 0x76 - 60]);
+        bytes.push(b'\n');
+        assert_eq!(bytes.len(), 128);
+        bytes.extend((0..6).flat_map(|n| (n as f32).to_le_bytes()));
+        let (array, kind) = decode(&bytes).unwrap();
+        assert_eq!((array, kind), (Array::new([2, 3], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]), Kind::Float));
+    }
+
+    /// Every kind of number, either end first, whichever axis varies fastest, in every version.
+    #[test]
+    fn every_kind_and_order_is_read() {
+        use Kind::*;
+        let of = |descr: &str, bytes: Vec<u8>| read(2, descr, "False", "(2,)", &bytes);
+        let two = |values: [f32; 2], kind| (Array::new([2], values.to_vec()), kind);
+        assert_eq!(of(">f4", [1.5f32, -2.0].map(f32::to_be_bytes).concat()), two([1.5, -2.0], Float));
+        assert_eq!(of("<f8", [1.5f64, -2.0].map(f64::to_le_bytes).concat()), two([1.5, -2.0], Float));
+        assert_eq!(of(">f8", [1.5f64, -2.0].map(f64::to_be_bytes).concat()), two([1.5, -2.0], Float));
+        assert_eq!(of("<i4", [255i32, -2].map(i32::to_le_bytes).concat()), two([255.0, -2.0], Integer));
+        assert_eq!(of(">i4", [255i32, -2].map(i32::to_be_bytes).concat()), two([255.0, -2.0], Integer));
+        assert_eq!(of("<i8", [255i64, -2].map(i64::to_le_bytes).concat()), two([255.0, -2.0], Integer));
+        assert_eq!(of(">i8", [255i64, -2].map(i64::to_be_bytes).concat()), two([255.0, -2.0], Integer));
+        assert_eq!(of("|u1", vec![7, 255]), two([7.0, 255.0], Integer));
+        assert_eq!(of("|b1", vec![0, 1]), two([0.0, 1.0], Bool));
+        for version in 1..=3 {
+            let c = read(version, "|u1", "False", "(2, 3)", &[0, 1, 2, 3, 4, 5]);
+            let fortran = read(version, "|u1", "True", "(2, 3)", &[0, 3, 1, 4, 2, 5]);
+            assert_eq!(c, fortran);
+        }
+        let deep = read(1, "|u1", "True", "(2, 1, 3, 2)", &[0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11]);
+        assert_eq!(deep.0.values, (0..12).map(|n| n as f32).collect::<Vec<_>>());
+        assert_eq!(read(1, "|u1", "False", "()", &[9]).0, Array::new([], vec![9.0]));
+        let other_order = "{\"shape\":(1,),\"fortran_order\":False,\"descr\":\"|u1\"}\n";
+        assert_eq!(decode(&file(3, other_order, &[4])).unwrap().0.values, [4.0]);
+    }
+
+    #[test]
+    fn what_lies_or_is_cut_short_is_refused() {
+        let huge = "(4294967296, 4294967296)";
+        for (bytes, said) in [
+            (b"".to_vec(), "no .npy file"),
+            (file(4, &header("|u1", "False", "(1,)"), &[0]), "version 1 to 3"),
+            (file(1, &header("|u1", "False", "(1,)"), &[0])[..20].to_vec(), "cut short"),
+            (file(1, &header("|u1", "False", "(3,)"), &[0, 1]), "shape [3], and 2 bytes follow"),
+            (file(1, &header("|u1", "False", "(1,)"), &[0, 1]), "2 bytes follow"),
+            (file(1, &header("|u1", "False", huge), &[0]), "1 bytes follow"),
+            (file(1, &header("<f8", "False", "(2305843009213693952,)"), &[]), "0 bytes follow"),
+            (file(1, &header("|u1", "False", "(99999999999999999999,)"), &[]), "header"),
+            (file(1, &header("|u1", "False", "(-1,)"), &[]), "header"),
+            (file(1, &header("|u1", "Maybe", "(1,)"), &[0]), "header"),
+            (
+                file(1, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", &[0; 4]),
+                "fields",
+            ),
+            (file(1, "{'descr': '|u1', 'shape': (1,)}", &[0]), "header"),
+            (file(1, &header("|O", "False", "(1,)"), &[0; 9]), "the type \"|O\""),
+            (file(1, &header("<c8", "False", "(1,)"), &[0; 8]), "astype"),
+            (file(1, &header("é", "False", "(1,)"), &[0; 8]), "astype"),
+        ] {
+            let error = decode(&bytes).unwrap_err();
+            assert!(error.contains(said), "{error} does not say {said}");
+        }
+    }
+
+    proptest! {
+        /// Whatever the bytes, also behind a magic word and a header that is nearly one.
+        #[test]
+        fn no_bytes_panic(
+            version in 0u8..5,
+            length in any::<[u8; 4]>(),
+            header in "[{}(),:' a-z0-9<|é]{0,60}",
+            values in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let _ = decode(&values);
+            let _ = decode(&[MAGIC, &values].concat());
+            let _ = decode(&[MAGIC, &[version, 0], &length, header.as_bytes(), &values].concat());
+            let _ = decode(&file(version, &header, &values));
+        }
+
+        #[test]
+        fn headers_that_lie_are_refused(
+            descr in prop::sample::select(vec!["<f4", ">f8", "|u1", "<i8", "|b1", "<", ""]),
+            fortran in any::<bool>(),
+            shape in prop::collection::vec(prop_oneof![0usize..5, Just(usize::MAX), Just(1 << 40)], 0..5),
+            values in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let tuple: String = shape.iter().map(|n| format!("{n}, ")).collect();
+            let fortran = if fortran { "True" } else { "False" };
+            let bytes = file(1, &header(descr, fortran, &format!("({tuple})")), &values);
+            if let Ok((array, _)) = decode(&bytes) {
+                prop_assert_eq!(array.shape.iter().product::<usize>(), array.values.len());
+                prop_assert_eq!(array.shape, shape);
+            }
+        }
+    }
+}
