@@ -14,7 +14,7 @@ use super::thread::{self, Ends};
 use super::trainer::Trainer;
 use crate::backend::{self, DeviceName};
 use crate::error::{Error, Result, panic_message};
-use crate::protocol::{Command, Event, Finish, Past, RunHandle, RunInfo};
+use crate::protocol::{Command, Event, Finish, Past, RunHandle, RunInfo, Snapshot};
 
 /// Opens the model called `what`, or a run's or a checkpoint's.
 ///
@@ -63,6 +63,8 @@ fn show(trainer: &mut Trainer, checkpoint: &Checkpoint, device: DeviceName, ends
         if let Some(e) = refused {
             ends.outbox.send(Event::Refused(e.to_string()));
         }
+        // Nothing was trained here, and so nothing counted.
+        let snapshot = Snapshot { iteration, ..snapshot };
         ends.snapshots.send_replace(Some(Arc::new(snapshot)));
         ends.outbox.flush();
         // All that was asked for meanwhile comes before the next picture.

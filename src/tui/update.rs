@@ -1031,16 +1031,8 @@ mod tests {
     }
 
     fn past(iteration: u64, sample: usize) -> Message {
-        let image = preset().data.image();
-        Message::Moment(Ok(Arc::new(Snapshot {
-            iteration,
-            sample,
-            input: None,
-            image,
-            k: 4,
-            look: vec![],
-            steps: vec![],
-        })))
+        let moment = Snapshot { iteration, ..(*snapshot(sample, vec![])).clone() };
+        Message::Moment(Ok(Arc::new(moment)))
     }
 
     fn seen(app: &App) -> Option<u64> {
@@ -1051,9 +1043,7 @@ mod tests {
     fn looking_back_goes_through_the_moments_and_returns_to_now() {
         let run = || PathBuf::from("runs/quickstart-s1");
         let mut app = workbench();
-        let image = preset().data.image();
-        let now =
-            Snapshot { iteration: 90, sample: 0, input: None, image, k: 4, look: vec![], steps: vec![] };
+        let now = Snapshot { iteration: 90, ..(*snapshot(0, vec![])).clone() };
         update(&mut app, Message::Picture(Arc::new(now)));
         assert!(press(&mut app, "}").is_empty(), "there is nothing after now");
         assert_eq!(press(&mut app, "{"), [Effect::Moments(run())]);
