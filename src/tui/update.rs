@@ -32,6 +32,8 @@ pub enum Message {
     StartFailed(String),
     /// Something was done, or could not be; a sentence.
     Told(String),
+    /// What there is in a directory that a file is being named in, as it was typed.
+    Listed(String, Vec<String>),
     /// It is time for the next EM step, while they are played.
     Tick,
     /// The system asks the program to end.
@@ -61,6 +63,8 @@ pub enum Effect {
     Detach(PathBuf, String),
     /// Write this view of the snapshot to this file.
     Save(Arc<Snapshot>, View, PathBuf),
+    /// Say by [`Message::Listed`] what there is in this directory, which was typed so.
+    List(PathBuf, String),
     /// Put this on the clipboard.
     Copy(String),
     /// Leave the loop.
@@ -100,6 +104,12 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         }
         Message::Told(sentence) => {
             app.message = Some(sentence);
+            vec![]
+        }
+        Message::Listed(directory, names) => {
+            if let Some(Overlay::Palette(palette)) = &mut app.overlay {
+                palette.list(&directory, names);
+            }
             vec![]
         }
         Message::Tick => {
@@ -172,7 +182,12 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         Some(Overlay::Palette(mut palette)) => {
             app.message = None;
             match palette.press(key, app.context(), &app.commands) {
-                Outcome::Typing => app.overlay = Some(Overlay::Palette(palette)),
+                Outcome::Typing => {
+                    let to_list = palette.to_list(app.context());
+                    app.overlay = Some(Overlay::Palette(palette));
+                    let list = |typed: String| Effect::List(located(app, Path::new(&typed)), typed);
+                    return to_list.map(list).into_iter().collect();
+                }
                 Outcome::Closed => {}
                 Outcome::Entered(line) => return entered(app, &line),
             }
@@ -450,14 +465,19 @@ fn export(app: &mut App, file: PathBuf) -> Vec<Effect> {
 
 /// Asks for an image of the user's own.
 fn open(app: &mut App, file: &Path) -> Vec<Effect> {
+    let file = located(app, file);
     let Some(workbench) = &mut app.workbench else { return vec![] };
     if !workbench.alive {
         app.message =
             Some("the run has ended, and nothing more can be shown; open it by nem-tui --look".into());
         return vec![];
     }
-    let file = file.strip_prefix("~").map_or_else(|_| app.here.join(file), |file| app.home.join(file));
     vec![Effect::Send(Command::Input(Some(workbench.ask_for(file, false))))]
+}
+
+/// The whole path of what was typed.
+fn located(app: &App, file: &Path) -> PathBuf {
+    file.strip_prefix("~").map_or_else(|_| app.here.join(file), |file| app.home.join(file))
 }
 
 /// Shows another sample.
@@ -1105,6 +1125,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_being_named_is_completed() {
+        let mut app = with_a_sample();
+        assert_eq!(press(&mut app, ":open "), [Effect::List("/here".into(), String::new())]);
+        update(&mut app, Message::Listed(String::new(), vec!["a.png".into(), "my/".into()]));
+        assert_eq!(press(&mut app, "m⇥"), [Effect::List("/here/my".into(), "my/".into())]);
+        update(&mut app, Message::Listed("my/".into(), vec!["b.png".into()]));
+        let image = own("/here/my/b.png", false, 1);
+        assert_eq!(sent(&press(&mut app, "⇥↵")), [Command::Input(Some(image))]);
+        assert_eq!(press(&mut app, ":open ~/").last(), Some(&Effect::List("/home/me".into(), "~/".into())));
+    }
+
+    #[test]
     fn another_size_is_a_question() {
         let mut app = with_a_sample();
         press(&mut app, ":open a.png↵");
@@ -1151,7 +1183,7 @@ mod tests {
         assert!(press(&mut app, ":open↵").is_empty());
         assert!(app.message.as_deref().is_some_and(|message| message.contains("open takes FILE")));
         update(&mut app, Message::Engine(Event::Finished(Finish::MaxEpochs)));
-        assert!(press(&mut app, ":open a.png↵").is_empty());
+        assert!(sent(&press(&mut app, ":open a.png↵")).is_empty());
         assert!(app.message.as_deref().is_some_and(|message| message.contains("--look")));
     }
 
