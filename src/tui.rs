@@ -257,6 +257,10 @@ impl Shell<'_> {
                     let _ = told.send(Message::Told(saved));
                 });
             }
+            Effect::List(directory, typed) => {
+                let names = palette::files_in(&directory);
+                return self.handle_message(app, Message::Listed(typed, names));
+            }
             Effect::Copy(text) => {
                 // The terminal may not know this; then it says nothing, and the text is on the screen.
                 let _ = crossterm::execute!(std::io::stdout(), CopyToClipboard::to_clipboard_from(&text));

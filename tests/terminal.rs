@@ -312,7 +312,9 @@ fn a_model_is_shown_an_image_from_the_disk() {
     terminal.wait("a pixel of the corner", |s| s.contains("pixel 4, 4") && s.contains("x 1.00"));
     terminal.press("K");
     terminal.wait("a component more", |s| s.contains("corner.png") && s.contains("k 5"));
-    terminal.press(":open large.png\r");
+    terminal.press(":open la");
+    terminal.wait("what there is", |s| s.contains(" open large.png"));
+    terminal.press("\t\r");
     terminal
         .wait("the question", |s| s.contains("large.png has 80x60 pixels; the model's images have 28x28"));
     terminal.press("y");

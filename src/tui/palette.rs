@@ -2,7 +2,7 @@
 //!
 //! Whatever a key does can be typed by its name; some things need an argument and can only be typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
@@ -98,6 +98,8 @@ pub struct Palette {
     completing: Option<(String, usize)>,
     /// How far back in the history the line comes from.
     back: usize,
+    /// The directory that a file is being named in, as it was typed, and what is there.
+    files: Option<(String, Vec<String>)>,
 }
 
 /// What a key did to the line.
@@ -137,14 +139,46 @@ impl Palette {
         self.completing.as_ref().map_or(self.input.value(), |(typed, _)| typed)
     }
 
+    /// The directory, as it was typed, that is to be listed now that a file is being named in it.
+    pub fn to_list(&mut self, context: Context) -> Option<String> {
+        let (directory, _) = of_file(self.input.value()).filter(|_| context != Context::Picker)?;
+        if self.files.as_ref().is_some_and(|(listed, _)| listed == directory) {
+            return None;
+        }
+        self.files = Some((directory.to_owned(), Vec::new()));
+        Some(directory.to_owned())
+    }
+
+    /// Takes in what there is in a directory, if that is still the one.
+    pub fn list(&mut self, directory: &str, names: Vec<String>) {
+        if let Some((listed, files)) = &mut self.files
+            && listed == directory
+        {
+            *files = names;
+        }
+    }
+
+    /// What `typed` may become.
+    fn all_offers(&self, typed: &str, context: Context) -> Vec<Offer> {
+        match (of_file(typed), &self.files) {
+            (Some((directory, begun)), Some((listed, names))) if directory == listed => {
+                let begun = names.iter().filter(|name| name.starts_with(begun));
+                begun
+                    .map(|name| Offer { line: format!("open {directory}{name}"), takes: "", help: "" })
+                    .collect()
+            }
+            _ => offers(typed, context),
+        }
+    }
+
     /// The completions, the best first, and which of them the line holds.
     pub fn offers(&self, context: Context) -> (Vec<Offer>, Option<usize>) {
-        (offers(self.typed(), context), self.completing.as_ref().map(|(_, at)| *at))
+        (self.all_offers(self.typed(), context), self.completing.as_ref().map(|(_, at)| *at))
     }
 
     fn complete(&mut self, by: i64, context: Context) {
         let typed = self.typed().to_owned();
-        let offers = offers(&typed, context);
+        let offers = self.all_offers(&typed, context);
         if offers.is_empty() {
             return;
         }
@@ -154,7 +188,8 @@ impl Palette {
             None => offers.len() - 1,
         };
         self.input = Input::new(offers[at].line.clone());
-        self.completing = Some((typed, at));
+        // The next Tab goes on in a directory, not to the one beside it.
+        self.completing = (!self.input.value().ends_with('/')).then_some((typed, at));
     }
 
     fn recall(&mut self, by: i64, history: &[String]) {
@@ -175,6 +210,28 @@ pub fn remember(history: &mut Vec<String>, line: &str) {
     history.push(line.to_owned());
     let surplus = history.len().saturating_sub(REMEMBERED);
     history.drain(..surplus);
+}
+
+/// The files that can be opened in a directory, and the directories in it, in the order of their names.
+pub fn files_in(directory: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let name = |entry: std::fs::DirEntry| {
+        let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'))?;
+        let is_image = |end: &str| ["png", "gif", "npy"].iter().any(|known| end.eq_ignore_ascii_case(known));
+        match entry.path() {
+            path if path.is_dir() => Some(name + "/"),
+            path => path.extension()?.to_str().is_some_and(is_image).then_some(name),
+        }
+    };
+    let mut names: Vec<String> = entries.flatten().filter_map(name).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Where a line names a file: its directory, with the slash at its end, and what follows of its name.
+fn of_file(line: &str) -> Option<(&str, &str)> {
+    let file = line.strip_prefix("open ")?;
+    Some(file.split_at(file.rfind('/').map_or(0, |slash| slash + 1)))
 }
 
 /// What `typed` may become in this context, the best match first; everything where nothing is typed.
@@ -288,6 +345,7 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
         ("em", [n]) => number(n).map(Typed::EmStep),
         ("export", [_, ..]) => Ok(Typed::Export(rest.join(" ").into())),
         ("export", _) => Err(usage()),
+<<<<<<< HEAD
         ("compare", [_, ..]) => Ok(Typed::Compare(rest.join(" ").into())),
         ("compare", _) => Err(usage()),
         ("theme", [name]) => match Scheme::ALL.iter().find(|(known, _)| known == name) {
@@ -297,6 +355,10 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
             ))),
         },
         ("open", [_, ..]) => Ok(Typed::Open(rest.join(" ").into())),
+=======
+        // With the spaces that its name has.
+        ("open", [_, ..]) => Ok(Typed::Open(line.trim()[head.len()..].trim_start().into())),
+>>>>>>> input
         ("open", _) => Err(usage()),
         ("fork", _) => Ok(Typed::Fork(sets())),
         ("restart", _) => Ok(Typed::Restart(sets())),
@@ -336,6 +398,7 @@ mod tests {
         assert_eq!(parse("lr 5e-4"), Typed::Set(Setting::LearningRate(5e-4)));
         assert_eq!(parse("k 5"), Typed::Set(Setting::K(5)));
         assert_eq!(parse("sample 3"), Typed::Sample(2));
+        assert_eq!(parse(" open a  b.png "), Typed::Open("a  b.png".into()));
         assert_eq!(parse("pause"), Typed::Do(Action::TogglePause));
         assert_eq!(parse("fork k=5 train.batch=8"), Typed::Fork(vec!["k=5".into(), "train.batch=8".into()]));
     }
@@ -371,6 +434,39 @@ mod tests {
         let first = palette.input.value().to_owned();
         press(&mut palette, "⇥", &[]);
         assert_ne!(palette.input.value(), first);
+    }
+
+    #[test]
+    fn files_are_completed_directory_by_directory() {
+        let mut palette = Palette::default();
+        let value = |palette: &Palette| palette.input.value().to_owned();
+        press(&mut palette, "open ", &[]);
+        assert_eq!(palette.to_list(Context::Picker), None, "nothing is opened there");
+        assert_eq!(palette.to_list(Context::Workbench), Some(String::new()));
+        assert_eq!(palette.to_list(Context::Workbench), None, "once");
+        palette.list("", ["a.png", "b.gif", "bees/", "c.npy"].map(String::from).to_vec());
+        assert_eq!(palette.offers(Context::Workbench).0.len(), 4);
+        press(&mut palette, "b⇥", &[]);
+        assert_eq!(value(&palette), "open b.gif");
+        press(&mut palette, "⇥", &[]);
+        assert_eq!(value(&palette), "open bees/");
+        assert_eq!(palette.to_list(Context::Workbench), Some("bees/".into()));
+        palette.list("", vec!["late.png".into()]);
+        assert!(palette.offers(Context::Workbench).0.is_empty(), "that was another directory's");
+        palette.list("bees/", vec!["one bee.png".into()]);
+        press(&mut palette, "⇥", &[]);
+        assert_eq!(press(&mut palette, "↵", &[]), Outcome::Entered("open bees/one bee.png".into()));
+    }
+
+    #[test]
+    fn only_images_and_directories_are_listed() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["b.PNG", "a.gif", "c.npy", "d.txt", ".hidden.png", "png"] {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        std::fs::create_dir(directory.path().join("d.d")).unwrap();
+        assert_eq!(files_in(directory.path()), ["a.gif", "b.PNG", "c.npy", "d.d/"]);
+        assert!(files_in(Path::new("/nowhere/at/all")).is_empty());
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub enum Message {
     StartFailed(String),
     /// Something was done, or could not be; a sentence.
     Told(String),
+<<<<<<< HEAD
     /// The moments there are of the run on the screen.
     Moments(Vec<u64>),
     /// A sample as it was at one of them, or a sentence that says why not.
@@ -43,6 +44,11 @@ pub enum Message {
     /// A run to compare with.
     Rival(Box<Rival>),
     /// It is time for the next EM step or moment, while they are played.
+=======
+    /// What there is in a directory that a file is being named in, as it was typed.
+    Listed(String, Vec<String>),
+    /// It is time for the next EM step, while they are played.
+>>>>>>> input
     Tick,
     /// The system asks the program to end.
     Terminate,
@@ -79,6 +85,8 @@ pub enum Effect {
     Detach(PathBuf, String),
     /// Write this view of the snapshot to this file.
     Save(Arc<Snapshot>, View, PathBuf),
+    /// Say by [`Message::Listed`] what there is in this directory, which was typed so.
+    List(PathBuf, String),
     /// Put this on the clipboard.
     Copy(String),
     /// Leave the loop.
@@ -120,6 +128,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             app.message = Some(sentence);
             vec![]
         }
+<<<<<<< HEAD
         Message::Tick => app.workbench.as_mut().map_or_else(Vec::new, tick),
         Message::Moments(moments) => {
             if moments.is_empty() {
@@ -143,6 +152,15 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             vec![]
         }
         Message::Rival(rival) => {
+=======
+        Message::Listed(directory, names) => {
+            if let Some(Overlay::Palette(palette)) = &mut app.overlay {
+                palette.list(&directory, names);
+            }
+            vec![]
+        }
+        Message::Tick => {
+>>>>>>> input
             if let Some(workbench) = &mut app.workbench {
                 workbench.rivals.push((*rival).into());
             }
@@ -213,7 +231,12 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         Some(Overlay::Palette(mut palette)) => {
             app.message = None;
             match palette.press(key, app.context(), &app.commands) {
-                Outcome::Typing => app.overlay = Some(Overlay::Palette(palette)),
+                Outcome::Typing => {
+                    let to_list = palette.to_list(app.context());
+                    app.overlay = Some(Overlay::Palette(palette));
+                    let list = |typed: String| Effect::List(located(app, Path::new(&typed)), typed);
+                    return to_list.map(list).into_iter().collect();
+                }
                 Outcome::Closed => {}
                 Outcome::Entered(line) => return entered(app, &line),
             }
@@ -627,14 +650,19 @@ fn export(app: &mut App, file: PathBuf) -> Vec<Effect> {
 
 /// Asks for an image of the user's own.
 fn open(app: &mut App, file: &Path) -> Vec<Effect> {
+    let file = located(app, file);
     let Some(workbench) = &mut app.workbench else { return vec![] };
     if !workbench.alive {
         app.message =
             Some("the run has ended, and nothing more can be shown; open it by nem-tui --look".into());
         return vec![];
     }
-    let file = file.strip_prefix("~").map_or_else(|_| app.here.join(file), |file| app.home.join(file));
     vec![Effect::Send(Command::Input(Some(workbench.ask_for(file, false))))]
+}
+
+/// The whole path of what was typed.
+fn located(app: &App, file: &Path) -> PathBuf {
+    file.strip_prefix("~").map_or_else(|_| app.here.join(file), |file| app.home.join(file))
 }
 
 /// Shows another sample.
@@ -1428,6 +1456,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_being_named_is_completed() {
+        let mut app = with_a_sample();
+        assert_eq!(press(&mut app, ":open "), [Effect::List("/here".into(), String::new())]);
+        update(&mut app, Message::Listed(String::new(), vec!["a.png".into(), "my/".into()]));
+        assert_eq!(press(&mut app, "m⇥"), [Effect::List("/here/my".into(), "my/".into())]);
+        update(&mut app, Message::Listed("my/".into(), vec!["b.png".into()]));
+        let image = own("/here/my/b.png", false, 1);
+        assert_eq!(sent(&press(&mut app, "⇥↵")), [Command::Input(Some(image))]);
+        assert_eq!(press(&mut app, ":open ~/").last(), Some(&Effect::List("/home/me".into(), "~/".into())));
+    }
+
+    #[test]
     fn another_size_is_a_question() {
         let mut app = with_a_sample();
         press(&mut app, ":open a.png↵");
@@ -1474,7 +1514,7 @@ mod tests {
         assert!(press(&mut app, ":open↵").is_empty());
         assert!(app.message.as_deref().is_some_and(|message| message.contains("open takes FILE")));
         update(&mut app, Message::Engine(Event::Finished(Finish::MaxEpochs)));
-        assert!(press(&mut app, ":open a.png↵").is_empty());
+        assert!(sent(&press(&mut app, ":open a.png↵")).is_empty());
         assert!(app.message.as_deref().is_some_and(|message| message.contains("--look")));
     }
 
