@@ -345,7 +345,6 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
         ("em", [n]) => number(n).map(Typed::EmStep),
         ("export", [_, ..]) => Ok(Typed::Export(rest.join(" ").into())),
         ("export", _) => Err(usage()),
-<<<<<<< HEAD
         ("compare", [_, ..]) => Ok(Typed::Compare(rest.join(" ").into())),
         ("compare", _) => Err(usage()),
         ("theme", [name]) => match Scheme::ALL.iter().find(|(known, _)| known == name) {
@@ -354,11 +353,8 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
                 "there is no theme {name:?}; there are dark, light and colour-blind"
             ))),
         },
-        ("open", [_, ..]) => Ok(Typed::Open(rest.join(" ").into())),
-=======
         // With the spaces that its name has.
         ("open", [_, ..]) => Ok(Typed::Open(line.trim()[head.len()..].trim_start().into())),
->>>>>>> input
         ("open", _) => Err(usage()),
         ("fork", _) => Ok(Typed::Fork(sets())),
         ("restart", _) => Ok(Typed::Restart(sets())),

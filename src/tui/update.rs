@@ -34,7 +34,6 @@ pub enum Message {
     StartFailed(String),
     /// Something was done, or could not be; a sentence.
     Told(String),
-<<<<<<< HEAD
     /// The moments there are of the run on the screen.
     Moments(Vec<u64>),
     /// A sample as it was at one of them, or a sentence that says why not.
@@ -43,12 +42,9 @@ pub enum Message {
     Runs(Vec<RunCard>),
     /// A run to compare with.
     Rival(Box<Rival>),
-    /// It is time for the next EM step or moment, while they are played.
-=======
     /// What there is in a directory that a file is being named in, as it was typed.
     Listed(String, Vec<String>),
-    /// It is time for the next EM step, while they are played.
->>>>>>> input
+    /// It is time for the next EM step or moment, while they are played.
     Tick,
     /// The system asks the program to end.
     Terminate,
@@ -128,7 +124,6 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             app.message = Some(sentence);
             vec![]
         }
-<<<<<<< HEAD
         Message::Tick => app.workbench.as_mut().map_or_else(Vec::new, tick),
         Message::Moments(moments) => {
             if moments.is_empty() {
@@ -151,16 +146,13 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
             vec![]
         }
-        Message::Rival(rival) => {
-=======
         Message::Listed(directory, names) => {
             if let Some(Overlay::Palette(palette)) = &mut app.overlay {
                 palette.list(&directory, names);
             }
             vec![]
         }
-        Message::Tick => {
->>>>>>> input
+        Message::Rival(rival) => {
             if let Some(workbench) = &mut app.workbench {
                 workbench.rivals.push((*rival).into());
             }
