@@ -17,6 +17,7 @@ pub mod health;
 pub mod history;
 pub mod inspector;
 pub mod keymap;
+pub mod mouse;
 pub mod palette;
 pub mod signals;
 mod terminal;
@@ -31,6 +32,7 @@ use std::time::{Duration, Instant};
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_util::StreamExt;
+use ratatui::layout::Rect;
 use tokio::sync::watch;
 
 use self::app::App;
@@ -77,7 +79,8 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>, config: Result<Confi
         // The handle is declared before the screen, so that on the way out, by a panic too, the
         // terminal is restored first and then the run is waited for.
         let mut shell = Shell { handle: None, backstage, detached: None };
-        let mut screen = Screen::enter()?;
+        let mut screen =
+            Screen::enter(config.as_ref().map_or(Config::default().mouse, |config| config.mouse))?;
         let theme = Theme::detect(|name| std::env::var(name).ok());
         let mut app = App::new(theme);
         app.configure(config);
@@ -124,6 +127,7 @@ impl Shell<'_> {
         let mut next_frame = Instant::now();
         let mut next_step = Instant::now();
         let mut dirty = true;
+        let mut drawn = Rect::default();
         loop {
             let message = tokio::select! {
                 biased;
@@ -132,6 +136,13 @@ impl Shell<'_> {
                     Some(Ok(TerminalEvent::Key(key))) if key.kind != KeyEventKind::Release => {
                         next_frame = next_frame.min(Instant::now() + FRAME / 4);
                         Some(Message::Key(key))
+                    }
+                    Some(Ok(TerminalEvent::Mouse(event))) => {
+                        let message = mouse::message(app, drawn, event);
+                        if message.is_some() {
+                            next_frame = next_frame.min(Instant::now() + FRAME / 4);
+                        }
+                        message
                     }
                     Some(Ok(TerminalEvent::Resize(..))) => {
                         next_frame = next_frame.min(Instant::now() + FRAME / 4);
@@ -145,9 +156,10 @@ impl Shell<'_> {
                 // Drawing comes before more news, or steady news would starve it.
                 () = tokio::time::sleep_until(next_frame.into()), if dirty => {
                     let started = Instant::now();
-                    screen
+                    drawn = screen
                         .terminal
                         .draw(|frame| view::draw(app, frame))
+                        .map(|frame| frame.area)
                         .map_err(|e| Error::Terminal(format!("the terminal cannot be drawn on: {e}")))?;
                     dirty = false;
                     next_frame = started + PROGRESS_FRAME;
@@ -224,6 +236,7 @@ impl Shell<'_> {
                 // The terminal may not know this; then it says nothing, and the text is on the screen.
                 let _ = crossterm::execute!(std::io::stdout(), CopyToClipboard::to_clipboard_from(&text));
             }
+            Effect::Mouse(on) => terminal::capture_mouse(on),
             Effect::Preview(preset, index) => {
                 let preview = self.backstage.preview(&preset, index).ok();
                 return self.handle_message(app, Message::Preview(preview));

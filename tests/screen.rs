@@ -172,6 +172,58 @@ fn the_screen_names_the_keys_in_force() {
     insta::assert_snapshot!("config-error-80x24-plain", text(&render(&app, 80, 24)));
 }
 
+/// What is under the mouse is what is drawn there, at any size.
+#[test]
+fn the_mouse_hits_what_is_drawn() {
+    use nem_tui::tui::app::Pane;
+    use nem_tui::tui::view::{Target, target};
+    use ratatui::layout::Position;
+    for (width, height) in [(30, 9), (40, 12), (80, 24), (200, 60)] {
+        let area = Rect::new(0, 0, width, height);
+        let everywhere = || area.positions().map(|at: Position| at);
+
+        let app = support::picker(Depth::Plain);
+        let shown = render(&app, width, height);
+        let mut hit = 0;
+        for at in everywhere() {
+            if let Some(Target::Entry(entry)) = target(&app, area, at) {
+                let row: String = (0..width).map(|x| shown[(x, at.y)].symbol()).collect();
+                let chosen = entry == app.picker.selected;
+                assert_eq!(row.contains('›'), chosen, "{width}x{height} {at}: {row}");
+                hit += 1;
+            }
+        }
+        assert!(hit > 0);
+
+        let app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+        let shown = render(&app, width, height);
+        for at in everywhere().filter(|at| shown[*at].symbol() == "╭") {
+            let title: String = (at.x..width).take(9).map(|x| shown[(x, at.y)].symbol()).collect();
+            let pane = match &title {
+                title if title.contains("loss") => Pane::Loss,
+                title if title.contains("scores") => Pane::Scores,
+                _ => Pane::Components,
+            };
+            assert_eq!(target(&app, area, at), Some(Target::Pane(pane)), "{width}x{height} {title}");
+        }
+        assert_eq!(target(&app, area, Position::new(3, 0)), None, "the status line");
+
+        // The cursor is drawn where the mouse says its pixel is.
+        let mut app = support::pressed(&app, "i");
+        let mut hit = 0;
+        for at in everywhere().filter(|at| (at.x + at.y) % 5 == 0) {
+            let Some(Target::Pixel(x, y)) = target(&app, area, at) else { continue };
+            update(&mut app, Message::Click(Target::Pixel(x, y)));
+            let shown = render(&app, width, height);
+            let near =
+                (at.x.saturating_sub(1)..=at.x + 1).any(|x| x < width && shown[(x, at.y)].symbol() == "┼");
+            assert!(near, "{width}x{height}: no cursor at {at} for pixel {x}, {y}");
+            hit += 1;
+        }
+        assert!(hit > 0 || width < 40, "{width}x{height}");
+    }
+}
+
 /// A plain screen carries no colour at all, and names components by digits.
 #[test]
 fn a_plain_screen_has_no_colour() {

@@ -126,6 +126,8 @@ pub enum Action {
     Back,
     /// Help, or no help.
     Help,
+    /// Take the mouse, or leave it to the terminal.
+    Mouse,
     /// Leave.
     Quit,
     /// End the run, also one of another process.
@@ -207,6 +209,7 @@ pub const BINDINGS: &[Binding] = &[
     binding(&[Inspector], &[(KeyCode::Esc, Back), (Char('i'), Back)], "esc", "back", "back to the workbench", &[("back", Back)]),
     binding(EVERYWHERE, &[(Char(':'), Command)], ":", "command", "type a command", &[]),
     binding(TRAINING, &[(Char('c'), Checkpoint)], "c", "checkpoint", "write a checkpoint now", &[("checkpoint", Checkpoint)]),
+    binding(EVERYWHERE, &[(Char('M'), Mouse)], "M", "", "the mouse is the program's, or selects text", &[]),
     binding(EVERYWHERE, &[(Char('?'), Help)], "?", "help", "this help", &[("help", Help)]),
     binding(EVERYWHERE, &[(Char('q'), Quit)], "q", "quit", "leave: a run is saved, or goes on without a screen", &[("quit", Quit)]),
     binding(TRAINING, &[(Char('Q'), Stop)], "Q", "", "end the run, also one that is attached to; it is saved first", &[("stop", Stop)]),
@@ -246,6 +249,7 @@ const UNTYPED: &[(&str, &[Context], Action)] = &[
     ("pixel-up", &[Inspector], Pixel(0, -1)), ("pixel-down", &[Inspector], Pixel(0, 1)),
     ("export-picture", LOOKING, Export),
     ("command", EVERYWHERE, Command),
+    ("mouse", EVERYWHERE, Mouse),
 ];
 
 impl Binding {

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Stdout, stdout};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
@@ -18,11 +19,11 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Takes the terminal over.
+    /// Takes the terminal over, and with `mouse` the mouse.
     ///
     /// # Errors
     /// [`Error::Terminal`] where stdin or stdout is no terminal, or it cannot be put in raw mode.
-    pub fn enter() -> Result<Screen> {
+    pub fn enter(mouse: bool) -> Result<Screen> {
         if !stdout().is_terminal() || !std::io::stdin().is_terminal() {
             return Err(Error::Terminal(
                 "the workbench needs a terminal, and stdin or stdout is none; \
@@ -31,13 +32,7 @@ impl Screen {
             ));
         }
         restore_before_panic_reports();
-        let open = || {
-            ON_SCREEN.store(true, Ordering::SeqCst);
-            enable_raw_mode()?;
-            execute!(stdout(), EnterAlternateScreen, cursor::Hide)?;
-            Terminal::new(CrosstermBackend::new(stdout()))
-        };
-        match open() {
+        match take_over(mouse).and_then(|()| Terminal::new(CrosstermBackend::new(stdout()))) {
             Ok(terminal) => Ok(Screen { terminal }),
             Err(error) => {
                 restore();
@@ -56,11 +51,24 @@ impl Drop for Screen {
 /// Whether the terminal is taken over.
 static ON_SCREEN: AtomicBool = AtomicBool::new(false);
 
+fn take_over(mouse: bool) -> std::io::Result<()> {
+    ON_SCREEN.store(true, Ordering::SeqCst);
+    enable_raw_mode()?;
+    execute!(stdout(), EnterAlternateScreen, cursor::Hide)?;
+    if mouse { execute!(stdout(), EnableMouseCapture) } else { Ok(()) }
+}
+
+/// Takes the mouse, or leaves it to the terminal, which then selects text with it.
+pub fn capture_mouse(on: bool) {
+    // A terminal that is gone is noticed elsewhere.
+    let _ = if on { execute!(stdout(), EnableMouseCapture) } else { execute!(stdout(), DisableMouseCapture) };
+}
+
 /// Best effort: there is nobody left to tell if it fails.
 fn restore() {
     ON_SCREEN.store(false, Ordering::SeqCst);
     let _ = disable_raw_mode();
-    let _ = execute!(stdout(), LeaveAlternateScreen, cursor::Show);
+    let _ = execute!(stdout(), DisableMouseCapture, LeaveAlternateScreen, cursor::Show);
 }
 
 /// A panic's report would be lost on the alternate screen, so the terminal is restored first. A

@@ -11,6 +11,7 @@ use super::app::{App, Entry, Leave, Masks, Overlay, Pane, Rows, Workbench};
 use super::inspector::Inspector;
 use super::keymap::{Action, Dial};
 use super::palette::{self, Outcome, Typed};
+use super::view::Target;
 use crate::export::View;
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
 use crate::protocol::{Command, Event, Finish, Preview, RunCard, Shelf, Snapshot};
@@ -22,6 +23,10 @@ pub enum Message {
     Shelf(Shelf),
     /// A key was pressed.
     Key(KeyEvent),
+    /// The mouse was pressed here.
+    Click(Target),
+    /// The wheel was turned here, up (−1) or down (+1).
+    Wheel(Option<Target>, i64),
     /// The engine said something.
     Engine(Event),
     /// The engine made a picture.
@@ -63,6 +68,8 @@ pub enum Effect {
     Save(Arc<Snapshot>, View, PathBuf),
     /// Put this on the clipboard.
     Copy(String),
+    /// Take the mouse, or leave it to the terminal.
+    Mouse(bool),
     /// Leave the loop.
     Exit,
 }
@@ -81,6 +88,8 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             preview(app)
         }
         Message::Key(key) => pressed(app, key),
+        Message::Click(target) => clicked(app, target),
+        Message::Wheel(target, by) => wheeled(app, target, by),
         Message::Engine(event) => heard(app, event),
         Message::Picture(snapshot) => {
             match &mut app.workbench {
@@ -177,6 +186,47 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     }
 }
 
+/// What lies over the screen is the keyboard's.
+fn clicked(app: &mut App, target: Target) -> Vec<Effect> {
+    if app.overlay.is_some() || app.leaving.is_some() {
+        return vec![];
+    }
+    app.message = None;
+    match (target, &mut app.workbench) {
+        (Target::Entry(_), None) if app.starting => {}
+        (Target::Entry(entry), None) if entry == app.picker.selected => return pick(app, Action::Open),
+        (Target::Entry(entry), None) => {
+            app.picker.selected = entry;
+            return preview(app);
+        }
+        (Target::Pane(pane), Some(workbench)) => workbench.focus = pane,
+        (Target::Pixel(x, y), Some(Workbench { inspector: Some(inspector), .. })) => {
+            (inspector.x, inspector.y) = (x, y);
+        }
+        _ => {}
+    }
+    vec![]
+}
+
+/// The wheel walks through what it is over; over curves, up is nearer.
+fn wheeled(app: &mut App, target: Option<Target>, by: i64) -> Vec<Effect> {
+    if app.leaving.is_some() {
+        return vec![];
+    }
+    let line = KeyEvent::from(if by < 0 { KeyCode::Up } else { KeyCode::Down });
+    match (&app.overlay, target) {
+        (Some(Overlay::Help(_)), _) => pressed(app, line),
+        (Some(_), _) | (None, None) => vec![],
+        (None, Some(Target::Entry(_) | Target::Picker)) => {
+            act(app, if by < 0 { Action::Up } else { Action::Down })
+        }
+        (None, Some(Target::Pane(Pane::Loss | Pane::Scores))) => act(app, Action::Scale(-by)),
+        (None, Some(Target::Pane(Pane::Components) | Target::Pixel(..) | Target::Inspector)) => {
+            act(app, Action::EmStep(by))
+        }
+    }
+}
+
 /// Carries out a command that was typed.
 fn entered(app: &mut App, line: &str) -> Vec<Effect> {
     if line.is_empty() {
@@ -235,6 +285,15 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match (action, app.workbench.is_some()) {
         (Action::Help, _) => app.overlay = Some(Overlay::Help(0)),
         (Action::Health, _) => app.overlay = Some(Overlay::Health),
+        (Action::Mouse, _) => {
+            app.config.mouse = !app.config.mouse;
+            let key = app.key(Action::Mouse);
+            app.message = Some(match app.config.mouse {
+                true => format!("the mouse is the program's; {key} lets it select text"),
+                false => format!("the mouse selects text; {key} gives it back to the program"),
+            });
+            return vec![Effect::Mouse(app.config.mouse)];
+        }
         (Action::CopyCommand, true) => {
             let run =
                 app.workbench.as_ref().map(|workbench| workbench.info.directory.clone()).unwrap_or_default();
@@ -1055,6 +1114,59 @@ mod tests {
                 assert_eq!(app.theme, Theme { depth: Depth::True, scheme }, "{line}");
             }
             assert!(app.message.as_deref().is_some_and(|message| message.contains("dark, light")));
+        }
+    }
+
+    #[test]
+    fn a_click_chooses_and_a_second_opens() {
+        let mut app = picker();
+        let effects = update(&mut app, Message::Click(Target::Entry(2)));
+        assert!(matches!(&effects[..], [Effect::Preview(p, 0)] if p.name == "static-shapes-nem"));
+        assert!(update(&mut app, Message::Click(Target::Picker)).is_empty());
+        let effects = update(&mut app, Message::Click(Target::Entry(2)));
+        assert!(matches!(&effects[..], [Effect::Start(p, _)] if p.name == "static-shapes-nem"));
+        assert!(update(&mut app, Message::Click(Target::Entry(2))).is_empty(), "once");
+        assert!(update(&mut app, Message::Click(Target::Entry(1))).is_empty(), "while it is on its way");
+        let mut app = picker();
+        let effects = update(&mut app, Message::Wheel(Some(Target::Picker), 1));
+        assert!(matches!(&effects[..], [Effect::Preview(..)]) && app.picker.selected == 2);
+    }
+
+    #[test]
+    fn the_mouse_gives_the_focus_zooms_walks_and_points() {
+        let mut app = workbench();
+        for n in 1..=200 {
+            update(&mut app, Message::Engine(iteration(n)));
+        }
+        update(&mut app, Message::Picture(snapshot(0, vec![])));
+        let bench = |app: &App| app.workbench.clone().unwrap();
+        update(&mut app, Message::Click(Target::Pane(Pane::Scores)));
+        assert_eq!(bench(&app).focus, Pane::Scores);
+        update(&mut app, Message::Wheel(Some(Target::Pane(Pane::Loss)), -1));
+        assert!(bench(&app).curves.is_zoomed());
+        update(&mut app, Message::Wheel(Some(Target::Pane(Pane::Loss)), 1));
+        assert!(!bench(&app).curves.is_zoomed());
+        update(&mut app, Message::Wheel(Some(Target::Pane(Pane::Components)), -1));
+        assert_eq!(bench(&app).em_step, Some(4));
+        press(&mut app, "i");
+        update(&mut app, Message::Click(Target::Pixel(3, 5)));
+        let inspector = bench(&app).inspector.unwrap();
+        assert_eq!((inspector.x, inspector.y), (3, 5));
+        update(&mut app, Message::Wheel(Some(Target::Inspector), -1));
+        assert_eq!(bench(&app).em_step, Some(3));
+        press(&mut app, "?");
+        update(&mut app, Message::Wheel(None, 1));
+        assert!(matches!(app.overlay, Some(Overlay::Help(1))));
+        update(&mut app, Message::Click(Target::Pixel(7, 7)));
+        assert_eq!(bench(&app).inspector.unwrap().x, 3, "what lies above is not clicked through");
+    }
+
+    #[test]
+    fn the_mouse_is_given_to_the_terminal_and_taken_back() {
+        for mut app in [picker(), workbench()] {
+            assert_eq!(press(&mut app, "M"), [Effect::Mouse(false)]);
+            assert!(app.message.as_deref().is_some_and(|message| message.contains("selects text; M")));
+            assert_eq!(press(&mut app, "M"), [Effect::Mouse(true)]);
         }
     }
 

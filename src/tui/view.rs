@@ -12,12 +12,12 @@ mod workbench;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
-use super::app::{App, Overlay};
+use super::app::{App, Overlay, Pane, Workbench};
 use super::health;
 use super::theme::Theme;
 
@@ -67,13 +67,47 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
+/// What lies under a cell of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A line of the picker's shelf, by its entry.
+    Entry(usize),
+    /// The picker, elsewhere.
+    Picker,
+    /// A pane of the workbench.
+    Pane(Pane),
+    /// A pixel of the inspector's large pictures: column and row.
+    Pixel(usize, usize),
+    /// The inspector, elsewhere.
+    Inspector,
+}
+
+/// What the screen, drawn on `area`, shows at `at`. Drawing goes by the same places.
+pub fn target(app: &App, area: Rect, at: Position) -> Option<Target> {
+    match &app.workbench {
+        None => Some(picker::entry(app, area, at).map_or(Target::Picker, Target::Entry)),
+        Some(Workbench { inspector: Some(inspector), .. }) => {
+            let pixel = inspector::pixel(inspector, area, at);
+            Some(pixel.map_or(Target::Inspector, |(x, y)| Target::Pixel(x, y)))
+        }
+        Some(workbench) => {
+            let panes = workbench::panes(area, workbench);
+            panes.into_iter().find(|(_, area)| area.contains(at)).map(|(pane, _)| Target::Pane(pane))
+        }
+    }
+}
+
 /// A pane with a title in its border; returns what is inside.
 fn pane(title: Line, focused: bool, theme: &Theme, area: Rect, buf: &mut Buffer) -> Rect {
     let style = if focused { theme.accent() } else { theme.dim() };
     let block = Block::bordered().border_type(BorderType::Rounded).border_style(style).title(title);
-    let inner = block.inner(area);
     block.render(area, buf);
-    inner
+    inside(area)
+}
+
+/// What a pane's border leaves.
+fn inside(area: Rect) -> Rect {
+    Block::bordered().inner(area)
 }
 
 /// Writes a line, cut to the area's width.
