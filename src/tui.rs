@@ -78,7 +78,7 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>, config: Result<Confi
     let detached = runtime.block_on(async {
         // The handle is declared before the screen, so that on the way out, by a panic too, the
         // terminal is restored first and then the run is waited for.
-        let mut shell = Shell { handle: None, backstage, detached: None };
+        let mut shell = Shell { handle: None, backstage, detached: None, suspend: false };
         let mut screen =
             Screen::enter(config.as_ref().map_or(Config::default().mouse, |config| config.mouse))?;
         let theme = Theme::detect(|name| std::env::var(name).ok());
@@ -116,6 +116,8 @@ struct Shell<'a> {
     backstage: &'a dyn Backstage,
     /// The run that is to go on without a screen, and its device.
     detached: Option<(PathBuf, String)>,
+    /// Whether the process is to be suspended as soon as this message is dealt with.
+    suspend: bool,
 }
 
 impl Shell<'_> {
@@ -187,6 +189,12 @@ impl Shell<'_> {
                 if self.handle_message(app, message) {
                     return Ok(());
                 }
+                if std::mem::take(&mut self.suspend) {
+                    if let Err(error) = screen.suspend(app.config.mouse) {
+                        update(app, Message::Told(error.to_string()));
+                    }
+                    next_frame = Instant::now();
+                }
             }
         }
     }
@@ -236,6 +244,7 @@ impl Shell<'_> {
                 // The terminal may not know this; then it says nothing, and the text is on the screen.
                 let _ = crossterm::execute!(std::io::stdout(), CopyToClipboard::to_clipboard_from(&text));
             }
+            Effect::Suspend => self.suspend = true,
             Effect::Mouse(on) => terminal::capture_mouse(on),
             Effect::Preview(preset, index) => {
                 let preview = self.backstage.preview(&preset, index).ok();

@@ -442,6 +442,7 @@ fn parse_key(action: &str, text: &str) -> Result<KeyCombination, String> {
     let key = normal(key);
     match written(key).as_str() {
         "ctrl-c" => Err(format!("keys: ctrl-c always saves and leaves; give {action:?} another key")),
+        "ctrl-z" => Err(format!("keys: ctrl-z always suspends; give {action:?} another key")),
         _ => Ok(key),
     }
 }
@@ -578,6 +579,7 @@ mod tests {
             ("pause ü", "is no key"),
             ("pause a-b", "more than one key"),
             ("pause ctrl-c", "always saves"),
+            ("pause CTRL-Z", "always suspends"),
             ("pause s", "\"s\" would mean both \"pause\" and \"step\" in the workbench"),
             ("axis shift-v", "\"V\" would mean both \"axis\" and \"smooth-more\" in the curves"),
         ] {

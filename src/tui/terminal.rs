@@ -1,6 +1,7 @@
 //! Taking the terminal over, and giving it back whatever happens.
 
 use std::io::{IsTerminal, Stdout, stdout};
+use std::process::Command;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,6 +40,29 @@ impl Screen {
                 Err(Error::Terminal(format!("the terminal cannot be taken over: {error}")))
             }
         }
+    }
+}
+
+impl Screen {
+    /// Gives the terminal back, stops the whole process until its user goes on with it, and takes the terminal
+    /// over again.
+    ///
+    /// # Errors
+    /// A system that suspends nothing; a terminal that cannot be taken over again.
+    pub fn suspend(&mut self, mouse: bool) -> Result<()> {
+        if cfg!(not(unix)) {
+            return Err(Error::Terminal("programs cannot be suspended on this system".into()));
+        }
+        restore();
+        // To the whole group, as the terminal would, so that also what started the program waits. The shell that
+        // sends it stops with us; this returns when all of it goes on. Where nobody could go on with it, the
+        // system ignores it.
+        let sent = Command::new("sh").args(["-c", "kill -TSTP 0"]).status();
+        let taken = take_over(mouse).and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
+        self.terminal =
+            taken.map_err(|e| Error::Terminal(format!("the terminal cannot be taken over again: {e}")))?;
+        sent.map_err(|e| Error::Terminal(format!("the program cannot be suspended: {e}")))?;
+        Ok(())
     }
 }
 

@@ -70,6 +70,8 @@ pub enum Effect {
     Copy(String),
     /// Take the mouse, or leave it to the terminal.
     Mouse(bool),
+    /// Stop the whole process, as the shell's user asks, and go on when they do.
+    Suspend,
     /// Leave the loop.
     Exit,
 }
@@ -137,8 +139,12 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
 }
 
 fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
-    if key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) {
-        return leave(app, Leave::Program);
+    match key.code {
+        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+            return leave(app, Leave::Program);
+        }
+        KeyCode::Char('z') if key.modifiers.contains(KeyModifiers::CONTROL) => return vec![Effect::Suspend],
+        _ => {}
     }
     if app.leaving.is_some() {
         return vec![];
@@ -1167,6 +1173,18 @@ mod tests {
             assert_eq!(press(&mut app, "M"), [Effect::Mouse(false)]);
             assert!(app.message.as_deref().is_some_and(|message| message.contains("selects text; M")));
             assert_eq!(press(&mut app, "M"), [Effect::Mouse(true)]);
+        }
+    }
+
+    #[test]
+    fn control_z_suspends_whatever_is_on_the_screen() {
+        let key = KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL);
+        for keys in ["", "?", ":k", "q", "qy"] {
+            let mut app = workbench();
+            press(&mut app, keys);
+            let before = format!("{app:?}");
+            assert_eq!(update(&mut app, Message::Key(key)), [Effect::Suspend], "{keys}");
+            assert_eq!(format!("{app:?}"), before, "{keys}");
         }
     }
 
