@@ -470,6 +470,8 @@ pub trait Backstage {
     fn fork(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle>;
     /// A new run with the initial weights of another, and these `--set` changes of its preset in force.
     fn restart(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle>;
+    /// The latest lines of this run's log, the newest last.
+    fn log(&self, run: &Path) -> Result<Vec<String>>;
     /// Lets the run in this directory, which nobody trains any more, go on without a screen, in a process
     /// of its own, and tells the user so. Called when the terminal is itself again.
     fn detach(&self, run: &Path, device: &str) -> Result<()>;

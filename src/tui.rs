@@ -50,6 +50,8 @@ use crate::protocol::{Backstage, Command, Event, Finish, RunCard, RunHandle, Sna
 const FRAME: Duration = Duration::from_millis(33);
 /// An EM step is shown this long while they are played.
 const PLAY: Duration = Duration::from_millis(150);
+/// A log that is looked at is read again this much later.
+const REREAD: Duration = Duration::from_millis(500);
 /// What the training does is drawn more rarely, because drawing takes time from it.
 const PROGRESS_FRAME: Duration = Duration::from_millis(150);
 
@@ -128,6 +130,7 @@ impl Shell<'_> {
             Signals::new().map_err(|e| Error::Terminal(format!("cannot listen for signals: {e}")))?;
         let mut next_frame = Instant::now();
         let mut next_step = Instant::now();
+        let mut next_read = Instant::now();
         let mut dirty = true;
         let mut drawn = Rect::default();
         loop {
@@ -171,6 +174,10 @@ impl Shell<'_> {
                     next_step = Instant::now() + PLAY;
                     next_frame = next_frame.min(Instant::now());
                     Some(Message::Tick)
+                }
+                () = tokio::time::sleep_until(next_read.into()), if app.follows_log() => {
+                    next_read = Instant::now() + REREAD;
+                    Some(Message::Reread)
                 }
                 news = news(&mut self.handle) => {
                     if let Message::EngineGone = news {
@@ -243,6 +250,10 @@ impl Shell<'_> {
             Effect::Copy(text) => {
                 // The terminal may not know this; then it says nothing, and the text is on the screen.
                 let _ = crossterm::execute!(std::io::stdout(), CopyToClipboard::to_clipboard_from(&text));
+            }
+            Effect::ReadLog(run) => {
+                let log = self.backstage.log(&run).map_err(|error| error.to_string());
+                return self.handle_message(app, Message::Log(log));
             }
             Effect::Suspend => self.suspend = true,
             Effect::Mouse(on) => terminal::capture_mouse(on),

@@ -172,6 +172,21 @@ fn the_screen_names_the_keys_in_force() {
     insta::assert_snapshot!("config-error-80x24-plain", text(&render(&app, 80, 24)));
 }
 
+#[test]
+fn the_log_lies_over_the_screen() {
+    let app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    let mut app = support::pressed(&app, "!");
+    let line =
+        |n: usize| format!("2026-01-02T03:04:{n:02}Z  INFO nem_tui::engine: checkpoint it-{n:08} is written");
+    let mut lines: Vec<String> = (0..40).map(line).collect();
+    lines.push(format!("{} \u{1b}[31mand what is too long for one line goes on in the next", line(41)));
+    update(&mut app, Message::Log(Ok(lines)));
+    insta::assert_snapshot!("log-80x24-plain", text(&render(&app, 80, 24)));
+    let app = support::pressed(&app, "↑↑");
+    let shown = text(&render(&app, 80, 24));
+    assert!(shown.contains("stands still, 2 below") && !shown.contains("it-00000039"), "{shown}");
+}
+
 /// What is under the mouse is what is drawn there, at any size.
 #[test]
 fn the_mouse_hits_what_is_drawn() {

@@ -493,6 +493,9 @@ fn a_workbench_that_panics() {
         fn restart(&self, _: &Path, _: &[String], _: &str) -> Result<RunHandle> {
             Err(Error::Usage("no restart".into()))
         }
+        fn log(&self, _: &Path) -> Result<Vec<String>> {
+            Err(Error::Usage("no log".into()))
+        }
         fn detach(&self, _: &Path, _: &str) -> Result<()> {
             Err(Error::Usage("no detach".into()))
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::config;
-use crate::engine::socket;
+use crate::engine::{run_dir, socket};
 use crate::error::{Error, Result};
 use crate::preset::Preset;
 use crate::protocol::{Backstage, Preview, RunCard, RunHandle, Shelf};
@@ -59,6 +59,10 @@ impl Backstage for Elsewhere {
 
     fn restart(&self, _: &Path, _: &[String], _: &str) -> Result<RunHandle> {
         self.refuse()
+    }
+
+    fn log(&self, run: &Path) -> Result<Vec<String>> {
+        run_dir::latest_log(run)
     }
 
     fn detach(&self, _: &Path, _: &str) -> Result<()> {

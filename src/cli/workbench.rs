@@ -123,6 +123,10 @@ impl Backstage for Rest {
         worker::start(&Job { from: begun.from, ending: STAY, ..job })
     }
 
+    fn log(&self, run: &Path) -> Result<Vec<String>> {
+        run_dir::latest_log(run)
+    }
+
     fn detach(&self, run: &Path, device: &str) -> Result<()> {
         // Only the device that was asked for may round.
         let tf32 = self.tf32 && self.devices.first().is_some_and(|first| first.to_string() == device);

@@ -58,8 +58,19 @@ pub enum Overlay {
     Quit,
     /// "End the run?", of one that is attached to.
     Stop,
+    /// The run's log.
+    Log(Log),
     /// A command that is being typed.
     Palette(Box<Palette>),
+}
+
+/// The run's log, as far as it is looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// Its latest lines, the newest last.
+    pub lines: Vec<String>,
+    /// How many of them lie below what is shown. While there are any, it stands still.
+    pub below: usize,
 }
 
 /// Where to go when the run on the screen is saved.
@@ -246,6 +257,11 @@ impl App {
     /// How a key that means `action` here is written.
     pub fn key(&self, action: Action) -> String {
         self.config.keymap.key(self.context(), action)
+    }
+
+    /// Whether the run's log is looked at, and follows it.
+    pub fn follows_log(&self) -> bool {
+        matches!(&self.overlay, Some(Overlay::Log(log)) if log.below == 0)
     }
 
     /// Whether EM steps are being played.

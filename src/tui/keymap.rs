@@ -126,6 +126,8 @@ pub enum Action {
     Back,
     /// Help, or no help.
     Help,
+    /// The run's log.
+    Log,
     /// Take the mouse, or leave it to the terminal.
     Mouse,
     /// Leave.
@@ -189,7 +191,7 @@ pub const BINDINGS: &[Binding] = &[
     binding(&[Curves], &[(KeyCode::Left, Cursor(-1)), (KeyCode::Right, Cursor(1))], "← →", "read", "a cursor that reads the curves", &[]),
     binding(&[Curves], &[(Char('+'), Scale(1)), (Char('-'), Scale(-1)), (Char('='), Scale(1))], "+ -", "zoom", "show less, more of the curves", &[]),
     binding(&[Curves], &[(Char('<'), Pan(-1)), (Char('>'), Pan(1))], "< >", "", "earlier, later", &[]),
-    binding(&[Curves], &[(Char('y'), LogAxis)], "y", "log", "a logarithmic axis for losses, or a linear one", &[("log", LogAxis)]),
+    binding(&[Curves], &[(Char('y'), LogAxis)], "y", "log", "a logarithmic axis for losses, or a linear one", &[("log-axis", LogAxis)]),
     binding(&[Curves], &[(Char('x'), Unit)], "x", "axis", "iterations, epochs or time on the axis", &[("axis", Unit)]),
     binding(&[Curves], &[(Char('v'), Smooth(-1)), (Char('V'), Smooth(1))], "v V", "smooth", "less, more smoothing; the points stay", &[]),
     binding(LOOKING, &[(Char('['), EmStep(-1)), (Char(']'), EmStep(1))], "[ ]", "EM step", "the EM step that is shown", &[]),
@@ -204,6 +206,7 @@ pub const BINDINGS: &[Binding] = &[
     binding(TRAINING, &[(Char('b'), Sort)], "b", "", "the samples in their order, or the worst first", &[("sort", Sort)]),
     binding(TRAINING, &[(Char('u'), Undo)], "u", "undo", "take the latest change back: the old value, from now on", &[("undo", Undo)]),
     binding(SHOWN, &[(Char('h'), Health)], "h", "", "what looks wrong, and the number behind it", &[("health", Health)]),
+    binding(TRAINING, &[(Char('!'), Log)], "!", "", "the run's log, with the latest lines at the bottom", &[("log", Log)]),
     binding(LOOKING, &[(Char('e'), Export)], "e", "", "write what is looked at as a PNG; from the inspector all EM steps", &[]),
     binding(TRAINING, &[(Char('C'), CopyCommand)], "C", "", "copy the command that repeats this run", &[("copy", CopyCommand)]),
     binding(&[Inspector], &[(KeyCode::Esc, Back), (Char('i'), Back)], "esc", "back", "back to the workbench", &[("back", Back)]),

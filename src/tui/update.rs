@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::app::{App, Entry, Leave, Masks, Overlay, Pane, Rows, Workbench};
+use super::app::{App, Entry, Leave, Log, Masks, Overlay, Pane, Rows, Workbench};
 use super::inspector::Inspector;
 use super::keymap::{Action, Dial};
 use super::palette::{self, Outcome, Typed};
@@ -15,6 +15,9 @@ use super::view::Target;
 use crate::export::View;
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
 use crate::protocol::{Command, Event, Finish, Preview, RunCard, Shelf, Snapshot};
+
+/// Lines of the log that a page key goes by.
+const LOG_PAGE: usize = 10;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -37,6 +40,10 @@ pub enum Message {
     StartFailed(String),
     /// Something was done, or could not be; a sentence.
     Told(String),
+    /// The run's log was read, or could not be; a sentence.
+    Log(Result<Vec<String>, String>),
+    /// It is time to read the run's log again.
+    Reread,
     /// It is time for the next EM step, while they are played.
     Tick,
     /// The system asks the program to end.
@@ -66,6 +73,8 @@ pub enum Effect {
     Detach(PathBuf, String),
     /// Write this view of the snapshot to this file.
     Save(Arc<Snapshot>, View, PathBuf),
+    /// Read the log of the run in this directory.
+    ReadLog(PathBuf),
     /// Put this on the clipboard.
     Copy(String),
     /// Take the mouse, or leave it to the terminal.
@@ -113,6 +122,21 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             app.message = Some(sentence);
             vec![]
         }
+        Message::Log(read) => {
+            if let Some(Overlay::Log(log)) = &mut app.overlay {
+                match read {
+                    Ok(lines) if log.below == 0 => log.lines = lines,
+                    Ok(_) => {}
+                    Err(sentence) => {
+                        app.overlay = None;
+                        app.message = Some(sentence);
+                    }
+                }
+            }
+            vec![]
+        }
+        Message::Reread if app.follows_log() => read_log(app),
+        Message::Reread => vec![],
         Message::Tick => {
             if let Some(workbench) = &mut app.workbench {
                 workbench.play_on();
@@ -158,6 +182,20 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
                 KeyCode::Up => app.overlay = Some(Overlay::Help(line.saturating_sub(1))),
                 _ => {}
             }
+            vec![]
+        }
+        Some(Overlay::Log(mut log)) => {
+            let most = log.lines.len().saturating_sub(1);
+            log.below = match key.code {
+                KeyCode::Up => (log.below + 1).min(most),
+                KeyCode::Down => log.below.saturating_sub(1),
+                KeyCode::PageUp => (log.below + LOG_PAGE).min(most),
+                KeyCode::PageDown => log.below.saturating_sub(LOG_PAGE),
+                KeyCode::Home => most,
+                KeyCode::End => 0,
+                _ => return vec![],
+            };
+            app.overlay = Some(Overlay::Log(log));
             vec![]
         }
         Some(Overlay::Health) => vec![],
@@ -221,7 +259,7 @@ fn wheeled(app: &mut App, target: Option<Target>, by: i64) -> Vec<Effect> {
     }
     let line = KeyEvent::from(if by < 0 { KeyCode::Up } else { KeyCode::Down });
     match (&app.overlay, target) {
-        (Some(Overlay::Help(_)), _) => pressed(app, line),
+        (Some(Overlay::Help(_) | Overlay::Log(_)), _) => pressed(app, line),
         (Some(_), _) | (None, None) => vec![],
         (None, Some(Target::Entry(_) | Target::Picker)) => {
             act(app, if by < 0 { Action::Up } else { Action::Down })
@@ -291,6 +329,10 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match (action, app.workbench.is_some()) {
         (Action::Help, _) => app.overlay = Some(Overlay::Help(0)),
         (Action::Health, _) => app.overlay = Some(Overlay::Health),
+        (Action::Log, true) => {
+            app.overlay = Some(Overlay::Log(Log::default()));
+            return read_log(app);
+        }
         (Action::Mouse, _) => {
             app.config.mouse = !app.config.mouse;
             let key = app.key(Action::Mouse);
@@ -331,6 +373,10 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         }
     }
     vec![]
+}
+
+fn read_log(app: &App) -> Vec<Effect> {
+    app.workbench.iter().map(|workbench| Effect::ReadLog(workbench.info.directory.clone())).collect()
 }
 
 fn pick(app: &mut App, action: Action) -> Vec<Effect> {
@@ -1186,6 +1232,42 @@ mod tests {
             assert_eq!(update(&mut app, Message::Key(key)), [Effect::Suspend], "{keys}");
             assert_eq!(format!("{app:?}"), before, "{keys}");
         }
+    }
+
+    /// It follows what is written, stands still while older lines are read, and follows again at the end.
+    #[test]
+    fn the_log_is_read_followed_and_scrolled() {
+        let lines = |n: usize| Message::Log(Ok((0..n).map(|n| format!("line {n}")).collect()));
+        let read = || vec![Effect::ReadLog("runs/quickstart-s1".into())];
+        let log = |app: &App| match &app.overlay {
+            Some(Overlay::Log(log)) => (log.lines.len(), log.below),
+            other => panic!("{other:?} in the place of the log"),
+        };
+        for keys in ["!", ":log↵", "⇥!"] {
+            let mut app = workbench();
+            assert_eq!(press(&mut app, keys), read(), "{keys}");
+            update(&mut app, lines(3));
+            assert_eq!(update(&mut app, Message::Reread), read());
+            update(&mut app, lines(30));
+            assert_eq!(log(&app), (30, 0));
+            press(&mut app, "↑↑↑↓");
+            update(&mut app, Message::Wheel(None, -1));
+            assert_eq!(log(&app), (30, 3));
+            assert!(update(&mut app, Message::Reread).is_empty());
+            update(&mut app, lines(40));
+            assert_eq!(log(&app), (30, 3), "stands still");
+            press(&mut app, &"↑".repeat(50));
+            assert_eq!(log(&app), (30, 29));
+            press(&mut app, &"↓".repeat(29));
+            assert_eq!(update(&mut app, Message::Reread), read(), "follows again");
+            assert!(press(&mut app, "k").is_empty() && app.overlay.is_none(), "any other key closes it");
+            assert!(update(&mut app, Message::Reread).is_empty());
+        }
+        let mut app = workbench();
+        press(&mut app, "!");
+        update(&mut app, Message::Log(Err("cannot read it".into())));
+        assert!(app.overlay.is_none() && app.message.as_deref() == Some("cannot read it"));
+        assert!(press(&mut picker(), "!").is_empty());
     }
 
     #[test]

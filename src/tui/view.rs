@@ -4,6 +4,7 @@ mod components;
 mod curves;
 mod help;
 mod inspector;
+mod log;
 mod palette;
 mod picker;
 mod picture;
@@ -35,6 +36,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     message(app, area, buf);
     match &app.overlay {
         Some(Overlay::Help(line)) => help::render(app, *line, area, buf),
+        Some(Overlay::Log(read)) => log::render(app, read, area, buf),
         Some(Overlay::Health) => {
             let found = app.workbench.as_ref().map(health::warnings).unwrap_or_default();
             let text = match found.is_empty() {

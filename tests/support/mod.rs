@@ -169,6 +169,7 @@ pub fn pressed(app: &App, keys: &str) -> App {
     for key in keys.chars() {
         let code = match key {
             '←' => KeyCode::Left,
+            '↑' => KeyCode::Up,
             '\t' => KeyCode::Tab,
             key => KeyCode::Char(key),
         };
