@@ -251,6 +251,7 @@ impl Shell<'_> {
                 // The terminal may not know this; then it says nothing, and the text is on the screen.
                 let _ = crossterm::execute!(std::io::stdout(), CopyToClipboard::to_clipboard_from(&text));
             }
+            Effect::Notify(notice, text) => terminal::notify(notice, &text),
             Effect::ReadLog(run) => {
                 let log = self.backstage.log(&run).map_err(|error| error.to_string());
                 return self.handle_message(app, Message::Log(log));

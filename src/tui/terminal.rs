@@ -1,6 +1,6 @@
 //! Taking the terminal over, and giving it back whatever happens.
 
-use std::io::{IsTerminal, Stdout, stdout};
+use std::io::{IsTerminal, Stdout, Write, stdout};
 use std::process::Command;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +11,7 @@ use crossterm::{cursor, execute};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
+use super::config::Notice;
 use crate::error::{Error, Result, is_told_of};
 
 /// The screen in raw mode; dropping it restores the terminal.
@@ -88,6 +89,29 @@ pub fn capture_mouse(on: bool) {
     let _ = if on { execute!(stdout(), EnableMouseCapture) } else { execute!(stdout(), DisableMouseCapture) };
 }
 
+/// Tells a user who looks elsewhere.
+pub fn notify(notice: Notice, text: &str) {
+    let sequence = sequence(notice, text, |name| std::env::var(name).ok());
+    let _ = stdout().write_all(sequence.as_bytes()).and_then(|()| stdout().flush());
+}
+
+/// What makes this terminal do so: the bell, or one of the two requests for a notice of the desktop, both of which
+/// most terminals that know neither leave out silently.
+fn sequence(notice: Notice, text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
+    let term = variable("TERM").unwrap_or_default();
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    match notice {
+        Notice::None => String::new(),
+        // The console prints what it does not know.
+        Notice::Desktop if term == "linux" => "\x07".to_owned(),
+        Notice::Bell => "\x07".to_owned(),
+        Notice::Desktop if term.starts_with("rxvt") || variable("VTE_VERSION").is_some() => {
+            format!("\x1b]777;notify;nem-tui;{}\x07", text.replace(';', ","))
+        }
+        Notice::Desktop => format!("\x1b]9;{text}\x07"),
+    }
+}
+
 /// Best effort: there is nobody left to tell if it fails.
 fn restore() {
     ON_SCREEN.store(false, Ordering::SeqCst);
@@ -112,4 +136,24 @@ fn restore_before_panic_reports() {
             }
         }));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_is_what_the_terminal_knows_and_nothing_else_goes_out_with_it() {
+        let of = |notice, variables: &[(&str, &str)]| {
+            let value = |name: &str| variables.iter().find(|v| v.0 == name).map(|v| v.1.to_owned());
+            sequence(notice, "a; b\x1b[2J\n", value)
+        };
+        assert_eq!(of(Notice::None, &[]), "");
+        assert_eq!(of(Notice::Bell, &[("TERM", "xterm")]), "\x07");
+        assert_eq!(of(Notice::Desktop, &[("TERM", "linux")]), "\x07");
+        assert_eq!(of(Notice::Desktop, &[("TERM", "xterm-kitty")]), "\x1b]9;a; b[2J\x07");
+        let vte = "\x1b]777;notify;nem-tui;a, b[2J\x07";
+        assert_eq!(of(Notice::Desktop, &[("TERM", "xterm-256color"), ("VTE_VERSION", "7600")]), vte);
+        assert_eq!(of(Notice::Desktop, &[("TERM", "rxvt-unicode")]), vte);
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::app::{App, Entry, Leave, Log, Masks, Overlay, Pane, Rows, Workbench};
+use super::config::Notice;
 use super::inspector::Inspector;
 use super::keymap::{Action, Dial};
 use super::palette::{self, Outcome, Typed};
@@ -75,6 +76,8 @@ pub enum Effect {
     Save(Arc<Snapshot>, View, PathBuf),
     /// Read the log of the run in this directory.
     ReadLog(PathBuf),
+    /// Tell a user who looks elsewhere.
+    Notify(Notice, String),
     /// Put this on the clipboard.
     Copy(String),
     /// Take the mouse, or leave it to the terminal.
@@ -151,8 +154,11 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             let sentence = "the training thread ended without a word; its last checkpoint is kept";
             match &mut app.workbench {
                 Some(workbench) => {
-                    workbench.finish = Some(Finish::Failed(sentence.into()));
+                    let finish = Finish::Failed(sentence.into());
+                    let notice = ended(app.config.notice, workbench, &finish);
+                    workbench.finish = Some(finish);
                     workbench.alive = false;
+                    return notice;
                 }
                 None => app.message = Some(sentence.into()),
             }
@@ -702,9 +708,16 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Paused(paused) => workbench.paused = paused,
         Event::Saved { iteration, .. } => workbench.saved = Some(iteration),
-        Event::Done(finish) => workbench.finish = Some(finish),
+        Event::Done(finish) => {
+            let notice = ended(app.config.notice, workbench, &finish);
+            workbench.finish = Some(finish);
+            return notice;
+        }
         Event::Finished(finish) => {
             workbench.alive = false;
+            // Whoever leaves knows, and so does who was told when it was done.
+            let told = app.leaving.is_some() || workbench.finish.is_some();
+            let notice = if told { vec![] } else { ended(app.config.notice, workbench, &finish) };
             if let Finish::Failed(sentence) = &finish {
                 // The status line may be too short for it.
                 app.message = Some(sentence.clone());
@@ -713,9 +726,21 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
             if app.leaving.is_some() {
                 return arrive(app);
             }
+            return notice;
         }
     }
     vec![]
+}
+
+/// Tells that the training ended, as the user wants it told.
+fn ended(notice: Notice, workbench: &Workbench, finish: &Finish) -> Vec<Effect> {
+    if notice == Notice::None || *finish == Finish::Shown {
+        return vec![];
+    }
+    let run = workbench.info.directory.file_name().unwrap_or_default().to_string_lossy();
+    let what = if matches!(finish, Finish::Failed(_)) { "has failed" } else { "is over" };
+    let ami = workbench.epoch.map_or(String::new(), |epoch| format!(", AMI {:.2}", epoch.ami));
+    vec![Effect::Notify(notice, format!("the training of {run} {what}{ami}"))]
 }
 
 #[cfg(test)]
@@ -1268,6 +1293,30 @@ mod tests {
         update(&mut app, Message::Log(Err("cannot read it".into())));
         assert!(app.overlay.is_none() && app.message.as_deref() == Some("cannot read it"));
         assert!(press(&mut picker(), "!").is_empty());
+    }
+
+    #[test]
+    fn the_end_of_a_training_is_told_once_to_whoever_wants_that() {
+        let told = |effects: Vec<Effect>| effects.iter().filter(|e| matches!(e, Effect::Notify(..))).count();
+        let done = || Message::Engine(Event::Done(Finish::MaxEpochs));
+        let finished = |finish| Message::Engine(Event::Finished(finish));
+        assert_eq!(told(update(&mut workbench(), done())), 0, "unless asked");
+        let asked = || {
+            let mut app = workbench();
+            app.configure(Ok(Config::parse("(notice: Desktop)").unwrap()));
+            app
+        };
+        let mut app = asked();
+        let sentence = "the training of quickstart-s1 is over".to_owned();
+        assert_eq!(update(&mut app, done()), [Effect::Notify(Notice::Desktop, sentence)]);
+        assert_eq!(told(update(&mut app, finished(Finish::MaxEpochs))), 0, "once");
+        let failed = update(&mut asked(), finished(Finish::Failed("no disk".into())));
+        assert!(matches!(&failed[..], [Effect::Notify(_, sentence)] if sentence.contains("has failed")));
+        assert_eq!(told(update(&mut asked(), Message::EngineGone)), 1);
+        assert_eq!(told(update(&mut asked(), Message::Engine(Event::Done(Finish::Shown)))), 0, "a model");
+        let mut app = asked();
+        press(&mut app, "qy");
+        assert_eq!(update(&mut app, finished(Finish::Stopped)), [Effect::Exit], "whoever leaves knows");
     }
 
     #[test]
