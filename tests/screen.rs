@@ -172,6 +172,55 @@ fn the_screen_names_the_keys_in_force() {
     insta::assert_snapshot!("config-error-80x24-plain", text(&render(&app, 80, 24)));
 }
 
+/// Who has trained nothing and set nothing is told what to press first.
+#[test]
+fn the_picker_tells_a_newcomer_what_to_press() {
+    use nem_tui::tui::config::Config;
+    let told = |app: &App| text(&render(app, 80, 24)).contains("first time? enter trains quickstart");
+    let new = support::picker_with(Depth::Plain, false);
+    insta::assert_snapshot!("newcomer-80x24-plain", text(&render(&new, 80, 24)));
+    assert!(told(&new) && !told(&support::picker(Depth::Plain)));
+    let mut set = new.clone();
+    set.configure(Ok(Config::parse("(notice: Bell)").unwrap()));
+    assert!(!told(&set));
+    assert!(!text(&render(&new, 40, 12)).contains("first time"), "no line can be spared");
+}
+
+/// Terminals that say they are smaller than anything, and such as shrink before they are drawn on.
+#[test]
+fn a_terminal_that_lies_about_its_size_breaks_nothing() {
+    use nem_tui::tui::view::target;
+    let workbench = support::workbench(Depth::Sixteen, support::preset("quickstart"), 620, 4, 6);
+    let mut told = workbench.clone();
+    told.message = Some("a sentence that is longer than any of these screens is wide".into());
+    let mut profiled = workbench.clone();
+    support::profile(&mut profiled);
+    let mut apps = vec![
+        support::picker(Depth::True),
+        support::picker_with(Depth::Plain, false),
+        support::model(Depth::True),
+        told,
+        profiled,
+    ];
+    for keys in ["", "i", "\tVVyx←←", ":se", "mv", "?", "h", "q", "Q", "!", "z", "\tz"] {
+        apps.push(support::pressed(&workbench, keys));
+    }
+    for (width, height) in (0..=8).flat_map(|w| (0..=8).map(move |h| (w, h))) {
+        let area = Rect::new(0, 0, width, height);
+        for app in &apps {
+            assert_eq!(render(app, width, height).area, area);
+            for at in Rect::new(0, 0, 9, 9).positions() {
+                target(app, area, at);
+            }
+            // It was larger when it was asked.
+            for (more, further) in [(1, 0), (0, 1), (80, 24)] {
+                let mut buf = Buffer::empty(area);
+                view::render(app, Rect::new(0, 0, width + more, height + further), &mut buf);
+            }
+        }
+    }
+}
+
 #[test]
 fn the_log_lies_over_the_screen() {
     let app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);

@@ -273,6 +273,7 @@ fn any_size_down_to_one_cell_is_survived_and_sigterm_saves() {
     let directory = tempfile::tempdir().unwrap();
     let mut terminal = Terminal::open(directory.path(), &["--preset", "quickstart"], 24, 80);
     terminal.wait("the training", |s| iteration(s) >= 1);
+    terminal.master.resize(size(0, 0)).unwrap();
     for (rows, cols) in [(1, 1), (3, 200), (60, 2), (12, 40), (60, 200)] {
         terminal.resize(rows, cols);
     }

@@ -254,6 +254,12 @@ impl App {
         }
     }
 
+    /// Whether the user seems to be new here: nothing was ever trained, and nothing is otherwise than it comes.
+    pub fn is_new(&self) -> bool {
+        let any_run = self.picker.entries.iter().any(|entry| matches!(entry, Entry::Run(_)));
+        !any_run && self.config == Config::default()
+    }
+
     /// How a key that means `action` here is written.
     pub fn key(&self, action: Action) -> String {
         self.config.keymap.key(self.context(), action)

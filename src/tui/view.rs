@@ -29,6 +29,8 @@ pub fn draw(app: &App, frame: &mut Frame) {
 
 /// Draws the whole screen into a buffer.
 pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
+    // A terminal that shrinks between being asked and being drawn on.
+    let area = area.intersection(buf.area);
     match &app.workbench {
         Some(workbench) => workbench::render(app, workbench, area, buf),
         None => picker::render(app, area, buf),

@@ -18,20 +18,29 @@ const ROOM_FOR_HINTS: usize = 9;
 /// Draws the screen.
 pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
-    let [top, list, about, bottom] = places(area);
+    let [top, list, about, bottom] = places(app, area);
     let title = Line::from(vec![
         Span::styled(" nem-tui  ", theme.accent()),
         Span::styled("pick a trained model to look at, or an experiment to watch learning", theme.dim()),
     ]);
     put(&title, top.x, top.y, top.width, buf);
+    if top.height > 1 {
+        let [open, up, help] = [Action::Open, Action::Up, Action::Help].map(|action| app.key(action));
+        let hint = format!(
+            " first time? {open} trains quickstart in a minute; {up} trained models; {help} all keys"
+        );
+        put(&Line::styled(hint, theme.good()), top.x, top.y + 1, top.width, buf);
+    }
     footer(app, bottom, buf);
     shelf(app, list, buf);
     details(app, about, buf);
 }
 
 /// The title, the shelf, what the chosen one is about, and the hints.
-fn places(area: Rect) -> [Rect; 4] {
-    let [top, body, bottom] = frame_lines(area, 1, 1);
+fn places(app: &App, area: Rect) -> [Rect; 4] {
+    // What to press first has a line where it can be spared.
+    let first = if app.is_new() && area.height >= 16 { 2 } else { 1 };
+    let [top, body, bottom] = frame_lines(area, first, 1);
     let [list, about] = if body.width < 60 {
         Layout::vertical([Constraint::Percentage(50), Constraint::Min(0)]).areas(body)
     } else {
@@ -42,7 +51,7 @@ fn places(area: Rect) -> [Rect; 4] {
 
 /// The entry at this place of the screen.
 pub fn entry(app: &App, area: Rect, at: Position) -> Option<usize> {
-    let [_, list, ..] = places(area);
+    let [_, list, ..] = places(app, area);
     let inner = inside(list);
     let (lines, skip) = lines(app, usize::from(inner.height));
     let line = inner.contains(at).then(|| skip + usize::from(at.y - inner.y))?;
