@@ -549,6 +549,10 @@ pub trait Backstage {
     fn moment(&self, _run: &Path, _iteration: u64, _sample: usize) -> Result<Snapshot> {
         not_here()
     }
+    /// The latest lines of this run's log, the newest last.
+    fn log(&self, _run: &Path) -> Result<Vec<String>> {
+        not_here()
+    }
     /// The metrics of the run in this directory, to lay beside another's.
     fn rival(&self, _run: &Path) -> Result<Rival> {
         not_here()

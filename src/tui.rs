@@ -20,6 +20,7 @@ pub mod health;
 pub mod history;
 pub mod inspector;
 pub mod keymap;
+pub mod mouse;
 pub mod palette;
 pub mod signals;
 mod terminal;
@@ -35,6 +36,7 @@ use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_util::StreamExt;
 use ratatui::Frame;
+use ratatui::layout::Rect;
 use tokio::sync::{mpsc, watch};
 
 use self::app::App;
@@ -53,6 +55,8 @@ use crate::protocol::{Backstage, Command, Event, Finish, RunCard, RunHandle, Sna
 const FRAME: Duration = Duration::from_millis(33);
 /// An EM step is shown this long while they are played.
 const PLAY: Duration = Duration::from_millis(150);
+/// A log that is looked at is read again this much later.
+const REREAD: Duration = Duration::from_millis(500);
 /// What the training does is drawn more rarely, because drawing takes time from it.
 const PROGRESS_FRAME: Duration = Duration::from_millis(150);
 
@@ -84,8 +88,9 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>, config: Result<Confi
         // The handle is declared before the screen, so that on the way out, by a panic too, the
         // terminal is restored first and then the run is waited for.
         let (later, mut done) = mpsc::unbounded_channel();
-        let mut shell = Shell { handle: None, backstage, detached: None, later };
-        let mut screen = Screen::enter()?;
+        let mut shell = Shell { handle: None, backstage, detached: None, later, suspend: false };
+        let mut screen =
+            Screen::enter(config.as_ref().map_or(Config::default().mouse, |config| config.mouse))?;
         let theme = Theme::detect(|name| std::env::var(name).ok());
         let mut app = App::new(theme);
         app.configure(config);
@@ -132,6 +137,8 @@ struct Shell<'a> {
     detached: Option<(PathBuf, String)>,
     /// For what is done aside to say that it is done.
     later: mpsc::UnboundedSender<Message>,
+    /// Whether the process is to be suspended as soon as this message is dealt with.
+    suspend: bool,
 }
 
 impl Shell<'_> {
@@ -148,7 +155,9 @@ impl Shell<'_> {
             Signals::new().map_err(|e| Error::Terminal(format!("cannot listen for signals: {e}")))?;
         let mut next_frame = Instant::now();
         let mut next_step = Instant::now();
+        let mut next_read = Instant::now();
         let mut dirty = true;
+        let mut drawn = Rect::default();
         loop {
             let message = tokio::select! {
                 biased;
@@ -157,6 +166,13 @@ impl Shell<'_> {
                     Some(Ok(TerminalEvent::Key(key))) if key.kind != KeyEventKind::Release => {
                         next_frame = next_frame.min(Instant::now() + FRAME / 4);
                         Some(Message::Key(key))
+                    }
+                    Some(Ok(TerminalEvent::Mouse(event))) => {
+                        let message = mouse::message(app, drawn, event);
+                        if message.is_some() {
+                            next_frame = next_frame.min(Instant::now() + FRAME / 4);
+                        }
+                        message
                     }
                     Some(Ok(TerminalEvent::Resize(..))) => {
                         next_frame = next_frame.min(Instant::now() + FRAME / 4);
@@ -177,9 +193,10 @@ impl Shell<'_> {
                             late = gallery.draw(&placed, frame.buffer_mut());
                         }
                     };
-                    screen
+                    drawn = screen
                         .terminal
                         .draw(draw)
+                        .map(|frame| frame.area)
                         .map_err(|e| Error::Terminal(format!("the terminal cannot be drawn on: {e}")))?;
                     dirty = late;
                     next_frame = started + PROGRESS_FRAME;
@@ -191,6 +208,10 @@ impl Shell<'_> {
                     Some(Message::Tick)
                 }
                 Some(message) = done.recv() => Some(message),
+                () = tokio::time::sleep_until(next_read.into()), if app.follows_log() => {
+                    next_read = Instant::now() + REREAD;
+                    Some(Message::Reread)
+                }
                 news = news(&mut self.handle) => {
                     if let Message::EngineGone = news {
                         self.handle = None;
@@ -207,6 +228,14 @@ impl Shell<'_> {
                 }
                 if self.handle_message(app, message) {
                     return Ok(());
+                }
+                if std::mem::take(&mut self.suspend) {
+                    if let Err(error) = screen.suspend(app.config.mouse) {
+                        update(app, Message::Told(error.to_string()));
+                    }
+                    // The terminal may have lost what it was sent.
+                    gallery.iter_mut().for_each(Gallery::forget);
+                    next_frame = Instant::now();
                 }
             }
         }
@@ -274,7 +303,7 @@ impl Shell<'_> {
                 return self.handle_message(app, Message::Moment(moment));
             }
             Effect::Runs => {
-                return self.handle_message(app, Message::Runs(self.backstage.shelf().runs));
+                return self.handle_message(app, Message::Runs(self.backstage.runs()));
             }
             Effect::Rival(run) => {
                 let told = match self.backstage.rival(&run) {
@@ -283,6 +312,13 @@ impl Shell<'_> {
                 };
                 return self.handle_message(app, told);
             }
+            Effect::Notify(notice, text) => terminal::notify(notice, &text),
+            Effect::ReadLog(run) => {
+                let log = self.backstage.log(&run).map_err(|error| error.to_string());
+                return self.handle_message(app, Message::Log(log));
+            }
+            Effect::Suspend => self.suspend = true,
+            Effect::Mouse(on) => terminal::capture_mouse(on),
             Effect::Preview(preset, index) => {
                 let preview = self.backstage.preview(&preset, index).ok();
                 return self.handle_message(app, Message::Preview(preview));

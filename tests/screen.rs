@@ -203,6 +203,122 @@ fn an_image_of_ones_own_is_named() {
     assert!(shown.contains("gamma") && !shown.contains("truth"), "{shown}");
 }
 
+/// Who has trained nothing and set nothing is told what to press first.
+#[test]
+fn the_picker_tells_a_newcomer_what_to_press() {
+    use nem_tui::tui::config::Config;
+    let told = |app: &App| text(&render(app, 80, 24)).contains("first time? enter trains quickstart");
+    let new = support::picker_with(Depth::Plain, false);
+    insta::assert_snapshot!("newcomer-80x24-plain", text(&render(&new, 80, 24)));
+    assert!(told(&new) && !told(&support::picker(Depth::Plain)));
+    let mut set = new.clone();
+    set.configure(Ok(Config::parse("(notice: Bell)").unwrap()));
+    assert!(!told(&set));
+    assert!(!text(&render(&new, 40, 12)).contains("first time"), "no line can be spared");
+}
+
+/// Terminals that say they are smaller than anything, and such as shrink before they are drawn on.
+#[test]
+fn a_terminal_that_lies_about_its_size_breaks_nothing() {
+    use nem_tui::tui::view::target;
+    let workbench = support::workbench(Depth::Sixteen, support::preset("quickstart"), 620, 4, 6);
+    let mut told = workbench.clone();
+    told.message = Some("a sentence that is longer than any of these screens is wide".into());
+    let mut profiled = workbench.clone();
+    support::profile(&mut profiled);
+    let mut apps = vec![
+        support::picker(Depth::True),
+        support::picker_with(Depth::Plain, false),
+        support::model(Depth::True),
+        told,
+        profiled,
+    ];
+    for keys in ["", "i", "\tVVyx←←", ":se", "mv", "?", "h", "q", "Q", "!", "z", "\tz"] {
+        apps.push(support::pressed(&workbench, keys));
+    }
+    for (width, height) in (0..=8).flat_map(|w| (0..=8).map(move |h| (w, h))) {
+        let area = Rect::new(0, 0, width, height);
+        for app in &apps {
+            assert_eq!(render(app, width, height).area, area);
+            for at in Rect::new(0, 0, 9, 9).positions() {
+                target(app, area, at);
+            }
+            // It was larger when it was asked.
+            for (more, further) in [(1, 0), (0, 1), (80, 24)] {
+                let mut buf = Buffer::empty(area);
+                view::render(app, Rect::new(0, 0, width + more, height + further), &mut buf);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_log_lies_over_the_screen() {
+    let app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    let mut app = support::pressed(&app, "!");
+    let line =
+        |n: usize| format!("2026-01-02T03:04:{n:02}Z  INFO nem_tui::engine: checkpoint it-{n:08} is written");
+    let mut lines: Vec<String> = (0..40).map(line).collect();
+    lines.push(format!("{} \u{1b}[31mand what is too long for one line goes on in the next", line(41)));
+    update(&mut app, Message::Log(Ok(lines)));
+    insta::assert_snapshot!("log-80x24-plain", text(&render(&app, 80, 24)));
+    let app = support::pressed(&app, "↑↑");
+    let shown = text(&render(&app, 80, 24));
+    assert!(shown.contains("stands still, 2 below") && !shown.contains("it-00000039"), "{shown}");
+}
+
+/// What is under the mouse is what is drawn there, at any size.
+#[test]
+fn the_mouse_hits_what_is_drawn() {
+    use nem_tui::tui::app::Pane;
+    use nem_tui::tui::view::{Target, target};
+    use ratatui::layout::Position;
+    for (width, height) in [(30, 9), (40, 12), (80, 24), (200, 60)] {
+        let area = Rect::new(0, 0, width, height);
+        let everywhere = || area.positions().map(|at: Position| at);
+
+        let app = support::picker(Depth::Plain);
+        let shown = render(&app, width, height);
+        let mut hit = 0;
+        for at in everywhere() {
+            if let Some(Target::Entry(entry)) = target(&app, area, at) {
+                let row: String = (0..width).map(|x| shown[(x, at.y)].symbol()).collect();
+                let chosen = entry == app.picker.selected;
+                assert_eq!(row.contains('›'), chosen, "{width}x{height} {at}: {row}");
+                hit += 1;
+            }
+        }
+        assert!(hit > 0);
+
+        let app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+        let shown = render(&app, width, height);
+        for at in everywhere().filter(|at| shown[*at].symbol() == "╭") {
+            let title: String = (at.x..width).take(9).map(|x| shown[(x, at.y)].symbol()).collect();
+            let pane = match &title {
+                title if title.contains("loss") => Pane::Loss,
+                title if title.contains("scores") => Pane::Scores,
+                _ => Pane::Components,
+            };
+            assert_eq!(target(&app, area, at), Some(Target::Pane(pane)), "{width}x{height} {title}");
+        }
+        assert_eq!(target(&app, area, Position::new(3, 0)), None, "the status line");
+
+        // The cursor is drawn where the mouse says its pixel is.
+        let mut app = support::pressed(&app, "i");
+        let mut hit = 0;
+        for at in everywhere().filter(|at| (at.x + at.y) % 5 == 0) {
+            let Some(Target::Pixel(x, y)) = target(&app, area, at) else { continue };
+            update(&mut app, Message::Click(Target::Pixel(x, y)));
+            let shown = render(&app, width, height);
+            let near =
+                (at.x.saturating_sub(1)..=at.x + 1).any(|x| x < width && shown[(x, at.y)].symbol() == "┼");
+            assert!(near, "{width}x{height}: no cursor at {at} for pixel {x}, {y}");
+            hit += 1;
+        }
+        assert!(hit > 0 || width < 40, "{width}x{height}");
+    }
+}
+
 /// A plain screen carries no colour at all, and names components by digits.
 #[test]
 fn a_plain_screen_has_no_colour() {

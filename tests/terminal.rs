@@ -120,6 +120,10 @@ impl Terminal {
         self.parser.screen_mut().set_size(cells(rows), cells(cols));
     }
 
+    fn is_taken(&self) -> bool {
+        self.parser.screen().alternate_screen()
+    }
+
     /// Waits for the program to end; returns its exit code.
     fn end(self) -> u32 {
         self.end_with_output().0
@@ -335,6 +339,7 @@ fn any_size_down_to_one_cell_is_survived_and_sigterm_saves() {
     let directory = tempfile::tempdir().unwrap();
     let mut terminal = Terminal::open(directory.path(), &["--preset", "quickstart"], 24, 80);
     terminal.wait("the training", |s| iteration(s) >= 1);
+    terminal.master.resize(size(0, 0)).unwrap();
     for (rows, cols) in [(1, 1), (3, 200), (60, 2), (12, 40), (60, 200)] {
         terminal.resize(rows, cols);
     }
@@ -475,6 +480,36 @@ fn a_detached_run_outlives_its_terminal() {
     terminal.wait("the run go on", |s| s.contains("● training") && iteration(s) > before + 2);
     terminal.wait("the live change, kept", |s| s.contains("k 3  "));
     end_run(terminal);
+}
+
+/// Ctrl-Z gives the shell its terminal back, and `fg` the program its screen, whole.
+#[test]
+fn control_z_suspends_and_fg_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = ("NEM_TUI", env!("CARGO_BIN_EXE_nem-tui"));
+    let prompt = ("PS1", "prompt$ ");
+    // Only a shell with job control can go on with what was suspended.
+    let mut terminal =
+        Terminal::spawn(Path::new("sh"), directory.path(), &["-i"], 30, 120, &[program, prompt]);
+    terminal.wait("the shell", |s| s.contains("prompt$"));
+    terminal.press("\"$NEM_TUI\" --preset quickstart\r");
+    terminal.wait("the pictures", |s| s.contains("● training") && s.contains("3 mask"));
+    assert!(terminal.is_taken());
+    terminal.press("\x1a");
+    terminal.wait("the shell again", |s| s.contains("Stopped") || s.contains("Suspended"));
+    assert!(!terminal.is_taken() && !terminal.parser.screen().hide_cursor());
+    assert_eq!(terminal.parser.screen().mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+    terminal.press("fg\r");
+    terminal.wait("the whole screen", |s| s.contains("● training") && s.contains("3 mask"));
+    assert!(terminal.is_taken());
+    assert_ne!(terminal.parser.screen().mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+    let before = iteration(&terminal.text());
+    terminal.wait("the training go on", |s| iteration(s) > before);
+    terminal.press("qy");
+    terminal.wait("the shell at last", |s| s.contains("prompt$") && !s.contains("training"));
+    terminal.press("exit\r");
+    assert_eq!(terminal.end(), 0);
+    assert!(directory.path().join("runs/quickstart-s1/checkpoints/last").is_file());
 }
 
 /// Under NO_COLOR no colour is ever sent, and pictures are made of characters.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{config, workbench};
-use crate::engine::{album, socket};
+use crate::engine::{album, run_dir, socket};
 use crate::error::Result;
 use crate::protocol::{Backstage, Rival, RunCard, Snapshot};
 use crate::tui::{self, Start};
@@ -28,6 +28,10 @@ struct Elsewhere;
 impl Backstage for Elsewhere {
     fn runs(&self) -> Vec<RunCard> {
         workbench::runs()
+    }
+
+    fn log(&self, run: &Path) -> Result<Vec<String>> {
+        run_dir::latest_log(run)
     }
 
     fn moments(&self, run: &Path) -> Vec<u64> {

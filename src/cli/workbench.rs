@@ -158,6 +158,10 @@ impl Backstage for Rest {
         rival(run)
     }
 
+    fn log(&self, run: &Path) -> Result<Vec<String>> {
+        run_dir::latest_log(run)
+    }
+
     fn detach(&self, run: &Path, device: &str) -> Result<()> {
         // Only the device that was asked for may round.
         let tf32 = self.tf32 && self.devices.first().is_some_and(|first| first.to_string() == device);

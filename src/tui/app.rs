@@ -69,10 +69,21 @@ pub enum Overlay {
     Stop,
     /// "Resize it?", of an image of this width and height.
     Resize(Input, [usize; 2]),
+    /// The run's log.
+    Log(Log),
     /// A command that is being typed.
     Palette(Box<Palette>),
     /// Other runs to compare this one with, and how their settings differ.
     Compare(Choice),
+}
+
+/// The run's log, as far as it is looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// Its latest lines, the newest last.
+    pub lines: Vec<String>,
+    /// How many of them lie below what is shown. While there are any, it stands still.
+    pub below: usize,
 }
 
 /// Where to go when the run on the screen is saved.
@@ -267,9 +278,20 @@ impl App {
         }
     }
 
+    /// Whether the user seems to be new here: nothing was ever trained, and nothing is otherwise than it comes.
+    pub fn is_new(&self) -> bool {
+        let any_run = self.picker.entries.iter().any(|entry| matches!(entry, Entry::Run(_)));
+        !any_run && self.config == Config::default()
+    }
+
     /// How a key that means `action` here is written.
     pub fn key(&self, action: Action) -> String {
         self.config.keymap.key(self.context(), action)
+    }
+
+    /// Whether the run's log is looked at, and follows it.
+    pub fn follows_log(&self) -> bool {
+        matches!(&self.overlay, Some(Overlay::Log(log)) if log.below == 0)
     }
 
     /// Whether EM steps are being played.

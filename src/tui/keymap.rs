@@ -136,6 +136,10 @@ pub enum Action {
     Back,
     /// Help, or no help.
     Help,
+    /// The run's log.
+    Log,
+    /// Take the mouse, or leave it to the terminal.
+    Mouse,
     /// Leave.
     Quit,
     /// End the run, also one of another process.
@@ -199,7 +203,7 @@ pub const BINDINGS: &[Binding] = &[
     binding(&[Curves], &[(KeyCode::Left, Cursor(-1)), (KeyCode::Right, Cursor(1))], "← →", "read", "a cursor that reads the curves", &[]),
     binding(&[Curves], &[(Char('+'), Scale(1)), (Char('-'), Scale(-1)), (Char('='), Scale(1))], "+ -", "zoom", "show less, more of the curves", &[]),
     binding(&[Curves], &[(Char('<'), Pan(-1)), (Char('>'), Pan(1))], "< >", "", "earlier, later", &[]),
-    binding(&[Curves], &[(Char('y'), LogAxis)], "y", "log", "a logarithmic axis for losses, or a linear one", &[("log", LogAxis)]),
+    binding(&[Curves], &[(Char('y'), LogAxis)], "y", "log", "a logarithmic axis for losses, or a linear one", &[("log-axis", LogAxis)]),
     binding(&[Curves], &[(Char('x'), Unit)], "x", "axis", "iterations, epochs or time on the axis", &[("axis", Unit)]),
     binding(&[Curves], &[(Char('v'), Smooth(-1)), (Char('V'), Smooth(1))], "v V", "smooth", "less, more smoothing; the points stay", &[]),
     binding(LOOKING, &[(Char('['), EmStep(-1)), (Char(']'), EmStep(1))], "[ ]", "EM step", "the EM step that is shown", &[]),
@@ -219,11 +223,13 @@ pub const BINDINGS: &[Binding] = &[
     binding(TRAINING, &[(Char('b'), Sort)], "b", "", "the samples in their order, or the worst first", &[("sort", Sort)]),
     binding(TRAINING, &[(Char('u'), Undo)], "u", "undo", "take the latest change back: the old value, from now on", &[("undo", Undo)]),
     binding(SHOWN, &[(Char('h'), Health)], "h", "", "what looks wrong, and the number behind it", &[("health", Health)]),
+    binding(TRAINING, &[(Char('!'), Log)], "!", "", "the run's log, with the latest lines at the bottom", &[("log", Log)]),
     binding(LOOKING, &[(Char('e'), Export)], "e", "", "write what is looked at as a PNG; from the inspector all EM steps", &[]),
     binding(TRAINING, &[(Char('C'), CopyCommand)], "C", "", "copy the command that repeats this run", &[("copy", CopyCommand)]),
     binding(&[Inspector], &[(KeyCode::Esc, Back), (Char('i'), Back)], "esc", "back", "back to the workbench", &[("back", Back)]),
     binding(EVERYWHERE, &[(Char(':'), Command)], ":", "command", "type a command", &[]),
     binding(TRAINING, &[(Char('c'), Checkpoint)], "c", "checkpoint", "write a checkpoint now", &[("checkpoint", Checkpoint)]),
+    binding(EVERYWHERE, &[(Char('M'), Mouse)], "M", "", "the mouse is the program's, or selects text", &[]),
     binding(EVERYWHERE, &[(Char('?'), Help)], "?", "help", "this help", &[("help", Help)]),
     binding(EVERYWHERE, &[(Char('q'), Quit)], "q", "quit", "leave: a run is saved, or goes on without a screen", &[("quit", Quit)]),
     binding(TRAINING, &[(Char('Q'), Stop)], "Q", "", "end the run, also one that is attached to; it is saved first", &[("stop", Stop)]),
@@ -264,6 +270,7 @@ const UNTYPED: &[(&str, &[Context], Action)] = &[
     ("pixel-up", &[Inspector], Pixel(0, -1)), ("pixel-down", &[Inspector], Pixel(0, 1)),
     ("export-picture", LOOKING, Export),
     ("command", EVERYWHERE, Command),
+    ("mouse", EVERYWHERE, Mouse),
 ];
 
 impl Binding {
@@ -456,6 +463,7 @@ fn parse_key(action: &str, text: &str) -> Result<KeyCombination, String> {
     let key = normal(key);
     match written(key).as_str() {
         "ctrl-c" => Err(format!("keys: ctrl-c always saves and leaves; give {action:?} another key")),
+        "ctrl-z" => Err(format!("keys: ctrl-z always suspends; give {action:?} another key")),
         _ => Ok(key),
     }
 }
@@ -592,6 +600,7 @@ mod tests {
             ("pause ü", "is no key"),
             ("pause a-b", "more than one key"),
             ("pause ctrl-c", "always saves"),
+            ("pause CTRL-Z", "always suspends"),
             ("pause s", "\"s\" would mean both \"pause\" and \"step\" in the workbench"),
             ("axis shift-v", "\"V\" would mean both \"axis\" and \"smooth-more\" in the curves"),
         ] {

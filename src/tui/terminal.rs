@@ -1,14 +1,17 @@
 //! Taking the terminal over, and giving it back whatever happens.
 
-use std::io::{IsTerminal, Stdout, stdout};
+use std::io::{IsTerminal, Stdout, Write, stdout};
+use std::process::Command;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
+use super::config::Notice;
 use crate::error::{Error, Result, is_told_of};
 
 /// The screen in raw mode; dropping it restores the terminal.
@@ -18,11 +21,11 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Takes the terminal over.
+    /// Takes the terminal over, and with `mouse` the mouse.
     ///
     /// # Errors
     /// [`Error::Terminal`] where stdin or stdout is no terminal, or it cannot be put in raw mode.
-    pub fn enter() -> Result<Screen> {
+    pub fn enter(mouse: bool) -> Result<Screen> {
         if !stdout().is_terminal() || !std::io::stdin().is_terminal() {
             return Err(Error::Terminal(
                 "the workbench needs a terminal, and stdin or stdout is none; \
@@ -31,19 +34,36 @@ impl Screen {
             ));
         }
         restore_before_panic_reports();
-        let open = || {
-            ON_SCREEN.store(true, Ordering::SeqCst);
-            enable_raw_mode()?;
-            execute!(stdout(), EnterAlternateScreen, cursor::Hide)?;
-            Terminal::new(CrosstermBackend::new(stdout()))
-        };
-        match open() {
+        match take_over(mouse).and_then(|()| Terminal::new(CrosstermBackend::new(stdout()))) {
             Ok(terminal) => Ok(Screen { terminal }),
             Err(error) => {
                 restore();
                 Err(Error::Terminal(format!("the terminal cannot be taken over: {error}")))
             }
         }
+    }
+}
+
+impl Screen {
+    /// Gives the terminal back, stops the whole process until its user goes on with it, and takes the terminal
+    /// over again.
+    ///
+    /// # Errors
+    /// A system that suspends nothing; a terminal that cannot be taken over again.
+    pub fn suspend(&mut self, mouse: bool) -> Result<()> {
+        if cfg!(not(unix)) {
+            return Err(Error::Terminal("programs cannot be suspended on this system".into()));
+        }
+        restore();
+        // To the whole group, as the terminal would, so that also what started the program waits. The shell that
+        // sends it stops with us; this returns when all of it goes on. Where nobody could go on with it, the
+        // system ignores it.
+        let sent = Command::new("sh").args(["-c", "kill -TSTP 0"]).status();
+        let taken = take_over(mouse).and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
+        self.terminal =
+            taken.map_err(|e| Error::Terminal(format!("the terminal cannot be taken over again: {e}")))?;
+        sent.map_err(|e| Error::Terminal(format!("the program cannot be suspended: {e}")))?;
+        Ok(())
     }
 }
 
@@ -56,11 +76,47 @@ impl Drop for Screen {
 /// Whether the terminal is taken over.
 static ON_SCREEN: AtomicBool = AtomicBool::new(false);
 
+fn take_over(mouse: bool) -> std::io::Result<()> {
+    ON_SCREEN.store(true, Ordering::SeqCst);
+    enable_raw_mode()?;
+    execute!(stdout(), EnterAlternateScreen, cursor::Hide)?;
+    if mouse { execute!(stdout(), EnableMouseCapture) } else { Ok(()) }
+}
+
+/// Takes the mouse, or leaves it to the terminal, which then selects text with it.
+pub fn capture_mouse(on: bool) {
+    // A terminal that is gone is noticed elsewhere.
+    let _ = if on { execute!(stdout(), EnableMouseCapture) } else { execute!(stdout(), DisableMouseCapture) };
+}
+
+/// Tells a user who looks elsewhere.
+pub fn notify(notice: Notice, text: &str) {
+    let sequence = sequence(notice, text, |name| std::env::var(name).ok());
+    let _ = stdout().write_all(sequence.as_bytes()).and_then(|()| stdout().flush());
+}
+
+/// What makes this terminal do so: the bell, or one of the two requests for a notice of the desktop, both of which
+/// most terminals that know neither leave out silently.
+fn sequence(notice: Notice, text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
+    let term = variable("TERM").unwrap_or_default();
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    match notice {
+        Notice::None => String::new(),
+        // The console prints what it does not know.
+        Notice::Desktop if term == "linux" => "\x07".to_owned(),
+        Notice::Bell => "\x07".to_owned(),
+        Notice::Desktop if term.starts_with("rxvt") || variable("VTE_VERSION").is_some() => {
+            format!("\x1b]777;notify;nem-tui;{}\x07", text.replace(';', ","))
+        }
+        Notice::Desktop => format!("\x1b]9;{text}\x07"),
+    }
+}
+
 /// Best effort: there is nobody left to tell if it fails.
 fn restore() {
     ON_SCREEN.store(false, Ordering::SeqCst);
     let _ = disable_raw_mode();
-    let _ = execute!(stdout(), LeaveAlternateScreen, cursor::Show);
+    let _ = execute!(stdout(), DisableMouseCapture, LeaveAlternateScreen, cursor::Show);
 }
 
 /// A panic's report would be lost on the alternate screen, so the terminal is restored first. A
@@ -80,4 +136,24 @@ fn restore_before_panic_reports() {
             }
         }));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_is_what_the_terminal_knows_and_nothing_else_goes_out_with_it() {
+        let of = |notice, variables: &[(&str, &str)]| {
+            let value = |name: &str| variables.iter().find(|v| v.0 == name).map(|v| v.1.to_owned());
+            sequence(notice, "a; b\x1b[2J\n", value)
+        };
+        assert_eq!(of(Notice::None, &[]), "");
+        assert_eq!(of(Notice::Bell, &[("TERM", "xterm")]), "\x07");
+        assert_eq!(of(Notice::Desktop, &[("TERM", "linux")]), "\x07");
+        assert_eq!(of(Notice::Desktop, &[("TERM", "xterm-kitty")]), "\x1b]9;a; b[2J\x07");
+        let vte = "\x1b]777;notify;nem-tui;a, b[2J\x07";
+        assert_eq!(of(Notice::Desktop, &[("TERM", "xterm-256color"), ("VTE_VERSION", "7600")]), vte);
+        assert_eq!(of(Notice::Desktop, &[("TERM", "rxvt-unicode")]), vte);
+    }
 }

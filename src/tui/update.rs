@@ -8,14 +8,19 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::album::Album;
-use super::app::{App, Entry, Leave, Masks, Overlay, Pane, Rows, Workbench};
+use super::app::{App, Entry, Leave, Log, Masks, Overlay, Pane, Rows, Workbench};
 use super::compare::Choice;
+use super::config::Notice;
 use super::inspector::Inspector;
 use super::keymap::{Action, Dial};
 use super::palette::{self, Outcome, Typed};
+use super::view::Target;
 use crate::export::View;
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
 use crate::protocol::{ALBUM_SAMPLES, Command, Event, Finish, Preview, Rival, RunCard, Shelf, Snapshot};
+
+/// Lines of the log that a page key goes by.
+const LOG_PAGE: usize = 10;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -24,6 +29,10 @@ pub enum Message {
     Shelf(Shelf),
     /// A key was pressed.
     Key(KeyEvent),
+    /// The mouse was pressed here.
+    Click(Target),
+    /// The wheel was turned here, up (−1) or down (+1).
+    Wheel(Option<Target>, i64),
     /// The engine said something.
     Engine(Event),
     /// The engine made a picture.
@@ -44,6 +53,10 @@ pub enum Message {
     Rival(Box<Rival>),
     /// What there is in a directory that a file is being named in, as it was typed.
     Listed(String, Vec<String>),
+    /// The run's log was read, or could not be; a sentence.
+    Log(Result<Vec<String>, String>),
+    /// It is time to read the run's log again.
+    Reread,
     /// It is time for the next EM step or moment, while they are played.
     Tick,
     /// The system asks the program to end.
@@ -83,8 +96,16 @@ pub enum Effect {
     Save(Arc<Snapshot>, View, PathBuf),
     /// Say by [`Message::Listed`] what there is in this directory, which was typed so.
     List(PathBuf, String),
+    /// Read the log of the run in this directory.
+    ReadLog(PathBuf),
+    /// Tell a user who looks elsewhere.
+    Notify(Notice, String),
     /// Put this on the clipboard.
     Copy(String),
+    /// Take the mouse, or leave it to the terminal.
+    Mouse(bool),
+    /// Stop the whole process, as the shell's user asks, and go on when they do.
+    Suspend,
     /// Leave the loop.
     Exit,
 }
@@ -103,6 +124,8 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             preview(app)
         }
         Message::Key(key) => pressed(app, key),
+        Message::Click(target) => clicked(app, target),
+        Message::Wheel(target, by) => wheeled(app, target, by),
         Message::Engine(event) => heard(app, event),
         Message::Picture(snapshot) => {
             match &mut app.workbench {
@@ -152,6 +175,21 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
             vec![]
         }
+        Message::Log(read) => {
+            if let Some(Overlay::Log(log)) = &mut app.overlay {
+                match read {
+                    Ok(lines) if log.below == 0 => log.lines = lines,
+                    Ok(_) => {}
+                    Err(sentence) => {
+                        app.overlay = None;
+                        app.message = Some(sentence);
+                    }
+                }
+            }
+            vec![]
+        }
+        Message::Reread if app.follows_log() => read_log(app),
+        Message::Reread => vec![],
         Message::Rival(rival) => {
             if let Some(workbench) = &mut app.workbench {
                 workbench.rivals.push((*rival).into());
@@ -166,8 +204,11 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             let sentence = "the training thread ended without a word; its last checkpoint is kept";
             match &mut app.workbench {
                 Some(workbench) => {
-                    workbench.finish = Some(Finish::Failed(sentence.into()));
+                    let finish = Finish::Failed(sentence.into());
+                    let notice = ended(app.config.notice, workbench, &finish);
+                    workbench.finish = Some(finish);
                     workbench.alive = false;
+                    return notice;
                 }
                 None => app.message = Some(sentence.into()),
             }
@@ -178,8 +219,12 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
 }
 
 fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
-    if key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) {
-        return leave(app, Leave::Program);
+    match key.code {
+        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+            return leave(app, Leave::Program);
+        }
+        KeyCode::Char('z') if key.modifiers.contains(KeyModifiers::CONTROL) => return vec![Effect::Suspend],
+        _ => {}
     }
     if app.leaving.is_some() {
         return vec![];
@@ -193,6 +238,20 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
                 KeyCode::Up => app.overlay = Some(Overlay::Help(line.saturating_sub(1))),
                 _ => {}
             }
+            vec![]
+        }
+        Some(Overlay::Log(mut log)) => {
+            let most = log.lines.len().saturating_sub(1);
+            log.below = match key.code {
+                KeyCode::Up => (log.below + 1).min(most),
+                KeyCode::Down => log.below.saturating_sub(1),
+                KeyCode::PageUp => (log.below + LOG_PAGE).min(most),
+                KeyCode::PageDown => log.below.saturating_sub(LOG_PAGE),
+                KeyCode::Home => most,
+                KeyCode::End => 0,
+                _ => return vec![],
+            };
+            app.overlay = Some(Overlay::Log(log));
             vec![]
         }
         Some(Overlay::Health) => vec![],
@@ -254,6 +313,47 @@ fn tick(workbench: &mut Workbench) -> Vec<Effect> {
         _ => {
             workbench.play_on();
             vec![]
+        }
+    }
+}
+
+/// What lies over the screen is the keyboard's.
+fn clicked(app: &mut App, target: Target) -> Vec<Effect> {
+    if app.overlay.is_some() || app.leaving.is_some() {
+        return vec![];
+    }
+    app.message = None;
+    match (target, &mut app.workbench) {
+        (Target::Entry(_), None) if app.starting => {}
+        (Target::Entry(entry), None) if entry == app.picker.selected => return pick(app, Action::Open),
+        (Target::Entry(entry), None) => {
+            app.picker.selected = entry;
+            return preview(app);
+        }
+        (Target::Pane(pane), Some(workbench)) => workbench.focus = pane,
+        (Target::Pixel(x, y), Some(Workbench { inspector: Some(inspector), .. })) => {
+            (inspector.x, inspector.y) = (x, y);
+        }
+        _ => {}
+    }
+    vec![]
+}
+
+/// The wheel walks through what it is over; over curves, up is nearer.
+fn wheeled(app: &mut App, target: Option<Target>, by: i64) -> Vec<Effect> {
+    if app.leaving.is_some() {
+        return vec![];
+    }
+    let line = KeyEvent::from(if by < 0 { KeyCode::Up } else { KeyCode::Down });
+    match (&app.overlay, target) {
+        (Some(Overlay::Help(_) | Overlay::Log(_)), _) => pressed(app, line),
+        (Some(_), _) | (None, None) => vec![],
+        (None, Some(Target::Entry(_) | Target::Picker)) => {
+            act(app, if by < 0 { Action::Up } else { Action::Down })
+        }
+        (None, Some(Target::Pane(Pane::Loss | Pane::Scores))) => act(app, Action::Scale(-by)),
+        (None, Some(Target::Pane(Pane::Components) | Target::Pixel(..) | Target::Inspector)) => {
+            act(app, Action::EmStep(by))
         }
     }
 }
@@ -407,6 +507,19 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match (action, app.workbench.is_some()) {
         (Action::Help, _) => app.overlay = Some(Overlay::Help(0)),
         (Action::Health, _) => app.overlay = Some(Overlay::Health),
+        (Action::Log, true) => {
+            app.overlay = Some(Overlay::Log(Log::default()));
+            return read_log(app);
+        }
+        (Action::Mouse, _) => {
+            app.config.mouse = !app.config.mouse;
+            let key = app.key(Action::Mouse);
+            app.message = Some(match app.config.mouse {
+                true => format!("the mouse is the program's; {key} lets it select text"),
+                false => format!("the mouse selects text; {key} gives it back to the program"),
+            });
+            return vec![Effect::Mouse(app.config.mouse)];
+        }
         (Action::CopyCommand, true) => {
             let run =
                 app.workbench.as_ref().map(|workbench| workbench.info.directory.clone()).unwrap_or_default();
@@ -439,6 +552,10 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         }
     }
     vec![]
+}
+
+fn read_log(app: &App) -> Vec<Effect> {
+    app.workbench.iter().map(|workbench| Effect::ReadLog(workbench.info.directory.clone())).collect()
 }
 
 fn pick(app: &mut App, action: Action) -> Vec<Effect> {
@@ -850,9 +967,16 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Paused(paused) => workbench.paused = paused,
         Event::Saved { iteration, .. } => workbench.saved = Some(iteration),
-        Event::Done(finish) => workbench.finish = Some(finish),
+        Event::Done(finish) => {
+            let notice = ended(app.config.notice, workbench, &finish);
+            workbench.finish = Some(finish);
+            return notice;
+        }
         Event::Finished(finish) => {
             workbench.alive = false;
+            // Whoever leaves knows, and so does who was told when it was done.
+            let told = app.leaving.is_some() || workbench.finish.is_some();
+            let notice = if told { vec![] } else { ended(app.config.notice, workbench, &finish) };
             if let Finish::Failed(sentence) = &finish {
                 // The status line may be too short for it.
                 app.message = Some(sentence.clone());
@@ -861,9 +985,21 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
             if app.leaving.is_some() {
                 return arrive(app);
             }
+            return notice;
         }
     }
     vec![]
+}
+
+/// Tells that the training ended, as the user wants it told.
+fn ended(notice: Notice, workbench: &Workbench, finish: &Finish) -> Vec<Effect> {
+    if notice == Notice::None || *finish == Finish::Shown {
+        return vec![];
+    }
+    let run = workbench.info.directory.file_name().unwrap_or_default().to_string_lossy();
+    let what = if matches!(finish, Finish::Failed(_)) { "has failed" } else { "is over" };
+    let ami = workbench.epoch.map_or(String::new(), |epoch| format!(", AMI {:.2}", epoch.ami));
+    vec![Effect::Notify(notice, format!("the training of {run} {what}{ami}"))]
 }
 
 #[cfg(test)]
@@ -1635,6 +1771,131 @@ mod tests {
             }
             assert!(app.message.as_deref().is_some_and(|message| message.contains("dark, light")));
         }
+    }
+
+    #[test]
+    fn a_click_chooses_and_a_second_opens() {
+        let mut app = picker();
+        let effects = update(&mut app, Message::Click(Target::Entry(2)));
+        assert!(matches!(&effects[..], [Effect::Preview(p, 0)] if p.name == "static-shapes-nem"));
+        assert!(update(&mut app, Message::Click(Target::Picker)).is_empty());
+        let effects = update(&mut app, Message::Click(Target::Entry(2)));
+        assert!(matches!(&effects[..], [Effect::Start(p, _)] if p.name == "static-shapes-nem"));
+        assert!(update(&mut app, Message::Click(Target::Entry(2))).is_empty(), "once");
+        assert!(update(&mut app, Message::Click(Target::Entry(1))).is_empty(), "while it is on its way");
+        let mut app = picker();
+        let effects = update(&mut app, Message::Wheel(Some(Target::Picker), 1));
+        assert!(matches!(&effects[..], [Effect::Preview(..)]) && app.picker.selected == 2);
+    }
+
+    #[test]
+    fn the_mouse_gives_the_focus_zooms_walks_and_points() {
+        let mut app = workbench();
+        for n in 1..=200 {
+            update(&mut app, Message::Engine(iteration(n)));
+        }
+        update(&mut app, Message::Picture(snapshot(0, vec![])));
+        let bench = |app: &App| app.workbench.clone().unwrap();
+        update(&mut app, Message::Click(Target::Pane(Pane::Scores)));
+        assert_eq!(bench(&app).focus, Pane::Scores);
+        update(&mut app, Message::Wheel(Some(Target::Pane(Pane::Loss)), -1));
+        assert!(bench(&app).curves.is_zoomed());
+        update(&mut app, Message::Wheel(Some(Target::Pane(Pane::Loss)), 1));
+        assert!(!bench(&app).curves.is_zoomed());
+        update(&mut app, Message::Wheel(Some(Target::Pane(Pane::Components)), -1));
+        assert_eq!(bench(&app).em_step, Some(4));
+        press(&mut app, "i");
+        update(&mut app, Message::Click(Target::Pixel(3, 5)));
+        let inspector = bench(&app).inspector.unwrap();
+        assert_eq!((inspector.x, inspector.y), (3, 5));
+        update(&mut app, Message::Wheel(Some(Target::Inspector), -1));
+        assert_eq!(bench(&app).em_step, Some(3));
+        press(&mut app, "?");
+        update(&mut app, Message::Wheel(None, 1));
+        assert!(matches!(app.overlay, Some(Overlay::Help(1))));
+        update(&mut app, Message::Click(Target::Pixel(7, 7)));
+        assert_eq!(bench(&app).inspector.unwrap().x, 3, "what lies above is not clicked through");
+    }
+
+    #[test]
+    fn the_mouse_is_given_to_the_terminal_and_taken_back() {
+        for mut app in [picker(), workbench()] {
+            assert_eq!(press(&mut app, "M"), [Effect::Mouse(false)]);
+            assert!(app.message.as_deref().is_some_and(|message| message.contains("selects text; M")));
+            assert_eq!(press(&mut app, "M"), [Effect::Mouse(true)]);
+        }
+    }
+
+    #[test]
+    fn control_z_suspends_whatever_is_on_the_screen() {
+        let key = KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL);
+        for keys in ["", "?", ":k", "q", "qy"] {
+            let mut app = workbench();
+            press(&mut app, keys);
+            let before = format!("{app:?}");
+            assert_eq!(update(&mut app, Message::Key(key)), [Effect::Suspend], "{keys}");
+            assert_eq!(format!("{app:?}"), before, "{keys}");
+        }
+    }
+
+    /// It follows what is written, stands still while older lines are read, and follows again at the end.
+    #[test]
+    fn the_log_is_read_followed_and_scrolled() {
+        let lines = |n: usize| Message::Log(Ok((0..n).map(|n| format!("line {n}")).collect()));
+        let read = || vec![Effect::ReadLog("runs/quickstart-s1".into())];
+        let log = |app: &App| match &app.overlay {
+            Some(Overlay::Log(log)) => (log.lines.len(), log.below),
+            other => panic!("{other:?} in the place of the log"),
+        };
+        for keys in ["!", ":log↵", "⇥!"] {
+            let mut app = workbench();
+            assert_eq!(press(&mut app, keys), read(), "{keys}");
+            update(&mut app, lines(3));
+            assert_eq!(update(&mut app, Message::Reread), read());
+            update(&mut app, lines(30));
+            assert_eq!(log(&app), (30, 0));
+            press(&mut app, "↑↑↑↓");
+            update(&mut app, Message::Wheel(None, -1));
+            assert_eq!(log(&app), (30, 3));
+            assert!(update(&mut app, Message::Reread).is_empty());
+            update(&mut app, lines(40));
+            assert_eq!(log(&app), (30, 3), "stands still");
+            press(&mut app, &"↑".repeat(50));
+            assert_eq!(log(&app), (30, 29));
+            press(&mut app, &"↓".repeat(29));
+            assert_eq!(update(&mut app, Message::Reread), read(), "follows again");
+            assert!(press(&mut app, "k").is_empty() && app.overlay.is_none(), "any other key closes it");
+            assert!(update(&mut app, Message::Reread).is_empty());
+        }
+        let mut app = workbench();
+        press(&mut app, "!");
+        update(&mut app, Message::Log(Err("cannot read it".into())));
+        assert!(app.overlay.is_none() && app.message.as_deref() == Some("cannot read it"));
+        assert!(press(&mut picker(), "!").is_empty());
+    }
+
+    #[test]
+    fn the_end_of_a_training_is_told_once_to_whoever_wants_that() {
+        let told = |effects: Vec<Effect>| effects.iter().filter(|e| matches!(e, Effect::Notify(..))).count();
+        let done = || Message::Engine(Event::Done(Finish::MaxEpochs));
+        let finished = |finish| Message::Engine(Event::Finished(finish));
+        assert_eq!(told(update(&mut workbench(), done())), 0, "unless asked");
+        let asked = || {
+            let mut app = workbench();
+            app.configure(Ok(Config::parse("(notice: Desktop)").unwrap()));
+            app
+        };
+        let mut app = asked();
+        let sentence = "the training of quickstart-s1 is over".to_owned();
+        assert_eq!(update(&mut app, done()), [Effect::Notify(Notice::Desktop, sentence)]);
+        assert_eq!(told(update(&mut app, finished(Finish::MaxEpochs))), 0, "once");
+        let failed = update(&mut asked(), finished(Finish::Failed("no disk".into())));
+        assert!(matches!(&failed[..], [Effect::Notify(_, sentence)] if sentence.contains("has failed")));
+        assert_eq!(told(update(&mut asked(), Message::EngineGone)), 1);
+        assert_eq!(told(update(&mut asked(), Message::Engine(Event::Done(Finish::Shown)))), 0, "a model");
+        let mut app = asked();
+        press(&mut app, "qy");
+        assert_eq!(update(&mut app, finished(Finish::Stopped)), [Effect::Exit], "whoever leaves knows");
     }
 
     #[test]

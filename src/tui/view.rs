@@ -5,6 +5,7 @@ mod components;
 mod curves;
 mod help;
 mod inspector;
+mod log;
 mod palette;
 mod picker;
 mod picture;
@@ -13,12 +14,12 @@ mod workbench;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
-use super::app::{App, Overlay, Workbench};
+use super::app::{App, Overlay, Pane, Workbench};
 use super::health;
 use super::theme::Theme;
 
@@ -57,6 +58,8 @@ pub fn draw(app: &App, frame: &mut Frame) -> Vec<Placed> {
 
 /// Draws the whole screen into a buffer.
 pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Vec<Placed> {
+    // A terminal that shrinks between being asked and being drawn on.
+    let area = area.intersection(buf.area);
     let mut sheet = Sheet { cells: buf, pictures: Vec::new() };
     match &app.workbench {
         Some(workbench) => workbench::render(app, workbench, area, &mut sheet),
@@ -70,6 +73,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Vec<Placed> {
     message(app, area, buf);
     match &app.overlay {
         Some(Overlay::Help(line)) => help::render(app, *line, area, buf),
+        Some(Overlay::Log(read)) => log::render(app, read, area, buf),
         Some(Overlay::Health) => {
             let found = app.workbench.as_ref().map(health::warnings).unwrap_or_default();
             let text = match found.is_empty() {
@@ -118,13 +122,47 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Vec<Placed> {
     pictures
 }
 
+/// What lies under a cell of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A line of the picker's shelf, by its entry.
+    Entry(usize),
+    /// The picker, elsewhere.
+    Picker,
+    /// A pane of the workbench.
+    Pane(Pane),
+    /// A pixel of the inspector's large pictures: column and row.
+    Pixel(usize, usize),
+    /// The inspector, elsewhere.
+    Inspector,
+}
+
+/// What the screen, drawn on `area`, shows at `at`. Drawing goes by the same places.
+pub fn target(app: &App, area: Rect, at: Position) -> Option<Target> {
+    match &app.workbench {
+        None => Some(picker::entry(app, area, at).map_or(Target::Picker, Target::Entry)),
+        Some(workbench @ Workbench { inspector: Some(inspector), .. }) => {
+            let pixel = inspector::pixel(workbench, inspector, area, at);
+            Some(pixel.map_or(Target::Inspector, |(x, y)| Target::Pixel(x, y)))
+        }
+        Some(workbench) => {
+            let panes = workbench::panes(area, workbench);
+            panes.into_iter().find(|(_, area)| area.contains(at)).map(|(pane, _)| Target::Pane(pane))
+        }
+    }
+}
+
 /// A pane with a title in its border; returns what is inside.
 fn pane(title: Line, focused: bool, theme: &Theme, area: Rect, buf: &mut Buffer) -> Rect {
     let style = if focused { theme.accent() } else { theme.dim() };
     let block = Block::bordered().border_type(BorderType::Rounded).border_style(style).title(title);
-    let inner = block.inner(area);
     block.render(area, buf);
-    inner
+    inside(area)
+}
+
+/// What a pane's border leaves.
+fn inside(area: Rect) -> Rect {
+    Block::bordered().inner(area)
 }
 
 /// Writes a line, cut to the area's width.

@@ -35,6 +35,11 @@ pub fn endless() -> Preset {
 
 /// The picker with a model, three presets, a past run, and a preview.
 pub fn picker(depth: Depth) -> App {
+    picker_with(depth, true)
+}
+
+/// The same, with or without the past run.
+pub fn picker_with(depth: Depth, past: bool) -> App {
     let mut app = App::new(Theme::new(depth));
     let presets = ["quickstart", "static-shapes-rnn-em", "static-shapes-nem"].map(preset);
     let run = RunCard {
@@ -53,7 +58,7 @@ pub fn picker(depth: Depth) -> App {
     let shelf = Shelf {
         models: vec![model],
         presets: presets.to_vec(),
-        runs: vec![run],
+        runs: past.then_some(run).into_iter().collect(),
         devices: vec!["flex".into(), "libtorch".into()],
     };
     update(&mut app, Message::Shelf(shelf));
@@ -219,6 +224,7 @@ pub fn pressed(app: &App, keys: &str) -> App {
     for key in keys.chars() {
         let code = match key {
             '←' => KeyCode::Left,
+            '↑' => KeyCode::Up,
             '\t' => KeyCode::Tab,
             key => KeyCode::Char(key),
         };

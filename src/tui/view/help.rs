@@ -13,7 +13,7 @@ use super::{pane, put};
 pub fn render(app: &App, from: usize, area: Rect, buf: &mut Buffer) {
     let (theme, keymap, context) = (&app.theme, &app.config.keymap, app.context());
     let keys = keymap.of(context).count();
-    let room = usize::from(area.height.saturating_sub(5)).max(1);
+    let room = usize::from(area.height.saturating_sub(6)).max(1);
     let from = from.min(keys.saturating_sub(room));
     let lines: Vec<Line> = keymap
         .of(context)
@@ -28,7 +28,8 @@ pub fn render(app: &App, from: usize, area: Rect, buf: &mut Buffer) {
     let rest = [
         Line::raw(""),
         Line::styled(" A lower-case letter lowers its value, upper case raises it.", theme.dim()),
-        Line::styled(format!(" {more}Ctrl-C saves and leaves at once. Any key closes this."), theme.dim()),
+        Line::styled(" Ctrl-C saves and leaves at once. Ctrl-Z suspends, the training too.", theme.dim()),
+        Line::styled(format!(" {more}Any key closes this."), theme.dim()),
     ];
     let title = match room < keys {
         true => format!(" keys {} to {} of {keys} ", from + 1, from + lines.len()),

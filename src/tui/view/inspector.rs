@@ -1,7 +1,7 @@
 //! A look into one sample: large pictures with a cursor, all EM steps in a grid, and what the cursor reads.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 
@@ -19,6 +19,8 @@ const WHITE: Rgb = [1.0; 3];
 const READOUT: u16 = 34;
 /// The same where the screen is narrow.
 const NARROW_READOUT: u16 = 25;
+/// Large pictures at most.
+const TILES: usize = 6;
 /// Lines of a picture in the grid at least.
 const LEAST: u16 = 3;
 
@@ -35,17 +37,61 @@ pub fn render(app: &App, workbench: &Workbench, inspector: &Inspector, area: Rec
     }
     let at = workbench.shown_step(snapshot);
     status_line(app, workbench, inspector, at, status, buf);
-    let wanted = if body.width >= 100 { READOUT } else { NARROW_READOUT };
-    // Where there is no room beside a picture, what the cursor reads goes below.
-    let least = snapshot.image.width as u16 / 2;
-    let [pictures, readout] = if body.width >= wanted + least.max(16) {
-        Layout::horizontal([Constraint::Min(0), Constraint::Length(wanted)]).areas(body)
-    } else {
-        Layout::vertical([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(body)
-    };
+    let [pictures, readout] = halves(body, snapshot);
     read(&app.theme, inspector, &snapshot.steps[at], readout, buf);
     let below = large(app, workbench, inspector, at, pictures, sheet);
     grid(app, workbench, snapshot, at, below, sheet);
+}
+
+/// The pictures' room, and that of what the cursor reads.
+fn halves(body: Rect, snapshot: &Snapshot) -> [Rect; 2] {
+    let wanted = if body.width >= 100 { READOUT } else { NARROW_READOUT };
+    // Where there is no room beside a picture, what the cursor reads goes below.
+    let least = snapshot.image.width as u16 / 2;
+    if body.width >= wanted + least.max(16) {
+        Layout::horizontal([Constraint::Min(0), Constraint::Length(wanted)]).areas(body)
+    } else {
+        Layout::vertical([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(body)
+    }
+}
+
+/// The large pictures' places under their labels, as large as fits, as many as fit of [`TILES`]; all of one size.
+fn frames(area: Rect, snapshot: &Snapshot) -> Vec<Rect> {
+    let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
+    let sized = |width: usize| (width, (width * h).div_ceil(2 * w).max(1));
+    // Two pictures side by side, at a cell a pixel if that leaves room, in two thirds of the height at most.
+    let fits = |(width, height): &(usize, usize)| {
+        2 * width < usize::from(area.width) && *height < (usize::from(area.height) * 2 / 3).max(4)
+    };
+    let (width, height) = [2 * w, w].into_iter().chain((1..w).rev()).map(sized).find(fits).unwrap_or((1, 1));
+    let (width, height) = (width as u16, height as u16);
+    if area.height < height + 1 {
+        return Vec::new();
+    }
+    // Nobody knows the objects of one's own image.
+    let tiles = if snapshot.input.is_some() { TILES - 1 } else { TILES };
+    let lefts = (0..tiles as u16).map(|i| area.x + i * (width + 1)).take_while(|x| x + width <= area.right());
+    lefts.map(|x| Rect::new(x, area.y + 1, width, height)).collect()
+}
+
+/// The pixel that this place of the screen shows.
+pub fn pixel(
+    workbench: &Workbench,
+    inspector: &Inspector,
+    area: Rect,
+    at: Position,
+) -> Option<(usize, usize)> {
+    let snapshot = &*inspector.snapshot;
+    let [_, body, _] = frame_lines(area, 1, 1);
+    let [body, _] = with_sliders(workbench, body);
+    let [pictures, _] = halves(body, snapshot);
+    let frame = frames(pictures, snapshot).into_iter().find(|frame| frame.contains(at))?;
+    // The middle of the cell.
+    let pixel = |at: u16, cells: u16, pixels: usize| {
+        ((2 * usize::from(at) + 1) * pixels / (2 * usize::from(cells).max(1))).min(pixels.max(1) - 1)
+    };
+    let (width, height) = (snapshot.image.width, snapshot.image.height);
+    Some((pixel(at.x - frame.x, frame.width, width), pixel(at.y - frame.y, frame.height, height)))
 }
 
 fn status_line(
@@ -96,32 +142,16 @@ fn large(
     let theme = &app.theme;
     let snapshot = &*inspector.snapshot;
     let step = &snapshot.steps[at];
-    let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
-    let sized = |width: usize| (width, (width * h).div_ceil(2 * w).max(1));
-    // Two pictures side by side, at a cell a pixel if that leaves room, in two thirds of the height at most.
-    let fits = |(width, height): &(usize, usize)| {
-        2 * width < usize::from(area.width) && *height < (usize::from(area.height) * 2 / 3).max(4)
-    };
-    let (width, height) = [2 * w, w].into_iter().chain((1..w).rev()).map(sized).find(fits).unwrap_or((1, 1));
-    let (width, height) = (width as u16, height as u16);
-    if area.height < height + 1 || area.width < width {
-        return area;
-    }
-    let tiles = tiles(theme, workbench, snapshot, step);
-    for (i, (label, picture)) in tiles.iter().enumerate() {
-        let x = area.x + i as u16 * (width + 1);
-        if x + width > area.right() {
-            break;
-        }
-        let frame = Rect::new(x, area.y + 1, width, height);
-        put(&Line::styled(*label, theme.dim()), x, area.y, width, sheet.cells);
-        picture.render(theme, frame, sheet);
-        cursor(inspector, frame, sheet.cells);
+    let frames = frames(area, snapshot);
+    for (frame, (label, picture)) in frames.iter().zip(tiles(theme, workbench, snapshot, step)) {
+        put(&Line::styled(label, theme.dim()), frame.x, area.y, frame.width, sheet.cells);
+        picture.render(theme, *frame, sheet);
+        cursor(inspector, *frame, sheet.cells);
         if let Some(placed) = sheet.pictures.last_mut() {
             placed.mark(inspector.x, inspector.y);
         }
     }
-    let used = (height + 2).min(area.height);
+    let used = frames.first().map_or(0, |frame| (frame.height + 2).min(area.height));
     Rect { y: area.y + used, height: area.height - used, ..area }
 }
 

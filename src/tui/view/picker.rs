@@ -1,14 +1,14 @@
 //! The shelf: presets, past runs, and what the chosen one is about.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use super::super::app::{App, Entry};
 use super::super::keymap::Action;
 use super::picture::Picture;
-use super::{Sheet, footer, frame_lines, pane, put};
+use super::{Sheet, footer, frame_lines, inside, pane, put};
 use crate::preset::{Cell, Data, Layer, Noise, Preset, StepWeights};
 use crate::protocol::{ModelCard, Preview};
 
@@ -19,30 +19,49 @@ const ROOM_FOR_HINTS: usize = 9;
 pub fn render(app: &App, area: Rect, sheet: &mut Sheet) {
     let theme = &app.theme;
     let buf = &mut *sheet.cells;
-    let [top, body, bottom] = frame_lines(area, 1, 1);
+    let [top, list, about, bottom] = places(app, area);
     let title = Line::from(vec![
         Span::styled(" nem-tui  ", theme.accent()),
         Span::styled("pick a trained model to look at, or an experiment to watch learning", theme.dim()),
     ]);
     put(&title, top.x, top.y, top.width, buf);
-    footer(app, bottom, buf);
-    if body.width < 60 {
-        let [list, about] = Layout::vertical([Constraint::Percentage(50), Constraint::Min(0)]).areas(body);
-        shelf(app, list, buf);
-        details(app, about, sheet);
-    } else {
-        let [list, about] = Layout::horizontal([Constraint::Length(34), Constraint::Min(0)]).areas(body);
-        shelf(app, list, buf);
-        details(app, about, sheet);
+    if top.height > 1 {
+        let [open, up, help] = [Action::Open, Action::Up, Action::Help].map(|action| app.key(action));
+        let hint = format!(
+            " first time? {open} trains quickstart in a minute; {up} trained models; {help} all keys"
+        );
+        put(&Line::styled(hint, theme.good()), top.x, top.y + 1, top.width, buf);
     }
+    footer(app, bottom, buf);
+    shelf(app, list, buf);
+    details(app, about, sheet);
 }
 
-fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
+/// The title, the shelf, what the chosen one is about, and the hints.
+fn places(app: &App, area: Rect) -> [Rect; 4] {
+    // What to press first has a line where it can be spared.
+    let first = if app.is_new() && area.height >= 16 { 2 } else { 1 };
+    let [top, body, bottom] = frame_lines(area, first, 1);
+    let [list, about] = if body.width < 60 {
+        Layout::vertical([Constraint::Percentage(50), Constraint::Min(0)]).areas(body)
+    } else {
+        Layout::horizontal([Constraint::Length(34), Constraint::Min(0)]).areas(body)
+    };
+    [top, list, about, bottom]
+}
+
+/// The entry at this place of the screen.
+pub fn entry(app: &App, area: Rect, at: Position) -> Option<usize> {
+    let [_, list, ..] = places(app, area);
+    let inner = inside(list);
+    let (lines, skip) = lines(app, usize::from(inner.height));
+    let line = inner.contains(at).then(|| skip + usize::from(at.y - inner.y))?;
+    lines.get(line)?.1
+}
+
+/// The lines of the shelf with their entries, and how many of them lie above what is shown in `height` lines.
+fn lines(app: &App, height: usize) -> (Vec<(Line<'static>, Option<usize>)>, usize) {
     let theme = &app.theme;
-    if area.is_empty() {
-        return;
-    }
-    let inner = pane(Line::styled(" models, presets, runs ", theme.accent()), true, theme, area, buf);
     let mut lines = Vec::new();
     let mut chosen_line = 0;
     let mut heading = "";
@@ -55,9 +74,9 @@ fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
         if kind != heading {
             heading = kind;
             if i > 0 {
-                lines.push(Line::raw(""));
+                lines.push((Line::raw(""), None));
             }
-            lines.push(Line::styled(format!(" {heading}"), theme.dim()));
+            lines.push((Line::styled(format!(" {heading}"), theme.dim()), None));
         }
         let text = match entry {
             Entry::Model(model) => match model.ami {
@@ -77,12 +96,22 @@ fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
         }
         let marker = if chosen { '›' } else { ' ' };
         let line = Line::raw(format!(" {marker} {text} "));
-        lines.push(if chosen { line.style(theme.selected()) } else { line });
+        lines.push((if chosen { line.style(theme.selected()) } else { line }, Some(i)));
     }
     // The chosen line stays in view, with some of what follows it.
-    let height = usize::from(inner.height);
     let skip = (chosen_line + 1 + height / 3).min(lines.len()).saturating_sub(height);
-    for (line, y) in lines.iter().skip(skip).zip(inner.y..inner.bottom()) {
+    (lines, skip)
+}
+
+fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
+    let theme = &app.theme;
+    if area.is_empty() {
+        return;
+    }
+    let inner = pane(Line::styled(" models, presets, runs ", theme.accent()), true, theme, area, buf);
+    let height = usize::from(inner.height);
+    let (lines, skip) = lines(app, height);
+    for ((line, _), y) in lines.iter().skip(skip).zip(inner.y..inner.bottom()) {
         put(line, inner.x, y, inner.width, buf);
     }
     // What lies beyond, where a line can be spared for it.

@@ -17,20 +17,27 @@ pub fn render(app: &App, workbench: &Workbench, area: Rect, sheet: &mut Sheet) {
     if let Some(inspector) = &workbench.inspector {
         return super::inspector::render(app, workbench, inspector, area, sheet);
     }
-    let [status, body, bottom] = frame_lines(area, 1, if area.height > 4 { 2 } else { 1 });
+    let [status, _, bottom] = lines(area);
     status_line(app, workbench, status, sheet.cells);
-    if workbench.zoomed {
-        pane(app, workbench, workbench.focus, body, sheet);
-    } else {
-        for (which, area) in arrange(body, workbench) {
-            pane(app, workbench, which, area, sheet);
-        }
+    for (which, area) in panes(area, workbench) {
+        pane(app, workbench, which, area, sheet);
     }
     let buf = &mut *sheet.cells;
     value_line(app, workbench, Rect { height: 1.min(bottom.height), ..bottom }, buf);
     if bottom.height > 1 {
         footer(app, Rect { y: bottom.y + 1, height: 1, ..bottom }, buf);
     }
+}
+
+/// The status, the panes' room, and values and hints.
+fn lines(area: Rect) -> [Rect; 3] {
+    frame_lines(area, 1, if area.height > 4 { 2 } else { 1 })
+}
+
+/// The panes on a screen of this size.
+pub fn panes(area: Rect, workbench: &Workbench) -> Vec<(Pane, Rect)> {
+    let [_, body, _] = lines(area);
+    if workbench.zoomed { vec![(workbench.focus, body)] } else { arrange(body, workbench) }
 }
 
 fn pane(app: &App, workbench: &Workbench, which: Pane, area: Rect, sheet: &mut Sheet) {
