@@ -189,7 +189,7 @@ const fn binding(
 #[rustfmt::skip]
 pub const BINDINGS: &[Binding] = &[
     binding(&[Picker], &[(Enter, Open)], "enter", "open", "look at the model, train the preset, go on with the run", &[]),
-    binding(&[Picker], &[(Char('i'), Inspect)], "i", "look", "look at the run or the model, and train nothing", &[]),
+    binding(&[Picker], &[(Char('i'), Inspect)], "i", "", "look at the run or the model, and train nothing", &[]),
     binding(&[Picker], &[(KeyCode::Up, Up), (KeyCode::Down, Down)], "↑ ↓", "choose", "choose a model, a preset or a run", &[]),
     binding(&[Picker], &[(KeyCode::Home, First), (KeyCode::End, Last)], "home end", "", "the first, the last", &[]),
     binding(&[Picker], &[(KeyCode::Left, Sample(-1)), (KeyCode::Right, Sample(1)), (Char(','), Sample(-1)), (Char('.'), Sample(1))], "← →", "sample", "another sample of its data", &[]),
