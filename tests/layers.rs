@@ -38,7 +38,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("directories", &["data", "cli"]),
     ("crokey", &["tui"]),
     ("hdf5_reader", &["data"]),
-    ("image", &["data"]),
+    ("image", &["data", "tui"]),
     ("plotters", &["engine", "export"]),
 ];
 

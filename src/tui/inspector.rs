@@ -92,8 +92,10 @@ impl Inspector {
         self.look.clone_from(&self.snapshot.look);
         let apply = |preset: Preset, setting: &Setting| setting.apply(&preset).unwrap_or(preset);
         self.preset = self.look.iter().fold(training.clone(), apply);
-        // Of one's own image there are as many as it has frames for.
-        self.preset.steps = self.snapshot.steps.len();
+        if self.snapshot.input.is_some() {
+            // As many as it has frames for.
+            self.preset.steps = self.snapshot.steps.len();
+        }
         self.waits = false;
     }
 }
