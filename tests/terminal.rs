@@ -482,6 +482,42 @@ fn a_detached_run_outlives_its_terminal() {
     end_run(terminal);
 }
 
+/// Keys from the config, and the mouse: one click chooses, another opens, the wheel walks, and M lets it go.
+#[test]
+fn the_config_and_the_mouse_are_in_force() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("mine.ron");
+    let named = [("NEM_TUI_CONFIG", config.to_str().unwrap())];
+    std::fs::write(&config, r#"(keys: { "help": "f1" })"#).unwrap();
+    let mut terminal = Terminal::open_with(directory.path(), &[], 30, 120, &named);
+    terminal.wait("the picker", |s| s.contains("f1 help"));
+    terminal.press("\x1bOP");
+    terminal.wait("the help", |s| s.contains("choose a model, a preset or a run"));
+    terminal.press("x");
+    terminal.wait("the help gone", |s| !s.contains("choose a model, a preset or a run"));
+    let row = terminal.text().lines().position(|line| line.contains("static-shapes  AMI")).unwrap() + 1;
+    let click = format!("\x1b[<0;5;{row}M\x1b[<0;5;{row}m");
+    terminal.press(&click);
+    terminal.wait("the model chosen", |s| s.contains("› static-shapes  AMI"));
+    terminal.press(&click);
+    terminal.wait("the model", |s| s.contains("◆ trained model") && s.contains("EM step 15/15"));
+    terminal.press("\x1b[<64;60;10M");
+    terminal.wait("an earlier EM step", |s| s.contains("EM step 14/15"));
+    terminal.press("M");
+    terminal.wait("the mouse let go", |s| s.contains("the mouse selects text"));
+    assert_eq!(terminal.parser.screen().mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+
+    std::fs::write(&config, r#"(keys: { "halp": "f1" })"#).unwrap();
+    let mut terminal = Terminal::open_with(directory.path(), &[], 30, 120, &named);
+    terminal.wait("what is wrong", |s| {
+        s.contains("mine.ron: keys: no action is called \"halp\"; did you mean \"help\"?")
+    });
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
 /// Ctrl-Z gives the shell its terminal back, and `fg` the program its screen, whole.
 #[test]
 fn control_z_suspends_and_fg_goes_on() {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use ron::extensions::Extensions;
 use ron::ser::PrettyConfig;
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +17,8 @@ pub struct Config {
     pub theme: Scheme,
     /// Whether the mouse is the program's; otherwise it selects text, as the terminal does.
     pub mouse: bool,
-    /// How the end of the run on the screen is told.
-    pub notice: Notice,
+    /// How the end of the run on the screen is told, if at all.
+    pub notice: Option<Notice>,
     /// How pictures are drawn.
     pub pictures: Pictures,
     /// The keys.
@@ -25,11 +26,8 @@ pub struct Config {
 }
 
 /// How something is told to a user who looks elsewhere.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Notice {
-    /// Not at all.
-    #[default]
-    None,
     /// By the terminal's bell.
     Bell,
     /// By the desktop, where the terminal knows how.
@@ -52,14 +50,17 @@ pub enum Pictures {
 struct File {
     theme: Scheme,
     mouse: bool,
-    notice: Notice,
+    notice: Option<Notice>,
     pictures: Pictures,
     keys: BTreeMap<String, Keys>,
 }
 
 /// The keys of an action.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged, expecting = "a key or a list of keys, such as \"ctrl-p\" or [\"p\", \"f2\"]")]
+#[serde(
+    untagged,
+    expecting = "a key or a list of keys is expected here, such as \"ctrl-p\" or [\"p\", \"f2\"]"
+)]
 enum Keys {
     One(String),
     Many(Vec<String>),
@@ -77,11 +78,16 @@ impl Default for Config {
         Config {
             theme: Scheme::default(),
             mouse: true,
-            notice: Notice::default(),
+            notice: None,
             pictures: Pictures::default(),
             keymap: Keymap::default(),
         }
     }
+}
+
+/// As in presets, `Some` is not written.
+fn options() -> ron::Options {
+    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
 }
 
 impl Config {
@@ -90,7 +96,7 @@ impl Config {
     /// # Errors
     /// A sentence, with line and column where the text is to blame: what is wrong, and what would be right.
     pub fn parse(text: &str) -> Result<Config, String> {
-        let file: File = ron::from_str(text).map_err(|e| {
+        let file: File = options().from_str(text).map_err(|e| {
             let hint = match e.code {
                 ron::Error::ExpectedNamedStructLike(_)
                 | ron::Error::ExpectedDifferentStructName { .. }
@@ -113,9 +119,10 @@ impl Config {
         let keys = keymap.names().into_iter().map(|(name, keys)| (name, Keys::Many(keys))).collect();
         let file = File { theme, mouse, notice, pictures, keys };
         // A list of keys stays on its line.
-        let pretty = PrettyConfig::new().indentor("    ").depth_limit(2);
+        let pretty =
+            PrettyConfig::new().indentor("    ").depth_limit(2).extensions(Extensions::IMPLICIT_SOME);
         // Plain values written into memory have no way to fail.
-        ron::ser::to_string_pretty(&file, pretty).unwrap_or_default() + "\n"
+        options().to_string_pretty(&file, pretty).unwrap_or_default() + "\n"
     }
 }
 
@@ -126,11 +133,12 @@ mod tests {
     #[test]
     fn a_config_is_read_with_all_it_leaves_out() {
         assert_eq!(Config::parse("()"), Ok(Config::default()));
+        assert_eq!(Config::parse("(notice: None, theme: Dark)"), Ok(Config::default()));
         let text = r#"(theme: Light, mouse: false, notice: Bell, pictures: Blocks,
             keys: { "pause": "ctrl-p", "inspect": ["i", "f2"] })"#;
         let config = Config::parse(text).unwrap();
         assert_eq!((config.theme, config.mouse), (Scheme::Light, false));
-        assert_eq!((config.notice, config.pictures), (Notice::Bell, Pictures::Blocks));
+        assert_eq!((config.notice, config.pictures), (Some(Notice::Bell), Pictures::Blocks));
         let names = config.keymap.names();
         assert_eq!(
             (&names["pause"][..], &names["inspect"][..]),
@@ -144,7 +152,11 @@ mod tests {
             let config = Config::parse(text).unwrap();
             let again = Config::parse(&config.to_ron()).unwrap();
             assert_eq!(again.to_ron(), config.to_ron());
+            assert!(config.to_ron().starts_with("(\n    theme: "), "{}", config.to_ron());
             assert!(config.to_ron().contains("\"k-up\": [\"K\"]"), "{}", config.to_ron());
+            assert!(
+                config.to_ron().contains(["notice: None,", "notice: Desktop,"][usize::from(text != "()")])
+            );
         }
     }
 
@@ -158,7 +170,7 @@ mod tests {
             ("(mouse: 3)", "bool"),
             ("theme: Light", "in parentheses"),
             ("", "in parentheses"),
-            ("(keys: { \"pause\": 3 })", "a key or a list of keys"),
+            ("(keys: { \"pause\": 3 })", "a key or a list of keys is expected"),
             ("(keys: { \"paus\": \"x\" })", "did you mean \"pause\"?"),
         ] {
             let error = Config::parse(text).unwrap_err();

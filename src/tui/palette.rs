@@ -300,7 +300,10 @@ pub fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
     let without = |(at, letter): (usize, char)| text[..at].to_owned() + &text[at + letter.len_utf8()..];
     let whole = best(text);
     let found = whole.or_else(|| {
-        text.char_indices().map(without).filter_map(|text| best(&text)).max_by_key(|(_, score)| *score)
+        text.char_indices()
+            .map(without)
+            .filter_map(|text| best(&text))
+            .min_by_key(|(name, _)| name.len().abs_diff(text.len()))
     });
     found.map(|(name, _)| name)
 }
@@ -484,6 +487,17 @@ mod tests {
         assert_eq!(press(&mut palette, "↵", &history), Outcome::Entered("noise 0.2".into()));
         assert_eq!(press(&mut Palette::default(), "⌫", &[]), Outcome::Closed);
         assert_eq!(press(&mut palette, "⎋", &[]), Outcome::Closed);
+    }
+
+    #[test]
+    fn what_was_meant_is_guessed_from_a_letter_too_few_too_many_or_wrong() {
+        let names = ["health", "help", "pause", "profile"];
+        for (text, name) in [("paus", "pause"), ("puase", "pause"), ("halp", "help"), ("heallth", "health")] {
+            assert_eq!(nearest(text, &names), Some(name), "{text}");
+        }
+        for text in ["", "x", "zzz"] {
+            assert_eq!(nearest(text, &names), None, "{text}");
+        }
     }
 
     #[test]

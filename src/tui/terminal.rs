@@ -101,7 +101,6 @@ fn sequence(notice: Notice, text: &str, variable: impl Fn(&str) -> Option<String
     let term = variable("TERM").unwrap_or_default();
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
     match notice {
-        Notice::None => String::new(),
         // The console prints what it does not know.
         Notice::Desktop if term == "linux" => "\x07".to_owned(),
         Notice::Bell => "\x07".to_owned(),
@@ -148,7 +147,6 @@ mod tests {
             let value = |name: &str| variables.iter().find(|v| v.0 == name).map(|v| v.1.to_owned());
             sequence(notice, "a; b\x1b[2J\n", value)
         };
-        assert_eq!(of(Notice::None, &[]), "");
         assert_eq!(of(Notice::Bell, &[("TERM", "xterm")]), "\x07");
         assert_eq!(of(Notice::Desktop, &[("TERM", "linux")]), "\x07");
         assert_eq!(of(Notice::Desktop, &[("TERM", "xterm-kitty")]), "\x1b]9;a; b[2J\x07");

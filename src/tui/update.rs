@@ -992,10 +992,8 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
 }
 
 /// Tells that the training ended, as the user wants it told.
-fn ended(notice: Notice, workbench: &Workbench, finish: &Finish) -> Vec<Effect> {
-    if notice == Notice::None || *finish == Finish::Shown {
-        return vec![];
-    }
+fn ended(notice: Option<Notice>, workbench: &Workbench, finish: &Finish) -> Vec<Effect> {
+    let Some(notice) = notice.filter(|_| *finish != Finish::Shown) else { return vec![] };
     let run = workbench.info.directory.file_name().unwrap_or_default().to_string_lossy();
     let what = if matches!(finish, Finish::Failed(_)) { "has failed" } else { "is over" };
     let ami = workbench.epoch.map_or(String::new(), |epoch| format!(", AMI {:.2}", epoch.ami));
