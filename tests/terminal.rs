@@ -264,7 +264,7 @@ fn a_run_is_commanded_inspected_exported_and_forked() {
         s.lines().any(|line| line.contains("│ k ") && line.contains("5    ") && line.contains(" 4 "))
     };
     terminal.wait("how they differ", |s| s.contains("✓ quickstart-s1") && differs(s));
-    terminal.press("x\t");
+    terminal.press("x\tz");
     terminal.wait("its curve", |s| s.contains("─ quickstart-s1 "));
     terminal.press("qy");
     assert_eq!(terminal.end(), 0);

@@ -46,7 +46,7 @@ pub(super) fn take(
     Ok(Snapshot { look: look.to_vec(), input: opened.map(|opened| opened.input.clone()), ..snapshot })
 }
 
-/// Unrolls the first `samples` validation samples at once, as [`take`] does one.
+/// Unrolls the first `samples` validation samples at once, as `take` does one.
 ///
 /// # Errors
 /// What [`Plan::make`] meets.
