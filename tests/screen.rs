@@ -25,6 +25,12 @@ fn text(buf: &Buffer) -> String {
     (0..buf.area.height).map(|y| row(y).trim_end().to_owned() + "\n").collect()
 }
 
+/// The same cells as letters for their foregrounds.
+fn letters(buf: &Buffer, letter: impl Fn(Color) -> char) -> String {
+    let row = |y: u16| (0..buf.area.width).map(|x| letter(buf[(x, y)].fg)).collect::<String>();
+    (0..buf.area.height).map(|y| row(y) + "\n").collect()
+}
+
 /// The same cells as colours: a letter for the nearest of a few, of the foreground.
 fn colours(buf: &Buffer) -> String {
     let letter = |colour: Color| match colour {
@@ -47,8 +53,7 @@ fn colours(buf: &Buffer) -> String {
         Color::Reset => '.',
         _ => '?',
     };
-    let row = |y: u16| (0..buf.area.width).map(|x| letter(buf[(x, y)].fg)).collect::<String>();
-    (0..buf.area.height).map(|y| row(y) + "\n").collect()
+    letters(buf, letter)
 }
 
 #[test]
@@ -135,8 +140,7 @@ fn sixteen(buf: &Buffer) -> String {
         Color::White => 'W',
         _ => '?',
     };
-    let row = |y: u16| (0..buf.area.width).map(|x| letter(buf[(x, y)].fg)).collect::<String>();
-    (0..buf.area.height).map(|y| row(y) + "\n").collect()
+    letters(buf, letter)
 }
 
 #[test]

@@ -554,23 +554,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert!(latest_log(directory.path()).unwrap_err().to_string().contains("log.txt"));
         let all: Vec<String> = (0..9000).map(|n| format!("line {n} of a log – long")).collect();
-        std::fs::write(
-            directory.path().join("log.txt"),
-            all[..5].join(
-                "
-",
-            ),
-        )
-        .unwrap();
+        let write = |lines: &[String]| {
+            std::fs::write(directory.path().join("log.txt"), lines.join("\n")).unwrap();
+        };
+        write(&all[..5]);
         assert_eq!(latest_log(directory.path()).unwrap(), all[..5]);
-        std::fs::write(
-            directory.path().join("log.txt"),
-            all.join(
-                "
-",
-            ),
-        )
-        .unwrap();
+        write(&all);
         let latest = latest_log(directory.path()).unwrap();
         assert!(latest.len() > 1000 && all.ends_with(&latest), "{} lines", latest.len());
     }

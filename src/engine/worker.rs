@@ -169,7 +169,10 @@ pub fn fork(
         }
         run.append(&Record::Fork { iteration })?;
         if let Some(parent) = run_dir::run_of(&checkpoint.path) {
-            Album::copy(parent, run.path(), iteration)?;
+            // A run that still trains may thin its album meanwhile; as everywhere, that costs moments and no run.
+            if let Err(e) = Album::copy(parent, run.path(), iteration) {
+                info!("{e}; the fork's album begins without what is missing");
+            }
         }
         run.begin(&trainer)?;
         let past = run.past()?;
