@@ -1,5 +1,6 @@
 //! The binary: arguments in, exit code out.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -20,7 +21,8 @@ fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("nem-tui: {error}");
+            // With the terminal gone there is nobody to tell, and no reason to panic.
+            let _ = writeln!(std::io::stderr(), "nem-tui: {error}");
             ExitCode::from(error.exit_code())
         }
     }

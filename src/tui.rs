@@ -18,6 +18,7 @@ pub mod curve_view;
 mod gallery;
 pub mod health;
 pub mod history;
+mod input;
 pub mod inspector;
 pub mod keymap;
 pub mod mouse;
@@ -33,8 +34,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossterm::clipboard::CopyToClipboard;
-use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
-use futures_util::StreamExt;
+use crossterm::event::{Event as TerminalEvent, KeyEventKind};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use tokio::sync::{mpsc, watch};
@@ -42,6 +42,7 @@ use tokio::sync::{mpsc, watch};
 use self::app::App;
 use self::config::{Config, Pictures};
 use self::gallery::Gallery;
+use self::input::Input;
 use self::signals::Signals;
 use self::terminal::Screen;
 use self::theme::Theme;
@@ -150,7 +151,7 @@ impl Shell<'_> {
         gallery: &mut Option<Gallery>,
         done: &mut mpsc::UnboundedReceiver<Message>,
     ) -> Result<()> {
-        let mut keys = EventStream::new();
+        let mut keys = Input::read()?;
         let mut signals =
             Signals::new().map_err(|e| Error::Terminal(format!("cannot listen for signals: {e}")))?;
         let mut next_frame = Instant::now();
@@ -286,9 +287,9 @@ impl Shell<'_> {
                     let _ = told.send(Message::Told(saved));
                 });
             }
-            Effect::List(directory, typed) => {
-                let names = palette::files_in(&directory);
-                return self.handle_message(app, Message::Listed(typed, names));
+            Effect::List(directory, listing) => {
+                let names = palette::files_in(&directory, listing.images);
+                return self.handle_message(app, Message::Listed(listing, names));
             }
             Effect::Copy(text) => {
                 // The terminal may not know this; then it says nothing, and the text is on the screen.

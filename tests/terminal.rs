@@ -124,6 +124,23 @@ impl Terminal {
         self.parser.screen().alternate_screen()
     }
 
+    /// The terminal goes away, as with the window that it is in, and the program is to end by that.
+    fn close(self) {
+        let Terminal { master, mut keys, mut child, output, .. } = self;
+        drop(output);
+        // What is drawn next tells the thread that reads it that nobody listens, and it lets go of the terminal too.
+        keys.write_all(b"?").unwrap();
+        drop((master, keys));
+        let deadline = Instant::now() + PATIENCE;
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() > deadline {
+                child.kill().unwrap();
+                panic!("it goes on without a terminal");
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// Waits for the program to end; returns its exit code.
     fn end(self) -> u32 {
         self.end_with_output().0
@@ -443,6 +460,25 @@ fn a_run_is_attached_to_left_attached_to_again_and_ended() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("no training is running in runs/quickstart-s1; go on with it by"), "{said}");
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// A window that is closed ends what ran in it: a run is saved first, and one of another process goes on.
+#[test]
+fn a_terminal_that_goes_away_is_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut picker = Terminal::open(directory.path(), &[], 24, 80);
+    picker.wait("the picker", |s| s.contains("› quickstart"));
+    picker.close();
+
+    let mut run = Background::train(directory.path());
+    attach(directory.path()).close();
+    end_run(attach(directory.path()));
+    assert!(run.0.wait().unwrap().success());
+
+    let mut training = Terminal::open(directory.path(), &["--preset", "quickstart"], 24, 80);
+    training.wait("the training", |s| iteration(s) >= 3);
+    training.close();
+    assert!(directory.path().join("runs/quickstart-s1-2/checkpoints/last").is_file());
 }
 
 /// A run whose process is killed is a lost connection to who looks.
