@@ -15,6 +15,7 @@ mod canvas;
 pub mod chart;
 pub mod curves;
 mod npz;
+pub mod objects;
 pub mod pictures;
 pub mod tensorboard;
 mod tile;

@@ -147,8 +147,8 @@ fn whole(snapshot: &Snapshot, step: &SnapshotStep) -> Vec<Labelled> {
         ("noisy", shades(&step.noisy)),
         ("reconstruction", shades(&sum)),
         ("gamma", Tile::gamma(&step.gamma, snapshot.k, width, height)),
-        ("truth", Tile::groups(&step.groups, width, height)),
-        ("argmax", Tile::argmax(&step.gamma, &step.groups, width, height)),
+        ("truth", Tile::truth(step, snapshot.k, width, height)),
+        ("argmax", Tile::argmax(step, snapshot.k, width, height)),
     ]
     .map(|(label, tile)| Labelled { label: label.into(), colour: INK, tile })
     .into()

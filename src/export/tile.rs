@@ -1,6 +1,8 @@
 //! Images in colours, one pixel for each pixel of the model's.
 
+use super::objects;
 use crate::palette::{self, Rgb};
+use crate::protocol::SnapshotStep;
 
 /// An image to draw, row by row.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,30 +49,23 @@ impl Tile {
         })
     }
 
-    /// Every pixel's object in that object's colour; 0 is black.
-    pub fn groups(groups: &[u8], width: usize, height: usize) -> Tile {
-        Tile::new(width, height, |pixel| match groups.get(pixel) {
-            None | Some(0) => [0.0; 3],
-            Some(group) => palette::component(usize::from(*group) - 1),
-        })
+    /// Every pixel's object, in the colour of the component that holds it; none is black.
+    pub fn truth(step: &SnapshotStep, k: usize, width: usize, height: usize) -> Tile {
+        let colours = objects::colours(step, k);
+        let of = |pixel: usize| colours[usize::from(*step.groups.get(pixel)?)];
+        Tile::new(width, height, |pixel| of(pixel).map_or([0.0; 3], palette::component))
     }
 
     /// The component that has most of each pixel, in its colour: of pixels that belong to an object, because only
     /// those are scored; of all, where no objects are known.
-    pub fn argmax(gamma: &[f32], groups: &[u8], width: usize, height: usize) -> Tile {
-        let known = groups.iter().any(|group| *group > 0);
-        Tile::new(width, height, |pixel| {
-            if known && groups.get(pixel).is_none_or(|group| *group == 0) {
-                return [0.0; 3];
-            }
-            let mut largest = (0.0, None);
-            for (component, share) in shares(gamma, width * height, pixel).enumerate() {
-                if share > largest.0 {
-                    largest = (share, Some(component));
-                }
-            }
-            largest.1.map_or([0.0; 3], palette::component)
-        })
+    pub fn argmax(step: &SnapshotStep, k: usize, width: usize, height: usize) -> Tile {
+        let known = step.groups.iter().any(|group| *group > 0);
+        let largest = objects::largest(step, k);
+        let of = |pixel: usize| {
+            let group = step.groups.get(pixel)?;
+            (!known || *group > 0).then(|| largest[pixel])
+        };
+        Tile::new(width, height, |pixel| of(pixel).map_or([0.0; 3], palette::component))
     }
 }
 
@@ -111,9 +106,20 @@ mod tests {
         let gamma = [1.0, 0.5, 0.0, 0.5];
         let both = [0, 1, 2].map(|c| ((f32::from(ORANGE[c]) + f32::from(SKY[c])) / 2.0).round() as u8);
         assert_eq!(Tile::gamma(&gamma, 2, 2, 1).pixels, [ORANGE, both]);
-        assert_eq!(Tile::groups(&[0, 2], 2, 1).pixels, [[0; 3], SKY]);
-        assert_eq!(Tile::argmax(&[0.2, 0.2, 0.8, 0.8], &[0, 1], 2, 1).pixels, [[0; 3], SKY]);
-        assert_eq!(Tile::argmax(&[0.2, 0.9, 0.8, 0.1], &[0, 0], 2, 1).pixels, [SKY, ORANGE]);
+        let step = |gamma: &[f32], groups: &[u8]| SnapshotStep {
+            target: vec![],
+            noisy: vec![],
+            groups: groups.to_vec(),
+            preds: vec![],
+            gamma: gamma.to_vec(),
+            ami: None,
+            ari: None,
+            confidence: None,
+        };
+        let held = step(&[0.2, 0.2, 0.8, 0.8], &[0, 1]);
+        assert_eq!(Tile::truth(&held, 2, 2, 1).pixels, [[0; 3], SKY], "held by the second component");
+        assert_eq!(Tile::argmax(&held, 2, 2, 1).pixels, [[0; 3], SKY]);
+        assert_eq!(Tile::argmax(&step(&[0.2, 0.9, 0.8, 0.1], &[0, 0]), 2, 2, 1).pixels, [SKY, ORANGE]);
     }
 
     #[test]

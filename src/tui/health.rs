@@ -1,7 +1,7 @@
 //! What looks wrong with a training, each in a sentence with the number behind it.
 
 use super::app::Workbench;
-use super::inspector::largest;
+use crate::export::objects::largest;
 use crate::protocol::{Snapshot, SnapshotStep};
 
 /// A component with a smaller share of what is drawn holds nothing.

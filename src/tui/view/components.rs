@@ -5,10 +5,11 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::super::app::{App, Masks, Rows, Workbench};
-use super::super::inspector::{largest, masked_delta, objects};
+use super::super::inspector::masked_delta;
 use super::super::theme::Theme;
 use super::picture::{Picture, digit};
 use super::{Sheet, pane, put, sliders, title_style, with_sliders};
+use crate::export::objects::{colours, largest};
 use crate::export::reconstruction;
 use crate::protocol::{Snapshot, SnapshotStep};
 
@@ -132,12 +133,7 @@ pub fn argmax(theme: &Theme, snapshot: &Snapshot, step: &SnapshotStep) -> Pictur
 /// The true objects, each in the colour of the component that holds it in the best matching; the others in
 /// colours that no component has.
 pub fn truth(theme: &Theme, snapshot: &Snapshot, step: &SnapshotStep) -> Picture {
-    let objects = objects(step, snapshot.k);
-    let mut spare = snapshot.k..;
-    let mut colours = [None; 256];
-    for object in &objects {
-        colours[usize::from(object.group)] = object.component.or_else(|| spare.next());
-    }
+    let colours = colours(step, snapshot.k);
     let of = |pixel: usize| colours[usize::from(*step.groups.get(pixel)?)];
     Picture::labels(of, snapshot.image.width, snapshot.image.height, theme)
 }

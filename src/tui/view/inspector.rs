@@ -6,11 +6,12 @@ use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 
 use super::super::app::{App, Masks, Workbench};
-use super::super::inspector::{Inspector, objects};
+use super::super::inspector::Inspector;
 use super::super::theme::{Rgb, Theme};
 use super::components::{argmax, truth};
 use super::picture::{Picture, digit};
 use super::{Sheet, footer, frame_lines, put, sliders, with_sliders};
+use crate::export::objects::objects;
 use crate::export::reconstruction;
 use crate::protocol::{Snapshot, SnapshotStep};
 
