@@ -106,6 +106,8 @@ pub struct Picker {
     pub entries: Vec<Entry>,
     /// The chosen one.
     pub selected: usize,
+    /// The one that the mouse has chosen last: pressed there again, it opens it.
+    pub clicked: Option<usize>,
     /// Which sample of its data is shown.
     pub sample: u64,
     /// That sample.
@@ -307,8 +309,11 @@ impl App {
     pub fn context(&self) -> Context {
         match &self.workbench {
             None => Context::Picker,
+            Some(workbench) if workbench.is_model() => match workbench.inspector {
+                Some(_) => Context::ModelInspector,
+                None => Context::Model,
+            },
             Some(workbench) if workbench.inspector.is_some() => Context::Inspector,
-            Some(workbench) if workbench.is_model() => Context::Model,
             Some(workbench) if workbench.focus == Pane::Components => Context::Workbench,
             Some(_) => Context::Curves,
         }

@@ -19,8 +19,10 @@ pub enum Context {
     Curves,
     /// Looking at a trained model.
     Model,
-    /// Looking into one sample.
+    /// Looking into one sample of a training.
     Inspector,
+    /// Looking into one sample of a trained model.
+    ModelInspector,
 }
 
 impl Context {
@@ -32,6 +34,7 @@ impl Context {
             Context::Curves => "the curves",
             Context::Model => "a model on show",
             Context::Inspector => "the inspector",
+            Context::ModelInspector => "a model's inspector",
         }
     }
 }
@@ -164,15 +167,16 @@ pub struct Binding {
 }
 
 use Action::*;
-use Context::{Curves, Inspector, Model, Picker, Workbench};
+use Context::{Curves, Inspector, Model, ModelInspector, Picker, Workbench};
 use KeyCode::{Char, Enter, Tab};
 
 const TRAINING: &[Context] = &[Workbench, Curves];
 const PICTURES: &[Context] = &[Workbench, Model];
-const LOOKING: &[Context] = &[Workbench, Curves, Model, Inspector];
+const LOOKING: &[Context] = &[Workbench, Curves, Model, Inspector, ModelInspector];
+const INSIDE: &[Context] = &[Inspector, ModelInspector];
 const ALBUM: &[Context] = &[Workbench, Curves, Inspector];
 const SHOWN: &[Context] = &[Workbench, Curves, Model];
-const EVERYWHERE: &[Context] = &[Picker, Workbench, Curves, Model, Inspector];
+const EVERYWHERE: &[Context] = &[Picker, Workbench, Curves, Model, Inspector, ModelInspector];
 
 const fn binding(
     contexts: &'static [Context],
@@ -210,7 +214,7 @@ pub const BINDINGS: &[Binding] = &[
     binding(LOOKING, &[(Char(','), Sample(-1)), (Char('.'), Sample(1))], ", .", "sample", "the watched sample that is shown", &[]),
     binding(PICTURES, &[(KeyCode::Left, EmStep(-1)), (KeyCode::Right, EmStep(1))], "← →", "", "the EM step too", &[]),
     binding(PICTURES, &[(KeyCode::Up, Sample(-1)), (KeyCode::Down, Sample(1))], "↑ ↓", "", "the sample too", &[]),
-    binding(&[Inspector], &[(KeyCode::Left, Pixel(-1, 0)), (KeyCode::Right, Pixel(1, 0)), (KeyCode::Up, Pixel(0, -1)), (KeyCode::Down, Pixel(0, 1))], "arrows", "pixel", "the pixel that is read", &[]),
+    binding(INSIDE, &[(KeyCode::Left, Pixel(-1, 0)), (KeyCode::Right, Pixel(1, 0)), (KeyCode::Up, Pixel(0, -1)), (KeyCode::Down, Pixel(0, 1))], "arrows", "pixel", "the pixel that is read", &[]),
     binding(SHOWN, &[(Char('i'), Inspect)], "i", "inspect", "look into this sample", &[("inspect", Inspect)]),
     binding(LOOKING, &[(Char('a'), Animate)], "a", "play", "play the EM steps, or stand still", &[("play", Animate)]),
     binding(ALBUM, &[(Char('{'), Moment(-1)), (Char('}'), Moment(1))], "{ }", "past", "how the sample looked earlier, later in the training", &[]),
@@ -226,7 +230,7 @@ pub const BINDINGS: &[Binding] = &[
     binding(TRAINING, &[(Char('!'), Log)], "!", "", "the run's log, with the latest lines at the bottom", &[("log", Log)]),
     binding(LOOKING, &[(Char('e'), Export)], "e", "", "write what is looked at as a PNG; from the inspector all EM steps", &[]),
     binding(TRAINING, &[(Char('C'), CopyCommand)], "C", "", "copy the command that repeats this run", &[("copy", CopyCommand)]),
-    binding(&[Inspector], &[(KeyCode::Esc, Back), (Char('i'), Back)], "esc", "back", "back to the workbench", &[("back", Back)]),
+    binding(INSIDE, &[(KeyCode::Esc, Back), (Char('i'), Back)], "esc", "back", "back to the workbench", &[("back", Back)]),
     binding(EVERYWHERE, &[(Char(':'), Command)], ":", "command", "type a command", &[]),
     binding(TRAINING, &[(Char('c'), Checkpoint)], "c", "checkpoint", "write a checkpoint now", &[("checkpoint", Checkpoint)]),
     binding(EVERYWHERE, &[(Char('M'), Mouse)], "M", "", "the mouse is the program's, or selects text", &[]),
@@ -266,8 +270,8 @@ const UNTYPED: &[(&str, &[Context], Action)] = &[
     ("em-left", PICTURES, EmStep(-1)), ("em-right", PICTURES, EmStep(1)),
     ("sample-previous", LOOKING, Sample(-1)), ("sample-next", LOOKING, Sample(1)),
     ("sample-up", PICTURES, Sample(-1)), ("sample-down", PICTURES, Sample(1)),
-    ("pixel-left", &[Inspector], Pixel(-1, 0)), ("pixel-right", &[Inspector], Pixel(1, 0)),
-    ("pixel-up", &[Inspector], Pixel(0, -1)), ("pixel-down", &[Inspector], Pixel(0, 1)),
+    ("pixel-left", INSIDE, Pixel(-1, 0)), ("pixel-right", INSIDE, Pixel(1, 0)),
+    ("pixel-up", INSIDE, Pixel(0, -1)), ("pixel-down", INSIDE, Pixel(0, 1)),
     ("export-picture", LOOKING, Export),
     ("command", EVERYWHERE, Command),
     ("mouse", EVERYWHERE, Mouse),

@@ -98,8 +98,17 @@ pub struct Palette {
     completing: Option<(String, usize)>,
     /// How far back in the history the line comes from.
     back: usize,
-    /// The directory that a file is being named in, as it was typed, and what is there.
-    files: Option<(String, Vec<String>)>,
+    /// The directory that something is being named in, and what is there.
+    files: Option<(Listing, Vec<String>)>,
+}
+
+/// What is to be listed, so that a name can be completed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The directory, as it was typed.
+    pub directory: String,
+    /// Whether images are named in it, or only the directories themselves.
+    pub images: bool,
 }
 
 /// What a key did to the line.
@@ -139,20 +148,21 @@ impl Palette {
         self.completing.as_ref().map_or(self.input.value(), |(typed, _)| typed)
     }
 
-    /// The directory, as it was typed, that is to be listed now that a file is being named in it.
-    pub fn to_list(&mut self, context: Context) -> Option<String> {
-        let (directory, _) = of_file(self.input.value()).filter(|_| context != Context::Picker)?;
-        if self.files.as_ref().is_some_and(|(listed, _)| listed == directory) {
+    /// What is to be listed now that something is being named in it.
+    pub fn to_list(&mut self, context: Context) -> Option<Listing> {
+        let named = Named::in_line(self.input.value()).filter(|named| named.is_here(context))?;
+        let listing = named.listing();
+        if self.files.as_ref().is_some_and(|(listed, _)| *listed == listing) {
             return None;
         }
-        self.files = Some((directory.to_owned(), Vec::new()));
-        Some(directory.to_owned())
+        self.files = Some((listing.clone(), Vec::new()));
+        Some(listing)
     }
 
     /// Takes in what there is in a directory, if that is still the one.
-    pub fn list(&mut self, directory: &str, names: Vec<String>) {
+    pub fn list(&mut self, listing: &Listing, names: Vec<String>) {
         if let Some((listed, files)) = &mut self.files
-            && listed == directory
+            && listed == listing
         {
             *files = names;
         }
@@ -160,12 +170,11 @@ impl Palette {
 
     /// What `typed` may become.
     fn all_offers(&self, typed: &str, context: Context) -> Vec<Offer> {
-        match (of_file(typed), &self.files) {
-            (Some((directory, begun)), Some((listed, names))) if directory == listed => {
-                let begun = names.iter().filter(|name| name.starts_with(begun));
-                begun
-                    .map(|name| Offer { line: format!("open {directory}{name}"), takes: "", help: "" })
-                    .collect()
+        match (Named::in_line(typed), &self.files) {
+            (Some(named), Some((listed, names))) if named.listing() == *listed => {
+                let begun = names.iter().filter(|name| name.starts_with(named.begun));
+                let line = |name| format!("{} {}{name}", named.word, named.directory);
+                begun.map(|name| Offer { line: line(name), takes: "", help: "" }).collect()
             }
             _ => offers(typed, context),
         }
@@ -212,15 +221,16 @@ pub fn remember(history: &mut Vec<String>, line: &str) {
     history.drain(..surplus);
 }
 
-/// The files that can be opened in a directory, and the directories in it, in the order of their names.
-pub fn files_in(directory: &Path) -> Vec<String> {
+/// The directories in a directory, and where they are wanted the images that can be opened, in the order of their
+/// names.
+pub fn files_in(directory: &Path, images: bool) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let name = |entry: std::fs::DirEntry| {
         let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'))?;
         let is_image = |end: &str| ["png", "gif", "npy"].iter().any(|known| end.eq_ignore_ascii_case(known));
         match entry.path() {
             path if path.is_dir() => Some(name + "/"),
-            path => path.extension()?.to_str().is_some_and(is_image).then_some(name),
+            path => (images && path.extension()?.to_str().is_some_and(is_image)).then_some(name),
         }
     };
     let mut names: Vec<String> = entries.flatten().filter_map(name).collect();
@@ -228,10 +238,30 @@ pub fn files_in(directory: &Path) -> Vec<String> {
     names
 }
 
-/// Where a line names a file: its directory, with the slash at its end, and what follows of its name.
-fn of_file(line: &str) -> Option<(&str, &str)> {
-    let file = line.strip_prefix("open ")?;
-    Some(file.split_at(file.rfind('/').map_or(0, |slash| slash + 1)))
+/// Where a line names a file or a directory.
+struct Named<'a> {
+    word: &'static str,
+    /// Up to the last slash.
+    directory: &'a str,
+    /// What follows it.
+    begun: &'a str,
+}
+
+impl<'a> Named<'a> {
+    fn in_line(line: &'a str) -> Option<Named<'a>> {
+        let (head, file) = line.split_once(' ')?;
+        let word = ["open", "compare"].into_iter().find(|word| *word == head)?;
+        let (directory, begun) = file.split_at(file.rfind('/').map_or(0, |slash| slash + 1));
+        Some(Named { word, directory, begun })
+    }
+
+    fn is_here(&self, context: Context) -> bool {
+        WORDS.iter().any(|word| word.name == self.word && is_offered(word, context))
+    }
+
+    fn listing(&self) -> Listing {
+        Listing { directory: self.directory.to_owned(), images: self.word == "open" }
+    }
 }
 
 /// What `typed` may become in this context, the best match first; everything where nothing is typed.
@@ -267,7 +297,9 @@ fn is_offered(word: &Word, context: Context) -> bool {
     match context {
         _ if word.name == "theme" => true,
         Context::Picker => false,
-        Context::Model => !["lr", "inter", "compare", "fork", "restart"].contains(&word.name),
+        Context::Model | Context::ModelInspector => {
+            !["lr", "inter", "compare", "fork", "restart"].contains(&word.name)
+        }
         _ => true,
     }
 }
@@ -441,20 +473,29 @@ mod tests {
         let value = |palette: &Palette| palette.input.value().to_owned();
         press(&mut palette, "open ", &[]);
         assert_eq!(palette.to_list(Context::Picker), None, "nothing is opened there");
-        assert_eq!(palette.to_list(Context::Workbench), Some(String::new()));
+        let of = |directory: &str| Listing { directory: directory.into(), images: true };
+        assert_eq!(palette.to_list(Context::Workbench), Some(of("")));
         assert_eq!(palette.to_list(Context::Workbench), None, "once");
-        palette.list("", ["a.png", "b.gif", "bees/", "c.npy"].map(String::from).to_vec());
+        palette.list(&of(""), ["a.png", "b.gif", "bees/", "c.npy"].map(String::from).to_vec());
         assert_eq!(palette.offers(Context::Workbench).0.len(), 4);
         press(&mut palette, "b⇥", &[]);
         assert_eq!(value(&palette), "open b.gif");
         press(&mut palette, "⇥", &[]);
         assert_eq!(value(&palette), "open bees/");
-        assert_eq!(palette.to_list(Context::Workbench), Some("bees/".into()));
-        palette.list("", vec!["late.png".into()]);
+        assert_eq!(palette.to_list(Context::Workbench), Some(of("bees/")));
+        palette.list(&of(""), vec!["late.png".into()]);
         assert!(palette.offers(Context::Workbench).0.is_empty(), "that was another directory's");
-        palette.list("bees/", vec!["one bee.png".into()]);
+        palette.list(&of("bees/"), vec!["one bee.png".into()]);
         press(&mut palette, "⇥", &[]);
         assert_eq!(press(&mut palette, "↵", &[]), Outcome::Entered("open bees/one bee.png".into()));
+        let mut palette = Palette::default();
+        press(&mut palette, "compare r", &[]);
+        let runs = palette.to_list(Context::Workbench).unwrap();
+        assert!(!runs.images, "a run is a directory");
+        palette.list(&runs, vec!["runs/".into()]);
+        press(&mut palette, "⇥", &[]);
+        assert_eq!(value(&palette), "compare runs/");
+        assert_eq!(palette.to_list(Context::Model), None, "a model has no curves");
     }
 
     #[test]
@@ -464,8 +505,9 @@ mod tests {
             std::fs::write(directory.path().join(name), "").unwrap();
         }
         std::fs::create_dir(directory.path().join("d.d")).unwrap();
-        assert_eq!(files_in(directory.path()), ["a.gif", "b.PNG", "c.npy", "d.d/"]);
-        assert!(files_in(Path::new("/nowhere/at/all")).is_empty());
+        assert_eq!(files_in(directory.path(), true), ["a.gif", "b.PNG", "c.npy", "d.d/"]);
+        assert_eq!(files_in(directory.path(), false), ["d.d/"]);
+        assert!(files_in(Path::new("/nowhere/at/all"), true).is_empty());
     }
 
     #[test]

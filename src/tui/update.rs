@@ -13,7 +13,7 @@ use super::compare::Choice;
 use super::config::Notice;
 use super::inspector::Inspector;
 use super::keymap::{Action, Dial};
-use super::palette::{self, Outcome, Typed};
+use super::palette::{self, Listing, Outcome, Typed};
 use super::view::Target;
 use crate::export::View;
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
@@ -51,8 +51,8 @@ pub enum Message {
     Runs(Vec<RunCard>),
     /// A run to compare with.
     Rival(Box<Rival>),
-    /// What there is in a directory that a file is being named in, as it was typed.
-    Listed(String, Vec<String>),
+    /// What there is in a directory that something is being named in.
+    Listed(Listing, Vec<String>),
     /// The run's log was read, or could not be; a sentence.
     Log(Result<Vec<String>, String>),
     /// It is time to read the run's log again.
@@ -94,8 +94,8 @@ pub enum Effect {
     Detach(PathBuf, String),
     /// Write this view of the snapshot to this file.
     Save(Arc<Snapshot>, View, PathBuf),
-    /// Say by [`Message::Listed`] what there is in this directory, which was typed so.
-    List(PathBuf, String),
+    /// Say by [`Message::Listed`] what there is in this directory.
+    List(PathBuf, Listing),
     /// Read the log of the run in this directory.
     ReadLog(PathBuf),
     /// Tell a user who looks elsewhere.
@@ -169,9 +169,9 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
             vec![]
         }
-        Message::Listed(directory, names) => {
+        Message::Listed(listing, names) => {
             if let Some(Overlay::Palette(palette)) = &mut app.overlay {
-                palette.list(&directory, names);
+                palette.list(&listing, names);
             }
             vec![]
         }
@@ -285,7 +285,8 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
                 Outcome::Typing => {
                     let to_list = palette.to_list(app.context());
                     app.overlay = Some(Overlay::Palette(palette));
-                    let list = |typed: String| Effect::List(located(app, Path::new(&typed)), typed);
+                    let place = |listing: &Listing| located(app, Path::new(&listing.directory));
+                    let list = |listing| Effect::List(place(&listing), listing);
                     return to_list.map(list).into_iter().collect();
                 }
                 Outcome::Closed => {}
@@ -325,10 +326,14 @@ fn clicked(app: &mut App, target: Target) -> Vec<Effect> {
     app.message = None;
     match (target, &mut app.workbench) {
         (Target::Entry(_), None) if app.starting => {}
-        (Target::Entry(entry), None) if entry == app.picker.selected => return pick(app, Action::Open),
         (Target::Entry(entry), None) => {
-            app.picker.selected = entry;
-            return preview(app);
+            let picker = &mut app.picker;
+            let before = std::mem::replace(&mut picker.selected, entry);
+            return match picker.clicked.replace(entry) {
+                Some(clicked) if clicked == entry && before == entry => pick(app, Action::Open),
+                _ if before == entry => vec![],
+                _ => preview(app),
+            };
         }
         (Target::Pane(pane), Some(workbench)) => workbench.focus = pane,
         (Target::Pixel(x, y), Some(Workbench { inspector: Some(inspector), .. })) => {
@@ -471,7 +476,10 @@ fn entered(app: &mut App, line: &str) -> Vec<Effect> {
     let done = match typed {
         Typed::Set(setting) => change(workbench, setting),
         Typed::Export(file) => return export(app, file),
-        Typed::Compare(run) => Ok(compare_with(workbench, run)),
+        Typed::Compare(run) => {
+            let run = located(app, &run);
+            return app.workbench.as_mut().map_or_else(Vec::new, |workbench| compare_with(workbench, run));
+        }
         Typed::Open(file) => return open(app, &file),
         Typed::Sample(n) if n < workbench.samples() => Ok(watch(workbench, n)),
         Typed::Sample(_) => Err(format!("there are samples 1 to {}", workbench.samples())),
@@ -1584,13 +1592,16 @@ mod tests {
     #[test]
     fn a_file_that_is_being_named_is_completed() {
         let mut app = with_a_sample();
-        assert_eq!(press(&mut app, ":open "), [Effect::List("/here".into(), String::new())]);
-        update(&mut app, Message::Listed(String::new(), vec!["a.png".into(), "my/".into()]));
-        assert_eq!(press(&mut app, "m⇥"), [Effect::List("/here/my".into(), "my/".into())]);
-        update(&mut app, Message::Listed("my/".into(), vec!["b.png".into()]));
+        let of = |directory: &str| Listing { directory: directory.into(), images: true };
+        assert_eq!(press(&mut app, ":open "), [Effect::List("/here".into(), of(""))]);
+        update(&mut app, Message::Listed(of(""), vec!["a.png".into(), "my/".into()]));
+        assert_eq!(press(&mut app, "m⇥"), [Effect::List("/here/my".into(), of("my/"))]);
+        update(&mut app, Message::Listed(of("my/"), vec!["b.png".into()]));
         let image = own("/here/my/b.png", false, 1);
         assert_eq!(sent(&press(&mut app, "⇥↵")), [Command::Input(Some(image))]);
-        assert_eq!(press(&mut app, ":open ~/").last(), Some(&Effect::List("/home/me".into(), "~/".into())));
+        assert_eq!(press(&mut app, ":open ~/").last(), Some(&Effect::List("/home/me".into(), of("~/"))));
+        let runs = Listing { directory: "runs/".into(), images: false };
+        assert_eq!(press(&mut app, "⎋:compare runs/").last(), Some(&Effect::List("/here/runs".into(), runs)));
     }
 
     #[test]
@@ -1781,6 +1792,10 @@ mod tests {
         assert!(matches!(&effects[..], [Effect::Start(p, _)] if p.name == "static-shapes-nem"));
         assert!(update(&mut app, Message::Click(Target::Entry(2))).is_empty(), "once");
         assert!(update(&mut app, Message::Click(Target::Entry(1))).is_empty(), "while it is on its way");
+        let mut app = picker();
+        let chosen = Message::Click(Target::Entry(app.picker.selected));
+        assert!(update(&mut app, chosen.clone()).is_empty(), "what was not chosen by a click");
+        assert!(matches!(&update(&mut app, chosen)[..], [Effect::Start(..)]));
         let mut app = picker();
         let effects = update(&mut app, Message::Wheel(Some(Target::Picker), 1));
         assert!(matches!(&effects[..], [Effect::Preview(..)]) && app.picker.selected == 2);
