@@ -60,7 +60,7 @@ fn colours(buf: &Buffer) -> String {
 fn screens_at_fixed_sizes() {
     let quickstart = support::preset("quickstart");
     for (width, height) in [(40, 12), (80, 24), (200, 60)] {
-        for (mode, depth) in [("colour", Depth::True), ("plain", Depth::Plain)] {
+        for (mode, depth) in [("colour", Depth::True), ("sixteen", Depth::Sixteen), ("plain", Depth::Plain)] {
             let picker = support::picker(depth);
             let workbench = support::workbench(depth, quickstart.clone(), 620, 4, 6);
             let mut profiled = workbench.clone();
@@ -91,8 +91,10 @@ fn screens_at_fixed_sizes() {
             for (name, app) in apps {
                 let buf = render(&app, width, height);
                 let mut shown = text(&buf);
-                if depth == Depth::True {
-                    shown += &colours(&buf);
+                match depth {
+                    Depth::True => shown += &colours(&buf),
+                    Depth::Sixteen => shown += &sixteen(&buf),
+                    _ => {}
                 }
                 insta::assert_snapshot!(format!("{name}-{width}x{height}-{mode}"), shown);
             }
@@ -144,10 +146,9 @@ fn sixteen(buf: &Buffer) -> String {
 }
 
 #[test]
-fn sixteen_colours_and_a_white_background() {
+fn a_white_background() {
     use nem_tui::tui::theme::{Scheme, Theme};
     let themes = [
-        ("sixteen", Theme::new(Depth::Sixteen)),
         ("sixteen-light", Theme { depth: Depth::Sixteen, scheme: Scheme::Light }),
         ("light", Theme { depth: Depth::True, scheme: Scheme::Light }),
     ];

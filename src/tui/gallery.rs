@@ -21,8 +21,8 @@ use super::view::Placed;
 const STAYS: Duration = Duration::from_millis(300);
 
 /// Programs whose terminals draw pictures, by what the environment says of them.
-const BY_VARIABLE: [&str; 4] =
-    ["KITTY_WINDOW_ID", "KONSOLE_VERSION", "WEZTERM_EXECUTABLE", "ITERM_SESSION_ID"];
+const BY_VARIABLE: [&str; 5] =
+    ["KITTY_WINDOW_ID", "KONSOLE_VERSION", "WEZTERM_EXECUTABLE", "ITERM_SESSION_ID", "XTERM_VERSION"];
 const BY_TERM: [&str; 4] = ["kitty", "foot", "wezterm", "ghostty"];
 const BY_PROGRAM: [&str; 6] = ["iTerm", "WezTerm", "ghostty", "vscode", "mintty", "rio"];
 

@@ -1,0 +1,271 @@
+//! What every key does: the state, the key, and what it changes and asks for. The tables are made from the key
+//! table itself, so that no binding is left out, and a key that does nothing in all of a place's states fails.
+
+#![allow(clippy::unwrap_used)] // a test's way to fail
+
+mod support;
+
+use crossterm::event::{KeyCode, KeyEvent};
+use nem_tui::preset::{Preset, Setting};
+use nem_tui::protocol::{Event, RunCard};
+use nem_tui::tui::app::{App, Entry, Overlay};
+use nem_tui::tui::keymap::{self, Context};
+use nem_tui::tui::theme::Depth;
+use nem_tui::tui::update::{Effect, Message, update};
+
+/// All of the state that a key can change, by name.
+fn seen(app: &App) -> Vec<(&'static str, String)> {
+    let overlay = app.overlay.as_ref().map(|overlay| match overlay {
+        Overlay::Help(line) => format!("help from line {line}"),
+        Overlay::Palette(palette) => format!("palette {:?}", palette.input.value()),
+        Overlay::Log(log) => format!("log, {} lines below", log.below),
+        Overlay::Health => "health".into(),
+        Overlay::Quit => "save and leave?".into(),
+        Overlay::Stop => "end the run?".into(),
+        Overlay::Resize(..) => "resize it?".into(),
+        Overlay::Compare(choice) => format!("other runs, at {}", choice.selected),
+    });
+    let mut seen = vec![
+        ("said", app.message.clone().unwrap_or_default()),
+        ("over", overlay.unwrap_or_default()),
+        ("leaving", format!("{:?}", app.leaving)),
+        ("starting", app.starting.to_string()),
+        ("mouse", app.config.mouse.to_string()),
+        ("selected", app.picker.selected.to_string()),
+        ("preview", app.picker.sample.to_string()),
+        ("device", app.picker.device().to_owned()),
+    ];
+    let Some(workbench) = &app.workbench else { return seen };
+    let value = |kind: &Setting, preset: &Preset| {
+        kind.current(preset).map_or("none".to_owned(), |setting| setting.value().to_string())
+    };
+    let inspector = workbench.inspector.as_ref();
+    let conditions = inspector.map_or(String::new(), |inspector| {
+        let of = |kind: Setting| format!("{} {}", kind.short(), value(&kind, &inspector.preset));
+        Setting::KINDS.map(of).join(", ")
+    });
+    let album = workbench.album.as_ref().map(|album| (album.place(), album.playing));
+    seen.extend(Setting::KINDS.iter().map(|kind| (kind.short(), value(kind, &workbench.wanted))));
+    seen.extend([
+        ("sample", workbench.sample.to_string()),
+        ("EM step", format!("{:?}", workbench.em_step)),
+        ("playing", workbench.playing.to_string()),
+        ("masks", format!("{:?}", workbench.masks)),
+        ("rows", format!("{:?}", workbench.rows)),
+        ("sorted", workbench.sorted.to_string()),
+        ("undo", workbench.undo.len().to_string()),
+        ("past", format!("{album:?}")),
+        ("paused", workbench.paused.to_string()),
+        ("profile", workbench.profiles.is_some().to_string()),
+        ("focus", format!("{:?}", workbench.focus)),
+        ("zoomed", workbench.zoomed.to_string()),
+        ("curves", format!("{:?}", workbench.curves)),
+        ("pixel", format!("{:?}", inspector.map(|inspector| (inspector.x, inspector.y)))),
+        ("here", conditions),
+    ]);
+    seen
+}
+
+/// An effect, without all of a preset or a picture.
+fn asked(effect: &Effect) -> String {
+    match effect {
+        Effect::Start(preset, device) => format!("Start({}, {device})", preset.name),
+        Effect::Preview(preset, index) => format!("Preview({}, {index})", preset.name),
+        Effect::Resume(run, device) => format!("Resume({}, {device})", run.directory.display()),
+        Effect::Save(_, view, file) => format!("Save({view:?}, {})", file.display()),
+        other => format!("{other:?}"),
+    }
+}
+
+/// What a key changes, and what it asks for; empty where that is nothing.
+fn row(app: &App, key: KeyCode) -> String {
+    let mut after = app.clone();
+    let effects = update(&mut after, Message::Key(KeyEvent::from(key)));
+    let changed = |((name, before), (_, after)): (&(&str, String), &(&str, String))| {
+        let (before, after) = apart(before, after)?;
+        Some(match before.is_empty() {
+            true => format!("{name}: {after}"),
+            false => format!("{name}: {before} → {after}"),
+        })
+    };
+    let (before, after) = (seen(app), seen(&after));
+    // Where one state has more to see than the other, there is a training on one of the screens only.
+    assert_eq!(before.len(), after.len());
+    let changes = before.iter().zip(&after).filter_map(changed);
+    changes.chain(effects.iter().map(asked)).collect::<Vec<_>>().join("; ")
+}
+
+/// Where two texts differ, by their words; none where they do not.
+fn apart(before: &str, after: &str) -> Option<(String, String)> {
+    let (old, new): (Vec<&str>, Vec<&str>) = (before.split(", ").collect(), after.split(", ").collect());
+    if old.len() != new.len() {
+        return Some((before.to_owned(), after.to_owned()));
+    }
+    let different: Vec<(&str, &str)> = old.into_iter().zip(new).filter(|(old, new)| old != new).collect();
+    let (old, new): (Vec<&str>, Vec<&str>) = different.into_iter().unzip();
+    (!old.is_empty()).then(|| (old.join(", "), new.join(", ")))
+}
+
+fn name(key: KeyCode) -> String {
+    match key {
+        KeyCode::Char(' ') => "space".into(),
+        KeyCode::Char(letter) => letter.to_string(),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
+/// The states of a place, the first in full, and of the others what they do otherwise.
+fn table(context: Context, states: &[(&str, App)]) -> String {
+    let keys: Vec<KeyCode> =
+        keymap::of(context).flat_map(|binding| binding.keys).map(|(key, _)| *key).collect();
+    let mut table = String::new();
+    for (at, (title, app)) in states.iter().enumerate() {
+        assert_eq!(app.context(), context, "{title}");
+        table += &format!("{title}\n");
+        for key in &keys {
+            let done = row(app, *key);
+            if at == 0 || done != row(&states[0].1, *key) {
+                table += format!("  {:<6}{done}", name(*key)).trim_end();
+                table.push('\n');
+            }
+        }
+    }
+    for key in keys {
+        let does = states.iter().any(|(_, app)| !row(app, key).is_empty());
+        assert!(does, "{} does nothing in {context:?}:\n{table}", name(key));
+    }
+    table
+}
+
+fn changed(app: &App) -> App {
+    support::pressed(app, "K")
+}
+
+fn attached(app: &App) -> App {
+    App { attached: true, ..app.clone() }
+}
+
+fn in_the_past(app: &App) -> App {
+    let mut app = app.clone();
+    support::look_back(&mut app);
+    app
+}
+
+fn over(app: &App) -> App {
+    let mut app = app.clone();
+    update(&mut app, Message::Engine(Event::Done(nem_tui::protocol::Finish::EarlyStop)));
+    app
+}
+
+#[test]
+fn every_key_in_the_picker() {
+    let picker = support::picker(Depth::True);
+    let at = |entry: usize| App {
+        picker: nem_tui::tui::app::Picker { selected: entry, ..picker.picker.clone() },
+        ..picker.clone()
+    };
+    let last = picker.picker.entries.len() - 1;
+    assert!(matches!(picker.picker.entries[0], Entry::Model(_)));
+    assert!(matches!(picker.picker.entries[last], Entry::Run(_)));
+    let states = [("a preset", picker.clone()), ("a model, the first", at(0)), ("a run, the last", at(last))];
+    insta::assert_snapshot!("picker", table(Context::Picker, &states));
+}
+
+#[test]
+fn every_key_in_the_workbench_and_on_its_curves() {
+    let workbench = support::workbench(Depth::True, support::preset("quickstart"), 620, 4, 6);
+    let digits = support::workbench(Depth::True, support::preset("flying-mnist-2"), 620, 2, 6);
+    let states = [
+        ("a training, K changed", changed(&workbench)),
+        ("a look into its past", in_the_past(&workbench)),
+        ("nothing changed", workbench.clone()),
+        ("Gaussian pixels", digits.clone()),
+        ("another process's", attached(&workbench)),
+        ("it is over", over(&workbench)),
+    ];
+    insta::assert_snapshot!("workbench", table(Context::Workbench, &states));
+    let focused = |(title, app): &(&'static str, App)| (*title, support::pressed(app, "\t"));
+    let mut curves: Vec<(&str, App)> = states.iter().map(focused).collect();
+    curves.push(("zoomed, and read", support::pressed(&curves[0].1, "+++←←<")));
+    curves.push(("the scores", support::pressed(&curves[0].1, "\tV")));
+    insta::assert_snapshot!("curves", table(Context::Curves, &curves));
+}
+
+#[test]
+fn every_key_in_the_inspector() {
+    let workbench = support::workbench(Depth::True, support::preset("quickstart"), 620, 4, 6);
+    let digits = support::workbench(Depth::True, support::preset("flying-mnist-2"), 620, 2, 6);
+    let states = [
+        ("a sample", support::pressed(&workbench, "i")),
+        ("under other conditions", support::pressed(&workbench, "iK")),
+        ("in the past", support::pressed(&in_the_past(&workbench), "i")),
+        ("Gaussian pixels", support::pressed(&digits, "i")),
+    ];
+    insta::assert_snapshot!("inspector", table(Context::Inspector, &states));
+}
+
+#[test]
+fn every_key_at_a_model() {
+    let model = support::model(Depth::True);
+    let mut digits = support::workbench(Depth::True, support::preset("flying-mnist-2"), 0, 2, 6);
+    update(&mut digits, Message::Engine(Event::Done(nem_tui::protocol::Finish::Shown)));
+    let states = [("a model", model.clone()), ("Gaussian pixels", digits.clone())];
+    insta::assert_snapshot!("model", table(Context::Model, &states));
+    let states = [
+        ("a model's sample", support::pressed(&model, "i")),
+        ("Gaussian pixels", support::pressed(&digits, "i")),
+    ];
+    insta::assert_snapshot!("model_inspector", table(Context::ModelInspector, &states));
+}
+
+/// What lies over the screen takes the keys first.
+#[test]
+fn every_key_over_the_screen() {
+    let workbench = support::workbench(Depth::True, support::preset("quickstart"), 620, 4, 6);
+    let mut runs = workbench.clone();
+    let run = |name: &str| RunCard {
+        directory: format!("runs/{name}").into(),
+        preset: support::preset("quickstart"),
+        seed: 2,
+        iteration: 9,
+        ami: None,
+    };
+    update(&mut runs, Message::Runs(vec![run("a"), run("b")]));
+    let mut log = support::pressed(&workbench, "!");
+    update(&mut log, Message::Log(Ok((0..30).map(|n| format!("line {n}")).collect())));
+    let places = [
+        ("help", support::pressed(&workbench, "?")),
+        ("health", support::pressed(&workbench, "h")),
+        ("save and leave?", support::pressed(&workbench, "q")),
+        ("end the run?", support::pressed(&attached(&workbench), "Q")),
+        ("other runs", runs),
+        ("log", log),
+        ("palette", support::pressed(&workbench, ":k 5")),
+    ];
+    let keys = [
+        KeyCode::Up,
+        KeyCode::Down,
+        KeyCode::Home,
+        KeyCode::End,
+        KeyCode::PageUp,
+        KeyCode::PageDown,
+        KeyCode::Enter,
+        KeyCode::Esc,
+        KeyCode::Tab,
+        KeyCode::Char(' '),
+        KeyCode::Char('d'),
+        KeyCode::Char('n'),
+        KeyCode::Char('q'),
+        KeyCode::Char('y'),
+    ];
+    let mut table = String::new();
+    for (title, app) in &places {
+        table += &format!("{title}\n");
+        for key in keys {
+            let done = row(app, key);
+            table += format!("  {:<9}{done}", name(key)).trim_end();
+            table.push('\n');
+        }
+    }
+    insta::assert_snapshot!("over_the_screen", table);
+}
