@@ -44,7 +44,10 @@ fn seen(app: &App) -> Vec<(&'static str, String)> {
         let of = |kind: Setting| format!("{} {}", kind.short(), value(&kind, &inspector.preset));
         Setting::KINDS.map(of).join(", ")
     });
-    let album = workbench.album.as_ref().map(|album| (album.place(), album.playing));
+    let past = workbench.album.as_ref().map_or("now".to_owned(), |album| {
+        let (at, of) = album.place();
+        format!("moment {at}/{of}, {}", if album.playing { "played" } else { "still" })
+    });
     seen.extend(Setting::KINDS.iter().map(|kind| (kind.short(), value(kind, &workbench.wanted))));
     seen.extend([
         ("sample", workbench.sample.to_string()),
@@ -54,13 +57,13 @@ fn seen(app: &App) -> Vec<(&'static str, String)> {
         ("rows", format!("{:?}", workbench.rows)),
         ("sorted", workbench.sorted.to_string()),
         ("undo", workbench.undo.len().to_string()),
-        ("past", format!("{album:?}")),
+        ("past", past),
         ("paused", workbench.paused.to_string()),
         ("profile", workbench.profiles.is_some().to_string()),
         ("focus", format!("{:?}", workbench.focus)),
         ("zoomed", workbench.zoomed.to_string()),
         ("curves", format!("{:?}", workbench.curves)),
-        ("pixel", format!("{:?}", inspector.map(|inspector| (inspector.x, inspector.y)))),
+        ("pixel", inspector.map_or(String::new(), |at| format!("x {}, y {}", at.x, at.y))),
         ("here", conditions),
     ]);
     seen
@@ -83,9 +86,10 @@ fn row(app: &App, key: KeyCode) -> String {
     let effects = update(&mut after, Message::Key(KeyEvent::from(key)));
     let changed = |((name, before), (_, after)): (&(&str, String), &(&str, String))| {
         let (before, after) = apart(before, after)?;
-        Some(match before.is_empty() {
-            true => format!("{name}: {after}"),
-            false => format!("{name}: {before} → {after}"),
+        Some(match (before.is_empty(), after.is_empty()) {
+            (true, _) => format!("{name}: {after}"),
+            (_, true) => format!("{name} gone"),
+            _ => format!("{name}: {before} → {after}"),
         })
     };
     let (before, after) = (seen(app), seen(&after));
@@ -179,6 +183,7 @@ fn every_key_in_the_workbench_and_on_its_curves() {
         ("a training, K changed", changed(&workbench)),
         ("a look into its past", in_the_past(&workbench)),
         ("nothing changed", workbench.clone()),
+        ("an EM step back", support::pressed(&workbench, "[")),
         ("Gaussian pixels", digits.clone()),
         ("another process's", attached(&workbench)),
         ("it is over", over(&workbench)),
@@ -197,6 +202,7 @@ fn every_key_in_the_inspector() {
     let digits = support::workbench(Depth::True, support::preset("flying-mnist-2"), 620, 2, 6);
     let states = [
         ("a sample", support::pressed(&workbench, "i")),
+        ("an EM step back", support::pressed(&workbench, "i[")),
         ("under other conditions", support::pressed(&workbench, "iK")),
         ("in the past", support::pressed(&in_the_past(&workbench), "i")),
         ("Gaussian pixels", support::pressed(&digits, "i")),
@@ -209,10 +215,15 @@ fn every_key_at_a_model() {
     let model = support::model(Depth::True);
     let mut digits = support::workbench(Depth::True, support::preset("flying-mnist-2"), 0, 2, 6);
     update(&mut digits, Message::Engine(Event::Done(nem_tui::protocol::Finish::Shown)));
-    let states = [("a model", model.clone()), ("Gaussian pixels", digits.clone())];
+    let states = [
+        ("a model", model.clone()),
+        ("an EM step back", support::pressed(&model, "[")),
+        ("Gaussian pixels", digits.clone()),
+    ];
     insta::assert_snapshot!("model", table(Context::Model, &states));
     let states = [
         ("a model's sample", support::pressed(&model, "i")),
+        ("an EM step back", support::pressed(&model, "i[")),
         ("Gaussian pixels", support::pressed(&digits, "i")),
     ];
     insta::assert_snapshot!("model_inspector", table(Context::ModelInspector, &states));

@@ -19,6 +19,9 @@ use crate::export::View;
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
 use crate::protocol::{ALBUM_SAMPLES, Command, Event, Finish, Preview, Rival, RunCard, Shelf, Snapshot};
 
+/// Why nothing of a training can be steered any more.
+const OVER: &str = "the training is over; :inspect looks into it, and :fork goes on from here";
+
 /// Lines of the log that a page key goes by.
 const LOG_PAGE: usize = 10;
 
@@ -641,8 +644,14 @@ fn steer(workbench: &mut Workbench, action: Action) -> Result<Vec<Effect>, Strin
             let of = workbench.inspector.as_ref().map_or(&workbench.wanted, |inspector| &inspector.preset);
             return match turned(of, dial, by) {
                 Some(setting) => change(workbench, setting),
+                None if kind(dial).current(of).is_none() => {
+                    Err(format!("this run has no {}", kind(dial).field()))
+                }
                 None => Ok(vec![]),
             };
+        }
+        Action::TogglePause | Action::StepOnce | Action::Checkpoint | Action::Profile => {
+            return Err(OVER.into());
         }
         Action::Undo => return undo(workbench),
         Action::Moment(by) => return Ok(go_back(workbench, by)),
@@ -803,7 +812,7 @@ fn change(workbench: &mut Workbench, setting: Setting) -> Result<Vec<Effect>, St
         return Ok(vec![Effect::Send(Command::Look(look))]);
     }
     if workbench.finish.is_some() && !workbench.is_model() {
-        return Err("the training is over; :inspect looks into it, and :fork goes on from here".into());
+        return Err(OVER.into());
     }
     let Some(before) = setting.current(&workbench.wanted) else {
         return Err(format!("this run has no {}", setting.field()));
@@ -832,6 +841,19 @@ fn undo(workbench: &mut Workbench) -> Result<Vec<Effect>, String> {
     Err("nothing was changed that could be taken back".into())
 }
 
+/// What a dial turns, whatever its value.
+fn kind(dial: Dial) -> Setting {
+    match dial {
+        Dial::Components => Setting::K(0),
+        Dial::Noise => Setting::Noise(0.0),
+        Dial::LearningRate => Setting::LearningRate(0.0),
+        Dial::Steps => Setting::Steps(0),
+        Dial::InterWeight => Setting::InterWeight(0.0),
+        Dial::Objects => Setting::Objects(0),
+        Dial::ESigma => Setting::ESigma(0.0),
+    }
+}
+
 /// The setting one notch on; `None` where the preset has no such value, or at the end of the scale.
 fn turned(preset: &Preset, dial: Dial, by: i64) -> Option<Setting> {
     let count = |n: usize, most: usize| n.saturating_add_signed(by as isize).clamp(1, most);
@@ -842,7 +864,7 @@ fn turned(preset: &Preset, dial: Dial, by: i64) -> Option<Setting> {
         Dial::Noise => Setting::Noise(notch(preset.noise.probability()?, 20.0, by).clamp(0.0, 1.0)),
         Dial::LearningRate => Setting::LearningRate(rung(preset.train.learning_rate, by)),
         Dial::InterWeight => Setting::InterWeight(notch(preset.loss.inter_weight, 10.0, by).max(0.0)),
-        Dial::ESigma => match Setting::ESigma(0.0).current(preset)? {
+        Dial::ESigma => match kind(dial).current(preset)? {
             // No component can be that sure of itself.
             Setting::ESigma(sigma) => Setting::ESigma(notch(sigma, 20.0, by).max(0.05)),
             _ => return None,
@@ -1293,7 +1315,8 @@ mod tests {
         assert!(app.workbench.as_ref().unwrap().rivals.is_empty(), "chosen again, it goes");
         press(&mut app, "q");
         assert!(app.overlay.is_none() && app.leaving.is_none());
-        assert_eq!(press(&mut app, ":compare docs/runs/x↵"), [Effect::Rival("docs/runs/x".into())]);
+        let named = press(&mut app, ":compare docs/runs/x↵");
+        assert_eq!(named.last(), Some(&Effect::Rival("docs/runs/x".into())));
     }
 
     #[test]
