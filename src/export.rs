@@ -1,5 +1,5 @@
 //! What others can read of what the model made: pictures, arrays, curves, and TensorBoard's event files. Pure
-//! functions from plain data to bytes, and [`save`], which writes them.
+//! functions from plain data to bytes, and [`save`], which writes them; and [`objects`], by which the screen goes too.
 //!
 //! | ending of the file | of a [`Snapshot`] |
 //! |---|---|

@@ -42,7 +42,7 @@ use tokio::sync::{mpsc, watch};
 use self::app::App;
 use self::config::{Config, Pictures};
 use self::gallery::Gallery;
-use self::input::Input;
+use self::input::TerminalEvents;
 use self::signals::Signals;
 use self::terminal::Screen;
 use self::theme::Theme;
@@ -52,8 +52,6 @@ use crate::export::{self, TILE};
 use crate::preset::Preset;
 use crate::protocol::{Backstage, Command, Event, Finish, RunCard, RunHandle, Snapshot};
 
-/// A key is answered at most this much later: 30 frames a second.
-const FRAME: Duration = Duration::from_millis(33);
 /// An EM step is shown this long while they are played.
 const PLAY: Duration = Duration::from_millis(150);
 /// A log that is looked at is read again this much later.
@@ -151,7 +149,7 @@ impl Shell<'_> {
         gallery: &mut Option<Gallery>,
         done: &mut mpsc::UnboundedReceiver<Message>,
     ) -> Result<()> {
-        let mut keys = Input::read()?;
+        let mut keys = TerminalEvents::read()?;
         let mut signals =
             Signals::new().map_err(|e| Error::Terminal(format!("cannot listen for signals: {e}")))?;
         let mut next_frame = Instant::now();
@@ -165,18 +163,19 @@ impl Shell<'_> {
                 () = signals.next() => Some(Message::Terminate),
                 key = keys.next() => match key {
                     Some(Ok(TerminalEvent::Key(key))) if key.kind != KeyEventKind::Release => {
-                        next_frame = next_frame.min(Instant::now() + FRAME / 4);
+                        // As soon as no further key is waiting.
+                        next_frame = Instant::now();
                         Some(Message::Key(key))
                     }
                     Some(Ok(TerminalEvent::Mouse(event))) => {
                         let message = mouse::message(app, drawn, event);
                         if message.is_some() {
-                            next_frame = next_frame.min(Instant::now() + FRAME / 4);
+                            next_frame = Instant::now();
                         }
                         message
                     }
                     Some(Ok(TerminalEvent::Resize(..))) => {
-                        next_frame = next_frame.min(Instant::now() + FRAME / 4);
+                        next_frame = Instant::now();
                         dirty = true;
                         None
                     }

@@ -118,7 +118,8 @@ fn a_step_is_drawn_as_its_values_say() {
             grey([1.0, 1.0, 1.0, 0.0, 0.0, 0.0]),
             grey([0.5, 0.25, 0.375, 0.3125, 0.5, 0.5]),
             [ORANGE, SKY, even, most, ORANGE, ORANGE],
-            [ORANGE, BLACK, SKY, ORANGE, BLACK, BLACK],
+            // In the last step, of which the colours are, the second component holds the first object.
+            [SKY, BLACK, ORANGE, SKY, BLACK, BLACK],
             // Only where there is an object; of two that are equal, the first.
             [ORANGE, BLACK, ORANGE, SKY, BLACK, BLACK],
         ],

@@ -1,6 +1,6 @@
 //! The true objects, and which component holds which: what a grouping is looked at by, on the screen and in a file.
 
-use crate::protocol::SnapshotStep;
+use crate::protocol::{Snapshot, SnapshotStep};
 
 /// A true object, and the component that holds it.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,13 +86,28 @@ fn matching(shared: &[Vec<i64>], columns: usize) -> Vec<Option<usize>> {
     }
 }
 
-/// For each group the component in whose colour it is drawn: the one that holds it; for an object that none holds,
-/// one that there is not.
-pub fn colours(step: &SnapshotStep, k: usize) -> [Option<usize>; 256] {
-    let mut spare = k..;
+/// The largest component of every pixel that belongs to an object, because only those are scored; of every pixel where
+/// no objects are known.
+pub fn winners(step: &SnapshotStep, k: usize) -> Vec<Option<usize>> {
+    let known = step.groups.iter().any(|group| *group > 0);
+    let winners = step.groups.iter().zip(largest(step, k));
+    winners.map(|(group, largest)| (!known || *group > 0).then_some(largest)).collect()
+}
+
+/// For each group the component in whose colour it is drawn, at every EM step the same: the one that holds it at the
+/// last step that it is seen at; for an object that none holds, one that there is not.
+pub fn colours(snapshot: &Snapshot) -> [Option<usize>; 256] {
+    let mut spare = snapshot.k..;
     let mut colours = [None; 256];
-    for object in objects(step, k) {
-        colours[usize::from(object.group)] = object.component.or_else(|| spare.next());
+    for step in snapshot.steps.iter().rev() {
+        let is_new = |group: &u8| *group > 0 && colours[usize::from(*group)].is_none();
+        if !step.groups.iter().any(is_new) {
+            continue;
+        }
+        for object in objects(step, snapshot.k) {
+            let colour = &mut colours[usize::from(object.group)];
+            *colour = colour.or(object.component).or_else(|| spare.next());
+        }
     }
     colours
 }
@@ -100,6 +115,7 @@ pub fn colours(step: &SnapshotStep, k: usize) -> [Option<usize>; 256] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::preset::ImageSize;
 
     fn step(groups: &[u8], gamma: &[f32]) -> SnapshotStep {
         let values = vec![0.0; groups.len()];
@@ -135,11 +151,25 @@ mod tests {
         assert_eq!(found[1].component, Some(0), "the largest is held");
     }
 
-    /// As on the screen, so in a file: an object has the colour of its component, and what none holds has one of its own.
     #[test]
-    fn objects_have_the_colours_of_their_components() {
-        let step = step(&[1, 2, 2, 3, 0], &[1.0, 0.0, 0.0, 0.6, 0.0, 0.0, 1.0, 1.0, 0.4, 1.0]);
-        assert_eq!(colours(&step, 2)[..5], [None, Some(0), Some(1), Some(2), None]);
+    fn objects_have_the_colours_of_the_components_that_hold_them_in_the_end() {
+        let gamma = [1.0, 0.0, 0.0, 0.6, 0.0, 0.0, 1.0, 1.0, 0.4, 1.0];
+        let swapped = [&gamma[5..], &gamma[..5]].concat();
+        // Object 4 is hidden in the end, and 3 is held by neither.
+        let steps = vec![
+            step(&[4, 0, 0, 0, 0], &gamma),
+            step(&[1, 2, 2, 3, 0], &swapped),
+            step(&[1, 2, 2, 3, 0], &gamma),
+        ];
+        let image = ImageSize { channels: 1, height: 1, width: 5 };
+        let snapshot = Snapshot { iteration: 1, sample: 0, input: None, image, k: 2, look: vec![], steps };
+        assert_eq!(colours(&snapshot)[..6], [None, Some(0), Some(1), Some(2), Some(0), None]);
+        assert_eq!(winners(&snapshot.steps[2], 2), [Some(0), Some(1), Some(1), Some(0), None]);
+        assert_eq!(
+            winners(&step(&[0, 0], &[0.2, 0.9, 0.8, 0.1]), 2),
+            [Some(1), Some(0)],
+            "no objects are known"
+        );
     }
 
     #[test]

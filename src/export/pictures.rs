@@ -12,6 +12,7 @@
 
 pub use super::canvas::Canvas;
 use super::canvas::{INK, LETTER};
+use super::objects;
 use super::tile::{Tile, reconstruction};
 use crate::error::{Error, Result};
 use crate::palette;
@@ -49,8 +50,8 @@ pub fn step(snapshot: &Snapshot, step: usize, tile: u32) -> Result<Canvas> {
         )));
     };
     let size = Size::of(snapshot, tile);
-    let sections =
-        [whole(snapshot, shown), components(snapshot, shown, true), components(snapshot, shown, false)];
+    let whole = whole(snapshot, shown, &objects::colours(snapshot));
+    let sections = [whole, components(snapshot, shown, true), components(snapshot, shown, false)];
     let columns = snapshot.k.clamp(WHOLE, COLUMNS);
     let rows: usize = sections.iter().map(|section| section.len().div_ceil(columns)).sum();
     let (across, down) = (u64::from(size.width + GAP), u64::from(LINE + size.height + GAP));
@@ -82,7 +83,8 @@ pub fn overview(snapshot: &Snapshot, tile: u32) -> Result<Canvas> {
     }
     let size = Size::of(snapshot, tile);
     let (across, down) = (u64::from(size.width + GAP), u64::from(size.height + GAP));
-    let rows = WHOLE - 1 + 2 * snapshot.k;
+    let colours = objects::colours(snapshot);
+    let rows = if snapshot.input.is_some() { WHOLE - 2 } else { WHOLE - 1 } + 2 * snapshot.k;
     let mut canvas = Canvas::new(
         u64::from(GAP + MARGIN) + snapshot.steps.len() as u64 * across,
         u64::from(GAP + LINE) + rows as u64 * down,
@@ -92,7 +94,7 @@ pub fn overview(snapshot: &Snapshot, tile: u32) -> Result<Canvas> {
     for (t, step) in snapshot.steps.iter().enumerate() {
         canvas.text(&(t + 1).to_string(), x, GAP, size.width, INK);
         let mut y = GAP + LINE;
-        let whole = whole(snapshot, step).into_iter().take(WHOLE - 1);
+        let whole = whole(snapshot, step, &colours).into_iter().filter(|image| image.label != "argmax");
         let [predictions, masks] = [true, false].map(|predictions| components(snapshot, step, predictions));
         for Labelled { label, colour, tile } in
             whole.chain(predictions.into_iter().zip(masks).flat_map(|(prediction, mask)| [prediction, mask]))
@@ -128,7 +130,11 @@ impl Size {
 }
 
 fn title(snapshot: &Snapshot, step: usize, shown: &SnapshotStep) -> String {
-    let mut title = format!("sample {}  EM step {}/{}", snapshot.sample + 1, step + 1, snapshot.steps.len());
+    let of = match snapshot.input.as_ref().and_then(|input| input.file.file_name()) {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None => format!("sample {}", snapshot.sample + 1),
+    };
+    let mut title = format!("{of}  EM step {}/{}", step + 1, snapshot.steps.len());
     for (name, score) in [("AMI", shown.ami), ("ARI", shown.ari), ("confidence", shown.confidence)] {
         if let Some(score) = score {
             title += &format!("  {name} {score:.2}");
@@ -137,21 +143,24 @@ fn title(snapshot: &Snapshot, step: usize, shown: &SnapshotStep) -> String {
     title
 }
 
-fn whole(snapshot: &Snapshot, step: &SnapshotStep) -> Vec<Labelled> {
+fn whole(snapshot: &Snapshot, step: &SnapshotStep, colours: &[Option<usize>; 256]) -> Vec<Labelled> {
     let (width, height) = (snapshot.image.width, snapshot.image.height);
     let (places, values) = (snapshot.image.pixels(), snapshot.image.values());
     let shades = |values: &[f32]| Tile::shades(values, width, height, [1.0; 3]);
     let sum = reconstruction(&step.preds, &step.gamma, places, values);
-    [
-        ("input", shades(&step.target)),
-        ("noisy", shades(&step.noisy)),
-        ("reconstruction", shades(&sum)),
-        ("gamma", Tile::gamma(&step.gamma, snapshot.k, width, height)),
-        ("truth", Tile::truth(step, snapshot.k, width, height)),
-        ("argmax", Tile::argmax(step, snapshot.k, width, height)),
-    ]
-    .map(|(label, tile)| Labelled { label: label.into(), colour: INK, tile })
-    .into()
+    let tiles = [
+        ("input", Some(shades(&step.target))),
+        ("noisy", Some(shades(&step.noisy))),
+        ("reconstruction", Some(shades(&sum))),
+        ("gamma", Some(Tile::gamma(&step.gamma, snapshot.k, width, height))),
+        // Nobody knows the objects of one's own image.
+        ("truth", snapshot.input.is_none().then(|| Tile::truth(&step.groups, colours, width, height))),
+        ("argmax", Some(Tile::argmax(step, snapshot.k, width, height))),
+    ];
+    let labelled = |(label, tile): (&str, Option<Tile>)| {
+        Some(Labelled { label: label.into(), colour: INK, tile: tile? })
+    };
+    tiles.into_iter().filter_map(labelled).collect()
 }
 
 /// Every component's prediction, or mask, in its own colour.

@@ -49,22 +49,16 @@ impl Tile {
         })
     }
 
-    /// Every pixel's object, in the colour of the component that holds it; none is black.
-    pub fn truth(step: &SnapshotStep, k: usize, width: usize, height: usize) -> Tile {
-        let colours = objects::colours(step, k);
-        let of = |pixel: usize| colours[usize::from(*step.groups.get(pixel)?)];
+    /// Every pixel's object, in the colour of the component that [`objects::colours`] says; none is black.
+    pub fn truth(groups: &[u8], colours: &[Option<usize>; 256], width: usize, height: usize) -> Tile {
+        let of = |pixel: usize| colours[usize::from(*groups.get(pixel)?)];
         Tile::new(width, height, |pixel| of(pixel).map_or([0.0; 3], palette::component))
     }
 
-    /// The component that has most of each pixel, in its colour: of pixels that belong to an object, because only
-    /// those are scored; of all, where no objects are known.
+    /// The component that has most of each pixel ([`objects::winners`]), in its colour.
     pub fn argmax(step: &SnapshotStep, k: usize, width: usize, height: usize) -> Tile {
-        let known = step.groups.iter().any(|group| *group > 0);
-        let largest = objects::largest(step, k);
-        let of = |pixel: usize| {
-            let group = step.groups.get(pixel)?;
-            (!known || *group > 0).then(|| largest[pixel])
-        };
+        let winners = objects::winners(step, k);
+        let of = |pixel: usize| *winners.get(pixel)?;
         Tile::new(width, height, |pixel| of(pixel).map_or([0.0; 3], palette::component))
     }
 }
@@ -117,7 +111,9 @@ mod tests {
             confidence: None,
         };
         let held = step(&[0.2, 0.2, 0.8, 0.8], &[0, 1]);
-        assert_eq!(Tile::truth(&held, 2, 2, 1).pixels, [[0; 3], SKY], "held by the second component");
+        let mut colours = [None; 256];
+        colours[1] = Some(1);
+        assert_eq!(Tile::truth(&held.groups, &colours, 2, 1).pixels, [[0; 3], SKY]);
         assert_eq!(Tile::argmax(&held, 2, 2, 1).pixels, [[0; 3], SKY]);
         assert_eq!(Tile::argmax(&step(&[0.2, 0.9, 0.8, 0.1], &[0, 0]), 2, 2, 1).pixels, [SKY, ORANGE]);
     }

@@ -87,7 +87,7 @@ fn curves(workbench: &Workbench) -> Vec<String> {
         && now > EXPLOSION * usual
     {
         found.push(format!(
-            "the gradient explodes: its norm is {now:.1}, {:.0} times what is usual; lower the learning rate by l",
+            "the gradient explodes: its norm is {now:.1}, {:.0} times what is usual; a lower learning rate may hold it",
             now / usual
         ));
     }
@@ -153,7 +153,7 @@ fn components(snapshot: &Snapshot, step: &SnapshotStep, objects: Option<usize>, 
     if least > EVERYTHING {
         found.push(format!(
             "all components see everything: even the least predicts {least:.2} of what is drawn; more weight on \
-             the inter-cluster loss (W) parts them"
+             the inter-cluster loss parts them"
         ));
     }
     found

@@ -1,28 +1,37 @@
 //! What the terminal says: keys, the mouse, a new size.
 
 use std::io;
+use std::time::Duration;
 
 use crossterm::event::Event;
 use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
 
+/// Nobody listens for at most so long before the thread sees that, and leaves the keys to the shell.
+const LISTENS: Duration = Duration::from_millis(100);
+
 /// The terminal's events, read on a thread of its own. crossterm's reader does not return from a terminal that
 /// has gone away, and where it is polled as a stream the loop could then hear no signal, save nothing and not end.
-pub struct Input {
+/// Here it costs a core until the run is saved.
+pub struct TerminalEvents {
     events: mpsc::UnboundedReceiver<io::Result<Event>>,
 }
 
-impl Input {
-    /// Starts reading, until the process ends.
+impl TerminalEvents {
+    /// Starts reading, until this is dropped.
     ///
     /// # Errors
     /// A system that gives no thread.
-    pub fn read() -> Result<Input> {
+    pub fn read() -> Result<TerminalEvents> {
         let (told, events) = mpsc::unbounded_channel();
         let read = move || {
-            loop {
-                let event = crossterm::event::read();
+            while !told.is_closed() {
+                let event = match crossterm::event::poll(LISTENS) {
+                    Ok(true) => crossterm::event::read(),
+                    Ok(false) => continue,
+                    Err(error) => Err(error),
+                };
                 let failed = event.is_err();
                 if told.send(event).is_err() || failed {
                     return;
@@ -31,7 +40,7 @@ impl Input {
         };
         let thread = std::thread::Builder::new().name("input".into()).spawn(read);
         thread.map_err(|e| Error::Terminal(format!("nothing can be read from it: {e}")))?;
-        Ok(Input { events })
+        Ok(TerminalEvents { events })
     }
 
     /// The next event; an error or none where there will be no more.

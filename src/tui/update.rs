@@ -20,7 +20,7 @@ use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
 use crate::protocol::{ALBUM_SAMPLES, Command, Event, Finish, Preview, Rival, RunCard, Shelf, Snapshot};
 
 /// Why nothing of a training can be steered any more.
-const OVER: &str = "the training is over; :inspect looks into it, and :fork goes on from here";
+const OVER: &str = "the training is over; :inspect looks into it, and a fork goes on from here";
 
 /// Lines of the log that a page key goes by.
 const LOG_PAGE: usize = 10;
@@ -605,7 +605,9 @@ fn pick(app: &mut App, action: Action) -> Vec<Effect> {
                     vec![Effect::Resume(run.clone(), device), Effect::Send(Command::Pause)]
                 }
                 Some(Entry::Preset(_)) => {
-                    app.message = Some("of a preset there is nothing to look at yet; enter trains it".into());
+                    let key = app.key(Action::Open);
+                    app.message =
+                        Some(format!("of a preset there is nothing to look at yet; {key} trains it"));
                     return vec![];
                 }
                 None => return vec![],
@@ -615,7 +617,11 @@ fn pick(app: &mut App, action: Action) -> Vec<Effect> {
         }
         _ => {}
     }
-    if picker.selected == before { vec![] } else { preview(app) }
+    if picker.selected == before {
+        return vec![];
+    }
+    picker.clicked = None;
+    preview(app)
 }
 
 fn preview(app: &App) -> Vec<Effect> {
@@ -673,6 +679,16 @@ fn steer(workbench: &mut Workbench, action: Action) -> Result<Vec<Effect>, Strin
             return Ok(vec![]);
         }
         Action::Back => return Ok(look_up(workbench)),
+        Action::Sort => {
+            workbench.sorted = !workbench.sorted;
+            let first = workbench.order()[0];
+            // The worst is what one wants to see; back in their own order, what is seen stays.
+            let stays = !workbench.sorted
+                || first == workbench.sample
+                || !workbench.alive
+                || workbench.album.is_some();
+            return Ok(if stays { vec![] } else { watch(workbench, first) });
+        }
         _ => {
             look_at(workbench, action);
             return Ok(vec![]);
@@ -726,7 +742,6 @@ fn look_at(workbench: &mut Workbench, action: Action) {
                 Rows::Deltas => Rows::Masks,
             };
         }
-        Action::Sort => workbench.sorted = !workbench.sorted,
         Action::NextPane => {
             let at = Pane::ALL.iter().position(|p| *p == workbench.focus).unwrap_or(0);
             workbench.focus = Pane::ALL[(at + 1) % Pane::ALL.len()];
@@ -950,7 +965,6 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         let mut workbench = Workbench::new(*info);
         workbench.snapshot = app.early.take();
         app.workbench = Some(workbench);
-        app.message = None;
         app.starting = false;
         return app.opening.take().map_or_else(Vec::new, |file| open(app, &file));
     }
@@ -1492,14 +1506,14 @@ mod tests {
         scores[63] = None;
         let watched = Watched { amis: scores, ..Watched::default() };
         update(&mut app, Message::Engine(Event::WatchedScores(watched)));
-        assert_eq!(
-            sent(&press(&mut app, "b.")),
-            [Command::Watch(63)],
-            "0 is the last but one, unscored 63 the last"
-        );
-        assert_eq!(sent(&press(&mut app, ".")), [Command::Watch(5)]);
+        assert_eq!(sent(&press(&mut app, "b")), [Command::Watch(5)], "the worst");
         assert_eq!(sent(&press(&mut app, ".")), [Command::Watch(62)]);
-        assert_eq!(sent(&press(&mut app, "b,")), [Command::Watch(61)], "their own order again");
+        assert_eq!(
+            sent(&press(&mut app, ",,")),
+            [Command::Watch(5), Command::Watch(63)],
+            "the unscored last"
+        );
+        assert_eq!(sent(&press(&mut app, "b,")), [Command::Watch(62)], "their own order again");
     }
 
     /// The inspector holds its picture still, and what is changed there is no change of the training.
@@ -1818,6 +1832,8 @@ mod tests {
         let mut app = picker();
         let chosen = Message::Click(Target::Entry(app.picker.selected));
         assert!(update(&mut app, chosen.clone()).is_empty(), "what was not chosen by a click");
+        press(&mut app, "↓↑");
+        assert!(update(&mut app, chosen.clone()).is_empty(), "the keyboard has come back to it");
         assert!(matches!(&update(&mut app, chosen)[..], [Effect::Start(..)]));
         let mut app = picker();
         let effects = update(&mut app, Message::Wheel(Some(Target::Picker), 1));

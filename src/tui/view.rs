@@ -21,6 +21,7 @@ use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use super::app::{App, Overlay, Pane, Workbench};
 use super::health;
+use super::keymap::Action;
 use super::theme::Theme;
 
 /// A picture and its place, for a terminal that draws pictures itself.
@@ -228,13 +229,16 @@ fn with_sliders(workbench: &Workbench, area: Rect) -> [Rect; 2] {
 }
 
 /// The two sliders of a look into the past: the training, and the EM step.
-fn sliders(workbench: &Workbench, theme: &Theme, area: Rect, buf: &mut Buffer) {
+fn sliders(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
+    let theme = &app.theme;
+    let keys = |back: Action, on: Action| format!("{} {}", app.key(back), app.key(on));
     let (Some(album), Some(snapshot)) = (&workbench.album, workbench.shown()) else { return };
     let Some(moment) = album.moment() else { return };
     let (place, steps) = (album.place(), snapshot.steps.len());
     let step = workbench.shown_step(snapshot) + 1;
-    let training = format!("it {moment} ({}/{}) {{ }}", place.0, place.1);
-    let em = format!("EM step {step}/{steps} [ ]");
+    let training =
+        format!("it {moment} ({}/{}) {}", place.0, place.1, keys(Action::Moment(-1), Action::Moment(1)));
+    let em = format!("EM step {step}/{steps} {}", keys(Action::EmStep(-1), Action::EmStep(1)));
     // Both begin and end in the same columns.
     let wide = training.chars().count().max(em.chars().count());
     let line = |label, place, text: String| slider(label, place, format!("{text:<wide$}"), area.width, theme);

@@ -9,7 +9,7 @@ use super::super::inspector::masked_delta;
 use super::super::theme::Theme;
 use super::picture::{Picture, digit};
 use super::{Sheet, pane, put, sliders, title_style, with_sliders};
-use crate::export::objects::{colours, largest};
+use crate::export::objects::{colours, winners};
 use crate::export::reconstruction;
 use crate::protocol::{Snapshot, SnapshotStep};
 
@@ -42,7 +42,7 @@ pub fn render(app: &App, workbench: &Workbench, focused: bool, area: Rect, sheet
     let at = workbench.shown_step(snapshot);
     let inner = pane(title(theme, workbench, snapshot, at, focused), focused, theme, area, buf);
     let [inner, below] = with_sliders(workbench, inner);
-    sliders(workbench, theme, below, buf);
+    sliders(app, workbench, below, buf);
     let sections = sections(theme, workbench, snapshot, at);
     let layout = Layout::fit(&sections, snapshot, inner);
     layout.render(theme, &sections, inner, sheet);
@@ -123,17 +123,17 @@ fn sections(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, at: usize
     sections
 }
 
-/// Every pixel that belongs to an object, in the colour of its largest component.
+/// Every pixel that belongs to an object, or every one where no objects are known, in the colour of its largest
+/// component.
 pub fn argmax(theme: &Theme, snapshot: &Snapshot, step: &SnapshotStep) -> Picture {
-    let largest = largest(step, snapshot.k);
-    let of = |pixel: usize| (*step.groups.get(pixel)? > 0).then_some(largest[pixel]);
-    Picture::labels(of, snapshot.image.width, snapshot.image.height, theme)
+    let winners = winners(step, snapshot.k);
+    Picture::labels(|pixel| *winners.get(pixel)?, snapshot.image.width, snapshot.image.height, theme)
 }
 
-/// The true objects, each in the colour of the component that holds it in the best matching; the others in
-/// colours that no component has.
+/// The true objects, each in the colour of the component that holds it in the end; the others in colours that no
+/// component has.
 pub fn truth(theme: &Theme, snapshot: &Snapshot, step: &SnapshotStep) -> Picture {
-    let colours = colours(step, snapshot.k);
+    let colours = colours(snapshot);
     let of = |pixel: usize| colours[usize::from(*step.groups.get(pixel)?)];
     Picture::labels(of, snapshot.image.width, snapshot.image.height, theme)
 }

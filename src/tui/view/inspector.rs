@@ -30,7 +30,7 @@ pub fn render(app: &App, workbench: &Workbench, inspector: &Inspector, area: Rec
     let buf = &mut *sheet.cells;
     let [status, body, bottom] = frame_lines(area, 1, 1);
     let [body, below] = with_sliders(workbench, body);
-    sliders(workbench, &app.theme, below, buf);
+    sliders(app, workbench, below, buf);
     let snapshot = &*inspector.snapshot;
     footer(app, bottom, buf);
     if snapshot.steps.is_empty() {

@@ -158,6 +158,12 @@ fn value_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     if !workbench.is_model() {
         spans.extend(dial("  lr ", |p| format!("{:.0e}", p.train.learning_rate), Setting::LearningRate(0.0)));
     }
+    if Setting::ESigma(0.0).current(preset).is_some() {
+        let sigma = |p: &Preset| {
+            Setting::ESigma(0.0).current(p).map_or(String::new(), |sigma| format!("{:.2}", sigma.value()))
+        };
+        spans.extend(dial("  sigma ", sigma, Setting::ESigma(0.0)));
+    }
     spans.extend(dial("  steps ", |p| p.steps.to_string(), Setting::Steps(0)));
     spans.push(Span::styled("  │", theme.dim()));
     if let Some(latest) = &workbench.latest {
