@@ -533,8 +533,12 @@ pub trait Backstage {
     fn resume(&self, _run: &RunCard, _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// A new run with the state of another's last checkpoint, and these `--set` changes of its preset.
-    fn fork(&self, _run: &Path, _sets: &[String], _device: &str) -> Result<RunHandle> {
+    /// The checkpoint of the run in this directory that is called so: `best`, `last`, or by its iteration.
+    fn checkpoint(&self, _run: &Path, _name: &str) -> Result<PathBuf> {
+        not_here()
+    }
+    /// A new run with the state of a checkpoint, or of another run's last one, and these `--set` changes of its preset.
+    fn fork(&self, _from: &Path, _sets: &[String], _device: &str) -> Result<RunHandle> {
         not_here()
     }
     /// A new run with the initial weights of another, and these `--set` changes of its preset in force.
@@ -555,6 +559,10 @@ pub trait Backstage {
     }
     /// The metrics of the run in this directory, to lay beside another's.
     fn rival(&self, _run: &Path) -> Result<Rival> {
+        not_here()
+    }
+    /// Writes the curves of the run in this directory to a file that ends in .csv or .svg.
+    fn save_curves(&self, _run: &Path, _file: &Path) -> Result<()> {
         not_here()
     }
     /// Lets the run in this directory, which nobody trains any more, go on without a screen, in a process

@@ -95,8 +95,10 @@ pub fn run(backstage: &dyn Backstage, start: Option<Start>, config: Result<Confi
         app.configure(config);
         app.here = std::env::current_dir().unwrap_or_default();
         app.home = std::env::home_dir().unwrap_or_default();
-        let shelf = Message::Shelf(backstage.shelf());
-        shell.handle_message(&mut app, shelf);
+        if !matches!(start, Some(Start::Attached(_))) {
+            let shelf = Message::Shelf(backstage.shelf());
+            shell.handle_message(&mut app, shelf);
+        }
         let device = app.picker.device().to_owned();
         match start {
             Some(Start::Preset(preset)) => shell.carry_out(&mut app, Effect::Start(preset, device)),
@@ -267,8 +269,12 @@ impl Shell<'_> {
                 let resumed = self.backstage.resume(&run, &device);
                 self.adopt(app, resumed);
             }
-            Effect::Fork(run, sets, device) => {
-                let forked = self.backstage.fork(&run, &sets, &device);
+            Effect::Find(run, name, sets) => {
+                let found = self.backstage.checkpoint(&run, &name).map_err(|error| error.to_string());
+                return self.handle_message(app, Message::Found(found, sets));
+            }
+            Effect::Fork(from, sets, device) => {
+                let forked = self.backstage.fork(&from, &sets, &device);
                 self.adopt(app, forked);
             }
             Effect::Restart(run, sets, device) => {
@@ -285,6 +291,13 @@ impl Shell<'_> {
                     };
                     let _ = told.send(Message::Told(saved));
                 });
+            }
+            Effect::SaveCurves(run, file) => {
+                let saved = match self.backstage.save_curves(&run, &file) {
+                    Ok(()) => format!("written: {}", file.display()),
+                    Err(error) => error.to_string(),
+                };
+                return self.handle_message(app, Message::Told(saved));
             }
             Effect::List(directory, listing) => {
                 let names = palette::files_in(&directory, listing.images);

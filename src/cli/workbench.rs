@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::preset::{Preset, embedded_names};
 use crate::protocol::{Backstage, ModelCard, Preview, Rival, RunCard, RunHandle, Shelf, Snapshot};
 use crate::random::Stream;
+use crate::tensors::write_whole;
 use crate::tui::{self, Start};
 
 #[derive(Args, Debug, Clone)]
@@ -82,8 +83,10 @@ impl WorkbenchArgs {
 /// A training that is over can still be looked at.
 const STAY: Ending = Ending { max_iterations: None, stay: true };
 
-/// The rest of the program, as the workbench sees it.
-struct Rest {
+/// The rest of the program, as the workbench sees it. One that looks at another process's run begins none itself,
+/// and needs nothing to begin one with.
+#[derive(Default)]
+pub(super) struct Rest {
     presets: Vec<Preset>,
     seed: u64,
     /// The one to begin with first.
@@ -129,9 +132,13 @@ impl Backstage for Rest {
         worker::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY)
     }
 
-    fn fork(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
+    fn checkpoint(&self, run: &Path, name: &str) -> Result<PathBuf> {
+        run_dir::named(run, name)
+    }
+
+    fn fork(&self, from: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
         let sets = sets.to_vec();
-        worker::fork(run, device.parse()?, move |preset| preset.set(&sets), None, Vec::new(), STAY)
+        worker::fork(from, device.parse()?, move |preset| preset.set(&sets), None, Vec::new(), STAY)
     }
 
     fn restart(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
@@ -155,7 +162,16 @@ impl Backstage for Rest {
     }
 
     fn rival(&self, run: &Path) -> Result<Rival> {
-        rival(run)
+        let begun = RunFile::read(run)?;
+        let preset = Preset::load(&run.join("preset.ron").display().to_string())?;
+        let name = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Rival { name, preset, seed: begun.seed, past: run_dir::past(run)? })
+    }
+
+    fn save_curves(&self, run: &Path, file: &Path) -> Result<()> {
+        let curves = run_dir::curves(run)?;
+        let is_table = file.extension().is_some_and(|ending| ending == "csv");
+        write_whole(file, (if is_table { curves.csv() } else { curves.svg()? }).as_bytes())
     }
 
     fn log(&self, run: &Path) -> Result<Vec<String>> {
@@ -173,16 +189,8 @@ impl Backstage for Rest {
     }
 }
 
-/// The metrics of the run in `run`, to lay beside another's.
-pub(super) fn rival(run: &Path) -> Result<Rival> {
-    let begun = RunFile::read(run)?;
-    let preset = Preset::load(&run.join("preset.ron").display().to_string())?;
-    let name = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Rival { name, preset, seed: begun.seed, past: run_dir::past(run)? })
-}
-
 /// The runs under `runs`, newest first.
-pub(super) fn runs() -> Vec<RunCard> {
+fn runs() -> Vec<RunCard> {
     let Ok(entries) = std::fs::read_dir("runs") else { return Vec::new() };
     let mut runs: Vec<_> = entries
         .flatten()

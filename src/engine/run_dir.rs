@@ -230,7 +230,7 @@ impl RunDir {
         let file = self.path.join(METRICS);
         self.metrics.sync_data().map_err(Error::io("flush", &file))?;
         let bytes = self.metrics.metadata().map_err(Error::io("read", &file))?.len();
-        let name = free_name(&checkpoints, &format!("it-{:08}", trainer.counters().iteration));
+        let name = free_name(&checkpoints, &name_at(trainer.counters().iteration));
         let path = checkpoint::save(trainer, &checkpoints, &name, bytes)?;
         // First `best`: were the program to end between the two, the run would go on from before this
         // epoch and find it the best again. The other way round it would be forgotten.
@@ -315,6 +315,33 @@ pub fn resolve(path: &Path, pointers: &[&str]) -> Result<PathBuf> {
     }
     RunFile::read(path)?;
     Err(Error::content(path, "this run has no checkpoint yet; train it further first"))
+}
+
+/// The checkpoint of a run that is called `name`: `best`, `last`, or by its iteration, `1200` or `it-00001200`.
+///
+/// # Errors
+/// None of that name, with those that there are.
+pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
+    if ["best", "last"].contains(&name) {
+        return resolve(run, &[name]);
+    }
+    let checkpoints = run.join("checkpoints");
+    let iteration = name.trim_start_matches("it-").parse::<u64>();
+    let of_iteration = iteration.ok().map(|iteration| checkpoints.join(name_at(iteration)));
+    if let Some(path) = of_iteration.filter(|path| checkpoint::is_checkpoint(path)) {
+        return Ok(path);
+    }
+    let entries = std::fs::read_dir(&checkpoints).into_iter().flatten().flatten();
+    let is_one = |entry: &std::fs::DirEntry| checkpoint::is_checkpoint(&entry.path());
+    let there = entries.filter(is_one).filter_map(|entry| entry.file_name().into_string().ok());
+    let mut there: Vec<String> = there.collect();
+    there.sort_unstable();
+    let run = run.display();
+    Err(Error::Usage(format!("{run} has no checkpoint {name:?}; there are best, last, {}", there.join(", "))))
+}
+
+fn name_at(iteration: u64) -> String {
+    format!("it-{iteration:08}")
 }
 
 /// Whose weights `what` means: a model that comes with the program, by its name; a checkpoint; of a run, the

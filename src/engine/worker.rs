@@ -147,9 +147,7 @@ pub fn fork(
         let mut checkpoint = Checkpoint::open(&run_dir::resolve(&path, &["last"])?)?;
         let before = checkpoint.preset.clone();
         checkpoint.preset = change(&before)?;
-        if checkpoint.preset.model.cell != before.model.cell
-            || checkpoint.preset.data.image() != before.data.image()
-        {
+        if !checkpoint.preset.has_network_of(&before) {
             return Err(Error::Usage(
                 "a fork keeps the weights, and these settings need another network; begin a new run with them"
                     .into(),

@@ -31,6 +31,13 @@ pub fn differences(before: &Preset, after: &Preset) -> Vec<Difference> {
     found
 }
 
+impl Preset {
+    /// Whether weights trained with `other` fit this one's network.
+    pub fn has_network_of(&self, other: &Preset) -> bool {
+        self.model.cell == other.model.cell && self.data.image() == other.data.image()
+    }
+}
+
 fn compare(path: &str, before: &Value, after: &Value, found: &mut Vec<Difference>) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match (before, after) {

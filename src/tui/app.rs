@@ -93,8 +93,8 @@ pub enum Leave {
     Program,
     /// Back to the shell, and the run goes on without a screen.
     Detach,
-    /// To a new run with the state of this one's last checkpoint and these settings.
-    Fork(Vec<String>),
+    /// To a new run with the state of this checkpoint, or of this run's last one, and these settings.
+    Fork(PathBuf, Vec<String>),
     /// To a new run with the initial weights of this one and these settings.
     Restart(Vec<String>),
 }

@@ -37,8 +37,8 @@ pub enum Typed {
     Theme(Scheme),
     /// Look into the image in this file.
     Open(PathBuf),
-    /// A new run from this one's state, with these settings of its preset.
-    Fork(Vec<String>),
+    /// A new run from this one's state, or from its checkpoint of that name, with these settings of its preset.
+    Fork(Option<String>, Vec<String>),
     /// A new run from this one's initial weights, with these settings of its preset.
     Restart(Vec<String>),
 }
@@ -70,11 +70,11 @@ pub const WORDS: &[Word] = &[
     word("sigma", "S", "the deviation e_sigma of the Gaussian E-step"),
     word("sample", "N", "show watched sample N"),
     word("em", "N", "show EM step N"),
-    word("export", "FILE", "write what is looked at: .png, .gif (all EM steps), .npz or .safetensors (its arrays)"),
+    word("export", "FILE", "write what is looked at: .png, .gif (all EM steps), .npz, .safetensors (its arrays), .svg, .csv (the curves)"),
     word("compare", "RUN", "draw the curves of the run in this directory beside this one's, or no longer"),
     word("theme", "NAME", "other colours: dark, light, colour-blind"),
     word("open", "FILE", "look into an image of your own: .png, .gif or .npy"),
-    word("fork", "[NAME=VALUE …]", "a new run from here, with other settings, as the preset names them"),
+    word("fork", "[CHECKPOINT] [NAME=VALUE …]", "a new run from here, or from best or 1200, with other settings of the preset"),
     word("restart", "[NAME=VALUE …]", "a new run from the same initial weights, with other settings"),
 ];
 
@@ -366,21 +366,24 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
         Ok(n @ 1..) => Ok(n - 1),
         _ => Err(Error::Usage(format!("{head} takes a number from 1, and {text:?} is none"))),
     };
-    let sets = || rest.iter().map(|set| (*set).to_owned()).collect::<Vec<String>>();
+    let owned = |sets: &[&str]| sets.iter().map(|set| (*set).to_owned()).collect::<Vec<String>>();
+    // With the spaces that its name has.
+    let named = || PathBuf::from(line.trim()[head.len()..].trim_start());
     match (head, rest.as_slice()) {
         ("set", [name, value]) if Setting::named(name).is_none() => {
             let live = Setting::KINDS.map(|kind| kind.short()).join(", ");
             Err(Error::Usage(format!(
-                "no live value is {name:?}: fork {name}={value} begins a run with it; live are {live}"
+                "no live value is {name:?}: fork {name}={value} begins a run with it, or restart, where that needs another \
+                 network; live are {live}"
             )))
         }
         ("set", [name, value]) => Setting::parse(name, value).map(Typed::Set),
         ("set", _) => Err(usage()),
         ("sample", [n]) => number(n).map(Typed::Sample),
         ("em", [n]) => number(n).map(Typed::EmStep),
-        ("export", [_, ..]) => Ok(Typed::Export(rest.join(" ").into())),
+        ("export", [_, ..]) => Ok(Typed::Export(named())),
         ("export", _) => Err(usage()),
-        ("compare", [_, ..]) => Ok(Typed::Compare(rest.join(" ").into())),
+        ("compare", [_, ..]) => Ok(Typed::Compare(named())),
         ("compare", _) => Err(usage()),
         ("theme", [name]) => match Scheme::ALL.iter().find(|(known, _)| known == name) {
             Some((_, scheme)) => Ok(Typed::Theme(*scheme)),
@@ -388,11 +391,13 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
                 "there is no theme {name:?}; there are dark, light and colour-blind"
             ))),
         },
-        // With the spaces that its name has.
-        ("open", [_, ..]) => Ok(Typed::Open(line.trim()[head.len()..].trim_start().into())),
+        ("open", [_, ..]) => Ok(Typed::Open(named())),
         ("open", _) => Err(usage()),
-        ("fork", _) => Ok(Typed::Fork(sets())),
-        ("restart", _) => Ok(Typed::Restart(sets())),
+        ("fork", [from, sets @ ..]) if !from.contains('=') => {
+            Ok(Typed::Fork(Some((*from).into()), owned(sets)))
+        }
+        ("fork", sets) => Ok(Typed::Fork(None, owned(sets))),
+        ("restart", sets) => Ok(Typed::Restart(owned(sets))),
         ("sample" | "em" | "theme", _) => Err(usage()),
         (name, [value]) => Setting::parse(name, value).map(Typed::Set),
         _ => Err(usage()),
@@ -431,7 +436,12 @@ mod tests {
         assert_eq!(parse("sample 3"), Typed::Sample(2));
         assert_eq!(parse(" open a  b.png "), Typed::Open("a  b.png".into()));
         assert_eq!(parse("pause"), Typed::Do(Action::TogglePause));
-        assert_eq!(parse("fork k=5 train.batch=8"), Typed::Fork(vec!["k=5".into(), "train.batch=8".into()]));
+        assert_eq!(
+            parse("fork k=5 train.batch=8"),
+            Typed::Fork(None, vec!["k=5".into(), "train.batch=8".into()])
+        );
+        assert_eq!(parse("fork best k=5"), Typed::Fork(Some("best".into()), vec!["k=5".into()]));
+        assert_eq!(parse("compare my  run"), Typed::Compare("my  run".into()));
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub enum Message {
     Runs(Vec<RunCard>),
     /// A run to compare with.
     Rival(Box<Rival>),
+    /// The checkpoint to fork from with these settings, or a sentence that says that there is none.
+    Found(Result<PathBuf, String>, Vec<String>),
     /// What there is in a directory that something is being named in.
     Listed(Listing, Vec<String>),
     /// The run's log was read, or could not be; a sentence.
@@ -77,7 +79,11 @@ pub enum Effect {
     Open(String, String),
     /// Go on with this run on this device.
     Resume(Box<RunCard>, String),
-    /// A new run from the state of this one, with these settings, on this device.
+    /// Say by [`Message::Found`] which checkpoint of the run in this directory is called so, and these settings.
+    Find(PathBuf, String, Vec<String>),
+    /// Write the curves of the run in this directory to this file.
+    SaveCurves(PathBuf, PathBuf),
+    /// A new run from the state of this checkpoint or run, with these settings, on this device.
     Fork(PathBuf, Vec<String>, String),
     /// A new run from the initial weights of this one, with these settings, on this device.
     Restart(PathBuf, Vec<String>, String),
@@ -197,6 +203,11 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             if let Some(workbench) = &mut app.workbench {
                 workbench.rivals.push((*rival).into());
             }
+            vec![]
+        }
+        Message::Found(Ok(checkpoint), sets) => leave(app, Leave::Fork(checkpoint, sets)),
+        Message::Found(Err(sentence), _) => {
+            app.message = Some(sentence);
             vec![]
         }
         Message::Terminate => leave(app, Leave::Program),
@@ -478,7 +489,10 @@ fn entered(app: &mut App, line: &str) -> Vec<Effect> {
     let Some(workbench) = &mut app.workbench else { return vec![] };
     let done = match typed {
         Typed::Set(setting) => change(workbench, setting),
-        Typed::Export(file) => return export(app, file),
+        Typed::Export(file) => {
+            let file = at_home(app, &file);
+            return export(app, file);
+        }
         Typed::Compare(run) => {
             let run = located(app, &run);
             return app.workbench.as_mut().map_or_else(Vec::new, |workbench| compare_with(workbench, run));
@@ -492,14 +506,30 @@ fn entered(app: &mut App, line: &str) -> Vec<Effect> {
             workbench.em_step = (n + 1 < steps).then_some(n);
             Ok(vec![])
         }
-        Typed::Fork(_) | Typed::Restart(_) if app.attached => {
+        Typed::Fork(..) | Typed::Restart(_) if app.attached => {
             let run = workbench.info.directory.display();
             Err(format!("this run is another process's; fork it by `nem-tui train --fork {run}`"))
         }
-        Typed::Fork(ref sets) | Typed::Restart(ref sets) => match workbench.preset.set(sets) {
+        Typed::Restart(sets) => match workbench.preset.set(&sets) {
             Err(error) => Err(error.to_string()),
-            Ok(_) if matches!(typed, Typed::Fork(_)) => return leave(app, Leave::Fork(sets.clone())),
-            Ok(_) => return leave(app, Leave::Restart(sets.clone())),
+            Ok(_) => return leave(app, Leave::Restart(sets)),
+        },
+        Typed::Fork(from, sets) => match workbench.preset.set(&sets) {
+            Err(error) => Err(error.to_string()),
+            Ok(preset) if !preset.has_network_of(&workbench.preset) => {
+                let sets = sets.join(" ");
+                Err(format!(
+                    "a fork keeps the weights, and {sets} needs another network; :restart {sets} begins it"
+                ))
+            }
+            Ok(_) => {
+                let run = workbench.info.directory.clone();
+                match from {
+                    // Before this one is stopped for it.
+                    Some(name) => Ok(vec![Effect::Find(run, name, sets)]),
+                    None => return leave(app, Leave::Fork(run, sets)),
+                }
+            }
         },
         Typed::Do(_) | Typed::Theme(_) => Ok(vec![]),
     };
@@ -540,7 +570,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         }
         (Action::Export, true) => {
             let name = app.workbench.as_ref().and_then(export_name);
-            return name.map_or_else(Vec::new, |file| export(app, file));
+            return export(app, name.unwrap_or_else(|| "picture.png".into()));
         }
         (Action::Compare, true) => return vec![Effect::Runs],
         (Action::Command, _) => app.overlay = Some(Overlay::Palette(Box::default())),
@@ -764,8 +794,11 @@ fn look_at(workbench: &mut Workbench, action: Action) {
 
 /// The file that `e` writes: in the directory that the program was started in, and named after what it shows.
 fn export_name(workbench: &Workbench) -> Option<PathBuf> {
-    let snapshot = workbench.shown()?;
     let run = workbench.info.directory.file_name()?.to_string_lossy().into_owned();
+    if workbench.inspector.is_none() && workbench.focus != Pane::Components {
+        return Some(format!("{run}-it{}-curves.svg", workbench.iteration()).into());
+    }
+    let snapshot = workbench.shown()?;
     let view = match workbench.inspector {
         Some(_) => "overview".to_owned(),
         None => format!("step{}", workbench.shown_step(snapshot) + 1),
@@ -780,7 +813,17 @@ fn export_name(workbench: &Workbench) -> Option<PathBuf> {
 /// Writes what is looked at.
 fn export(app: &mut App, file: PathBuf) -> Vec<Effect> {
     let Some(workbench) = &app.workbench else { return vec![] };
-    let Some(snapshot) = workbench.shown().cloned() else { return vec![] };
+    if file.extension().is_some_and(|ending| ending == "svg" || ending == "csv") {
+        if workbench.is_model() {
+            app.message = Some("a model has no curves; those of a run can be written".into());
+            return vec![];
+        }
+        return vec![Effect::SaveCurves(workbench.info.directory.clone(), file)];
+    }
+    let Some(snapshot) = workbench.shown().cloned() else {
+        app.message = Some("there is no picture yet".into());
+        return vec![];
+    };
     let is_png = file.extension().is_some_and(|ending| ending == "png");
     let view = match is_png && workbench.inspector.is_some() {
         true => View::Overview,
@@ -803,7 +846,12 @@ fn open(app: &mut App, file: &Path) -> Vec<Effect> {
 
 /// The whole path of what was typed.
 fn located(app: &App, file: &Path) -> PathBuf {
-    file.strip_prefix("~").map_or_else(|_| app.here.join(file), |file| app.home.join(file))
+    app.here.join(at_home(app, file))
+}
+
+/// What was typed, where it begins with `~` in the user's home.
+fn at_home(app: &App, file: &Path) -> PathBuf {
+    file.strip_prefix("~").map_or_else(|_| file.to_owned(), |file| app.home.join(file))
 }
 
 /// Shows another sample.
@@ -949,7 +997,7 @@ fn arrive(app: &mut App) -> Vec<Effect> {
     }
     let device = app.picker.device().to_owned();
     let effect = match app.leaving.take() {
-        Some(Leave::Fork(sets)) => Effect::Fork(run, sets, device),
+        Some(Leave::Fork(from, sets)) => Effect::Fork(from, sets, device),
         Some(Leave::Restart(sets)) => Effect::Restart(run, sets, device),
         to => {
             app.leaving = to;
@@ -1435,6 +1483,7 @@ mod tests {
             (":sample 65↵", "1 to 64"),
             (":set train.batch 3↵", "fork train.batch=3"),
             (":fork train.nothing=3↵", "train.nothing"),
+            (":fork model.cell.layers.0.units=7↵", ":restart model.cell.layers.0.units=7 begins it"),
         ] {
             let mut app = workbench();
             assert!(press(&mut app, line).is_empty(), "{line}");
@@ -1465,6 +1514,22 @@ mod tests {
             assert_eq!(app.workbench.as_ref().map(|w| (w.iteration(), w.alive)), Some((3, true)));
             assert!(!app.starting && app.leaving.is_none());
         }
+    }
+
+    /// A checkpoint is looked for before the training is stopped for it.
+    #[test]
+    fn a_fork_begins_at_any_checkpoint() {
+        let mut app = workbench();
+        let run = PathBuf::from("runs/quickstart-s1");
+        let sets = vec!["k=5".to_owned()];
+        assert_eq!(press(&mut app, ":fork best k=5↵"), [Effect::Find(run, "best".into(), sets.clone())]);
+        assert!(update(&mut app, Message::Found(Err("no such".into()), sets.clone())).is_empty());
+        assert!(app.leaving.is_none() && app.message.as_deref() == Some("no such"));
+        let best = PathBuf::from("runs/quickstart-s1/checkpoints/it-00000100");
+        let effects = update(&mut app, Message::Found(Ok(best.clone()), sets.clone()));
+        assert_eq!(effects, [Effect::Send(Command::Stop)]);
+        let effects = update(&mut app, Message::Engine(Event::Finished(Finish::Stopped)));
+        assert_eq!(effects, [Effect::Fork(best, sets, "libtorch".into())]);
     }
 
     fn snapshot(sample: usize, look: Vec<Setting>) -> Arc<Snapshot> {
@@ -1735,7 +1800,7 @@ mod tests {
     #[test]
     fn what_is_looked_at_is_written() {
         let mut app = workbench();
-        assert!(press(&mut app, "e").is_empty(), "nothing to see yet");
+        assert!(press(&mut app, "e").is_empty() && app.message.is_some(), "nothing to see yet");
         let picture = snapshot(0, vec![]);
         update(&mut app, Message::Picture(picture.clone()));
         let saved = |view, file: &str| [Effect::Save(picture.clone(), view, file.into())];
@@ -1745,6 +1810,14 @@ mod tests {
         press(&mut app, "⎋");
         update(&mut app, Message::Told("written: x".into()));
         assert_eq!(app.message.as_deref(), Some("written: x"));
+        let curves = |file: &str| [Effect::SaveCurves("runs/quickstart-s1".into(), file.into())];
+        assert_eq!(
+            press(&mut app, "⇥e"),
+            curves("quickstart-s1-it0-curves.svg"),
+            "the curves where they are looked at"
+        );
+        app.home = "/home/me".into();
+        assert_eq!(press(&mut app, ":export ~/a.csv↵"), curves("/home/me/a.csv"));
         let copied = Effect::Copy("nem-tui train --replay runs/quickstart-s1".into());
         assert_eq!(press(&mut app, "C"), [copied]);
     }
