@@ -13,7 +13,7 @@ use nem_tui::tui::keymap::{self, Context};
 use nem_tui::tui::theme::Depth;
 use nem_tui::tui::update::{Effect, Message, update};
 
-/// All of the state that a key can change, by name.
+/// What of the state is compared, by name; what a key only asks for is seen in its effects.
 fn seen(app: &App) -> Vec<(&'static str, String)> {
     let overlay = app.overlay.as_ref().map(|overlay| match overlay {
         Overlay::Help(line) => format!("help from line {line}"),

@@ -33,6 +33,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("gif", &["export"]),
     ("color_quant", &["export"]),
     ("font8x8", &["export"]),
+    ("pathfinding", &["export"]),
     ("prost", &["export"]),
     ("crc32c", &["export"]),
     ("directories", &["data", "cli"]),

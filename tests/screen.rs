@@ -118,7 +118,46 @@ fn help_and_questions_lie_over_the_screen() {
     }
     update(&mut app, Message::Key(KeyEvent::from(KeyCode::Esc)));
     update(&mut app, Message::Key(KeyEvent::from(KeyCode::Char('q'))));
-    assert!(text(&render(&app, 80, 24)).contains("Save and leave?"));
+    insta::assert_snapshot!("leave-80x24-plain", text(&render(&app, 80, 24)));
+}
+
+/// What looks wrong, of a run in which everything does.
+#[test]
+fn health_is_in_sentences_with_numbers() {
+    use nem_tui::protocol::{Epoch, Event, Iteration};
+    use nem_tui::tui::health;
+    let app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    let said = |app: &App| health::warnings(app.workbench.as_ref().unwrap()).join("\n");
+    assert_eq!(said(&app), "");
+    let mut sick = app.clone();
+    let workbench = sick.workbench.as_mut().unwrap();
+    workbench.preset.k = 2;
+    let blow =
+        Iteration { iteration: 630, loss: 9000.0, gradient_norm: Some(4000.0), ..Iteration::default() };
+    update(&mut sick, Message::Engine(Event::Iterations(vec![blow])));
+    for epoch in 7..10 {
+        let worse = Epoch { epoch, iteration: 100 * epoch, validation_loss: 2000.0, ..Epoch::default() };
+        update(&mut sick, Message::Engine(Event::Epoch(worse)));
+    }
+    let all = said(&sick);
+    for words in [
+        "K is 2 and there are 3 objects: at least two of them have to share a component",
+        "the loss has jumped to 9000.0,",
+        "the gradient explodes: its norm is 4000.0, 333 times what is usual",
+        "the validation loss rises: 2000.0, and it was",
+    ] {
+        assert!(all.contains(words), "{words}:\n{all}");
+    }
+    let shown = support::pressed(&sick, "h");
+    insta::assert_snapshot!("health-80x24-plain", text(&render(&shown, 80, 24)));
+}
+
+/// Hours on the axis of the curves, and seconds where there are no hours.
+#[test]
+fn curves_are_drawn_over_the_time() {
+    let app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    let app = support::pressed(&app, "\txxz");
+    insta::assert_snapshot!("time-80x24-plain", text(&render(&app, 80, 24)));
 }
 
 /// The same cells as their colours, a letter for each of the 16; a dot where the terminal's own is left.
@@ -196,7 +235,7 @@ fn an_image_of_ones_own_is_named() {
     update(&mut asked, Message::Engine(wrong));
     let shown = text(&render(&asked, 80, 24));
     assert!(shown.contains("my picture.png has 640x480 pixels; the model's images have 20x20"), "{shown}");
-    assert!(shown.contains("y  resize it"), "{shown}");
+    insta::assert_snapshot!("resize-80x24-plain", shown);
     let input = Input { resize: true, ..input };
     app.workbench.as_mut().unwrap().input = Some(input.clone());
     let snapshot = support::snapshot(&support::preset("quickstart"), 4, 9);
@@ -206,6 +245,7 @@ fn an_image_of_ones_own_is_named() {
     let status = shown.lines().next().unwrap();
     assert!(status.contains("inspector  my picture.png resized  it 600  EM step 9/9"), "{status}");
     assert!(shown.contains("gamma") && !shown.contains("truth"), "{shown}");
+    insta::assert_snapshot!("own-80x24-plain", text(&render(&app, 80, 24)));
 }
 
 /// Who has trained nothing and set nothing is told what to press first.

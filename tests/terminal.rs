@@ -124,21 +124,27 @@ impl Terminal {
         self.parser.screen().alternate_screen()
     }
 
-    /// The terminal goes away, as with the window that it is in, and the program is to end by that.
+    /// The terminal goes away, as with the window that it is in, and the program is to end by that, and not by a
+    /// panic.
     fn close(self) {
         let Terminal { master, mut keys, mut child, output, .. } = self;
         drop(output);
         // What is drawn next tells the thread that reads it that nobody listens, and it lets go of the terminal too.
         keys.write_all(b"?").unwrap();
+        // The writer says that nothing more comes by an end of line and of file, which at most close the help.
         drop((master, keys));
         let deadline = Instant::now() + PATIENCE;
-        while child.try_wait().unwrap().is_none() {
+        let code = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status.exit_code();
+            }
             if Instant::now() > deadline {
                 child.kill().unwrap();
                 panic!("it goes on without a terminal");
             }
-            std::thread::yield_now();
-        }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        assert!(code == 0 || code == 2, "{code}: neither asked to end nor unable to draw");
     }
 
     /// Waits for the program to end; returns its exit code.
@@ -269,6 +275,12 @@ fn a_run_is_commanded_inspected_exported_and_forked() {
     terminal.wait("the health", |s| s.contains("╭ health"));
     terminal.press("x");
 
+    terminal.press(":export curves.csv\r");
+    terminal.wait("the curves as a table", |s| s.contains("written: curves.csv"));
+    let table = std::fs::read_to_string(directory.path().join("curves.csv")).unwrap();
+    assert!(table.starts_with("iteration,") && table.lines().count() > 3);
+    terminal.press(":fork it-7 k=5\r");
+    terminal.wait("which checkpoints there are", |s| s.contains("no checkpoint \"it-7\""));
     terminal.press(":fork k=5\r");
     terminal.wait("the fork", |s| {
         s.contains("quickstart-s1-2") && s.contains("● training") && s.contains("k 5  ")
@@ -551,6 +563,19 @@ fn the_config_and_the_mouse_are_in_force() {
         s.contains("mine.ron: keys: no action is called \"halp\"; did you mean \"help\"?")
     });
     terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+/// A config that cannot be read is said also where there is no picker.
+#[test]
+fn a_broken_config_is_said_in_the_workbench() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("mine.ron");
+    std::fs::write(&config, "(theme: Pink)").unwrap();
+    let named = [("NEM_TUI_CONFIG", config.to_str().unwrap())];
+    let mut terminal = Terminal::open_with(directory.path(), &["--preset", "quickstart"], 30, 120, &named);
+    terminal.wait("what is wrong", |s| s.contains("mine.ron") && iteration(s) >= 1);
+    terminal.press("\x03");
     assert_eq!(terminal.end(), 0);
 }
 

@@ -165,6 +165,7 @@ mod tests {
         assert!(likely(&[("TERM", "xterm-kitty")]));
         assert!(likely(&[("TERM", "xterm-256color"), ("TERM_PROGRAM", "iTerm.app")]));
         assert!(likely(&[("TERM", "xterm-256color"), ("KONSOLE_VERSION", "230804")]));
+        assert!(likely(&[("TERM", "xterm"), ("XTERM_VERSION", "XTerm(379)")]));
         assert!(!likely(&[("TERM", "xterm-256color")]));
         assert!(!likely(&[("TERM", "tmux-256color"), ("KITTY_WINDOW_ID", "1")]));
     }

@@ -1,5 +1,5 @@
-//! Readers that share no code with the writers: of ZIP archives with NumPy's arrays, and of TensorBoard's event
-//! files, each written from the format's specification.
+//! Readers that share no code with the writers: of ZIP archives with NumPy's arrays, of GIF animations, and of
+//! TensorBoard's event files, each written from the format's specification.
 
 /// An array of an `.npz`, with what NumPy calls its type.
 #[derive(Debug, PartialEq)]
@@ -202,4 +202,104 @@ fn fields(mut message: &[u8]) -> Vec<(u64, Field)> {
         ));
     }
     fields
+}
+
+/// A GIF whose frames each cover all of it.
+pub struct Gif {
+    pub width: usize,
+    /// Whether it begins again when it is over, for ever.
+    pub endless: bool,
+    /// Hundredths of a second, and colours row by row.
+    pub frames: Vec<(usize, Vec<[u8; 3]>)>,
+}
+
+/// A GIF (version 89a) with one table of colours, without transparency.
+pub fn gif(file: &[u8]) -> Gif {
+    assert_eq!(&file[..6], b"GIF89a");
+    let (width, height, flags) = (number(&file[6..8]), number(&file[8..10]), file[10]);
+    assert!(flags & 0x80 != 0, "a table of colours for all frames");
+    let colours = 2 << (flags & 7);
+    let table: Vec<[u8; 3]> =
+        file[13..13 + 3 * colours].chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect();
+    let mut at = 13 + 3 * colours;
+    let mut gif = Gif { width, endless: false, frames: Vec::new() };
+    let mut delay = 0;
+    loop {
+        match file[at] {
+            0x3b => {
+                assert_eq!(at + 1, file.len());
+                return gif;
+            }
+            0x21 => {
+                let (label, (blocks, next)) = (file[at + 1], blocks(file, at + 2));
+                match label {
+                    0xf9 => {
+                        assert!(blocks[0] & 1 == 0, "nothing is transparent");
+                        delay = number(&blocks[1..3]);
+                    }
+                    0xff if blocks.starts_with(b"NETSCAPE2.0") => {
+                        gif.endless = number(&blocks[12..14]) == 0;
+                    }
+                    _ => {}
+                }
+                at = next;
+            }
+            0x2c => {
+                let side = |from: usize| number(&file[at + from..at + from + 2]);
+                assert_eq!((side(1), side(3), side(5), side(7)), (0, 0, width, height));
+                assert_eq!(file[at + 9], 0, "rows in order, and no table of its own");
+                let (codes, next) = blocks(file, at + 11);
+                let pixels = lzw(&codes, file[at + 10]);
+                assert_eq!(pixels.len(), width * height);
+                gif.frames
+                    .push((delay, pixels.into_iter().map(|colour| table[usize::from(colour)]).collect()));
+                at = next;
+            }
+            other => panic!("no block begins with {other:#x}"),
+        }
+    }
+}
+
+/// What the sub-blocks at `at` hold together, and where they end.
+fn blocks(file: &[u8], mut at: usize) -> (Vec<u8>, usize) {
+    let mut all = Vec::new();
+    while file[at] != 0 {
+        let length = usize::from(file[at]);
+        all.extend(&file[at + 1..at + 1 + length]);
+        at += 1 + length;
+    }
+    (all, at + 1)
+}
+
+/// The values behind codes that begin with `least` bits and one more.
+fn lzw(codes: &[u8], least: u8) -> Vec<u8> {
+    let (clear, end) = (1usize << least, (1usize << least) + 1);
+    let begin = || -> Vec<Vec<u8>> { (0..=end).map(|value| vec![value as u8]).collect() };
+    let (mut words, mut bits, mut at) = (begin(), usize::from(least) + 1, 0);
+    let mut before: Option<usize> = None;
+    let mut values = Vec::new();
+    loop {
+        let code = (0..bits).fold(0, |code, bit| {
+            let place = at + bit;
+            code | usize::from(codes[place / 8] >> (place % 8) & 1) << bit
+        });
+        at += bits;
+        if code == end {
+            return values;
+        }
+        if code == clear {
+            (words, bits, before) = (begin(), usize::from(least) + 1, None);
+            continue;
+        }
+        if let Some(before) = before.filter(|_| words.len() < 4096) {
+            // The word before, and the first value of this one, which may be that very word.
+            let first = words.get(code).unwrap_or(&words[before])[0];
+            words.push([&words[before][..], &[first]].concat());
+        }
+        values.extend(&words[code]);
+        before = Some(code);
+        if words.len() == 1 << bits && bits < 12 {
+            bits += 1;
+        }
+    }
 }
