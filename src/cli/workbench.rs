@@ -38,6 +38,10 @@ pub(super) struct WorkbenchArgs {
     /// Everything random follows from it
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Also write event files for TensorBoard, into tensorboard/ in the directory of every run that is begun or gone on
+    /// with
+    #[arg(long)]
+    tensorboard: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -65,7 +69,8 @@ impl WorkbenchArgs {
         let device = self.common.device()?;
         let others = DeviceName::available().into_iter().filter(|other| *other != device);
         let devices = [device].into_iter().chain(others).collect();
-        let rest = Rest { presets, seed: self.seed, devices, tf32: self.common.tf32 };
+        let (tensorboard, tf32) = (self.tensorboard, self.common.tf32);
+        let rest = Rest { presets, seed: self.seed, devices, tensorboard, tf32 };
         tui::run(&rest, start, config::read())
     }
 
@@ -91,6 +96,7 @@ pub(super) struct Rest {
     seed: u64,
     /// The one to begin with first.
     devices: Vec<DeviceName>,
+    tensorboard: bool,
     tf32: bool,
 }
 
@@ -120,7 +126,8 @@ impl Backstage for Rest {
     fn start(&self, preset: &Preset, device: &str) -> Result<RunHandle> {
         let device = device.parse()?;
         let preset = preset.clone();
-        worker::start(&Job { ending: STAY, ..Job::new(preset, self.seed, device) })
+        let tensorboard = self.tensorboard;
+        worker::start(&Job { tensorboard, ending: STAY, ..Job::new(preset, self.seed, device) })
     }
 
     fn open(&self, model: &str, device: &str) -> Result<RunHandle> {
@@ -129,6 +136,9 @@ impl Backstage for Rest {
 
     fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
         let device = device.parse()?;
+        if self.tensorboard {
+            run_dir::keep_events(&run.directory)?;
+        }
         worker::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY)
     }
 
@@ -150,7 +160,8 @@ impl Backstage for Rest {
             false => Preset::load(&run.join("preset.ron").display().to_string())?,
         };
         let job = Job::new(preset.set(sets)?, begun.seed, device.parse()?);
-        worker::start(&Job { from: begun.from, ending: STAY, ..job })
+        let tensorboard = self.tensorboard;
+        worker::start(&Job { from: begun.from, tensorboard, ending: STAY, ..job })
     }
 
     fn moments(&self, run: &Path) -> Vec<u64> {

@@ -8,14 +8,16 @@ use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
 
-/// Nobody listens for at most so long before the thread sees that, and leaves the keys to the shell.
-const LISTENS: Duration = Duration::from_millis(100);
+/// Nobody listens for at most so long before the thread sees that.
+const LISTENS: Duration = Duration::from_millis(50);
 
 /// The terminal's events, read on a thread of its own. crossterm's reader does not return from a terminal that
 /// has gone away, and where it is polled as a stream the loop could then hear no signal, save nothing and not end.
 /// Here it costs a core until the run is saved.
 pub struct TerminalEvents {
     events: mpsc::UnboundedReceiver<io::Result<Event>>,
+    /// Closed by the thread's end.
+    ended: std::sync::mpsc::Receiver<()>,
 }
 
 impl TerminalEvents {
@@ -25,7 +27,9 @@ impl TerminalEvents {
     /// A system that gives no thread.
     pub fn read() -> Result<TerminalEvents> {
         let (told, events) = mpsc::unbounded_channel();
+        let (ends, ended) = std::sync::mpsc::channel();
         let read = move || {
+            let _ends: std::sync::mpsc::Sender<()> = ends;
             while !told.is_closed() {
                 let event = match crossterm::event::poll(LISTENS) {
                     Ok(true) => crossterm::event::read(),
@@ -40,11 +44,20 @@ impl TerminalEvents {
         };
         let thread = std::thread::Builder::new().name("input".into()).spawn(read);
         thread.map_err(|e| Error::Terminal(format!("nothing can be read from it: {e}")))?;
-        Ok(TerminalEvents { events })
+        Ok(TerminalEvents { events, ended })
     }
 
     /// The next event; an error or none where there will be no more.
     pub async fn next(&mut self) -> Option<io::Result<Event>> {
         self.events.recv().await
+    }
+}
+
+/// What is typed from now on is the shell's. A terminal that is gone is waited for no longer than it takes one that
+/// is there.
+impl Drop for TerminalEvents {
+    fn drop(&mut self) {
+        self.events.close();
+        let _ = self.ended.recv_timeout(4 * LISTENS);
     }
 }

@@ -1,6 +1,7 @@
 //! Taking the terminal over, and giving it back whatever happens.
 
 use std::io::{IsTerminal, Stdout, Write, stdout};
+use std::mem::ManuallyDrop;
 use std::process::Command;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +17,9 @@ use crate::error::{Error, Result, is_told_of};
 
 /// The screen in raw mode; dropping it restores the terminal.
 pub struct Screen {
-    /// To draw on.
-    pub terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// To draw on. Not dropped, because ratatui's way to show the cursor again panics where the terminal is gone, and
+    /// the run would not be saved for that; [`restore`] shows it.
+    pub terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
 impl Screen {
@@ -35,7 +37,7 @@ impl Screen {
         }
         restore_before_panic_reports();
         match take_over(mouse).and_then(|()| Terminal::new(CrosstermBackend::new(stdout()))) {
-            Ok(terminal) => Ok(Screen { terminal }),
+            Ok(terminal) => Ok(Screen { terminal: ManuallyDrop::new(terminal) }),
             Err(error) => {
                 restore();
                 Err(Error::Terminal(format!("the terminal cannot be taken over: {error}")))
@@ -60,7 +62,7 @@ impl Screen {
         // system ignores it.
         let sent = Command::new("sh").args(["-c", "kill -TSTP 0"]).status();
         let taken = take_over(mouse).and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
-        self.terminal =
+        *self.terminal =
             taken.map_err(|e| Error::Terminal(format!("the terminal cannot be taken over again: {e}")))?;
         sent.map_err(|e| Error::Terminal(format!("the program cannot be suspended: {e}")))?;
         Ok(())
