@@ -525,6 +525,23 @@ fn a_fork_goes_on_from_the_whole_state_and_is_repeated_too() {
 
 /// What is only looked at under other conditions is trained under its own.
 #[test]
+fn checkpoints_are_found_by_their_names() {
+    let directory = tempfile::tempdir().unwrap();
+    let parent = directory.path().join("parent");
+    ended(run(&parent, Some(13)));
+    let named = |name: &str| nem_tui::engine::run_dir::named(&parent, name).map_err(|e| e.to_string());
+    let at = |name: &str| Ok(parent.join("checkpoints").join(name));
+    for name in ["last", "13", "it-13", "it-00000013"] {
+        assert_eq!(named(name), at("it-00000013"), "{name}");
+    }
+    assert_eq!(named("best"), at("it-00000010"));
+    for name in ["7", "it-", "../13"] {
+        let refused = named(name).unwrap_err();
+        assert!(refused.contains("there are best, last, it-00000010, it-00000013"), "{refused}");
+    }
+}
+
+#[test]
 fn looking_under_other_conditions_changes_no_training() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
