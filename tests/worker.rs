@@ -523,7 +523,6 @@ fn a_fork_goes_on_from_the_whole_state_and_is_repeated_too() {
     assert!(weights == weights_again);
 }
 
-/// What is only looked at under other conditions is trained under its own.
 #[test]
 fn checkpoints_are_found_by_their_names() {
     let directory = tempfile::tempdir().unwrap();
@@ -535,12 +534,21 @@ fn checkpoints_are_found_by_their_names() {
         assert_eq!(named(name), at("it-00000013"), "{name}");
     }
     assert_eq!(named("best"), at("it-00000010"));
-    for name in ["7", "it-", "../13"] {
+    for name in ["7", "it-", "../13", "it-it-13"] {
         let refused = named(name).unwrap_err();
-        assert!(refused.contains("there are best, last, it-00000010, it-00000013"), "{refused}");
+        assert!(refused.contains("there are: best, it-00000010, it-00000013, last"), "{refused}");
     }
+    // What was asked for stays, although the run goes on and stops meanwhile.
+    let asked = named("13").unwrap();
+    let to = |max_iterations| Ending { max_iterations: Some(max_iterations), stay: false };
+    ended(resume(&parent, DeviceName::Flex, |preset| Ok(preset.clone()), to(25)).unwrap());
+    let forked = directory.path().join("forked");
+    let change = |preset: &Preset| Ok(preset.clone());
+    ended(fork(&asked, DeviceName::Flex, change, Some(forked.clone()), vec![], to(15)).unwrap());
+    assert!(resolve(&forked, &["last"]).unwrap().ends_with("it-00000015"));
 }
 
+/// What is only looked at under other conditions is trained under its own.
 #[test]
 fn looking_under_other_conditions_changes_no_training() {
     let directory = tempfile::tempdir().unwrap();

@@ -17,7 +17,6 @@ use crate::error::{Error, Result};
 use crate::preset::{Preset, embedded_names};
 use crate::protocol::{Backstage, ModelCard, Preview, Rival, RunCard, RunHandle, Shelf, Snapshot};
 use crate::random::Stream;
-use crate::tensors::write_whole;
 use crate::tui::{self, Start};
 
 #[derive(Args, Debug, Clone)]
@@ -38,9 +37,9 @@ pub(super) struct WorkbenchArgs {
     /// Everything random follows from it
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Also write event files for TensorBoard, into tensorboard/ in the directory of every run that is begun or gone on
-    /// with
-    #[arg(long)]
+    /// Also write event files for TensorBoard, into tensorboard/ in the directory of every run that a preset begins; a
+    /// run that has them keeps them whenever it is gone on with
+    #[arg(long, conflicts_with_all = ["resume", "look"])]
     tensorboard: bool,
     #[command(flatten)]
     common: Common,
@@ -136,9 +135,6 @@ impl Backstage for Rest {
 
     fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
         let device = device.parse()?;
-        if self.tensorboard {
-            run_dir::keep_events(&run.directory)?;
-        }
         worker::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY)
     }
 
@@ -180,9 +176,7 @@ impl Backstage for Rest {
     }
 
     fn save_curves(&self, run: &Path, file: &Path) -> Result<()> {
-        let curves = run_dir::curves(run)?;
-        let is_table = file.extension().is_some_and(|ending| ending == "csv");
-        write_whole(file, (if is_table { curves.csv() } else { curves.svg()? }).as_bytes())
+        run_dir::curves(run)?.save(file)
     }
 
     fn log(&self, run: &Path) -> Result<Vec<String>> {

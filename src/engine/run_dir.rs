@@ -32,6 +32,8 @@ use crate::tensors::write_whole;
 
 /// What points at the checkpoint that a fork began with.
 const BEGIN: &str = "begin";
+/// Points at the checkpoint that was asked for last by its name, to be forked.
+const ASKED_FOR: &str = "asked-for";
 const METRICS: &str = "metrics.jsonl";
 /// The same, compressed, where nothing else was kept of a run.
 const KEPT_METRICS: &str = "metrics.jsonl.gz";
@@ -263,8 +265,10 @@ impl RunDir {
     /// Removing is housekeeping: where it fails, a directory too many is left, and that is all.
     fn prune(&self) {
         let checkpoints = self.path.join("checkpoints");
-        let kept: Vec<PathBuf> =
-            ["last", "best", BEGIN].iter().filter_map(|p| resolve(&self.path, &[p]).ok()).collect();
+        let kept: Vec<PathBuf> = ["last", "best", BEGIN, ASKED_FOR]
+            .iter()
+            .filter_map(|p| resolve(&self.path, &[p]).ok())
+            .collect();
         let Ok(entries) = std::fs::read_dir(&checkpoints) else { return };
         for entry in entries.flatten() {
             let path = entry.path();
@@ -317,27 +321,35 @@ pub fn resolve(path: &Path, pointers: &[&str]) -> Result<PathBuf> {
     Err(Error::content(path, "this run has no checkpoint yet; train it further first"))
 }
 
-/// The checkpoint of a run that is called `name`: `best`, `last`, or by its iteration, `1200` or `it-00001200`.
+/// The checkpoint of a run that is called `name`: `best`, `last`, or by its iteration, `1200` or `it-00001200`. The run
+/// keeps it from then on, until another is asked for.
 ///
 /// # Errors
-/// None of that name, with those that there are.
+/// None of that name, with those that there are; a place that cannot be written.
 pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
-    if ["best", "last"].contains(&name) {
-        return resolve(run, &[name]);
-    }
     let checkpoints = run.join("checkpoints");
-    let iteration = name.trim_start_matches("it-").parse::<u64>();
-    let of_iteration = iteration.ok().map(|iteration| checkpoints.join(name_at(iteration)));
-    if let Some(path) = of_iteration.filter(|path| checkpoint::is_checkpoint(path)) {
+    let path = match name {
+        "best" | "last" => resolve(run, &[name]).ok(),
+        _ => {
+            let iteration = name.strip_prefix("it-").unwrap_or(name).parse().ok();
+            let whole = (!name.contains(['/', '\\'])).then(|| checkpoints.join(name));
+            let is_one = |path: &PathBuf| checkpoint::is_checkpoint(path);
+            whole.filter(is_one).or_else(|| Some(checkpoints.join(name_at(iteration?))).filter(is_one))
+        }
+    };
+    if let Some(path) = path {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        write_whole(&checkpoints.join(ASKED_FOR), name)?;
         return Ok(path);
     }
+    let pointers = ["best", "last"].into_iter().filter(|pointer| checkpoints.join(pointer).is_file());
     let entries = std::fs::read_dir(&checkpoints).into_iter().flatten().flatten();
     let is_one = |entry: &std::fs::DirEntry| checkpoint::is_checkpoint(&entry.path());
-    let there = entries.filter(is_one).filter_map(|entry| entry.file_name().into_string().ok());
-    let mut there: Vec<String> = there.collect();
+    let found = entries.filter(is_one).filter_map(|entry| entry.file_name().into_string().ok());
+    let mut there: Vec<String> = pointers.map(str::to_owned).chain(found).collect();
     there.sort_unstable();
-    let run = run.display();
-    Err(Error::Usage(format!("{run} has no checkpoint {name:?}; there are best, last, {}", there.join(", "))))
+    let there = if there.is_empty() { "none yet".to_owned() } else { there.join(", ") };
+    Err(Error::Usage(format!("{} has no checkpoint {name:?}; there are: {there}", run.display())))
 }
 
 fn name_at(iteration: u64) -> String {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use plotters::prelude::*;
@@ -11,6 +12,7 @@ use super::tensorboard;
 use crate::error::Result;
 use crate::preset::Setting;
 use crate::protocol::{Change, Epoch, Iteration, StageStart};
+use crate::tensors::write_whole;
 
 /// Points of a curve in the diagram at most: a screen has no more columns.
 const POINTS: usize = 700;
@@ -54,7 +56,25 @@ const COLUMNS: [&str; 17] = [
     "epoch_seconds",
 ];
 
+/// Whether a file of this name is for curves: .csv or .svg.
+pub fn is_for(file: &Path) -> bool {
+    is_table(file) || file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("svg"))
+}
+
+fn is_table(file: &Path) -> bool {
+    file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
+}
+
 impl Curves {
+    /// Writes a table where the file's name ends in .csv, else a diagram.
+    ///
+    /// # Errors
+    /// What [`Curves::svg`] refuses, and a place that cannot be written.
+    pub fn save(&self, file: &Path) -> Result<()> {
+        let text = if is_table(file) { self.csv() } else { self.svg()? };
+        write_whole(file, text.as_bytes())
+    }
+
     /// A row for each iteration, as comma-separated values under a line of names; the columns from
     /// `epoch_loss` on are those of the epoch that ended with the iteration, and empty elsewhere. What was not measured is empty.
     pub fn csv(&self) -> String {

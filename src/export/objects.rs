@@ -105,8 +105,12 @@ pub fn colours(snapshot: &Snapshot) -> [Option<usize>; 256] {
             continue;
         }
         for object in objects(step, snapshot.k) {
-            let colour = &mut colours[usize::from(object.group)];
-            *colour = colour.or(object.component).or_else(|| spare.next());
+            let group = usize::from(object.group);
+            if colours[group].is_none() {
+                // A component that another object has already, at a later step, cannot be told from that.
+                let free = object.component.filter(|component| !colours.contains(&Some(*component)));
+                colours[group] = free.or_else(|| spare.next());
+            }
         }
     }
     colours
@@ -163,7 +167,7 @@ mod tests {
         ];
         let image = ImageSize { channels: 1, height: 1, width: 5 };
         let snapshot = Snapshot { iteration: 1, sample: 0, input: None, image, k: 2, look: vec![], steps };
-        assert_eq!(colours(&snapshot)[..6], [None, Some(0), Some(1), Some(2), Some(0), None]);
+        assert_eq!(colours(&snapshot)[..6], [None, Some(0), Some(1), Some(2), Some(3), None]);
         assert_eq!(winners(&snapshot.steps[2], 2), [Some(0), Some(1), Some(1), Some(0), None]);
         assert_eq!(
             winners(&step(&[0, 0], &[0.2, 0.9, 0.8, 0.1]), 2),

@@ -84,7 +84,8 @@ pub fn overview(snapshot: &Snapshot, tile: u32) -> Result<Canvas> {
     let size = Size::of(snapshot, tile);
     let (across, down) = (u64::from(size.width + GAP), u64::from(size.height + GAP));
     let colours = objects::colours(snapshot);
-    let rows = if snapshot.input.is_some() { WHOLE - 2 } else { WHOLE - 1 } + 2 * snapshot.k;
+    let above = whole(snapshot, &snapshot.steps[0], &colours).len() - 1;
+    let rows = above + 2 * snapshot.k;
     let mut canvas = Canvas::new(
         u64::from(GAP + MARGIN) + snapshot.steps.len() as u64 * across,
         u64::from(GAP + LINE) + rows as u64 * down,
@@ -94,10 +95,13 @@ pub fn overview(snapshot: &Snapshot, tile: u32) -> Result<Canvas> {
     for (t, step) in snapshot.steps.iter().enumerate() {
         canvas.text(&(t + 1).to_string(), x, GAP, size.width, INK);
         let mut y = GAP + LINE;
-        let whole = whole(snapshot, step, &colours).into_iter().filter(|image| image.label != "argmax");
+        let mut whole = whole(snapshot, step, &colours);
+        // The last, the argmax, is γ once more.
+        whole.truncate(above);
         let [predictions, masks] = [true, false].map(|predictions| components(snapshot, step, predictions));
-        for Labelled { label, colour, tile } in
-            whole.chain(predictions.into_iter().zip(masks).flat_map(|(prediction, mask)| [prediction, mask]))
+        for Labelled { label, colour, tile } in whole
+            .into_iter()
+            .chain(predictions.into_iter().zip(masks).flat_map(|(prediction, mask)| [prediction, mask]))
         {
             if t == 0 {
                 let label = label.replace("reconstruction", "recon").replace("prediction", "pred");

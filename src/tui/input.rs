@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
 
-/// Nobody listens for at most so long before the thread sees that.
+/// The thread goes on for at most so long after nobody listens any more.
 const LISTENS: Duration = Duration::from_millis(50);
 
 /// The terminal's events, read on a thread of its own. crossterm's reader does not return from a terminal that

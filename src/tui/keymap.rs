@@ -228,7 +228,7 @@ pub const BINDINGS: &[Binding] = &[
     binding(TRAINING, &[(Char('u'), Undo)], "u", "undo", "take the latest change back: the old value, from now on", &[("undo", Undo)]),
     binding(SHOWN, &[(Char('h'), Health)], "h", "", "what looks wrong, and the number behind it", &[("health", Health)]),
     binding(TRAINING, &[(Char('!'), Log)], "!", "", "the run's log, with the latest lines at the bottom", &[("log", Log)]),
-    binding(LOOKING, &[(Char('e'), Export)], "e", "", "write a PNG of what is seen, or an SVG where that is curves", &[]),
+    binding(LOOKING, &[(Char('e'), Export)], "e", "", "write a PNG of what is seen; on curves, an SVG of all of them", &[]),
     binding(TRAINING, &[(Char('C'), CopyCommand)], "C", "", "copy the command that repeats this run", &[("copy", CopyCommand)]),
     binding(INSIDE, &[(KeyCode::Esc, Back), (Char('i'), Back)], "esc", "back", "back to the workbench", &[("back", Back)]),
     binding(EVERYWHERE, &[(Char(':'), Command)], ":", "command", "type a command", &[]),

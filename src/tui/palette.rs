@@ -70,11 +70,11 @@ pub const WORDS: &[Word] = &[
     word("sigma", "S", "the deviation e_sigma of the Gaussian E-step"),
     word("sample", "N", "show watched sample N"),
     word("em", "N", "show EM step N"),
-    word("export", "FILE", "write what is looked at: .png, .gif (all EM steps), .npz, .safetensors (its arrays), .svg, .csv (the curves)"),
+    word("export", "FILE", "write a .png, .gif, .npz or .safetensors of it, .svg or .csv of the curves"),
     word("compare", "RUN", "draw the curves of the run in this directory beside this one's, or no longer"),
     word("theme", "NAME", "other colours: dark, light, colour-blind"),
     word("open", "FILE", "look into an image of your own: .png, .gif or .npy"),
-    word("fork", "[CHECKPOINT] [NAME=VALUE …]", "a new run from here, or from best or 1200, with other settings of the preset"),
+    word("fork", "[best] [NAME=VALUE …]", "a new run from here, or the best checkpoint, with other settings"),
     word("restart", "[NAME=VALUE …]", "a new run from the same initial weights, with other settings"),
 ];
 
@@ -372,10 +372,13 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
     match (head, rest.as_slice()) {
         ("set", [name, value]) if Setting::named(name).is_none() => {
             let live = Setting::KINDS.map(|kind| kind.short()).join(", ");
-            Err(Error::Usage(format!(
-                "no live value is {name:?}: fork {name}={value} begins a run with it, or restart, where that needs another \
-                 network; live are {live}"
-            )))
+            let instead = match WORDS.iter().any(|word| word.name == "fork" && is_offered(word, context)) {
+                true => format!(
+                    ": fork {name}={value} begins a run with it, or restart, where that needs another network"
+                ),
+                false => String::new(),
+            };
+            Err(Error::Usage(format!("no live value is {name:?}{instead}; live are {live}")))
         }
         ("set", [name, value]) => Setting::parse(name, value).map(Typed::Set),
         ("set", _) => Err(usage()),

@@ -62,8 +62,9 @@ impl Screen {
         // system ignores it.
         let sent = Command::new("sh").args(["-c", "kill -TSTP 0"]).status();
         let taken = take_over(mouse).and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
-        *self.terminal =
-            taken.map_err(|e| Error::Terminal(format!("the terminal cannot be taken over again: {e}")))?;
+        self.terminal = taken
+            .map(ManuallyDrop::new)
+            .map_err(|e| Error::Terminal(format!("the terminal cannot be taken over again: {e}")))?;
         sent.map_err(|e| Error::Terminal(format!("the program cannot be suspended: {e}")))?;
         Ok(())
     }

@@ -15,15 +15,19 @@ use super::inspector::Inspector;
 use super::keymap::{Action, Dial};
 use super::palette::{self, Listing, Outcome, Typed};
 use super::view::Target;
-use crate::export::View;
+use crate::export::{View, curves};
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
 use crate::protocol::{ALBUM_SAMPLES, Command, Event, Finish, Preview, Rival, RunCard, Shelf, Snapshot};
 
+/// Why nothing can be looked into or written.
+const NO_PICTURE: &str = "there is no picture yet";
+/// Why no other sample can be shown.
+const ENDED: &str = "the run has ended, and nothing more can be shown; open it by nem-tui --look";
 /// Why nothing of a training can be steered any more.
 const OVER: &str = "the training is over; :inspect looks into it, and a fork goes on from here";
 
-/// Lines of the log that a page key goes by.
-const LOG_PAGE: usize = 10;
+/// Lines that a page key goes by.
+const PAGE: usize = 10;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -205,6 +209,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
             vec![]
         }
+        Message::Found(Ok(_), _) if app.starting => vec![],
         Message::Found(Ok(checkpoint), sets) => leave(app, Leave::Fork(checkpoint, sets)),
         Message::Found(Err(sentence), _) => {
             app.message = Some(sentence);
@@ -259,8 +264,8 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
             log.below = match key.code {
                 KeyCode::Up => (log.below + 1).min(most),
                 KeyCode::Down => log.below.saturating_sub(1),
-                KeyCode::PageUp => (log.below + LOG_PAGE).min(most),
-                KeyCode::PageDown => log.below.saturating_sub(LOG_PAGE),
+                KeyCode::PageUp => (log.below + PAGE).min(most),
+                KeyCode::PageDown => log.below.saturating_sub(PAGE),
                 KeyCode::Home => most,
                 KeyCode::End => 0,
                 _ => return vec![],
@@ -271,7 +276,7 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         Some(Overlay::Health) => vec![],
         Some(Overlay::Compare(choice)) => choose_rival(app, choice, key.code),
         Some(Overlay::Quit) => match key.code {
-            KeyCode::Char('y' | 'q') | KeyCode::Enter => leave(app, Leave::Program),
+            KeyCode::Char('y' | 'q' | 'Q') | KeyCode::Enter => leave(app, Leave::Program),
             KeyCode::Char('d') => {
                 let running = app.workbench.as_ref().is_some_and(Workbench::is_running);
                 leave(app, if running { Leave::Detach } else { Leave::Program })
@@ -279,7 +284,7 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
             _ => vec![],
         },
         Some(Overlay::Stop) => match key.code {
-            KeyCode::Char('y') | KeyCode::Enter => stop(app, Leave::Program),
+            KeyCode::Char('y') => stop(app, Leave::Program),
             _ => vec![],
         },
         Some(Overlay::Resize(input, _)) => {
@@ -447,6 +452,10 @@ fn choose_rival(app: &mut App, mut choice: Choice, key: KeyCode) -> Vec<Effect> 
     match key {
         KeyCode::Up => choice.selected = choice.selected.saturating_sub(1),
         KeyCode::Down => choice.selected = (choice.selected + 1).min(last),
+        KeyCode::PageUp => choice.selected = choice.selected.saturating_sub(PAGE),
+        KeyCode::PageDown => choice.selected = (choice.selected + PAGE).min(last),
+        KeyCode::Home => choice.selected = 0,
+        KeyCode::End => choice.selected = last,
         KeyCode::Enter | KeyCode::Char(' ') => {
             if let (Some(run), Some(workbench)) = (choice.runs.get(choice.selected), &mut app.workbench) {
                 effects = compare_with(workbench, run.directory.clone());
@@ -510,6 +519,7 @@ fn entered(app: &mut App, line: &str) -> Vec<Effect> {
             let run = workbench.info.directory.display();
             Err(format!("this run is another process's; fork it by `nem-tui train --fork {run}`"))
         }
+        Typed::Fork(..) | Typed::Restart(_) if app.starting => Err("a run is on its way already".into()),
         Typed::Restart(sets) => match workbench.preset.set(&sets) {
             Err(error) => Err(error.to_string()),
             Ok(_) => return leave(app, Leave::Restart(sets)),
@@ -524,7 +534,7 @@ fn entered(app: &mut App, line: &str) -> Vec<Effect> {
             }
             Ok(_) => {
                 let run = workbench.info.directory.clone();
-                match from {
+                match from.filter(|name| name != "last") {
                     // Before this one is stopped for it.
                     Some(name) => Ok(vec![Effect::Find(run, name, sets)]),
                     None => return leave(app, Leave::Fork(run, sets)),
@@ -569,8 +579,10 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
             return vec![Effect::Copy(command)];
         }
         (Action::Export, true) => {
-            let name = app.workbench.as_ref().and_then(export_name);
-            return export(app, name.unwrap_or_else(|| "picture.png".into()));
+            return match app.workbench.as_ref().and_then(export_name) {
+                Some(file) => export(app, file),
+                None => told(app, Err(NO_PICTURE.into())),
+            };
         }
         (Action::Compare, true) => return vec![Effect::Runs],
         (Action::Command, _) => app.overlay = Some(Overlay::Palette(Box::default())),
@@ -681,7 +693,7 @@ fn steer(workbench: &mut Workbench, action: Action) -> Result<Vec<Effect>, Strin
             return match turned(of, dial, by) {
                 Some(setting) => change(workbench, setting),
                 None if kind(dial).current(of).is_none() => {
-                    Err(format!("this run has no {}", kind(dial).field()))
+                    Err(format!("there is no {} to change in this run", kind(dial).short()))
                 }
                 None => Ok(vec![]),
             };
@@ -701,14 +713,21 @@ fn steer(workbench: &mut Workbench, action: Action) -> Result<Vec<Effect>, Strin
             let next = order[(at + by).rem_euclid(order.len() as i64) as usize];
             return Ok(watch(workbench, next));
         }
+        Action::Sample(_) => return Err(ENDED.into()),
         Action::Inspect => {
-            let Some(snapshot) = workbench.shown().cloned() else { return Ok(vec![]) };
+            let Some(snapshot) = workbench.shown().cloned() else { return Err(NO_PICTURE.into()) };
             let mut inspector = Inspector::new(snapshot, workbench.preset.clone());
             inspector.waits = workbench.input.is_some();
             workbench.inspector = Some(inspector);
             return Ok(vec![]);
         }
+        Action::LogAxis if workbench.focus == Pane::Scores => {
+            return Err("scores are not drawn on a logarithmic axis".into());
+        }
         Action::Back => return Ok(look_up(workbench)),
+        Action::Sort if workbench.watched.amis.is_empty() => {
+            return Err("no sample has a score before the first validation".into());
+        }
         Action::Sort => {
             workbench.sorted = !workbench.sorted;
             let first = workbench.order()[0];
@@ -813,7 +832,7 @@ fn export_name(workbench: &Workbench) -> Option<PathBuf> {
 /// Writes what is looked at.
 fn export(app: &mut App, file: PathBuf) -> Vec<Effect> {
     let Some(workbench) = &app.workbench else { return vec![] };
-    if file.extension().is_some_and(|ending| ending == "svg" || ending == "csv") {
+    if curves::is_for(&file) {
         if workbench.is_model() {
             app.message = Some("a model has no curves; those of a run can be written".into());
             return vec![];
@@ -821,8 +840,7 @@ fn export(app: &mut App, file: PathBuf) -> Vec<Effect> {
         return vec![Effect::SaveCurves(workbench.info.directory.clone(), file)];
     }
     let Some(snapshot) = workbench.shown().cloned() else {
-        app.message = Some("there is no picture yet".into());
-        return vec![];
+        return told(app, Err(NO_PICTURE.into()));
     };
     let is_png = file.extension().is_some_and(|ending| ending == "png");
     let view = match is_png && workbench.inspector.is_some() {
@@ -837,9 +855,7 @@ fn open(app: &mut App, file: &Path) -> Vec<Effect> {
     let file = located(app, file);
     let Some(workbench) = &mut app.workbench else { return vec![] };
     if !workbench.alive {
-        app.message =
-            Some("the run has ended, and nothing more can be shown; open it by nem-tui --look".into());
-        return vec![];
+        return told(app, Err(ENDED.into()));
     }
     vec![Effect::Send(Command::Input(Some(workbench.ask_for(file, false))))]
 }

@@ -133,7 +133,9 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
         update(&mut app, Message::Engine(event));
     }
     if iterations > 500 {
-        let change = Change { iteration: 451, from: Setting::Noise(0.1), to: Setting::Noise(0.15) };
+        let before = preset.noise.probability().unwrap();
+        let (from, to) = (Setting::Noise(before), Setting::Noise(before + 0.05));
+        let change = Change { iteration: 451, from, to };
         update(&mut app, Message::Engine(Event::Changed(change)));
         update(&mut app, Message::Engine(Event::Saved { iteration: iterations - 50, best: true }));
     }

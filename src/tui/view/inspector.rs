@@ -11,7 +11,7 @@ use super::super::theme::{Rgb, Theme};
 use super::components::{argmax, truth};
 use super::picture::{Picture, digit};
 use super::{Sheet, footer, frame_lines, put, sliders, with_sliders};
-use crate::export::objects::objects;
+use crate::export::objects::{colours, objects};
 use crate::export::reconstruction;
 use crate::protocol::{Snapshot, SnapshotStep};
 
@@ -288,7 +288,13 @@ fn read(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, area: Rect, b
     };
     let recon = reconstruction(&step.preds, &step.gamma, places, values);
     let group = step.groups.get(pixel).copied().unwrap_or(0);
-    let whose = if group == 0 { "no object".to_owned() } else { format!("object {group}") };
+    // Nobody knows the objects of one's own image.
+    let known = snapshot.input.is_none();
+    let whose = match group {
+        _ if !known => String::new(),
+        0 => "no object".to_owned(),
+        group => format!("object {group}"),
+    };
     let title = |text: &str| Line::styled(text.to_owned(), theme.accent());
     let mut lines = vec![
         title(&format!("pixel {}, {}", inspector.x, inspector.y)),
@@ -316,15 +322,21 @@ fn read(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, area: Rect, b
     lines.push(Line::raw(format!("AMI {}  ARI {}", score(step.ami), score(step.ari))));
     lines.push(Line::raw(format!("confidence {}", score(step.confidence))));
     lines.push(Line::raw(""));
-    lines.push(title("objects"));
-    lines.push(Line::styled("    by    IoU pure   px", theme.dim()));
+    if known {
+        lines.push(title("objects"));
+        lines.push(Line::styled("    by    IoU pure   px", theme.dim()));
+    }
+    let colours = colours(snapshot);
     for object in objects(step, snapshot.k) {
         let (by, style) = match object.component {
             Some(k) => (digit(k).to_string(), theme.ink(theme.component(k))),
             None => ("none".to_owned(), theme.warning()),
         };
         lines.push(Line::from(vec![
-            Span::raw(format!("{:>3} ", object.group)),
+            Span::styled(
+                format!("{:>3} ", object.group),
+                theme.ink(theme.component(colours[usize::from(object.group)].unwrap_or_default())),
+            ),
             Span::styled(format!("{by:<4}"), style),
             Span::raw(format!(" {:.2} {:.2} {:>4}", object.iou, object.purity, object.pixels)),
         ]));
