@@ -7,7 +7,7 @@ mod support;
 
 use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
-use nem_tui::protocol::{Event, RunCard};
+use nem_tui::protocol::{Event, Finish, RunCard, Watched};
 use nem_tui::tui::app::{App, Entry, Overlay};
 use nem_tui::tui::keymap::{self, Context};
 use nem_tui::tui::theme::Depth;
@@ -157,7 +157,20 @@ fn in_the_past(app: &App) -> App {
 
 fn over(app: &App) -> App {
     let mut app = app.clone();
-    update(&mut app, Message::Engine(Event::Done(nem_tui::protocol::Finish::EarlyStop)));
+    update(&mut app, Message::Engine(Event::Done(Finish::EarlyStop)));
+    app
+}
+
+fn gone(app: &App) -> App {
+    let mut app = app.clone();
+    update(&mut app, Message::Engine(Event::Finished(Finish::MaxEpochs)));
+    app
+}
+
+fn scored(app: &App) -> App {
+    let mut app = app.clone();
+    let amis = (0..64).map(|sample| Some(if sample == 9 { 0.1 } else { 0.9 })).collect();
+    update(&mut app, Message::Engine(Event::WatchedScores(Watched { amis, ..Watched::default() })));
     app
 }
 
@@ -187,6 +200,8 @@ fn every_key_in_the_workbench_and_on_its_curves() {
         ("Gaussian pixels", digits.clone()),
         ("another process's", attached(&workbench)),
         ("it is over", over(&workbench)),
+        ("its engine is gone", gone(&workbench)),
+        ("its samples have scores", scored(&workbench)),
     ];
     insta::assert_snapshot!("workbench", table(Context::Workbench, &states));
     let focused = |(title, app): &(&'static str, App)| (*title, support::pressed(app, "\t"));
@@ -214,7 +229,7 @@ fn every_key_in_the_inspector() {
 fn every_key_at_a_model() {
     let model = support::model(Depth::True);
     let mut digits = support::workbench(Depth::True, support::preset("flying-mnist-2"), 0, 2, 6);
-    update(&mut digits, Message::Engine(Event::Done(nem_tui::protocol::Finish::Shown)));
+    update(&mut digits, Message::Engine(Event::Done(Finish::Shown)));
     let states = [
         ("a model", model.clone()),
         ("an EM step back", support::pressed(&model, "[")),

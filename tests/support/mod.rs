@@ -134,7 +134,7 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
     }
     if iterations > 500 {
         let before = preset.noise.probability().unwrap();
-        let (from, to) = (Setting::Noise(before), Setting::Noise(before + 0.05));
+        let (from, to) = (Setting::Noise(before), Setting::Noise((20.0 * before + 1.0) / 20.0));
         let change = Change { iteration: 451, from, to };
         update(&mut app, Message::Engine(Event::Changed(change)));
         update(&mut app, Message::Engine(Event::Saved { iteration: iterations - 50, best: true }));
