@@ -30,7 +30,13 @@ fn frame(c: &mut Criterion) {
         let mut full = app.clone();
         support::compare(&mut full);
         support::look_back(&mut full);
-        for (name, app) in [(name.to_owned(), app), (format!("{name}, everything on"), full)] {
+        let many = support::workbench(depth, support::preset("static-shapes-rnn-em"), 10_000, 64, 15);
+        let frames = [
+            (name.to_owned(), app),
+            (format!("{name}, everything on"), full),
+            (format!("{name}, 64 components"), many),
+        ];
+        for (name, app) in frames {
             let name = format!("a 200x60 frame, {name}");
             c.bench_function(&name, |b| b.iter(|| draw(&app)));
             quantiles(&name, &app);
