@@ -18,7 +18,7 @@ use crate::error::{Error, Result, is_told_of};
 /// The screen in raw mode; dropping it restores the terminal.
 pub struct Screen {
     /// To draw on. Not dropped, because ratatui's way to show the cursor again panics where the terminal is gone, and
-    /// the run would not be saved for that; [`restore`] shows it.
+    /// the run would not be saved for that; `restore` shows it.
     pub terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
