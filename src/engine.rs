@@ -26,9 +26,10 @@ pub mod trainer;
 pub mod viewer;
 pub mod worker;
 
-use burn::optim::{AdamConfig, ModuleOptimizer};
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 
-use crate::preset::Adam;
+use crate::nem::Nem;
+use crate::preset::{Adam, Train};
 
 /// Adam with the preset's constants; the step size is given with every step.
 pub fn optimizer(adam: &Adam) -> ModuleOptimizer {
@@ -37,4 +38,18 @@ pub fn optimizer(adam: &Adam) -> ModuleOptimizer {
         .with_beta_2(adam.beta2 as f32)
         .with_epsilon(adam.epsilon as f32)
         .init()
+}
+
+/// `model` after one step of Adam along `gradients`, with the step size and the clipping of `train`.
+pub fn descend(
+    optimizer: &mut ModuleOptimizer,
+    train: &Train,
+    model: &Nem,
+    gradients: GradientsParams,
+) -> Nem {
+    let gradients = match train.clip_norm {
+        Some(limit) => model.clipped(gradients, limit),
+        None => gradients,
+    };
+    model.with_cell(optimizer.step(train.learning_rate, model.cell.clone(), gradients))
 }

@@ -401,6 +401,10 @@ pub struct Train {
     /// Adam's other constants.
     #[serde(default)]
     pub adam: Adam,
+    /// The longest gradient: where the Euclidean norm of all parameters' gradients together is above it,
+    /// they are scaled down to it before Adam sees them (Pascanu, Mikolov and Bengio 2013). Not in the paper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
     /// Epochs at most; with stages, in each.
     pub max_epochs: u64,
     /// Epochs without a better validation loss before training stops.

@@ -76,6 +76,8 @@ const AS_TRAINED: Test = Test { name: "as-trained", sets: &[] };
 const K3: Test = Test { name: "k3", sets: &["k=3"] };
 const K5: Test = Test { name: "k5", sets: &["k=5"] };
 const OBJECTS3: Test = Test { name: "objects3", sets: &["data.objects=3"] };
+const OBJECTS5: Test = Test { name: "objects5", sets: &["data.objects=5"] };
+const OBJECTS5_K5: Test = Test { name: "objects5-k5", sets: &["data.objects=5", "k=5"] };
 const OBJECTS3_K3: Test = Test { name: "objects3-k3", sets: &["data.objects=3", "k=3"] };
 const STEPS50: Test = Test { name: "steps50", sets: &["steps=50"] };
 const STATIC_PAIRS: Test = Test {
@@ -113,6 +115,7 @@ pub const CELLS: &[Cell] = &{
     const STAGES: &str = "flying-mnist-2-stages";
     const STATIC_FAST: &str = "static-shapes-fast";
     const FLYING_FAST: &str = "flying-shapes-fast";
+    const FLYING_FAST_K1: &str = "flying-shapes-fast-k1";
     [
         cell(Static, "N-EM", NEM, &AS_TRAINED, AmiLast, remembered(0.475, 0.043)),
         cell(Static, "RNN-EM", RNN_EM, &AS_TRAINED, AmiLast, remembered(0.826, 0.005)),
@@ -152,6 +155,11 @@ pub const CELLS: &[Cell] = &{
         cell(Faster, "flying shapes, 3 objects K 3", FLYING_FAST, &AS_TRAINED, Ami, paper(0.970, 0.005)),
         cell(Faster, "flying shapes, the last step's", FLYING_FAST, &AS_TRAINED, AmiLast, None),
         cell(Faster, "flying shapes, tested with K 5", FLYING_FAST, &K5, Ami, paper(0.972, 0.007)),
+        cell(Faster, "flying shapes, tested with 5 objects K 5", FLYING_FAST, &OBJECTS5_K5, Ami, None),
+        cell(Faster, "flying shapes, the next step of 3 objects, K 1", FLYING_FAST_K1, &AS_TRAINED, UpperBound, None),
+        cell(Faster, "flying shapes, the next step of 3 objects, K 3", FLYING_FAST, &AS_TRAINED, UpperBound, None),
+        cell(Faster, "flying shapes, the next step of 5 objects, K 1", FLYING_FAST_K1, &OBJECTS5, UpperBound, None),
+        cell(Faster, "flying shapes, the next step of 5 objects, K 5", FLYING_FAST, &OBJECTS5_K5, UpperBound, None),
     ]
 };
 

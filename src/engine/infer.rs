@@ -8,7 +8,7 @@ use std::path::Path;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
-use super::optimizer;
+use super::{descend, optimizer};
 use crate::data::own;
 use crate::error::{Error, Result};
 use crate::nem::{Frames, Losses, Nem, Target, host, initial_gamma, tensor, upper_bound};
@@ -176,8 +176,8 @@ pub fn infer(
         let gradients = GradientsParams::from_grads(total.backward(), &model.cell);
         out.extend(prefixed("grad", model.gradients(&gradients)));
         let train = &preset.train;
-        let cell = optimizer(&train.adam).step(train.learning_rate, model.cell.clone(), gradients);
-        out.extend(prefixed("adam1", model.with_cell(cell).weights()));
+        let next = descend(&mut optimizer(&train.adam), train, &model, gradients);
+        out.extend(prefixed("adam1", next.weights()));
     }
     Ok(out)
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{Plan, Prefetch};
 use super::evaluate::{Evaluation, Scored, Task, evaluate, floor, mean};
-use super::optimizer;
+use super::{descend, optimizer};
 use crate::backend;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
@@ -322,8 +322,7 @@ impl Trainer {
         let mut read = if read_now { self.read()? } else { Vec::new() };
         laps.end(|profile| &mut profile.backward);
         self.half_updated = true;
-        let cell = self.optimizer.step(self.preset.train.learning_rate, self.model.cell.clone(), gradients);
-        self.model = self.model.with_cell(cell);
+        self.model = descend(&mut self.optimizer, &self.preset.train, &self.model, gradients);
         self.half_updated = false;
         self.counters.iteration = iteration;
         self.counters.batches += 1;

@@ -174,6 +174,27 @@ impl Nem {
         summer.1.unwrap_or_else(|| Tensor::zeros([1], &device()))
     }
 
+    /// `gradients`, each scaled by the same factor so that the norm of them together is `limit`, where it is
+    /// above that; else as they are. The factor stays on the device.
+    pub fn clipped(&self, gradients: GradientsParams, limit: f64) -> GradientsParams {
+        struct Scaler {
+            gradients: GradientsParams,
+            factor: Tensor<1>,
+        }
+        impl ModuleVisitor for Scaler {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let Some(gradient) = self.gradients.remove::<D>(param.id) else { return };
+                self.gradients.register(param.id, gradient * self.factor.clone().unsqueeze());
+            }
+        }
+        let norm = self.squared_norm(&gradients).sqrt();
+        // All gradients may be 0, which no factor is to make NaN of; then it is limit/0, clamped to 1.
+        let factor = norm.recip().mul_scalar(limit).clamp_max(1.0);
+        let mut scaler = Scaler { gradients, factor };
+        self.cell.visit(&mut scaler);
+        scaler.gradients
+    }
+
     fn read(&self, gradients: Option<&GradientsParams>) -> Arrays {
         struct Reader<'a>(Option<&'a GradientsParams>, Vec<Vec<f32>>);
         impl ModuleVisitor for Reader<'_> {

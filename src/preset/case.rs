@@ -156,6 +156,7 @@ impl Case {
                 adam: Adam { beta1: config.adam.beta1, beta2: config.adam.beta2, epsilon: config.adam.eps },
                 max_epochs: 1,
                 patience: super::ten(),
+                clip_norm: None,
                 score_every: super::default_score_every(),
             },
         })

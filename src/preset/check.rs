@@ -139,6 +139,13 @@ impl Preset {
         if !(train.adam.epsilon.is_finite() && train.adam.epsilon > 0.0) {
             return Some(format!("train.adam.epsilon is {}; it must be above 0", train.adam.epsilon));
         }
+        if let Some(norm) = train.clip_norm
+            && !(norm.is_finite() && norm > 0.0)
+        {
+            return Some(format!(
+                "train.clip_norm is {norm}; it must be above 0, or left out to clip nothing"
+            ));
+        }
         for (name, value) in [
             ("max_epochs", train.max_epochs),
             ("patience", train.patience),

@@ -33,6 +33,7 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "flying-shapes-3-k1",
         "flying-shapes-4-k1",
         "flying-shapes-5-k1",
+        "flying-shapes-fast-k1",
     ]
 }
 
