@@ -403,7 +403,7 @@ pub struct Train {
     pub adam: Adam,
     /// The longest gradient: where the Euclidean norm of all parameters' gradients together is above it,
     /// they are scaled down to it before Adam sees them (Pascanu, Mikolov and Bengio 2013). Not in the paper.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub clip_norm: Option<f64>,
     /// Epochs at most; with stages, in each.
     pub max_epochs: u64,
@@ -426,10 +426,10 @@ pub struct Stage {
     /// Adam's step size.
     pub learning_rate: f64,
     /// What else is other from its first iteration on, until a later stage or the user changes it again.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub set: Vec<Setting>,
     /// Epochs at most, if not `max_epochs`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub max_epochs: Option<u64>,
 }
 

@@ -107,6 +107,7 @@ fn the_documented_results_are_made_again() {
     for folder in ["runs", "scores"] {
         copy(&docs.join(folder), &here.join(folder));
     }
+    std::fs::copy(docs.join("reading.md"), here.join("reading.md")).unwrap();
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
     let written: Value = serde_json::from_str(&read(&docs.join("results.json"))).unwrap();
     let seeds = written["seeds"].to_string();

@@ -12,7 +12,7 @@ use crate::data::{Split, resolved};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::experiments::{Part, Test};
 use crate::engine::figure::figures;
-use crate::engine::kept::Kept;
+use crate::engine::kept::{self, Kept};
 use crate::engine::results::{Failure, Results, Scored, Training};
 use crate::engine::run_dir::{self, RunDir};
 use crate::engine::score::{Scoring, score};
@@ -301,7 +301,7 @@ impl ReproduceArgs {
         for figure in &figures {
             write_whole(&self.out.join(figure.file), figure.svg.as_bytes())?;
         }
-        let markdown = results.markdown(&figures, kept);
+        let markdown = results.markdown(kept::reading(&self.out)?.as_deref(), &figures, kept);
         write_whole(&self.out.join("results.md"), markdown.as_bytes())?;
         let file = self.out.join("results.json");
         let mut json =

@@ -43,6 +43,19 @@ pub struct Kept {
     pub reading: Option<String>,
 }
 
+/// What somebody has written in `directory` of what to see in the numbers there; `None` where there is nothing.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn reading(directory: &Path) -> Result<Option<String>> {
+    let path = directory.join("reading.md");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim_end().to_owned())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", &path)(e)),
+    }
+}
+
 impl Kept {
     /// Reads what is kept of the run in `path`.
     ///
@@ -63,21 +76,15 @@ impl Kept {
         let stages = preset.train.stages.len().max(1);
         let task = |stage| preset.after_stages(stage).task();
         let others = (1..=stages).rev().take_while(|stage| task(*stage) == task(stages));
-        let reading = path.join("reading.md");
-        let reading = match std::fs::read_to_string(&reading) {
-            Ok(text) => Some(text.trim_end().to_owned()),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-            Err(e) => return Err(Error::io("read", &reading)(e)),
-        };
         Ok(Kept {
             name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            changed: changed(&run, &preset, 0),
             run,
-            changed: changed(&preset, 0),
             synthetic: preset.data.digits() == Some(&Digits::Synthetic),
             epochs,
             counts_from: others.last().unwrap_or(stages),
             preset: preset.name,
-            reading,
+            reading: reading(path)?,
         })
     }
 

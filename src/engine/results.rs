@@ -156,6 +156,7 @@ impl Training {
             })
             .collect();
         let seconds = epochs.iter().map(|epoch| epoch.seconds).sum::<f64>() + counters.epoch_seconds;
+        let changed = changed(&file, preset, counters.stages);
         Ok(Training {
             preset: preset.name.clone(),
             seed: file.seed,
@@ -172,7 +173,7 @@ impl Training {
                 .collect::<Vec<_>>()
                 .join(", "),
             version: file.version,
-            changed: changed(preset, counters.stages),
+            changed,
         })
     }
 
@@ -185,9 +186,9 @@ impl Training {
     }
 }
 
-/// What `preset` changes of the embedded one of its name, leaving out what a run decides by itself:
-/// whose digits, and which stage.
-pub(super) fn changed(preset: &Preset, stage: usize) -> Vec<String> {
+/// What the run of `file` changed of the embedded preset of that name: settings, leaving out what a run decides
+/// by itself (whose digits, and which stage), and the weights that it began with.
+pub(super) fn changed(file: &RunFile, preset: &Preset, stage: usize) -> Vec<String> {
     let Ok(mut named) = Preset::load(&preset.name) else {
         return vec!["not a preset of this program".into()];
     };
@@ -197,7 +198,17 @@ pub(super) fn changed(preset: &Preset, stage: usize) -> Vec<String> {
     }
     named.about.clone_from(&preset.about);
     named.expect.clone_from(&preset.expect);
-    differences(&named, preset).iter().map(Difference::to_string).collect()
+    let settings = differences(&named, preset);
+    let weights = file.from.iter().map(|from| {
+        // A run's checkpoint is told by the run's name.
+        let of = match from.parent() {
+            Some(checkpoints) if checkpoints.ends_with("checkpoints") => checkpoints.parent().unwrap_or(from),
+            _ => from,
+        };
+        let name = of.file_name().unwrap_or(of.as_os_str()).to_string_lossy();
+        format!("weights: the seed's -> those of {name}, with fresh moments")
+    });
+    settings.iter().map(Difference::to_string).chain(weights).collect()
 }
 
 impl Scored {
@@ -273,10 +284,13 @@ impl Results {
         Results { rows, runs, seeds, failures: failures.to_vec() }
     }
 
-    /// The tables in Markdown. `figures` are the pictures that lie beside them, `kept` the runs whose epochs are
-    /// there to be shown.
-    pub fn markdown(&self, figures: &[Figure], kept: &[Kept]) -> String {
+    /// The tables in Markdown. `reading` is what to see in them, in words; `figures` are the pictures that lie
+    /// beside them, `kept` the runs whose epochs are there to be shown.
+    pub fn markdown(&self, reading: Option<&str>, figures: &[Figure], kept: &[Kept]) -> String {
         let mut text = String::from(LEGEND);
+        if let Some(reading) = reading {
+            let _ = write!(text, "\n## In short\n\n{reading}\n");
+        }
         for part in Part::ALL {
             let rows: Vec<&Row> = self.rows.iter().filter(|row| row.part == part).collect();
             if rows.is_empty() {
@@ -505,7 +519,7 @@ pub(super) mod tests {
     }
 
     fn row(name: &str, scored: &[Scored]) -> String {
-        let text = Results::new(&[Part::Static], 1, scored, &[]).markdown(&[], &[]);
+        let text = Results::new(&[Part::Static], 1, scored, &[]).markdown(None, &[], &[]);
         text.lines().find(|line| line.starts_with(&format!("| {name} |"))).unwrap().to_owned()
     }
 
@@ -526,5 +540,19 @@ pub(super) mod tests {
         // Scores without the floor claim nothing.
         let unknown = with(0.9, None);
         assert!(unknown.contains("| 0.900 (seed 1") && unknown.ends_with("| – |"), "{unknown}");
+    }
+
+    /// Weights of another run are no setting, but a run that began with them was trained otherwise.
+    #[test]
+    fn a_run_from_other_weights_is_not_as_its_preset_says() {
+        let preset = Preset::load("static-shapes-fast").unwrap();
+        let told = |from: Option<&str>| {
+            let run = serde_json::json!({"seed": 1, "device": "flex", "version": "0", "from": from});
+            changed(&serde_json::from_value(run).unwrap(), &preset, 0)
+        };
+        assert_eq!(told(None), [""; 0]);
+        let of = |name| [format!("weights: the seed's -> those of {name}, with fresh moments")];
+        assert_eq!(told(Some("static-shapes")), of("static-shapes"));
+        assert_eq!(told(Some("/x/runs/mine/checkpoints/it-00000300")), of("mine"));
     }
 }

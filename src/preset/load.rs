@@ -188,9 +188,11 @@ fn parse_value(path: &str, text: &str) -> Result<Value, String> {
         "data.images" => typed::<super::Images>(text),
         "data.speed" => typed::<super::Speed>(text),
         "train" => typed::<super::Train>(text),
+        "train.clip_norm" => typed::<Option<f64>>(text),
         "train.stages" => typed::<Vec<super::Stage>>(text),
         _ if is_of_stage(path, "images") => typed::<super::Images>(text),
         _ if is_of_stage(path, "set") => typed::<Vec<super::Setting>>(text),
+        _ if is_of_stage(path, "max_epochs") => typed::<Option<u64>>(text),
         _ if is_layer(path) => typed::<Layer>(text),
         _ if is_word(text) => Ok(Value::String(text.to_owned())),
         _ => Ok(options().from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))),
@@ -262,6 +264,11 @@ mod tests {
             quickstart().set(&["noise=Bitflip(probability: 0.5)", "model.cell=Nem(units: 9)"]).unwrap();
         assert_eq!(whole.noise.probability(), Some(0.5));
         assert_eq!(whole.model.cell, Cell::Nem { units: 9 });
+        let clipped = quickstart().set(&["train.clip_norm=2"]).unwrap();
+        assert_eq!(clipped.train.clip_norm, Some(2.0));
+        assert_eq!(clipped.set(&["train.clip_norm=None"]).unwrap().train.clip_norm, None);
+        let stages = ["train.stages=[(learning_rate: 1)]", "train.stages.0.max_epochs=3"];
+        assert_eq!(quickstart().set(&stages).unwrap().train.stages[0].max_epochs, Some(3));
     }
 
     #[test]
@@ -319,6 +326,7 @@ mod tests {
             ("data.objects=0", "data.objects is 0"),
             ("train.train_size=3", "train.train_size is 3 but train.batch is"),
             ("train.learning_rate=0", "train.learning_rate is 0"),
+            ("train.clip_norm=0", "train.clip_norm is 0"),
             ("loss.steps=List([1.0])", "loss.steps lists 1 weights but steps is"),
             ("train.stages=[(learning_rate: 0)]", "train.stages[0].learning_rate is 0"),
             (
