@@ -402,7 +402,8 @@ pub struct Train {
     #[serde(default)]
     pub adam: Adam,
     /// The longest gradient: where the Euclidean norm of all parameters' gradients together is above it,
-    /// they are scaled down to it before Adam sees them (Pascanu, Mikolov and Bengio 2013). Not in the paper.
+    /// they are scaled down to it before Adam sees them (Pascanu, Mikolov and Bengio 2013). Norms that are
+    /// shown and stored are those before. `None`: as they are, like the paper's.
     #[serde(default)]
     pub clip_norm: Option<f64>,
     /// Epochs at most; with stages, in each.

@@ -202,7 +202,7 @@ pub struct Iteration {
     /// Mean ARI of the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ari: Option<f64>,
-    /// Euclidean norm of the gradient of all weights, as often.
+    /// Euclidean norm of the gradient of all weights, before `train.clip_norm` scales it, as often.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_norm: Option<f64>,
     /// Wall time of the iteration. The only field that differs between two equal runs.

@@ -64,10 +64,30 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
 /// those of one that was never interrupted, bit for bit.
 #[test]
 fn resuming_is_exact() {
+    resumes_exactly(&[]);
+}
+
+/// So does one whose gradients are scaled, and it is another run than one whose gradients are not. Adam's first
+/// step does not depend on their length, the others do.
+#[test]
+fn clipped_gradients_train_otherwise_and_as_exactly() {
+    let clipped = resumes_exactly(&["--set", "train.clip_norm=0.5"]);
+    let plain = resumes_exactly(&[]);
+    let losses = |metrics: &[Value]| {
+        let steps = kinds(metrics, "step");
+        steps.iter().map(|step| step["loss"].as_f64().unwrap()).collect::<Vec<_>>()
+    };
+    let (clipped, plain) = (losses(&clipped), losses(&plain));
+    assert_eq!(clipped[0], plain[0]);
+    assert_ne!(clipped.last(), plain.last());
+}
+
+/// The metrics of the whole run.
+fn resumes_exactly(more: &[&str]) -> Vec<Value> {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
-    run(directory.path(), &tiny("whole", &["--epochs", "3"]));
-    run(directory.path(), &tiny("parts", &["--epochs", "3", "--max-iterations", "13"]));
+    run(directory.path(), &tiny("whole", &[&["--epochs", "3"], more].concat()));
+    run(directory.path(), &tiny("parts", &[&["--epochs", "3", "--max-iterations", "13"], more].concat()));
     let events =
         lines(&run(directory.path(), &["train", "--resume", "parts", "--json", "--max-iterations", "14"]));
     assert_eq!(kinds(&events, "step")[0]["iteration"], 14);
@@ -79,6 +99,7 @@ fn resuming_is_exact() {
         std::fs::read(checkpoints.join(last).join("weights.safetensors")).unwrap()
     };
     assert_eq!(weights("whole"), weights("parts"));
+    metrics(&at("whole"))
 }
 
 /// Lines that the checkpoint has not seen are run again, not kept twice.

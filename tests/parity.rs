@@ -254,32 +254,6 @@ struct AdamCase {
     values: Vec<Vec<f64>>,
 }
 
-/// Adam's first step is lr · g / (|g| + ε), so that with a large ε it tells how long the gradient was.
-#[test]
-fn gradients_are_scaled_together_to_the_longest_allowed() {
-    let (mut preset, arrays) = case("static_rnn_em");
-    preset.train.adam.epsilon = 1.0;
-    let whole = run(&preset, &arrays, &flex());
-    let gradients = || whole.iter().filter_map(|(name, array)| Some((name.strip_prefix("grad.")?, array)));
-    let squares = gradients().flat_map(|(_, array)| &array.values).map(|g| f64::from(*g).powi(2));
-    let norm = squares.sum::<f64>().sqrt();
-
-    preset.train.clip_norm = Some(norm / 4.0);
-    let clipped = run(&preset, &arrays, &flex());
-    for (name, gradient) in gradients() {
-        for (i, g) in gradient.values.iter().enumerate() {
-            let before = f64::from(arrays[&format!("param.{name}")].values[i]);
-            let g = f64::from(*g) / 4.0;
-            let expected = before - preset.train.learning_rate * g / (g.abs() + 1.0);
-            let found = f64::from(clipped[&format!("adam1.{name}")].values[i]);
-            assert!((found - expected).abs() < 1e-7, "{name}[{i}] is {found}, not {expected}");
-        }
-    }
-
-    preset.train.clip_norm = Some(norm * 1.01);
-    assert_eq!(run(&preset, &arrays, &flex()), whole, "a gradient that is short enough is left alone");
-}
-
 #[test]
 fn six_adam_steps_match() {
     use burn::module::{Module, Param};
@@ -311,4 +285,30 @@ fn six_adam_steps_match() {
     assert_eq!(case.values.len(), 6);
     println!("six Adam steps: worst error {worst:.1e}");
     assert!(worst < 1e-6, "{worst}");
+}
+
+/// Adam's first step is lr · g / (|g| + ε), so that with a large ε it tells how long the gradient was.
+#[test]
+fn clip_norm_scales_all_gradients_by_one_factor() {
+    let (mut preset, arrays) = case("static_rnn_em");
+    preset.train.adam.epsilon = 1.0;
+    let whole = run(&preset, &arrays, &flex());
+    let gradients = || whole.iter().filter_map(|(name, array)| Some((name.strip_prefix("grad.")?, array)));
+    let squares = gradients().flat_map(|(_, array)| &array.values).map(|g| f64::from(*g).powi(2));
+    let norm = squares.sum::<f64>().sqrt();
+
+    preset.train.clip_norm = Some(norm / 4.0);
+    let clipped = run(&preset, &arrays, &flex());
+    for (name, gradient) in gradients() {
+        for (i, g) in gradient.values.iter().enumerate() {
+            let before = f64::from(arrays[&format!("param.{name}")].values[i]);
+            let g = f64::from(*g) / 4.0;
+            let expected = before - preset.train.learning_rate * g / (g.abs() + 1.0);
+            let found = f64::from(clipped[&format!("adam1.{name}")].values[i]);
+            assert!((found - expected).abs() < 1e-7, "{name}[{i}] is {found}, not {expected}");
+        }
+    }
+
+    preset.train.clip_norm = Some(norm * 1.01);
+    assert_eq!(run(&preset, &arrays, &flex()), whole, "a gradient that is short enough is left alone");
 }

@@ -148,6 +148,8 @@ class RnnEm(nn.Module):
 
 class Training:
     def __init__(self, preset, args):
+        if preset["train"].get("clip_norm"):
+            raise SystemExit(f"{preset['name']} clips gradients, which this program does not: its times would not compare")
         self.preset = preset
         self.device = torch.device(args.device)
         self.model = RnnEm(preset, args.fold).to(self.device)

@@ -287,7 +287,11 @@ impl ReproduceArgs {
             }
             let scoring = Scoring { sets, split: Split::Test, samples: Some(samples) };
             let message = format!("{} seed {}, {}", run.preset, run.seed, test.name);
-            let report = with_bar(&message, |progress| score(&run.path, &scoring, &device, progress))?;
+            let mut report = with_bar(&message, |progress| score(&run.path, &scoring, &device, progress))?;
+            // Where it lies in this place, wherever the place is.
+            if let Ok(within) = report.checkpoint.strip_prefix(&self.out) {
+                report.checkpoint = within.to_owned();
+            }
             let scored = Scored { training: training.clone(), test: test.name.into(), report };
             scored.write(scores, test)?;
         }

@@ -76,9 +76,9 @@ const AS_TRAINED: Test = Test { name: "as-trained", sets: &[] };
 const K3: Test = Test { name: "k3", sets: &["k=3"] };
 const K5: Test = Test { name: "k5", sets: &["k=5"] };
 const OBJECTS3: Test = Test { name: "objects3", sets: &["data.objects=3"] };
+const OBJECTS3_K3: Test = Test { name: "objects3-k3", sets: &["data.objects=3", "k=3"] };
 const OBJECTS5: Test = Test { name: "objects5", sets: &["data.objects=5"] };
 const OBJECTS5_K5: Test = Test { name: "objects5-k5", sets: &["data.objects=5", "k=5"] };
-const OBJECTS3_K3: Test = Test { name: "objects3-k3", sets: &["data.objects=3", "k=3"] };
 const STEPS50: Test = Test { name: "steps50", sets: &["steps=50"] };
 const STATIC_PAIRS: Test = Test {
     name: "static-pairs-steps50",
@@ -156,10 +156,10 @@ pub const CELLS: &[Cell] = &{
         cell(Faster, "flying shapes, the last step's", FLYING_FAST, &AS_TRAINED, AmiLast, None),
         cell(Faster, "flying shapes, tested with K 5", FLYING_FAST, &K5, Ami, paper(0.972, 0.007)),
         cell(Faster, "flying shapes, tested with 5 objects K 5", FLYING_FAST, &OBJECTS5_K5, Ami, None),
-        cell(Faster, "flying shapes, the next step of 3 objects, K 1", FLYING_FAST_K1, &AS_TRAINED, UpperBound, None),
-        cell(Faster, "flying shapes, the next step of 3 objects, K 3", FLYING_FAST, &AS_TRAINED, UpperBound, None),
-        cell(Faster, "flying shapes, the next step of 5 objects, K 1", FLYING_FAST_K1, &OBJECTS5, UpperBound, None),
-        cell(Faster, "flying shapes, the next step of 5 objects, K 5", FLYING_FAST, &OBJECTS5_K5, UpperBound, None),
+        cell(Faster, "flying shapes, 3 objects K 1, bound", FLYING_FAST_K1, &AS_TRAINED, UpperBound, None),
+        cell(Faster, "flying shapes, 3 objects K 3, bound", FLYING_FAST, &AS_TRAINED, UpperBound, None),
+        cell(Faster, "flying shapes, 5 objects K 1, bound", FLYING_FAST_K1, &OBJECTS5, UpperBound, None),
+        cell(Faster, "flying shapes, 5 objects K 5, bound", FLYING_FAST, &OBJECTS5_K5, UpperBound, None),
     ]
 };
 

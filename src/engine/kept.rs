@@ -30,7 +30,7 @@ pub struct Kept {
     pub run: RunFile,
     /// The preset's name.
     pub preset: String,
-    /// Settings that are not the named preset's.
+    /// What is not the named preset's: settings, and the weights that it began with.
     pub changed: Vec<String>,
     /// Whether its digits were synthetic, and its scores so not the paper's kind.
     pub synthetic: bool,
@@ -177,11 +177,13 @@ impl Kept {
                 epoch.confidence
             );
         }
+        if self.epochs.last().is_some_and(|(stage, _)| *stage > 1) {
+            text += "\nLosses of stages with other steps, weights or objects do not compare.\n";
+        }
         if self.counts_from > 1 {
             let _ = writeln!(
                 text,
-                "\nBefore stage {} K or the objects were others, so that losses and scores of those rows are of \
-                 another task.",
+                "\nBefore stage {} K or the objects were others, so that scores of those rows are of another task.",
                 self.counts_from
             );
         }

@@ -55,7 +55,8 @@ pub struct Training {
     pub device: String,
     /// The version and commit of the program that began it.
     pub version: String,
-    /// Settings that are not the named preset's, as `path: value there -> value here`.
+    /// What is not the named preset's, as `path: value there -> value here`: settings, and the weights that it
+    /// began with.
     pub changed: Vec<String>,
 }
 
@@ -136,6 +137,11 @@ pub struct Mean {
     pub seeds: Vec<u64>,
     /// The fewest samples that one of them was scored on.
     pub samples: usize,
+    /// The fewest iterations that one of them has.
+    pub iterations: u64,
+    /// Whether one of them was let end sooner than its preset says, and so is no result of that protocol.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cut_short: bool,
 }
 
 impl Training {
@@ -178,11 +184,18 @@ impl Training {
     }
 
     /// In words.
-    fn state(&self) -> String {
+    fn state(&self) -> &'static str {
         match self.finished {
-            true => "finished".into(),
-            false => "unfinished".into(),
+            true if self.is_cut_short() => "finished, cut short",
+            true => "finished",
+            false => "unfinished",
         }
+    }
+
+    /// Whether what ends a run by its preset is not what ended this one.
+    fn is_cut_short(&self) -> bool {
+        let ends = ["train.max_epochs:", "train.patience:", "train.stages"];
+        self.finished && self.changed.iter().any(|change| ends.iter().any(|end| change.starts_with(end)))
     }
 }
 
@@ -199,16 +212,19 @@ pub(super) fn changed(file: &RunFile, preset: &Preset, stage: usize) -> Vec<Stri
     named.about.clone_from(&preset.about);
     named.expect.clone_from(&preset.expect);
     let settings = differences(&named, preset);
-    let weights = file.from.iter().map(|from| {
-        // A run's checkpoint is told by the run's name.
-        let of = match from.parent() {
-            Some(checkpoints) if checkpoints.ends_with("checkpoints") => checkpoints.parent().unwrap_or(from),
-            _ => from,
-        };
-        let name = of.file_name().unwrap_or(of.as_os_str()).to_string_lossy();
-        format!("weights: the seed's -> those of {name}, with fresh moments")
-    });
-    settings.iter().map(Difference::to_string).chain(weights).collect()
+    let weights = file.from.iter().map(|of| format!("weights: the seed's -> those of {}", name_of(of)));
+    let state =
+        file.forked.iter().map(|of| format!("weights and moments: the seed's -> those of {}", name_of(of)));
+    settings.iter().map(Difference::to_string).chain(weights).chain(state).collect()
+}
+
+/// The name of a model, or of the run that a checkpoint is of.
+fn name_of(weights: &Path) -> std::borrow::Cow<'_, str> {
+    let of = match weights.parent() {
+        Some(checkpoints) if checkpoints.ends_with("checkpoints") => checkpoints.parent().unwrap_or(weights),
+        _ => weights,
+    };
+    of.file_name().unwrap_or(of.as_os_str()).to_string_lossy()
 }
 
 impl Scored {
@@ -302,7 +318,7 @@ impl Results {
                 text += "\n‡ Synthetic digits: these scores do not compare with the paper's.\n";
             }
             if rows.iter().any(|row| row.changed) {
-                text += "\n§ Not trained with the preset's settings; what differs is said under Runs.\n";
+                text += "\n§ Not trained as the preset says; what differs is said under Runs.\n";
             }
             for Figure { caption, file, .. } in figures.iter().filter(|figure| figure.part == part) {
                 let _ = write!(text, "\n![{caption}]({file})\n");
@@ -322,7 +338,7 @@ impl Results {
             return String::new();
         }
         let mut text = String::from(
-            "\n## Runs\n\n| run | state | iterations | time | validation loss | validation AMI | AMI 0.8 after | device | program |\n\
+            "\n## Runs\n\n| run | state | iterations | time | last validation loss | validation AMI | AMI 0.8 first after | device | program |\n\
              |---|---|---|---|---|---|---|---|---|\n",
         );
         for run in &self.runs {
@@ -350,7 +366,7 @@ impl Results {
         for run in self.runs.iter().filter(|run| !run.changed.is_empty()) {
             let _ = writeln!(
                 text,
-                "\n{}, seed {}, was not trained with the preset's settings: {}.",
+                "\n{}, seed {}, was not trained as the preset says: {}.",
                 run.preset,
                 run.seed,
                 run.changed.join(", ")
@@ -363,7 +379,12 @@ impl Results {
         let mut lines = BTreeSet::new();
         for row in &self.rows {
             if !row.missing.is_empty() {
-                lines.insert(format!("- {}: nothing measured of {}\n", row.preset, seeds(&row.missing)));
+                lines.insert(format!(
+                    "- {}, test {}: nothing measured of {}\n",
+                    row.preset,
+                    row.test,
+                    seeds(&row.missing)
+                ));
             }
             if let Some(so_far) = &row.unfinished {
                 lines.insert(format!("- {}: unfinished {}\n", row.preset, seeds(&so_far.seeds)));
@@ -374,7 +395,10 @@ impl Results {
             return String::new();
         }
         let lines = lines.into_iter().collect::<String>();
-        format!("\n## Missing\n\nThese are asked for yet; the same command goes on with them.\n\n{lines}")
+        format!(
+            "\n## Missing\n\nStill to be done. The same command goes on with runs whose weights are there, and \
+             trains what is not begun; of a run that is only kept here, another `--out` trains a new one.\n\n{lines}"
+        )
     }
 }
 
@@ -383,11 +407,15 @@ const LEGEND: &str = "\
 
 Written by `nem-tui reproduce` from the scores stored beside it. AMI is normalised by the larger entropy.
 `ami` is weighted over EM steps like the training loss, `ami_last` is the last step's, `upper_bound` the
-NLL of max_k ψ in nats per sample. The paper's values are means ± deviations of 5 runs, those with † from
-memory. Ours are over the test split; **bold** is above the floor, the best split of the image by position
-alone on the images of that row, and only that counts as learned. A run is finished when the protocol ends
-it; what unfinished runs reach is no result. Each of our seeds draws its own data, synthetic digits too, where
-the paper's five runs share one data set. Recipes of our own, in the last table, have settings of their own.
+NLL of max_k ψ in nats per sample. The paper's values are means ± deviations of 5 runs; those with † were not
+looked up and may be a little off. Ours are over the test split, of the checkpoint with the best validation
+loss, with the deviation of a sample where there are seeds. **Bold** is above the floor, the best split of the
+image by position alone on the images of that row: what is not has learned no objects, and what is hardly
+above it need not have. A run is finished when the protocol ends it: no better validation loss for so many
+epochs, or the most epochs there may be. What unfinished runs reach, and those whose protocol was cut short, is
+no result. Each of our seeds draws its own data, synthetic digits too, where the paper's five runs share one data
+set. Recipes of our own, in the last table, have settings of their own. Times are wall times, whatever else the
+machine did.
 ";
 
 /// The AMI that recipes are compared by the time to.
@@ -396,7 +424,7 @@ const GOAL: f64 = 0.8;
 const CURVES: &str = "\
 \n## Curves\n
 What the runs' epochs measured, from `runs/`. Scores are of the last EM step on the validation split, AMI
-normalised by the larger entropy; times are wall times, whatever else the machine did.
+normalised by the larger entropy.
 ";
 
 const HEAD: &str = "\
@@ -469,6 +497,8 @@ impl Mean {
             floor: floors.map(|floors| mean_and_deviation(&floors).0),
             seeds: scored.iter().map(|(s, _)| s.training.seed).collect(),
             samples: scored.iter().map(|(s, _)| s.report.samples).min()?,
+            iterations: scored.iter().map(|(s, _)| s.training.iterations).min()?,
+            cut_short: scored.iter().any(|(s, _)| s.training.is_cut_short()),
         })
     }
 
@@ -481,7 +511,12 @@ impl Mean {
             value = format!("**{value}**");
         }
         let last = self.last_step.map_or(String::new(), |last| format!("; last step {}", number(last)));
-        format!("{value}{last} ({}, {} samples)", seeds(&self.seeds), self.samples)
+        let seeds = seeds(&self.seeds);
+        let cut_short = if self.cut_short { ", protocol cut short" } else { "" };
+        format!(
+            "{value}{last} ({seeds}, {} iterations{cut_short}, {} samples)",
+            self.iterations, self.samples
+        )
     }
 }
 
@@ -546,13 +581,14 @@ pub(super) mod tests {
     #[test]
     fn a_run_from_other_weights_is_not_as_its_preset_says() {
         let preset = Preset::load("static-shapes-fast").unwrap();
-        let told = |from: Option<&str>| {
-            let run = serde_json::json!({"seed": 1, "device": "flex", "version": "0", "from": from});
+        let told = |how: &str, of: Option<&str>| {
+            let run = serde_json::json!({"seed": 1, "device": "flex", "version": "0", how: of});
             changed(&serde_json::from_value(run).unwrap(), &preset, 0)
         };
-        assert_eq!(told(None), [""; 0]);
-        let of = |name| [format!("weights: the seed's -> those of {name}, with fresh moments")];
-        assert_eq!(told(Some("static-shapes")), of("static-shapes"));
-        assert_eq!(told(Some("/x/runs/mine/checkpoints/it-00000300")), of("mine"));
+        assert_eq!(told("from", None), [""; 0]);
+        assert_eq!(told("from", Some("static-shapes")), ["weights: the seed's -> those of static-shapes"]);
+        let checkpoint = Some("/x/runs/mine/checkpoints/it-00000300");
+        assert_eq!(told("from", checkpoint), ["weights: the seed's -> those of mine"]);
+        assert_eq!(told("forked", checkpoint), ["weights and moments: the seed's -> those of mine"]);
     }
 }

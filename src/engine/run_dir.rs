@@ -328,12 +328,12 @@ pub fn resolve(path: &Path, pointers: &[&str]) -> Result<PathBuf> {
 /// None of that name, with those that there are; a place that cannot be written.
 pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
     let checkpoints = run.join("checkpoints");
+    let is_one = |path: &PathBuf| checkpoint::is_checkpoint(path);
     let path = match name {
         "best" | "last" => resolve(run, &[name]).ok(),
         _ => {
             let iteration = name.strip_prefix("it-").unwrap_or(name).parse().ok();
             let whole = (!name.contains(['/', '\\'])).then(|| checkpoints.join(name));
-            let is_one = |path: &PathBuf| checkpoint::is_checkpoint(path);
             whole.filter(is_one).or_else(|| Some(checkpoints.join(name_at(iteration?))).filter(is_one))
         }
     };
@@ -344,11 +344,15 @@ pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
     }
     let pointers = ["best", "last"].into_iter().filter(|pointer| checkpoints.join(pointer).is_file());
     let entries = std::fs::read_dir(&checkpoints).into_iter().flatten().flatten();
-    let is_one = |entry: &std::fs::DirEntry| checkpoint::is_checkpoint(&entry.path());
-    let found = entries.filter(is_one).filter_map(|entry| entry.file_name().into_string().ok());
+    let of_name = |path: PathBuf| path.file_name()?.to_str().map(str::to_owned);
+    let found = entries.map(|entry| entry.path()).filter(is_one).filter_map(of_name);
     let mut there: Vec<String> = pointers.map(str::to_owned).chain(found).collect();
     there.sort_unstable();
-    let there = if there.is_empty() { "none yet".to_owned() } else { there.join(", ") };
+    let there = if there.is_empty() {
+        "none yet, which the first validation or c makes".to_owned()
+    } else {
+        there.join(", ")
+    };
     Err(Error::Usage(format!("{} has no checkpoint {name:?}; there are: {there}", run.display())))
 }
 

@@ -174,8 +174,8 @@ impl Nem {
         summer.1.unwrap_or_else(|| Tensor::zeros([1], &device()))
     }
 
-    /// `gradients`, each scaled by the same factor so that the norm of them together is `limit`, where it is
-    /// above that; else as they are. The factor stays on the device.
+    /// `gradients`, all scaled by one factor so that the norm of them together is at most `limit`. The factor
+    /// stays on the device.
     pub fn clipped(&self, gradients: GradientsParams, limit: f64) -> GradientsParams {
         struct Scaler {
             gradients: GradientsParams,
@@ -188,7 +188,7 @@ impl Nem {
             }
         }
         let norm = self.squared_norm(&gradients).sqrt();
-        // All gradients may be 0, which no factor is to make NaN of; then it is limit/0, clamped to 1.
+        // A norm of 0 gives limit/0 = ∞, which the clamp makes 1, so that zeros stay zeros.
         let factor = norm.recip().mul_scalar(limit).clamp_max(1.0);
         let mut scaler = Scaler { gradients, factor };
         self.cell.visit(&mut scaler);
@@ -248,5 +248,41 @@ impl Nem {
         }
         let mut writer = Writer(weights.iter().map(|(name, array)| (id(name), array)).collect());
         Ok(Nem { cell: self.cell.clone().map(&mut writer), ..self })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::DeviceName;
+    use crate::preset::Preset;
+
+    /// Gradients of the same value everywhere.
+    struct Same(f64, GradientsParams);
+    impl ModuleVisitor for Same {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let weight = param.val();
+            self.1.register(param.id, Tensor::<D>::full(weight.dims(), self.0, &weight.device()));
+        }
+    }
+
+    /// The norm of gradients that are `value` everywhere, after clipping.
+    fn clipped(value: f64, limit: f64) -> f32 {
+        let preset = Preset::load("quickstart").unwrap();
+        let nem = Nem::new(&preset, 1, &DeviceName::Flex.open().unwrap());
+        let mut same = Same(value, GradientsParams::new());
+        nem.cell.visit(&mut same);
+        let all = nem.clipped(same.1, limit);
+        assert_eq!(all.len(), nem.cell.parameters().len());
+        nem.squared_norm(&all).sqrt().into_scalar::<f32>()
+    }
+
+    #[test]
+    fn clipped_gradients_are_as_long_as_allowed_and_zeros_stay_zeros() {
+        assert!((clipped(1.0, 0.5) - 0.5).abs() < 1e-4);
+        assert!((clipped(-3.0, 2.0) - 2.0).abs() < 1e-4);
+        assert_eq!(clipped(0.0, 0.5), 0.0);
+        let short = clipped(1e-6, 1.0);
+        assert!(short > 0.0 && short < 1e-2, "{short}");
     }
 }

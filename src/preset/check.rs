@@ -142,9 +142,7 @@ impl Preset {
         if let Some(norm) = train.clip_norm
             && !(norm.is_finite() && norm > 0.0)
         {
-            return Some(format!(
-                "train.clip_norm is {norm}; it must be above 0, or left out to clip nothing"
-            ));
+            return Some(format!("train.clip_norm is {norm}; it must be above 0, or None to clip nothing"));
         }
         for (name, value) in [
             ("max_epochs", train.max_epochs),

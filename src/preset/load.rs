@@ -327,6 +327,7 @@ mod tests {
             ("train.train_size=3", "train.train_size is 3 but train.batch is"),
             ("train.learning_rate=0", "train.learning_rate is 0"),
             ("train.clip_norm=0", "train.clip_norm is 0"),
+            ("train.clip_norm=-1", "train.clip_norm is -1"),
             ("loss.steps=List([1.0])", "loss.steps lists 1 weights but steps is"),
             ("train.stages=[(learning_rate: 0)]", "train.stages[0].learning_rate is 0"),
             (

@@ -150,7 +150,7 @@ impl Palette {
 
     /// What is to be listed now that something is being named in it.
     pub fn to_list(&mut self, context: Context) -> Option<Listing> {
-        let named = Named::in_line(self.input.value()).filter(|named| named.is_here(context))?;
+        let named = Named::in_line(self.input.value()).filter(|named| has_word(context, named.word))?;
         let listing = named.listing();
         if self.files.as_ref().is_some_and(|(listed, _)| *listed == listing) {
             return None;
@@ -255,10 +255,6 @@ impl<'a> Named<'a> {
         Some(Named { word, directory, begun })
     }
 
-    fn is_here(&self, context: Context) -> bool {
-        WORDS.iter().any(|word| word.name == self.word && is_offered(word, context))
-    }
-
     fn listing(&self) -> Listing {
         Listing { directory: self.directory.to_owned(), images: self.word == "open" }
     }
@@ -281,6 +277,10 @@ fn offers(typed: &str, context: Context) -> Vec<Offer> {
                 let of = |name| Offer { line: format!("theme {name}"), takes: "", help: "these colours" };
                 best(rest, Scheme::ALL.iter().map(|(name, _)| (*name, of(*name))).collect())
             }
+            "fork" if !rest.contains(' ') && has_word(context, head) => {
+                let help = "from the checkpoint with the best validation loss";
+                best(rest, vec![("best", Offer { line: "fork best ".into(), takes: "", help })])
+            }
             _ => vec![],
         };
     }
@@ -290,6 +290,11 @@ fn offers(typed: &str, context: Context) -> Vec<Offer> {
     let actions =
         keymap::named(context).map(|(name, help)| (name, Offer { line: name.to_owned(), takes: "", help }));
     best(head, words.chain(actions).collect())
+}
+
+/// Whether a command of that name with arguments has a meaning here.
+fn has_word(context: Context, name: &str) -> bool {
+    WORDS.iter().any(|word| word.name == name && is_offered(word, context))
 }
 
 /// Whether a command with arguments has a meaning here.
@@ -372,7 +377,7 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
     match (head, rest.as_slice()) {
         ("set", [name, value]) if Setting::named(name).is_none() => {
             let live = Setting::KINDS.map(|kind| kind.short()).join(", ");
-            let instead = match WORDS.iter().any(|word| word.name == "fork" && is_offered(word, context)) {
+            let instead = match has_word(context, "fork") {
                 true => format!(
                     ": fork {name}={value} begins a run with it, or restart, where that needs another network"
                 ),
@@ -473,6 +478,10 @@ mod tests {
         press(&mut palette, "set sg⇥", &[]);
         assert_eq!(palette.input.value(), "set sigma ");
         assert_eq!(press(&mut palette, "0.3↵", &[]), Outcome::Entered("set sigma 0.3".into()));
+        let mut palette = Palette::default();
+        press(&mut palette, "fork b⇥", &[]);
+        assert_eq!(press(&mut palette, "k=5↵", &[]), Outcome::Entered("fork best k=5".into()));
+        assert!(offers("fork b", Context::Model).is_empty(), "a model is not trained");
         let mut palette = Palette::default();
         press(&mut palette, "s⇥", &[]);
         let first = palette.input.value().to_owned();
