@@ -45,7 +45,7 @@ pub fn figures(scored: &[Scored], kept: &[Kept]) -> Result<Vec<Figure>> {
         learning(Part::Mnist, "mnist-learning.svg")?,
         bounds(scored)?.map(|svg| Figure {
             part: Part::Figure6,
-            caption: "Upper bound of the next-step loss over the number of objects, with one component and with one for each object",
+            caption: "Upper bound of the next-step loss over the number of objects, with one component and with one for each object, after the iterations in the table",
             file: "figure6-bounds.svg",
             svg,
         }),
