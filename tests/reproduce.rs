@@ -72,10 +72,7 @@ fn runs_are_gone_on_with_and_count_only_when_they_have_ended() {
     let changed = runs[0]["changed"].as_array().unwrap();
     assert!(changed.contains(&"train.max_epochs: 500 -> 2".into()), "{changed:?}");
     let text = std::fs::read_to_string(here.join("reproduced/results.md")).unwrap();
-    assert!(
-        text.contains("not trained with the preset's settings") && !text.contains("## Missing"),
-        "{text}"
-    );
+    assert!(text.contains("not trained as the preset says") && !text.contains("## Missing"), "{text}");
 
     // A third seed is missing, not made up.
     let results = reproduce(here, &["--seeds", "3", "--budget", "0"]);

@@ -580,7 +580,7 @@ pub(super) mod tests {
     /// Weights of another run are no setting, but a run that began with them was trained otherwise.
     #[test]
     fn a_run_from_other_weights_is_not_as_its_preset_says() {
-        let preset = Preset::load("static-shapes-fast").unwrap();
+        let preset = Preset::load("static-shapes-rnn-em").unwrap();
         let told = |how: &str, of: Option<&str>| {
             let run = serde_json::json!({"seed": 1, "device": "flex", "version": "0", how: of});
             changed(&serde_json::from_value(run).unwrap(), &preset, 0)
