@@ -192,10 +192,28 @@ impl Training {
         }
     }
 
-    /// Whether what ends a run by its preset is not what ended this one.
+    /// Whether it ended sooner than its preset lets a run end.
     fn is_cut_short(&self) -> bool {
-        let ends = ["train.max_epochs:", "train.patience:", "train.stages"];
-        self.finished && self.changed.iter().any(|change| ends.iter().any(|end| change.starts_with(end)))
+        self.finished && self.changed.iter().any(|change| ends_sooner(change))
+    }
+}
+
+/// Whether `change`, a [`Difference`] in words, lowers a limit that ends a run or one of its stages.
+fn ends_sooner(change: &str) -> bool {
+    let Some((path, (before, after))) =
+        change.split_once(": ").and_then(|(path, values)| Some((path, values.split_once(" -> ")?)))
+    else {
+        return false;
+    };
+    match path.strip_prefix("train.") {
+        // Other stages, or fewer: whatever they come to, it is not the protocol.
+        Some("stages") => true,
+        Some(limit) if limit == "patience" || limit.ends_with("max_epochs") => {
+            // What is no number is a stage without a limit.
+            let epochs = |value: &str| value.parse::<f64>().unwrap_or(f64::INFINITY);
+            epochs(after) < epochs(before)
+        }
+        _ => false,
     }
 }
 
@@ -590,5 +608,27 @@ pub(super) mod tests {
         let checkpoint = Some("/x/runs/mine/checkpoints/it-00000300");
         assert_eq!(told("from", checkpoint), ["weights: the seed's -> those of mine"]);
         assert_eq!(told("forked", checkpoint), ["weights and moments: the seed's -> those of mine"]);
+    }
+    /// Only lower limits end a run sooner; other settings, however much they change, leave the protocol its end.
+    #[test]
+    fn a_run_is_cut_short_by_lower_limits_only() {
+        let state = |finished, change: &str| {
+            let run = scored("static-shapes-rnn-em", 1, "as-trained", finished).training;
+            Training { changed: vec!["train.batch: 64 -> 32".into(), change.into()], ..run }.state()
+        };
+        for (change, finished) in [
+            ("train.max_epochs: 500 -> 2", "finished, cut short"),
+            ("train.max_epochs: 500 -> 501", "finished"),
+            ("train.patience: 10 -> 9", "finished, cut short"),
+            ("train.patience: 10 -> 20", "finished"),
+            ("train.stages.1.max_epochs: null -> 3", "finished, cut short"),
+            ("train.stages.1.max_epochs: 3 -> null", "finished"),
+            ("train.stages.1.learning_rate: 0.1 -> 0.01", "finished"),
+            ("train.stages: [] -> [{\"images\":\"All\"}]", "finished, cut short"),
+            ("weights: the seed's -> those of mine", "finished"),
+        ] {
+            assert_eq!(state(true, change), finished, "{change}");
+            assert_eq!(state(false, change), "unfinished", "{change}");
+        }
     }
 }
