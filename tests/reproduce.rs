@@ -305,7 +305,7 @@ fn a_run_in_an_early_stage_is_scored_in_its_task() {
     let text = std::fs::read_to_string(here.join("reproduced/results.md")).unwrap();
     let line = text.lines().find(|line| line.starts_with("| flying-shapes-fast, seed 1 |")).unwrap();
     assert!(line.contains("| not reached |"), "{line}");
-    assert!(text.contains("Before stage 2 K or the objects were others"), "{text}");
+    assert!(text.contains("Before stage 3 K or the objects were others"), "{text}");
 }
 
 /// A run keeps the settings it was begun with, so others are not taken and forgotten.
