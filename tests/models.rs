@@ -283,6 +283,9 @@ fn what_cannot_be_looked_at_is_said_without_a_screen() {
         (vec!["--look", "static-shapes", "-i", "gone.png"], 1, "gone.png"),
         (vec!["-i", "text"], 2, "--look"),
         (vec!["--look", "static-shapes", "--preset", "quickstart"], 2, "cannot be used with"),
+        // What is set for a training says nothing of one that is there.
+        (vec!["--look", "static-shapes", "--set", "k=5"], 2, "cannot be used with"),
+        (vec!["--resume", "runs/mine", "--seed", "2"], 2, "cannot be used with"),
     ] {
         let error = refused(directory.path(), &arguments, code);
         assert!(error.contains(said), "{arguments:?} says {error:?} and not {said:?}");

@@ -25,11 +25,11 @@ pub(super) struct WorkbenchArgs {
     #[arg(long, value_name = "PRESET")]
     preset: Option<String>,
     /// Go on with this run at once, without the picker
-    #[arg(long, value_name = "RUN", conflicts_with = "preset")]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "seed", "sets", "mnist"])]
     resume: Option<PathBuf>,
     /// Look at this at once, without the picker and without training it: a run's directory (its best checkpoint), a
     /// checkpoint's, or the name of a model that comes with the program
-    #[arg(long, value_name = "RUN-OR-MODEL", conflicts_with_all = ["preset", "resume"])]
+    #[arg(long, value_name = "RUN-OR-MODEL", conflicts_with_all = ["preset", "resume", "seed", "sets", "mnist"])]
     look: Option<PathBuf>,
     /// Open this image in it: .png, .gif or .npy
     #[arg(short, long, value_name = "FILE", requires = "look")]

@@ -119,10 +119,10 @@ pub const CELLS: &[Cell] = &{
     [
         cell(Static, "N-EM", NEM, &AS_TRAINED, AmiLast, remembered(0.475, 0.043)),
         cell(Static, "RNN-EM", RNN_EM, &AS_TRAINED, AmiLast, remembered(0.826, 0.005)),
-        cell(Static, "RNN-EM, no overlap", RNN_EM, &AS_TRAINED, AmiLastOf("without overlap"), None),
-        cell(Static, "RNN-EM, overlap", RNN_EM, &AS_TRAINED, AmiLastOf("with overlap"), None),
-        cell(Static, "RNN-EM, all shapes different", RNN_EM, &AS_TRAINED, AmiLastOf("all objects different"), None),
-        cell(Static, "RNN-EM, some shapes identical", RNN_EM, &AS_TRAINED, AmiLastOf("some objects identical"), None),
+        cell(Static, "RNN-EM, images without overlap", RNN_EM, &AS_TRAINED, AmiLastOf("without overlap"), None),
+        cell(Static, "RNN-EM, images with overlap", RNN_EM, &AS_TRAINED, AmiLastOf("with overlap"), None),
+        cell(Static, "RNN-EM, images of different shapes", RNN_EM, &AS_TRAINED, AmiLastOf("all objects different"), None),
+        cell(Static, "RNN-EM, images with identical shapes", RNN_EM, &AS_TRAINED, AmiLastOf("some objects identical"), None),
 
         cell(Table1, "trained 3 objects K 3, tested 3 objects K 3", "flying-shapes-3", &AS_TRAINED, Ami, paper(0.970, 0.005)),
         cell(Table1, "trained 3 objects K 3, tested 3 objects K 5", "flying-shapes-3", &K5, Ami, paper(0.972, 0.007)),

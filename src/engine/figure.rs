@@ -80,7 +80,8 @@ struct Curve<'a> {
 impl<'a> Curve<'a> {
     /// The curves of `runs`: one of those that are finished, and one of the others, where there are any.
     fn of(name: &'static str, colour: RGBColor, runs: Vec<&'a Scored>) -> Vec<Curve<'a>> {
-        let (finished, unfinished): (Vec<_>, Vec<_>) = runs.into_iter().partition(|s| s.training.finished);
+        let (finished, unfinished): (Vec<_>, Vec<_>) =
+            runs.into_iter().partition(|s| s.training.is_complete());
         [(true, finished), (false, unfinished)]
             .into_iter()
             .filter(|(_, runs)| !runs.is_empty())

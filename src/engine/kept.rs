@@ -177,6 +177,16 @@ impl Kept {
                 epoch.confidence
             );
         }
+        if rows < epochs.len() {
+            let _ = write!(text, "\n{rows} of {} epochs.", epochs.len());
+            // One component leaves nothing to group: its AMI is 0 throughout.
+            let counting = epochs.iter().filter(|(_, stage, e)| *stage >= self.counts_from && e.ami > 0.0);
+            if let Some((.., best)) = counting.max_by(|a, b| a.2.ami.total_cmp(&b.2.ami)) {
+                let _ =
+                    write!(text, " AMI was highest, {:.3}, after {} iterations.", best.ami, best.iteration);
+            }
+            text.push('\n');
+        }
         if self.epochs.last().is_some_and(|(stage, _)| *stage > 1) {
             text += "\nLosses of stages with other steps, weights or objects do not compare.\n";
         }
@@ -191,5 +201,44 @@ impl Kept {
             let _ = write!(text, "\n{reading}\n");
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A table that leaves epochs out says so, and where the score was best among those that count.
+    #[test]
+    fn a_thinned_table_names_its_best_epoch() {
+        let epoch = |(stage, number, ami): (usize, u64, f64)| {
+            let epoch = serde_json::json!({
+                "epoch": number, "iteration": 10 * number, "train_loss": 1.0, "validation_loss": 1.0, "ami": ami,
+                "ami_arithmetic": ami, "ari": ami, "confidence": 1.0, "best": true, "seconds": 1.0,
+            });
+            (stage, serde_json::from_value(epoch).unwrap())
+        };
+        let of = |epochs: u64, best: f64| Kept {
+            name: "r".into(),
+            run: serde_json::from_value(serde_json::json!({"seed": 1, "device": "flex", "version": "0"}))
+                .unwrap(),
+            preset: "p".into(),
+            changed: Vec::new(),
+            synthetic: false,
+            // One object with one component scores 1 before the stage that counts.
+            epochs: std::iter::once((1, 1, 1.0))
+                .chain((2..=epochs).map(|number| (2, number, if number == 5 { best } else { best / 2.0 })))
+                .map(epoch)
+                .collect(),
+            counts_from: 2,
+            reading: None,
+        };
+        let thinned = of(13, 0.25).markdown();
+        assert!(
+            thinned.contains("\n12 of 13 epochs. AMI was highest, 0.250, after 50 iterations.\n"),
+            "{thinned}"
+        );
+        assert!(of(13, 0.0).markdown().contains("\n12 of 13 epochs.\n"));
+        assert!(!of(12, 0.25).markdown().contains("12 of"));
     }
 }

@@ -4,7 +4,7 @@
 //! A run that has not ended by the protocol (no better validation loss for so many epochs, or the most
 //! epochs there may be) is unfinished; its scores are shown apart and never enter a mean.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -106,9 +106,9 @@ pub struct Row {
     pub score: String,
     /// The paper's.
     pub paper: Option<Published>,
-    /// Ours, over the finished runs.
+    /// Ours, over the runs that the protocol has ended.
     pub ours: Option<Mean>,
-    /// Ours, over the runs that are not finished.
+    /// Ours, over the runs that are unfinished, or whose protocol was cut short.
     pub unfinished: Option<Mean>,
     /// Seeds of which nothing was measured.
     pub missing: Vec<u64>,
@@ -186,7 +186,7 @@ impl Training {
     /// In words.
     fn state(&self) -> &'static str {
         match self.finished {
-            true if self.is_cut_short() => "finished, cut short",
+            true if self.is_cut_short() => "cut short",
             true => "finished",
             false => "unfinished",
         }
@@ -195,6 +195,11 @@ impl Training {
     /// Whether it ended sooner than its preset lets a run end.
     fn is_cut_short(&self) -> bool {
         self.finished && self.changed.iter().any(|change| ends_sooner(change))
+    }
+
+    /// Whether the protocol's own end has ended it: only then are its scores results.
+    pub(super) fn is_complete(&self) -> bool {
+        self.finished && !self.is_cut_short()
     }
 }
 
@@ -404,10 +409,14 @@ impl Results {
                     seeds(&row.missing)
                 ));
             }
-            if let Some(so_far) = &row.unfinished {
-                lines.insert(format!("- {}: unfinished {}\n", row.preset, seeds(&so_far.seeds)));
-            }
         }
+        let mut incomplete = BTreeMap::<_, Vec<u64>>::new();
+        for run in self.runs.iter().filter(|run| !run.is_complete()) {
+            incomplete.entry((&run.preset, run.state())).or_default().push(run.seed);
+        }
+        lines.extend(
+            incomplete.iter().map(|((preset, state), of)| format!("- {preset}: {state} {}\n", seeds(of))),
+        );
         lines.extend(self.failures.iter().map(|failure| format!("- {failure}\n")));
         if lines.is_empty() {
             return String::new();
@@ -423,15 +432,16 @@ impl Results {
 const LEGEND: &str = "\
 # The paper's results, and ours
 
-Written by `nem-tui reproduce` from the scores stored beside it. AMI is normalised by the larger entropy.
-`ami` is weighted over EM steps like the training loss, `ami_last` is the last step's, `upper_bound` the
-NLL of max_k ψ in nats per sample. The paper's values are means ± deviations of 5 runs; those with † were not
+Written by `nem-tui reproduce` from the scores stored beside it. AMI is normalised by the larger entropy, and is
+over the pixels that belong to exactly one object: background and overlap are left out. `ami` is weighted over EM
+steps like the training loss, `ami_last` is the last step's, `upper_bound` the NLL of max_k ψ in nats per sample. The
+paper's values are means ± deviations of 5 runs; those with † were not
 looked up and may be a little off. Ours are over the test split, of the checkpoint with the best validation
 loss, with the deviation of a sample where there are seeds. **Bold** is above the floor, the best split of the
 image by position alone on the images of that row: what is not has learned no objects, and what is hardly
 above it need not have. A run is finished when the protocol ends it: no better validation loss for so many
 epochs, or the most epochs there may be. What unfinished runs reach, and those whose protocol was cut short, is
-no result. Each of our seeds draws its own data, synthetic digits too, where the paper's five runs share one data
+no result. Iterations are those of the training; the checkpoint that is scored may be an earlier one. Each of our seeds draws its own data, synthetic digits too, where the paper's five runs share one data
 set. Recipes of our own, in the last table, have settings of their own. Times are wall times, whatever else the
 machine did.
 ";
@@ -446,15 +456,15 @@ normalised by the larger entropy.
 ";
 
 const HEAD: &str = "\
-| | score | paper | ours | unfinished so far | floor |
+| | score | paper | ours | not ended by the protocol | floor |
 |---|---|---|---|---|---|
 ";
 
 impl Row {
     fn new(cell: &Cell, seeds: u64, scored: &[&Scored]) -> Row {
-        let mean = |finished: bool| {
+        let mean = |complete: bool| {
             let of: Vec<&Scored> =
-                scored.iter().copied().filter(|s| s.training.finished == finished).collect();
+                scored.iter().copied().filter(|s| s.training.is_complete() == complete).collect();
             Mean::new(cell.measure, &of)
         };
         let there: Vec<u64> = scored.iter().map(|s| s.training.seed).collect();
@@ -584,7 +594,7 @@ pub(super) mod tests {
         let mut with = |ami, floor| {
             let subset = run.report.subsets.iter_mut().find(|part| part.name == "without overlap").unwrap();
             (subset.ami_last, subset.floor) = (ami, floor);
-            row("RNN-EM, no overlap", std::slice::from_ref(&run))
+            row("RNN-EM, images without overlap", std::slice::from_ref(&run))
         };
         let below = with(0.6, Some(0.65));
         assert!(below.contains("| 0.600 (seed 1") && below.ends_with("| 0.650 |"), "{below}");
@@ -617,14 +627,14 @@ pub(super) mod tests {
             Training { changed: vec!["train.batch: 64 -> 32".into(), change.into()], ..run }.state()
         };
         for (change, finished) in [
-            ("train.max_epochs: 500 -> 2", "finished, cut short"),
+            ("train.max_epochs: 500 -> 2", "cut short"),
             ("train.max_epochs: 500 -> 501", "finished"),
-            ("train.patience: 10 -> 9", "finished, cut short"),
+            ("train.patience: 10 -> 9", "cut short"),
             ("train.patience: 10 -> 20", "finished"),
-            ("train.stages.1.max_epochs: null -> 3", "finished, cut short"),
+            ("train.stages.1.max_epochs: null -> 3", "cut short"),
             ("train.stages.1.max_epochs: 3 -> null", "finished"),
             ("train.stages.1.learning_rate: 0.1 -> 0.01", "finished"),
-            ("train.stages: [] -> [{\"images\":\"All\"}]", "finished, cut short"),
+            ("train.stages: [] -> [{\"images\":\"All\"}]", "cut short"),
             ("weights: the seed's -> those of mine", "finished"),
         ] {
             assert_eq!(state(true, change), finished, "{change}");
