@@ -226,14 +226,13 @@ pub fn floor<'a>(k: usize, image: ImageSize, groups: impl Iterator<Item = &'a [u
     best
 }
 
-/// Splits that know only where a pixel is: every grid of rows x columns with at most `k` cells (halves, stripes, quadrants, …), as a region
-/// for each pixel.
+/// Splits that know only where a pixel is: every grid of rows x columns with at most `k` cells (the whole, halves,
+/// stripes, quadrants, …), as a region for each pixel. The whole is right where a single object is seen.
 pub fn position_splits(k: usize, image: ImageSize) -> Vec<Vec<u8>> {
     let (height, width) = (image.height, image.width);
     let grids =
         (1..=k.min(height)).flat_map(|rows| (1..=(k / rows).min(width)).map(move |columns| (rows, columns)));
     grids
-        .filter(|(rows, columns)| rows * columns > 1)
         .map(|(rows, columns)| {
             let region = |pixel: usize| {
                 let (y, x) = (pixel / width, pixel % width);
@@ -363,10 +362,21 @@ mod tests {
     fn grids_of_four_are_halves_stripes_and_quadrants() {
         let image = ImageSize { channels: 1, height: 4, width: 4 };
         let splits = position_splits(4, image);
-        // 1x2 1x3 1x4, 2x1 2x2, 3x1, 4x1.
-        assert_eq!(splits.len(), 7);
+        // 1x1 1x2 1x3 1x4, 2x1 2x2, 3x1, 4x1.
+        assert_eq!(splits.len(), 8);
         assert!(splits.contains(&vec![0, 0, 1, 1, 0, 0, 1, 1, 2, 2, 3, 3, 2, 2, 3, 3]));
-        assert!(position_splits(1, image).is_empty());
-        assert_eq!(position_splits(64, ImageSize { channels: 1, height: 1, width: 1 }).len(), 0);
+        assert_eq!(position_splits(1, image), [vec![0; 16]]);
+        assert_eq!(position_splits(64, ImageSize { channels: 1, height: 1, width: 1 }), [[0]]);
+    }
+
+    /// Where a single object is seen, one component holds all of it without having looked.
+    #[test]
+    fn a_single_object_leaves_nothing_to_learn() {
+        let image = ImageSize { channels: 1, height: 2, width: 2 };
+        let alone: &[u8] = &[0, 1, 1, 0];
+        let of = |k| floor(k, image, [alone].into_iter());
+        assert_eq!((of(1).ami, of(1).ari, of(2).ami), (1.0, 1.0, 1.0));
+        let two: &[u8] = &[0, 1, 2, 0];
+        assert_eq!(floor(1, image, [two].into_iter()).ami, 0.0);
     }
 }

@@ -132,7 +132,9 @@ impl ReproduceArgs {
         // A run that failed already has said why.
         let failed: Vec<String> = failures.iter().map(|f| format!("{}-s{}", f.preset, f.seed)).collect();
         failures.extend(unread.into_iter().filter(|run| !failed.contains(&run.preset)));
-        self.tell(&parts, &Scored::read_all(&scores)?, &kept, &failures)?;
+        let mut scored = Scored::read_all(&scores)?;
+        scored.iter_mut().for_each(|scored| scored.training.compare_again(&kept));
+        self.tell(&parts, &scored, &kept, &failures)?;
         // A run that failed has kept the others from nothing; it is still a failure.
         match failures.as_slice() {
             [] => Ok(()),

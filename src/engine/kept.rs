@@ -36,6 +36,8 @@ pub struct Kept {
     pub synthetic: bool,
     /// Its epochs, each with its stage, counted from 1.
     pub epochs: Vec<(usize, Epoch)>,
+    /// K, when all stages are over.
+    k: usize,
     /// The first stage with the K and the objects that the last one has: only its scores and those of later ones
     /// are the preset's. One object with one component scores 1, and says nothing.
     counts_from: usize,
@@ -64,13 +66,16 @@ impl Kept {
     pub fn read(path: &Path) -> Result<Kept> {
         let run = RunFile::read(path)?;
         let preset = Preset::load(&path.join("preset.ron").to_string_lossy())?;
-        let mut stage = 1;
-        let mut epochs = Vec::new();
+        // The stage of what was read last, and the one whose values preset.ron has: a fork begins in its parent's.
+        let (mut stage, mut begun) = (1, 1);
+        let (mut epochs, mut live) = (Vec::new(), Vec::new());
         for record in read_metrics(path)? {
             match record {
                 Record::Epoch(epoch) => epochs.push((stage, epoch)),
                 Record::Stage(start) => stage = start.stage,
-                Record::Step(_) | Record::Change(_) | Record::Fork { .. } => {}
+                Record::Change(change) => live.push(change),
+                Record::Fork { .. } => begun = stage,
+                Record::Step(_) => {}
             }
         }
         let stages = preset.train.stages.len().max(1);
@@ -78,10 +83,11 @@ impl Kept {
         let others = (1..=stages).rev().take_while(|stage| task(*stage) == task(stages));
         Ok(Kept {
             name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-            changed: changed(&run, &preset, 0),
+            changed: changed(&run, &preset, begun - 1, &live),
             run,
             synthetic: preset.data.digits() == Some(&Digits::Synthetic),
             epochs,
+            k: preset.after_stages(stages).k,
             counts_from: others.last().unwrap_or(stages),
             preset: preset.name,
             reading: reading(path)?,
@@ -179,8 +185,8 @@ impl Kept {
         }
         if rows < epochs.len() {
             let _ = write!(text, "\n{rows} of {} epochs.", epochs.len());
-            // One component leaves nothing to group: its AMI is 0 throughout.
-            let counting = epochs.iter().filter(|(_, stage, e)| *stage >= self.counts_from && e.ami > 0.0);
+            // One component leaves nothing to group.
+            let counting = epochs.iter().filter(|(_, stage, _)| self.k > 1 && *stage >= self.counts_from);
             if let Some((.., best)) = counting.max_by(|a, b| a.2.ami.total_cmp(&b.2.ami)) {
                 let _ =
                     write!(text, " AMI was highest, {:.3}, after {} iterations.", best.ami, best.iteration);
@@ -218,7 +224,7 @@ mod tests {
             });
             (stage, serde_json::from_value(epoch).unwrap())
         };
-        let of = |epochs: u64, best: f64| Kept {
+        let of = |epochs: u64, k: usize| Kept {
             name: "r".into(),
             run: serde_json::from_value(serde_json::json!({"seed": 1, "device": "flex", "version": "0"}))
                 .unwrap(),
@@ -227,18 +233,19 @@ mod tests {
             synthetic: false,
             // One object with one component scores 1 before the stage that counts.
             epochs: std::iter::once((1, 1, 1.0))
-                .chain((2..=epochs).map(|number| (2, number, if number == 5 { best } else { best / 2.0 })))
+                .chain((2..=epochs).map(|number| (2, number, if number == 5 { 0.25 } else { 0.125 })))
                 .map(epoch)
                 .collect(),
+            k,
             counts_from: 2,
             reading: None,
         };
-        let thinned = of(13, 0.25).markdown();
+        let thinned = of(13, 3).markdown();
         assert!(
             thinned.contains("\n12 of 13 epochs. AMI was highest, 0.250, after 50 iterations.\n"),
             "{thinned}"
         );
-        assert!(of(13, 0.0).markdown().contains("\n12 of 13 epochs.\n"));
-        assert!(!of(12, 0.25).markdown().contains("12 of"));
+        assert!(of(13, 1).markdown().contains("\n12 of 13 epochs.\n"));
+        assert!(!of(12, 3).markdown().contains("12 of"));
     }
 }

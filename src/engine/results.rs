@@ -19,6 +19,7 @@ use super::score::Report;
 use crate::error::{Error, Result};
 use crate::metrics::mean_and_deviation;
 use crate::preset::{Difference, Preset, differences};
+use crate::protocol::Change;
 use crate::tensors::write_whole;
 
 /// The scores of one run in one test.
@@ -154,15 +155,16 @@ impl Training {
         let checkpoint = Checkpoint::open(&run_dir::resolve(path, &["last"])?)?;
         let counters = &checkpoint.manifest.counters;
         let preset = &checkpoint.preset;
-        let epochs: Vec<_> = run_dir::read_metrics(path)?
-            .into_iter()
-            .filter_map(|record| match record {
-                Record::Epoch(epoch) if epoch.epoch <= counters.epochs => Some(epoch),
-                _ => None,
-            })
-            .collect();
+        let (mut epochs, mut live) = (Vec::new(), Vec::new());
+        for record in run_dir::read_metrics(path)? {
+            match record {
+                Record::Epoch(epoch) if epoch.epoch <= counters.epochs => epochs.push(epoch),
+                Record::Change(change) => live.push(change),
+                _ => {}
+            }
+        }
         let seconds = epochs.iter().map(|epoch| epoch.seconds).sum::<f64>() + counters.epoch_seconds;
-        let changed = changed(&file, preset, counters.stages);
+        let changed = changed(&file, preset, counters.stages, &live);
         Ok(Training {
             preset: preset.name.clone(),
             seed: file.seed,
@@ -181,6 +183,17 @@ impl Training {
             version: file.version,
             changed,
         })
+    }
+
+    /// Adds what its run, if it is among `kept`, has other than the embedded preset has by now: a preset may have become
+    /// another recipe since the run was scored, whose result this is not.
+    pub fn compare_again(&mut self, kept: &[Kept]) {
+        let run = kept.iter().find(|kept| (&kept.preset, kept.run.seed) == (&self.preset, self.seed));
+        for change in run.into_iter().flat_map(|run| &run.changed) {
+            if !self.changed.contains(change) {
+                self.changed.push(change.clone());
+            }
+        }
     }
 
     /// In words.
@@ -223,8 +236,9 @@ fn ends_sooner(change: &str) -> bool {
 }
 
 /// What the run of `file` changed of the embedded preset of that name: settings, leaving out what a run decides
-/// by itself (whose digits, and which stage), and the weights that it began with.
-pub(super) fn changed(file: &RunFile, preset: &Preset, stage: usize) -> Vec<String> {
+/// by itself (whose digits, and which stage), what was changed while it trained, whether or not it was changed back,
+/// and the weights that it began with.
+pub(super) fn changed(file: &RunFile, preset: &Preset, stage: usize, live: &[Change]) -> Vec<String> {
     let Ok(mut named) = Preset::load(&preset.name) else {
         return vec!["not a preset of this program".into()];
     };
@@ -238,7 +252,10 @@ pub(super) fn changed(file: &RunFile, preset: &Preset, stage: usize) -> Vec<Stri
     let weights = file.from.iter().map(|of| format!("weights: the seed's -> those of {}", name_of(of)));
     let state =
         file.forked.iter().map(|of| format!("weights and moments: the seed's -> those of {}", name_of(of)));
-    settings.iter().map(Difference::to_string).chain(weights).chain(state).collect()
+    let live = live.iter().map(|Change { iteration, from, to }| {
+        format!("{} at iteration {iteration}: {} -> {}", to.field(), from.value(), to.value())
+    });
+    settings.iter().map(Difference::to_string).chain(live).chain(weights).chain(state).collect()
 }
 
 /// The name of a model, or of the run that a checkpoint is of.
@@ -438,7 +455,7 @@ steps like the training loss, `ami_last` is the last step's, `upper_bound` the N
 paper's values are means ± deviations of 5 runs; those with † were not
 looked up and may be a little off. Ours are over the test split, of the checkpoint with the best validation
 loss, with the deviation of a sample where there are seeds. **Bold** is above the floor, the best split of the
-image by position alone on the images of that row: what is not has learned no objects, and what is hardly
+image by position alone on the images of that row (at most 500 of them, by their last frame): what is not has learned no objects, and what is hardly
 above it need not have. A run is finished when the protocol ends it: no better validation loss for so many
 epochs, or the most epochs there may be. What unfinished runs reach, and those whose protocol was cut short, is
 no result. Iterations are those of the training; the checkpoint that is scored may be an earlier one. Each of our seeds draws its own data, synthetic digits too, where the paper's five runs share one data
@@ -571,6 +588,7 @@ fn seeds(seeds: &[u64]) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::preset::Setting;
 
     /// Scores that were once measured, made those of another run and test.
     pub(in crate::engine) fn scored(preset: &str, seed: u64, test: &str, finished: bool) -> Scored {
@@ -611,7 +629,7 @@ pub(super) mod tests {
         let preset = Preset::load("static-shapes-rnn-em").unwrap();
         let told = |how: &str, of: Option<&str>| {
             let run = serde_json::json!({"seed": 1, "device": "flex", "version": "0", how: of});
-            changed(&serde_json::from_value(run).unwrap(), &preset, 0)
+            changed(&serde_json::from_value(run).unwrap(), &preset, 0, &[])
         };
         assert_eq!(told("from", None), [""; 0]);
         assert_eq!(told("from", Some("static-shapes")), ["weights: the seed's -> those of static-shapes"]);
@@ -619,6 +637,17 @@ pub(super) mod tests {
         assert_eq!(told("from", checkpoint), ["weights: the seed's -> those of mine"]);
         assert_eq!(told("forked", checkpoint), ["weights and moments: the seed's -> those of mine"]);
     }
+    /// A value that was changed while the run trained is told, though the last checkpoint has the preset's again.
+    #[test]
+    fn a_steered_run_is_not_as_its_preset_says() {
+        let preset = Preset::load("static-shapes-rnn-em").unwrap();
+        let run =
+            serde_json::from_value(serde_json::json!({"seed": 1, "device": "flex", "version": "0"})).unwrap();
+        let change = |iteration, from, to| Change { iteration, from: Setting::K(from), to: Setting::K(to) };
+        let told = changed(&run, &preset, 0, &[change(3, 4, 5), change(9, 5, 4)]);
+        assert_eq!(told, ["k at iteration 3: 4 -> 5", "k at iteration 9: 5 -> 4"]);
+    }
+
     /// Only lower limits end a run sooner; other settings, however much they change, leave the protocol its end.
     #[test]
     fn a_run_is_cut_short_by_lower_limits_only() {

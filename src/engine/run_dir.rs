@@ -146,8 +146,9 @@ impl RunDir {
     /// A directory that is no run or has no checkpoint, or that another process is training in.
     pub fn resume(path: &Path) -> Result<(RunDir, Checkpoint)> {
         RunFile::read(path)?;
-        let checkpoint = Checkpoint::open(&resolve(path, &["last"])?)?;
+        // Locked first: what another process still writes is not what is gone on with.
         let mut run = RunDir::open_metrics(path.to_owned())?;
+        let checkpoint = Checkpoint::open(&resolve(path, &["last"])?)?;
         let bytes = checkpoint.manifest.metrics_bytes;
         let file = path.join(METRICS);
         let length = run.metrics.metadata().map_err(Error::io("read", &file))?.len();

@@ -348,7 +348,7 @@ impl Worker {
 
     /// Trains until there is a reason to end.
     fn train(&mut self) -> Result<Finish> {
-        // A run that was cut off in a validation was saved before it.
+        // A panic in a validation saved the run as it was before it.
         if self.trainer.epoch_is_over() {
             self.end_epoch()?;
         }

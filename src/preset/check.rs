@@ -90,6 +90,13 @@ impl Preset {
                 return Some(format!("train.{name} is 0; scores need at least 1 image"));
             }
         }
+        let sizes = [train.train_size, train.validation_size, train.test_size];
+        if let Some(size) = sizes.into_iter().find(|size| u32::try_from(*size).is_err()) {
+            return Some(format!(
+                "train has a split of {size} images; a split has at most {} of them",
+                u32::MAX
+            ));
+        }
         if !(train.learning_rate.is_finite() && train.learning_rate > 0.0) {
             return Some(format!("train.learning_rate is {}; it must be above 0", train.learning_rate));
         }
