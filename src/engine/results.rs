@@ -449,18 +449,19 @@ impl Results {
 const LEGEND: &str = "\
 # The paper's results, and ours
 
-Written by `nem-tui reproduce` from the scores stored beside it. AMI is normalised by the larger entropy, and is
-over the pixels that belong to exactly one object: background and overlap are left out. `ami` is weighted over EM
-steps like the training loss, `ami_last` is the last step's, `upper_bound` the NLL of max_k ψ in nats per sample. The
-paper's values are means ± deviations of 5 runs; those with † were not
-looked up and may be a little off. Ours are over the test split, of the checkpoint with the best validation
-loss, with the deviation of a sample where there are seeds. **Bold** is above the floor, the best split of the
-image by position alone on the images of that row (at most 500 of them, by their last frame): what is not has learned no objects, and what is hardly
-above it need not have. A run is finished when the protocol ends it: no better validation loss for so many
-epochs, or the most epochs there may be. What unfinished runs reach, and those whose protocol was cut short, is
-no result. Iterations are those of the training; the checkpoint that is scored may be an earlier one. Each of our seeds draws its own data, synthetic digits too, where the paper's five runs share one data
-set. Recipes of our own, in the last table, have settings of their own. Times are wall times, whatever else the
-machine did.
+Written by `nem-tui reproduce` from the scores stored beside it. AMI is normalised by the larger entropy, and
+is over the pixels that belong to exactly one object: background and overlap are left out. `ami` is weighted
+over EM steps like the training loss, `ami_last` is the last step's, `upper_bound` the NLL of max_k ψ in nats
+per sample. The paper's values are means ± deviations of 5 runs; those with † were not looked up and may be a
+little off. Ours are over the test split, of the checkpoint with the best validation loss, with the deviation
+of a sample where there are seeds. **Bold** is above the floor, the best split of the image by position alone
+on the images of that row (at most 500 of them, by their last frame): what is not has learned no objects, and
+what is hardly above it need not have. A run is finished when the protocol ends it: no better validation loss
+for so many epochs, or the most epochs there may be. What unfinished runs reach, and those whose protocol was
+cut short, is no result. Iterations are those of the training; the checkpoint that is scored may be an earlier
+one. Each of our seeds draws its own data, synthetic digits too, where the paper's five runs share one data
+set. Recipes of our own, in the last table, have settings of their own. Times are wall times, whatever else
+the machine did.
 ";
 
 /// The AMI that recipes are compared by the time to.
