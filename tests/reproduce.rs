@@ -288,6 +288,25 @@ fn a_run_that_fails_stops_no_other() {
     assert!(!line("| RNN-EM").contains("failed"), "{text}");
 }
 
+/// A run whose weights are there is never removed, though what says where to go on is not.
+#[test]
+fn a_run_with_a_checkpoint_is_not_begun_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let limits = ["--seeds", "1", "--max-iterations", "1"];
+    reproduce(here, &limits);
+    let checkpoints = here.join("reproduced/runs/static-shapes-nem-s1/checkpoints");
+    let last = checkpoints.join("last");
+    let name = std::fs::read_to_string(&last).unwrap();
+    std::fs::remove_file(&last).unwrap();
+    let output = nem_tui(here, &[&SMALL[..], &limits].concat());
+    let told = String::from_utf8(output.stderr).unwrap();
+    let said = format!("{name} is there; write its name into this file");
+    assert!(output.status.code() == Some(1) && told.contains(&said), "{told}");
+    std::fs::write(&last, &name).unwrap();
+    reproduce(here, &limits);
+}
+
 /// A run that was stopped in an early stage is scored in the task it is for, not in that of the stage: one object
 /// with one component would score 1.
 #[test]

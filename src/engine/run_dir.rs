@@ -168,10 +168,22 @@ impl RunDir {
     /// Removes a run that was cut off before its first checkpoint, so that nothing of it can be gone on with.
     ///
     /// # Errors
-    /// A run that another process is training in, or that cannot be removed.
+    /// A run that another process is training in, that has a checkpoint after all, or that cannot be removed.
     pub fn discard(path: &Path) -> Result<()> {
         // Held until it is gone.
         let run = RunDir::open_metrics(path.to_owned())?;
+        let checkpoints = path.join("checkpoints");
+        let names =
+            std::fs::read_dir(&checkpoints).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let whole = names.filter(|name| checkpoint::is_checkpoint(&checkpoints.join(name)));
+        if let Some(name) = whole.map(|name| name.to_string_lossy().into_owned()).max() {
+            return Err(Error::content(
+                &checkpoints.join("last"),
+                format!(
+                    "names no checkpoint to go on from, but {name} is there; write its name into this file"
+                ),
+            ));
+        }
         std::fs::remove_dir_all(&run.path).map_err(Error::io("remove", path))
     }
 
