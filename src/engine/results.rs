@@ -159,7 +159,7 @@ impl Training {
         for record in run_dir::read_metrics(path)? {
             match record {
                 Record::Epoch(epoch) if epoch.epoch <= counters.epochs => epochs.push(epoch),
-                Record::Change(change) => live.push(change),
+                Record::Change(change) if change.iteration <= counters.iteration => live.push(change),
                 _ => {}
             }
         }

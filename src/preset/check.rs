@@ -85,17 +85,17 @@ impl Preset {
                 train.train_size, train.batch
             ));
         }
-        for (name, size) in [("validation_size", train.validation_size), ("test_size", train.test_size)] {
+        for (name, size) in [
+            ("train_size", train.train_size),
+            ("validation_size", train.validation_size),
+            ("test_size", train.test_size),
+        ] {
             if size == 0 {
                 return Some(format!("train.{name} is 0; scores need at least 1 image"));
             }
-        }
-        let sizes = [train.train_size, train.validation_size, train.test_size];
-        if let Some(size) = sizes.into_iter().find(|size| u32::try_from(*size).is_err()) {
-            return Some(format!(
-                "train has a split of {size} images; a split has at most {} of them",
-                u32::MAX
-            ));
+            if u32::try_from(size).is_err() {
+                return Some(format!("train.{name} is {size}; a split has at most {} images", u32::MAX));
+            }
         }
         if !(train.learning_rate.is_finite() && train.learning_rate > 0.0) {
             return Some(format!("train.learning_rate is {}; it must be above 0", train.learning_rate));

@@ -325,7 +325,10 @@ mod tests {
             ("data.height=3", "data.height x data.width"),
             ("data.objects=0", "data.objects is 0"),
             ("train.train_size=3", "train.train_size is 3 but train.batch is"),
-            ("train.test_size=5000000000", "a split of 5000000000 images; a split has at most 4294967295"),
+            (
+                "train.test_size=5000000000",
+                "train.test_size is 5000000000; a split has at most 4294967295 images",
+            ),
             ("train.learning_rate=0", "train.learning_rate is 0"),
             ("train.clip_norm=0", "train.clip_norm is 0"),
             ("train.clip_norm=-1", "train.clip_norm is -1"),
