@@ -3,6 +3,8 @@
 //! a better way to do what the rest says.
 
 pub mod layers;
+pub mod pixels;
+mod precision;
 #[cfg(feature = "libtorch")]
 mod torch;
 
@@ -12,6 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::str::FromStr;
 
 use burn::tensor::Device;
+pub use precision::Compute;
 
 #[cfg(any(feature = "libtorch", feature = "cuda"))]
 use crate::error::PROBE;
@@ -142,6 +145,7 @@ mod libtorch {
     #![allow(deprecated)]
 
     use std::sync::OnceLock;
+    use std::time::Instant;
 
     use super::{Device, Error, Result};
 
@@ -169,6 +173,21 @@ mod libtorch {
             true => tch::Cuda::device_count().max(0) as usize,
             false => 0,
         })
+    }
+
+    /// Whether a product of bfloat16 takes less than two thirds of the time of one of 32-bit floats.
+    pub fn multiplies_bf16(device: tch::Device) -> bool {
+        const SIDE: i64 = 2048;
+        let seconds = |kind| {
+            let matrix = tch::Tensor::ones([SIDE, SIDE], (kind, device));
+            // Reading a value waits for the product.
+            let product = || matrix.matmul(&matrix).double_value(&[0, 0]);
+            product();
+            let start = Instant::now();
+            product();
+            start.elapsed()
+        };
+        seconds(tch::Kind::BFloat16) * 3 < seconds(tch::Kind::Float) * 2
     }
 
     pub fn cuda(number: usize) -> Result<Device> {
@@ -276,6 +295,17 @@ pub fn evaluations_at_once(device: &Device) -> usize {
     if is_gpu(device) { cores.min(2) } else { cores }
 }
 
+/// How many shares of a batch to work on at once on `device`: of Flex's operations only products use more than one
+/// core by themselves. The number is fixed, because the last bits of a gradient depend on it.
+pub fn shares(device: &Device) -> usize {
+    #[cfg(feature = "flex")]
+    if device.clone().inner() == Device::flex() {
+        return 2;
+    }
+    let _ = device;
+    1
+}
+
 /// What a panic of the libraries below means: one sentence, with a remedy where there is one.
 pub fn explain(panic: &str) -> String {
     // tch hands over what libtorch threw, quoted, with the C++ stack behind the first line.
@@ -310,6 +340,18 @@ pub fn is_gpu(device: &Device) -> bool {
     }
     let _ = device;
     false
+}
+
+/// Whether libtorch's GPU `number` multiplies bfloat16 faster than 32-bit floats. libtorch does not say; it is
+/// timed, and the difference is manifold where there is one.
+fn gpu_multiplies_bf16(number: usize) -> bool {
+    #[cfg(feature = "libtorch")]
+    return libtorch::multiplies_bf16(tch::Device::Cuda(number));
+    #[cfg(not(feature = "libtorch"))]
+    {
+        let _ = number;
+        false
+    }
 }
 
 /// GPUs that CubeCL can use.

@@ -23,9 +23,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::backend::{self, DeviceName};
+use crate::backend::{self, Compute, DeviceName};
 use crate::error::{Error, Result};
 use crate::preset::{Digits, Preset};
+use crate::protocol::PrecisionName;
 
 /// Neural Expectation Maximization in your terminal.
 ///
@@ -117,6 +118,22 @@ struct Common {
     /// Take the digits from MNIST's IDX files in this directory
     #[arg(long, value_name = "DIR")]
     mnist: Option<PathBuf>,
+}
+
+/// How precisely a command computes that trains, or scores what was trained.
+#[derive(Args, Debug, Clone, Copy, Default)]
+struct Precise {
+    /// What products and convolutions read: f32, bf16 (bfloat16, on libtorch's devices alone), or auto, which is bf16
+    /// where the hardware multiplies it faster [default: f32, and for a run that is resumed its own]
+    #[arg(long, value_name = "PRECISION")]
+    precision: Option<PrecisionName>,
+}
+
+impl Precise {
+    /// The device of `common`, with this precision.
+    fn compute(self, common: &Common) -> Result<Compute> {
+        Compute::asked(common.device()?, self.precision)
+    }
 }
 
 /// What a trained model is tested under, where that is not its preset's.

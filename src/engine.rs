@@ -15,6 +15,7 @@ pub mod figure;
 pub mod infer;
 pub mod kept;
 mod look;
+mod pass;
 pub mod results;
 pub mod run_dir;
 pub mod score;

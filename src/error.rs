@@ -94,11 +94,13 @@ pub const TRAINING: &str = "training";
 pub const EVALUATION: &str = "evaluation";
 /// See [`TRAINING`].
 pub const PROBE: &str = "probe";
+/// The name of the threads that share a batch.
+pub const PASS: &str = "pass";
 
 /// Whether a panic becomes an [`Error`] further up, so that it needs no report of its own: one of those threads',
 /// or what libtorch has thrown, which tch turns into a panic and [`crate::cli::Cli::run`] into a sentence.
 pub fn is_told_of(panic: &std::panic::PanicHookInfo) -> bool {
-    matches!(std::thread::current().name(), Some(TRAINING | EVALUATION | PROBE))
+    matches!(std::thread::current().name(), Some(TRAINING | EVALUATION | PROBE | PASS))
         || is_thrown(&panic_message(panic.payload()))
 }
 

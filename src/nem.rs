@@ -40,8 +40,10 @@ mod mixture;
 mod network;
 mod weights;
 
+use std::ops::Range;
+
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData, s};
 
 pub use cell::{Cell, Inner, Part, Watch};
 pub use e_step::e_step;
@@ -50,6 +52,7 @@ pub use mixture::{Target, kl_from_prior, nll};
 pub use weights::WeightsError;
 
 use crate::preset::{Distribution, ImageSize, Preset};
+use crate::protocol::Precision;
 use crate::random::Stream;
 
 /// A model: what turns images into components.
@@ -61,6 +64,8 @@ pub struct Nem {
     pub distribution: Distribution,
     /// C, H and W.
     pub image: ImageSize,
+    /// What the inner network's products read.
+    pub precision: Precision,
     /// ψ before the first step.
     pred_init: f64,
     /// Whether gradients flow through γ.
@@ -97,6 +102,17 @@ impl Frames {
     }
 }
 
+impl Frames {
+    /// Of some of the images, by their places in the batch.
+    pub fn of_images(&self, images: Range<usize>) -> Frames {
+        let noisy = |frame: &Tensor<4>| frame.clone().slice(s![images.clone(), .., .., ..]);
+        Frames {
+            noisy: self.noisy.iter().map(noisy).collect(),
+            clean: self.clean.iter().map(|target| target.of_images(images.clone())).collect(),
+        }
+    }
+}
+
 impl Nem {
     /// The model that `preset` describes, with the weights that `seed` draws. Gradients are recorded
     /// where `device` records them.
@@ -107,6 +123,7 @@ impl Nem {
             cell: Cell::new(model, image, seed, device),
             distribution: model.distribution,
             image,
+            precision: Precision::F32,
             pred_init: model.pred_init,
             gradient_gamma: preset.loss.gradient_gamma,
             epsilon: model.epsilons.e_step,
@@ -116,6 +133,11 @@ impl Nem {
     /// The same model around another cell: the one an optimizer's step returns.
     pub fn with_cell(&self, cell: Cell) -> Nem {
         Nem { cell, ..self.clone() }
+    }
+
+    /// The same model, whose inner network's products read what `precision` says.
+    pub fn with_precision(self, precision: Precision) -> Nem {
+        Nem { precision, ..self }
     }
 
     /// The same model without gradients, for evaluation.
@@ -135,15 +157,15 @@ impl Nem {
     }
 
     /// One EM step: an M-step on the noisy frame, an E-step on the target. `inner` is
-    /// [`Cell::inner`].
+    /// [`Cell::inner`]. γ has a gradient only where the model lets it have one.
     pub fn em_step(&self, inner: &Inner, state: State, noisy: Tensor<4>, target: &Target) -> State {
         let [batch, k, channels, places] = state.preds.dims();
-        let gamma = if self.gradient_gamma { state.gamma } else { state.gamma.detach() };
-        let masked = gamma * (noisy - state.preds); // [B, K, C, P]
+        let masked = state.gamma * (noisy - state.preds); // [B, K, C, P]
         let rows = masked.reshape([batch * k, channels * places]); // [B·K, M]
         let (preds, theta) = inner(rows, state.theta);
         let preds = preds.reshape([batch, k, channels, places]); // [B, K, C, P]
-        let gamma = e_step(self.distribution, preds.clone(), target, self.epsilon); // [B, K, 1, P]
+        let judged = if self.gradient_gamma { preds.clone() } else { preds.clone().detach() };
+        let gamma = e_step(self.distribution, judged, target, self.epsilon); // [B, K, 1, P]
         State { preds, gamma, theta }
     }
 
@@ -168,7 +190,7 @@ impl Nem {
         watch: Watch,
         mut visit: impl FnMut(usize, &State, &Target),
     ) {
-        let inner = self.cell.inner(watch);
+        let inner = self.cell.inner(self.precision, watch);
         let mut state = self.start(gamma);
         for t in 0..steps {
             let (noisy, target) = frames.at(t);
@@ -177,11 +199,9 @@ impl Nem {
         }
     }
 
-    /// The loss of one step (see [`StepLoss`]), with gradients through γ only where the model has
-    /// them.
+    /// The loss of one step; see [`StepLoss`].
     pub fn step_loss(&self, state: &State, target: &Target, prior: f64) -> StepLoss {
-        let gamma = if self.gradient_gamma { state.gamma.clone() } else { state.gamma.clone().detach() };
-        StepLoss::new(self.distribution, state.preds.clone(), gamma, target, prior)
+        StepLoss::new(self.distribution, state.preds.clone(), state.gamma.clone(), target, prior)
     }
 }
 

@@ -14,7 +14,9 @@
 //! Viewers in other processes say and hear the same over a socket; the handle of one that is attached so
 //! does no more than disconnect when it is dropped.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -212,6 +214,51 @@ pub struct Iteration {
     pub profile: Option<Profile>,
 }
 
+/// What products and convolutions read. With bfloat16 only their factors are rounded: sums, weights, moments,
+/// statistics of layer norm, the recurrent state, sigmoids, the E-step and the losses stay in 32 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// bfloat16, which keeps 8 of their 24 bits; on libtorch's devices alone.
+    Bf16,
+}
+
+/// The precision as the user asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PrecisionName {
+    /// bfloat16 where the hardware multiplies it faster than 32-bit floats, else those.
+    Auto,
+    /// 32-bit floats.
+    F32,
+    /// bfloat16.
+    Bf16,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+        })
+    }
+}
+
+impl FromStr for PrecisionName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<PrecisionName> {
+        match text {
+            "auto" => Ok(PrecisionName::Auto),
+            "f32" => Ok(PrecisionName::F32),
+            "bf16" => Ok(PrecisionName::Bf16),
+            _ => Err(Error::Usage(format!("there is no precision {text:?}; choose f32, bf16 or auto"))),
+        }
+    }
+}
+
 /// Where an iteration's time went, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
@@ -219,11 +266,9 @@ pub struct Profile {
     pub data: f64,
     /// Masked deltas, E-step and losses.
     pub em: f64,
-    /// The layers before the recurrent one.
+    /// From the masked deltas to θ.
     pub encoder: f64,
-    /// The recurrent layer; of N-EM the gradient step.
-    pub recurrent: f64,
-    /// The layers after it.
+    /// From θ to ψ.
     pub decoder: f64,
     /// Backward through all of these.
     pub backward: f64,
@@ -241,7 +286,6 @@ impl Profile {
             data: mean(|p| p.data),
             em: mean(|p| p.em),
             encoder: mean(|p| p.encoder),
-            recurrent: mean(|p| p.recurrent),
             decoder: mean(|p| p.decoder),
             backward: mean(|p| p.backward),
             optimizer: mean(|p| p.optimizer),
@@ -250,12 +294,11 @@ impl Profile {
     }
 
     /// The parts with their names, in the order of an iteration.
-    pub fn parts(&self) -> [(&'static str, f64); 8] {
+    pub fn parts(&self) -> [(&'static str, f64); 7] {
         [
             ("data", self.data),
             ("E-step and losses", self.em),
             ("encoder", self.encoder),
-            ("recurrent", self.recurrent),
             ("decoder", self.decoder),
             ("backward", self.backward),
             ("optimizer", self.optimizer),

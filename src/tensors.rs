@@ -32,7 +32,7 @@ pub type Arrays = BTreeMap<String, Array>;
 
 /// How many bits a value is written with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
+pub enum Storage {
     /// 32 bits: what was computed, exactly.
     Single,
     /// 16 bits: half the size, with 11 significant bits and nothing beyond ±65504.
@@ -86,17 +86,17 @@ pub fn decode(bytes: &[u8], origin: &Path) -> Result<Arrays> {
 /// # Errors
 /// A directory that does not exist or cannot be written, or a full disk.
 pub fn write(path: &Path, arrays: &Arrays) -> Result<()> {
-    write_whole(path, &encode(arrays, Precision::Single, path)?)
+    write_whole(path, &encode(arrays, Storage::Single, path)?)
 }
 
 /// The bytes of a safetensors file; `destination` is its name, for messages.
 ///
 /// # Errors
-/// A value that `precision` cannot hold.
-pub fn encode(arrays: &Arrays, precision: Precision, destination: &Path) -> Result<Vec<u8>> {
+/// A value that `storage` cannot hold.
+pub fn encode(arrays: &Arrays, storage: Storage, destination: &Path) -> Result<Vec<u8>> {
     let refused = |what: String| Error::content(destination, what);
     let bytes = |(name, array): (&String, &Array)| -> Result<Vec<u8>> {
-        if precision == Precision::Single {
+        if storage == Storage::Single {
             return Ok(array.values.iter().flat_map(|v| v.to_le_bytes()).collect());
         }
         let halves: Vec<f16> = array.values.iter().map(|v| f16::from_f32(*v)).collect();
@@ -106,9 +106,9 @@ pub fn encode(arrays: &Arrays, precision: Precision, destination: &Path) -> Resu
         }
     };
     let bytes = arrays.iter().map(bytes).collect::<Result<Vec<_>>>()?;
-    let dtype = match precision {
-        Precision::Single => Dtype::F32,
-        Precision::Half => Dtype::F16,
+    let dtype = match storage {
+        Storage::Single => Dtype::F32,
+        Storage::Half => Dtype::F16,
     };
     let views = arrays.iter().zip(&bytes).map(|((name, array), bytes)| {
         Ok((name.as_str(), TensorView::new(dtype, array.shape.clone(), bytes)?))
@@ -172,12 +172,12 @@ mod tests {
         let path = Path::new("w.safetensors");
         let values = vec![0.0, 1.0, -2.5, 0.1, 65504.0, f32::NEG_INFINITY];
         let arrays = Arrays::from([("a".to_owned(), Array::new([6], values))]);
-        let read = decode(&encode(&arrays, Precision::Half, path).unwrap(), path).unwrap();
+        let read = decode(&encode(&arrays, Storage::Half, path).unwrap(), path).unwrap();
         for (half, single) in read["a"].values.iter().zip(&arrays["a"].values) {
             assert!(half == single || (half - single).abs() <= single.abs() / 2048.0, "{half} {single}");
         }
         let large = Arrays::from([("b".to_owned(), Array::new([1], vec![1e5]))]);
-        let error = encode(&large, Precision::Half, path).unwrap_err().to_string();
+        let error = encode(&large, Storage::Half, path).unwrap_err().to_string();
         assert!(error.contains("b holds 100000"), "{error}");
     }
 

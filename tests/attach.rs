@@ -15,7 +15,7 @@ use nem_tui::engine::run_dir::{Record, RunDir, RunFile, read_metrics};
 use nem_tui::engine::socket::attach;
 use nem_tui::engine::worker::{Ending, Job, resume, start};
 use nem_tui::preset::Setting;
-use nem_tui::protocol::{Command, Event, Finish, Input, RunHandle, RunInfo, Snapshot};
+use nem_tui::protocol::{Command, Event, Finish, Input, Precision, RunHandle, RunInfo, Snapshot};
 use support::endless;
 
 /// A run that stands still after its first iterations.
@@ -285,6 +285,7 @@ fn impostor(directory: &Path, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
     let what = RunFile {
         seed: 1,
         device: "flex".into(),
+        precision: Precision::F32,
         machine: "a test".into(),
         version: "0".into(),
         from: None,

@@ -82,6 +82,17 @@ fn clipped_gradients_train_otherwise_and_as_exactly() {
     assert_ne!(clipped.last(), plain.last());
 }
 
+/// A run keeps its precision: resumed without a word of it, it is bit for bit the run that was never interrupted.
+#[cfg(feature = "libtorch")]
+#[test]
+fn a_run_in_bfloat16_resumes_in_bfloat16() {
+    let bf16 = resumes_exactly(&["--device", "libtorch", "--precision", "bf16"]);
+    let f32 = resumes_exactly(&["--device", "libtorch"]);
+    let first = |metrics: &[Value]| kinds(metrics, "step")[0]["loss"].as_f64().unwrap();
+    let off = (first(&bf16) / first(&f32) - 1.0).abs();
+    assert!(off > 1e-7 && off < 1e-2, "the first loss is off by {off:.1e}");
+}
+
 /// The metrics of the whole run.
 fn resumes_exactly(more: &[&str]) -> Vec<Value> {
     let directory = tempfile::tempdir().unwrap();
@@ -93,6 +104,9 @@ fn resumes_exactly(more: &[&str]) -> Vec<Value> {
     assert_eq!(kinds(&events, "step")[0]["iteration"], 14);
     run(directory.path(), &["train", "--resume", "parts", "--json"]);
     assert_eq!(metrics(&at("whole")), metrics(&at("parts")));
+    let begun = std::fs::read_to_string(at("parts").join("run.json")).unwrap();
+    let precision = if more.contains(&"bf16") { "bf16" } else { "f32" };
+    assert_eq!(serde_json::from_str::<Value>(&begun).unwrap()["precision"], precision);
     let weights = |name: &str| {
         let checkpoints = at(name).join("checkpoints");
         let last = std::fs::read_to_string(checkpoints.join("last")).unwrap();
@@ -359,6 +373,12 @@ fn bad_requests_are_refused_in_a_sentence_and_leave_nothing() {
             1,
             "safetensors",
         ),
+        (
+            vec!["train", "quickstart", "--device", "flex", "--precision", "bf16"],
+            2,
+            "choose --device libtorch",
+        ),
+        (vec!["eval", "quickstart", "--precision", "f16"], 2, "choose f32, bf16 or auto"),
         (vec!["tui"], 2, "needs a terminal"),
         (vec![], 2, "nem-tui train"),
     ] {

@@ -12,6 +12,7 @@ use nem_tui::backend::{self, DeviceName};
 use nem_tui::engine::infer::{Request, infer};
 use nem_tui::nem::{Target, kl_from_prior, nll};
 use nem_tui::preset::{Distribution, Preset};
+use nem_tui::protocol::Precision;
 use nem_tui::tensors::{self, Array, Arrays};
 
 /// Every case, with the largest difference allowed, over the largest absolute value of the tensor.
@@ -47,7 +48,7 @@ fn case(name: &str) -> (Preset, Arrays) {
 }
 
 fn run(preset: &Preset, arrays: &Arrays, device: &Device) -> Arrays {
-    infer(preset, arrays, arrays, device, Request { gradients: true, seed: 0 }).unwrap()
+    infer(preset, arrays, arrays, device, Request { gradients: true, ..Request::default() }).unwrap()
 }
 
 /// The largest |a − b| over the largest |b|, as `tests/fixtures/README.md` defines it.
@@ -130,6 +131,65 @@ fn devices_agree_on_the_losses_of_twenty_iterations() {
             compared += 1;
         }
         assert!(compared > 0, "there is no device but Flex");
+    }
+}
+
+/// bfloat16 keeps 8 bits, so that a rounded factor is off by 2⁻⁸ at most and by 2⁻⁸/√3 in the mean. A gradient
+/// has passed six roundings a layer, of what is read, of the weights and of what is put out, forward and backward;
+/// if these err independently, the gradient of N layers is off by √(6N) of them.
+#[cfg(feature = "libtorch")]
+fn bfloat16_bound(preset: &Preset, name: &str) -> f64 {
+    let layers = match &preset.model.cell {
+        nem_tui::preset::Cell::Nem { .. } => 2,
+        nem_tui::preset::Cell::RnnEm { layers } => layers.len(),
+    };
+    // Input normalisation divides by small deviations: in 32 bits too, this case errs ten times as much as others.
+    let condition = if name == "conv_gaussian_input_norm" { 10.0 } else { 1.0 };
+    condition * 2f64.powi(-8) * (2.0 * layers as f64).sqrt()
+}
+
+/// The length of the difference over the length of what was expected, of all arrays whose names begin with `prefix`.
+#[cfg(feature = "libtorch")]
+fn relative_distance(found: &Arrays, expected: &Arrays, prefix: &str) -> f64 {
+    let (mut distance, mut length) = (0.0, 0.0);
+    for (name, array) in expected.iter().filter(|(name, _)| name.starts_with(prefix)) {
+        for (a, b) in found[name].values.iter().zip(&array.values) {
+            distance += (f64::from(*a) - f64::from(*b)).powi(2);
+            length += f64::from(*b).powi(2);
+        }
+    }
+    assert!(length > 0.0, "no array is called {prefix}…");
+    (distance / length).sqrt()
+}
+
+#[cfg(feature = "libtorch")]
+#[test]
+fn bfloat16_is_off_by_its_rounding_and_a_wrong_detach_fails() {
+    let request = Request { gradients: true, precision: Precision::Bf16, ..Request::default() };
+    let device = DeviceName::Libtorch.open().unwrap();
+    for (name, _) in CASES {
+        let (mut preset, arrays) = case(name);
+        let bound = bfloat16_bound(&preset, name);
+        // These two differ in the flag alone, and most where every path through the network crosses: at Wx.
+        let gradient = if name.starts_with("gradient_gamma") { "grad.recurrent.wx" } else { "grad." };
+        let of = |preset: &Preset| {
+            let found = infer(preset, &arrays, &arrays, &device, request).unwrap();
+            ["out.preds", gradient].map(|prefix| relative_distance(&found, &arrays, prefix))
+        };
+        let [preds, right] = of(&preset);
+        preset.loss.gradient_gamma = !preset.loss.gradient_gamma;
+        let [_, wrong] = of(&preset);
+        println!(
+            "{name:24} in bf16: predictions {preds:.1e}  gradient {right:.1e}  with the wrong detach {wrong:.1e}  \
+             bound {bound:.1e}"
+        );
+        assert!(preds > 1e-5, "{name}: nothing was rounded");
+        assert!(preds < bound, "{name}: predictions are off by {preds:.1e}");
+        assert!(right < bound, "{name}: the gradient is off by {right:.1e}");
+        // In the other cases a detach changes the gradient by less than bfloat16 does.
+        if name.starts_with("gradient_gamma") || ["conv_rect", "conv_gaussian_input_norm"].contains(&name) {
+            assert!(wrong > bound, "{name}: a wrong detach went unseen ({wrong:.1e})");
+        }
     }
 }
 

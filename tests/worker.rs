@@ -18,7 +18,7 @@ use nem_tui::engine::trainer::Trainer;
 use nem_tui::engine::worker::{Ending, Job, fork, replay, resume, start};
 use nem_tui::error::Error;
 use nem_tui::preset::{Distribution, Images, Preset, Setting};
-use nem_tui::protocol::{Command, Event, Finish, Input, Iteration, RunHandle};
+use nem_tui::protocol::{Command, Event, Finish, Input, Iteration, Precision, RunHandle};
 use support::endless;
 
 fn run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
@@ -290,6 +290,7 @@ fn a_run_cut_off_in_a_validation_goes_on_with_it() {
     let what = RunFile {
         seed: 1,
         device: "flex".into(),
+        precision: Precision::F32,
         machine: "a test".into(),
         version: "0".into(),
         from: None,

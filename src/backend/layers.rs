@@ -1,14 +1,15 @@
-//! Layers for which a backend has a better way than the composition in `nem::network`, which says what they
-//! compute and stands for all others.
+//! A network's layers as a backend of its own way takes them: all layers of one side of the recurrent state at
+//! once, so that what lies between two layers is the backend's own affair.
 //!
-//! Each function answers `None` where the weights' device has no way of its own.
+//! `nem::network` says what the layers compute, and computes them wherever [`chain`] answers `None`.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
-use crate::preset::{Activation, ImageSize};
+use crate::preset::{Activation, ImageSize, LayerOutput};
+use crate::protocol::Precision;
 
-/// What a layer makes of rows: [R, values] in, [R, values] out.
-pub type Forward<'a> = Box<dyn Fn(Tensor<2>) -> Tensor<2> + 'a>;
+/// What layers make of rows, [R, values], and of the recurrent state, [R, units], which a [`Op::Recurrent`] reads.
+pub type Chain<'a> = Box<dyn Fn(Tensor<2>, Option<Tensor<2>>) -> Tensor<2> + 'a>;
 
 /// Layer norm with a gain and an offset for each of C channels: \[C\], \[C\].
 #[derive(Clone, Debug)]
@@ -21,49 +22,219 @@ pub struct Norm {
     pub epsilon: f64,
 }
 
-/// How rows are convolved as maps.
-#[derive(Clone, Copy, Debug)]
-pub struct Maps {
-    /// What a row is.
-    pub size: ImageSize,
-    /// The stride, both ways; the padding is 1.
-    pub stride: i64,
-    /// Whether groups of four channels become blocks of 2x2 pixels.
-    pub shuffle: bool,
+/// What a layer computes before layer norm and activation.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// Nothing: rows stay as they are, or become maps of the same values.
+    Pass,
+    /// (x − mean)/√(variance + ε) of each row.
+    InputNorm {
+        /// ε.
+        epsilon: f64,
+    },
+    /// W·x + b.
+    Dense {
+        /// W: [O, I].
+        weight: Tensor<2>,
+        /// b: \[O\], where there is one.
+        bias: Option<Tensor<1>>,
+    },
+    /// Wx·x + Wh·h + b, h being the recurrent state.
+    Recurrent {
+        /// Wx: [units, I].
+        wx: Tensor<2>,
+        /// Wh: [units, units].
+        wh: Tensor<2>,
+        /// b: \[units\].
+        bias: Tensor<1>,
+    },
+    /// Convolution with stride 2, padded by 1.
+    Conv {
+        /// [O, I, 4, 4].
+        kernel: Tensor<4>,
+        /// \[O\].
+        bias: Tensor<1>,
+    },
+    /// Convolution padded by 1, whose groups of four channels then become blocks of 2x2 pixels.
+    Upsample {
+        /// [O·4, I, 3, 3].
+        kernel: Tensor<4>,
+        /// \[O·4\].
+        bias: Tensor<1>,
+    },
 }
 
-/// activation(LN(W·x + b)), LN where there is a norm: `weight` [O, I], `bias` \[O\].
-pub fn dense<'a>(
-    weight: &Tensor<2>,
-    bias: &Tensor<1>,
-    norm: Option<&Norm>,
-    activation: Activation,
-) -> Option<Forward<'a>> {
-    own(weight, bias, norm, activation, None)
+/// activation(LN(op(x))), LN where there is a norm.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// What it computes first.
+    pub op: Op,
+    /// Layer norm over all that it puts out for a row.
+    pub norm: Option<Norm>,
+    /// Applied last.
+    pub activation: Activation,
+    /// What it reads.
+    pub from: LayerOutput,
+    /// What it puts out.
+    pub to: LayerOutput,
 }
 
-/// activation(LN(convolution by `kernel` [O, I, h, w] + `bias` \[O\])).
-pub fn maps<'a>(
-    kernel: &Tensor<4>,
-    bias: &Tensor<1>,
-    norm: Option<&Norm>,
-    activation: Activation,
-    how: Maps,
-) -> Option<Forward<'a>> {
-    own(kernel, bias, norm, activation, Some(how))
-}
-
-fn own<'a, const D: usize>(
-    weight: &Tensor<D>,
-    bias: &Tensor<1>,
-    norm: Option<&Norm>,
-    activation: Activation,
-    maps: Option<Maps>,
-) -> Option<Forward<'a>> {
+/// All of `layers`, one after the other, as `device` computes them best; `None` where it has no way of its own.
+/// What is read and put out is in 32 bits, maps channels first.
+pub fn chain<'a>(layers: &[Layer], precision: Precision, device: &Device) -> Option<Chain<'a>> {
     #[cfg(feature = "libtorch")]
-    if super::libtorch::is(&weight.device()) {
-        return Some(super::torch::layer(weight, bias, norm, activation, maps));
+    if super::libtorch::is(device) {
+        return Some(super::torch::chain(layers.to_vec(), precision, device));
     }
-    let _ = (weight, bias, norm, activation, maps);
+    let _ = (layers, precision, device);
     None
+}
+
+/// The same layers for maps whose values lie pixel by pixel, as convolutions and layer norm are computed fastest:
+/// [R, H·W·C], not [R, C·H·W]. Weights that meet maps are put in that order here, once for all steps of an unroll.
+pub(super) mod pixel_order {
+    use super::*;
+
+    /// How rows are to be put before a layer reads them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Turn {
+        /// As they are.
+        None,
+        /// From channels first to pixels first.
+        ToPixels(ImageSize),
+        /// Back.
+        ToChannels(ImageSize),
+    }
+
+    /// A layer in pixel order.
+    pub struct Ordered {
+        /// What is done to its input first, in this order.
+        pub turns: [Turn; 2],
+        /// The layer. Its gain and offset hold a value for every value of a row; the kernel of an [`Op::Conv`] that
+        /// reads few channels is [O, 4·I, 2, 2] and reads blocks of 2x2 pixels instead of every other pixel.
+        pub layer: Layer,
+    }
+
+    /// `layers` in pixel order, and how to turn what the last one puts out.
+    pub fn ordered(layers: Vec<Layer>) -> (Vec<Ordered>, Turn) {
+        // The maps that lie in pixel order at this point, if any do.
+        let mut now: Option<ImageSize> = None;
+        let mut ordered: Vec<Ordered> = Vec::new();
+        let mut layers = layers.into_iter().peekable();
+        while let Some(mut layer) = layers.next() {
+            let mut turns = [Turn::None; 2];
+            let becomes_maps = match (&layer.op, layers.peek()) {
+                (Op::Dense { .. }, Some(Layer { op: Op::Pass, to: LayerOutput::Maps(size), .. })) => {
+                    several(*size)
+                }
+                _ => None,
+            };
+            match &mut layer.op {
+                Op::InputNorm { .. } => {}
+                Op::Pass => {
+                    let to = maps(layer.to);
+                    if now != to {
+                        turns =
+                            [now.map_or(Turn::None, Turn::ToChannels), to.map_or(Turn::None, Turn::ToPixels)];
+                        now = to;
+                    }
+                }
+                Op::Dense { weight, bias } => {
+                    if let Some(size) = now {
+                        *weight = columns(weight.clone(), size);
+                    }
+                    if let Some(size) = becomes_maps {
+                        *weight = columns(weight.clone().transpose(), size).transpose();
+                        *bias = bias.take().map(|bias| values(bias, size));
+                        if let Some(norm) = &mut layer.norm {
+                            norm.gain = values(norm.gain.clone(), size);
+                            norm.offset = values(norm.offset.clone(), size);
+                        }
+                    }
+                    now = becomes_maps;
+                }
+                Op::Recurrent { wx, .. } => {
+                    if let Some(size) = now.take() {
+                        *wx = columns(wx.clone(), size);
+                    }
+                }
+                Op::Conv { kernel, .. } => {
+                    turns[0] = enter(&mut now, layer.from);
+                    if kernel.dims()[1] < FEW {
+                        *kernel = blocks(kernel.clone());
+                    }
+                    now = maps(layer.to);
+                }
+                Op::Upsample { kernel, bias } => {
+                    turns[0] = enter(&mut now, layer.from);
+                    // (channel, place in the block) to (place, channel), so that whole pixels are moved.
+                    let [outputs, inputs, height, width] = kernel.dims();
+                    let taps = inputs * height * width;
+                    *kernel = kernel
+                        .clone()
+                        .reshape([outputs / 4, 4, taps])
+                        .swap_dims(0, 1)
+                        .reshape([outputs, inputs, height, width]);
+                    *bias = bias.clone().reshape([outputs / 4, 4]).transpose().reshape([outputs]);
+                    now = maps(layer.to);
+                }
+            }
+            if let (Op::Conv { .. } | Op::Upsample { .. }, LayerOutput::Maps(size), Some(norm)) =
+                (&layer.op, layer.to, &mut layer.norm)
+            {
+                let everywhere = |of: &Tensor<1>| {
+                    let of = of.clone().unsqueeze::<2>().repeat_dim(0, size.pixels());
+                    of.reshape([size.values()])
+                };
+                norm.gain = everywhere(&norm.gain);
+                norm.offset = everywhere(&norm.offset);
+            }
+            ordered.push(Ordered { turns, layer });
+        }
+        (ordered, now.map_or(Turn::None, Turn::ToChannels))
+    }
+
+    /// Maps whose order matters.
+    fn several(size: ImageSize) -> Option<ImageSize> {
+        (size.channels > 1 && size.pixels() > 1).then_some(size)
+    }
+
+    fn maps(output: LayerOutput) -> Option<ImageSize> {
+        match output {
+            LayerOutput::Maps(size) => several(size),
+            LayerOutput::Row(_) => None,
+        }
+    }
+
+    /// How rows in the order `now` become the maps that a convolution reads.
+    fn enter(now: &mut Option<ImageSize>, from: LayerOutput) -> Turn {
+        match (now.is_some(), maps(from)) {
+            (false, Some(size)) => Turn::ToPixels(size),
+            _ => Turn::None,
+        }
+    }
+
+    /// [O, C·P] to [O, P·C].
+    fn columns(weight: Tensor<2>, size: ImageSize) -> Tensor<2> {
+        let [outputs, inputs] = weight.dims();
+        weight.reshape([outputs, size.channels, size.pixels()]).swap_dims(1, 2).reshape([outputs, inputs])
+    }
+
+    /// [C·P] to [P·C].
+    fn values(of: Tensor<1>, size: ImageSize) -> Tensor<1> {
+        of.reshape([size.channels, size.pixels()]).transpose().reshape([size.values()])
+    }
+
+    /// Convolutions of fewer channels than this leave most of a vector register unused.
+    const FEW: usize = 8;
+
+    /// A 4x4 kernel of stride 2, [O, I, 4, 4], as the 2x2 kernel of stride 1 that reads blocks of 2x2 pixels as
+    /// channels: [O, 4·I, 2, 2], (row, column) of the block first. It is the same sum.
+    fn blocks(kernel: Tensor<4>) -> Tensor<4> {
+        let [outputs, inputs, ..] = kernel.dims();
+        kernel
+            .reshape([outputs, inputs, 2, 2, 2, 2]) // rows: (tap, in block), columns: (tap, in block)
+            .permute([0, 3, 5, 1, 2, 4])
+            .reshape([outputs, 4 * inputs, 2, 2])
+    }
 }

@@ -3,11 +3,12 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{Common, print, print_json};
+use super::{Common, Precise, print, print_json};
 use crate::backend;
 use crate::engine::bench::{Timing, bench, ceiling, operations};
 use crate::engine::trainer::Trainer;
 use crate::error::{Error, Result};
+use crate::protocol::Precision;
 
 #[derive(Args, Debug)]
 pub(super) struct BenchArgs {
@@ -38,6 +39,8 @@ pub(super) struct BenchArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    precise: Precise,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -45,6 +48,7 @@ pub(super) struct BenchArgs {
 struct Report {
     preset: String,
     device: String,
+    precision: Precision,
     batch: usize,
     k: usize,
     steps: usize,
@@ -76,15 +80,18 @@ impl BenchArgs {
         // What the preset and the arguments say is timed, whatever a first stage would make of it.
         sets.push("train.stages=[]".into());
         let preset = Common { sets, ..self.common.clone() }.preset(&self.preset)?;
-        let device = self.common.device()?;
-        let mut trainer = Trainer::new(&preset, self.seed, &device.open()?)?;
+        let compute = self.precise.compute(&self.common)?.or(Precision::F32);
+        let mut trainer =
+            Trainer::new(&preset, self.seed, &compute.open()?)?.with_precision(compute.precision());
         trainer.set_profiled(self.profile);
         let timing = bench(&mut trainer, self.warm_up, self.iterations)?;
         let peak_bytes = backend::peak_memory();
-        let (gflop, ceiling_gflops) = (operations(&preset) / 1e9, ceiling(&trainer.plain_device()) / 1e9);
+        let (gflop, ceiling_gflops) =
+            (operations(&preset) / 1e9, ceiling(&trainer.plain_device(), compute.precision()) / 1e9);
         let report = Report {
             preset: preset.name.clone(),
-            device: device.to_string(),
+            device: compute.device.to_string(),
+            precision: compute.precision(),
             batch: preset.train.batch,
             k: preset.k,
             steps: preset.steps,
@@ -104,10 +111,22 @@ impl BenchArgs {
 
 impl Report {
     fn text(&self) -> String {
-        let Report { preset, device, batch, k, steps, parameters, gflop, ceiling_gflops, share, .. } = self;
+        let Report {
+            preset,
+            device,
+            precision,
+            batch,
+            k,
+            steps,
+            parameters,
+            gflop,
+            ceiling_gflops,
+            share,
+            ..
+        } = self;
         let timing = &self.timing;
         let mut text = format!(
-            "{preset} on {device}: batch {batch}, K {k}, {steps} steps, {parameters} parameters\n\
+            "{preset} on {device} in {precision}: batch {batch}, K {k}, {steps} steps, {parameters} parameters\n\
              {:.4} s per iteration (median of {}; min {:.4}, max {:.4})\n\
              {gflop:.1} GFLOP an iteration: {:.0} % of the {ceiling_gflops:.0} GFLOP/s that large matrix products reach\n",
             timing.median_s,

@@ -6,17 +6,18 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::backend::Compute;
 use crate::engine::socket;
 use crate::error::{Error, Result};
 
 /// A run that cannot be attached to after so long goes on all the same, if it has not ended.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Goes on with `run`, which nobody trains, on `device`, and comes back when it can be attached to.
+/// Resumes `run`, which nobody trains, in a process of its own, and returns once it can be attached to.
 ///
 /// # Errors
 /// Whatever keeps it from going on.
-pub(super) fn detach(run: &Path, device: &str, tf32: bool) -> Result<()> {
+pub(super) fn detach(run: &Path, compute: Compute, tf32: bool) -> Result<()> {
     let failed = |why: String| {
         let run = run.display();
         Error::Failed(format!(
@@ -26,7 +27,7 @@ pub(super) fn detach(run: &Path, device: &str, tf32: bool) -> Result<()> {
     if cfg!(not(unix)) {
         return Err(failed("that is not available on this system".into()));
     }
-    let mut child = spawn(run, device, tf32).map_err(|e| failed(e.to_string()))?;
+    let mut child = spawn(run, compute, tf32).map_err(|e| failed(e.to_string()))?;
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline && socket::attach(run).is_err() {
         if child.try_wait().is_ok_and(|ended| ended.is_some()) {
@@ -41,10 +42,11 @@ pub(super) fn detach(run: &Path, device: &str, tf32: bool) -> Result<()> {
 /// The process. Nothing ties it to the terminal: it reads nothing, writes to the run's log alone, and is in a
 /// group of its own. A terminal that closes sends its SIGHUP to the session's leader and to the group in the
 /// foreground, and a shell that ends to its jobs, which are groups that it has made; this is none of those.
-fn spawn(run: &Path, device: &str, tf32: bool) -> std::io::Result<Child> {
+fn spawn(run: &Path, compute: Compute, tf32: bool) -> std::io::Result<Child> {
     let log = OpenOptions::new().create(true).append(true).open(run.join("log.txt"))?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["train", "--device", device, "--resume"]).arg(run);
+    command.args(["train", "--device", &compute.device.to_string()]);
+    command.args(["--precision", &compute.precision().to_string(), "--resume"]).arg(run);
     command.args(tf32.then_some("--tf32"));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     #[cfg(unix)]

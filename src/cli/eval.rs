@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{Common, Conditions, print, print_json};
+use super::{Common, Conditions, Precise, print, print_json};
 use crate::data::Split;
 use crate::engine::score::{Report, Scoring, score};
 use crate::error::Result;
@@ -33,6 +33,8 @@ pub(super) struct EvalArgs {
     /// One JSON object (every EM step is in it anyway)
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    precise: Precise,
     #[command(flatten)]
     common: Common,
 }
@@ -62,8 +64,10 @@ impl EvalArgs {
     pub(super) fn run(self) -> Result<()> {
         let mut sets = self.common.all_sets()?;
         sets.extend(self.conditions.sets());
-        let scoring = Scoring { sets, split: self.split.into(), samples: self.samples };
-        let device = self.common.device()?.open()?;
+        let compute = self.precise.compute(&self.common)?;
+        let precision = compute.precision();
+        let scoring = Scoring { sets, split: self.split.into(), samples: self.samples, precision };
+        let device = compute.open()?;
         let mut reports = Vec::new();
         for path in &self.paths {
             let report = with_bar("", |progress| score(path, &scoring, &device, progress))?;

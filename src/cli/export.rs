@@ -13,7 +13,8 @@ use crate::engine::run_dir;
 use crate::engine::score::{Scoring, score};
 use crate::error::{Error, Result};
 use crate::preset::Digits;
-use crate::tensors::Precision;
+use crate::protocol::Precision;
+use crate::tensors::Storage;
 
 /// Write the best weights of a run as a model to share: a directory with the weights, the preset, and a
 /// manifest that says what `eval` measures with these very weights on held-out images.
@@ -54,13 +55,18 @@ impl ExportArgs {
             // Where they are is no affair of whoever it is shared with.
             checkpoint.preset.data = checkpoint.preset.data.with_digits(Digits::Mnist { directory: None });
         }
-        let precision = if self.half { Precision::Half } else { Precision::Single };
+        let storage = if self.half { Storage::Half } else { Storage::Single };
         let device = self.common.device()?;
         // What is scored is what will be read: rounded, and encoded.
         let aside = tempfile::tempdir().map_err(Error::io("create a directory in", &std::env::temp_dir()))?;
         let unmeasured = aside.path().join("model");
-        export(&checkpoint, &unmeasured, precision, None)?;
-        let scoring = Scoring { sets: Vec::new(), split: Split::Test, samples: self.samples };
+        export(&checkpoint, &unmeasured, storage, None)?;
+        let scoring = Scoring {
+            sets: Vec::new(),
+            split: Split::Test,
+            samples: self.samples,
+            precision: Precision::F32,
+        };
         let opened = device.open()?;
         let report = with_bar("", |progress| score(&unmeasured, &scoring, &opened, progress))?;
         let measured = Measured {
@@ -73,7 +79,7 @@ impl ExportArgs {
             floor: report.floor,
             loss: report.loss,
         };
-        export(&checkpoint, &out, precision, Some(measured))?;
+        export(&checkpoint, &out, storage, Some(measured))?;
         print(&format!(
             "{}: AMI {:.4} (last step, {} held-out samples; floor {:.4})\n",
             out.display(),

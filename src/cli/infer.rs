@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Common;
+use super::{Common, Precise};
 use crate::engine::infer::{Reading, Request, infer, read_input};
 use crate::engine::run_dir;
 use crate::error::{Error, Result};
@@ -43,6 +43,8 @@ pub(super) struct InferArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
+    precise: Precise,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -74,8 +76,9 @@ impl InferArgs {
         };
         let reading = Reading { resize: self.resize, steps_are_asked: self.common.sets_steps() };
         let (preset, input) = read_input(&self.input, &preset, reading)?;
-        let device = self.common.device()?.open()?;
-        let request = Request { gradients: self.grad, seed: self.seed };
+        let compute = self.precise.compute(&self.common)?;
+        let device = compute.open()?;
+        let request = Request { gradients: self.grad, seed: self.seed, precision: compute.precision() };
         let out = infer(&preset, &weights, &input, &device, request)
             .map_err(|unfit| unfit.of(&self.weights, &self.input))?;
         tensors::write(&self.output, &out)

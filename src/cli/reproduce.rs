@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::eval::with_bar;
 use super::train::{Bar, follow};
-use super::{Common, digits_set, print, print_json};
+use super::{Common, Precise, digits_set, print, print_json};
 use crate::data::{Split, resolved};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::experiments::{Part, Test};
@@ -20,6 +20,7 @@ use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
 use crate::preset::{Difference, Preset, differences};
 use crate::protocol::Finish;
+use crate::protocol::Precision;
 use crate::tensors::write_whole;
 
 /// Samples that an unfinished run is scored on, as its scores only say how far it is.
@@ -51,6 +52,8 @@ pub(super) struct ReproduceArgs {
     /// The tables as one JSON object in the place of Markdown
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    precise: Precise,
     #[command(flatten)]
     common: Common,
 }
@@ -114,7 +117,7 @@ impl ReproduceArgs {
         let runs = self.runs(&parts)?;
         runs.iter().try_for_each(|run| self.check_settings(run))?;
         // A device that is not there is no run's failure.
-        self.common.device()?;
+        self.precise.compute(&self.common)?;
         let scores = self.out.join("scores");
         std::fs::create_dir_all(&scores).map_err(Error::io("create", &scores))?;
         let mut failures = Vec::new();
@@ -223,7 +226,7 @@ impl ReproduceArgs {
     /// Trains one run, from its start or from where it was stopped.
     fn train_one(&self, run: &Run, deadline: Option<Instant>) -> Result<Finish> {
         let ending = Ending { max_iterations: self.max_iterations, stay: false };
-        let device = self.common.device()?;
+        let compute = self.precise.compute(&self.common)?;
         let handle = if run.is_begun() {
             let before = Training::of(&run.path)?;
             if before.finished {
@@ -232,7 +235,7 @@ impl ReproduceArgs {
             if self.max_iterations.is_some_and(|most| before.iterations >= most) {
                 return Ok(Finish::MaxIterations);
             }
-            worker::resume(&run.path, device, |preset| Ok(preset.clone()), ending)?
+            worker::resume(&run.path, compute, |preset| Ok(preset.clone()), ending)?
         } else {
             if run_dir::is_kept(&run.path) {
                 let scores = Scored::read_all(&self.out.join("scores"))?;
@@ -250,7 +253,7 @@ impl ReproduceArgs {
                 RunDir::discard(&run.path)?;
                 eprintln!("{} was cut off before its first checkpoint and begins anew", run.path.display());
             }
-            let job = Job::new(run.settings.clone(), run.seed, device);
+            let job = Job::new(run.settings.clone(), run.seed, compute);
             worker::start(&Job { out: Some(run.path.clone()), ending, ..job })?
         };
         follow(handle, deadline, &mut Bar::new(self.max_iterations))
@@ -287,7 +290,8 @@ impl ReproduceArgs {
                 // Tested on the digits it was trained on, whatever this machine has.
                 sets.push(digits_set(digits)?);
             }
-            let scoring = Scoring { sets, split: Split::Test, samples: Some(samples) };
+            let scoring =
+                Scoring { sets, split: Split::Test, samples: Some(samples), precision: Precision::F32 };
             let message = format!("{} seed {}, {}", run.preset, run.seed, test.name);
             let mut report = with_bar(&message, |progress| score(&run.path, &scoring, &device, progress))?;
             // Where it lies in this place, wherever the place is.

@@ -7,7 +7,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{Common, print_json, stdout_is_terminal};
+use super::{Common, Precise, print_json, stdout_is_terminal};
 use crate::engine::run_dir::{self, Record};
 use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
@@ -56,6 +56,8 @@ pub(super) struct TrainArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    precise: Precise,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -70,21 +72,22 @@ impl TrainArgs {
             _ => preset.set(&epochs),
         };
         let ending = Ending { max_iterations: self.max_iterations, stay: false };
+        let compute = || self.precise.compute(&self.common);
         if let Some(run) = &self.resume {
             if self.tensorboard {
                 run_dir::keep_events(run)?;
             }
-            let handle = worker::resume(run, self.common.device()?, limited, ending)?;
+            let handle = worker::resume(run, compute()?, limited, ending)?;
             return self.follow(handle).map(|_| ());
         }
         if let Some(of) = &self.fork {
             let sets = self.common.sets.clone();
             let change = move |preset: &Preset| limited(&preset.set(&sets)?);
-            let handle = worker::fork(of, self.common.device()?, change, self.out.clone(), vec![], ending)?;
+            let handle = worker::fork(of, compute()?, change, self.out.clone(), vec![], ending)?;
             return self.follow(handle).map(|_| ());
         }
         if let Some(of) = &self.replay {
-            let handle = worker::replay(of, self.common.device()?, self.out.clone(), ending)?;
+            let handle = worker::replay(of, compute()?, self.out.clone(), ending)?;
             return self.follow(handle).map(|_| ());
         }
         let Some(name) = &self.preset else { unreachable!("clap asks for a preset or --resume") };
@@ -100,7 +103,7 @@ impl TrainArgs {
                 out,
                 tensorboard: self.tensorboard,
                 ending,
-                ..Job::new(preset.clone(), seed, self.common.device()?)
+                ..Job::new(preset.clone(), seed, compute()?)
             };
             if self.follow(worker::start(&job)?)? == Finish::Stopped {
                 break;

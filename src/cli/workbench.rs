@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::detach::detach;
-use super::{Common, config, print};
-use crate::backend::DeviceName;
+use super::{Common, Precise, config, print};
+use crate::backend::{Compute, DeviceName};
 use crate::data::{Dataset, Split, corrupt, own};
 use crate::engine::album;
 use crate::engine::checkpoint::{Checkpoint, MODELS, Model};
@@ -15,7 +15,9 @@ use crate::engine::viewer;
 use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
 use crate::preset::{Preset, embedded_names};
-use crate::protocol::{Backstage, ModelCard, Preview, Rival, RunCard, RunHandle, Shelf, Snapshot};
+use crate::protocol::{
+    Backstage, ModelCard, PrecisionName, Preview, Rival, RunCard, RunHandle, Shelf, Snapshot,
+};
 use crate::random::Stream;
 use crate::tui::{self, Start};
 
@@ -42,6 +44,8 @@ pub(super) struct WorkbenchArgs {
     #[arg(long, conflicts_with_all = ["resume", "look"])]
     tensorboard: bool,
     #[command(flatten)]
+    precise: Precise,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -64,13 +68,14 @@ impl WorkbenchArgs {
             (None, None, Some(what)) => Some(self.look(what)?),
             (None, None, None) => None,
         };
+        let config = config::read();
         // A device this binary lacks is said before the screen is taken over.
-        let device = self.common.device()?;
-        let others = DeviceName::available().into_iter().filter(|other| *other != device);
-        let devices = [device].into_iter().chain(others).collect();
+        let precision = self.precise.precision.or(config.as_ref().ok().and_then(|config| config.precision));
+        let first = Precise { precision }.compute(&self.common)?;
+        let devices = [first].into_iter().chain(others(first)).collect();
         let (tensorboard, tf32) = (self.tensorboard, self.common.tf32);
         let rest = Rest { presets, seed: self.seed, devices, tensorboard, tf32 };
-        tui::run(&rest, start, config::read())
+        tui::run(&rest, start, config)
     }
 
     /// What cannot be opened is said before the screen is taken over; only another size is a question there.
@@ -84,6 +89,18 @@ impl WorkbenchArgs {
     }
 }
 
+/// What else can be chosen, the best device first, in 32 bits and in bfloat16.
+fn others(first: Compute) -> impl Iterator<Item = Compute> {
+    let precise = |device| {
+        let precisions = [PrecisionName::F32, PrecisionName::Bf16];
+        precisions.into_iter().filter_map(move |precision| Compute::asked(device, Some(precision)).ok())
+    };
+    DeviceName::available()
+        .into_iter()
+        .flat_map(precise)
+        .filter(move |other| other.to_string() != first.to_string())
+}
+
 /// A training that is over can still be looked at.
 const STAY: Ending = Ending { max_iterations: None, stay: true };
 
@@ -94,7 +111,7 @@ pub(super) struct Rest {
     presets: Vec<Preset>,
     seed: u64,
     /// The one to begin with first.
-    devices: Vec<DeviceName>,
+    devices: Vec<Compute>,
     tensorboard: bool,
     tf32: bool,
 }
@@ -105,7 +122,7 @@ impl Backstage for Rest {
             models: MODELS.iter().filter_map(|model| model_card(*model).ok()).collect(),
             presets: self.presets.clone(),
             runs: runs(),
-            devices: self.devices.iter().map(DeviceName::to_string).collect(),
+            devices: self.devices.iter().map(Compute::to_string).collect(),
         }
     }
 
@@ -123,18 +140,18 @@ impl Backstage for Rest {
     }
 
     fn start(&self, preset: &Preset, device: &str) -> Result<RunHandle> {
-        let device = device.parse()?;
+        let device: Compute = device.parse()?;
         let preset = preset.clone();
         let tensorboard = self.tensorboard;
         worker::start(&Job { tensorboard, ending: STAY, ..Job::new(preset, self.seed, device) })
     }
 
     fn open(&self, model: &str, device: &str) -> Result<RunHandle> {
-        viewer::open(Path::new(model), device.parse()?)
+        viewer::open(Path::new(model), device.parse::<Compute>()?)
     }
 
     fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
-        let device = device.parse()?;
+        let device: Compute = device.parse()?;
         worker::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY)
     }
 
@@ -144,7 +161,14 @@ impl Backstage for Rest {
 
     fn fork(&self, from: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
         let sets = sets.to_vec();
-        worker::fork(from, device.parse()?, move |preset| preset.set(&sets), None, Vec::new(), STAY)
+        worker::fork(
+            from,
+            device.parse::<Compute>()?,
+            move |preset| preset.set(&sets),
+            None,
+            Vec::new(),
+            STAY,
+        )
     }
 
     fn restart(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
@@ -155,7 +179,7 @@ impl Backstage for Rest {
             true => last,
             false => Preset::load(&run.join("preset.ron").display().to_string())?,
         };
-        let job = Job::new(preset.set(sets)?, begun.seed, device.parse()?);
+        let job = Job::new(preset.set(sets)?, begun.seed, device.parse::<Compute>()?);
         let tensorboard = self.tensorboard;
         worker::start(&Job { from: begun.from, tensorboard, ending: STAY, ..job })
     }
@@ -186,7 +210,7 @@ impl Backstage for Rest {
     fn detach(&self, run: &Path, device: &str) -> Result<()> {
         // Only the device that was asked for may round.
         let tf32 = self.tf32 && self.devices.first().is_some_and(|first| first.to_string() == device);
-        detach(run, device, tf32)?;
+        detach(run, device.parse()?, tf32)?;
         print(&format!(
             "the run goes on without a screen; look at it by `nem-tui attach {}`\n",
             run.display()

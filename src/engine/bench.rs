@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 use serde::Serialize;
 
 use super::trainer::Trainer;
 use crate::error::Result;
 use crate::nem::host;
 use crate::preset::{Cell, Layer, LayerOutput, Preset, layer_outputs};
+use crate::protocol::Precision;
 use crate::protocol::{Iteration, Profile};
 
 /// Seconds per training iteration: data, forward, backward, Adam.
@@ -103,13 +104,19 @@ pub fn operations(preset: &Preset) -> f64 {
     2.0 * 3.0 * multiplications as f64 * rows as f64
 }
 
-/// What `device` reaches in matrix products of 32-bit floats, in operations a second: the fastest of some
-/// products of large square matrices. No program gets more out of it.
-pub fn ceiling(device: &Device) -> f64 {
+/// What `device` reaches in matrix products of factors of this precision, in operations a second: the fastest of
+/// some products of large square matrices. No program gets more out of it by products.
+pub fn ceiling(device: &Device, precision: Precision) -> f64 {
     /// Large enough for every cache to be used well, small enough to be done in a second.
     const SIDE: usize = 2048;
     const AT_LEAST: Duration = Duration::from_millis(1500);
-    let matrix = || Tensor::<2>::random([SIDE, SIDE], Distribution::Uniform(-1.0, 1.0), device);
+    let matrix = || {
+        let matrix = Tensor::<2>::random([SIDE, SIDE], Distribution::Uniform(-1.0, 1.0), device);
+        match precision {
+            Precision::F32 => matrix,
+            Precision::Bf16 => matrix.cast(FloatDType::BF16),
+        }
+    };
     let (a, b) = (matrix(), matrix());
     // Reading a value waits for the product.
     let product = || host(a.clone().matmul(b.clone()).slice([0..1, 0..1]));

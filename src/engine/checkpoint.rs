@@ -27,7 +27,7 @@ use super::trainer::{Counters, Trainer};
 use crate::error::{Error, Result};
 use crate::nem::Nem;
 use crate::preset::Preset;
-use crate::tensors::{self, Arrays, Precision};
+use crate::tensors::{self, Arrays, Storage};
 
 const WEIGHTS: &str = "weights.safetensors";
 const OPTIMIZER: &str = "optimizer.burnpack";
@@ -97,7 +97,7 @@ pub fn save(trainer: &Trainer, parent: &Path, name: &str, metrics_bytes: u64) ->
         .into_bytes()
         .map_err(|e| Error::content(&path, format!("the optimizer's state cannot be encoded: {e}")))?;
     let files = [
-        (WEIGHTS, tensors::encode(&weights, Precision::Single, &path)?),
+        (WEIGHTS, tensors::encode(&weights, Storage::Single, &path)?),
         (OPTIMIZER, optimizer.to_vec()),
         (PRESET, trainer.preset().to_ron().into_bytes()),
     ];
@@ -117,18 +117,18 @@ pub fn save(trainer: &Trainer, parent: &Path, name: &str, metrics_bytes: u64) ->
 /// Writes the model in `checkpoint`, to be shared, as the new directory `path`: all but the optimizer's state.
 ///
 /// # Errors
-/// A `path` that is there already or cannot be written, a full disk, weights that `precision` cannot hold.
+/// A `path` that is there already or cannot be written, a full disk, weights that `storage` cannot hold.
 pub fn export(
     checkpoint: &Checkpoint,
     path: &Path,
-    precision: Precision,
+    storage: Storage,
     measured: Option<Measured>,
 ) -> Result<()> {
     if path.exists() {
         return Err(Error::Usage(format!("{} is there already; name a new directory", path.display())));
     }
     let files = [
-        (WEIGHTS, tensors::encode(&checkpoint.weights()?, precision, path)?),
+        (WEIGHTS, tensors::encode(&checkpoint.weights()?, storage, path)?),
         (PRESET, checkpoint.preset_to_test().to_ron().into_bytes()),
     ];
     write(path, Manifest { measured, ..checkpoint.manifest.clone() }, &files)

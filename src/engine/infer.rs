@@ -13,6 +13,7 @@ use crate::data::own;
 use crate::error::{Error, Result};
 use crate::nem::{Frames, Losses, Nem, Target, host, initial_gamma, tensor, upper_bound};
 use crate::preset::{ImageSize, Preset};
+use crate::protocol::Precision;
 use crate::random::{Purpose, Stream};
 use crate::tensors::{self, Array, Arrays};
 
@@ -42,6 +43,8 @@ pub struct Request {
     pub gradients: bool,
     /// Draws the initial gamma where the input has none.
     pub seed: u64,
+    /// What the model's products read.
+    pub precision: Precision,
 }
 
 /// How [`read_input`] reads a file.
@@ -109,6 +112,7 @@ pub fn infer(
     let model = Nem::new(preset, 0, &device).with_weights(&parameters(weights)).map_err(|e| {
         Unfit::Weights(format!("another architecture's than {}: these weights {e}", preset.name))
     })?;
+    let model = model.with_precision(request.precision);
     let image = preset.data.image();
     let steps = preset.steps;
     let clean = frames(input, "in.features_clean", image, steps + 1)?;

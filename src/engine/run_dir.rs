@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::export::curves::Curves;
 use crate::export::tensorboard;
 use crate::preset::Preset;
+use crate::protocol::Precision;
 use crate::protocol::{Change, Epoch, Iteration, Past, StageStart};
 use crate::tensors::write_whole;
 
@@ -66,6 +67,9 @@ pub struct RunFile {
     pub seed: u64,
     /// The device it began on.
     pub device: String,
+    /// What products read.
+    #[serde(default)]
+    pub precision: Precision,
     /// The machine it began on, as [`crate::backend::machine`] names it.
     #[serde(default)]
     pub machine: String,

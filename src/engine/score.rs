@@ -11,6 +11,7 @@ use super::run_dir;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::preset::Digits;
+use crate::protocol::Precision;
 
 /// How to score.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Scoring {
     pub split: Split,
     /// Samples; all of the split, if not given.
     pub samples: Option<usize>,
+    /// What the model's products read.
+    pub precision: Precision,
 }
 
 /// The scores of one checkpoint.
@@ -103,7 +106,7 @@ pub fn score(
     if samples == 0 {
         return Err(Error::Usage("--samples is 0; score at least 1 image".into()));
     }
-    let model = checkpoint.model(&preset, device)?;
+    let model = checkpoint.model(&preset, device)?.with_precision(scoring.precision);
     let seed = checkpoint.manifest.seed;
     let data = Arc::new(Dataset::new(&preset, seed)?);
     data.holds(split, samples)?;

@@ -97,7 +97,7 @@ pub fn of_images(
     sample: usize,
     device: &Device,
 ) -> Result<Snapshot> {
-    let request = Request { gradients: false, seed: checkpoint.manifest.seed };
+    let request = Request { seed: checkpoint.manifest.seed, ..Request::default() };
     let mut out = infer(preset, &checkpoint.weights()?, images, device, request)
         .map_err(|unfit| unfit.of(&checkpoint.path, input))?;
     let mut take = |name: &str| out.remove(name).unwrap_or_else(|| Array::new([0; 4], Vec::new()));

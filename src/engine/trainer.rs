@@ -4,20 +4,23 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::batch::{Plan, Prefetch};
 use super::evaluate::{Evaluation, Scored, Task, evaluate, floor, mean};
+use super::pass::{Pass, pass};
 use super::{descend, optimizer};
 use crate::backend;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::metrics::{self, Scores};
-use crate::nem::{Losses, Nem, Part, host};
+use crate::nem::{Nem, Part, host};
 use crate::preset::{Preset, Setting, Stage, Train};
-use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, Profile, StageStart, WATCHED, Watched};
+use crate::protocol::{
+    Change, Epoch, Finish, Floor, Iteration, Precision, Profile, StageStart, WATCHED, Watched,
+};
 use crate::random::{Purpose, Stream};
 
 /// Images of a training batch that are scored, every `score_every` iterations.
@@ -121,6 +124,8 @@ pub struct Trainer {
     order: (u64, Vec<u32>),
     /// Whether iterations are timed part by part.
     profiled: bool,
+    /// How many threads share a batch.
+    shares: usize,
     /// After how many iterations their losses are read.
     read_every: usize,
     /// Those that have not been read, and when the first of them began.
@@ -161,6 +166,7 @@ impl Trainer {
             prefetch: Prefetch::new(),
             order: (u64::MAX, Vec::new()),
             profiled: false,
+            shares: backend::shares(&device),
             read_every: if backend::is_gpu(&device) { READ_EVERY } else { 1 },
             device,
             unread: Vec::new(),
@@ -171,15 +177,20 @@ impl Trainer {
 
     /// The same training with the state that an earlier one left.
     pub fn resumed(mut self, model: Nem, optimizer: ModuleOptimizer, counters: Counters) -> Trainer {
-        self.model = model;
         self.optimizer = optimizer;
         self.counters = counters;
-        self
+        self.from_weights(model)
     }
 
     /// The same training from other weights than the seed's.
     pub fn from_weights(mut self, model: Nem) -> Trainer {
-        self.model = model;
+        self.model = model.with_precision(self.model.precision);
+        self
+    }
+
+    /// The same training, whose model's products read what `precision` says.
+    pub fn with_precision(mut self, precision: Precision) -> Trainer {
+        self.model = self.model.with_precision(precision);
         self
     }
 
@@ -283,39 +294,21 @@ impl Trainer {
         let (frames, gamma) = batch.to_device(&plan, &self.plain_device());
         laps.end(|profile| &mut profile.data);
 
-        let loss = &self.preset.loss;
-        let steps = self.preset.steps;
-        let mut losses = Losses::new(loss, steps);
-        let mut last_gamma = None;
         let watch = |part| {
             laps.end(|profile| match part {
                 Part::Em => &mut profile.em,
                 Part::Encoder => &mut profile.encoder,
-                Part::Recurrent => &mut profile.recurrent,
                 Part::Decoder => &mut profile.decoder,
             });
         };
-        self.model.unroll_watched(&frames, gamma, steps, &watch, |t, state, target| {
-            if losses.counts(t) {
-                losses.add(t, self.model.step_loss(state, target, loss.prior));
-            }
-            if t + 1 == steps && iteration.is_multiple_of(self.preset.train.score_every) {
-                last_gamma = Some(state.gamma.clone());
-            }
-        });
-        let Some((total, intra, inter)) = losses.sums() else {
-            unreachable!("validation asks for a step with a weight")
-        };
-        laps.end(|profile| &mut profile.em);
-        let gradients = total.backward();
-        let gradients = GradientsParams::from_grads(gradients, &self.model.cell);
+        let shares = self.shares.min(plan.indices.len());
+        let unrolled = || laps.end(|profile| &mut profile.em);
+        let Pass { losses, gradients, gamma } =
+            pass(shares, &self.model, &self.preset, &frames, gamma, &watch, unrolled);
+        let scored = iteration.is_multiple_of(self.preset.train.score_every);
         // The fourth is the squared norm of the gradient, or 0 where it is not this iteration's turn.
-        let norm = match iteration.is_multiple_of(self.preset.train.score_every) {
-            true => self.model.squared_norm(&gradients),
-            false => total.clone().detach().zeros_like(),
-        };
-        let losses = [total, intra, inter].map(Tensor::detach).into_iter().chain([norm]).collect();
-        let losses = Tensor::cat(losses, 0);
+        let norm = if scored { self.model.squared_norm(&gradients) } else { losses[0].zeros_like() };
+        let losses = Tensor::cat(losses.into_iter().chain([norm]).collect(), 0);
         let done = Iteration { iteration, epoch: self.counters.epochs + 1, ..Iteration::default() };
         self.unread.push(Unread { iteration: done, losses });
         let read_now = self.profiled || self.unread.len() >= self.read_every;
@@ -328,10 +321,10 @@ impl Trainer {
         self.counters.batches += 1;
         laps.end(|profile| &mut profile.optimizer);
 
-        let scores = last_gamma.map(|gamma| {
+        let scores = scored.then(|| {
             let images = batch.groups.len().min(SCORED_IMAGES);
             let gamma = host(gamma.narrow(0, 0, images));
-            let groups = batch.groups_of_step(steps - 1, self.data.image());
+            let groups = batch.groups_of_step(self.preset.steps - 1, self.data.image());
             let scores = gamma.chunks_exact(gamma.len() / images).zip(groups);
             mean(&scores.filter_map(|(gamma, groups)| metrics::score(gamma, groups)).collect::<Vec<Scores>>())
         });
@@ -472,7 +465,7 @@ impl Trainer {
         let data = Arc::new(Dataset::new(&preset, self.seed)?);
         // After a live change that made losses incomparable nothing is the best before the next validation.
         if self.counters.best_validation.is_some() {
-            self.model = best(&self.preset, &self.device)?;
+            self.model = best(&self.preset, &self.device)?.with_precision(self.model.precision);
         }
         self.data = data;
         self.optimizer = optimizer(&preset.train.adam);

@@ -12,7 +12,7 @@ use super::look::Look;
 use super::run_dir;
 use super::thread::{self, Ends};
 use super::trainer::Trainer;
-use crate::backend::{self, DeviceName};
+use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
 use crate::protocol::{Command, Event, Finish, Past, RunHandle, RunInfo, Snapshot};
 
@@ -20,17 +20,17 @@ use crate::protocol::{Command, Event, Finish, Past, RunHandle, RunInfo, Snapshot
 ///
 /// # Errors
 /// What [`run_dir::weights_of`] refuses, the device, the data.
-pub fn open(what: &Path, device: DeviceName) -> Result<RunHandle> {
-    let what = what.to_owned();
+pub fn open(what: &Path, compute: impl Into<Compute>) -> Result<RunHandle> {
+    let (what, compute) = (what.to_owned(), compute.into());
     let make = move || {
-        let opened = device.open()?;
+        let opened = compute.open()?;
         let checkpoint = run_dir::weights_of(&what)?;
         let trainer = Trainer::at(&checkpoint.preset_to_test(), checkpoint.manifest.seed, &opened)?;
         let model = checkpoint.model(trainer.preset(), &opened.autodiff())?;
-        Ok((trainer.from_weights(model), checkpoint))
+        Ok((trainer.from_weights(model).with_precision(compute.precision()), checkpoint))
     };
     thread::spawn(make, move |(mut trainer, checkpoint), mut ends| {
-        let show = || show(&mut trainer, &checkpoint, device, &mut ends);
+        let show = || show(&mut trainer, &checkpoint, compute, &mut ends);
         let finish = match catch_unwind(AssertUnwindSafe(show)) {
             Ok(Ok(())) => Finish::Shown,
             Ok(Err(e)) => Finish::Failed(e.to_string()),
@@ -44,13 +44,13 @@ pub fn open(what: &Path, device: DeviceName) -> Result<RunHandle> {
 }
 
 /// Shows samples until told to stop.
-fn show(trainer: &mut Trainer, checkpoint: &Checkpoint, device: DeviceName, ends: &mut Ends) -> Result<()> {
+fn show(trainer: &mut Trainer, checkpoint: &Checkpoint, compute: Compute, ends: &mut Ends) -> Result<()> {
     let iteration = checkpoint.manifest.counters.iteration;
     ends.outbox.send(Event::Started(Box::new(RunInfo {
         directory: checkpoint.path.clone(),
         preset: trainer.preset().clone(),
         seed: trainer.seed(),
-        device: device.to_string(),
+        device: compute.to_string(),
         iteration,
         parameters: trainer.model().parameter_count(),
         floor: trainer.floor()?,

@@ -18,12 +18,12 @@ use super::snapshot;
 use super::socket::Viewers;
 use super::thread::{self, Ends, Outbox};
 use super::trainer::Trainer;
-use crate::backend::{self, DeviceName};
+use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
 use crate::export::{TILE, pictures, tensorboard};
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    Change, Command, Event, Finish, Input, Iteration, Past, RunHandle, RunInfo, Snapshot, WATCHED,
+    Change, Command, Event, Finish, Input, Iteration, Past, Precision, RunHandle, RunInfo, Snapshot, WATCHED,
 };
 
 /// Snapshots at most this often.
@@ -38,8 +38,8 @@ pub struct Job {
     pub preset: Preset,
     /// Everything random follows from it.
     pub seed: u64,
-    /// Where to compute.
-    pub device: DeviceName,
+    /// Where to compute, and how precisely.
+    pub compute: Compute,
     /// A run, checkpoint or model whose weights it begins with, in the place of the seed's.
     pub from: Option<PathBuf>,
     /// The run directory; a new one under `runs` if not given.
@@ -54,9 +54,9 @@ pub struct Job {
 
 impl Job {
     /// A new run under `runs` from the seed's weights, until the preset's own end.
-    pub fn new(preset: Preset, seed: u64, device: DeviceName) -> Job {
-        let ending = Ending::default();
-        Job { preset, seed, device, from: None, out: None, replay: Vec::new(), tensorboard: false, ending }
+    pub fn new(preset: Preset, seed: u64, compute: impl Into<Compute>) -> Job {
+        let (compute, ending) = (compute.into(), Ending::default());
+        Job { preset, seed, compute, from: None, out: None, replay: Vec::new(), tensorboard: false, ending }
     }
 }
 
@@ -75,24 +75,24 @@ pub struct Ending {
 /// Whatever keeps it from starting: the device, the data, the weights, the run directory.
 pub fn start(job: &Job) -> Result<RunHandle> {
     let job = job.clone();
-    let (device, ending) = (job.device, job.ending);
+    let (compute, ending) = (job.compute.or(Precision::F32), job.ending);
     let make = move || {
-        let device = job.device.open()?;
-        let mut trainer = Trainer::new(&job.preset, job.seed, &device)?;
+        let device = compute.open()?;
+        let mut trainer = Trainer::new(&job.preset, job.seed, &device)?.with_precision(compute.precision());
         let from = job.from.as_deref().map(run_dir::weights_of).transpose()?;
         if let Some(from) = &from {
             let model = from.model(trainer.preset(), &device.autodiff())?;
             trainer = trainer.from_weights(model);
         }
         let from = from.map(|checkpoint| checkpoint.path);
-        let what = RunFile { from, replay: job.replay.clone(), ..run_file(job.seed, job.device) };
+        let what = RunFile { from, replay: job.replay.clone(), ..run_file(job.seed, compute) };
         let run = RunDir::create(job.out.as_deref(), trainer.preset(), &what)?;
         if job.tensorboard {
             run_dir::keep_events(run.path())?;
         }
-        Ok(Begun { run, trainer, past: Past::default(), replay: job.replay })
+        Ok(Begun { run, trainer, past: Past::default(), replay: job.replay, compute })
     };
-    spawn(make, device, ending)
+    spawn(make, ending)
 }
 
 /// A run that is ready to be trained.
@@ -102,24 +102,22 @@ struct Begun {
     past: Past,
     /// Live changes still to be made.
     replay: Vec<Change>,
+    compute: Compute,
 }
 
-fn spawn(
-    make: impl FnOnce() -> Result<Begun> + Send + 'static,
-    device: DeviceName,
-    ending: Ending,
-) -> Result<RunHandle> {
+fn spawn(make: impl FnOnce() -> Result<Begun> + Send + 'static, ending: Ending) -> Result<RunHandle> {
     thread::spawn(make, move |begun, ends| {
-        let Begun { run, trainer, past, replay } = begun;
-        Worker::new(run, trainer, replay.into(), ends, device, ending).run(past)
+        let Begun { run, trainer, past, replay, compute } = begun;
+        Worker::new(run, trainer, replay.into(), ends, compute, ending).run(past)
     })
 }
 
 /// What a run that begins now is, here and by this program.
-fn run_file(seed: u64, device: DeviceName) -> RunFile {
+fn run_file(seed: u64, compute: Compute) -> RunFile {
     RunFile {
         seed,
-        device: device.to_string(),
+        device: compute.device.to_string(),
+        precision: compute.precision(),
         machine: backend::machine(),
         version: env!("NEM_TUI_VERSION").into(),
         from: None,
@@ -135,16 +133,19 @@ fn run_file(seed: u64, device: DeviceName) -> RunFile {
 /// What [`Checkpoint::trainer`] refuses: a `change` that needs another network, for one.
 pub fn fork(
     path: &Path,
-    device: DeviceName,
+    compute: impl Into<Compute>,
     change: impl FnOnce(&Preset) -> Result<Preset> + Send + 'static,
     out: Option<PathBuf>,
     replay: Vec<Change>,
     ending: Ending,
 ) -> Result<RunHandle> {
-    let path = path.to_owned();
+    let (path, compute) = (path.to_owned(), compute.into());
     let make = move || {
-        let opened = device.open()?;
+        let opened = compute.open()?;
         let mut checkpoint = Checkpoint::open(&run_dir::resolve(&path, &["last"])?)?;
+        let parent = run_dir::run_of(&checkpoint.path).map(Path::to_owned);
+        let begun = parent.as_deref().and_then(|parent| RunFile::read(parent).ok());
+        let compute = compute.or(begun.map_or(Precision::F32, |begun| begun.precision));
         let before = checkpoint.preset.clone();
         checkpoint.preset = change(&before)?;
         if !checkpoint.preset.has_network_of(&before) {
@@ -153,9 +154,9 @@ pub fn fork(
                     .into(),
             ));
         }
-        let trainer = checkpoint.trainer(&opened)?.without_best();
+        let trainer = checkpoint.trainer(&opened)?.without_best().with_precision(compute.precision());
         let forked = Some(checkpoint.path.clone());
-        let what = RunFile { forked, replay: replay.clone(), ..run_file(trainer.seed(), device) };
+        let what = RunFile { forked, replay: replay.clone(), ..run_file(trainer.seed(), compute) };
         let mut run = RunDir::fork(out.as_deref(), &checkpoint, trainer.preset(), &what)?;
         let iteration = trainer.counters().iteration;
         for kind in Setting::KINDS {
@@ -166,7 +167,7 @@ pub fn fork(
             }
         }
         run.append(&Record::Fork { iteration })?;
-        if let Some(parent) = run_dir::run_of(&checkpoint.path) {
+        if let Some(parent) = &parent {
             // A run that still trains may thin its album meanwhile; as everywhere, that costs moments and no run.
             if let Err(e) = Album::copy(parent, run.path(), iteration) {
                 info!("{e}; the fork's album begins without what is missing");
@@ -174,9 +175,9 @@ pub fn fork(
         }
         run.begin(&trainer)?;
         let past = run.past()?;
-        Ok(Begun { run, trainer, past, replay })
+        Ok(Begun { run, trainer, past, replay, compute })
     };
-    spawn(make, device, ending)
+    spawn(make, ending)
 }
 
 /// Starts a run that repeats the one in `path`, live changes and all, to its last iteration or to that of
@@ -184,14 +185,24 @@ pub fn fork(
 ///
 /// # Errors
 /// What [`Repeat::of`], [`start`] and [`fork`] refuse.
-pub fn replay(path: &Path, device: DeviceName, out: Option<PathBuf>, ending: Ending) -> Result<RunHandle> {
+pub fn replay(
+    path: &Path,
+    compute: impl Into<Compute>,
+    out: Option<PathBuf>,
+    ending: Ending,
+) -> Result<RunHandle> {
     let Repeat { run, preset, begin, changes, iterations } = Repeat::of(path)?;
+    let compute = compute.into().or(run.precision);
     let ending = Ending { max_iterations: ending.max_iterations.or(Some(iterations)), ..ending };
     match begin {
-        Some(begin) => fork(&begin, device, |preset| Ok(preset.clone()), out, changes, ending),
-        None => {
-            start(&Job { from: run.from, out, replay: changes, ending, ..Job::new(preset, run.seed, device) })
-        }
+        Some(begin) => fork(&begin, compute, |preset| Ok(preset.clone()), out, changes, ending),
+        None => start(&Job {
+            from: run.from,
+            out,
+            replay: changes,
+            ending,
+            ..Job::new(preset, run.seed, compute)
+        }),
     }
 }
 
@@ -201,24 +212,26 @@ pub fn replay(path: &Path, device: DeviceName, out: Option<PathBuf>, ending: End
 /// What [`RunDir::resume`] and [`super::checkpoint::Checkpoint::trainer`] refuse.
 pub fn resume(
     path: &Path,
-    device: DeviceName,
+    compute: impl Into<Compute>,
     change: impl FnOnce(&Preset) -> Result<Preset> + Send + 'static,
     ending: Ending,
 ) -> Result<RunHandle> {
-    let path = path.to_owned();
+    let (path, compute) = (path.to_owned(), compute.into());
     let make = move || {
-        let opened = device.open()?;
+        let opened = compute.open()?;
         let (run, mut checkpoint) = RunDir::resume(&path)?;
+        let begun = RunFile::read(&path)?;
+        let compute = compute.or(begun.precision);
         checkpoint.preset = change(&checkpoint.preset)?;
-        let trainer = checkpoint.trainer(&opened)?;
+        let trainer = checkpoint.trainer(&opened)?.with_precision(compute.precision());
         let past = run.past()?;
         // Of what it was to repeat, that which it has not done yet.
         let next = trainer.counters().iteration + 1;
         let to_come = |change: &Change| change.iteration >= next && !past.changes.contains(change);
-        let replay = RunFile::read(&path)?.replay.into_iter().filter(to_come).collect();
-        Ok(Begun { run, trainer, past, replay })
+        let replay = begun.replay.into_iter().filter(to_come).collect();
+        Ok(Begun { run, trainer, past, replay, compute })
     };
-    spawn(make, device, ending)
+    spawn(make, ending)
 }
 
 struct Worker {
@@ -235,7 +248,7 @@ struct Worker {
     events: Option<tensorboard::Log>,
     /// The moments that are kept for looking back; `None` once one could not be.
     album: Option<Album>,
-    device: DeviceName,
+    compute: Compute,
     ending: Ending,
     /// Live changes still to be made, each at its iteration.
     replay: VecDeque<Change>,
@@ -261,7 +274,7 @@ impl Worker {
         trainer: Trainer,
         replay: VecDeque<Change>,
         ends: Ends,
-        device: DeviceName,
+        compute: Compute,
         ending: Ending,
     ) -> Worker {
         let Ends { commands, callers, outbox, snapshots } = ends;
@@ -274,7 +287,7 @@ impl Worker {
             snapshots,
             events: None,
             album: None,
-            device,
+            compute,
             ending,
             replay,
             look: Look::default(),
@@ -318,7 +331,7 @@ impl Worker {
             directory: self.run.path().to_owned(),
             preset: trainer.preset().clone(),
             seed: trainer.seed(),
-            device: self.device.to_string(),
+            device: self.compute.to_string(),
             iteration: trainer.counters().iteration,
             parameters: trainer.model().parameter_count(),
             floor: trainer.floor()?,

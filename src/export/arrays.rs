@@ -15,7 +15,7 @@ use std::path::Path;
 use super::npz::{self, Values};
 use crate::error::{Error, Result};
 use crate::protocol::{Snapshot, SnapshotStep};
-use crate::tensors::{self, Array, Arrays, Precision};
+use crate::tensors::{self, Array, Arrays, Storage};
 
 /// The bytes of an `.npz` file with `snapshot`'s arrays.
 ///
@@ -43,7 +43,7 @@ const ORDER: [&str; 5] = ["target", "noisy", "groups", "preds", "gamma"];
 /// # Errors
 /// As for [`npz()`].
 pub fn safetensors(snapshot: &Snapshot) -> Result<Vec<u8>> {
-    tensors::encode(&of(snapshot)?, Precision::Single, Path::new("the arrays"))
+    tensors::encode(&of(snapshot)?, Storage::Single, Path::new("the arrays"))
 }
 
 /// `snapshot`'s arrays by name.

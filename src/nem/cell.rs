@@ -5,7 +5,9 @@ use burn::tensor::{Device, Tensor, activation};
 
 use super::network::{self, Recurrent, glorot};
 use super::weights::Initial;
-use crate::preset::{self, ImageSize, Layer, LayerOutput, Model, layer_outputs};
+use crate::backend::layers::{self, Op};
+use crate::preset::{self, Activation, ImageSize, Layer, LayerOutput, Model, layer_outputs};
+use crate::protocol::Precision;
 
 /// The M-step: masked deltas [B·K, M] and θ [B·K, units] in, ψ [B·K, M] and the new θ out.
 pub type Inner<'a> = Box<dyn Fn(Tensor<2>, Tensor<2>) -> (Tensor<2>, Tensor<2>) + 'a>;
@@ -15,11 +17,9 @@ pub type Inner<'a> = Box<dyn Fn(Tensor<2>, Tensor<2>) -> (Tensor<2>, Tensor<2>) 
 pub enum Part {
     /// Masked deltas, E-step and losses.
     Em,
-    /// The layers before the recurrent one.
+    /// From the masked deltas to θ.
     Encoder,
-    /// The recurrent layer; all of N-EM's gradient step.
-    Recurrent,
-    /// The layers after it.
+    /// From θ to ψ.
     Decoder,
 }
 
@@ -64,11 +64,11 @@ impl Cell {
         }
     }
 
-    /// The M-step with the weights as they are, ready to be taken many times.
-    pub fn inner<'a>(&'a self, watch: Watch<'a>) -> Inner<'a> {
+    /// The M-step with the weights as they are, ready to be taken many times. Products read what `precision` says.
+    pub fn inner<'a>(&'a self, precision: Precision, watch: Watch<'a>) -> Inner<'a> {
         match self {
-            Cell::Nem(cell) => cell.inner(watch),
-            Cell::RnnEm(cell) => cell.inner(watch),
+            Cell::Nem(cell) => cell.inner(precision, watch),
+            Cell::RnnEm(cell) => cell.inner(precision, watch),
         }
     }
 
@@ -90,17 +90,29 @@ impl NemCell {
         }
     }
 
-    fn inner<'a>(&'a self, watch: Watch<'a>) -> Inner<'a> {
+    fn inner<'a>(&'a self, precision: Precision, watch: Watch<'a>) -> Inner<'a> {
         let weight = self.weight.val(); // W: [M, units]
-        let transposed = weight.clone().transpose();
+        let device = weight.device();
+        let [values, units] = weight.dims();
+        let (pixels, row) = (LayerOutput::Row(values), LayerOutput::Row(units));
+        let layer = |op, activation, from, to| layers::Layer { op, norm: None, activation, from, to };
+        let product = |weight| Op::Dense { weight, bias: None };
+        let back = layer(product(weight.clone().transpose()), Activation::Linear, pixels, row);
+        let back = network::chain(vec![back], precision, &device); // Wᵀ · masked
+        let predict = vec![
+            layer(Op::Pass, Activation::Sigmoid, row, row),
+            layer(product(weight), Activation::Sigmoid, row, pixels),
+        ];
+        let predict = network::chain(predict, precision, &device); // σ(W · σ(θ))
         let rate = self.lr.val().unsqueeze::<2>(); // η: [1, 1]
         Box::new(move |masked, theta| {
             watch(Part::Em);
             let s = activation::sigmoid(theta.clone()); // [B·K, units]
             let slope = s.clone() * s.neg().add_scalar(1.0);
-            let theta = theta + rate.clone() * slope * masked.matmul(weight.clone());
-            let preds = activation::sigmoid(activation::sigmoid(theta.clone()).matmul(transposed.clone()));
-            watch(Part::Recurrent);
+            let theta = theta + rate.clone() * slope * back(masked, None);
+            watch(Part::Encoder);
+            let preds = predict(theta.clone(), None);
+            watch(Part::Decoder);
             (preds, theta)
         })
     }
@@ -128,17 +140,21 @@ impl RnnEmCell {
         RnnEmCell { input, recurrent, output }
     }
 
-    fn inner<'a>(&'a self, watch: Watch<'a>) -> Inner<'a> {
-        let input: Vec<_> = self.input.iter().map(network::Layer::forward).collect();
-        let recurrent = self.recurrent.forward();
-        let output: Vec<_> = self.output.iter().map(network::Layer::forward).collect();
+    fn inner<'a>(&'a self, precision: Precision, watch: Watch<'a>) -> Inner<'a> {
+        let device = self.recurrent.device();
+        let described =
+            |layers: &[network::Layer]| layers.iter().map(network::Layer::described).collect::<Vec<_>>();
+        let (mut encoder, mut decoder) = (described(&self.input), vec![self.recurrent.output()]);
+        encoder.push(self.recurrent.sum());
+        decoder.extend(described(&self.output));
+        let encoder = network::chain(encoder, precision, &device);
+        let decoder = network::chain(decoder, precision, &device);
         Box::new(move |masked, theta| {
             watch(Part::Em);
-            let x = input.iter().fold(masked, |x, layer| layer(x));
+            let a = encoder(masked, Some(theta)); // [B·K, units]
+            let theta = activation::sigmoid(a.clone());
             watch(Part::Encoder);
-            let (x, theta) = recurrent(x, theta);
-            watch(Part::Recurrent);
-            let preds = output.iter().fold(x, |x, layer| layer(x));
+            let preds = decoder(a, None);
             watch(Part::Decoder);
             (preds, theta)
         })

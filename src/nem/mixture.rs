@@ -3,12 +3,14 @@
 //! Everything that depends on the distribution is here; adding one means adding an arm to each of
 //! these functions.
 
-use burn::tensor::Tensor;
+use std::ops::Range;
+
+use burn::tensor::{Tensor, s};
 
 use crate::preset::Distribution;
 
 /// ψ is clipped this far from 0 and 1 before a logarithm. A clipped value has no gradient.
-const CLIP: f64 = 1e-6;
+pub(super) const CLIP: f64 = 1e-6;
 
 /// A clean frame x with the two tensors that every use of it needs, made once for all steps that
 /// share it.
@@ -28,6 +30,12 @@ impl Target {
         let complement = x.clone().neg().add_scalar(1.0);
         let sign = x.clone().mul_scalar(2.0).sub_scalar(1.0);
         Target { x, complement, sign }
+    }
+
+    /// Of some of the images, by their places in the batch.
+    pub fn of_images(&self, images: Range<usize>) -> Target {
+        let part = |of: &Tensor<4>| of.clone().slice(s![images.clone(), .., .., ..]);
+        Target { x: part(&self.x), complement: part(&self.complement), sign: part(&self.sign) }
     }
 }
 

@@ -3,19 +3,27 @@
 //! Between layers everything is a row: [B·K, values], maps flattened channels first. Weights are
 //! laid out as PyTorch has them, [outputs, inputs, ..], so that exported files read the same there.
 //!
-//! `forward` returns a closure: what depends on the weights alone is worked out once, and shared by
-//! all steps of an unroll. Where [`layers`] offers a device's own way to compute a layer, that is taken;
-//! what is written here is what it has to compute.
+//! A layer describes what it computes by [`layers::Layer`], and [`chain`] computes it: by the backend's own way
+//! where [`layers::chain`] has one, else as [`forward`] composes it. What depends on the weights alone is worked
+//! out once, and shared by all steps of an unroll.
 
 use burn::module::{Module, Param};
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{Device, Tensor, activation};
 
 use super::tensor;
 use super::weights::Initial;
-use crate::backend::layers::{self, Forward, Maps, Norm};
+use crate::backend::layers::{self, Chain, Norm, Op};
 use crate::preset::{self, Activation, Distribution, ImageSize, LayerOutput, Model};
+use crate::protocol::Precision;
+
+/// What a layer reads and puts out.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    from: LayerOutput,
+    to: LayerOutput,
+}
 
 /// A layer, except the recurrent one.
 #[derive(Module, Debug)]
@@ -43,13 +51,14 @@ impl Layer {
         use preset::Layer as Spec;
         let norm = |has: bool| has.then_some(epsilons.layer_norm);
         let link = |activation| resolved(activation, distribution);
-        let maps = |output| match output {
-            LayerOutput::Maps(size) => size,
+        let flow = Flow { from, to };
+        let channels = |output| match output {
+            LayerOutput::Maps(size) => size.channels,
             LayerOutput::Row(_) => unreachable!("validation refuses convolutions of rows"),
         };
         match spec {
-            Spec::InputNorm => Layer::Weightless(Weightless { normalises: Some(epsilons.input_norm) }),
-            Spec::Reshape { .. } => Layer::Weightless(Weightless { normalises: None }),
+            Spec::InputNorm => Layer::Weightless(Weightless { normalises: Some(epsilons.input_norm), flow }),
+            Spec::Reshape { .. } => Layer::Weightless(Weightless { normalises: None, flow }),
             Spec::Dense { layer_norm, activation, .. } => {
                 let (inputs, units) = (from.values(), to.values());
                 Layer::Dense(Dense {
@@ -61,40 +70,50 @@ impl Layer {
                     bias: initial.zeros(&format!("{name}.bias"), [units]),
                     ln: LayerNorm::optional(initial, name, norm(layer_norm), units),
                     link: link(activation),
+                    flow,
                 })
             }
             Spec::Conv { layer_norm, activation, .. } => {
-                let (from, to) = (maps(from), maps(to));
+                let (inputs, outputs) = (channels(from), channels(to));
                 Layer::Conv(Conv {
-                    weight: kernel(initial, name, from.channels, to.channels),
-                    bias: initial.zeros(&format!("{name}.bias"), [to.channels]),
-                    ln: LayerNorm::optional(initial, name, norm(layer_norm), to.channels),
+                    weight: kernel(initial, name, inputs, outputs),
+                    bias: initial.zeros(&format!("{name}.bias"), [outputs]),
+                    ln: LayerNorm::optional(initial, name, norm(layer_norm), outputs),
                     link: link(activation),
-                    from,
+                    flow,
                 })
             }
             Spec::UpsampleConv { layer_norm, activation, .. } => {
-                let (from, to) = (maps(from), maps(to));
+                let (inputs, outputs) = (channels(from), channels(to));
                 Layer::UpsampleConv(UpsampleConv {
-                    weight: kernel(initial, name, from.channels, to.channels),
-                    bias: initial.zeros(&format!("{name}.bias"), [to.channels]),
-                    ln: LayerNorm::optional(initial, name, norm(layer_norm), to.channels),
+                    weight: kernel(initial, name, inputs, outputs),
+                    bias: initial.zeros(&format!("{name}.bias"), [outputs]),
+                    ln: LayerNorm::optional(initial, name, norm(layer_norm), outputs),
                     link: link(activation),
-                    from,
+                    flow,
                 })
             }
             Spec::Recurrent { .. } => unreachable!("the cell makes the recurrent layer"),
         }
     }
 
-    /// What the layer does.
-    pub(super) fn forward(&self) -> Forward<'_> {
-        match self {
-            Layer::Weightless(layer) => layer.forward(),
-            Layer::Dense(layer) => layer.forward(),
-            Layer::Conv(layer) => layer.forward(),
-            Layer::UpsampleConv(layer) => layer.forward(),
-        }
+    /// What it computes, with the weights as they are.
+    pub(super) fn described(&self) -> layers::Layer {
+        let (op, ln, link, flow) = match self {
+            Layer::Weightless(Weightless { normalises, flow }) => {
+                let op = normalises.map_or(Op::Pass, |epsilon| Op::InputNorm { epsilon });
+                (op, None, Activation::Linear, flow)
+            }
+            Layer::Dense(Dense { weight, bias, ln, link, flow }) => {
+                let op = Op::Dense { weight: weight.val(), bias: Some(bias.val()) };
+                (op, ln.as_ref(), *link, flow)
+            }
+            Layer::Conv(Conv { weight, bias, ln, link, flow }) => {
+                (Op::Conv { kernel: weight.val(), bias: bias.val() }, ln.as_ref(), *link, flow)
+            }
+            Layer::UpsampleConv(layer) => (layer.folded(), layer.ln.as_ref(), layer.link, &layer.flow),
+        };
+        layers::Layer { op, norm: ln.map(LayerNorm::norm), activation: link, from: flow.from, to: flow.to }
     }
 }
 
@@ -107,21 +126,11 @@ fn kernel(initial: &mut Initial, name: &str, inputs: usize, outputs: usize) -> P
 /// A layer without weights.
 #[derive(Module, Debug)]
 pub struct Weightless {
-    /// If it is input normalisation, what it adds to the variance; a reshape changes nothing between layers
-    /// that exchange rows.
+    /// If it is input normalisation, what it adds to the variance.
     #[module(skip)]
     normalises: Option<f64>,
-}
-
-impl Weightless {
-    fn forward(&self) -> Forward<'_> {
-        let Some(epsilon) = self.normalises else { return Box::new(|x| x) };
-        Box::new(move |x| {
-            let centred = x.clone() - x.mean_dim(1);
-            let variance = centred.clone().square().mean_dim(1); // [B·K, 1]
-            centred * variance.add_scalar(epsilon).sqrt().recip()
-        })
-    }
+    #[module(skip)]
+    flow: Flow,
 }
 
 /// activation(LN(W·x + b)).
@@ -132,18 +141,8 @@ pub struct Dense {
     ln: Option<LayerNorm>,
     #[module(skip)]
     link: Activation,
-}
-
-impl Dense {
-    fn forward(&self) -> Forward<'_> {
-        let (weight, bias) = (self.weight.val(), self.bias.val());
-        let norm = self.ln.as_ref().map(LayerNorm::norm);
-        layers::dense(&weight, &bias, norm.as_ref(), self.link).unwrap_or_else(|| {
-            let (weight, bias) = (weight.transpose(), bias.unsqueeze::<2>()); // [inputs, outputs], [1, outputs]
-            let finish = finish(self.ln.as_ref(), self.link);
-            Box::new(move |x| finish(x.matmul(weight.clone()) + bias.clone()))
-        })
-    }
+    #[module(skip)]
+    flow: Flow,
 }
 
 /// activation(LN(4x4 convolution with stride 2, padded by 1)).
@@ -154,25 +153,8 @@ pub struct Conv {
     ln: Option<LayerNorm>,
     #[module(skip)]
     link: Activation,
-    /// Size of the maps it reads.
     #[module(skip)]
-    from: ImageSize,
-}
-
-impl Conv {
-    fn forward(&self) -> Forward<'_> {
-        let (weight, bias) = (self.weight.val(), self.bias.val());
-        let how = Maps { size: self.from, stride: 2, shuffle: false };
-        layers::maps(&weight, &bias, self.ln.as_ref().map(LayerNorm::norm).as_ref(), self.link, how)
-            .unwrap_or_else(|| {
-                let finish = finish(self.ln.as_ref(), self.link);
-                Box::new(move |x| {
-                    let options = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
-                    let maps = as_maps(x, self.from);
-                    finish(conv2d(maps, weight.clone(), Some(bias.clone()), options).flatten(1, 3))
-                })
-            })
-    }
+    flow: Flow,
 }
 
 /// activation(LN(every pixel repeated 2x2, then a 4x4 convolution padded by 1 before and 2 after)).
@@ -190,9 +172,8 @@ pub struct UpsampleConv {
     ln: Option<LayerNorm>,
     #[module(skip)]
     link: Activation,
-    /// Size of the maps it reads.
     #[module(skip)]
-    from: ImageSize,
+    flow: Flow,
 }
 
 /// How the four taps of one axis add up to three, for even (first) and odd outputs.
@@ -204,7 +185,7 @@ const FOLD: [[[f32; 4]; 3]; 2] = [
 impl UpsampleConv {
     /// The 3x3 kernels: [outputs·4, inputs, 3, 3], the four of an output being (even, even),
     /// (even, odd), (odd, even), (odd, odd) in (row, column).
-    fn folded(&self) -> Tensor<4> {
+    fn folded(&self) -> Op {
         let weight = self.weight.val();
         let [outputs, inputs, ..] = weight.dims();
         let mut fold = Vec::with_capacity(16 * 36);
@@ -217,48 +198,14 @@ impl UpsampleConv {
         }
         let fold = tensor(fold, [16, 36], &weight.device());
         let kernels = weight.reshape([outputs * inputs, 16]).matmul(fold); // [O·I, (2·2)·(3·3)]
-        kernels.reshape([outputs, inputs, 4, 9]).swap_dims(1, 2).reshape([outputs * 4, inputs, 3, 3])
-    }
-
-    fn forward(&self) -> Forward<'_> {
-        let kernels = self.folded();
-        let outputs = self.bias.val().dims()[0];
+        let kernel =
+            kernels.reshape([outputs, inputs, 4, 9]).swap_dims(1, 2).reshape([outputs * 4, inputs, 3, 3]);
         let bias = self.bias.val().reshape([outputs, 1]).repeat_dim(1, 4).reshape([outputs * 4]);
-        let how = Maps { size: self.from, stride: 1, shuffle: true };
-        let norm = self.ln.as_ref().map(LayerNorm::norm);
-        layers::maps(&kernels, &bias, norm.as_ref(), self.link, how).unwrap_or_else(|| {
-            let finish = finish(self.ln.as_ref(), self.link);
-            Box::new(move |x| {
-                let rows = x.dims()[0];
-                let ImageSize { height, width, .. } = self.from;
-                let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-                let kinds = conv2d(as_maps(x, self.from), kernels.clone(), Some(bias.clone()), options);
-                let placed = kinds.reshape([rows * outputs, 2, 2, height, width]).permute([0, 3, 1, 4, 2]);
-                finish(placed.reshape([rows, outputs * height * 2 * width * 2]))
-            })
-        })
+        Op::Upsample { kernel, bias }
     }
 }
 
-/// Rows as the maps they are.
-fn as_maps(x: Tensor<2>, size: ImageSize) -> Tensor<4> {
-    let rows = x.dims()[0];
-    x.reshape([rows, size.channels, size.height, size.width])
-}
-
-/// Layer norm, where there is one, and the activation.
-fn finish(ln: Option<&LayerNorm>, link: Activation) -> Forward<'_> {
-    match ln {
-        None => Box::new(move |x| activate(link, x)),
-        Some(ln) => {
-            let norm = ln.forward();
-            Box::new(move |x| activate(link, norm(x)))
-        }
-    }
-}
-
-/// (x − mean)/√(variance + ε) over all values of a row, then a gain and a bias for each channel:
-/// group norm with one group.
+/// Layer norm's gain (`weight`) and offset (`bias`).
 #[derive(Module, Debug)]
 pub struct LayerNorm {
     weight: Param<Tensor<1>>, // [channels]
@@ -285,25 +232,6 @@ impl LayerNorm {
 
     fn norm(&self) -> Norm {
         Norm { gain: self.weight.val(), offset: self.bias.val(), epsilon: self.epsilon }
-    }
-
-    fn forward(&self) -> Forward<'_> {
-        let (weight, bias) = (self.weight.val(), self.bias.val());
-        let channels = bias.dims()[0];
-        let (weight, bias) = (weight.unsqueeze::<2>(), bias.unsqueeze::<2>()); // [1, channels]
-        let epsilon = self.epsilon;
-        Box::new(move |x| {
-            let [rows, values] = x.dims();
-            let centred = x.clone() - x.mean_dim(1);
-            let variance = centred.clone().square().mean_dim(1); // [B·K, 1]
-            let scale = variance.add_scalar(epsilon).sqrt().recip() * weight.clone(); // [B·K, channels]
-            if values == channels {
-                return centred * scale + bias.clone();
-            }
-            let maps = centred.reshape([rows, channels, values / channels]);
-            let maps = maps * scale.unsqueeze_dim(2) + bias.clone().unsqueeze_dim(2);
-            maps.reshape([rows, values])
-        })
     }
 }
 
@@ -335,9 +263,6 @@ pub struct Recurrent {
     ln: Option<LayerNorm>,
 }
 
-/// (x, h) to (output, new h).
-pub(super) type RecurrentForward<'a> = Box<dyn Fn(Tensor<2>, Tensor<2>) -> (Tensor<2>, Tensor<2>) + 'a>;
-
 impl Recurrent {
     /// Wx and Wh share one Glorot bound, as the joined matrix [Wx Wh] has it. `norm` is the ε of its layer
     /// norm, where it has one.
@@ -351,26 +276,127 @@ impl Recurrent {
         }
     }
 
-    /// `x` is [B·K, inputs], `h` [B·K, units].
-    pub(super) fn forward(&self) -> RecurrentForward<'_> {
-        let (wx, wh) = (self.wx.val().transpose(), self.wh.val().transpose());
-        let bias = self.bias.val().unsqueeze::<2>();
-        let norm = self.ln.as_ref().map(LayerNorm::forward);
-        Box::new(move |x, h| {
-            let a = x.matmul(wx.clone()) + h.matmul(wh.clone()) + bias.clone();
-            let h = activation::sigmoid(a.clone());
-            let output = match &norm {
-                Some(norm) => activation::sigmoid(norm(a)),
-                None => h.clone(),
-            };
-            (output, h)
-        })
+    /// a, of what the layers before it put out.
+    pub(super) fn sum(&self) -> layers::Layer {
+        let (wx, wh, bias) = (self.wx.val(), self.wh.val(), self.bias.val());
+        let [units, inputs] = wx.dims();
+        layers::Layer {
+            op: Op::Recurrent { wx, wh, bias },
+            norm: None,
+            activation: Activation::Linear,
+            from: LayerOutput::Row(inputs),
+            to: LayerOutput::Row(units),
+        }
+    }
+
+    /// Its output, of a.
+    pub(super) fn output(&self) -> layers::Layer {
+        let row = LayerOutput::Row(self.units());
+        let norm = self.ln.as_ref().map(LayerNorm::norm);
+        layers::Layer { op: Op::Pass, norm, activation: Activation::Sigmoid, from: row, to: row }
+    }
+
+    pub(super) fn device(&self) -> Device {
+        self.bias.val().device()
     }
 
     /// Length of h.
     pub fn units(&self) -> usize {
         self.bias.val().dims()[0]
     }
+}
+
+/// All of `layers`, one after the other.
+pub(super) fn chain<'a>(layers: Vec<layers::Layer>, precision: Precision, device: &Device) -> Chain<'a> {
+    layers::chain(&layers, precision, device).unwrap_or_else(|| {
+        let layers: Vec<Chain> = layers.into_iter().map(forward).collect();
+        Box::new(move |x, state| layers.iter().fold(x, |x, layer| layer(x, state.clone())))
+    })
+}
+
+/// A layer, composed of burn's operations.
+fn forward<'a>(layer: layers::Layer) -> Chain<'a> {
+    let layers::Layer { op, norm, activation: link, from, .. } = layer;
+    let finish = move |y: Tensor<2>| {
+        let y = match &norm {
+            Some(norm) => normalised(y, norm),
+            None => y,
+        };
+        activate(link, y)
+    };
+    let size = match from {
+        LayerOutput::Maps(size) => size,
+        LayerOutput::Row(values) => ImageSize { channels: values, height: 1, width: 1 },
+    };
+    match op {
+        Op::Pass => Box::new(move |x, _| finish(x)),
+        Op::InputNorm { epsilon } => Box::new(move |x, _| finish(centred(x, epsilon))),
+        Op::Dense { weight, bias } => {
+            let (weight, bias) = (weight.transpose(), bias.map(Tensor::unsqueeze::<2>)); // [I, O], [1, O]
+            Box::new(move |x, _| {
+                let y = x.matmul(weight.clone());
+                finish(match &bias {
+                    Some(bias) => y + bias.clone(),
+                    None => y,
+                })
+            })
+        }
+        Op::Recurrent { wx, wh, bias } => {
+            let (wx, wh, bias) = (wx.transpose(), wh.transpose(), bias.unsqueeze::<2>());
+            Box::new(move |x, h| {
+                let a = x.matmul(wx.clone()) + bias.clone();
+                finish(match h {
+                    Some(h) => a + h.matmul(wh.clone()),
+                    None => a,
+                })
+            })
+        }
+        Op::Conv { kernel, bias } => Box::new(move |x, _| {
+            let options = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
+            finish(conv2d(as_maps(x, size), kernel.clone(), Some(bias.clone()), options).flatten(1, 3))
+        }),
+        Op::Upsample { kernel, bias } => {
+            let outputs = bias.dims()[0] / 4;
+            Box::new(move |x, _| {
+                let rows = x.dims()[0];
+                let ImageSize { height, width, .. } = size;
+                let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+                let kinds = conv2d(as_maps(x, size), kernel.clone(), Some(bias.clone()), options);
+                let placed = kinds.reshape([rows * outputs, 2, 2, height, width]).permute([0, 3, 1, 4, 2]);
+                finish(placed.reshape([rows, outputs * height * 2 * width * 2]))
+            })
+        }
+    }
+}
+
+/// Rows as the maps they are.
+fn as_maps(x: Tensor<2>, size: ImageSize) -> Tensor<4> {
+    let rows = x.dims()[0];
+    x.reshape([rows, size.channels, size.height, size.width])
+}
+
+/// (x − mean)/√(variance + ε) of each row.
+fn centred(x: Tensor<2>, epsilon: f64) -> Tensor<2> {
+    let centred = x.clone() - x.mean_dim(1);
+    let variance = centred.clone().square().mean_dim(1); // [B·K, 1]
+    centred * variance.add_scalar(epsilon).sqrt().recip()
+}
+
+/// (x − mean)/√(variance + ε) over all values of a row, then a gain and an offset for each channel: group norm
+/// with one group.
+fn normalised(x: Tensor<2>, norm: &Norm) -> Tensor<2> {
+    let [rows, values] = x.dims();
+    let channels = norm.gain.dims()[0];
+    let (gain, offset) = (norm.gain.clone().unsqueeze::<2>(), norm.offset.clone().unsqueeze::<2>()); // [1, channels]
+    let centred = x.clone() - x.mean_dim(1);
+    let variance = centred.clone().square().mean_dim(1); // [B·K, 1]
+    let scale = variance.add_scalar(norm.epsilon).sqrt().recip() * gain; // [B·K, channels]
+    if values == channels {
+        return centred * scale + offset;
+    }
+    let maps = centred.reshape([rows, channels, values / channels]);
+    let maps = maps * scale.unsqueeze_dim(2) + offset.unsqueeze_dim(2);
+    maps.reshape([rows, values])
 }
 
 /// The bound of Glorot and Bengio's uniform initialisation (2010, eq. 16).

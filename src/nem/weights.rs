@@ -195,6 +195,36 @@ impl Nem {
         scaler.gradients
     }
 
+    /// The sum of some gradients, added in their order.
+    pub fn added(&self, of: Vec<GradientsParams>) -> GradientsParams {
+        struct Adder(Vec<GradientsParams>, GradientsParams);
+        impl ModuleVisitor for Adder {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let gradients = self.0.iter_mut().filter_map(|of| of.remove::<D>(param.id));
+                if let Some(sum) = gradients.reduce(|sum, gradient| sum + gradient) {
+                    self.1.register(param.id, sum);
+                }
+            }
+        }
+        let mut adder = Adder(of, GradientsParams::new());
+        self.cell.visit(&mut adder);
+        adder.1
+    }
+
+    /// The same model, whose gradients are recorded apart from this one's, so that both can be worked out at once.
+    pub fn with_own_graph(&self) -> Nem {
+        struct Leaves;
+        impl ModuleMapper for Leaves {
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                param.map(|weight| {
+                    let tracked = weight.is_require_grad();
+                    weight.detach().set_require_grad(tracked)
+                })
+            }
+        }
+        self.with_cell(self.cell.clone().map(&mut Leaves))
+    }
+
     fn read(&self, gradients: Option<&GradientsParams>) -> Arrays {
         struct Reader<'a>(Option<&'a GradientsParams>, Vec<Vec<f32>>);
         impl ModuleVisitor for Reader<'_> {

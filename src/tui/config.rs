@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keymap::Keymap;
 use super::theme::Scheme;
+use crate::protocol::PrecisionName;
 
 /// The workbench as its user wants it.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +22,8 @@ pub struct Config {
     pub notice: Option<Notice>,
     /// How pictures are drawn.
     pub pictures: Pictures,
+    /// What the products of runs read that begin here; `None` leaves it to the program.
+    pub precision: Option<PrecisionName>,
     /// The keys.
     pub keymap: Keymap,
 }
@@ -52,6 +55,7 @@ struct File {
     mouse: bool,
     notice: Option<Notice>,
     pictures: Pictures,
+    precision: Option<PrecisionName>,
     keys: BTreeMap<String, Keys>,
 }
 
@@ -68,8 +72,8 @@ enum Keys {
 
 impl Default for File {
     fn default() -> File {
-        let Config { theme, mouse, notice, pictures, .. } = Config::default();
-        File { theme, mouse, notice, pictures, keys: BTreeMap::new() }
+        let Config { theme, mouse, notice, pictures, precision, .. } = Config::default();
+        File { theme, mouse, notice, pictures, precision, keys: BTreeMap::new() }
     }
 }
 
@@ -80,6 +84,7 @@ impl Default for Config {
             mouse: true,
             notice: None,
             pictures: Pictures::default(),
+            precision: None,
             keymap: Keymap::default(),
         }
     }
@@ -105,19 +110,19 @@ impl Config {
             };
             format!("line {}, column {}: {}{hint}", e.span.start.line, e.span.start.col, e.code)
         })?;
-        let File { theme, mouse, notice, pictures, keys } = file;
+        let File { theme, mouse, notice, pictures, precision, keys } = file;
         let keys = keys.into_iter().map(|(name, keys)| match keys {
             Keys::One(key) => (name, vec![key]),
             Keys::Many(keys) => (name, keys),
         });
-        Ok(Config { theme, mouse, notice, pictures, keymap: Keymap::with(&keys.collect())? })
+        Ok(Config { theme, mouse, notice, pictures, precision, keymap: Keymap::with(&keys.collect())? })
     }
 
     /// All of it as RON text that [`Config::parse`] reads back, with every action's name.
     pub fn to_ron(&self) -> String {
-        let Config { theme, mouse, notice, pictures, ref keymap } = *self;
+        let Config { theme, mouse, notice, pictures, precision, ref keymap } = *self;
         let keys = keymap.names().into_iter().map(|(name, keys)| (name, Keys::Many(keys))).collect();
-        let file = File { theme, mouse, notice, pictures, keys };
+        let file = File { theme, mouse, notice, pictures, precision, keys };
         // A list of keys stays on its line.
         let pretty =
             PrettyConfig::new().indentor("    ").depth_limit(2).extensions(Extensions::IMPLICIT_SOME);
@@ -134,11 +139,12 @@ mod tests {
     fn a_config_is_read_with_all_it_leaves_out() {
         assert_eq!(Config::parse("()"), Ok(Config::default()));
         assert_eq!(Config::parse("(notice: None, theme: Dark)"), Ok(Config::default()));
-        let text = r#"(theme: Light, mouse: false, notice: Bell, pictures: Blocks,
+        let text = r#"(theme: Light, mouse: false, notice: Bell, pictures: Blocks, precision: Bf16,
             keys: { "pause": "ctrl-p", "inspect": ["i", "f2"] })"#;
         let config = Config::parse(text).unwrap();
         assert_eq!((config.theme, config.mouse), (Scheme::Light, false));
         assert_eq!((config.notice, config.pictures), (Some(Notice::Bell), Pictures::Blocks));
+        assert_eq!(config.precision, Some(PrecisionName::Bf16));
         let names = config.keymap.names();
         assert_eq!(
             (&names["pause"][..], &names["inspect"][..]),

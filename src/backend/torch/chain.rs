@@ -1,0 +1,271 @@
+//! The layers up to the recurrent state, and those after it: each a node of burn's graph, recorded inside it by
+//! libtorch.
+//!
+//! Maps lie in pixel order there ([`pixel_order`](crate::backend::layers)), and with [`Precision::Bf16`] what lies
+//! between layers is bfloat16. A weight is used at all T steps of an unroll. Instead of adding T products up, its
+//! gradient is a product over the rows of many steps: each step's backward pass hands its rows to the [`Layer`], and
+//! [`Prepare`], which burn runs after all of them, makes the gradient of these.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::backend::autodiff::Autodiff;
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Dispatch, LibTorch, backend_extension};
+use burn::tensor::{Device, Tensor};
+use burn_tch::TchTensor;
+use tch::{Kind, Tensor as Torch};
+
+use super::layer::{Layer, Operands, WEIGHTS, turned};
+use crate::backend::layers::pixel_order::{Turn, ordered};
+use crate::backend::layers::{self, Norm, Op};
+use crate::protocol::Precision;
+
+/// The operations, for libtorch and its gradients.
+#[backend_extension(LibTorch, Autodiff)]
+pub trait TorchOps: Backend {
+    /// Hands a layer its weights for the steps of an unroll. What is returned, a single 0, stands for them in burn's
+    /// graph: every step depends on it, so that their gradients are computed after those of all steps.
+    fn prepare(
+        weight: FloatTensor<Self>,
+        recurrent: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        offset: FloatTensor<Self>,
+        layer: Layer,
+    ) -> FloatTensor<Self>;
+
+    /// Applies a chain of prepared layers to rows `x`, and to the recurrent state where one of them reads it.
+    fn chain(
+        x: FloatTensor<Self>,
+        state: FloatTensor<Self>,
+        prepared: FloatTensor<Self>,
+        chain: Chain,
+    ) -> FloatTensor<Self>;
+}
+
+/// Layers, one after the other, and how what the last puts out is turned.
+#[derive(Clone, Debug)]
+pub struct Chain(Arc<(Vec<Layer>, Turn)>);
+
+impl Chain {
+    /// One step: what the layers make of rows, in 32 bits, and the operands of each one's product.
+    fn forward(&self, x: &Torch, state: &Torch) -> (Torch, Vec<Option<Operands>>) {
+        let (layers, turn) = &*self.0;
+        let mut all = Vec::with_capacity(layers.len());
+        let y = layers.iter().fold(x.shallow_clone(), |x, layer| {
+            let (y, operands) = layer.forward(x, state);
+            all.push(operands);
+            y
+        });
+        (turned(y, *turn).to_kind(Kind::Float), all)
+    }
+}
+
+impl TorchOps for LibTorch {
+    fn prepare(
+        weight: TchTensor,
+        recurrent: TchTensor,
+        bias: TchTensor,
+        gain: TchTensor,
+        offset: TchTensor,
+        layer: Layer,
+    ) -> TchTensor {
+        layer.prepare([&weight, &recurrent, &bias, &gain, &offset], false);
+        stand_in(&bias)
+    }
+
+    fn chain(x: TchTensor, state: TchTensor, _prepared: TchTensor, chain: Chain) -> TchTensor {
+        TchTensor::new(tch::no_grad(|| chain.forward(&x.tensor, &state.tensor).0))
+    }
+}
+
+/// A single 0 on the same device.
+fn stand_in(beside: &TchTensor) -> TchTensor {
+    TchTensor::new(Torch::zeros([1], (Kind::Float, beside.tensor.device())))
+}
+
+/// The gradients of a layer's weights, once all steps have been through their backward passes.
+#[derive(Debug)]
+struct Prepare;
+
+impl Backward<LibTorch, WEIGHTS> for Prepare {
+    type State = Layer;
+
+    fn backward(self, ops: Ops<Layer, WEIGHTS>, grads: &mut Gradients, _: &mut Checkpointer) {
+        grads.consume::<LibTorch>(&ops.node);
+        for (parent, gradient) in ops.parents.iter().zip(ops.state.gradients()) {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
+                grads.register::<LibTorch>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+/// One step of a chain, as libtorch has recorded it.
+#[derive(Clone, Debug)]
+struct Recorded {
+    chain: Chain,
+    x: TchTensor,
+    state: TchTensor,
+    output: TchTensor,
+    operands: Arc<Mutex<Vec<Option<Operands>>>>,
+    /// What shares memory with these. burn writes into a tensor that nobody else holds, and what is recorded must
+    /// not change.
+    held: [TchTensor; 3],
+}
+
+impl Recorded {
+    /// Records a step; the flags say whether the gradients of `x` and `state` are wanted.
+    fn new(chain: Chain, [x, state]: [&TchTensor; 2], tracked: [bool; 2]) -> (Recorded, TchTensor) {
+        let leaf = |of: &TchTensor, tracked| of.tensor.detach().set_requires_grad(tracked);
+        let (x_leaf, state_leaf) = (leaf(x, tracked[0]), leaf(state, tracked[1]));
+        let (output, operands) = tch::with_grad(|| chain.forward(&x_leaf, &state_leaf));
+        let result = TchTensor::new(output.detach());
+        let recorded = Recorded {
+            chain,
+            x: TchTensor::new(x_leaf),
+            state: TchTensor::new(state_leaf),
+            output: TchTensor::new(output),
+            operands: Arc::new(Mutex::new(operands)),
+            held: [x.clone(), state.clone(), result.clone()],
+        };
+        (recorded, result)
+    }
+
+    /// The gradients of x and of the state, where they are wanted. Those of the weights go to the layers.
+    fn backward(&self, gradient: &TchTensor) -> [Option<TchTensor>; 2] {
+        let layers = &self.chain.0.0;
+        let operands = std::mem::take(&mut *self.operands.lock().unwrap_or_else(PoisonError::into_inner));
+        let leaves: Vec<Vec<(usize, Torch)>> = layers.iter().map(Layer::leaves).collect();
+        let ends = [&self.x.tensor, &self.state.tensor];
+        let inputs: Vec<&Torch> = ends
+            .into_iter()
+            .filter(|end| end.requires_grad())
+            .chain(operands.iter().flatten().map(|operands| &operands.output))
+            .chain(leaves.iter().flatten().map(|(_, leaf)| leaf))
+            .collect();
+        // tch differentiates scalars only: the one whose derivative by the output is `gradient`.
+        let scalar =
+            tch::with_grad(|| self.output.tensor.flatten(0, -1).dot(&gradient.tensor.flatten(0, -1)));
+        let mut found = Torch::run_backward(&[scalar], &inputs, false, false).into_iter();
+        let mut next = || found.next().unwrap_or_else(|| unreachable!("every input has a gradient"));
+        let ends = ends.map(|end| end.requires_grad().then(&mut next).map(TchTensor::new));
+        let mut with_gradient = |operands: Operands| Operands { output: next(), ..operands };
+        let operands: Vec<_> = operands.into_iter().map(|operands| operands.map(&mut with_gradient)).collect();
+        for ((layer, operands), leaves) in layers.iter().zip(operands).zip(leaves) {
+            let gradients = leaves.into_iter().map(|(place, _)| (place, next())).collect();
+            layer.gather(operands, gradients, &self.held);
+        }
+        ends
+    }
+}
+
+/// Hands a chain's gradients to what it has read.
+#[derive(Debug)]
+struct Step;
+
+impl Backward<LibTorch, 3> for Step {
+    type State = Recorded;
+
+    fn backward(self, ops: Ops<Recorded, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<LibTorch>(&ops.node);
+        let [x, state] = ops.state.backward(&gradient);
+        let prepared = Some(stand_in(&gradient));
+        for (parent, gradient) in ops.parents.iter().zip([x, state, prepared]) {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
+                grads.register::<LibTorch>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+impl<C: CheckpointStrategy> TorchOps for Autodiff<LibTorch, C> {
+    fn prepare(
+        weight: FloatTensor<Self>,
+        recurrent: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        offset: FloatTensor<Self>,
+        layer: Layer,
+    ) -> FloatTensor<Self> {
+        let ((weight, a), (recurrent, b)) = (weight.into_parts(), recurrent.into_parts());
+        let ((bias, c), (gain, d), (offset, e)) = (bias.into_parts(), gain.into_parts(), offset.into_parts());
+        let weights = [&weight, &recurrent, &bias, &gain, &offset];
+        match Prepare.prepare::<C>([a, b, c, d, e]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                layer.prepare(weights, true);
+                prep.finish(layer, stand_in(&bias))
+            }
+            OpsKind::UnTracked(prep) => {
+                layer.prepare(weights, false);
+                prep.finish(stand_in(&bias))
+            }
+        }
+    }
+
+    fn chain(
+        x: FloatTensor<Self>,
+        state: FloatTensor<Self>,
+        prepared: FloatTensor<Self>,
+        chain: Chain,
+    ) -> FloatTensor<Self> {
+        let tracked = [x.is_tracked(), state.is_tracked()];
+        let ((x, a), (state, b), (prepared, c)) = (x.into_parts(), state.into_parts(), prepared.into_parts());
+        match Step.prepare::<C>([a, b, c]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (recorded, y) = Recorded::new(chain, [&x, &state], tracked);
+                prep.finish(recorded, y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(LibTorch::chain(x, state, prepared, chain)),
+        }
+    }
+}
+
+/// A chain of [`layers`].
+pub fn chain<'a>(layers: Vec<layers::Layer>, precision: Precision, device: &Device) -> layers::Chain<'a> {
+    let (ordered, turn) = ordered(layers);
+    let (mut chain, mut prepared) = (Vec::new(), Vec::new());
+    for ordered in ordered {
+        let layer = Layer::new(&ordered, precision);
+        prepared.extend(prepare(ordered.layer, layer.clone(), device));
+        chain.push(layer);
+    }
+    let chain = Chain(Arc::new((chain, turn)));
+    let prepared = Tensor::cat(prepared, 0).into_dispatch();
+    Box::new(move |x, state| {
+        // burn wants a gradient for all that an operation reads; where no layer reads the state, it is a constant.
+        let state = state.unwrap_or_else(|| x.clone().detach());
+        Tensor::from_dispatch(<Dispatch as TorchOps>::chain(
+            x.into_dispatch(),
+            state.into_dispatch(),
+            prepared.clone(),
+            chain.clone(),
+        ))
+    })
+}
+
+/// Hands a layer its weights, if it has any; see [`TorchOps::prepare`].
+fn prepare(of: layers::Layer, layer: Layer, device: &Device) -> Option<Tensor<1>> {
+    let (gain, offset) = of.norm.map(|Norm { gain, offset, .. }| (gain, offset)).unzip();
+    let [weight, recurrent, bias] = match of.op {
+        Op::Pass | Op::InputNorm { .. } => [None, None, None],
+        Op::Dense { weight, bias } => [Some(weight.into_dispatch()), None, bias.map(Tensor::into_dispatch)],
+        Op::Recurrent { wx, wh, bias } => {
+            [Some(wx.into_dispatch()), Some(wh.into_dispatch()), Some(bias.into_dispatch())]
+        }
+        Op::Conv { kernel, bias } | Op::Upsample { kernel, bias } => {
+            [Some(kernel.into_dispatch()), None, Some(bias.into_dispatch())]
+        }
+    };
+    let [gain, offset] = [gain, offset].map(|of| of.map(Tensor::into_dispatch));
+    let weights = [weight, recurrent, bias, gain, offset];
+    if weights.iter().all(Option::is_none) {
+        return None;
+    }
+    let [weight, recurrent, bias, gain, offset] =
+        weights.map(|weight| weight.unwrap_or_else(|| Tensor::<1>::empty([0], device).into_dispatch()));
+    Some(Tensor::from_dispatch(<Dispatch as TorchOps>::prepare(weight, recurrent, bias, gain, offset, layer)))
+}
