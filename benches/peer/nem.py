@@ -4,6 +4,9 @@ The network, the losses and the sizes are read from a preset as `nem-tui presets
 Data are random: what the pixels are changes no time. An iteration makes new noise and a new initial
 gamma, unrolls all EM steps, and takes a step of Adam, as the program does.
 
+In bf16, autocast computes products and convolutions in bfloat16; the recurrent state, the output, the E-step
+and the losses stay in float32.
+
 Started by `compare`: says "ready" once warm, then answers every line "N" on stdin by the seconds of N
 iterations, as JSON.
 """
@@ -45,7 +48,8 @@ class Layer(nn.Module):
         super().__init__()
         self.kind, self.fold = kind, fold
         self.activation = spec.get("activation")
-        if self.activation == "Output":
+        self.is_output = self.activation == "Output"
+        if self.is_output:
             self.activation = output_activation
         values = math.prod(shape)
         if kind == "Dense":
@@ -87,7 +91,7 @@ class Layer(nn.Module):
             x = F.conv2d(F.pad(F.interpolate(x, scale_factor=2, mode="nearest"), (1, 2, 1, 2)), weight, bias)
         if self.norm is not None:
             x = self.norm(x)
-        return ACTIVATIONS[self.activation](x)
+        return ACTIVATIONS[self.activation](x.float() if self.is_output else x)
 
 
 def fold(kernel):
@@ -138,7 +142,7 @@ class RnnEm(nn.Module):
             if layer.kind == "Conv" and x.dim() == 2:
                 x = x.reshape(-1, *self.image)
             x = layer(x, weights)
-        a = F.linear(x.flatten(1), self.wx, self.bias) + F.linear(theta, self.wh)
+        a = F.linear(x.flatten(1), self.wx, self.bias).float() + F.linear(theta, self.wh).float()
         theta = torch.sigmoid(a)
         x = theta if self.norm is None else torch.sigmoid(self.norm(a))
         for layer, weights in zip(self.after, prepared[1]):
@@ -168,7 +172,10 @@ class Training:
         frames = (torch.rand(self.steps + 1 if self.moving else 1, self.batch, 1, pixels) < 0.2).float()
         self.clean = frames.to(self.device)
         # compiled whole steps: what is between the networks is fused, and the unroll stays Python's.
-        self.step = torch.compile(self.em_step) if args.compile else self.em_step
+        self.step = torch.compile(self.em_step, mode=args.compile) if args.compile else self.em_step
+        self.graphs = args.compile in ("reduce-overhead", "max-autotune")
+        # Around the whole unroll, so that weights are cast once an iteration.
+        self.cast = torch.autocast(self.device.type, torch.bfloat16, enabled=args.precision == "bf16")
 
     def em_step(self, noisy, target, pred, gamma, theta, prepared, counts: bool):
         batch, k, pixels = self.batch, self.k, target.shape[-1]
@@ -198,6 +205,8 @@ class Training:
 
     def iteration(self):
         device, batch, k = self.device, self.batch, self.k
+        if self.graphs:
+            torch.compiler.cudagraph_mark_step_begin()
         pixels = self.clean.shape[-1]
         clean = self.clean[:-1] if self.moving else self.clean.expand(self.steps, -1, -1, -1)
         hit = torch.rand(clean.shape, device=device) < self.share
@@ -208,11 +217,12 @@ class Training:
         theta = torch.zeros(batch * k, self.model.units, device=device)
         prepared = self.model.prepared()
         total = 0
-        for t, weight in enumerate(self.weights):
-            target = self.clean[t + 1 if self.moving else 0]
-            pred, gamma, theta, loss = self.step(noisy[t], target, pred, gamma, theta, prepared, weight != 0)
-            if loss is not None:
-                total = total + weight * loss
+        with self.cast:
+            for t, weight in enumerate(self.weights):
+                target = self.clean[t + 1 if self.moving else 0]
+                pred, gamma, theta, loss = self.step(noisy[t], target, pred, gamma, theta, prepared, weight != 0)
+                if loss is not None:
+                    total = total + weight * loss
         self.adam.zero_grad(set_to_none=True)
         total.backward()
         self.adam.step()
@@ -225,7 +235,8 @@ def main():
     parser.add_argument("--batch", type=int)
     parser.add_argument("--k", type=int)
     parser.add_argument("--fold", action="store_true", help="upsample and convolve by a folded kernel")
-    parser.add_argument("--compile", action="store_true", help="torch.compile")
+    parser.add_argument("--compile", nargs="?", const="default", metavar="MODE", help="torch.compile, in this mode")
+    parser.add_argument("--precision", default="f32", choices=["f32", "tf32", "bf16"])
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--warm-up", type=int, default=2)
@@ -233,19 +244,30 @@ def main():
     if args.threads:
         torch.set_num_threads(args.threads)
     torch.manual_seed(1)
+    if args.device.startswith("cuda"):
+        # By itself cuDNN rounds convolutions to TF32.
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.precision == "tf32"
     training = Training(json.loads(sys.stdin.readline()), args)
     losses = [training.iteration() for _ in range(args.warm_up)]
     assert all(map(math.isfinite, losses)), losses
+    on_gpu = training.device.type == "cuda"
+    if on_gpu:
+        # Until its next turn the memory is for the other contenders.
+        torch.cuda.empty_cache()
     print("ready", flush=True)
     for line in sys.stdin:
         seconds = []
+        if on_gpu:
+            # Allocates it again.
+            training.iteration()
         for _ in range(int(line)):
             start = time.perf_counter()
             training.iteration()
             seconds.append(time.perf_counter() - start)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        if training.device.type == "cuda":
+        if on_gpu:
             peak = torch.cuda.max_memory_allocated()
+            torch.cuda.empty_cache()
         print(json.dumps({"median_s": statistics.median(seconds), "seconds": seconds, "peak_bytes": peak}), flush=True)
 
 
