@@ -154,7 +154,8 @@ impl Recorded {
         let mut next = || found.next().unwrap_or_else(|| unreachable!("every input has a gradient"));
         let ends = ends.map(|end| end.requires_grad().then(&mut next).map(TchTensor::new));
         let mut with_gradient = |operands: Operands| Operands { output: next(), ..operands };
-        let operands: Vec<_> = operands.into_iter().map(|operands| operands.map(&mut with_gradient)).collect();
+        let operands: Vec<_> =
+            operands.into_iter().map(|operands| operands.map(&mut with_gradient)).collect();
         for ((layer, operands), leaves) in layers.iter().zip(operands).zip(leaves) {
             let gradients = leaves.into_iter().map(|(place, _)| (place, next())).collect();
             layer.gather(operands, gradients, &self.held);

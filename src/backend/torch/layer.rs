@@ -160,7 +160,6 @@ impl Layer {
         let [weight, recurrent, bias, gain, offset] =
             weights.tensors.each_ref().map(|weight| weight.as_ref().map(|weight| &weight.tensor));
         let x = turns.iter().fold(x, |x, turn| turned(x, *turn));
-        let rows = x.size()[0];
         let mut operands = None;
         let y = match (*form, weight) {
             (Form::InputNorm(epsilon), _) => {
@@ -189,7 +188,7 @@ impl Layer {
                 convolved(blocks(&x.to_kind(*kind), from), kernel, bias, 1, 0)
             }
             (Form::Upsample(from), Some(kernel)) => {
-                convolved(as_maps(&x.to_kind(*kind), from), kernel, bias, 1, 1)
+                spread(&convolved(as_maps(&x.to_kind(*kind), from), kernel, bias, 1, 1), from)
             }
             _ => x,
         };
@@ -207,14 +206,6 @@ impl Layer {
             Activation::Relu => y.relu(),
             Activation::Elu => y.elu(),
             Activation::Linear | Activation::Output => y,
-        };
-        let y = match *form {
-            Form::Upsample(ImageSize { height, width, .. }) => {
-                // [row, column, row in block, column in block, channel]: the pixels of a block move apart.
-                let blocks = y.view([rows, height as i64, width as i64, 2, 2, -1]);
-                blocks.permute([0, 1, 3, 2, 4, 5]).reshape([rows, -1])
-            }
-            _ => y,
         };
         (y, operands)
     }
@@ -299,6 +290,14 @@ fn convolved(maps: Torch, kernel: &Torch, bias: Option<&Torch>, stride: i64, pad
     let rows = maps.size()[0];
     let y = maps.conv2d(kernel, bias, [stride; 2], [padding; 2], [1, 1], 1);
     y.permute([0, 2, 3, 1]).reshape([rows, -1])
+}
+
+/// Rows of [row, column, row in block, column in block, channel], for which there are `from`'s rows and columns, with the
+/// pixels of each block in their places.
+fn spread(y: &Torch, from: ImageSize) -> Torch {
+    let rows = y.size()[0];
+    let blocks = y.view([rows, from.height as i64, from.width as i64, 2, 2, -1]);
+    blocks.permute([0, 1, 3, 2, 4, 5]).reshape([rows, -1])
 }
 
 /// The same numbers with the channels of a place beside each other.

@@ -101,8 +101,8 @@ impl Logs {
 #[derive(Clone, Debug)]
 struct Lost {
     q: TchTensor,
-    log_off: TchTensor,
-    log_p: TchTensor,
+    /// log(1 − ψ) and log P(x | ψ), where γ has a gradient.
+    logs: Option<[TchTensor; 2]>,
     gamma: TchTensor,
     x: TchTensor,
     preds: TchTensor,
@@ -117,7 +117,7 @@ impl Backward<LibTorch, 2> for PixelLosses {
     fn backward(self, ops: Ops<Lost, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<LibTorch>(&ops.node).tensor;
         let (intra, inter) = (gradient.get(0), gradient.get(1));
-        let Lost { q, log_off, log_p, gamma, x, preds } = ops.state;
+        let Lost { q, logs, gamma, x, preds } = ops.state;
         let (q, gamma) = (&q.tensor, &gamma.tensor);
         let [of_preds, of_gamma] = ops.parents;
         if let Some(node) = of_preds {
@@ -128,7 +128,7 @@ impl Backward<LibTorch, 2> for PixelLosses {
             let _ = slope.g_mul_(&q.eq_tensor(&preds.tensor));
             grads.register::<LibTorch>(node.id, TchTensor::new(slope));
         }
-        if let Some(node) = of_gamma {
+        if let (Some(node), Some([log_off, log_p])) = (of_gamma, logs) {
             let slope = sum(&(&log_off.tensor * inter - &log_p.tensor * intra), 2);
             grads.register::<LibTorch>(node.id, TchTensor::new(slope));
         }
@@ -165,14 +165,16 @@ impl<C: CheckpointStrategy> PixelOps for Autodiff<LibTorch, C> {
         x: FloatTensor<Self>,
         clip: f64,
     ) -> FloatTensor<Self> {
+        let tracks_gamma = gamma.is_tracked();
         let ((preds, a), (gamma, b)) = (preds.into_parts(), gamma.into_parts());
         let x = x.into_primitive();
         match PixelLosses.prepare::<C>([a, b]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
                 let logs = Logs::new(&preds.tensor, &x.tensor, clip);
                 let losses = TchTensor::new(logs.losses(&gamma.tensor));
-                let [q, log_off, log_p] = [logs.q, logs.log_off, logs.log_p].map(TchTensor::new);
-                prep.finish(Lost { q, log_off, log_p, gamma, x, preds }, losses)
+                let Logs { q, log_off, log_p } = logs;
+                let logs = tracks_gamma.then(|| [log_off, log_p].map(TchTensor::new));
+                prep.finish(Lost { q: TchTensor::new(q), logs, gamma, x, preds }, losses)
             }
             OpsKind::UnTracked(prep) => prep.finish(LibTorch::pixel_losses(preds, gamma, x, clip)),
         }
