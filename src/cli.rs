@@ -120,19 +120,19 @@ struct Common {
     mnist: Option<PathBuf>,
 }
 
-/// How precisely a command computes that trains, or scores what was trained.
+/// The precision of commands that train or score.
 #[derive(Args, Debug, Clone, Copy, Default)]
-struct Precise {
-    /// What products and convolutions read: f32, bf16 (bfloat16, on libtorch's devices alone), or auto, which is bf16
-    /// where the hardware multiplies it faster [default: f32, and for a run that is resumed its own]
+struct PrecisionArg {
+    /// Precision of matrix products and convolutions: f32, bf16 (libtorch only), or auto (bf16 where the hardware is
+    /// faster at it) [default: f32; a run that is continued keeps its own]
     #[arg(long, value_name = "PRECISION")]
     precision: Option<PrecisionName>,
 }
 
-impl Precise {
+impl PrecisionArg {
     /// The device of `common`, with this precision.
     fn compute(self, common: &Common) -> Result<Compute> {
-        Compute::asked(common.device()?, self.precision)
+        Compute::requested(common.device()?, self.precision)
     }
 }
 

@@ -64,7 +64,7 @@ pub struct Nem {
     pub distribution: Distribution,
     /// C, H and W.
     pub image: ImageSize,
-    /// What the inner network's products read.
+    /// Of the inner network's products and convolutions.
     pub precision: Precision,
     /// ψ before the first step.
     pred_init: f64,
@@ -100,10 +100,8 @@ impl Frames {
         let next = if self.clean.len() == 1 { 0 } else { t + 1 };
         (self.noisy[t].clone(), &self.clean[next])
     }
-}
 
-impl Frames {
-    /// Of some of the images, by their places in the batch.
+    /// The given images of the batch.
     pub fn of_images(&self, images: Range<usize>) -> Frames {
         let noisy = |frame: &Tensor<4>| frame.clone().slice(s![images.clone(), .., .., ..]);
         Frames {
@@ -135,7 +133,7 @@ impl Nem {
         Nem { cell, ..self.clone() }
     }
 
-    /// The same model, whose inner network's products read what `precision` says.
+    /// The same model, which computes in this precision.
     pub fn with_precision(self, precision: Precision) -> Nem {
         Nem { precision, ..self }
     }

@@ -214,8 +214,9 @@ pub struct Iteration {
     pub profile: Option<Profile>,
 }
 
-/// What products and convolutions read. With bfloat16 only their factors are rounded: sums, weights, moments,
-/// statistics of layer norm, the recurrent state, sigmoids, the E-step and the losses stay in 32 bits.
+/// The precision of matrix products and convolutions. In bfloat16 they read and write it, and so do the layers between
+/// them, biases included. Weights, Adam's moments, gradients that are added up, statistics of layer norm, the recurrent
+/// state, sigmoids, the E-step and the losses are 32-bit floats all the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {

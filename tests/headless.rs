@@ -376,7 +376,7 @@ fn bad_requests_are_refused_in_a_sentence_and_leave_nothing() {
         (
             vec!["train", "quickstart", "--device", "flex", "--precision", "bf16"],
             2,
-            "choose --device libtorch",
+            "needs a libtorch device",
         ),
         (vec!["eval", "quickstart", "--precision", "f16"], 2, "choose f32, bf16 or auto"),
         (vec!["tui"], 2, "needs a terminal"),

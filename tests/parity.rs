@@ -134,6 +134,58 @@ fn devices_agree_on_the_losses_of_twenty_iterations() {
     }
 }
 
+/// Layers in orders, and maps of sizes, that no fixture has; the devices' own ways against burn's composition.
+#[cfg(feature = "libtorch")]
+#[test]
+fn devices_agree_on_every_kind_of_layer() {
+    use nem_tui::nem::Nem;
+    let networks = [
+        // Few channels and many into odd maps (14x10 to 7x5 to 3x2), with layer norm and without; a Dense that
+        // becomes maps.
+        "Conv(channels: 9, layer_norm: true, activation: Elu), Conv(channels: 10, activation: Relu), \
+         Conv(channels: 3, layer_norm: true, activation: Elu), Dense(units: 20, layer_norm: true, activation: Relu), \
+         Recurrent(units: 8, layer_norm: true), Dense(units: 140, layer_norm: true, activation: Elu), \
+         Reshape(channels: 4, height: 7, width: 5), \
+         UpsampleConv(channels: 6, layer_norm: true, activation: Relu), UpsampleConv(activation: Output)",
+        // Maps straight into the recurrent layer and straight out of it; a reshape of maps.
+        "InputNorm, Conv(channels: 4, activation: Elu), Recurrent(units: 280), Reshape(channels: 2, height: 14, width: 10), \
+         Reshape(channels: 4, height: 7, width: 10), Reshape(channels: 2, height: 14, width: 10), \
+         UpsampleConv(layer_norm: false, activation: Output)",
+        // Neither maps nor layer norm.
+        "Dense(units: 30, activation: Sigmoid), Recurrent(units: 12), Dense(units: 9, activation: Linear), \
+         Dense(activation: Output)",
+    ];
+    for (network, steps) in networks.iter().flat_map(|network| [1, 3].map(|steps| (network, steps))) {
+        let sets = [
+            "data.height=28".to_owned(),
+            "data.width=20".into(),
+            "k=2".into(),
+            format!("steps={steps}"),
+            format!("model.cell=RnnEm(layers: [{network}])"),
+        ];
+        let preset = Preset::load("flying-shapes-3").unwrap().set(&sets).unwrap();
+        let wave = |n: usize, scale: f32| (0..n).map(move |i| scale * (1.7 * i as f32).sin());
+        let mut arrays = Nem::new(&preset, 1, &flex()).weights();
+        for array in arrays.values_mut() {
+            // Gains and biases are drawn as ones and zeros, which would hide a wrong place.
+            let waves = wave(array.values.len(), 0.1);
+            array.values.iter_mut().zip(waves).for_each(|(value, wave)| *value += wave);
+        }
+        let frames = [steps + 1, 3, 1, 28, 20];
+        let pixels = wave(frames.iter().product(), 1.0).map(|v| f32::from(v > 0.3)).collect();
+        let input: Arrays = [("in.features_clean".to_owned(), Array::new(frames, pixels))].into();
+        let of = |device: &Device| {
+            infer(&preset, &arrays, &input, device, Request { gradients: true, ..Request::default() }).unwrap()
+        };
+        let expected = of(&flex());
+        for device in backend::available().iter().filter(|device| **device != flex()) {
+            let (outputs, gradients, _) = errors(&of(device), &expected);
+            println!("{steps} steps: outputs {outputs:.1e}  gradients {gradients:.1e}  {}…", &network[..30]);
+            assert!(outputs < 5e-5 && gradients < 5e-5, "{network}: off by {outputs:.1e} and {gradients:.1e}");
+        }
+    }
+}
+
 /// bfloat16 keeps 8 bits, so that a rounded factor is off by 2⁻⁸ at most and by 2⁻⁸/√3 in the mean. A gradient
 /// has passed six roundings a layer, of what is read, of the weights and of what is put out, forward and backward;
 /// if these err independently, the gradient of N layers is off by √(6N) of them.

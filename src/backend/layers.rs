@@ -1,7 +1,7 @@
-//! A network's layers as a backend of its own way takes them: all layers of one side of the recurrent state at
-//! once, so that what lies between two layers is the backend's own affair.
+//! Layer descriptions for backends with their own implementation. A backend gets all layers of one side of the
+//! recurrent state at once, so that it chooses the layout and the precision between them.
 //!
-//! `nem::network` says what the layers compute, and computes them wherever [`chain`] answers `None`.
+//! `nem::network` has the reference implementation, and uses it where [`chain`] returns `None`.
 
 use burn::tensor::{Device, Tensor};
 
@@ -9,7 +9,7 @@ use crate::preset::{Activation, ImageSize, LayerOutput};
 use crate::protocol::Precision;
 
 /// What layers make of rows, [R, values], and of the recurrent state, [R, units], which a [`Op::Recurrent`] reads.
-pub type Chain<'a> = Box<dyn Fn(Tensor<2>, Option<Tensor<2>>) -> Tensor<2> + 'a>;
+pub type Chain = Box<dyn Fn(Tensor<2>, Option<Tensor<2>>) -> Tensor<2>>;
 
 /// Layer norm with a gain and an offset for each of C channels: \[C\], \[C\].
 #[derive(Clone, Debug)]
@@ -79,9 +79,9 @@ pub struct Layer {
     pub to: LayerOutput,
 }
 
-/// All of `layers`, one after the other, as `device` computes them best; `None` where it has no way of its own.
-/// What is read and put out is in 32 bits, maps channels first.
-pub fn chain<'a>(layers: &[Layer], precision: Precision, device: &Device) -> Option<Chain<'a>> {
+/// All of `layers`, one after the other, by the device's own implementation, if it has one. Input and output are f32,
+/// maps channels first.
+pub fn chain(layers: &[Layer], precision: Precision, device: &Device) -> Option<Chain> {
     #[cfg(feature = "libtorch")]
     if super::libtorch::is(device) {
         return Some(super::torch::chain(layers.to_vec(), precision, device));
@@ -95,9 +95,9 @@ pub fn chain<'a>(layers: &[Layer], precision: Precision, device: &Device) -> Opt
 pub(super) mod pixel_order {
     use super::*;
 
-    /// How rows are to be put before a layer reads them.
+    /// A change of the order of a row's values.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Turn {
+    pub enum Reorder {
         /// As they are.
         None,
         /// From channels first to pixels first.
@@ -108,21 +108,21 @@ pub(super) mod pixel_order {
 
     /// A layer in pixel order.
     pub struct Ordered {
-        /// What is done to its input first, in this order.
-        pub turns: [Turn; 2],
+        /// Applied to its input, in this order.
+        pub reorders: [Reorder; 2],
         /// The layer. Its gain and offset hold a value for every value of a row; the kernel of an [`Op::Conv`] that
         /// reads few channels is [O, 4·I, 2, 2] and reads blocks of 2x2 pixels instead of every other pixel.
         pub layer: Layer,
     }
 
-    /// `layers` in pixel order, and how to turn what the last one puts out.
-    pub fn ordered(layers: Vec<Layer>) -> (Vec<Ordered>, Turn) {
+    /// `layers` in pixel order, and the final reordering of the output.
+    pub fn ordered(layers: Vec<Layer>) -> (Vec<Ordered>, Reorder) {
         // The maps that lie in pixel order at this point, if any do.
         let mut now: Option<ImageSize> = None;
         let mut ordered: Vec<Ordered> = Vec::new();
         let mut layers = layers.into_iter().peekable();
         while let Some(mut layer) = layers.next() {
-            let mut turns = [Turn::None; 2];
+            let mut reorders = [Reorder::None; 2];
             let becomes_maps = match (&layer.op, layers.peek()) {
                 (Op::Dense { .. }, Some(Layer { op: Op::Pass, to: LayerOutput::Maps(size), .. })) => {
                     several(*size)
@@ -134,8 +134,10 @@ pub(super) mod pixel_order {
                 Op::Pass => {
                     let to = maps(layer.to);
                     if now != to {
-                        turns =
-                            [now.map_or(Turn::None, Turn::ToChannels), to.map_or(Turn::None, Turn::ToPixels)];
+                        reorders = [
+                            now.map_or(Reorder::None, Reorder::ToChannels),
+                            to.map_or(Reorder::None, Reorder::ToPixels),
+                        ];
                         now = to;
                     }
                 }
@@ -159,14 +161,14 @@ pub(super) mod pixel_order {
                     }
                 }
                 Op::Conv { kernel, .. } => {
-                    turns[0] = enter(&mut now, layer.from);
+                    reorders[0] = enter(now, layer.from);
                     if kernel.dims()[1] < FEW {
                         *kernel = blocks(kernel.clone());
                     }
                     now = maps(layer.to);
                 }
                 Op::Upsample { kernel, bias } => {
-                    turns[0] = enter(&mut now, layer.from);
+                    reorders[0] = enter(now, layer.from);
                     // (channel, place in the block) to (place, channel), so that whole pixels are moved.
                     let [outputs, inputs, height, width] = kernel.dims();
                     let taps = inputs * height * width;
@@ -189,9 +191,9 @@ pub(super) mod pixel_order {
                 norm.gain = everywhere(&norm.gain);
                 norm.offset = everywhere(&norm.offset);
             }
-            ordered.push(Ordered { turns, layer });
+            ordered.push(Ordered { reorders, layer });
         }
-        (ordered, now.map_or(Turn::None, Turn::ToChannels))
+        (ordered, now.map_or(Reorder::None, Reorder::ToChannels))
     }
 
     /// Maps whose order matters.
@@ -207,10 +209,10 @@ pub(super) mod pixel_order {
     }
 
     /// How rows in the order `now` become the maps that a convolution reads.
-    fn enter(now: &mut Option<ImageSize>, from: LayerOutput) -> Turn {
+    fn enter(now: Option<ImageSize>, from: LayerOutput) -> Reorder {
         match (now.is_some(), maps(from)) {
-            (false, Some(size)) => Turn::ToPixels(size),
-            _ => Turn::None,
+            (false, Some(size)) => Reorder::ToPixels(size),
+            _ => Reorder::None,
         }
     }
 

@@ -1,5 +1,5 @@
-//! The E-step and the losses where a backend has a way of its own to compute them; `nem` says what they are, and
-//! computes them wherever these answer `None`.
+//! The E-step and the losses for backends with their own implementation. `nem` has the reference, and uses it
+//! where these return `None`.
 
 use burn::tensor::Tensor;
 
@@ -20,8 +20,8 @@ pub fn e_step(
     None
 }
 
-/// The sums of γ · −log P(x | ψ) and of (1 − γ) · KL(prior ‖ ψ): \[2\]. Shapes are those of [`e_step`]; ψ is kept
-/// `clip` away from 0 and 1.
+/// The sums of γ · −log P(x | ψ) and of (1 − γ) · KL(prior ‖ ψ): \[2\]. Shapes are those of [`e_step`]. Both are
+/// clipped at `clip` and 1 − `clip`; `nem::kl_from_prior` is not at the lower end, where the two differ by `clip`.
 pub fn losses(
     distribution: Distribution,
     preds: &Tensor<4>,

@@ -14,7 +14,7 @@ use crate::protocol::{Precision, PrecisionName};
 pub struct Compute {
     /// The device.
     pub device: DeviceName,
-    /// `None` is what a run that exists was begun with, and 32 bits where there is none.
+    /// `None`: the run's own where one is continued, else f32.
     pub precision: Option<Precision>,
 }
 
@@ -23,15 +23,15 @@ impl Compute {
     ///
     /// # Errors
     /// [`Error::Usage`] where bfloat16 was asked for and the device has no way to compute with it.
-    pub fn asked(device: DeviceName, precision: Option<PrecisionName>) -> Result<Compute> {
+    pub fn requested(device: DeviceName, precision: Option<PrecisionName>) -> Result<Compute> {
         let precision = match precision {
             None => None,
             Some(PrecisionName::F32) => Some(Precision::F32),
             Some(PrecisionName::Bf16) if has_bf16(device) => Some(Precision::Bf16),
             Some(PrecisionName::Bf16) => {
                 return Err(Error::Usage(format!(
-                    "--precision bf16 is for libtorch's devices, and this run is on {device}; leave it out, or choose \
-                     --device libtorch or cuda"
+                    "--precision bf16 needs a libtorch device, and the device here is {device}; choose --device libtorch \
+                     or cuda, or leave --precision out"
                 )));
             }
             Some(PrecisionName::Auto) if multiplies_bf16(device) => Some(Precision::Bf16),
@@ -48,10 +48,11 @@ impl Compute {
         self.device.open()
     }
 
-    /// The same with a precision: its own, else that of the run that is continued.
+    /// The same with a precision: its own, else `usual`, or f32 where the device has no bfloat16.
     #[must_use]
-    pub fn or(self, run: Precision) -> Compute {
-        Compute { precision: Some(self.precision.unwrap_or(run)), ..self }
+    pub fn or(self, usual: Precision) -> Compute {
+        let usual = if has_bf16(self.device) { usual } else { Precision::F32 };
+        Compute { precision: Some(self.precision.unwrap_or(usual)), ..self }
     }
 
     /// The precision to compute with.
@@ -82,12 +83,12 @@ impl FromStr for Compute {
     fn from_str(text: &str) -> Result<Compute> {
         match text.split_once(' ') {
             None => Ok(Compute::from(text.parse::<DeviceName>()?)),
-            Some((device, precision)) => Compute::asked(device.parse()?, Some(precision.parse()?)),
+            Some((device, precision)) => Compute::requested(device.parse()?, Some(precision.parse()?)),
         }
     }
 }
 
-/// Whether there is a way to compute with bfloat16 on `device`.
+/// Whether `device` can compute in bfloat16.
 fn has_bf16(device: DeviceName) -> bool {
     matches!(device, DeviceName::Libtorch | DeviceName::Cuda(_))
 }
@@ -131,6 +132,7 @@ mod tests {
     fn a_run_keeps_its_precision_unless_another_is_asked_for() {
         let as_it_was = Compute::from(DeviceName::Libtorch);
         assert_eq!(as_it_was.or(Precision::Bf16).precision(), Precision::Bf16);
+        assert_eq!(Compute::from(DeviceName::Flex).or(Precision::Bf16).precision(), Precision::F32);
         let asked = Compute { precision: Some(Precision::F32), ..as_it_was };
         assert_eq!(asked.or(Precision::Bf16).precision(), Precision::F32);
     }
@@ -138,9 +140,9 @@ mod tests {
     #[test]
     fn auto_is_32_bits_where_bfloat16_is_not_computed() {
         for device in [DeviceName::Flex, DeviceName::CubeclCuda(0)] {
-            let auto = Compute::asked(device, Some(PrecisionName::Auto)).unwrap();
+            let auto = Compute::requested(device, Some(PrecisionName::Auto)).unwrap();
             assert_eq!(auto.precision, Some(Precision::F32));
-            assert!(Compute::asked(device, Some(PrecisionName::Bf16)).is_err());
+            assert!(Compute::requested(device, Some(PrecisionName::Bf16)).is_err());
         }
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{Common, Precise, print, print_json};
+use super::{Common, PrecisionArg, print, print_json};
 use crate::backend;
 use crate::engine::bench::{Timing, bench, ceiling, operations};
 use crate::engine::trainer::Trainer;
@@ -39,7 +39,7 @@ pub(super) struct BenchArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    precise: Precise,
+    precision: PrecisionArg,
     #[command(flatten)]
     common: Common,
 }
@@ -80,7 +80,7 @@ impl BenchArgs {
         // What the preset and the arguments say is timed, whatever a first stage would make of it.
         sets.push("train.stages=[]".into());
         let preset = Common { sets, ..self.common.clone() }.preset(&self.preset)?;
-        let compute = self.precise.compute(&self.common)?.or(Precision::F32);
+        let compute = self.precision.compute(&self.common)?.or(Precision::F32);
         let mut trainer =
             Trainer::new(&preset, self.seed, &compute.open()?)?.with_precision(compute.precision());
         trainer.set_profiled(self.profile);

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{Common, Conditions, Precise, print, print_json};
+use super::{Common, Conditions, PrecisionArg, print, print_json};
 use crate::data::Split;
 use crate::engine::score::{Report, Scoring, score};
 use crate::error::Result;
@@ -34,7 +34,7 @@ pub(super) struct EvalArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    precise: Precise,
+    precision: PrecisionArg,
     #[command(flatten)]
     common: Common,
 }
@@ -64,7 +64,7 @@ impl EvalArgs {
     pub(super) fn run(self) -> Result<()> {
         let mut sets = self.common.all_sets()?;
         sets.extend(self.conditions.sets());
-        let compute = self.precise.compute(&self.common)?;
+        let compute = self.precision.compute(&self.common)?;
         let precision = compute.precision();
         let scoring = Scoring { sets, split: self.split.into(), samples: self.samples, precision };
         let device = compute.open()?;

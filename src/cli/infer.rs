@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Common, Precise};
+use super::{Common, PrecisionArg};
 use crate::engine::infer::{Reading, Request, infer, read_input};
 use crate::engine::run_dir;
 use crate::error::{Error, Result};
@@ -43,7 +43,7 @@ pub(super) struct InferArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
-    precise: Precise,
+    precision: PrecisionArg,
     #[command(flatten)]
     common: Common,
 }
@@ -76,7 +76,7 @@ impl InferArgs {
         };
         let reading = Reading { resize: self.resize, steps_are_asked: self.common.sets_steps() };
         let (preset, input) = read_input(&self.input, &preset, reading)?;
-        let compute = self.precise.compute(&self.common)?;
+        let compute = self.precision.compute(&self.common)?;
         let device = compute.open()?;
         let request = Request { gradients: self.grad, seed: self.seed, precision: compute.precision() };
         let out = infer(&preset, &weights, &input, &device, request)

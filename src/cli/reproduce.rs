@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::eval::with_bar;
 use super::train::{Bar, follow};
-use super::{Common, Precise, digits_set, print, print_json};
+use super::{Common, PrecisionArg, digits_set, print, print_json};
 use crate::data::{Split, resolved};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::experiments::{Part, Test};
@@ -53,7 +53,7 @@ pub(super) struct ReproduceArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    precise: Precise,
+    precision: PrecisionArg,
     #[command(flatten)]
     common: Common,
 }
@@ -117,7 +117,7 @@ impl ReproduceArgs {
         let runs = self.runs(&parts)?;
         runs.iter().try_for_each(|run| self.check_settings(run))?;
         // A device that is not there is no run's failure.
-        self.precise.compute(&self.common)?;
+        self.precision.compute(&self.common)?;
         let scores = self.out.join("scores");
         std::fs::create_dir_all(&scores).map_err(Error::io("create", &scores))?;
         let mut failures = Vec::new();
@@ -226,7 +226,7 @@ impl ReproduceArgs {
     /// Trains one run, from its start or from where it was stopped.
     fn train_one(&self, run: &Run, deadline: Option<Instant>) -> Result<Finish> {
         let ending = Ending { max_iterations: self.max_iterations, stay: false };
-        let compute = self.precise.compute(&self.common)?;
+        let compute = self.precision.compute(&self.common)?;
         let handle = if run.is_begun() {
             let before = Training::of(&run.path)?;
             if before.finished {

@@ -7,7 +7,8 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{Common, Precise, print_json, stdout_is_terminal};
+use super::{Common, PrecisionArg, print_json, stdout_is_terminal};
+use crate::backend::Compute;
 use crate::engine::run_dir::{self, Record};
 use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
@@ -56,7 +57,7 @@ pub(super) struct TrainArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    precise: Precise,
+    precision: PrecisionArg,
     #[command(flatten)]
     common: Common,
 }
@@ -72,7 +73,7 @@ impl TrainArgs {
             _ => preset.set(&epochs),
         };
         let ending = Ending { max_iterations: self.max_iterations, stay: false };
-        let compute = || self.precise.compute(&self.common);
+        let compute = || self.precision.compute(&self.common);
         if let Some(run) = &self.resume {
             if self.tensorboard {
                 run_dir::keep_events(run)?;
@@ -193,9 +194,10 @@ impl Report for Lines {
         match event {
             Event::Started(info) => {
                 self.directory.clone_from(&info.directory);
+                let compute: Compute = info.device.parse()?;
                 print_json(&json!({
                     "kind": "started", "run": info.directory, "preset": info.preset.name, "seed": info.seed,
-                    "device": info.device, "iteration": info.iteration, "parameters": info.parameters,
+                    "device": compute.device.to_string(), "precision": compute.precision(), "iteration": info.iteration, "parameters": info.parameters,
                     "floor": info.floor.ami, "floor_ari": info.floor.ari,
                 }))
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::detach::detach;
-use super::{Common, Precise, config, print};
+use super::{Common, PrecisionArg, config, print};
 use crate::backend::{Compute, DeviceName};
 use crate::data::{Dataset, Split, corrupt, own};
 use crate::engine::album;
@@ -16,7 +16,7 @@ use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
 use crate::preset::{Preset, embedded_names};
 use crate::protocol::{
-    Backstage, ModelCard, PrecisionName, Preview, Rival, RunCard, RunHandle, Shelf, Snapshot,
+    Backstage, ModelCard, Precision, PrecisionName, Preview, Rival, RunCard, RunHandle, Shelf, Snapshot,
 };
 use crate::random::Stream;
 use crate::tui::{self, Start};
@@ -44,7 +44,7 @@ pub(super) struct WorkbenchArgs {
     #[arg(long, conflicts_with_all = ["resume", "look"])]
     tensorboard: bool,
     #[command(flatten)]
-    precise: Precise,
+    precision: PrecisionArg,
     #[command(flatten)]
     common: Common,
 }
@@ -70,11 +70,13 @@ impl WorkbenchArgs {
         };
         let config = config::read();
         // A device this binary lacks is said before the screen is taken over.
-        let precision = self.precise.precision.or(config.as_ref().ok().and_then(|config| config.precision));
-        let first = Precise { precision }.compute(&self.common)?;
-        let devices = [first].into_iter().chain(others(first)).collect();
+        let first = self.precision.compute(&self.common)?;
+        let wanted = config.as_ref().ok().and_then(|config| config.precision);
+        // What the config wants and this device cannot do is done in f32.
+        let usual = Compute::requested(first.device, wanted).map_or(Precision::F32, Compute::precision);
+        let devices = [first].into_iter().chain(others(first, usual)).collect();
         let (tensorboard, tf32) = (self.tensorboard, self.common.tf32);
-        let rest = Rest { presets, seed: self.seed, devices, tensorboard, tf32 };
+        let rest = Rest { presets, seed: self.seed, devices, usual, tensorboard, tf32 };
         tui::run(&rest, start, config)
     }
 
@@ -89,16 +91,13 @@ impl WorkbenchArgs {
     }
 }
 
-/// What else can be chosen, the best device first, in 32 bits and in bfloat16.
-fn others(first: Compute) -> impl Iterator<Item = Compute> {
+/// What else can be chosen beside `first`, which without a precision of its own means `usual` for a new run.
+fn others(first: Compute, usual: Precision) -> impl Iterator<Item = Compute> {
     let precise = |device| {
         let precisions = [PrecisionName::F32, PrecisionName::Bf16];
-        precisions.into_iter().filter_map(move |precision| Compute::asked(device, Some(precision)).ok())
+        precisions.into_iter().filter_map(move |name| Compute::requested(device, Some(name)).ok())
     };
-    DeviceName::available()
-        .into_iter()
-        .flat_map(precise)
-        .filter(move |other| other.to_string() != first.to_string())
+    DeviceName::available().into_iter().flat_map(precise).filter(move |other| *other != first.or(usual))
 }
 
 /// A training that is over can still be looked at.
@@ -112,6 +111,8 @@ pub(super) struct Rest {
     seed: u64,
     /// The one to begin with first.
     devices: Vec<Compute>,
+    /// The precision of new runs for which none was chosen.
+    usual: Precision,
     tensorboard: bool,
     tf32: bool,
 }
@@ -140,10 +141,10 @@ impl Backstage for Rest {
     }
 
     fn start(&self, preset: &Preset, device: &str) -> Result<RunHandle> {
-        let device: Compute = device.parse()?;
+        let compute = device.parse::<Compute>()?.or(self.usual);
         let preset = preset.clone();
         let tensorboard = self.tensorboard;
-        worker::start(&Job { tensorboard, ending: STAY, ..Job::new(preset, self.seed, device) })
+        worker::start(&Job { tensorboard, ending: STAY, ..Job::new(preset, self.seed, compute) })
     }
 
     fn open(&self, model: &str, device: &str) -> Result<RunHandle> {
@@ -179,7 +180,8 @@ impl Backstage for Rest {
             true => last,
             false => Preset::load(&run.join("preset.ron").display().to_string())?,
         };
-        let job = Job::new(preset.set(sets)?, begun.seed, device.parse::<Compute>()?);
+        let compute = device.parse::<Compute>()?.or(begun.precision);
+        let job = Job::new(preset.set(sets)?, begun.seed, compute);
         let tensorboard = self.tensorboard;
         worker::start(&Job { from: begun.from, tensorboard, ending: STAY, ..job })
     }
@@ -209,8 +211,9 @@ impl Backstage for Rest {
 
     fn detach(&self, run: &Path, device: &str) -> Result<()> {
         // Only the device that was asked for may round.
-        let tf32 = self.tf32 && self.devices.first().is_some_and(|first| first.to_string() == device);
-        detach(run, device.parse()?, tf32)?;
+        let compute: Compute = device.parse()?;
+        let tf32 = self.tf32 && self.devices.first().is_some_and(|first| first.device == compute.device);
+        detach(run, compute, tf32)?;
         print(&format!(
             "the run goes on without a screen; look at it by `nem-tui attach {}`\n",
             run.display()

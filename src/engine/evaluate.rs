@@ -3,7 +3,6 @@
 //! Samples are unrolled in chunks, on all cores; what every chunk found is put together in the order
 //! of the samples, so that the numbers do not depend on how many cores there are.
 
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ScopedJoinHandle;
@@ -13,7 +12,7 @@ use burn::tensor::Device;
 use super::batch::Plan;
 use crate::backend;
 use crate::data::{Dataset, Split};
-use crate::error::{EVALUATION, Result};
+use crate::error::{EVALUATION, Result, panic_message};
 use crate::metrics::{self, Quartiles, Scores};
 use crate::nem::{Nem, host, upper_bound};
 use crate::preset::Preset;
@@ -164,8 +163,8 @@ pub fn evaluate(task: Task, device: &Device, progress: &(dyn Fn(usize) + Sync)) 
         for thread in threads {
             match thread.map(ScopedJoinHandle::join) {
                 Ok(Ok(())) => {}
-                // What the libraries below have thrown goes on to whoever asked.
-                Ok(Err(panic)) => resume_unwind(panic),
+                // Anew, so that whoever asked reports it.
+                Ok(Err(panic)) => panic!("{}", panic_message(&*panic)),
                 Err(e) => panic!("a thread for an evaluation could not be started: {e}"),
             }
         }

@@ -43,7 +43,7 @@ pub struct Request {
     pub gradients: bool,
     /// Draws the initial gamma where the input has none.
     pub seed: u64,
-    /// What the model's products read.
+    /// Of the model's products and convolutions.
     pub precision: Precision,
 }
 

@@ -150,7 +150,7 @@ impl Kept {
     /// A section about it: what differs from its preset, a table of its epochs, and the reading.
     pub fn markdown(&self) -> String {
         let mut text = format!("\n### {}\n\n", self.name);
-        let _ = write!(text, "{}, seed {}, on {}", self.preset, self.run.seed, self.run.device);
+        let _ = write!(text, "{}, seed {}, on {}", self.preset, self.run.seed, self.run.computed_on());
         if !self.run.machine.is_empty() {
             let _ = write!(text, " ({})", self.run.machine);
         }

@@ -1,12 +1,11 @@
 //! Forward and backward through one batch.
 
-use std::panic::resume_unwind;
 use std::thread::scope;
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, s};
 
-use crate::error::PASS;
+use crate::error::{PASS, panic_message};
 use crate::nem::{Frames, Losses, Nem, Watch};
 use crate::preset::Preset;
 
@@ -20,12 +19,12 @@ pub struct Pass {
     pub gamma: Tensor<4>,
 }
 
-/// One pass of `model` over a batch, from the initial `gamma`, under `preset`'s loss. `watch` is told of the parts of
-/// the unroll, and `unrolled` of its end.
+/// One pass of `model` over a batch, from the initial `gamma`, under `preset`'s loss. `watch` is called after each part
+/// of the unroll, `unrolled` at its end.
 ///
-/// The batch's images are dealt into `shares`, each on a thread of its own, for devices whose operations keep one core
-/// busy. Losses and gradients are added in the shares' order, so that they depend on how many shares there are and not
-/// on how many cores.
+/// The batch is split into `shares`, each on a thread of its own, for devices whose operations keep one core busy.
+/// Losses and gradients are added in the order of the shares, so that they depend on the number of shares and not of
+/// cores.
 pub fn pass(
     shares: usize,
     model: &Nem,
@@ -56,8 +55,8 @@ pub fn pass(
         let first = share(&model, preset, &frames, gamma, batch, watch, unrolled);
         let others = others.into_iter().map(|thread| match thread.map(|thread| thread.join()) {
             Ok(Ok(pass)) => pass,
-            // What the libraries below have thrown goes on to whoever asked.
-            Ok(Err(panic)) => resume_unwind(panic),
+            // Anew, so that whoever asked reports it.
+            Ok(Err(panic)) => panic!("{}", panic_message(&*panic)),
             Err(e) => panic!("a thread for a share of a batch could not be started: {e}"),
         });
         std::iter::once(first).chain(others).collect()

@@ -174,7 +174,7 @@ impl Training {
             hours: seconds / 3600.0,
             validation_loss: epochs.last().map(|epoch| epoch.validation_loss),
             validation_ami: epochs.last().map(|epoch| epoch.ami),
-            device: [file.device, file.machine]
+            device: [file.computed_on(), file.machine]
                 .iter()
                 .filter(|s| !s.is_empty())
                 .cloned()

@@ -67,7 +67,7 @@ pub struct RunFile {
     pub seed: u64,
     /// The device it began on.
     pub device: String,
-    /// What products read.
+    /// Of its products and convolutions, now.
     #[serde(default)]
     pub precision: Precision,
     /// The machine it began on, as [`crate::backend::machine`] names it.
@@ -114,9 +114,7 @@ impl RunDir {
         };
         let checkpoints = path.join("checkpoints");
         std::fs::create_dir_all(&checkpoints).map_err(Error::io("create", &checkpoints))?;
-        let file = path.join("run.json");
-        let text = serde_json::to_vec_pretty(run).map_err(|e| Error::content(&file, e.to_string()))?;
-        write_whole(&file, &text)?;
+        run.write(&path)?;
         write_whole(&path.join("preset.ron"), preset.to_ron().as_bytes())?;
         RunDir::open_metrics(path)
     }
@@ -297,6 +295,24 @@ impl RunDir {
 }
 
 impl RunFile {
+    /// Writes it into the run's directory.
+    ///
+    /// # Errors
+    /// A directory that cannot be written.
+    pub fn write(&self, run: &Path) -> Result<()> {
+        let file = run.join("run.json");
+        let text = serde_json::to_vec_pretty(self).map_err(|e| Error::content(&file, e.to_string()))?;
+        write_whole(&file, &text)
+    }
+
+    /// The device it began on, and its precision where that is not f32: "libtorch bf16".
+    pub fn computed_on(&self) -> String {
+        match self.precision {
+            Precision::F32 => self.device.clone(),
+            precision => format!("{} {precision}", self.device),
+        }
+    }
+
     /// Reads a run's `run.json`.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ pub struct Scoring {
     pub split: Split,
     /// Samples; all of the split, if not given.
     pub samples: Option<usize>,
-    /// What the model's products read.
+    /// Of the model's products and convolutions.
     pub precision: Precision,
 }
 

@@ -188,7 +188,7 @@ impl Trainer {
         self
     }
 
-    /// The same training, whose model's products read what `precision` says.
+    /// The same training, which computes in this precision.
     pub fn with_precision(mut self, precision: Precision) -> Trainer {
         self.model = self.model.with_precision(precision);
         self

@@ -224,6 +224,10 @@ pub fn resume(
         let compute = compute.or(begun.precision);
         checkpoint.preset = change(&checkpoint.preset)?;
         let trainer = checkpoint.trainer(&opened)?.with_precision(compute.precision());
+        // What continues the run the next time continues it as precisely.
+        if compute.precision() != begun.precision {
+            RunFile { precision: compute.precision(), ..begun.clone() }.write(&path)?;
+        }
         let past = run.past()?;
         // Of what it was to repeat, that which it has not done yet.
         let next = trainer.counters().iteration + 1;

@@ -64,7 +64,7 @@ impl Cell {
         }
     }
 
-    /// The M-step with the weights as they are, ready to be taken many times. Products read what `precision` says.
+    /// The M-step with the weights as they are, ready to be taken many times.
     pub fn inner<'a>(&'a self, precision: Precision, watch: Watch<'a>) -> Inner<'a> {
         match self {
             Cell::Nem(cell) => cell.inner(precision, watch),

@@ -32,7 +32,7 @@ impl Target {
         Target { x, complement, sign }
     }
 
-    /// Of some of the images, by their places in the batch.
+    /// The given images of the batch.
     pub fn of_images(&self, images: Range<usize>) -> Target {
         let part = |of: &Tensor<4>| of.clone().slice(s![images.clone(), .., .., ..]);
         Target { x: part(&self.x), complement: part(&self.complement), sign: part(&self.sign) }

@@ -307,7 +307,7 @@ impl Recurrent {
 }
 
 /// All of `layers`, one after the other.
-pub(super) fn chain<'a>(layers: Vec<layers::Layer>, precision: Precision, device: &Device) -> Chain<'a> {
+pub(super) fn chain(layers: Vec<layers::Layer>, precision: Precision, device: &Device) -> Chain {
     layers::chain(&layers, precision, device).unwrap_or_else(|| {
         let layers: Vec<Chain> = layers.into_iter().map(forward).collect();
         Box::new(move |x, state| layers.iter().fold(x, |x, layer| layer(x, state.clone())))
@@ -315,7 +315,7 @@ pub(super) fn chain<'a>(layers: Vec<layers::Layer>, precision: Precision, device
 }
 
 /// A layer, composed of burn's operations.
-fn forward<'a>(layer: layers::Layer) -> Chain<'a> {
+fn forward(layer: layers::Layer) -> Chain {
     let layers::Layer { op, norm, activation: link, from, .. } = layer;
     let finish = move |y: Tensor<2>| {
         let y = match &norm {
@@ -330,7 +330,7 @@ fn forward<'a>(layer: layers::Layer) -> Chain<'a> {
     };
     match op {
         Op::Pass => Box::new(move |x, _| finish(x)),
-        Op::InputNorm { epsilon } => Box::new(move |x, _| finish(centred(x, epsilon))),
+        Op::InputNorm { epsilon } => Box::new(move |x, _| finish(standardised(x, epsilon))),
         Op::Dense { weight, bias } => {
             let (weight, bias) = (weight.transpose(), bias.map(Tensor::unsqueeze::<2>)); // [I, O], [1, O]
             Box::new(move |x, _| {
@@ -344,11 +344,8 @@ fn forward<'a>(layer: layers::Layer) -> Chain<'a> {
         Op::Recurrent { wx, wh, bias } => {
             let (wx, wh, bias) = (wx.transpose(), wh.transpose(), bias.unsqueeze::<2>());
             Box::new(move |x, h| {
-                let a = x.matmul(wx.clone()) + bias.clone();
-                finish(match h {
-                    Some(h) => a + h.matmul(wh.clone()),
-                    None => a,
-                })
+                let Some(h) = h else { unreachable!("a recurrent layer is given its state") };
+                finish(x.matmul(wx.clone()) + h.matmul(wh.clone()) + bias.clone())
             })
         }
         Op::Conv { kernel, bias } => Box::new(move |x, _| {
@@ -376,7 +373,7 @@ fn as_maps(x: Tensor<2>, size: ImageSize) -> Tensor<4> {
 }
 
 /// (x − mean)/√(variance + ε) of each row.
-fn centred(x: Tensor<2>, epsilon: f64) -> Tensor<2> {
+fn standardised(x: Tensor<2>, epsilon: f64) -> Tensor<2> {
     let centred = x.clone() - x.mean_dim(1);
     let variance = centred.clone().square().mean_dim(1); // [B·K, 1]
     centred * variance.add_scalar(epsilon).sqrt().recip()
@@ -388,14 +385,12 @@ fn normalised(x: Tensor<2>, norm: &Norm) -> Tensor<2> {
     let [rows, values] = x.dims();
     let channels = norm.gain.dims()[0];
     let (gain, offset) = (norm.gain.clone().unsqueeze::<2>(), norm.offset.clone().unsqueeze::<2>()); // [1, channels]
-    let centred = x.clone() - x.mean_dim(1);
-    let variance = centred.clone().square().mean_dim(1); // [B·K, 1]
-    let scale = variance.add_scalar(norm.epsilon).sqrt().recip() * gain; // [B·K, channels]
+    let standard = standardised(x, norm.epsilon);
     if values == channels {
-        return centred * scale + offset;
+        return standard * gain + offset;
     }
-    let maps = centred.reshape([rows, channels, values / channels]);
-    let maps = maps * scale.unsqueeze_dim(2) + offset.unsqueeze_dim(2);
+    let maps = standard.reshape([rows, channels, values / channels]);
+    let maps = maps * gain.unsqueeze_dim(2) + offset.unsqueeze_dim(2);
     maps.reshape([rows, values])
 }
 

@@ -22,7 +22,7 @@ pub struct Config {
     pub notice: Option<Notice>,
     /// How pictures are drawn.
     pub pictures: Pictures,
-    /// What the products of runs read that begin here; `None` leaves it to the program.
+    /// The precision of new runs; `None` is f32.
     pub precision: Option<PrecisionName>,
     /// The keys.
     pub keymap: Keymap,

@@ -197,7 +197,7 @@ pub const BINDINGS: &[Binding] = &[
     binding(&[Picker], &[(KeyCode::Up, Up), (KeyCode::Down, Down)], "↑ ↓", "choose", "choose a model, a preset or a run", &[]),
     binding(&[Picker], &[(KeyCode::Home, First), (KeyCode::End, Last)], "home end", "", "the first, the last", &[]),
     binding(&[Picker], &[(KeyCode::Left, Sample(-1)), (KeyCode::Right, Sample(1)), (Char(','), Sample(-1)), (Char('.'), Sample(1))], "← →", "sample", "another sample of its data", &[]),
-    binding(&[Picker], &[(Char('d'), Device(1)), (Char('D'), Device(-1))], "d", "device", "the next device and precision to train with, the ones before", &[("device", Device(1))]),
+    binding(&[Picker], &[(Char('d'), Device(1)), (Char('D'), Device(-1))], "d", "device", "the next or previous device and precision", &[("device", Device(1))]),
 
     binding(TRAINING, &[(Char(' '), TogglePause)], "space", "pause", "pause, go on", &[("pause", TogglePause)]),
     binding(TRAINING, &[(Char('s'), StepOnce)], "s", "step", "one iteration, then pause", &[("step", StepOnce)]),

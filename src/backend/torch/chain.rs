@@ -4,7 +4,7 @@
 //! Maps lie in pixel order there ([`pixel_order`](crate::backend::layers)), and with [`Precision::Bf16`] what lies
 //! between layers is bfloat16. A weight is used at all T steps of an unroll. Instead of adding T products up, its
 //! gradient is a product over the rows of many steps: each step's backward pass hands its rows to the [`Layer`], and
-//! [`Prepare`], which burn runs after all of them, makes the gradient of these.
+//! [`LoadWeights`], which burn runs after all of them, makes the gradient of these.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,8 +18,8 @@ use burn::tensor::{Device, Tensor};
 use burn_tch::TchTensor;
 use tch::{Kind, Tensor as Torch};
 
-use super::layer::{Layer, Operands, WEIGHTS, turned};
-use crate::backend::layers::pixel_order::{Turn, ordered};
+use super::layer::{Layer, Operands, WEIGHTS, reordered};
+use crate::backend::layers::pixel_order::{Reorder, ordered};
 use crate::backend::layers::{self, Norm, Op};
 use crate::protocol::Precision;
 
@@ -28,7 +28,7 @@ use crate::protocol::Precision;
 pub trait TorchOps: Backend {
     /// Hands a layer its weights for the steps of an unroll. What is returned, a single 0, stands for them in burn's
     /// graph: every step depends on it, so that their gradients are computed after those of all steps.
-    fn prepare(
+    fn load_weights(
         weight: FloatTensor<Self>,
         recurrent: FloatTensor<Self>,
         bias: FloatTensor<Self>,
@@ -37,35 +37,35 @@ pub trait TorchOps: Backend {
         layer: Layer,
     ) -> FloatTensor<Self>;
 
-    /// Applies a chain of prepared layers to rows `x`, and to the recurrent state where one of them reads it.
+    /// Applies a chain of layers with their weights to rows `x`, and to the recurrent state where one of them reads it.
     fn chain(
         x: FloatTensor<Self>,
         state: FloatTensor<Self>,
-        prepared: FloatTensor<Self>,
+        loaded: FloatTensor<Self>,
         chain: Chain,
     ) -> FloatTensor<Self>;
 }
 
-/// Layers, one after the other, and how what the last puts out is turned.
+/// Layers, one after the other, and the final reordering of the output.
 #[derive(Clone, Debug)]
-pub struct Chain(Arc<(Vec<Layer>, Turn)>);
+pub struct Chain(Arc<(Vec<Layer>, Reorder)>);
 
 impl Chain {
     /// One step: what the layers make of rows, in 32 bits, and the operands of each one's product.
     fn forward(&self, x: &Torch, state: &Torch) -> (Torch, Vec<Option<Operands>>) {
-        let (layers, turn) = &*self.0;
+        let (layers, reorder) = &*self.0;
         let mut all = Vec::with_capacity(layers.len());
         let y = layers.iter().fold(x.shallow_clone(), |x, layer| {
             let (y, operands) = layer.forward(x, state);
             all.push(operands);
             y
         });
-        (turned(y, *turn).to_kind(Kind::Float), all)
+        (reordered(y, *reorder).to_kind(Kind::Float), all)
     }
 }
 
 impl TorchOps for LibTorch {
-    fn prepare(
+    fn load_weights(
         weight: TchTensor,
         recurrent: TchTensor,
         bias: TchTensor,
@@ -73,25 +73,25 @@ impl TorchOps for LibTorch {
         offset: TchTensor,
         layer: Layer,
     ) -> TchTensor {
-        layer.prepare([&weight, &recurrent, &bias, &gain, &offset], false);
-        stand_in(&bias)
+        layer.load([&weight, &recurrent, &bias, &gain, &offset], false);
+        token(&bias)
     }
 
-    fn chain(x: TchTensor, state: TchTensor, _prepared: TchTensor, chain: Chain) -> TchTensor {
+    fn chain(x: TchTensor, state: TchTensor, _loaded: TchTensor, chain: Chain) -> TchTensor {
         TchTensor::new(tch::no_grad(|| chain.forward(&x.tensor, &state.tensor).0))
     }
 }
 
-/// A single 0 on the same device.
-fn stand_in(beside: &TchTensor) -> TchTensor {
+/// A single 0 on the same device as another tensor.
+fn token(beside: &TchTensor) -> TchTensor {
     TchTensor::new(Torch::zeros([1], (Kind::Float, beside.tensor.device())))
 }
 
 /// The gradients of a layer's weights, once all steps have been through their backward passes.
 #[derive(Debug)]
-struct Prepare;
+struct LoadWeights;
 
-impl Backward<LibTorch, WEIGHTS> for Prepare {
+impl Backward<LibTorch, WEIGHTS> for LoadWeights {
     type State = Layer;
 
     fn backward(self, ops: Ops<Layer, WEIGHTS>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -112,6 +112,8 @@ struct Recorded {
     state: TchTensor,
     output: TchTensor,
     operands: Arc<Mutex<Vec<Option<Operands>>>>,
+    /// What the layers' weights are in burn's graph: a 0 for each layer that has any.
+    loaded: TchTensor,
     /// What shares memory with these. burn writes into a tensor that nobody else holds, and what is recorded must
     /// not change.
     held: [TchTensor; 3],
@@ -119,7 +121,12 @@ struct Recorded {
 
 impl Recorded {
     /// Records a step; the flags say whether the gradients of `x` and `state` are wanted.
-    fn new(chain: Chain, [x, state]: [&TchTensor; 2], tracked: [bool; 2]) -> (Recorded, TchTensor) {
+    fn new(
+        chain: Chain,
+        [x, state]: [&TchTensor; 2],
+        loaded: TchTensor,
+        tracked: [bool; 2],
+    ) -> (Recorded, TchTensor) {
         let leaf = |of: &TchTensor, tracked| of.tensor.detach().set_requires_grad(tracked);
         let (x_leaf, state_leaf) = (leaf(x, tracked[0]), leaf(state, tracked[1]));
         let (output, operands) = tch::with_grad(|| chain.forward(&x_leaf, &state_leaf));
@@ -130,6 +137,7 @@ impl Recorded {
             state: TchTensor::new(state_leaf),
             output: TchTensor::new(output),
             operands: Arc::new(Mutex::new(operands)),
+            loaded,
             held: [x.clone(), state.clone(), result.clone()],
         };
         (recorded, result)
@@ -174,8 +182,9 @@ impl Backward<LibTorch, 3> for Step {
     fn backward(self, ops: Ops<Recorded, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<LibTorch>(&ops.node);
         let [x, state] = ops.state.backward(&gradient);
-        let prepared = Some(stand_in(&gradient));
-        for (parent, gradient) in ops.parents.iter().zip([x, state, prepared]) {
+        // The layers have the gradients of their weights; this one only has to be there.
+        let loaded = Some(ops.state.loaded.clone());
+        for (parent, gradient) in ops.parents.iter().zip([x, state, loaded]) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 grads.register::<LibTorch>(parent.id, gradient);
             }
@@ -184,7 +193,7 @@ impl Backward<LibTorch, 3> for Step {
 }
 
 impl<C: CheckpointStrategy> TorchOps for Autodiff<LibTorch, C> {
-    fn prepare(
+    fn load_weights(
         weight: FloatTensor<Self>,
         recurrent: FloatTensor<Self>,
         bias: FloatTensor<Self>,
@@ -195,14 +204,14 @@ impl<C: CheckpointStrategy> TorchOps for Autodiff<LibTorch, C> {
         let ((weight, a), (recurrent, b)) = (weight.into_parts(), recurrent.into_parts());
         let ((bias, c), (gain, d), (offset, e)) = (bias.into_parts(), gain.into_parts(), offset.into_parts());
         let weights = [&weight, &recurrent, &bias, &gain, &offset];
-        match Prepare.prepare::<C>([a, b, c, d, e]).compute_bound().stateful() {
+        match LoadWeights.prepare::<C>([a, b, c, d, e]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                layer.prepare(weights, true);
-                prep.finish(layer, stand_in(&bias))
+                layer.load(weights, true);
+                prep.finish(layer, token(&bias))
             }
             OpsKind::UnTracked(prep) => {
-                layer.prepare(weights, false);
-                prep.finish(stand_in(&bias))
+                layer.load(weights, false);
+                prep.finish(token(&bias))
             }
         }
     }
@@ -210,46 +219,46 @@ impl<C: CheckpointStrategy> TorchOps for Autodiff<LibTorch, C> {
     fn chain(
         x: FloatTensor<Self>,
         state: FloatTensor<Self>,
-        prepared: FloatTensor<Self>,
+        loaded: FloatTensor<Self>,
         chain: Chain,
     ) -> FloatTensor<Self> {
         let tracked = [x.is_tracked(), state.is_tracked()];
-        let ((x, a), (state, b), (prepared, c)) = (x.into_parts(), state.into_parts(), prepared.into_parts());
+        let ((x, a), (state, b), (loaded, c)) = (x.into_parts(), state.into_parts(), loaded.into_parts());
         match Step.prepare::<C>([a, b, c]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let (recorded, y) = Recorded::new(chain, [&x, &state], tracked);
+                let (recorded, y) = Recorded::new(chain, [&x, &state], loaded, tracked);
                 prep.finish(recorded, y)
             }
-            OpsKind::UnTracked(prep) => prep.finish(LibTorch::chain(x, state, prepared, chain)),
+            OpsKind::UnTracked(prep) => prep.finish(LibTorch::chain(x, state, loaded, chain)),
         }
     }
 }
 
 /// A chain of [`layers`].
-pub fn chain<'a>(layers: Vec<layers::Layer>, precision: Precision, device: &Device) -> layers::Chain<'a> {
-    let (ordered, turn) = ordered(layers);
-    let (mut chain, mut prepared) = (Vec::new(), Vec::new());
+pub fn chain(layers: Vec<layers::Layer>, precision: Precision, device: &Device) -> layers::Chain {
+    let (ordered, reorder) = ordered(layers);
+    let (mut chain, mut loaded) = (Vec::new(), Vec::new());
     for ordered in ordered {
         let layer = Layer::new(&ordered, precision);
-        prepared.extend(prepare(ordered.layer, layer.clone(), device));
+        loaded.extend(load_weights(ordered.layer, layer.clone(), device));
         chain.push(layer);
     }
-    let chain = Chain(Arc::new((chain, turn)));
-    let prepared = Tensor::cat(prepared, 0).into_dispatch();
+    let chain = Chain(Arc::new((chain, reorder)));
+    let loaded = Tensor::cat(loaded, 0).into_dispatch();
     Box::new(move |x, state| {
         // burn wants a gradient for all that an operation reads; where no layer reads the state, it is a constant.
         let state = state.unwrap_or_else(|| x.clone().detach());
         Tensor::from_dispatch(<Dispatch as TorchOps>::chain(
             x.into_dispatch(),
             state.into_dispatch(),
-            prepared.clone(),
+            loaded.clone(),
             chain.clone(),
         ))
     })
 }
 
-/// Hands a layer its weights, if it has any; see [`TorchOps::prepare`].
-fn prepare(of: layers::Layer, layer: Layer, device: &Device) -> Option<Tensor<1>> {
+/// Hands a layer its weights, if it has any; see [`TorchOps::load_weights`].
+fn load_weights(of: layers::Layer, layer: Layer, device: &Device) -> Option<Tensor<1>> {
     let (gain, offset) = of.norm.map(|Norm { gain, offset, .. }| (gain, offset)).unzip();
     let [weight, recurrent, bias] = match of.op {
         Op::Pass | Op::InputNorm { .. } => [None, None, None],
@@ -268,5 +277,7 @@ fn prepare(of: layers::Layer, layer: Layer, device: &Device) -> Option<Tensor<1>
     }
     let [weight, recurrent, bias, gain, offset] =
         weights.map(|weight| weight.unwrap_or_else(|| Tensor::<1>::empty([0], device).into_dispatch()));
-    Some(Tensor::from_dispatch(<Dispatch as TorchOps>::prepare(weight, recurrent, bias, gain, offset, layer)))
+    Some(Tensor::from_dispatch(<Dispatch as TorchOps>::load_weights(
+        weight, recurrent, bias, gain, offset, layer,
+    )))
 }

@@ -1,12 +1,12 @@
 //! One layer of a chain, on libtorch's tensors: its forward pass, and the gradients of its weights.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use burn_tch::TchTensor;
 use tch::{Kind, Tensor as Torch};
 
 use crate::backend::layers::Op;
-use crate::backend::layers::pixel_order::{Ordered, Turn};
+use crate::backend::layers::pixel_order::{Ordered, Reorder};
 use crate::preset::{Activation, ImageSize, LayerOutput};
 use crate::protocol::Precision;
 
@@ -29,13 +29,13 @@ pub struct Layer(Arc<Parts>);
 #[derive(Debug)]
 struct Parts {
     form: Form,
-    turns: [Turn; 2],
+    reorders: [Reorder; 2],
     /// What layer norm adds to the variance; `None` without it.
     norm: Option<f64>,
     activation: Activation,
-    /// What products and convolutions read.
+    /// Of products and convolutions.
     kind: Kind,
-    weights: Mutex<Weights>,
+    weights: OnceLock<Weights>,
     gathered: Mutex<Gathered>,
 }
 
@@ -87,7 +87,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Layer {
     /// A layer without weights yet.
-    pub fn new(Ordered { turns, layer }: &Ordered, precision: Precision) -> Layer {
+    pub fn new(Ordered { reorders, layer }: &Ordered, precision: Precision) -> Layer {
         let size = |output| match output {
             LayerOutput::Maps(size) => size,
             LayerOutput::Row(_) => unreachable!("validation refuses convolutions of rows"),
@@ -106,17 +106,17 @@ impl Layer {
         };
         Layer(Arc::new(Parts {
             form,
-            turns: *turns,
+            reorders: *reorders,
             norm: layer.norm.as_ref().map(|norm| norm.epsilon),
             activation: layer.activation,
             kind,
-            weights: Mutex::default(),
+            weights: OnceLock::new(),
             gathered: Mutex::default(),
         }))
     }
 
-    /// Takes the weights for the steps of an unroll; gradients are wanted where they are `tracked`.
-    pub fn prepare(&self, weights: [&TchTensor; WEIGHTS], tracked: bool) {
+    /// Takes the weights for the steps of an unroll, once; gradients are wanted where they are `tracked`.
+    pub fn load(&self, weights: [&TchTensor; WEIGHTS], tracked: bool) {
         let prepared = |place: usize| {
             let weight = weights[place];
             if weight.tensor.numel() == 0 {
@@ -129,13 +129,15 @@ impl Layer {
                 _ => tensor.to_kind(self.0.kind),
             };
             let tensor = match tracked && !self.is_operand(place) {
-                true => tensor.detach().set_requires_grad(true),
+                true => tensor.set_requires_grad(true),
                 false => tensor,
             };
             // Sharing the storage keeps burn from writing into it.
             Some(TchTensor { tensor, storage: weight.storage.clone() })
         };
-        *locked(&self.0.weights) = Weights { tensors: [0, 1, 2, 3, 4].map(prepared), tracked };
+        let weights = Weights { tensors: std::array::from_fn(prepared), tracked };
+        // The second time would be another unroll's, which has layers of its own.
+        let _ = self.0.weights.set(weights);
     }
 
     /// Whether a weight's gradient is computed from [`Operands`], and not step by step.
@@ -145,7 +147,7 @@ impl Layer {
 
     /// The weights, by their place, whose gradients each step computes.
     pub fn leaves(&self) -> Vec<(usize, Torch)> {
-        let weights = locked(&self.0.weights);
+        let Some(weights) = self.0.weights.get() else { return Vec::new() };
         let places = (0..WEIGHTS).filter(|place| weights.tracked && !self.is_operand(*place));
         places
             .filter_map(|place| Some((place, weights.tensors[place].as_ref()?.tensor.shallow_clone())))
@@ -155,11 +157,12 @@ impl Layer {
     /// One step: what the layer makes of rows `x` and of the recurrent `state`, if it reads that, and the operands of
     /// its product where gradients are wanted.
     pub fn forward(&self, x: Torch, state: &Torch) -> (Torch, Option<Operands>) {
-        let Parts { form, turns, norm, activation, kind, .. } = &*self.0;
-        let weights = locked(&self.0.weights);
+        let Parts { form, reorders, norm, activation, kind, .. } = &*self.0;
+        // A layer without weights is given none.
+        let weights = self.0.weights.get_or_init(Weights::default);
         let [weight, recurrent, bias, gain, offset] =
             weights.tensors.each_ref().map(|weight| weight.as_ref().map(|weight| &weight.tensor));
-        let x = turns.iter().fold(x, |x, turn| turned(x, *turn));
+        let x = reorders.iter().fold(x, |x, reorder| reordered(x, *reorder));
         let mut operands = None;
         let y = match (*form, weight) {
             (Form::InputNorm(epsilon), _) => {
@@ -306,12 +309,12 @@ fn channels_last(kernel: &Torch) -> Torch {
 }
 
 /// Rows of maps in another order.
-pub fn turned(x: Torch, turn: Turn) -> Torch {
+pub fn reordered(x: Torch, reorder: Reorder) -> Torch {
     let rows = x.size()[0];
-    let (from, to) = match turn {
-        Turn::None => return x,
-        Turn::ToPixels(size) => (size.channels, size.pixels()),
-        Turn::ToChannels(size) => (size.pixels(), size.channels),
+    let (from, to) = match reorder {
+        Reorder::None => return x,
+        Reorder::ToPixels(size) => (size.channels, size.pixels()),
+        Reorder::ToChannels(size) => (size.pixels(), size.channels),
     };
     x.reshape([rows, from as i64, to as i64]).transpose(1, 2).reshape([rows, -1])
 }

@@ -30,7 +30,8 @@ pub trait PixelOps: Backend {
 fn responsibilities(preds: &Torch, x: &Torch, epsilon: f64) -> (Torch, Torch) {
     // ψ where x is 1, 1 − ψ where it is 0.
     let density = match preds.size()[2] {
-        1 => x.rsub_scalar(1.0 + epsilon).addcmul(preds, &sign(x)),
+        // ε is added to 1 − x, where it is not rounded away: 1 + ε − x would be no sum to trust.
+        1 => (x.rsub_scalar(1.0) + epsilon).addcmul(preds, &sign(x)),
         _ => sum(&x.rsub_scalar(1.0).addcmul(preds, &sign(x)), 2) + epsilon,
     };
     let total = sum(&density, 1);
@@ -49,7 +50,7 @@ fn sign(x: &Torch) -> Torch {
 
 /// What the backward pass of [`PixelOps::responsibilities`] reads.
 #[derive(Clone, Debug)]
-struct Responsible {
+struct EStepState {
     gamma: TchTensor,
     total: TchTensor,
     x: TchTensor,
@@ -59,11 +60,11 @@ struct Responsible {
 struct Responsibilities;
 
 impl Backward<LibTorch, 1> for Responsibilities {
-    type State = Responsible;
+    type State = EStepState;
 
-    fn backward(self, ops: Ops<Responsible, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<EStepState, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<LibTorch>(&ops.node);
-        let Responsible { gamma, total, x } = ops.state;
+        let EStepState { gamma, total, x } = ops.state;
         let [Some(preds)] = ops.parents else { return };
         // dγ_k/dp_j = (δ_jk − γ_k)/Σp, and dp/dψ = 2x − 1.
         let shared = sum(&(&gradient.tensor * &gamma.tensor), 1);
@@ -99,7 +100,7 @@ impl Logs {
 
 /// What the backward pass of [`PixelOps::pixel_losses`] reads.
 #[derive(Clone, Debug)]
-struct Lost {
+struct LossState {
     q: TchTensor,
     /// log(1 − ψ) and log P(x | ψ), where γ has a gradient.
     logs: Option<[TchTensor; 2]>,
@@ -112,12 +113,12 @@ struct Lost {
 struct PixelLosses;
 
 impl Backward<LibTorch, 2> for PixelLosses {
-    type State = Lost;
+    type State = LossState;
 
-    fn backward(self, ops: Ops<Lost, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<LossState, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<LibTorch>(&ops.node).tensor;
         let (intra, inter) = (gradient.get(0), gradient.get(1));
-        let Lost { q, logs, gamma, x, preds } = ops.state;
+        let LossState { q, logs, gamma, x, preds } = ops.state;
         let (q, gamma) = (&q.tensor, &gamma.tensor);
         let [of_preds, of_gamma] = ops.parents;
         if let Some(node) = of_preds {
@@ -153,7 +154,7 @@ impl<C: CheckpointStrategy> PixelOps for Autodiff<LibTorch, C> {
             OpsKind::Tracked(prep) => {
                 let (gamma, total) = responsibilities(&preds.tensor, &x.tensor, epsilon);
                 let gamma = TchTensor::new(gamma);
-                prep.finish(Responsible { gamma: gamma.clone(), total: TchTensor::new(total), x }, gamma)
+                prep.finish(EStepState { gamma: gamma.clone(), total: TchTensor::new(total), x }, gamma)
             }
             OpsKind::UnTracked(prep) => prep.finish(LibTorch::responsibilities(preds, x, epsilon)),
         }
@@ -174,7 +175,7 @@ impl<C: CheckpointStrategy> PixelOps for Autodiff<LibTorch, C> {
                 let losses = TchTensor::new(logs.losses(&gamma.tensor));
                 let Logs { q, log_off, log_p } = logs;
                 let logs = tracks_gamma.then(|| [log_off, log_p].map(TchTensor::new));
-                prep.finish(Lost { q: TchTensor::new(q), logs, gamma, x, preds }, losses)
+                prep.finish(LossState { q: TchTensor::new(q), logs, gamma, x, preds }, losses)
             }
             OpsKind::UnTracked(prep) => prep.finish(LibTorch::pixel_losses(preds, gamma, x, clip)),
         }
