@@ -175,13 +175,17 @@ fn devices_agree_on_every_kind_of_layer() {
         let pixels = wave(frames.iter().product(), 1.0).map(|v| f32::from(v > 0.3)).collect();
         let input: Arrays = [("in.features_clean".to_owned(), Array::new(frames, pixels))].into();
         let of = |device: &Device| {
-            infer(&preset, &arrays, &input, device, Request { gradients: true, ..Request::default() }).unwrap()
+            infer(&preset, &arrays, &input, device, Request { gradients: true, ..Request::default() })
+                .unwrap()
         };
         let expected = of(&flex());
         for device in backend::available().iter().filter(|device| **device != flex()) {
             let (outputs, gradients, _) = errors(&of(device), &expected);
             println!("{steps} steps: outputs {outputs:.1e}  gradients {gradients:.1e}  {}…", &network[..30]);
-            assert!(outputs < 5e-5 && gradients < 5e-5, "{network}: off by {outputs:.1e} and {gradients:.1e}");
+            assert!(
+                outputs < 5e-5 && gradients < 5e-5,
+                "{network}: off by {outputs:.1e} and {gradients:.1e}"
+            );
         }
     }
 }

@@ -100,6 +100,19 @@ fn an_impossible_change_is_refused_and_the_training_goes_on() {
     assert!(wait(&mut handle, iterations)[0].iteration > before);
 }
 
+/// Whether on some pixel of an object the two largest γ, of [K, P], are too close for their order to survive another
+/// order of summation, as early in a training.
+fn has_ties(gamma: &[f32], groups: &[u8]) -> bool {
+    let places = groups.len();
+    let objects = (0..places).filter(|place| groups[*place] != 0);
+    let mut gaps = objects.map(|place| {
+        let mut of_pixel: Vec<f32> = gamma.iter().skip(place).step_by(places).copied().collect();
+        of_pixel.sort_by(|a, b| b.total_cmp(a));
+        of_pixel[0] - of_pixel[1]
+    });
+    gaps.any(|gap| gap < 1e-4)
+}
+
 /// A run keeps its album: the first moment, the last and the best; and a fork what was before it. A moment shows what
 /// the checkpoint of the same iteration makes of the sample.
 #[test]
@@ -121,7 +134,8 @@ fn moments_are_kept_and_show_what_the_weights_made() {
     for (moment, same) in moment.steps.iter().zip(&same.steps) {
         assert!(moment.gamma.iter().zip(&same.gamma).all(|(a, b)| (a - b).abs() < 0.01));
         assert_eq!(moment.groups, same.groups);
-        assert!((moment.ami.unwrap_or(0.0) - same.ami.unwrap_or(0.0)).abs() < 1e-6);
+        let bound = if has_ties(&same.gamma, &same.groups) { 0.1 } else { 1e-6 };
+        assert!((moment.ami.unwrap_or(0.0) - same.ami.unwrap_or(0.0)).abs() < bound);
     }
     let ending = Ending { max_iterations: Some(33), stay: false };
     let same = |preset: &Preset| Ok(preset.clone());

@@ -20,7 +20,7 @@ const OFFSET: usize = 4;
 
 /// Rows over which a product's weight gradient is summed at once: enough that the sum costs little more than its
 /// multiplications, and few enough to keep.
-const ROWS: i64 = 1024;
+const ROWS: i64 = 640;
 
 /// A layer during an unroll.
 #[derive(Clone, Debug)]
