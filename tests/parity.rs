@@ -12,6 +12,7 @@ use nem_tui::backend::{self, DeviceName};
 use nem_tui::engine::infer::{Request, infer};
 use nem_tui::nem::{Target, kl_from_prior, nll};
 use nem_tui::preset::{Distribution, Preset};
+#[cfg(feature = "libtorch")]
 use nem_tui::protocol::Precision;
 use nem_tui::tensors::{self, Array, Arrays};
 

@@ -5,6 +5,7 @@
 
 mod chain;
 mod layer;
+mod pixel_order;
 mod pixels;
 
 pub use chain::chain;

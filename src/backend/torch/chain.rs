@@ -1,7 +1,7 @@
 //! The layers up to the recurrent state, and those after it: each a node of burn's graph, recorded inside it by
 //! libtorch.
 //!
-//! Maps lie in pixel order there ([`pixel_order`](crate::backend::layers)), and with [`Precision::Bf16`] what lies
+//! Maps lie in pixel order there (`pixel_order`), and with [`Precision::Bf16`] what lies
 //! between layers is bfloat16. A weight is used at all T steps of an unroll. Instead of adding T products up, its
 //! gradient is a product over the rows of many steps: each step's backward pass hands its rows to the [`Layer`], and
 //! [`LoadWeights`], which burn runs after all of them, makes the gradient of these.
@@ -19,7 +19,7 @@ use burn_tch::TchTensor;
 use tch::{Kind, Tensor as Torch};
 
 use super::layer::{Layer, Operands, WEIGHTS, reordered};
-use crate::backend::layers::pixel_order::{Reorder, ordered};
+use super::pixel_order::{Reorder, ordered};
 use crate::backend::layers::{self, Norm, Op};
 use crate::protocol::Precision;
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use burn_tch::TchTensor;
 use tch::{Kind, Tensor as Torch};
 
+use super::pixel_order::{Ordered, Reorder};
 use crate::backend::layers::Op;
-use crate::backend::layers::pixel_order::{Ordered, Reorder};
 use crate::preset::{Activation, ImageSize, LayerOutput};
 use crate::protocol::Precision;
 
