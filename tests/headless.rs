@@ -82,7 +82,7 @@ fn clipped_gradients_train_otherwise_and_as_exactly() {
     assert_ne!(clipped.last(), plain.last());
 }
 
-/// A run keeps its precision: resumed without a word of it, it is bit for bit the run that was never interrupted.
+/// A run keeps its precision: resumed without `--precision`, it equals the uninterrupted run bit for bit.
 #[cfg(feature = "libtorch")]
 #[test]
 fn a_run_in_bfloat16_resumes_in_bfloat16() {

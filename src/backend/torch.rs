@@ -1,4 +1,4 @@
-//! What libtorch computes in its own way: the same functions that `nem` composes, in fewer and larger passes.
+//! libtorch's own implementation of what `nem` composes: the same functions in fewer and larger passes.
 
 // burn has deprecated its libtorch backend; `super::libtorch` says why it is used.
 #![allow(deprecated)]

@@ -163,7 +163,7 @@ pub fn evaluate(task: Task, device: &Device, progress: &(dyn Fn(usize) + Sync)) 
         for thread in threads {
             match thread.map(ScopedJoinHandle::join) {
                 Ok(Ok(())) => {}
-                // Anew, so that whoever asked reports it.
+                // Raised again on this thread, whose caller reports it.
                 Ok(Err(panic)) => panic!("{}", panic_message(&*panic)),
                 Err(e) => panic!("a thread for an evaluation could not be started: {e}"),
             }

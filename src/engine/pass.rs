@@ -55,7 +55,7 @@ pub fn pass(
         let first = share(&model, preset, &frames, gamma, batch, watch, unrolled);
         let others = others.into_iter().map(|thread| match thread.map(|thread| thread.join()) {
             Ok(Ok(pass)) => pass,
-            // Anew, so that whoever asked reports it.
+            // Raised again on this thread, whose caller reports it.
             Ok(Err(panic)) => panic!("{}", panic_message(&*panic)),
             Err(e) => panic!("a thread for a share of a batch could not be started: {e}"),
         });

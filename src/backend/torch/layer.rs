@@ -136,7 +136,7 @@ impl Layer {
             Some(TchTensor { tensor, storage: weight.storage.clone() })
         };
         let weights = Weights { tensors: std::array::from_fn(prepared), tracked };
-        // The second time would be another unroll's, which has layers of its own.
+        // Every unroll makes its own layers, so these are the first.
         let _ = self.0.weights.set(weights);
     }
 

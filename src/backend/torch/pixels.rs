@@ -30,7 +30,7 @@ pub trait PixelOps: Backend {
 fn responsibilities(preds: &Torch, x: &Torch, epsilon: f64) -> (Torch, Torch) {
     // ψ where x is 1, 1 − ψ where it is 0.
     let density = match preds.size()[2] {
-        // ε is added to 1 − x, where it is not rounded away: 1 + ε − x would be no sum to trust.
+        // 1 + ε rounds most of ε away, so it is added to 1 − x, which is 0 where it matters.
         1 => (x.rsub_scalar(1.0) + epsilon).addcmul(preds, &sign(x)),
         _ => sum(&x.rsub_scalar(1.0).addcmul(preds, &sign(x)), 2) + epsilon,
     };
@@ -73,7 +73,7 @@ impl Backward<LibTorch, 1> for Responsibilities {
     }
 }
 
-/// ψ clipped, log(1 − ψ), and −(negative log-likelihood): [B, K, C, P] each.
+/// ψ clipped, log(1 − ψ) and log P(x | ψ): [B, K, C, P] each.
 struct Logs {
     q: Torch,
     log_off: Torch,
