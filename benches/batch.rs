@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use nem_tui::data::{Dataset, Split};
-use nem_tui::engine::batch::Plan;
 use nem_tui::preset::Preset;
+use nem_tui::train::batch::Plan;
 
 fn batch(c: &mut Criterion) {
     for name in ["quickstart", "static-shapes-rnn-em", "flying-shapes-3", "flying-mnist-2"] {

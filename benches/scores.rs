@@ -2,10 +2,10 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use nem_tui::data::{Dataset, Split};
-use nem_tui::metrics::score;
 use nem_tui::nem::initial_gamma;
 use nem_tui::preset::Preset;
 use nem_tui::random::{Purpose, Stream};
+use nem_tui::scores::score;
 
 fn scores(c: &mut Criterion) {
     let preset = Preset::load("static-shapes-rnn-em").expect("an embedded preset");

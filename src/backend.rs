@@ -2,9 +2,9 @@
 //! of the crate is written once and runs on whichever device it is handed; [`layers`] is where a device has
 //! a better way to do what the rest says.
 
-pub mod layers;
-pub mod pixels;
-mod precision;
+mod compute;
+pub mod native;
+pub mod spec;
 #[cfg(feature = "libtorch")]
 mod torch;
 
@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::str::FromStr;
 
 use burn::tensor::Device;
-pub use precision::Compute;
+pub use compute::Compute;
 
 #[cfg(any(feature = "libtorch", feature = "cuda"))]
 use crate::error::PROBE;
@@ -380,26 +380,6 @@ pub fn gpus() -> usize {
     return libtorch::gpus();
     #[cfg(not(feature = "libtorch"))]
     0
-}
-
-/// The machine in words, for records: "2 cores of AMD EPYC 9B14"; the processor's name where the system
-/// says it.
-pub fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let plural = if cores == 1 { "" } else { "s" };
-    let processor = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("model name"))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    });
-    let of = processor.map_or(String::new(), |name| format!(" of {name}"));
-    format!("{cores} core{plural}{of}")
-}
-
-/// The most memory this process has held so far, in bytes; `None` where the system does not say.
-pub fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
 /// Every device there is here, for tests that hold on all of them.

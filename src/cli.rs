@@ -25,8 +25,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::backend::{self, Compute, DeviceName};
 use crate::error::{Error, Result};
+use crate::precision::PrecisionName;
 use crate::preset::{Digits, Preset};
-use crate::protocol::PrecisionName;
 
 /// Neural Expectation Maximization in your terminal.
 ///

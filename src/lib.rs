@@ -1,16 +1,31 @@
 //! Neural Expectation Maximization in a terminal. The modules, in reading order.
 
-pub mod backend;
-pub mod cli;
-pub mod data;
-pub mod engine;
-pub mod error;
-pub mod export;
-pub mod metrics;
 pub mod nem;
-pub mod palette;
+
+pub mod backend;
+pub mod data;
 pub mod preset;
+
+pub mod train;
+
+pub mod run;
+pub mod snapshot;
+
 pub mod protocol;
-pub mod random;
-pub mod tensors;
+
+pub mod live;
+
+pub mod paper;
+
 pub mod tui;
+
+pub mod cli;
+
+pub mod colours;
+pub mod error;
+pub mod files;
+pub mod machine;
+pub mod precision;
+pub mod random;
+pub mod scores;
+pub mod tensors;

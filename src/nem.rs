@@ -51,8 +51,8 @@ pub use loss::{Losses, StepLoss, upper_bound};
 pub use mixture::{Target, kl_from_prior, nll};
 pub use weights::WeightsError;
 
+use crate::precision::Precision;
 use crate::preset::{Distribution, ImageSize, Preset};
-use crate::protocol::Precision;
 use crate::random::Stream;
 
 /// A model: what turns images into components.

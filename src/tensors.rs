@@ -1,13 +1,13 @@
 //! Named arrays on the host, and the safetensors files they travel in.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use half::f16;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::error::{Error, Result};
+use crate::files::write_atomic;
 
 /// Values with their shape, in row-major order.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +86,7 @@ pub fn decode(bytes: &[u8], origin: &Path) -> Result<Arrays> {
 /// # Errors
 /// A directory that does not exist or cannot be written, or a full disk.
 pub fn write(path: &Path, arrays: &Arrays) -> Result<()> {
-    write_whole(path, &encode(arrays, Storage::Single, path)?)
+    write_atomic(path, &encode(arrays, Storage::Single, path)?)
 }
 
 /// The bytes of a safetensors file; `destination` is its name, for messages.
@@ -117,32 +117,6 @@ pub fn encode(arrays: &Arrays, storage: Storage, destination: &Path) -> Result<V
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .and_then(|views| safetensors::serialize(views, None))
         .map_err(|e| refused(format!("cannot be encoded as safetensors: {e}")))
-}
-
-/// Writes a file aside, flushes it to the disk and renames it into place.
-///
-/// # Errors
-/// A directory that does not exist or cannot be written, or a full disk; an older file of that name
-/// is then untouched.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let attempt = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        // A temporary file is private; what takes its place should be readable like any other.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        }
-        file.persist(path)?;
-        Ok(())
-    };
-    attempt().map_err(Error::io("write", path))
 }
 
 #[cfg(test)]

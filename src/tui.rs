@@ -48,9 +48,10 @@ use self::terminal::Screen;
 use self::theme::Theme;
 use self::update::{Effect, Message, update};
 use crate::error::{Error, Result};
-use crate::export::{self, TILE};
 use crate::preset::Preset;
-use crate::protocol::{Backstage, Command, Event, Finish, RunCard, RunHandle, Snapshot};
+use crate::protocol::{Backstage, Command, Event, Finish, RunCard, RunHandle};
+use crate::snapshot::Snapshot;
+use crate::snapshot::{self, TILE};
 
 /// An EM step is shown this long while they are played.
 const PLAY: Duration = Duration::from_millis(150);
@@ -285,7 +286,7 @@ impl Shell<'_> {
                 let told = self.later.clone();
                 // A long animation takes seconds; the runtime waits for it on the way out.
                 tokio::task::spawn_blocking(move || {
-                    let saved = match export::save(&snapshot, view, TILE, &file) {
+                    let saved = match snapshot::save(&snapshot, view, TILE, &file) {
                         Ok(()) => format!("written: {}", file.display()),
                         Err(error) => error.to_string(),
                     };

@@ -11,11 +11,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nem_tui::backend::DeviceName;
-use nem_tui::engine::run_dir::{Record, RunDir, RunFile, read_metrics};
-use nem_tui::engine::socket::attach;
-use nem_tui::engine::worker::{Ending, Job, resume, start};
+use nem_tui::live::socket::attach;
+use nem_tui::live::worker::{Ending, Job, resume, start};
+use nem_tui::precision::Precision;
 use nem_tui::preset::Setting;
-use nem_tui::protocol::{Command, Event, Finish, Input, Precision, RunHandle, RunInfo, Snapshot};
+use nem_tui::protocol::{Command, Event, Finish, RunHandle, RunInfo};
+use nem_tui::run::directory::{Record, RunDir, RunFile, read_metrics};
+use nem_tui::snapshot::{Input, Snapshot};
 use support::endless;
 
 /// A run that stands still after its first iterations.

@@ -7,9 +7,12 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 
-use nem_tui::export::{self, Format, TILE, View, arrays, curves::Curves, tensorboard};
 use nem_tui::preset::{ImageSize, Images, Setting, Stage};
-use nem_tui::protocol::{Change, Epoch, Iteration, Snapshot, SnapshotStep, StageStart};
+use nem_tui::protocol::{Change, Epoch, Iteration, StageStart};
+use nem_tui::run::curves::Curves;
+use nem_tui::run::tensorboard;
+use nem_tui::snapshot::{self, Format, TILE, View, arrays};
+use nem_tui::snapshot::{Snapshot, SnapshotStep};
 use nem_tui::tensors;
 use proptest::prelude::*;
 use support::cli::{refused, run, tiny};
@@ -86,7 +89,7 @@ fn gif(bytes: &[u8]) -> Vec<(usize, Picture)> {
 }
 
 fn encode(snapshot: &Snapshot, format: Format, view: View, tile: u32) -> Vec<u8> {
-    export::encode(snapshot, format, view, tile).unwrap()
+    snapshot::encode(snapshot, format, view, tile).unwrap()
 }
 
 fn scaled(colour: [u8; 3], by: f32) -> [u8; 3] {
@@ -204,7 +207,7 @@ fn a_gif_of_many_colours_stays_close() {
 /// One's own image has its name, and no truth that nobody knows.
 #[test]
 fn an_image_of_ones_own_is_exported_without_a_truth() {
-    use nem_tui::protocol::Input;
+    use nem_tui::snapshot::Input;
     let mut snapshot = known();
     snapshot.input = Some(Input { file: "/a/b.png".into(), resize: false, request: 1 });
     snapshot.steps.iter_mut().for_each(|step| step.groups.fill(0));
@@ -252,7 +255,7 @@ fn arrays_that_are_not_of_their_shape_are_refused() {
     let mut snapshot = known();
     snapshot.steps[1].gamma.pop();
     for format in [Format::Npz, Format::Safetensors] {
-        let error = export::encode(&snapshot, format, View::Step(0), 1).unwrap_err().to_string();
+        let error = snapshot::encode(&snapshot, format, View::Step(0), 1).unwrap_err().to_string();
         assert!(error.contains("gamma of EM step 2 has 11 values and not the 12"), "{error}");
     }
     assert!(arrays::of(&known()).is_ok());
@@ -271,7 +274,7 @@ fn what_cannot_be_drawn_is_refused_in_a_sentence() {
         (nothing.clone(), Format::Png, View::Overview, TILE, "no EM steps"),
         (nothing, Format::Gif, View::Step(0), TILE, "no EM step 1"),
     ] {
-        let error = export::encode(&snapshot, format, view, tile).unwrap_err().to_string();
+        let error = snapshot::encode(&snapshot, format, view, tile).unwrap_err().to_string();
         assert!(error.contains(said), "{error}");
     }
     for (name, format) in
@@ -319,7 +322,7 @@ proptest! {
         let frames = gif(&encode(&snapshot, Format::Gif, View::Step(0), tile));
         prop_assert_eq!(frames.len(), snapshot.steps.len());
         prop_assert!(frames[0].1.pixels == still.pixels);
-        match export::encode(&snapshot, Format::Npz, View::Step(0), tile) {
+        match snapshot::encode(&snapshot, Format::Npz, View::Step(0), tile) {
             Ok(bytes) => prop_assert_eq!(readers::npz(&bytes).len(), 5),
             Err(error) => prop_assert!(error.to_string().contains("take the sample again")),
         }

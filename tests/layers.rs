@@ -4,43 +4,49 @@
 
 use std::path::{Path, PathBuf};
 
-/// From ground to roof. `nem` and `data` lie side by side and do not know each other.
+/// From the ground up. Modules on one line do not know each other.
 const LAYERS: &[&[&str]] = &[
-    &["error", "palette"],
-    &["random", "tensors", "preset"],
+    &["error", "colours", "machine"],
+    &["files", "precision", "random"],
+    &["tensors", "preset"],
+    &["snapshot"],
     &["protocol"],
-    &["metrics", "backend", "export"],
+    &["scores", "backend"],
     &["nem", "data"],
-    &["engine", "tui"],
+    &["train"],
+    &["run"],
+    &["live"],
+    &["paper", "tui"],
     &["cli"],
 ];
 
 /// What a module may import although the order alone would allow more.
-const NARROW: &[(&str, &[&str])] = &[("tui", &["error", "export", "palette", "preset", "protocol"])];
+const NARROW: &[(&str, &[&str])] =
+    &[("tui", &["error", "colours", "precision", "preset", "protocol", "snapshot"])];
 
 /// Crates that belong to some modules only.
 const CRATES: &[(&str, &[&str])] = &[
-    ("burn", &["nem", "engine", "backend"]),
+    ("burn", &["nem", "train", "run", "backend"]),
     ("burn_tch", &["backend"]),
     ("tch", &["backend"]),
     ("ratatui", &["tui"]),
     ("crossterm", &["tui"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
-    ("rmp_serde", &["engine"]),
-    ("flate2", &["data", "engine", "export"]),
-    ("png", &["export"]),
-    ("gif", &["export"]),
-    ("color_quant", &["export"]),
-    ("font8x8", &["export"]),
-    ("pathfinding", &["export"]),
-    ("prost", &["export"]),
-    ("crc32c", &["export"]),
+    ("rmp_serde", &["live"]),
+    ("flate2", &["data", "run", "snapshot"]),
+    ("png", &["snapshot"]),
+    ("gif", &["snapshot"]),
+    ("color_quant", &["snapshot"]),
+    ("font8x8", &["snapshot"]),
+    ("pathfinding", &["snapshot"]),
+    ("prost", &["run"]),
+    ("crc32c", &["run"]),
     ("directories", &["data", "cli"]),
     ("crokey", &["tui"]),
     ("hdf5_reader", &["data"]),
     ("image", &["data", "tui"]),
-    ("plotters", &["engine", "export"]),
+    ("plotters", &["run", "paper"]),
 ];
 
 fn rank(module: &str) -> usize {

@@ -6,7 +6,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use nem_tui::engine::checkpoint::MODELS;
+use nem_tui::run::checkpoint::MODELS;
 use serde_json::Value;
 use support::cli::{nem_tui, refused, run, tiny};
 
@@ -210,9 +210,10 @@ fn infer_takes_images_of_ones_own() {
 #[test]
 fn a_model_is_shown_images_of_ones_own() {
     use nem_tui::backend::DeviceName;
-    use nem_tui::engine::viewer;
+    use nem_tui::live::viewer;
     use nem_tui::preset::Setting;
-    use nem_tui::protocol::{Command, Event, Input, RunHandle, Snapshot};
+    use nem_tui::protocol::{Command, Event, RunHandle};
+    use nem_tui::snapshot::{Input, Snapshot};
     let directory = tempfile::tempdir().unwrap();
     let at = |path: &str| directory.path().join(path);
     run(directory.path(), &tiny("r", &["--max-iterations", "10"]));

@@ -9,12 +9,12 @@ use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use nem_tui::backend::{self, DeviceName};
-use nem_tui::engine::infer::{Request, infer};
 use nem_tui::nem::{Target, kl_from_prior, nll};
-use nem_tui::preset::{Distribution, Preset};
 #[cfg(feature = "libtorch")]
-use nem_tui::protocol::Precision;
+use nem_tui::precision::Precision;
+use nem_tui::preset::{Distribution, Preset};
 use nem_tui::tensors::{self, Array, Arrays};
+use nem_tui::train::infer::{Request, infer};
 
 /// Every case, with the largest difference allowed, over the largest absolute value of the tensor.
 /// Input normalisation divides by deviations that can be small, and so is less exact in 32 bits.
@@ -111,7 +111,7 @@ fn every_case_matches_in_outputs_gradients_and_one_adam_step() {
 #[cfg(feature = "libtorch")]
 #[test]
 fn devices_agree_on_the_losses_of_twenty_iterations() {
-    use nem_tui::engine::trainer::Trainer;
+    use nem_tui::train::trainer::Trainer;
     let small = ["train.batch=8", "train.train_size=160", "steps=6"];
     for name in ["quickstart", "flying-shapes-3", "flying-mnist-2"] {
         let preset = Preset::load(name).unwrap().set(&small).unwrap();
@@ -383,7 +383,7 @@ fn six_adam_steps_match() {
     let case: AdamCase = serde_json::from_str(&text).unwrap();
     let device = flex().autodiff();
     let mut numbers = Numbers { values: Param::from_data(TensorData::from(case.start.as_slice()), &device) };
-    let mut adam = nem_tui::engine::optimizer(&nem_tui::preset::Adam {
+    let mut adam = nem_tui::train::adam::optimizer(&nem_tui::preset::Adam {
         beta1: case.beta1,
         beta2: case.beta2,
         epsilon: case.eps,

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
 use nem_tui::backend::DeviceName;
-use nem_tui::engine::trainer::Trainer;
 use nem_tui::preset::{Preset, embedded_names};
+use nem_tui::train::trainer::Trainer;
 
 /// Every one of them trains: the loss of an iteration is a number, without which it fails, and Adam moves
 /// every weight.

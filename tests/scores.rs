@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
 use nem_tui::data::{Dataset, Split};
-use nem_tui::metrics;
 use nem_tui::preset::Preset;
+use nem_tui::scores;
 
 #[derive(serde::Deserialize)]
 struct Fixture {
@@ -59,16 +59,16 @@ fn scores_match_scikit_learn() {
         let kept = || case.truth.iter().zip(&case.pred).filter(|(t, _)| **t != 0);
         let truth: Vec<u8> = kept().map(|(t, _)| *t).collect();
         let pred: Vec<u8> = kept().map(|(_, p)| *p).collect();
-        let ami = metrics::ami(&truth, &pred);
-        worst = worst.max(check(&case.name, metrics::ari(&truth, &pred), case.ari));
+        let ami = scores::ami(&truth, &pred);
+        worst = worst.max(check(&case.name, scores::ari(&truth, &pred), case.ari));
         worst = worst.max(check(&case.name, ami.map(|a| a.0), case.ami_max));
         worst = worst.max(check(&case.name, ami.map(|a| a.1), case.ami_arithmetic));
     }
     for (i, case) in fixture.gamma_cases.iter().enumerate() {
         let name = format!("gamma case {i}");
         let gamma: Vec<f32> = case.gamma.concat();
-        assert_eq!(metrics::labels(&gamma, case.groups.len()), case.labels, "{name}");
-        let scores = metrics::score(&gamma, &case.groups);
+        assert_eq!(scores::labels(&gamma, case.groups.len()), case.labels, "{name}");
+        let scores = scores::score(&gamma, &case.groups);
         worst = worst.max(check(&name, scores.map(|s| s.ari), case.ari));
         worst = worst.max(check(&name, scores.map(|s| s.ami), case.ami_max));
         worst = worst.max(check(&name, scores.map(|s| s.ami_arithmetic), case.ami_arithmetic));
@@ -91,10 +91,10 @@ fn the_floor_of_static_shapes_is_at_least_that_of_quadrants() {
         let kept = || groups.iter().zip(&quadrants).filter(|(group, _)| **group != 0);
         let truth: Vec<u8> = kept().map(|(group, _)| *group).collect();
         let labels: Vec<u8> = kept().map(|(_, region)| *region).collect();
-        metrics::ami(&truth, &labels)
+        scores::ami(&truth, &labels)
     });
     let of_quadrants = scored.map(|ami| ami.0).sum::<f64>() / 2000.0;
-    let floor = metrics::floor(4, data.image(), groups.iter().map(Vec::as_slice));
+    let floor = scores::floor(4, data.image(), groups.iter().map(Vec::as_slice));
     println!("quadrants: AMI {of_quadrants:.4}; floor: AMI {:.4}, ARI {:.4}", floor.ami, floor.ari);
     assert!((of_quadrants - 0.555).abs() < 0.015, "{of_quadrants}");
     assert!(floor.ami >= of_quadrants && floor.ami < 0.6, "{floor:?}");

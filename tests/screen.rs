@@ -227,7 +227,8 @@ fn the_screen_names_the_keys_in_force() {
 /// An image of one's own is named, has no truth, and where it has another size is asked about.
 #[test]
 fn an_image_of_ones_own_is_named() {
-    use nem_tui::protocol::{Event, Input};
+    use nem_tui::protocol::Event;
+    use nem_tui::snapshot::Input;
     let mut app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
     let input = app.workbench.as_mut().unwrap().ask_for("/home/me/my picture.png".into(), false);
     let wrong = Event::WrongSize { input: input.clone(), size: [640, 480] };
@@ -239,7 +240,7 @@ fn an_image_of_ones_own_is_named() {
     let input = Input { resize: true, ..input };
     app.workbench.as_mut().unwrap().input = Some(input.clone());
     let snapshot = support::snapshot(&support::preset("quickstart"), 4, 9);
-    let mut snapshot = nem_tui::protocol::Snapshot { input: Some(input), ..snapshot };
+    let mut snapshot = nem_tui::snapshot::Snapshot { input: Some(input), ..snapshot };
     for step in &mut snapshot.steps {
         step.groups.fill(0);
         (step.ami, step.ari, step.confidence) = (None, None, None);

@@ -8,17 +8,19 @@ use std::time::{Duration, Instant};
 
 use nem_tui::backend::DeviceName;
 use nem_tui::data::Split;
-use nem_tui::engine::album;
-use nem_tui::engine::checkpoint::Checkpoint;
-use nem_tui::engine::evaluate::Scored;
-use nem_tui::engine::results::Training;
-use nem_tui::engine::run_dir::{Record, RunDir, RunFile, read_metrics, resolve};
-use nem_tui::engine::snapshot::of_split;
-use nem_tui::engine::trainer::Trainer;
-use nem_tui::engine::worker::{Ending, Job, fork, replay, resume, start};
 use nem_tui::error::Error;
+use nem_tui::live::worker::{Ending, Job, fork, replay, resume, start};
+use nem_tui::paper::tables::Training;
+use nem_tui::precision::Precision;
 use nem_tui::preset::{Distribution, Images, Preset, Setting};
-use nem_tui::protocol::{Command, Event, Finish, Input, Iteration, Precision, RunHandle};
+use nem_tui::protocol::{Command, Event, Finish, Iteration, RunHandle};
+use nem_tui::run::album;
+use nem_tui::run::checkpoint::Checkpoint;
+use nem_tui::run::directory::{Record, RunDir, RunFile, read_metrics, resolve};
+use nem_tui::snapshot::Input;
+use nem_tui::train::evaluate::Scored;
+use nem_tui::train::trainer::Trainer;
+use nem_tui::run::picture::of_split;
 use support::endless;
 
 fn run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
@@ -78,7 +80,7 @@ fn a_change_holds_from_the_next_iteration_on() {
     // The picture follows; newest wins, so the one waited for is the last.
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let snapshot = runtime.block_on(async {
-        let seen = |s: &Option<std::sync::Arc<nem_tui::protocol::Snapshot>>| {
+        let seen = |s: &Option<std::sync::Arc<nem_tui::snapshot::Snapshot>>| {
             s.as_ref().is_some_and(|s| s.sample == 7)
         };
         handle.snapshots.wait_for(seen).await.unwrap().clone().unwrap()
@@ -543,7 +545,7 @@ fn checkpoints_are_found_by_their_names() {
     let directory = tempfile::tempdir().unwrap();
     let parent = directory.path().join("parent");
     ended(run(&parent, Some(13)));
-    let named = |name: &str| nem_tui::engine::run_dir::named(&parent, name).map_err(|e| e.to_string());
+    let named = |name: &str| nem_tui::run::directory::named(&parent, name).map_err(|e| e.to_string());
     let at = |name: &str| Ok(parent.join("checkpoints").join(name));
     for name in ["last", "13", "it-13", "it-00000013"] {
         assert_eq!(named(name), at("it-00000013"), "{name}");
@@ -575,7 +577,7 @@ fn looking_under_other_conditions_changes_no_training() {
     looked.commands.send(Command::Look(look.clone())).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let snapshot = runtime.block_on(async {
-        let seen = |s: &Option<std::sync::Arc<nem_tui::protocol::Snapshot>>| {
+        let seen = |s: &Option<std::sync::Arc<nem_tui::snapshot::Snapshot>>| {
             s.as_ref().is_some_and(|s| s.look == look)
         };
         looked.snapshots.wait_for(seen).await.unwrap().clone().unwrap()
@@ -589,7 +591,7 @@ fn looking_under_other_conditions_changes_no_training() {
     let own = Input { file: at("own.npy"), resize: false, request: 1 };
     looked.commands.send(Command::Input(Some(own.clone()))).unwrap();
     let snapshot = runtime.block_on(async {
-        let seen = |s: &Option<std::sync::Arc<nem_tui::protocol::Snapshot>>| {
+        let seen = |s: &Option<std::sync::Arc<nem_tui::snapshot::Snapshot>>| {
             s.as_ref().is_some_and(|s| s.input.as_ref() == Some(&own))
         };
         looked.snapshots.wait_for(seen).await.unwrap().clone().unwrap()

@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::config;
 use super::workbench::Rest;
-use crate::engine::socket;
 use crate::error::Result;
+use crate::live::socket;
 use crate::tui::{self, Start};
 
 #[derive(Args, Debug)]

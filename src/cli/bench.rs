@@ -4,11 +4,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Common, PrecisionArg, print, print_json};
-use crate::backend;
-use crate::engine::bench::{Timing, bench, ceiling, operations};
-use crate::engine::trainer::Trainer;
 use crate::error::{Error, Result};
-use crate::protocol::Precision;
+use crate::machine;
+use crate::precision::Precision;
+use crate::train::bench::{Timing, bench, ceiling, operations};
+use crate::train::trainer::Trainer;
 
 #[derive(Args, Debug)]
 pub(super) struct BenchArgs {
@@ -85,7 +85,7 @@ impl BenchArgs {
             Trainer::new(&preset, self.seed, &compute.open()?)?.with_precision(compute.precision());
         trainer.set_profiled(self.profile);
         let timing = bench(&mut trainer, self.warm_up, self.iterations)?;
-        let peak_bytes = backend::peak_memory();
+        let peak_bytes = machine::peak_memory();
         let (gflop, ceiling_gflops) =
             (operations(&preset) / 1e9, ceiling(&trainer.plain_device(), compute.precision()) / 1e9);
         let report = Report {

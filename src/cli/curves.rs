@@ -5,10 +5,10 @@ use std::time::UNIX_EPOCH;
 
 use clap::Args;
 
-use crate::engine::run_dir;
 use crate::error::{Error, Result};
-use crate::export::tensorboard;
-use crate::tensors::write_whole;
+use crate::files::write_atomic;
+use crate::run::directory;
+use crate::run::tensorboard;
 
 /// Write how a run went, in the forms that other programs read.
 #[derive(Args, Debug)]
@@ -29,7 +29,7 @@ pub(super) struct CurvesArgs {
 
 impl CurvesArgs {
     pub(super) fn run(self) -> Result<()> {
-        let curves = run_dir::curves(&self.run)?;
+        let curves = directory::curves(&self.run)?;
         let mut files = Vec::new();
         if let Some(csv) = self.csv {
             files.push((csv, curves.csv().into_bytes()));
@@ -38,11 +38,11 @@ impl CurvesArgs {
             files.push((svg, curves.svg()?.into_bytes()));
         }
         if let Some(directory) = self.tensorboard {
-            let began = run_dir::began(&self.run).duration_since(UNIX_EPOCH).unwrap_or_default();
+            let began = directory::began(&self.run).duration_since(UNIX_EPOCH).unwrap_or_default();
             make_free(&directory)?;
             files.push((directory.join(tensorboard::file_name(1, 0)), curves.events(began)));
         }
-        files.iter().try_for_each(|(path, bytes)| write_whole(path, bytes))
+        files.iter().try_for_each(|(path, bytes)| write_atomic(path, bytes))
     }
 }
 

@@ -7,8 +7,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::backend::Compute;
-use crate::engine::socket;
 use crate::error::{Error, Result};
+use crate::live::socket;
 
 /// A run that cannot be attached to after so long goes on all the same, if it has not ended.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::{Common, Conditions, PrecisionArg, print, print_json};
 use crate::data::Split;
-use crate::engine::score::{Report, Scoring, score};
 use crate::error::Result;
-use crate::metrics::mean_and_deviation;
+use crate::run::score::{Report, Scoring, score};
+use crate::scores::mean_and_deviation;
 
 #[derive(Args, Debug)]
 pub(super) struct EvalArgs {

@@ -6,14 +6,14 @@ use clap::Args;
 
 use super::eval::with_bar;
 use super::{Common, print};
-use crate::backend;
 use crate::data::Split;
-use crate::engine::checkpoint::{Measured, export};
-use crate::engine::run_dir;
-use crate::engine::score::{Scoring, score};
 use crate::error::{Error, Result};
+use crate::machine;
+use crate::precision::Precision;
 use crate::preset::Digits;
-use crate::protocol::Precision;
+use crate::run::checkpoint::{Measured, export};
+use crate::run::directory;
+use crate::run::score::{Scoring, score};
 use crate::tensors::Storage;
 
 /// Write the best weights of a run as a model to share: a directory with the weights, the preset, and a
@@ -49,7 +49,7 @@ impl ExportArgs {
         if let Some(parent) = out.parent() {
             std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
         }
-        let mut checkpoint = run_dir::weights_of(&self.run)?;
+        let mut checkpoint = directory::weights_of(&self.run)?;
         checkpoint.preset = self.common.applied(&checkpoint.preset)?;
         if let Some(Digits::Mnist { directory: Some(_) }) = checkpoint.preset.data.digits() {
             // Where they are is no affair of whoever it is shared with.
@@ -70,7 +70,7 @@ impl ExportArgs {
         let opened = device.open()?;
         let report = with_bar("", |progress| score(&unmeasured, &scoring, &opened, progress))?;
         let measured = Measured {
-            device: format!("{device}, {}", backend::machine()),
+            device: format!("{device}, {}", machine::description()),
             version: env!("NEM_TUI_VERSION").into(),
             samples: report.samples,
             ami_last: report.ami_last,

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{Common, PrecisionArg};
-use crate::engine::infer::{Reading, Request, infer, read_input};
-use crate::engine::run_dir;
 use crate::error::{Error, Result};
 use crate::preset::Preset;
+use crate::run::directory;
 use crate::tensors;
+use crate::train::infer::{Reading, Request, infer, read_input};
 
 /// Unroll a model on given inputs and write all it computes.
 ///
@@ -55,7 +55,7 @@ impl InferArgs {
         let (weights, own) = match is_file {
             true => (tensors::read(&self.weights)?, None),
             false => {
-                let checkpoint = run_dir::weights_of(&self.weights)?;
+                let checkpoint = directory::weights_of(&self.weights)?;
                 (checkpoint.weights()?, Some(checkpoint.preset_to_test()))
             }
         };

@@ -7,10 +7,10 @@ use clap::builder::RangedU64ValueParser;
 
 use super::eval::SplitName;
 use super::{Common, Conditions, print};
-use crate::engine::infer::{Reading, read_input};
-use crate::engine::{run_dir, snapshot};
 use crate::error::{Error, Result};
-use crate::export::{self, Format, TILE, View};
+use crate::run::{directory, picture};
+use crate::snapshot::{self, Format, TILE, View};
+use crate::train::infer::{Reading, read_input};
 
 /// Draw what a run, a checkpoint or a model makes of an image.
 ///
@@ -65,7 +65,7 @@ impl PictureArgs {
                 self.out.display()
             )));
         }
-        let checkpoint = run_dir::weights_of(&self.what)?;
+        let checkpoint = directory::weights_of(&self.what)?;
         let mut sets = self.common.all_sets()?;
         sets.extend(self.conditions.sets());
         let preset = checkpoint.preset_to_test().set(&sets)?;
@@ -87,12 +87,12 @@ impl PictureArgs {
         let device = self.common.device()?.open()?;
         let sample = self.sample - 1;
         let snapshot = match &own {
-            Some((file, images)) => snapshot::of_images(&checkpoint, &preset, file, images, sample, &device)?,
-            None => snapshot::of_split(&checkpoint, &preset, self.split.into(), sample, &device)?,
+            Some((file, images)) => picture::of_images(&checkpoint, &preset, file, images, sample, &device)?,
+            None => picture::of_split(&checkpoint, &preset, self.split.into(), sample, &device)?,
         };
         let shown = self.step.unwrap_or(steps) - 1;
         let view = if self.overview { View::Overview } else { View::Step(shown) };
-        export::save(&snapshot, view, self.tile, &self.out)?;
+        snapshot::save(&snapshot, view, self.tile, &self.out)?;
         let score = snapshot.steps[shown].ami.map_or(String::new(), |ami| format!(", AMI {ami:.4}"));
         print(&format!(
             "{}: sample {}, K {}, EM step {}/{steps}{score}\n",

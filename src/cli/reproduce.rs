@@ -9,19 +9,19 @@ use super::eval::with_bar;
 use super::train::{Bar, follow};
 use super::{Common, PrecisionArg, digits_set, print, print_json};
 use crate::data::{Split, resolved};
-use crate::engine::checkpoint::Checkpoint;
-use crate::engine::experiments::{Part, Test};
-use crate::engine::figure::figures;
-use crate::engine::kept::{self, Kept};
-use crate::engine::results::{Failure, Results, Scored, Training};
-use crate::engine::run_dir::{self, RunDir};
-use crate::engine::score::{Scoring, score};
-use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
+use crate::files::write_atomic;
+use crate::live::worker::{self, Ending, Job};
+use crate::paper::archived::{self, Kept};
+use crate::paper::experiments::{Part, Test};
+use crate::paper::figures::figures;
+use crate::paper::tables::{Failure, Results, Scored, Training};
+use crate::precision::Precision;
 use crate::preset::{Difference, Preset, differences};
 use crate::protocol::Finish;
-use crate::protocol::Precision;
-use crate::tensors::write_whole;
+use crate::run::checkpoint::Checkpoint;
+use crate::run::directory::{self, RunDir};
+use crate::run::score::{Scoring, score};
 
 /// Samples that an unfinished run is scored on, as its scores only say how far it is.
 const GLANCE: usize = 1000;
@@ -100,7 +100,7 @@ struct Run {
 impl Run {
     /// Whether there is something to go on with.
     fn is_begun(&self) -> bool {
-        run_dir::resolve(&self.path, &["last"]).is_ok()
+        directory::resolve(&self.path, &["last"]).is_ok()
     }
 
     fn failed(&self, why: &Error) -> Failure {
@@ -237,7 +237,7 @@ impl ReproduceArgs {
             }
             worker::resume(&run.path, compute, |preset| Ok(preset.clone()), ending)?
         } else {
-            if run_dir::is_kept(&run.path) {
+            if directory::is_kept(&run.path) {
                 let scores = Scored::read_all(&self.out.join("scores"))?;
                 let mut of_run = scores.iter().map(|scored| &scored.training);
                 if of_run.any(|of| (of.preset.as_str(), of.seed, of.finished) == (run.preset, run.seed, true))
@@ -263,7 +263,7 @@ impl ReproduceArgs {
     fn score(&self, parts: &[Part], run: &Run, scores: &Path) -> Result<()> {
         let device = self.common.device()?.open()?;
         let training = Training::of(&run.path)?;
-        let best = Checkpoint::open(&run_dir::resolve(&run.path, &["best", "last"])?)?;
+        let best = Checkpoint::open(&directory::resolve(&run.path, &["best", "last"])?)?;
         let mut tests: Vec<&'static Test> = Vec::new();
         for cell in parts.iter().copied().flat_map(Part::cells).filter(|cell| cell.preset == run.preset) {
             if !tests.contains(&cell.test) {
@@ -309,15 +309,15 @@ impl ReproduceArgs {
         let results = Results::new(parts, self.seeds, scored, failures);
         let figures = figures(scored, kept)?;
         for figure in &figures {
-            write_whole(&self.out.join(figure.file), figure.svg.as_bytes())?;
+            write_atomic(&self.out.join(figure.file), figure.svg.as_bytes())?;
         }
-        let markdown = results.markdown(kept::reading(&self.out)?.as_deref(), &figures, kept);
-        write_whole(&self.out.join("results.md"), markdown.as_bytes())?;
+        let markdown = results.markdown(archived::reading(&self.out)?.as_deref(), &figures, kept);
+        write_atomic(&self.out.join("results.md"), markdown.as_bytes())?;
         let file = self.out.join("results.json");
         let mut json =
             serde_json::to_vec_pretty(&results).map_err(|e| Error::content(&file, e.to_string()))?;
         json.push(b'\n');
-        write_whole(&file, &json)?;
+        write_atomic(&file, &json)?;
         if self.json { print_json(&results) } else { print(&markdown) }
     }
 }

@@ -9,11 +9,11 @@ use serde_json::json;
 
 use super::{Common, PrecisionArg, print_json, stdout_is_terminal};
 use crate::backend::Compute;
-use crate::engine::run_dir::{self, Record};
-use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
+use crate::live::worker::{self, Ending, Job};
 use crate::preset::{Images, Preset};
 use crate::protocol::{Command, Event, Finish, Iteration, RunHandle, RunInfo};
+use crate::run::directory::{self, Record};
 use crate::tui::signals::Signals;
 
 #[derive(Args, Debug)]
@@ -76,7 +76,7 @@ impl TrainArgs {
         let compute = || self.precision.compute(&self.common);
         if let Some(run) = &self.resume {
             if self.tensorboard {
-                run_dir::keep_events(run)?;
+                directory::keep_events(run)?;
             }
             let handle = worker::resume(run, compute()?, limited, ending)?;
             return self.follow(handle).map(|_| ());

@@ -8,17 +8,17 @@ use super::detach::detach;
 use super::{Common, PrecisionArg, config, print};
 use crate::backend::{Compute, DeviceName};
 use crate::data::{Dataset, Split, corrupt, own};
-use crate::engine::album;
-use crate::engine::checkpoint::{Checkpoint, MODELS, Model};
-use crate::engine::run_dir::{self, RunFile};
-use crate::engine::viewer;
-use crate::engine::worker::{self, Ending, Job};
 use crate::error::{Error, Result};
+use crate::live::viewer;
+use crate::live::worker::{self, Ending, Job};
+use crate::precision::{Precision, PrecisionName};
 use crate::preset::{Preset, embedded_names};
-use crate::protocol::{
-    Backstage, ModelCard, Precision, PrecisionName, Preview, Rival, RunCard, RunHandle, Shelf, Snapshot,
-};
+use crate::protocol::{Backstage, ModelCard, Preview, Rival, RunCard, RunHandle, Shelf};
 use crate::random::Stream;
+use crate::run::album;
+use crate::run::checkpoint::{Checkpoint, MODELS, Model};
+use crate::run::directory::{self, RunFile};
+use crate::snapshot::Snapshot;
 use crate::tui::{self, Start};
 
 #[derive(Args, Debug, Clone)]
@@ -82,7 +82,7 @@ impl WorkbenchArgs {
 
     /// What cannot be opened is said before the screen is taken over; only another size is a question there.
     fn look(&self, what: &Path) -> Result<Start> {
-        let image = run_dir::weights_of(what)?.preset.data.image();
+        let image = directory::weights_of(what)?.preset.data.image();
         match self.input.as_ref().map(|file| own::read(file, image, false)) {
             Some(Err(e)) if !matches!(e, Error::ImageSize { .. }) => return Err(e),
             _ => {}
@@ -157,7 +157,7 @@ impl Backstage for Rest {
     }
 
     fn checkpoint(&self, run: &Path, name: &str) -> Result<PathBuf> {
-        run_dir::named(run, name)
+        directory::named(run, name)
     }
 
     fn fork(&self, from: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
@@ -174,7 +174,7 @@ impl Backstage for Rest {
 
     fn restart(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
         let begun = RunFile::read(run)?;
-        let last = Checkpoint::open(&run_dir::resolve(run, &["last"])?)?.preset;
+        let last = Checkpoint::open(&directory::resolve(run, &["last"])?)?.preset;
         // Stages set their values themselves, so that those in force are not what the run began with.
         let preset = match last.train.stages.is_empty() {
             true => last,
@@ -198,15 +198,15 @@ impl Backstage for Rest {
         let begun = RunFile::read(run)?;
         let preset = Preset::load(&run.join("preset.ron").display().to_string())?;
         let name = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Rival { name, preset, seed: begun.seed, past: run_dir::past(run)? })
+        Ok(Rival { name, preset, seed: begun.seed, past: directory::past(run)? })
     }
 
     fn save_curves(&self, run: &Path, file: &Path) -> Result<()> {
-        run_dir::curves(run)?.save(file)
+        directory::curves(run)?.save(file)
     }
 
     fn log(&self, run: &Path) -> Result<Vec<String>> {
-        run_dir::latest_log(run)
+        directory::latest_log(run)
     }
 
     fn detach(&self, run: &Path, device: &str) -> Result<()> {
@@ -248,9 +248,9 @@ fn model_card(model: Model) -> Result<ModelCard> {
 
 fn card(run: &Path) -> Result<RunCard> {
     let seed = RunFile::read(run)?.seed;
-    let checkpoint = Checkpoint::open(&run_dir::resolve(run, &["last"])?)?;
+    let checkpoint = Checkpoint::open(&directory::resolve(run, &["last"])?)?;
     // Before the first validation of a stage the latest AMI is that of another task.
-    let ami = run_dir::latest_ami(run).filter(|_| checkpoint.is_of_its_task());
+    let ami = directory::latest_ami(run).filter(|_| checkpoint.is_of_its_task());
     Ok(RunCard {
         directory: run.to_owned(),
         preset: checkpoint.preset,

@@ -9,10 +9,10 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::Split;
 use super::digits;
 use super::mnist::{self, Mnist};
 use super::scene::Sprite;
+use super::split::Split;
 use crate::error::{Error, Result};
 use crate::preset::{DIGIT_SIDE, Digits, Images};
 use crate::random::{Purpose, Stream};

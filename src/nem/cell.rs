@@ -5,9 +5,9 @@ use burn::tensor::{Device, Tensor, activation};
 
 use super::network::{self, Recurrent, glorot};
 use super::weights::Initial;
-use crate::backend::layers::{self, Op};
+use crate::backend::spec::{LayerSpec, Op};
+use crate::precision::Precision;
 use crate::preset::{self, Activation, ImageSize, Layer, LayerOutput, Model, layer_outputs};
-use crate::protocol::Precision;
 
 /// The M-step: masked deltas [B·K, M] and θ [B·K, units] in, ψ [B·K, M] and the new θ out.
 pub type Inner<'a> = Box<dyn Fn(Tensor<2>, Tensor<2>) -> (Tensor<2>, Tensor<2>) + 'a>;
@@ -95,7 +95,7 @@ impl NemCell {
         let device = weight.device();
         let [values, units] = weight.dims();
         let (pixels, row) = (LayerOutput::Row(values), LayerOutput::Row(units));
-        let layer = |op, activation, from, to| layers::Layer { op, norm: None, activation, from, to };
+        let layer = |op, activation, from, to| LayerSpec { op, norm: None, activation, from, to };
         let product = |weight| Op::Dense { weight, bias: None };
         let back = layer(product(weight.clone().transpose()), Activation::Linear, pixels, row);
         let back = network::chain(vec![back], precision, &device); // Wᵀ · masked

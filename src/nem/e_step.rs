@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::mixture::{Target, density};
-use crate::backend::pixels;
+use crate::backend::native;
 use crate::preset::Distribution;
 
 /// γ_k = (Σ_c P(x_c | ψ_kc) + ε), normalised over the K components (paper eq. 4, with π_k = 1/K). With ε,
@@ -11,7 +11,7 @@ use crate::preset::Distribution;
 ///
 /// `preds` is [B, K, C, P]; γ is [B, K, 1, P].
 pub fn e_step(distribution: Distribution, preds: Tensor<4>, target: &Target, epsilon: f64) -> Tensor<4> {
-    if let Some(gamma) = pixels::e_step(distribution, &preds, &target.x, epsilon) {
+    if let Some(gamma) = native::e_step(distribution, &preds, &target.x, epsilon) {
         return gamma;
     }
     let channels = preds.dims()[2];

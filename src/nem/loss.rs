@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::mixture::{CLIP, Target, kl_from_prior, nll};
-use crate::backend::pixels;
+use crate::backend::native;
 use crate::preset::{Distribution, Loss};
 
 /// The two losses of one EM step, each summed over K, C and P and averaged over the batch.
@@ -25,7 +25,7 @@ impl StepLoss {
         prior: f64,
     ) -> StepLoss {
         let batch = preds.dims()[0] as f64;
-        if let Some(sums) = pixels::losses(distribution, &preds, &gamma, &target.x, prior, CLIP) {
+        if let Some(sums) = native::losses(distribution, &preds, &gamma, &target.x, prior, CLIP) {
             let sums = sums.div_scalar(batch); // [2]
             return StepLoss { intra: sums.clone().narrow(0, 0, 1), inter: sums.narrow(0, 1, 1) };
         }

@@ -3,8 +3,8 @@
 //! Between layers everything is a row: [B·K, values], maps flattened channels first. Weights are
 //! laid out as PyTorch has them, [outputs, inputs, ..], so that exported files read the same there.
 //!
-//! A layer describes what it computes by [`layers::Layer`], and [`chain`] computes it: by the backend's own way
-//! where [`layers::chain`] has one, else as [`forward`] composes it. What depends on the weights alone is worked
+//! A layer describes what it computes by [`LayerSpec`], and [`chain`] computes it: by the backend's own way
+//! where [`native::chain`] has one, else as [`forward`] composes it. What depends on the weights alone is worked
 //! out once, and shared by all steps of an unroll.
 
 use burn::module::{Module, Param};
@@ -14,9 +14,10 @@ use burn::tensor::{Device, Tensor, activation};
 
 use super::tensor;
 use super::weights::Initial;
-use crate::backend::layers::{self, Chain, Norm, Op};
+use crate::backend::native;
+use crate::backend::spec::{Chain, LayerSpec, Norm, Op};
+use crate::precision::Precision;
 use crate::preset::{self, Activation, Distribution, ImageSize, LayerOutput, Model};
-use crate::protocol::Precision;
 
 /// What a layer reads and puts out.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +99,7 @@ impl Layer {
     }
 
     /// What it computes, with the weights as they are.
-    pub(super) fn described(&self) -> layers::Layer {
+    pub(super) fn described(&self) -> LayerSpec {
         let (op, ln, link, flow) = match self {
             Layer::Weightless(Weightless { normalises, flow }) => {
                 let op = normalises.map_or(Op::Pass, |epsilon| Op::InputNorm { epsilon });
@@ -113,7 +114,7 @@ impl Layer {
             }
             Layer::UpsampleConv(layer) => (layer.folded(), layer.ln.as_ref(), layer.link, &layer.flow),
         };
-        layers::Layer { op, norm: ln.map(LayerNorm::norm), activation: link, from: flow.from, to: flow.to }
+        LayerSpec { op, norm: ln.map(LayerNorm::norm), activation: link, from: flow.from, to: flow.to }
     }
 }
 
@@ -277,10 +278,10 @@ impl Recurrent {
     }
 
     /// a, of what the layers before it put out.
-    pub(super) fn sum(&self) -> layers::Layer {
+    pub(super) fn sum(&self) -> LayerSpec {
         let (wx, wh, bias) = (self.wx.val(), self.wh.val(), self.bias.val());
         let [units, inputs] = wx.dims();
-        layers::Layer {
+        LayerSpec {
             op: Op::Recurrent { wx, wh, bias },
             norm: None,
             activation: Activation::Linear,
@@ -290,10 +291,10 @@ impl Recurrent {
     }
 
     /// Its output, of a.
-    pub(super) fn output(&self) -> layers::Layer {
+    pub(super) fn output(&self) -> LayerSpec {
         let row = LayerOutput::Row(self.units());
         let norm = self.ln.as_ref().map(LayerNorm::norm);
-        layers::Layer { op: Op::Pass, norm, activation: Activation::Sigmoid, from: row, to: row }
+        LayerSpec { op: Op::Pass, norm, activation: Activation::Sigmoid, from: row, to: row }
     }
 
     pub(super) fn device(&self) -> Device {
@@ -307,16 +308,16 @@ impl Recurrent {
 }
 
 /// All of `layers`, one after the other.
-pub(super) fn chain(layers: Vec<layers::Layer>, precision: Precision, device: &Device) -> Chain {
-    layers::chain(&layers, precision, device).unwrap_or_else(|| {
+pub(super) fn chain(layers: Vec<LayerSpec>, precision: Precision, device: &Device) -> Chain {
+    native::chain(&layers, precision, device).unwrap_or_else(|| {
         let layers: Vec<Chain> = layers.into_iter().map(forward).collect();
         Box::new(move |x, state| layers.iter().fold(x, |x, layer| layer(x, state.clone())))
     })
 }
 
 /// A layer, composed of burn's operations.
-fn forward(layer: layers::Layer) -> Chain {
-    let layers::Layer { op, norm, activation: link, from, .. } = layer;
+fn forward(layer: LayerSpec) -> Chain {
+    let LayerSpec { op, norm, activation: link, from, .. } = layer;
     let finish = move |y: Tensor<2>| {
         let y = match &norm {
             Some(norm) => normalised(y, norm),

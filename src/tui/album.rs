@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::protocol::Snapshot;
+use crate::snapshot::Snapshot;
 
 /// The album, opened.
 #[derive(Clone, Debug, Default)]

@@ -16,9 +16,10 @@ use super::theme::Theme;
 use crate::error::Result;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    Change, Epoch, Finish, Input, Iteration, ModelCard, Preview, Profile, RunCard, RunInfo, Snapshot,
-    StageStart, WATCHED, Watched,
+    Change, Epoch, Finish, Iteration, ModelCard, Preview, Profile, RunCard, RunInfo, StageStart, WATCHED,
+    Watched,
 };
+use crate::snapshot::{Input, Snapshot};
 
 /// Iterations that the speed is averaged over.
 const SPEED_OVER: usize = 30;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keymap::Keymap;
 use super::theme::Scheme;
-use crate::protocol::PrecisionName;
+use crate::precision::PrecisionName;
 
 /// The workbench as its user wants it.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,8 +1,8 @@
 //! What looks wrong with a training, each in a sentence with the number behind it.
 
 use super::app::Workbench;
-use crate::export::objects::largest;
-use crate::protocol::{Snapshot, SnapshotStep};
+use crate::snapshot::objects::largest;
+use crate::snapshot::{Snapshot, SnapshotStep};
 
 /// A component with a smaller share of what is drawn holds nothing.
 const EMPTY: f64 = 0.01;

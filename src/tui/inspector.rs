@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::preset::{Preset, Setting};
-use crate::protocol::{Input, Snapshot};
+use crate::snapshot::{Input, Snapshot};
 
 /// The state of the inspector.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 use ratatui::style::{Color, Modifier, Style};
 use serde::{Deserialize, Serialize};
 
-use crate::palette;
-pub use crate::palette::Rgb;
+use crate::colours;
+pub use crate::colours::Rgb;
 
 /// What the terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +48,14 @@ const SIXTEEN: [&str; 8] = ["linux", "xterm", "screen", "tmux", "rxvt", "konsole
 
 /// What each of the 16 colours is taken for: on black, the component's colour that it is most like.
 const ON_BLACK: [(Color, [u8; 3]); 11] = [
-    (Color::Yellow, palette::ORANGE),
-    (Color::LightCyan, palette::SKY),
-    (Color::Green, palette::GREEN),
-    (Color::LightYellow, palette::YELLOW),
-    (Color::LightMagenta, palette::PURPLE),
-    (Color::LightRed, palette::VERMILION),
-    (Color::LightBlue, palette::BLUE),
-    (Color::Gray, palette::GREY),
+    (Color::Yellow, colours::ORANGE),
+    (Color::LightCyan, colours::SKY),
+    (Color::Green, colours::GREEN),
+    (Color::LightYellow, colours::YELLOW),
+    (Color::LightMagenta, colours::PURPLE),
+    (Color::LightRed, colours::VERMILION),
+    (Color::LightBlue, colours::BLUE),
+    (Color::Gray, colours::GREY),
     (Color::White, [255, 255, 255]),
     (Color::DarkGray, [85, 85, 85]),
     (Color::Black, [0, 0, 0]),
@@ -63,14 +63,14 @@ const ON_BLACK: [(Color, [u8; 3]); 11] = [
 
 /// The same on white.
 const ON_WHITE: [(Color, [u8; 3]); 9] = [
-    (Color::LightRed, palette::ORANGE),
-    (Color::Cyan, palette::SKY),
-    (Color::Green, palette::GREEN),
-    (Color::Yellow, palette::YELLOW),
-    (Color::Magenta, palette::PURPLE),
-    (Color::Red, palette::VERMILION),
-    (Color::Blue, palette::BLUE),
-    (Color::DarkGray, palette::GREY),
+    (Color::LightRed, colours::ORANGE),
+    (Color::Cyan, colours::SKY),
+    (Color::Green, colours::GREEN),
+    (Color::Yellow, colours::YELLOW),
+    (Color::Magenta, colours::PURPLE),
+    (Color::Red, colours::VERMILION),
+    (Color::Blue, colours::BLUE),
+    (Color::DarkGray, colours::GREY),
     (Color::Black, [0, 0, 0]),
 ];
 
@@ -120,7 +120,7 @@ impl Theme {
     /// A colour of a picture, on black, as the terminal can show it; `None` where it cannot.
     pub fn color(&self, rgb: Rgb) -> Option<Color> {
         match self.depth {
-            Depth::True => Some(palette::bytes(rgb).into()),
+            Depth::True => Some(colours::bytes(rgb).into()),
             Depth::Cube => Some(Color::Indexed(indexed(rgb.map(|v| v.clamp(0.0, 1.0) * 255.0)))),
             Depth::Sixteen => Some(nearest(rgb, &ON_BLACK)),
             Depth::Plain => None,
@@ -129,7 +129,7 @@ impl Theme {
 
     /// The colour of component or object `k`; beyond the palette, lighter ones.
     pub fn component(&self, k: usize) -> Rgb {
-        palette::component(k)
+        colours::component(k)
     }
 
     /// A colour of text and lines: on white a darker one, so that it can be read.
@@ -175,7 +175,7 @@ impl Theme {
     /// Running, done.
     pub fn good(&self) -> Style {
         self.ink(match self.scheme {
-            Scheme::ColourBlind => of(palette::SKY),
+            Scheme::ColourBlind => of(colours::SKY),
             _ => [0.35, 0.75, 0.45],
         })
     }
@@ -183,7 +183,7 @@ impl Theme {
     /// Paused, refused.
     pub fn warning(&self) -> Style {
         let rgb = match self.scheme {
-            Scheme::ColourBlind => of(palette::ORANGE),
+            Scheme::ColourBlind => of(colours::ORANGE),
             _ => [0.94, 0.75, 0.26],
         };
         self.ink(rgb).add_modifier(Modifier::BOLD)
@@ -193,7 +193,7 @@ impl Theme {
     /// has.
     pub fn rival(&self, i: usize) -> Rgb {
         const COLOURS: [usize; 4] = [5, 3, 6, 7];
-        palette::component(COLOURS[i % COLOURS.len()])
+        colours::component(COLOURS[i % COLOURS.len()])
     }
 
     /// Colours of the curves.
@@ -202,11 +202,11 @@ impl Theme {
         match series {
             Series::Train => [0.34, 0.71, 0.91],
             Series::Validation => [0.94, 0.62, 0.10],
-            Series::Intra if colour_blind => of(palette::GREEN),
+            Series::Intra if colour_blind => of(colours::GREEN),
             Series::Intra => [0.35, 0.70, 0.45],
             Series::Inter => [0.80, 0.47, 0.65],
             Series::Floor => [0.60, 0.60, 0.60],
-            Series::Cursor if colour_blind => of(palette::YELLOW),
+            Series::Cursor if colour_blind => of(colours::YELLOW),
             Series::Cursor => [0.94, 0.75, 0.26],
         }
     }
@@ -335,7 +335,7 @@ mod tests {
     fn the_colour_blind_see_blue_and_orange() {
         let theme = Theme { depth: Depth::True, scheme: Scheme::ColourBlind };
         let own = [theme.good(), theme.warning()].map(|style| style.fg);
-        assert_eq!(own, [palette::SKY, palette::ORANGE].map(|c| Some(c.into())));
+        assert_eq!(own, [colours::SKY, colours::ORANGE].map(|c| Some(c.into())));
     }
 
     #[test]

@@ -15,9 +15,10 @@ use super::inspector::Inspector;
 use super::keymap::{Action, Dial};
 use super::palette::{self, Listing, Outcome, Typed};
 use super::view::Target;
-use crate::export::{View, curves};
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
-use crate::protocol::{ALBUM_SAMPLES, Command, Event, Finish, Preview, Rival, RunCard, Shelf, Snapshot};
+use crate::protocol::{ALBUM_SAMPLES, Command, Event, Finish, Preview, Rival, RunCard, Shelf, is_for_curves};
+use crate::snapshot::Snapshot;
+use crate::snapshot::View;
 
 /// Why nothing can be looked into or written.
 const NO_PICTURE: &str = "there is no picture yet";
@@ -832,7 +833,7 @@ fn export_name(workbench: &Workbench) -> Option<PathBuf> {
 /// Writes what is looked at.
 fn export(app: &mut App, file: PathBuf) -> Vec<Effect> {
     let Some(workbench) = &app.workbench else { return vec![] };
-    if curves::is_for(&file) {
+    if is_for_curves(&file) {
         if workbench.is_model() {
             app.message = Some("a model has no curves; those of a run can be written".into());
             return vec![];
@@ -1112,9 +1113,8 @@ fn ended(notice: Option<Notice>, workbench: &Workbench, finish: &Finish) -> Vec<
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::protocol::{
-        Change, Epoch, Floor, Input, Iteration, ModelCard, Past, Profile, RunInfo, Watched,
-    };
+    use crate::protocol::{Change, Epoch, Floor, Iteration, ModelCard, Past, Profile, RunInfo, Watched};
+    use crate::snapshot::Input;
     use crate::tui::config::Config;
     use crate::tui::curve_view::{LossPlot, ScorePlot};
     use crate::tui::theme::{Depth, Theme};
@@ -1550,7 +1550,7 @@ mod tests {
 
     fn snapshot(sample: usize, look: Vec<Setting>) -> Arc<Snapshot> {
         let image = preset().data.image();
-        let step = crate::protocol::SnapshotStep {
+        let step = crate::snapshot::SnapshotStep {
             target: vec![0.0; image.values()],
             noisy: vec![0.0; image.values()],
             groups: vec![0; image.pixels()],

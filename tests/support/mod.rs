@@ -7,9 +7,10 @@ use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{
     Change, Epoch, Event, Finish, Floor, Iteration, ModelCard, Past, Preview, Profile, Rival, RunCard,
-    RunInfo, Shelf, Snapshot, SnapshotStep,
+    RunInfo, Shelf,
 };
 use nem_tui::random::{Purpose, Stream};
+use nem_tui::snapshot::{Snapshot, SnapshotStep};
 use nem_tui::tui::app::App;
 use nem_tui::tui::theme::{Depth, Theme};
 use nem_tui::tui::update::{Message, update};

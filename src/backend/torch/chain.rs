@@ -20,8 +20,8 @@ use tch::{Kind, Tensor as Torch};
 
 use super::layer::{Layer, Operands, WEIGHTS, reordered};
 use super::pixel_order::{Reorder, ordered};
-use crate::backend::layers::{self, Norm, Op};
-use crate::protocol::Precision;
+use crate::backend::spec::{self, LayerSpec, Norm, Op};
+use crate::precision::Precision;
 
 /// The operations, for libtorch and its gradients.
 #[backend_extension(LibTorch, Autodiff)]
@@ -235,7 +235,7 @@ impl<C: CheckpointStrategy> TorchOps for Autodiff<LibTorch, C> {
 }
 
 /// A chain of [`layers`].
-pub fn chain(layers: Vec<layers::Layer>, precision: Precision, device: &Device) -> layers::Chain {
+pub fn chain(layers: Vec<LayerSpec>, precision: Precision, device: &Device) -> spec::Chain {
     let (ordered, reorder) = ordered(layers);
     let (mut chain, mut loaded) = (Vec::new(), Vec::new());
     for ordered in ordered {
@@ -258,7 +258,7 @@ pub fn chain(layers: Vec<layers::Layer>, precision: Precision, device: &Device) 
 }
 
 /// Hands a layer its weights, if it has any; see [`TorchOps::load_weights`].
-fn load_weights(of: layers::Layer, layer: Layer, device: &Device) -> Option<Tensor<1>> {
+fn load_weights(of: LayerSpec, layer: Layer, device: &Device) -> Option<Tensor<1>> {
     let (gain, offset) = of.norm.map(|Norm { gain, offset, .. }| (gain, offset)).unzip();
     let [weight, recurrent, bias] = match of.op {
         Op::Pass | Op::InputNorm { .. } => [None, None, None],

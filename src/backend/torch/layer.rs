@@ -6,9 +6,9 @@ use burn_tch::TchTensor;
 use tch::{Kind, Tensor as Torch};
 
 use super::pixel_order::{Ordered, Reorder};
-use crate::backend::layers::Op;
+use crate::backend::spec::Op;
+use crate::precision::Precision;
 use crate::preset::{Activation, ImageSize, LayerOutput};
-use crate::protocol::Precision;
 
 /// A layer's weights, in this order: weight, recurrent weight, bias, gain, offset. What it lacks is an empty tensor.
 pub const WEIGHTS: usize = 5;

@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::backend::layers::{Layer, Op};
+use crate::backend::spec::{LayerSpec, Op};
 use crate::preset::{ImageSize, LayerOutput};
 
 /// A change of the order of a row's values.
@@ -23,11 +23,11 @@ pub struct Ordered {
     pub reorders: [Reorder; 2],
     /// The layer. Its gain and offset hold a value for every value of a row; the kernel of an [`Op::Conv`] that
     /// reads few channels is [O, 4·I, 2, 2] and reads blocks of 2x2 pixels instead of every other pixel.
-    pub layer: Layer,
+    pub layer: LayerSpec,
 }
 
 /// `layers` in pixel order, and the final reordering of the output.
-pub fn ordered(layers: Vec<Layer>) -> (Vec<Ordered>, Reorder) {
+pub fn ordered(layers: Vec<LayerSpec>) -> (Vec<Ordered>, Reorder) {
     // The maps that lie in pixel order at this point, if any do.
     let mut now: Option<ImageSize> = None;
     let mut ordered: Vec<Ordered> = Vec::new();
@@ -35,7 +35,7 @@ pub fn ordered(layers: Vec<Layer>) -> (Vec<Ordered>, Reorder) {
     while let Some(mut layer) = layers.next() {
         let mut reorders = [Reorder::None; 2];
         let becomes_maps = match (&layer.op, layers.peek()) {
-            (Op::Dense { .. }, Some(Layer { op: Op::Pass, to: LayerOutput::Maps(size), .. })) => {
+            (Op::Dense { .. }, Some(LayerSpec { op: Op::Pass, to: LayerOutput::Maps(size), .. })) => {
                 several(*size)
             }
             _ => None,

@@ -9,9 +9,9 @@ use super::super::inspector::masked_delta;
 use super::super::theme::Theme;
 use super::picture::{Picture, digit};
 use super::{Sheet, pane, put, sliders, title_style, with_sliders};
-use crate::export::objects::{colours, winners};
-use crate::export::reconstruction;
-use crate::protocol::{Snapshot, SnapshotStep};
+use crate::snapshot::objects::{colours, winners};
+use crate::snapshot::reconstruction;
+use crate::snapshot::{Snapshot, SnapshotStep};
 
 /// A component with less of the image than this holds nothing.
 const EMPTY: f32 = 0.01;

@@ -11,9 +11,9 @@ use super::super::theme::{Rgb, Theme};
 use super::components::{argmax, truth};
 use super::picture::{Picture, digit};
 use super::{Sheet, footer, frame_lines, put, sliders, with_sliders};
-use crate::export::objects::{colours, objects};
-use crate::export::reconstruction;
-use crate::protocol::{Snapshot, SnapshotStep};
+use crate::snapshot::objects::{colours, objects};
+use crate::snapshot::reconstruction;
+use crate::snapshot::{Snapshot, SnapshotStep};
 
 const WHITE: Rgb = [1.0; 3];
 /// Columns of what the cursor reads.

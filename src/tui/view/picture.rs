@@ -5,7 +5,7 @@ use ratatui::style::{Color, Style};
 
 use super::super::theme::{Depth, Rgb, Theme};
 use super::{Placed, Sheet};
-use crate::palette;
+use crate::colours;
 
 /// From dark to bright.
 const RAMP: [char; 10] = [' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'];
@@ -132,7 +132,7 @@ impl Picture {
     pub fn render(&self, theme: &Theme, area: Rect, sheet: &mut Sheet) {
         let area = area.intersection(sheet.cells.area);
         if theme.has_blocks() {
-            let rgb = self.color.iter().flat_map(|rgb| palette::bytes(*rgb)).collect();
+            let rgb = self.color.iter().flat_map(|rgb| colours::bytes(*rgb)).collect();
             sheet.pictures.push(Placed { area, width: self.width, height: self.height, rgb });
         }
         let rows = area.height * 2;

@@ -1,0 +1,135 @@
+//! The viewer's side: a run in another process, as if it were in this one.
+
+use std::future::pending;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use super::wire::{self, MOST_OF_RUN, MOST_OF_VIEWER, News, VERSION};
+use super::{SOCKET, STALL, by_short_name};
+use crate::error::{Error, Result};
+use crate::protocol::{Command, EVENT_CAPACITY, Event, Finish, RunHandle};
+use crate::run::directory::RunFile;
+use crate::snapshot::Snapshot;
+
+/// Attaches to the training that goes on in the directory `run`. Its first event says how it stands.
+/// Dropping the handle leaves it; where the connection is lost, the last event is that it has failed, with a
+/// sentence.
+///
+/// # Errors
+/// A directory that is no run or that nobody trains in, or a run of another version of the program.
+pub fn attach(run: &Path) -> Result<RunHandle> {
+    RunFile::read(run)?;
+    let path = run.join(SOCKET);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::Worker(format!("the event loop could not start: {e}")))?;
+    let stream = runtime.block_on(async {
+        let stream = by_short_name(&path, |path| std::os::unix::net::UnixStream::connect(path))
+            .and_then(|stream| stream.set_nonblocking(true).map(|()| stream))
+            .and_then(UnixStream::from_std);
+        let mut stream = stream.map_err(|e| match e.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => Error::Failed(format!(
+                "no training is running in {}; go on with it by `nem-tui train --resume {}`",
+                run.display(),
+                run.display()
+            )),
+            _ => Error::io("connect to", &path)(e),
+        })?;
+        let theirs = timeout(STALL, async {
+            wire::write(&mut stream, &wire::hello()?).await?;
+            wire::read_hello(&mut stream).await
+        });
+        let theirs = theirs.await.map_err(std::io::Error::from).flatten();
+        let theirs = theirs.map_err(|e| {
+            Error::content(
+                &path,
+                format!("whoever listens there is no training of nem-tui ({e}); look again later"),
+            )
+        })?;
+        match theirs == VERSION {
+            true => Ok(stream),
+            false => Err(Error::Failed(format!(
+                "{} is trained by nem-tui {theirs}, and this is {VERSION}; attach with that version",
+                run.display()
+            ))),
+        }
+    })?;
+    let (commands, commands_out) = mpsc::unbounded_channel();
+    let (events_in, events) = mpsc::channel(EVENT_CAPACITY);
+    let (pictures, snapshots) = watch::channel(None);
+    let bridge = Bridge { run: run.to_owned(), events: events_in, pictures };
+    let body = move || runtime.block_on(bridge.stand(stream, commands_out));
+    let thread = std::thread::Builder::new().name("attached".into()).spawn(body);
+    let thread = thread.map_err(|e| Error::Worker(format!("its thread could not be started: {e}")))?;
+    Ok(RunHandle::attached(commands, events, snapshots, thread))
+}
+
+/// From the socket to the handle's channels, and back.
+struct Bridge {
+    run: PathBuf,
+    /// To the user. When it is full nothing more is read, and the run's side notices.
+    events: mpsc::Sender<Event>,
+    /// To the user: the newest picture.
+    pictures: watch::Sender<Option<Arc<Snapshot>>>,
+}
+
+impl Bridge {
+    /// Stands until the run is over, the connection is lost, or the handle is dropped, which closes
+    /// `commands`.
+    async fn stand(self, stream: UnixStream, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let (mut from, mut to) = stream.into_split();
+        let out = async {
+            while let Some(command) = commands.recv().await {
+                let sent = match wire::encode(&command, MOST_OF_VIEWER) {
+                    Ok(frame) => wire::write(&mut to, &frame).await,
+                    Err(e) => Err(e),
+                };
+                if sent.is_err() {
+                    // There may be last words to read; reading finds the end by itself.
+                    return pending().await;
+                }
+            }
+        };
+        let back = async {
+            while let Ok(news) = wire::read(&mut from, MOST_OF_RUN).await {
+                if self.pass_on(news).await {
+                    return;
+                }
+            }
+            let lost = format!(
+                "the connection to {} was lost; if it still trains, `nem-tui attach {}` shows it again",
+                self.run.display(),
+                self.run.display()
+            );
+            let _ = self.events.send(Event::Finished(Finish::Failed(lost))).await;
+        };
+        tokio::select! {
+            () = out => {}
+            () = back => {}
+        }
+    }
+
+    /// True when that was the last.
+    async fn pass_on(&self, news: News<Event, Snapshot>) -> bool {
+        let mut event = match news {
+            News::Picture(picture) => {
+                self.pictures.send_replace(Some(Arc::new(picture)));
+                return false;
+            }
+            News::Event(event) => event,
+        };
+        if let Event::Started(info) = &mut event {
+            // Theirs may be seen from another working directory.
+            info.directory.clone_from(&self.run);
+        }
+        let last = matches!(event, Event::Finished(_));
+        let _ = self.events.send(event).await;
+        last
+    }
+}

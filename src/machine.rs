@@ -1,0 +1,23 @@
+//! The machine that this runs on.
+
+use std::num::NonZero;
+
+/// The machine in words, for records: "2 cores of AMD EPYC 9B14"; the processor's name where the system
+/// says it.
+pub fn description() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let plural = if cores == 1 { "" } else { "s" };
+    let processor = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    });
+    let of = processor.map_or(String::new(), |name| format!(" of {name}"));
+    format!("{cores} core{plural}{of}")
+}
+
+/// The most memory this process has held so far, in bytes; `None` where the system does not say.
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}

@@ -1,0 +1,250 @@
+//! The paper's experiments: which presets are trained, under which conditions each is tested, and what
+//! the paper found. Nothing measured by this program is written here; that is kept by
+//! [`super::tables`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::score::Report;
+
+/// A part of the paper's results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// Static shapes, §4.1.
+    Static,
+    /// Flying shapes, Table 1.
+    Table1,
+    /// Flying shapes, Fig. 6: the value of more components, and sequences longer than trained.
+    Figure6,
+    /// Flying MNIST, §4.3.
+    Mnist,
+    /// The paper's data by recipes of our own, which get further in less time.
+    Faster,
+}
+
+/// Which number of a [`Report`] a cell holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// AMI (max), weighted over EM steps like the loss.
+    Ami,
+    /// AMI (max) of the last EM step.
+    AmiLast,
+    /// AMI (max) of the last EM step on a part of the images.
+    AmiLastOf(&'static str),
+    /// The upper bound of the next-step loss, NLL of max_k ψ, weighted over EM steps.
+    UpperBound,
+}
+
+/// How a trained model is tested.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Test {
+    /// Its name in files.
+    pub name: &'static str,
+    /// What differs from the training, as for `--set`.
+    pub sets: &'static [&'static str],
+}
+
+/// What the paper has.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Published {
+    /// The mean over its five runs.
+    pub mean: f64,
+    /// Their deviation.
+    pub deviation: f64,
+    /// Whether the number was remembered rather than looked up, so that it may be a little off.
+    pub from_memory: bool,
+}
+
+/// A row of a table.
+#[derive(Debug)]
+pub struct Cell {
+    /// Where it belongs.
+    pub part: Part,
+    /// What it is, in words.
+    pub row: &'static str,
+    /// The preset that is trained for it.
+    pub preset: &'static str,
+    /// How it is tested.
+    pub test: &'static Test,
+    /// The number it holds.
+    pub measure: Measure,
+    /// The paper's.
+    pub published: Option<Published>,
+}
+
+const AS_TRAINED: Test = Test { name: "as-trained", sets: &[] };
+const K3: Test = Test { name: "k3", sets: &["k=3"] };
+const K5: Test = Test { name: "k5", sets: &["k=5"] };
+const OBJECTS3: Test = Test { name: "objects3", sets: &["data.objects=3"] };
+const OBJECTS3_K3: Test = Test { name: "objects3-k3", sets: &["data.objects=3", "k=3"] };
+const OBJECTS5: Test = Test { name: "objects5", sets: &["data.objects=5"] };
+const OBJECTS5_K5: Test = Test { name: "objects5-k5", sets: &["data.objects=5", "k=5"] };
+const STEPS50: Test = Test { name: "steps50", sets: &["steps=50"] };
+const STATIC_PAIRS: Test = Test {
+    name: "static-pairs-steps50",
+    sets: &["data=Mnist(height: 24, width: 24, objects: 2)", "steps=50"],
+};
+
+const fn paper(mean: f64, deviation: f64) -> Option<Published> {
+    Some(Published { mean, deviation, from_memory: false })
+}
+
+const fn remembered(mean: f64, deviation: f64) -> Option<Published> {
+    Some(Published { mean, deviation, from_memory: true })
+}
+
+const fn cell(
+    part: Part,
+    row: &'static str,
+    preset: &'static str,
+    test: &'static Test,
+    measure: Measure,
+    published: Option<Published>,
+) -> Cell {
+    Cell { part, row, preset, test, measure, published }
+}
+
+/// Every row, in the order of the paper.
+#[rustfmt::skip] // a table
+pub const CELLS: &[Cell] = &{
+    use Measure::{Ami, AmiLast, AmiLastOf, UpperBound};
+    use Part::{Faster, Figure6, Mnist, Static, Table1};
+    const NEM: &str = "static-shapes-nem";
+    const RNN_EM: &str = "static-shapes-rnn-em";
+    const DIRECT: &str = "flying-mnist-2";
+    const STAGES: &str = "flying-mnist-2-stages";
+    const STATIC_FAST: &str = "static-shapes-fast";
+    const FLYING_FAST: &str = "flying-shapes-fast";
+    const FLYING_FAST_K1: &str = "flying-shapes-fast-k1";
+    [
+        cell(Static, "N-EM", NEM, &AS_TRAINED, AmiLast, remembered(0.475, 0.043)),
+        cell(Static, "RNN-EM", RNN_EM, &AS_TRAINED, AmiLast, remembered(0.826, 0.005)),
+        cell(Static, "RNN-EM, images without overlap", RNN_EM, &AS_TRAINED, AmiLastOf("without overlap"), None),
+        cell(Static, "RNN-EM, images with overlap", RNN_EM, &AS_TRAINED, AmiLastOf("with overlap"), None),
+        cell(Static, "RNN-EM, images of different shapes", RNN_EM, &AS_TRAINED, AmiLastOf("all objects different"), None),
+        cell(Static, "RNN-EM, images with identical shapes", RNN_EM, &AS_TRAINED, AmiLastOf("some objects identical"), None),
+
+        cell(Table1, "trained 3 objects K 3, tested 3 objects K 3", "flying-shapes-3", &AS_TRAINED, Ami, paper(0.970, 0.005)),
+        cell(Table1, "trained 3 objects K 3, tested 3 objects K 5", "flying-shapes-3", &K5, Ami, paper(0.972, 0.007)),
+        cell(Table1, "trained 3 objects K 5, tested 3 objects K 5", "flying-shapes-3-k5", &AS_TRAINED, Ami, paper(0.997, 0.002)),
+        cell(Table1, "trained 3 objects K 5, tested 3 objects K 3", "flying-shapes-3-k5", &K3, Ami, paper(0.914, 0.015)),
+        cell(Table1, "trained 5 objects K 3, tested 5 objects K 3", "flying-shapes-5-k3", &AS_TRAINED, Ami, paper(0.614, 0.003)),
+        cell(Table1, "trained 5 objects K 3, tested 3 objects K 3", "flying-shapes-5-k3", &OBJECTS3, Ami, paper(0.886, 0.010)),
+        cell(Table1, "trained 5 objects K 5, tested 5 objects K 5", "flying-shapes-5-k5", &AS_TRAINED, Ami, paper(0.878, 0.003)),
+        cell(Table1, "trained 5 objects K 5, tested 3 objects K 5", "flying-shapes-5-k5", &OBJECTS3, Ami, paper(0.981, 0.003)),
+
+        cell(Figure6, "3 objects, K 1", "flying-shapes-3-k1", &AS_TRAINED, UpperBound, None),
+        cell(Figure6, "3 objects, K 3", "flying-shapes-3", &AS_TRAINED, UpperBound, None),
+        cell(Figure6, "4 objects, K 1", "flying-shapes-4-k1", &AS_TRAINED, UpperBound, None),
+        cell(Figure6, "4 objects, K 4", "flying-shapes-4-k4", &AS_TRAINED, UpperBound, None),
+        cell(Figure6, "5 objects, K 1", "flying-shapes-5-k1", &AS_TRAINED, UpperBound, None),
+        cell(Figure6, "5 objects, K 5", "flying-shapes-5-k5", &AS_TRAINED, UpperBound, None),
+        cell(Figure6, "3 objects K 3, sequences of 50 steps", "flying-shapes-3", &STEPS50, AmiLast, None),
+        cell(Figure6, "5 objects K 5, sequences of 50 steps", "flying-shapes-5-k5", &STEPS50, AmiLast, None),
+
+        cell(Mnist, "2 digits, direct", DIRECT, &AS_TRAINED, Ami, remembered(0.819, 0.022)),
+        cell(Mnist, "2 digits, in stages", STAGES, &AS_TRAINED, Ami, remembered(0.917, 0.005)),
+        cell(Mnist, "direct, tested on 3 digits K 3", DIRECT, &OBJECTS3_K3, Ami, remembered(0.729, 0.019)),
+        cell(Mnist, "in stages, tested on 3 digits K 3", STAGES, &OBJECTS3_K3, Ami, remembered(0.838, 0.008)),
+        cell(Mnist, "direct, tested on static pairs, 50 steps", DIRECT, &STATIC_PAIRS, Ami, remembered(0.560, 0.019)),
+        cell(Mnist, "in stages, tested on static pairs, 50 steps", STAGES, &STATIC_PAIRS, Ami, remembered(0.789, 0.010)),
+        cell(Mnist, "direct, sequences of 50 steps", DIRECT, &STEPS50, AmiLast, None),
+        cell(Mnist, "in stages, sequences of 50 steps", STAGES, &STEPS50, AmiLast, None),
+
+        cell(Faster, "static shapes, RNN-EM", STATIC_FAST, &AS_TRAINED, AmiLast, remembered(0.826, 0.005)),
+        cell(Faster, "flying shapes, 3 objects K 3", FLYING_FAST, &AS_TRAINED, Ami, paper(0.970, 0.005)),
+        cell(Faster, "flying shapes, the last step's", FLYING_FAST, &AS_TRAINED, AmiLast, None),
+        cell(Faster, "flying shapes, tested with K 5", FLYING_FAST, &K5, Ami, paper(0.972, 0.007)),
+        cell(Faster, "flying shapes, tested with 5 objects K 5", FLYING_FAST, &OBJECTS5_K5, Ami, None),
+        cell(Faster, "flying shapes, 3 objects K 1, bound", FLYING_FAST_K1, &AS_TRAINED, UpperBound, None),
+        cell(Faster, "flying shapes, 3 objects K 3, bound", FLYING_FAST, &AS_TRAINED, UpperBound, None),
+        cell(Faster, "flying shapes, 5 objects K 1, bound", FLYING_FAST_K1, &OBJECTS5, UpperBound, None),
+        cell(Faster, "flying shapes, 5 objects K 5, bound", FLYING_FAST, &OBJECTS5_K5, UpperBound, None),
+    ]
+};
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Part; 5] = [Part::Static, Part::Table1, Part::Figure6, Part::Mnist, Part::Faster];
+
+    /// Its heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Part::Static => "Static shapes (§4.1)",
+            Part::Table1 => "Flying shapes (§4.2, Table 1)",
+            Part::Figure6 => "Flying shapes (§4.2, Fig. 6)",
+            Part::Mnist => "Flying MNIST (§4.3)",
+            Part::Faster => "A faster road: the same data, recipes of our own",
+        }
+    }
+
+    /// Its rows.
+    pub fn cells(self) -> impl Iterator<Item = &'static Cell> {
+        CELLS.iter().filter(move |cell| cell.part == self)
+    }
+}
+
+impl Measure {
+    /// Its name, which is that of the report's field where there is one.
+    pub fn name(self) -> &'static str {
+        match self {
+            Measure::Ami => "ami",
+            Measure::AmiLast | Measure::AmiLastOf(_) => "ami_last",
+            Measure::UpperBound => "upper_bound",
+        }
+    }
+
+    /// Its value; `None` where the report has no such part.
+    pub fn of(self, report: &Report) -> Option<f64> {
+        match self {
+            Measure::Ami => Some(report.ami),
+            Measure::AmiLast => Some(report.ami_last),
+            Measure::AmiLastOf(name) => report.subset(name).map(|subset| subset.ami_last),
+            Measure::UpperBound => Some(report.upper_bound),
+        }
+    }
+
+    /// What a split by position alone reaches on the same images; `None` where it is no score of the
+    /// grouping, or was not measured.
+    pub fn floor(self, report: &Report) -> Option<f64> {
+        match self {
+            Measure::Ami | Measure::AmiLast => Some(report.floor),
+            Measure::AmiLastOf(name) => report.subset(name)?.floor,
+            Measure::UpperBound => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset::Preset;
+
+    #[test]
+    fn every_cell_is_a_preset_and_a_test_it_allows() {
+        for cell in CELLS {
+            let preset = Preset::load(cell.preset).unwrap();
+            assert!(preset.set(cell.test.sets).is_ok(), "{cell:?}");
+        }
+    }
+
+    /// A preset says which scores of the paper's to expect, those of its other tests too.
+    #[test]
+    fn presets_name_the_scores_of_their_cells() {
+        for cell in CELLS {
+            let Some(Published { mean, .. }) = cell.published else { continue };
+            let expect = Preset::load(cell.preset).unwrap().expect;
+            assert!(expect.contains(&format!("{mean:.3}")), "{} lacks {mean:.3}: {expect}", cell.preset);
+        }
+    }
+
+    /// Files are told apart by preset and test, so a name must mean one thing only.
+    #[test]
+    fn a_tests_name_means_one_test() {
+        for a in CELLS {
+            for b in CELLS {
+                assert_eq!(a.test.name == b.test.name, a.test.sets == b.test.sets);
+            }
+        }
+    }
+}

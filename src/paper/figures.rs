@@ -1,0 +1,289 @@
+//! The paper's Fig. 6 as SVG, from the scores that are stored, and how each run learned, from its epochs. In the
+//! paper's figures finished and unfinished runs have curves of their own, those of the unfinished dashed and named so.
+
+use std::collections::BTreeMap;
+
+use plotters::element::DashedPathElement;
+use plotters::prelude::*;
+
+use super::archived::Kept;
+use super::experiments::{Cell, Measure, Part};
+use super::tables::Scored;
+use crate::error::Result;
+use crate::run::chart::{self, COLOURS, Chart, Failure, SIZE};
+use crate::scores::mean_and_deviation;
+use crate::train::evaluate::Step;
+
+/// The score that the figures are about.
+const AMI: &str = "AMI (max)";
+
+/// A figure: its part, its caption, the name of its file, and the SVG.
+pub struct Figure {
+    /// Where it belongs.
+    pub part: Part,
+    /// What it shows.
+    pub caption: &'static str,
+    /// The name of its file.
+    pub file: &'static str,
+    /// The picture.
+    pub svg: String,
+}
+
+/// What can be drawn of `scored` and of the epochs of `kept`.
+///
+/// # Errors
+/// [`crate::error::Error::Figure`], where the drawing library refuses.
+pub fn figures(scored: &[Scored], kept: &[Kept]) -> Result<Vec<Figure>> {
+    let learning = |part, file| -> Result<Option<Figure>> {
+        let caption = "Validation AMI of the last EM step over the hours of training";
+        Ok(learning(kept, part)?.map(|svg| Figure { part, caption, file, svg }))
+    };
+    let drawn = [
+        learning(Part::Static, "static-learning.svg")?,
+        learning(Part::Table1, "table1-learning.svg")?,
+        learning(Part::Faster, "faster-learning.svg")?,
+        learning(Part::Mnist, "mnist-learning.svg")?,
+        bounds(scored)?.map(|svg| Figure {
+            part: Part::Figure6,
+            caption: "Upper bound of the next-step loss over the number of objects, with one component and with one for each object, after the iterations in the table",
+            file: "figure6-bounds.svg",
+            svg,
+        }),
+        per_step(scored, Part::Figure6)?.map(|svg| Figure {
+            part: Part::Figure6,
+            caption: "AMI at every EM step, with quartiles, on sequences longer than trained",
+            file: "figure6-steps.svg",
+            svg,
+        }),
+        per_step(scored, Part::Mnist)?.map(|svg| Figure {
+            part: Part::Mnist,
+            caption: "AMI at every EM step, with quartiles, on sequences longer than trained",
+            file: "mnist-steps.svg",
+            svg,
+        }),
+    ];
+    Ok(drawn.into_iter().flatten().collect())
+}
+
+fn of<'a>(scored: &'a [Scored], cell: &Cell) -> Vec<&'a Scored> {
+    scored.iter().filter(|s| s.training.preset == cell.preset && s.test == cell.test.name).collect()
+}
+
+/// The runs that a curve is the mean of: all finished, or all unfinished, whose scores are no results.
+struct Curve<'a> {
+    name: &'static str,
+    colour: RGBColor,
+    finished: bool,
+    runs: Vec<&'a Scored>,
+}
+
+impl<'a> Curve<'a> {
+    /// The curves of `runs`: one of those that are finished, and one of the others, where there are any.
+    fn of(name: &'static str, colour: RGBColor, runs: Vec<&'a Scored>) -> Vec<Curve<'a>> {
+        let (finished, unfinished): (Vec<_>, Vec<_>) =
+            runs.into_iter().partition(|s| s.training.is_complete());
+        [(true, finished), (false, unfinished)]
+            .into_iter()
+            .filter(|(_, runs)| !runs.is_empty())
+            .map(|(finished, runs)| Curve { name, colour, finished, runs })
+            .collect()
+    }
+
+    /// What it is called, with what must be known about its runs.
+    fn label(&self) -> String {
+        let unfinished = if self.finished { "" } else { " (unfinished)" };
+        let synthetic = self.runs.iter().any(|s| s.report.synthetic);
+        format!("{}{unfinished}{}", self.name, if synthetic { " (synthetic digits)" } else { "" })
+    }
+
+    /// Draws it through `points`, dashed where it is of unfinished runs.
+    fn draw<'c>(&self, chart: &mut Chart<'c>, points: Vec<(f64, f64)>) -> Result<(), Failure> {
+        let style = self.colour.stroke_width(2);
+        let (dash, gap) = if self.finished { (20, 0) } else { (5, 4) };
+        let series = if self.finished {
+            chart.draw_series(LineSeries::new(points, style))?
+        } else {
+            chart.draw_series(DashedLineSeries::new(points, dash, gap, style))?
+        };
+        series
+            .label(self.label())
+            .legend(move |(x, y)| DashedPathElement::new([(x, y), (x + 20, y)], dash, gap, style));
+        Ok(())
+    }
+
+    /// By the number of objects, mean and deviation over the runs of the upper bound.
+    fn bounds(&self) -> Vec<(f64, f64, f64)> {
+        let mut bounds: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+        for report in self.runs.iter().map(|s| &s.report) {
+            bounds.entry(report.objects.unwrap_or(0)).or_default().push(report.upper_bound);
+        }
+        let point = |(objects, bounds): (usize, Vec<f64>)| {
+            let (mean, deviation) = mean_and_deviation(&bounds);
+            (objects as f64, mean, deviation)
+        };
+        bounds.into_iter().map(point).collect()
+    }
+
+    /// Step by step, the mean over the runs of a value.
+    fn steps(&self, value: fn(&Step) -> f64) -> Vec<(f64, f64)> {
+        let steps = self.runs.iter().map(|s| s.report.per_step.len()).max().unwrap_or(0);
+        let at = |t: usize| {
+            let values: Vec<f64> =
+                self.runs.iter().filter_map(|s| s.report.per_step.get(t)).map(value).collect();
+            ((t + 1) as f64, mean_and_deviation(&values).0)
+        };
+        (0..steps).map(at).collect()
+    }
+}
+
+/// The upper bound over the number of objects: K = 1 and K = objects. `None` where nothing is stored.
+fn bounds(scored: &[Scored]) -> Result<Option<String>> {
+    let mut kinds = [("K 1", Vec::new()), ("K = objects", Vec::new())];
+    for cell in Part::Figure6.cells().filter(|cell| cell.measure == Measure::UpperBound) {
+        for one in of(scored, cell).into_iter().filter(|one| one.report.objects.is_some()) {
+            kinds[usize::from(one.report.k > 1)].1.push(one);
+        }
+    }
+    let coloured = kinds.into_iter().zip(COLOURS);
+    let curves: Vec<Curve> =
+        coloured.flat_map(|((name, runs), colour)| Curve::of(name, colour, runs)).collect();
+    let all = curves.iter().flat_map(|curve| &curve.runs).map(|s| s.report.upper_bound);
+    let (low, high) = all.fold((f64::MAX, 0.0f64), |(low, high), bound| (low.min(bound), high.max(bound)));
+    if curves.is_empty() {
+        return Ok(None);
+    }
+    let margin = 0.1 * (high - low).max(1.0);
+    chart::draw(SIZE, |area| {
+        let mut chart = ChartBuilder::on(area)
+            .margin(16)
+            .x_label_area_size(44)
+            .y_label_area_size(64)
+            .build_cartesian_2d(2.7f64..5.3, low - margin..high + margin)?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .x_labels(6)
+            .x_label_formatter(&|x| if x.fract() == 0.0 { format!("{x}") } else { String::new() })
+            .x_desc("objects")
+            .y_desc("upper bound of the next-step loss, nats a sequence")
+            .draw()?;
+        for curve in &curves {
+            let (colour, points) = (curve.colour, curve.bounds());
+            let line: Vec<_> = points.iter().map(|(x, mean, _)| (*x, *mean)).collect();
+            curve.draw(&mut chart, line.clone())?;
+            chart.draw_series(line.into_iter().map(|point| Circle::new(point, 4, colour.filled())))?;
+            chart.draw_series(points.iter().map(|(x, mean, deviation)| {
+                PathElement::new(vec![(*x, mean - deviation), (*x, mean + deviation)], colour.stroke_width(1))
+            }))?;
+        }
+        chart::legend(&mut chart, SeriesLabelPosition::LowerRight)
+    })
+    .map(Some)
+}
+
+/// AMI step by step where sequences are longer than trained, with a band from the lower to the upper
+/// quartile. `None` where nothing is stored.
+fn per_step(scored: &[Scored], part: Part) -> Result<Option<String>> {
+    let cells = part.cells().filter(|cell| cell.test.name == "steps50");
+    let curves: Vec<Curve> = cells
+        .zip(COLOURS.iter().cycle())
+        .flat_map(|(cell, colour)| Curve::of(cell.row, *colour, of(scored, cell)))
+        .collect();
+    let Some(steps) = curves.iter().flat_map(|curve| &curve.runs).map(|s| s.report.steps).max() else {
+        return Ok(None);
+    };
+    chart::draw(SIZE, |area| {
+        let mut chart = chart::scores(area, 1.0..steps as f64, "EM step", AMI)?;
+        for curve in &curves {
+            let mut band = curve.steps(|step| step.quartiles.lower);
+            band.extend(curve.steps(|step| step.quartiles.upper).into_iter().rev());
+            chart.draw_series([Polygon::new(band, curve.colour.mix(0.15).filled())])?;
+            curve.draw(&mut chart, curve.steps(|step| step.ami))?;
+        }
+        chart::legend(&mut chart, SeriesLabelPosition::LowerRight)
+    })
+    .map(Some)
+}
+
+/// AMI over time, a line for each run of `part`. `None` where there is none.
+fn learning(kept: &[Kept], part: Part) -> Result<Option<String>> {
+    let runs: Vec<&Kept> = kept.iter().filter(|run| run.part() == Some(part)).collect();
+    let lines: Vec<Vec<(f64, f64)>> = runs.iter().map(|run| run.ami_by_hours()).collect();
+    let hours = lines.iter().filter_map(|line| line.last()).fold(0.0f64, |most, (hours, _)| most.max(*hours));
+    if runs.is_empty() {
+        return Ok(None);
+    }
+    chart::draw(SIZE, |area| {
+        let mut chart = chart::scores(area, 0.0..hours.max(0.01), "hours", AMI)?;
+        for ((run, line), colour) in runs.iter().zip(lines).zip(COLOURS.iter().cycle()) {
+            let style = colour.stroke_width(2);
+            chart
+                .draw_series(LineSeries::new(line, style))?
+                .label(format!("{}{}", run.name, if run.synthetic { " (synthetic digits)" } else { "" }))
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style));
+        }
+        chart::legend(&mut chart, SeriesLabelPosition::LowerRight)
+    })
+    .map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::paper::tables::tests::scored;
+
+    /// A run of flying-shapes-3 under the test `steps50`, or as it was trained.
+    fn run(seed: u64, finished: bool, ami: f64, bound: f64) -> [Scored; 2] {
+        ["steps50", "as-trained"].map(|test| {
+            let mut run = scored("flying-shapes-3", seed, test, finished);
+            run.report.objects = Some(3);
+            run.report.upper_bound = bound;
+            run.report.steps = run.report.per_step.len();
+            run.report.per_step.iter_mut().for_each(|step| step.ami = ami);
+            run
+        })
+    }
+
+    #[test]
+    fn finished_and_unfinished_runs_are_never_averaged() {
+        let runs: Vec<Scored> =
+            [run(1, true, 0.8, 100.0), run(2, true, 0.9, 120.0), run(3, false, 0.2, 400.0)].concat();
+        let longer = runs.iter().filter(|run| run.test == "steps50").collect();
+        let curves = Curve::of("c", BLACK, longer);
+        assert_eq!(curves.iter().map(Curve::label).collect::<Vec<_>>(), ["c", "c (unfinished)"]);
+        for (curve, ami, bound) in [(&curves[0], 0.85, 110.0), (&curves[1], 0.2, 400.0)] {
+            assert!(curve.steps(|step| step.ami).iter().all(|(_, value)| (value - ami).abs() < 1e-12));
+            let [(objects, mean, _)] = curve.bounds()[..] else { panic!("three objects only") };
+            assert_eq!((objects, mean), (3.0, bound));
+        }
+        for figure in figures(&runs, &[]).unwrap() {
+            let named = |name: &str| figure.svg.lines().any(|line| line.trim() == name);
+            let name = if figure.file == "figure6-bounds.svg" {
+                "K = objects"
+            } else {
+                "3 objects K 3, sequences of 50 steps"
+            };
+            assert!(named(name) && named(&format!("{name} (unfinished)")), "{}", figure.file);
+        }
+    }
+
+    #[test]
+    fn only_unfinished_runs_are_dashed() {
+        let strokes = |finished| {
+            let svg = figures(&run(1, finished, 0.5, 100.0)[..1], &[]).unwrap().remove(0).svg;
+            let colour = "stroke=\"#0072B2\"";
+            svg.lines().filter(|line| line.contains("<polyline") && line.contains(colour)).count()
+        };
+        // One for the curve and one in the legend; a dash is a line of its own.
+        assert_eq!(strokes(true), 2);
+        assert!(strokes(false) > 10, "{}", strokes(false));
+    }
+
+    #[test]
+    fn curves_on_synthetic_digits_say_so() {
+        let mut run = scored("flying-mnist-2", 1, "steps50", true);
+        run.report.synthetic = true;
+        let figure = figures(&[run], &[]).unwrap().remove(0);
+        assert!(figure.svg.contains("direct, sequences of 50 steps (synthetic digits)"), "{}", figure.svg);
+    }
+}

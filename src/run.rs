@@ -1,0 +1,10 @@
+//! What a run leaves on the disk, and what is computed from it.
+
+pub mod album;
+pub mod chart;
+pub mod checkpoint;
+pub mod curves;
+pub mod directory;
+pub mod picture;
+pub mod score;
+pub mod tensorboard;

@@ -1,0 +1,348 @@
+//! A training's whole state in one directory, which appears whole or not at all.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `weights.safetensors` | the weights, by their PyTorch names |
+//! | `optimizer.burnpack` | Adam's moments, keyed by parameter ids that are derived from the names |
+//! | `preset.ron` | the preset in force, with every live change so far |
+//! | `manifest.json` | counters, seed, how much of `metrics.jsonl` belongs to it, and the SHA-256 of every file |
+//!
+//! Nothing else is state: all randomness is a function of the seed and the counters.
+//!
+//! A **model** is a checkpoint to be shared: without the optimizer's state, its weights in half precision if
+//! wanted, and its manifest says what was measured with them ([`export`]). Those in `assets/models` are in
+//! the program and go by their names ([`Model`]).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Bytes, Device};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::files::write_atomic;
+use crate::nem::Nem;
+use crate::preset::Preset;
+use crate::tensors::{self, Arrays, Storage};
+use crate::train::adam::optimizer;
+use crate::train::trainer::{Counters, Trainer};
+
+const WEIGHTS: &str = "weights.safetensors";
+const OPTIMIZER: &str = "optimizer.burnpack";
+const PRESET: &str = "preset.ron";
+const MANIFEST: &str = "manifest.json";
+/// Raised when a checkpoint's meaning changes.
+const FORMAT: u32 = 1;
+
+/// What ties a checkpoint's files together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    format: u32,
+    /// The version of the program that wrote it.
+    pub version: String,
+    /// The run's seed.
+    pub seed: u64,
+    /// Where the training stood.
+    pub counters: Counters,
+    /// Bytes of `metrics.jsonl` that were written by then.
+    pub metrics_bytes: u64,
+    /// What the weights score, where this is a model to be shared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
+    /// SHA-256 of the other files.
+    files: BTreeMap<String, String>,
+}
+
+/// What `nem-tui eval MODEL --samples N` finds with the very weights it is written beside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The device and machine.
+    pub device: String,
+    /// The version and commit of the program that measured.
+    pub version: String,
+    /// Held-out samples.
+    pub samples: usize,
+    /// Mean AMI (max) of the last EM step.
+    pub ami_last: f64,
+    /// Mean AMI (max), weighted over EM steps like the loss.
+    pub ami: f64,
+    /// Mean ARI of the last EM step.
+    pub ari_last: f64,
+    /// The AMI (max) of the best split by position alone.
+    pub floor: f64,
+    /// The loss.
+    pub loss: f64,
+}
+
+/// Writes `trainer`'s state as the new directory `parent/name`.
+///
+/// # Errors
+/// A place that cannot be written, a full disk, or weights that are no numbers; nothing is left
+/// behind then.
+pub fn save(trainer: &Trainer, parent: &Path, name: &str, metrics_bytes: u64) -> Result<PathBuf> {
+    let path = parent.join(name);
+    let weights = trainer.model().weights();
+    if let Some((bad, _)) = weights.iter().find(|(_, array)| array.values.iter().any(|v| !v.is_finite())) {
+        return Err(Error::content(
+            &path,
+            format!(
+                "not written, because {bad} holds values that are no numbers; go on from an earlier checkpoint"
+            ),
+        ));
+    }
+    let optimizer = trainer
+        .optimizer()
+        .into_bytes()
+        .map_err(|e| Error::content(&path, format!("the optimizer's state cannot be encoded: {e}")))?;
+    let files = [
+        (WEIGHTS, tensors::encode(&weights, Storage::Single, &path)?),
+        (OPTIMIZER, optimizer.to_vec()),
+        (PRESET, trainer.preset().to_ron().into_bytes()),
+    ];
+    let manifest = Manifest {
+        format: FORMAT,
+        version: env!("NEM_TUI_VERSION").into(),
+        seed: trainer.seed(),
+        counters: trainer.counters().clone(),
+        metrics_bytes,
+        measured: None,
+        files: BTreeMap::new(),
+    };
+    write(&path, manifest, &files)?;
+    Ok(path)
+}
+
+/// Writes the model in `checkpoint`, to be shared, as the new directory `path`: all but the optimizer's state.
+///
+/// # Errors
+/// A `path` that is there already or cannot be written, a full disk, weights that `storage` cannot hold.
+pub fn export(
+    checkpoint: &Checkpoint,
+    path: &Path,
+    storage: Storage,
+    measured: Option<Measured>,
+) -> Result<()> {
+    if path.exists() {
+        return Err(Error::Usage(format!("{} is there already; name a new directory", path.display())));
+    }
+    let files = [
+        (WEIGHTS, tensors::encode(&checkpoint.weights()?, storage, path)?),
+        (PRESET, checkpoint.preset_to_test().to_ron().into_bytes()),
+    ];
+    write(path, Manifest { measured, ..checkpoint.manifest.clone() }, &files)
+}
+
+/// Writes `files` and `manifest`, with their SHA-256, as the new directory `path`.
+fn write(path: &Path, manifest: Manifest, files: &[(&str, Vec<u8>)]) -> Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Dropped, and so removed, unless it is renamed at the end.
+    let aside = tempfile::Builder::new()
+        .prefix(".unfinished-")
+        .tempdir_in(parent)
+        .map_err(Error::io("create a checkpoint in", parent))?;
+    let directory = aside.path();
+    for (name, bytes) in files {
+        write_atomic(&directory.join(name), bytes)?;
+    }
+    let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), sha256(bytes))).collect();
+    let text = serde_json::to_vec_pretty(&Manifest { files, ..manifest })
+        .map_err(|e| Error::content(path, e.to_string()))?;
+    write_atomic(&directory.join(MANIFEST), &text)?;
+    sync(directory)?;
+    std::fs::rename(directory, path).map_err(Error::io("finish", path))?;
+    // Its name is the checkpoint's now.
+    let _ = aside.keep();
+    sync(parent)
+}
+
+/// A trained model that comes with the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Model {
+    /// Its name.
+    pub name: &'static str,
+    files: &'static [(&'static str, &'static [u8])],
+}
+
+/// The models that come with the program, in the order of the picker.
+pub const MODELS: &[Model] = {
+    macro_rules! models {
+        ($($name:literal),* $(,)?) => {
+            &[$(Model {
+                name: $name,
+                files: &[
+                    (WEIGHTS, include_bytes!(concat!("../../assets/models/", $name, "/weights.safetensors"))),
+                    (PRESET, include_bytes!(concat!("../../assets/models/", $name, "/preset.ron"))),
+                    (MANIFEST, include_bytes!(concat!("../../assets/models/", $name, "/manifest.json"))),
+                ],
+            }),*]
+        };
+    }
+    models!["static-shapes", "flying-shapes"]
+};
+
+/// Where a checkpoint's files are.
+enum Files {
+    Directory(PathBuf),
+    Program(Model),
+}
+
+impl Files {
+    /// The file's name, for messages.
+    fn path(&self, name: &str) -> PathBuf {
+        match self {
+            Files::Directory(path) => path.join(name),
+            Files::Program(model) => Path::new(model.name).join(name),
+        }
+    }
+
+    fn read(&self, name: &str) -> Result<Cow<'static, [u8]>> {
+        let path = self.path(name);
+        match self {
+            Files::Directory(_) => std::fs::read(&path).map(Cow::Owned).map_err(Error::io("read", &path)),
+            Files::Program(model) => match model.files.iter().find(|(known, _)| *known == name) {
+                Some((_, bytes)) => Ok(Cow::Borrowed(*bytes)),
+                None => {
+                    Err(Error::content(&path, "not among the files of a model that comes with the program"))
+                }
+            },
+        }
+    }
+}
+
+/// A checkpoint, read and verified.
+pub struct Checkpoint {
+    /// Where it was read from; of a model that comes with the program, its name.
+    pub path: PathBuf,
+    /// What ties it together.
+    pub manifest: Manifest,
+    /// The preset that was in force.
+    pub preset: Preset,
+    files: Files,
+}
+
+impl Checkpoint {
+    /// Reads the manifest and the preset, and verifies every file against its SHA-256.
+    ///
+    /// # Errors
+    /// A directory that is no checkpoint, a file that is missing, cut short or changed.
+    pub fn open(path: &Path) -> Result<Checkpoint> {
+        Checkpoint::read(path.to_owned(), Files::Directory(path.to_owned()))
+    }
+
+    /// The model of that name that comes with the program.
+    ///
+    /// # Errors
+    /// None in a program that was built well.
+    pub fn of_program(model: Model) -> Result<Checkpoint> {
+        Checkpoint::read(model.name.into(), Files::Program(model))
+    }
+
+    fn read(path: PathBuf, files: Files) -> Result<Checkpoint> {
+        let file = files.path(MANIFEST);
+        let manifest: Manifest = serde_json::from_slice(&files.read(MANIFEST)?).map_err(|e| {
+            Error::content(&file, format!("not a checkpoint's manifest ({e}); use another checkpoint"))
+        })?;
+        if manifest.format != FORMAT {
+            return Err(Error::content(
+                &file,
+                format!("checkpoint format {} is not the {FORMAT} that this version reads", manifest.format),
+            ));
+        }
+        for (name, expected) in &manifest.files {
+            if sha256(&files.read(name)?) != *expected {
+                return Err(Error::content(
+                    &files.path(name),
+                    "damaged: its SHA-256 is not the manifest's; use another checkpoint",
+                ));
+            }
+        }
+        let text = String::from_utf8_lossy(&files.read(PRESET)?).into_owned();
+        let preset = Preset::parse(&text, &files.path(PRESET).display().to_string())?;
+        Ok(Checkpoint { path, manifest, preset, files })
+    }
+
+    /// The preset that the weights are to be tested with: the one in force, with what the stages to come would
+    /// change of it.
+    pub fn preset_to_test(&self) -> Preset {
+        let to_come = self.preset.train.stages.iter().skip(self.manifest.counters.stages + 1);
+        let mut preset = self.preset.at_stages(to_come);
+        preset.train.stages.clear();
+        preset
+    }
+
+    /// Whether the latest epoch was of the K and objects that the training is for, and not of an earlier stage's.
+    pub fn is_of_its_task(&self) -> bool {
+        let Counters { stages, epochs, stage_epochs, .. } = self.manifest.counters;
+        self.preset.task() == self.preset_to_test().task() && (stages == 0 || epochs > stage_epochs)
+    }
+
+    /// The weights by their names.
+    ///
+    /// # Errors
+    /// A file that is no safetensors file.
+    pub fn weights(&self) -> Result<Arrays> {
+        tensors::decode(&self.files.read(WEIGHTS)?, &self.files.path(WEIGHTS))
+    }
+
+    /// The model with the checkpoint's weights, as `preset` (the checkpoint's own, or one with other
+    /// settings) describes it.
+    ///
+    /// # Errors
+    /// Weights of another architecture than `preset`'s.
+    pub fn model(&self, preset: &Preset, device: &Device) -> Result<Nem> {
+        Nem::new(preset, self.manifest.seed, device).with_weights(&self.weights()?).map_err(|e| {
+            Error::content(
+                &self.files.path(WEIGHTS),
+                format!("another architecture's than {}: these weights {e}", preset.name),
+            )
+        })
+    }
+
+    /// The training, exactly as it stood.
+    ///
+    /// # Errors
+    /// A model without its optimizer's state; weights or moments that do not all find their parameter.
+    pub fn trainer(&self, device: &Device) -> Result<Trainer> {
+        if !self.manifest.files.contains_key(OPTIMIZER) {
+            return Err(Error::content(
+                &self.path,
+                "a model without its optimizer's state; begin a new run with its weights by train --from",
+            ));
+        }
+        let trainer = Trainer::at(&self.preset, self.manifest.seed, device)?;
+        let model = self.model(&self.preset, &device.clone().autodiff())?;
+        let damaged = |what: String| {
+            Error::content(&self.files.path(OPTIMIZER), format!("{what}; use another checkpoint"))
+        };
+        let optimizer = optimizer(&self.preset.train.adam)
+            .from_bytes(Bytes::from_bytes_vec(self.files.read(OPTIMIZER)?.into_owned()))
+            .map_err(|e| damaged(format!("not an optimizer's state ({e})")))?;
+        // burn passes over state it cannot place; count what arrived. Adam has two moments for each.
+        let Counters { iteration, stage_iterations, .. } = self.manifest.counters;
+        let expected = if iteration == stage_iterations { 0 } else { 2 * model.parameter_tensors() };
+        let arrived = optimizer.to_record().len();
+        if arrived != expected {
+            return Err(damaged(format!("holds {arrived} moments where the model has {expected}")));
+        }
+        Ok(trainer.resumed(model, optimizer, self.manifest.counters.clone()))
+    }
+}
+
+/// Whether `path` looks like a checkpoint.
+pub fn is_checkpoint(path: &Path) -> bool {
+    path.join(MANIFEST).is_file()
+}
+
+/// Makes a rename in `directory` survive a loss of power.
+fn sync(directory: &Path) -> Result<()> {
+    #[cfg(unix)]
+    File::open(directory).and_then(|d| d.sync_all()).map_err(Error::io("flush", directory))?;
+    Ok(())
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

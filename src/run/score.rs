@@ -1,0 +1,148 @@
+//! The scores of a checkpoint on held-out images: what `eval` prints and `reproduce` keeps.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::directory;
+use crate::data::{Dataset, Split};
+use crate::error::{Error, Result};
+use crate::precision::Precision;
+use crate::preset::Digits;
+use crate::train::evaluate::{Scored, Step, Subset, Task, evaluate, floor, floors_of_subsets};
+
+/// How to score.
+#[derive(Clone, Debug)]
+pub struct Scoring {
+    /// Fields of the checkpoint's preset to override, as for `--set`: K, the number of objects, steps,
+    /// noise, the data.
+    pub sets: Vec<String>,
+    /// The part of the data.
+    pub split: Split,
+    /// Samples; all of the split, if not given.
+    pub samples: Option<usize>,
+    /// Of the model's products and convolutions.
+    pub precision: Precision,
+}
+
+/// The scores of one checkpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Where it is; of a model that comes with the program, its name.
+    pub checkpoint: PathBuf,
+    /// Iterations it was trained for.
+    pub iteration: u64,
+    /// The seed of its run, and of the data it was scored on.
+    pub seed: u64,
+    /// The part of the data.
+    pub split: String,
+    /// Samples scored.
+    pub samples: usize,
+    /// K.
+    pub k: usize,
+    /// T.
+    pub steps: usize,
+    /// Objects per image, where the data says.
+    pub objects: Option<usize>,
+    /// Whether the digits were synthetic; such scores are not comparable with the paper's.
+    pub synthetic: bool,
+    /// Mean AMI (max), weighted over steps.
+    pub ami: f64,
+    /// Mean AMI (arithmetic), weighted over steps.
+    pub ami_arithmetic: f64,
+    /// Mean ARI, weighted over steps.
+    pub ari: f64,
+    /// Mean confidence, weighted over steps.
+    pub confidence: f64,
+    /// Mean AMI (max) of the last step.
+    pub ami_last: f64,
+    /// Mean AMI (arithmetic) of the last step.
+    pub ami_arithmetic_last: f64,
+    /// Mean ARI of the last step.
+    pub ari_last: f64,
+    /// Mean confidence of the last step.
+    pub confidence_last: f64,
+    /// The training loss.
+    pub loss: f64,
+    /// The next-step loss, Σ_t w_t · intra_t.
+    pub next_step_loss: f64,
+    /// Its upper bound, NLL of max_k ψ.
+    pub upper_bound: f64,
+    /// The best AMI (max) of a split by position alone.
+    pub floor: f64,
+    /// The best ARI of a split by position alone.
+    pub floor_ari: f64,
+    /// Step by step.
+    pub per_step: Vec<Step>,
+    /// With and without overlap, with and without identical objects, where they can be told.
+    pub subsets: Vec<Subset>,
+}
+
+impl Report {
+    /// The scores of a part of the samples, if there were any in it.
+    pub fn subset(&self, name: &str) -> Option<&Subset> {
+        self.subsets.iter().find(|subset| subset.name == name)
+    }
+}
+
+/// Scores the run (its best checkpoint) or checkpoint in `path`, or the model of that name. `progress` is called with the samples
+/// done, and with all there are to do.
+///
+/// # Errors
+/// A path that is neither, an impossible override, weights that do not fit it, data that cannot be
+/// read.
+pub fn score(
+    path: &Path,
+    scoring: &Scoring,
+    device: &Device,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Report> {
+    let checkpoint = directory::weights_of(path)?;
+    let preset = checkpoint.preset_to_test().set(&scoring.sets)?;
+    let split = scoring.split;
+    let samples = scoring.samples.unwrap_or_else(|| split.size(&preset.train));
+    if samples == 0 {
+        return Err(Error::Usage("--samples is 0; score at least 1 image".into()));
+    }
+    let model = checkpoint.model(&preset, device)?.with_precision(scoring.precision);
+    let seed = checkpoint.manifest.seed;
+    let data = Arc::new(Dataset::new(&preset, seed)?);
+    data.holds(split, samples)?;
+    let task =
+        Task { model: &model, preset: &preset, data: &data, seed, split, samples, scored: Scored::AllSteps };
+    let mut result = evaluate(task, device, &|done| progress(done, samples))?;
+    let floor = floor(&preset, &data, split, samples)?;
+    for (name, floor) in floors_of_subsets(&preset, &data, split, samples)? {
+        let subset = result.subsets.iter_mut().find(|subset| subset.name == name);
+        subset.into_iter().for_each(|subset| subset.floor = Some(floor.ami));
+    }
+    let weights = preset.loss.steps.weights(preset.steps);
+    Ok(Report {
+        iteration: checkpoint.manifest.counters.iteration,
+        checkpoint: checkpoint.path,
+        seed,
+        split: split.name().into(),
+        samples,
+        k: preset.k,
+        steps: preset.steps,
+        objects: preset.data.objects(),
+        synthetic: data.spec().digits() == Some(&Digits::Synthetic),
+        ami: result.weighted.ami,
+        ami_arithmetic: result.weighted.ami_arithmetic,
+        ari: result.weighted.ari,
+        confidence: result.weighted.confidence,
+        ami_last: result.last.ami,
+        ami_arithmetic_last: result.last.ami_arithmetic,
+        ari_last: result.last.ari,
+        confidence_last: result.last.confidence,
+        loss: result.loss,
+        next_step_loss: result.steps.iter().zip(&weights).map(|(step, weight)| weight * step.intra).sum(),
+        upper_bound: result.upper_bound,
+        floor: floor.ami,
+        floor_ari: floor.ari,
+        per_step: result.steps,
+        subsets: result.subsets,
+    })
+}

@@ -1,0 +1,212 @@
+//! TensorBoard's event files: what was trained, as its scalars and images.
+//!
+//! A file is a row of records, each framed as TFRecord has it:
+//!
+//! ```text
+//!   u64 length, little-endian | u32 masked CRC-32C of these 8 bytes | the message | u32 its masked CRC-32C
+//! ```
+//!
+//! and each message is an `Event` of `tensorflow/core/util/event.proto`, of which we declare the few fields we
+//! write. Steps are iterations. The first event names the format; in the file of a run that was gone on with, a
+//! second one says at which iteration, and TensorBoard forgets what earlier files say from there on.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prost::{Message, Oneof};
+
+use crate::error::{Error, Result};
+use crate::protocol::{Epoch, Iteration};
+use crate::snapshot::pictures::Canvas;
+
+/// The name under which pictures of the watched sample appear.
+const PICTURE: &str = "validation/sample";
+/// `SessionLog.SessionStatus.START`.
+const START: i32 = 1;
+
+#[derive(Clone, PartialEq, Message)]
+struct Event {
+    /// Seconds since 1970.
+    #[prost(double, tag = "1")]
+    wall_time: f64,
+    #[prost(int64, tag = "2")]
+    step: i64,
+    #[prost(oneof = "What", tags = "3, 5, 7")]
+    what: Option<What>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+enum What {
+    #[prost(string, tag = "3")]
+    FileVersion(String),
+    #[prost(message, tag = "5")]
+    Summary(Summary),
+    #[prost(message, tag = "7")]
+    SessionLog(SessionLog),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Summary {
+    #[prost(message, repeated, tag = "1")]
+    value: Vec<Value>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Value {
+    #[prost(string, tag = "1")]
+    tag: String,
+    #[prost(oneof = "Of", tags = "2, 4")]
+    of: Option<Of>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+enum Of {
+    #[prost(float, tag = "2")]
+    Simple(f32),
+    #[prost(message, tag = "4")]
+    Image(Image),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Image {
+    #[prost(int32, tag = "1")]
+    height: i32,
+    #[prost(int32, tag = "2")]
+    width: i32,
+    /// 3: red, green and blue.
+    #[prost(int32, tag = "3")]
+    colorspace: i32,
+    /// A PNG file.
+    #[prost(bytes = "vec", tag = "4")]
+    encoded: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SessionLog {
+    #[prost(int32, tag = "1")]
+    status: i32,
+}
+
+/// The records that begin a file whose first iteration is `first`, counted from 1.
+pub fn beginning(time: Duration, first: u64) -> Vec<u8> {
+    let mut bytes = record(time, 0, What::FileVersion("brain.Event:2".into()));
+    if first > 1 {
+        bytes.extend(record(time, first, What::SessionLog(SessionLog { status: START })));
+    }
+    bytes
+}
+
+/// The record of an iteration that ran with this learning rate, at `time` since 1970.
+pub fn iteration(time: Duration, done: &Iteration, learning_rate: f64) -> Vec<u8> {
+    let always = [
+        ("train/loss", Some(done.loss)),
+        ("train/intra", Some(done.intra)),
+        ("train/inter", Some(done.inter)),
+        ("train/AMI", done.ami),
+        ("train/ARI", done.ari),
+        ("train/learning_rate", Some(learning_rate)),
+        ("train/seconds_per_iteration", Some(done.seconds)),
+    ];
+    scalars(time, done.iteration, &always)
+}
+
+/// The record of an epoch's validation.
+pub fn epoch(time: Duration, done: &Epoch) -> Vec<u8> {
+    let values = [
+        ("validation/loss", Some(done.validation_loss)),
+        ("validation/AMI", Some(done.ami)),
+        ("validation/ARI", Some(done.ari)),
+        ("validation/confidence", Some(done.confidence)),
+    ];
+    scalars(time, done.iteration, &values)
+}
+
+/// The record of a picture of the watched sample: the bytes of a PNG, its width and its height.
+pub fn picture(time: Duration, iteration: u64, png: Vec<u8>, (width, height): (u32, u32)) -> Vec<u8> {
+    let [width, height] = [width, height].map(|n| i32::try_from(n).unwrap_or(i32::MAX));
+    let of = Some(Of::Image(Image { height, width, colorspace: 3, encoded: png }));
+    record(time, iteration, What::Summary(Summary { value: vec![Value { tag: PICTURE.into(), of }] }))
+}
+
+fn scalars(time: Duration, iteration: u64, values: &[(&str, Option<f64>)]) -> Vec<u8> {
+    let known = values.iter().filter_map(|(tag, value)| Some((*tag, (*value)?)));
+    let value = known.map(|(tag, v)| Value { tag: tag.into(), of: Some(Of::Simple(v as f32)) }).collect();
+    record(time, iteration, What::Summary(Summary { value }))
+}
+
+fn record(time: Duration, step: u64, what: What) -> Vec<u8> {
+    let step = i64::try_from(step).unwrap_or(i64::MAX);
+    let message = Event { wall_time: time.as_secs_f64(), step, what: Some(what) }.encode_to_vec();
+    let length = (message.len() as u64).to_le_bytes();
+    [length.as_slice(), &masked_crc(&length), &message, &masked_crc(&message)].concat()
+}
+
+/// A CRC of bytes that hold CRCs themselves would be weak; TFRecord rotates it and adds a constant.
+fn masked_crc(bytes: &[u8]) -> [u8; 4] {
+    crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
+}
+
+/// The name of the file whose first iteration is `first`. TensorBoard reads the files of a directory in the order of
+/// their names; `again` tells those apart that begin at the same iteration.
+pub fn file_name(first: u64, again: u32) -> String {
+    format!("events.out.tfevents.{first:010}.{again:03}")
+}
+
+/// The event file of a training in progress. Every record is written as it comes, so that TensorBoard sees it at
+/// once and a run that is killed leaves all but its last.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    file: File,
+}
+
+impl Log {
+    /// Begins a further file in `directory`, for iterations from `first` on.
+    ///
+    /// # Errors
+    /// A directory that cannot be written.
+    pub fn begin(directory: &Path, first: u64) -> Result<Log> {
+        let mut again = 0;
+        loop {
+            let path = directory.join(file_name(first, again));
+            match OpenOptions::new().append(true).create_new(true).open(&path) {
+                Ok(file) => {
+                    let mut log = Log { path, file };
+                    log.write(&beginning(now(), first))?;
+                    return Ok(log);
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => again += 1,
+                Err(e) => return Err(Error::io("create", &path)(e)),
+            }
+        }
+    }
+
+    /// Adds an iteration that ran with this learning rate.
+    ///
+    /// # Errors
+    /// A full disk, for one.
+    pub fn iteration(&mut self, done: &Iteration, learning_rate: f64) -> Result<()> {
+        self.write(&iteration(now(), done, learning_rate))
+    }
+
+    /// Adds an epoch's validation, with a picture of the watched sample.
+    ///
+    /// # Errors
+    /// A full disk, for one.
+    pub fn epoch(&mut self, done: &Epoch, sample: &Canvas) -> Result<()> {
+        let time = now();
+        let picture = picture(time, done.iteration, sample.png()?, sample.size());
+        self.write(&[epoch(time, done), picture].concat())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(Error::io("write to", &self.path))
+    }
+}
+
+/// Since 1970.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}

@@ -1,0 +1,11 @@
+//! The training protocol, and the other ways to unroll the model. No thread, no channel, no file.
+
+pub mod adam;
+pub mod batch;
+pub mod bench;
+pub mod evaluate;
+pub mod infer;
+pub mod own_image;
+mod pass;
+pub mod trainer;
+pub mod unroll;

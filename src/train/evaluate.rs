@@ -1,0 +1,486 @@
+//! How good a model is on a split whose noise is fixed.
+//!
+//! Samples are unrolled in chunks, on all cores; what every chunk found is put together in the order
+//! of the samples, so that the numbers do not depend on how many cores there are.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::ScopedJoinHandle;
+
+use burn::tensor::Device;
+
+use super::batch::Plan;
+use crate::backend;
+use crate::data::{Dataset, Split};
+use crate::error::{EVALUATION, Result, panic_message};
+use crate::nem::{Nem, host, upper_bound};
+use crate::preset::Preset;
+use crate::protocol::Floor;
+use crate::scores::{self, Quartiles, Scores};
+
+/// Images unrolled at once.
+const CHUNK: usize = 100;
+/// Images that the position-only floor is measured on; its standard error is then below 0.015.
+const FLOOR_IMAGES: u64 = 500;
+/// A pixel is on where it exceeds this; on without a group, it is overlap.
+const ON: f32 = 0.2;
+
+/// Which scores are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scored {
+    /// Only the last EM step's: what a training curve needs.
+    LastStep,
+    /// Every step's.
+    AllSteps,
+}
+
+/// Means over the samples evaluated. Scores leave out frames in which no pixel has a group.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evaluation {
+    /// Samples evaluated.
+    pub samples: usize,
+    /// The training loss on them.
+    pub loss: f64,
+    /// NLL of max_k ψ, weighted over steps like the loss.
+    pub upper_bound: f64,
+    /// Scores weighted over steps by the step weights.
+    pub weighted: Scores,
+    /// Scores of the last step.
+    pub last: Scores,
+    /// AMI (max) of the last step, sample by sample; `None` where no pixel has a group.
+    pub each: Vec<Option<f64>>,
+    /// The share of all objects' pixels that each component holds in the last step: where its γ is the largest.
+    pub held: Vec<f64>,
+    /// Step by step; empty where only the last was scored.
+    pub steps: Vec<Step>,
+    /// Frames with overlap and without, and samples with identical objects and without, where they
+    /// can be told.
+    pub subsets: Vec<Subset>,
+}
+
+/// One EM step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Step {
+    /// Counted from 1.
+    pub step: usize,
+    /// The intra-cluster loss: Σ γ · NLL of the frame predicted.
+    pub intra: f64,
+    /// The whole loss of the step, without its weight.
+    pub loss: f64,
+    /// NLL of max_k ψ.
+    pub upper_bound: f64,
+    /// Mean AMI (max).
+    pub ami: f64,
+    /// Quartiles of the AMI (max).
+    pub quartiles: Quartiles,
+    /// Mean ARI.
+    pub ari: f64,
+}
+
+/// The scores of a part of the samples.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Subset {
+    /// Which part.
+    pub name: String,
+    /// Frames scored, over all steps that have a weight.
+    pub frames: usize,
+    /// Mean AMI (max) over those, weighted by the step weights.
+    pub ami: f64,
+    /// Mean AMI (max) of the last step.
+    pub ami_last: f64,
+    /// The best AMI (max) of a split by position alone on this part; `None` in files that were written
+    /// before it was measured.
+    #[serde(default)]
+    pub floor: Option<f64>,
+}
+
+/// The parts that are scored apart: frames, and samples by what their objects are.
+const PARTS: [&str; 4] =
+    ["without overlap", "with overlap", "all objects different", "some objects identical"];
+
+/// The places in [`PARTS`] of a frame with or without overlap, of a sample that has or has not identical
+/// objects, where that is known.
+fn parts_of(overlap: bool, identical: Option<bool>) -> impl Iterator<Item = usize> {
+    std::iter::once(usize::from(overlap)).chain(identical.map(|same| 2 + usize::from(same)))
+}
+
+/// What is to be evaluated.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    /// The model, without gradients.
+    pub model: &'a Nem,
+    /// K, noise, steps and loss.
+    pub preset: &'a Preset,
+    /// The data.
+    pub data: &'a Arc<Dataset>,
+    /// The seed of noise and initial gamma.
+    pub seed: u64,
+    /// The part of the data.
+    pub split: Split,
+    /// How many samples, from the first.
+    pub samples: usize,
+    /// Which scores.
+    pub scored: Scored,
+}
+
+/// What one EM step found on a chunk.
+struct Found {
+    /// Sums over the chunk of intra, of the whole loss and of the upper bound.
+    sums: [f64; 3],
+    /// For each sample its scores, and whether the frame has overlap.
+    scores: Vec<(Option<Scores>, bool)>,
+    /// For each component, on how many pixels of objects its γ is the largest.
+    held: Vec<u64>,
+}
+
+/// Evaluates, calling `progress` with the samples done after every chunk.
+///
+/// # Errors
+/// What [`Plan::make`] meets.
+pub fn evaluate(task: Task, device: &Device, progress: &(dyn Fn(usize) + Sync)) -> Result<Evaluation> {
+    let chunks = task.samples.div_ceil(CHUNK);
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let results: Mutex<Vec<Option<Result<Chunk>>>> = Mutex::new((0..chunks).map(|_| None).collect());
+    let work = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= chunks {
+                break;
+            }
+            let chunk = Chunk::evaluate(&task, number, device);
+            if chunk.is_err() {
+                next.store(chunks, Ordering::Relaxed);
+            }
+            let size = CHUNK.min(task.samples - number * CHUNK);
+            progress(done.fetch_add(size, Ordering::Relaxed) + size);
+            results.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(chunk);
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..backend::evaluations_at_once(device).min(chunks))
+            .map(|_| std::thread::Builder::new().name(EVALUATION.into()).spawn_scoped(scope, work))
+            .collect();
+        for thread in threads {
+            match thread.map(ScopedJoinHandle::join) {
+                Ok(Ok(())) => {}
+                // Raised again on this thread, whose caller reports it.
+                Ok(Err(panic)) => panic!("{}", panic_message(&*panic)),
+                Err(e) => panic!("a thread for an evaluation could not be started: {e}"),
+            }
+        }
+    });
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // After a failure some chunks were never begun; the failure is among those that were.
+    let chunks = results.into_iter().flatten().collect::<Result<Vec<Chunk>>>()?;
+    Ok(summary(&task, &chunks))
+}
+
+/// What was found on some samples in a row.
+struct Chunk {
+    /// Step by step; `None` where nothing was asked.
+    steps: Vec<Option<Found>>,
+    /// Whether some of a sample's objects are the same; `None` where that is not known.
+    identical: Vec<Option<bool>>,
+}
+
+impl Chunk {
+    fn evaluate(task: &Task, number: usize, device: &Device) -> Result<Chunk> {
+        let Task { model, preset, data, seed, split, samples, scored } = *task;
+        let start = number * CHUNK;
+        let plan = Plan {
+            data: data.clone(),
+            seed,
+            split,
+            epoch: 0,
+            indices: (start..samples.min(start + CHUNK)).map(|i| i as u64).collect(),
+            k: preset.k,
+            steps: preset.steps,
+            noise: preset.noise,
+        };
+        let mut batch = plan.make()?;
+        let image = data.image();
+        // On or not, for every frame: the values themselves go to the device.
+        let on: Vec<Vec<bool>> = batch.clean.iter().map(|x| x.iter().map(|v| *v > ON).collect()).collect();
+        let (frames, gamma) = batch.to_device(&plan, device);
+        let size = plan.indices.len() as f64;
+        let weights = preset.loss.steps.weights(preset.steps);
+        let mut steps = Vec::with_capacity(preset.steps);
+        model.unroll(&frames, gamma, preset.steps, |t, state, target| {
+            let all = scored == Scored::AllSteps;
+            let (with_loss, with_scores) = (all || weights[t] != 0.0, all || t + 1 == preset.steps);
+            if !with_loss && !with_scores {
+                steps.push(None);
+                return;
+            }
+            let mut found = Found { sums: [0.0; 3], scores: Vec::new(), held: vec![0; preset.k] };
+            if with_loss {
+                let loss = model.step_loss(state, target, preset.loss.prior);
+                let [intra, inter] = [loss.intra, loss.inter].map(|loss| f64::from(host(loss)[0]));
+                let bound = upper_bound(model.distribution, state.preds.clone(), target);
+                let bound = f64::from(host(bound)[0]);
+                found.sums = [intra, intra + preset.loss.inter_weight * inter, bound].map(|mean| mean * size);
+            }
+            if with_scores {
+                let gamma = host(state.gamma.clone());
+                let on = &on[if on.len() == 1 { 0 } else { t + 1 }];
+                found.scores = batch
+                    .groups_of_step(t, image)
+                    .zip(gamma.chunks_exact(preset.k * image.pixels()))
+                    .zip(on.chunks_exact(image.values()))
+                    .map(|((groups, gamma), on)| {
+                        scores::count_held(gamma, groups, &mut found.held);
+                        (scores::score(gamma, groups), overlaps(groups, on))
+                    })
+                    .collect();
+            }
+            steps.push(Some(found));
+        });
+        Ok(Chunk { steps, identical: batch.kinds.iter().map(|kinds| identical(kinds)).collect() })
+    }
+}
+
+/// Whether some of a sample's objects are the same; `None` where that is not known.
+fn identical(kinds: &[u8]) -> Option<bool> {
+    let mut seen = [false; 256];
+    let repeated = kinds.iter().any(|kind| std::mem::replace(&mut seen[usize::from(*kind)], true));
+    (!kinds.is_empty()).then_some(repeated)
+}
+
+/// Whether a pixel is on that belongs to nobody. `on` has a value for every channel.
+fn overlaps(groups: &[u8], on: &[bool]) -> bool {
+    on.chunks_exact(groups.len()).any(|on| on.iter().zip(groups).any(|(on, group)| *on && *group == 0))
+}
+
+/// Puts the chunks together.
+fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
+    let Task { preset, samples, scored, .. } = *task;
+    let weights = preset.loss.steps.weights(preset.steps);
+    let identical = || chunks.iter().flat_map(|chunk| chunk.identical.iter().copied());
+    let mut evaluation = Evaluation { samples, ..Evaluation::default() };
+    let [mut weighted, mut last] = [Mean::default(), Mean::default()];
+    let mut subsets = PARTS.map(|name| (name, Mean::default(), Mean::default()));
+    for (t, weight) in weights.iter().copied().enumerate() {
+        let found = || chunks.iter().filter_map(|chunk| chunk.steps[t].as_ref());
+        let sum = |i: usize| found().map(|found| found.sums[i]).sum::<f64>() / samples.max(1) as f64;
+        let [intra, loss, upper_bound] = [sum(0), sum(1), sum(2)];
+        evaluation.loss += weight * loss;
+        evaluation.upper_bound += weight * upper_bound;
+        let is_last = t + 1 == weights.len();
+        if is_last {
+            let held = |k: usize| found().map(|found| found.held[k]).sum::<u64>() as f64;
+            let all: f64 = (0..preset.k).map(held).sum();
+            evaluation.held = (0..preset.k).map(|k| held(k) / all.max(1.0)).collect();
+        }
+        let mut step = Mean::default();
+        let mut amis = Vec::new();
+        let scores = found().flat_map(|found| found.scores.iter());
+        for ((scores, overlap), identical) in scores.zip(identical()) {
+            if is_last {
+                evaluation.each.push(scores.map(|scores| scores.ami));
+            }
+            let Some(scores) = scores else { continue };
+            step.add(scores, 1.0);
+            weighted.add(scores, weight);
+            amis.push(scores.ami);
+            if is_last {
+                last.add(scores, 1.0);
+            }
+            for part in parts_of(*overlap, identical) {
+                let (_, weighted, last) = &mut subsets[part];
+                weighted.add(scores, weight);
+                if is_last {
+                    last.add(scores, 1.0);
+                }
+            }
+        }
+        if scored == Scored::AllSteps {
+            let Scores { ami, ari, .. } = step.mean();
+            let quartiles = Quartiles::of(amis);
+            evaluation.steps.push(Step { step: t + 1, intra, loss, upper_bound, ami, quartiles, ari });
+        }
+    }
+    evaluation.weighted = weighted.mean();
+    evaluation.last = last.mean();
+    if scored == Scored::AllSteps {
+        evaluation.subsets = subsets
+            .into_iter()
+            .filter(|(_, weighted, _)| weighted.count > 0)
+            .map(|(name, weighted, last)| Subset {
+                name: name.to_owned(),
+                frames: weighted.count,
+                ami: weighted.mean().ami,
+                ami_last: last.mean().ami,
+                floor: None,
+            })
+            .collect();
+    }
+    evaluation
+}
+
+/// The mean of some scores; zeros where there are none.
+pub fn mean<'a>(scores: impl IntoIterator<Item = &'a Scores>) -> Scores {
+    let mut mean = Mean::default();
+    scores.into_iter().for_each(|scores| mean.add(scores, 1.0));
+    mean.mean()
+}
+
+/// The position-only floor on `split`, in the last frame of as many steps as `preset` has.
+///
+/// # Errors
+/// What [`Dataset::sample`] meets.
+pub fn floor(preset: &Preset, data: &Dataset, split: Split, samples: usize) -> Result<Floor> {
+    let image = data.image();
+    let groups = (0..FLOOR_IMAGES.min(samples as u64))
+        .map(|index| {
+            let sample = data.sample(split, index, preset.steps + 1)?;
+            Ok(sample.groups_at(preset.steps, image).to_vec())
+        })
+        .collect::<Result<Vec<Vec<u8>>>>()?;
+    Ok(scores::floor(preset.k, image, groups.iter().map(Vec::as_slice)))
+}
+
+/// The same for each of the subsets that [`Evaluation`] has, which are made of other images and so have
+/// floors of their own: by name, on the first images that belong to it; nothing where none does.
+///
+/// # Errors
+/// What [`Dataset::sample`] meets.
+pub fn floors_of_subsets(
+    preset: &Preset,
+    data: &Dataset,
+    split: Split,
+    samples: usize,
+) -> Result<Vec<(&'static str, Floor)>> {
+    let image = data.image();
+    let mut groups: [Vec<Vec<u8>>; PARTS.len()] = Default::default();
+    let enough = |groups: &Vec<Vec<u8>>| groups.len() as u64 >= FLOOR_IMAGES;
+    for index in 0..samples as u64 {
+        // What none of so many belongs to is not waited for: where kinds are unknown, nothing ever does.
+        if groups.iter().all(|groups| enough(groups) || (groups.is_empty() && index >= FLOOR_IMAGES)) {
+            break;
+        }
+        let sample = data.sample(split, index, preset.steps + 1)?;
+        let of_frame = sample.groups_at(preset.steps, image);
+        let on: Vec<bool> = sample.frame(preset.steps, image).iter().map(|value| *value > ON).collect();
+        for part in parts_of(overlaps(of_frame, &on), identical(&sample.kinds)) {
+            if !enough(&groups[part]) {
+                groups[part].push(of_frame.to_vec());
+            }
+        }
+    }
+    let there = PARTS.into_iter().zip(groups).filter(|(_, groups)| !groups.is_empty());
+    Ok(there
+        .map(|(name, groups)| (name, scores::floor(preset.k, image, groups.iter().map(Vec::as_slice))))
+        .collect())
+}
+
+/// A weighted mean in the making.
+#[derive(Default)]
+struct Mean {
+    sum: Scores,
+    weight: f64,
+    /// Scores with a weight above 0.
+    count: usize,
+}
+
+impl Mean {
+    fn add(&mut self, scores: &Scores, weight: f64) {
+        self.sum.ami += weight * scores.ami;
+        self.sum.ami_arithmetic += weight * scores.ami_arithmetic;
+        self.sum.ari += weight * scores.ari;
+        self.sum.confidence += weight * scores.confidence;
+        self.weight += weight;
+        self.count += usize::from(weight > 0.0);
+    }
+
+    fn mean(&self) -> Scores {
+        let by = if self.weight > 0.0 { 1.0 / self.weight } else { 0.0 };
+        Scores {
+            ami: by * self.sum.ami,
+            ami_arithmetic: by * self.sum.ami_arithmetic,
+            ari: by * self.sum.ari,
+            confidence: by * self.sum.confidence,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend;
+
+    fn evaluated(sets: &[&str], split: Split, samples: usize, scored: Scored) -> Evaluation {
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        let preset = Preset::load("quickstart").unwrap().set(&sets).unwrap();
+        let data = Arc::new(Dataset::new(&preset, 1).unwrap());
+        let device = &backend::available()[0];
+        let model = Nem::new(&preset, 1, device);
+        let task = Task { model: &model, preset: &preset, data: &data, seed: 1, split, samples, scored };
+        evaluate(task, device, &|_| {}).unwrap()
+    }
+
+    #[test]
+    fn parts_add_up_to_the_whole() {
+        let all = evaluated(&["loss.steps=All", "steps=3"], Split::Test, 250, Scored::AllSteps);
+        assert_eq!((all.samples, all.steps.len(), all.subsets.len()), (250, 3, 4));
+        let over = |f: fn(&Step) -> f64| all.steps.iter().map(f).sum::<f64>();
+        assert!((over(|s| s.loss) - all.loss).abs() < 1e-9);
+        assert!((over(|s| s.upper_bound) - all.upper_bound).abs() < 1e-9);
+        assert!((over(|s| s.ami) / 3.0 - all.weighted.ami).abs() < 1e-9);
+        assert!((all.steps[2].ami - all.last.ami).abs() < 1e-12);
+        for pair in all.subsets.chunks(2) {
+            let frames: usize = pair.iter().map(|part| part.frames).sum();
+            let whole = pair.iter().map(|part| part.ami * part.frames as f64).sum::<f64>() / frames as f64;
+            assert!(frames == 750 && (whole - all.weighted.ami).abs() < 1e-9, "{pair:?}");
+        }
+        for step in &all.steps {
+            let Quartiles { lower, median, upper } = step.quartiles;
+            assert!(lower <= median && median <= upper);
+        }
+    }
+
+    #[test]
+    fn a_curve_sees_the_same_loss_and_last_scores_as_a_full_evaluation() {
+        let curve = evaluated(&[], Split::Validation, 130, Scored::LastStep);
+        let full = evaluated(&[], Split::Validation, 130, Scored::AllSteps);
+        assert_eq!((curve.loss, curve.last), (full.loss, full.last));
+        assert!(curve.steps.is_empty() && curve.subsets.is_empty());
+    }
+
+    #[test]
+    fn overlap_is_a_pixel_that_is_on_without_a_group() {
+        assert!(!overlaps(&[0, 1, 2], &[false, true, true]));
+        assert!(overlaps(&[0, 1, 2], &[true, true, true]));
+        // In any channel.
+        assert!(overlaps(&[0, 1], &[false, true, true, false]));
+    }
+
+    /// A subset's floor is that of its own images: all of them together have the whole's.
+    #[test]
+    fn a_subsets_floor_is_measured_on_its_images() {
+        let preset = Preset::load("quickstart").unwrap();
+        let data = Dataset::new(&preset, 1).unwrap();
+        let floors = floors_of_subsets(&preset, &data, Split::Test, 400).unwrap();
+        assert_eq!(floors.iter().map(|(name, _)| *name).collect::<Vec<_>>(), PARTS);
+        let image = data.image();
+        let samples: Vec<_> = (0..400).map(|i| data.sample(Split::Test, i, 7).unwrap()).collect();
+        let measured = |belongs: &dyn Fn(&crate::data::Sample) -> bool| {
+            let groups =
+                samples.iter().filter(|sample| belongs(sample)).map(|sample| sample.groups.as_slice());
+            scores::floor(preset.k, image, groups.collect::<Vec<_>>().into_iter())
+        };
+        let lost = |sample: &crate::data::Sample| {
+            sample.features.iter().zip(&sample.groups).any(|(x, group)| *x == 1.0 && *group == 0)
+        };
+        assert_eq!(floors[0].1, measured(&|sample| !lost(sample)));
+        assert_eq!(floors[1].1, measured(&lost));
+        let [a, b, c] = [0, 1, 2];
+        let differ = |sample: &crate::data::Sample| {
+            let kinds = &sample.kinds;
+            kinds[a] != kinds[b] && kinds[b] != kinds[c] && kinds[a] != kinds[c]
+        };
+        assert_eq!(floors[2].1, measured(&differ));
+        assert_eq!(floors[3].1, measured(&|sample| !differ(sample)));
+        assert_ne!(floors[0].1, floors[1].1);
+        assert_eq!(floor(&preset, &data, Split::Test, 400).unwrap(), measured(&|_| true));
+    }
+}

@@ -1,0 +1,265 @@
+//! Given weights and inputs as named arrays, everything the model computes from them.
+//!
+//! This is how two implementations are compared: the names and shapes are those of
+//! `tests/fixtures/README.md`.
+
+use std::path::Path;
+
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+
+use super::adam::{descend, optimizer};
+use crate::data::own;
+use crate::error::{Error, Result};
+use crate::nem::{Frames, Losses, Nem, Target, host, initial_gamma, tensor, upper_bound};
+use crate::precision::Precision;
+use crate::preset::{ImageSize, Preset};
+use crate::random::{Purpose, Stream};
+use crate::tensors::{self, Array, Arrays};
+
+/// Arrays that cannot be computed with, as a sentence about the file they are from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// The weights.
+    Weights(String),
+    /// The input.
+    Input(String),
+}
+
+impl Unfit {
+    /// The error, where the arrays are from these files.
+    pub fn of(self, weights: &Path, input: &Path) -> Error {
+        match self {
+            Unfit::Weights(problem) => Error::content(weights, problem),
+            Unfit::Input(problem) => Error::content(input, problem),
+        }
+    }
+}
+
+/// What to compute.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request {
+    /// Also the gradients of the total loss, and the weights after one step of Adam.
+    pub gradients: bool,
+    /// Draws the initial gamma where the input has none.
+    pub seed: u64,
+    /// Of the model's products and convolutions.
+    pub precision: Precision,
+}
+
+/// How [`read_input`] reads a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading {
+    /// Fit images of another size in.
+    pub resize: bool,
+    /// The preset's EM steps were asked for, so that frames do not change them.
+    pub steps_are_asked: bool,
+}
+
+/// The input of [`infer`] in the file at `path`: the arrays of a safetensors file, or the frames of one's own image
+/// ([`own::read`]), clean as they are. Of a sequence there are as many EM steps as frames allow, so the preset that
+/// is returned may have others than `preset`.
+///
+/// # Errors
+/// A file that is none of these, or whose images do not fit.
+pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<(Preset, Arrays)> {
+    if !own::is_image(path)? {
+        if reading.resize {
+            return Err(Error::Usage(format!(
+                "--resize is for a PNG, a GIF or an .npy file, and {} is none; leave the option out",
+                path.display()
+            )));
+        }
+        return match tensors::read(path) {
+            Err(Error::Content { .. }) if path.extension().is_some_and(|end| end != "safetensors") => {
+                let problem =
+                    "neither safetensors nor a PNG, a GIF or an .npy file; convert it to one of these";
+                Err(Error::content(path, problem))
+            }
+            read => Ok((preset.clone(), read?)),
+        };
+    }
+    let image = preset.data.image();
+    let clip = own::read(path, image, reading.resize)?;
+    let steps = clip.steps(preset.steps, reading.steps_are_asked);
+    let steps = steps.map_err(|problem| Error::content(path, problem))?;
+    let shape = [clip.frames.len(), 1, image.channels, image.height, image.width];
+    let frames = Array::new(shape, clip.frames.concat());
+    Ok((Preset { steps, ..preset.clone() }, [("in.features_clean".to_owned(), frames)].into()))
+}
+
+/// Unrolls `preset`'s model with the weights in `weights` (`param.<name>`, or bare names) on the
+/// images in `input`:
+///
+/// | array | shape | if missing |
+/// |---|---|---|
+/// | `in.features_clean` | \[1 or T+1, B, C, H, W\] | refused |
+/// | `in.features_noisy` | \[1 or at least T, B, C, H, W\] | the clean ones |
+/// | `in.gamma_init` | \[B, K, P\] | drawn from the seed, with the preset's K |
+///
+/// and returns the `out.*` arrays, and with `gradients` the `grad.*` and `adam1.*` ones.
+///
+/// # Errors
+/// [`Unfit`], naming the array that is missing or has the wrong shape.
+pub fn infer(
+    preset: &Preset,
+    weights: &Arrays,
+    input: &Arrays,
+    device: &Device,
+    request: Request,
+) -> Result<Arrays, Unfit> {
+    let device = if request.gradients { device.clone().autodiff() } else { device.clone() };
+    let model = Nem::new(preset, 0, &device).with_weights(&parameters(weights)).map_err(|e| {
+        Unfit::Weights(format!("another architecture's than {}: these weights {e}", preset.name))
+    })?;
+    let model = model.with_precision(request.precision);
+    let image = preset.data.image();
+    let steps = preset.steps;
+    let clean = frames(input, "in.features_clean", image, steps + 1)?;
+    let batch = clean.shape[1];
+    let noisy = match input.contains_key("in.features_noisy") {
+        true => frames(input, "in.features_noisy", image, steps)?,
+        false => clean.clone(),
+    };
+    if noisy.shape[1] != batch {
+        return Err(wrong(
+            "in.features_noisy",
+            &noisy.shape,
+            &format!("{batch} images, as in.features_clean has"),
+        ));
+    }
+    let gamma = gamma(input, preset, batch, request.seed)?;
+    let k = gamma.shape[1];
+
+    let on_device = |array: &Array, count: usize| -> Vec<Tensor<4>> {
+        let frame = batch * image.values();
+        let shape = [batch, 1, image.channels, image.pixels()];
+        let at = |t: usize| if array.shape[0] == 1 { 0 } else { t * frame };
+        (0..count).map(|t| tensor(array.values[at(t)..][..frame].to_vec(), shape, &device)).collect()
+    };
+    let clean_frames = if clean.shape[0] == 1 { 1 } else { steps + 1 };
+    let frames = Frames {
+        noisy: on_device(&noisy, steps),
+        clean: on_device(&clean, clean_frames).into_iter().map(Target::new).collect(),
+    };
+    let start = tensor(gamma.values, [batch, k, 1, image.pixels()], &device);
+
+    let mut record = Record::default();
+    let mut losses = Losses::new(&preset.loss, steps);
+    model.unroll(&frames, start, steps, |t, state, target| {
+        let loss = model.step_loss(state, target, preset.loss.prior);
+        record.preds.extend(host(state.preds.clone()));
+        record.gammas.extend(host(state.gamma.clone()));
+        record.thetas.extend(host(state.theta.clone()));
+        record.intra.extend(host(loss.intra.clone()));
+        record.inter.extend(host(loss.inter.clone()));
+        record.total.extend(host(loss.total(preset.loss.inter_weight)));
+        record.upper_bound.extend(host(upper_bound(model.distribution, state.preds.clone(), target)));
+        if losses.counts(t) {
+            losses.add(t, loss);
+        }
+    });
+    let Some((total, _, _)) = losses.sums() else { unreachable!("validation asks for a step with a weight") };
+
+    let mut out = Arrays::new();
+    let mut put = |name: &str, shape: &[usize], values: Vec<f32>| {
+        out.insert(name.to_owned(), Array::new(shape, values));
+    };
+    put("out.preds", &[steps, batch, k, image.values()], record.preds);
+    put("out.gammas", &[steps, batch, k, image.pixels()], record.gammas);
+    put("out.thetas", &[steps, batch * k, model.cell.units()], record.thetas);
+    put("out.loss_intra", &[steps], record.intra);
+    put("out.loss_inter", &[steps], record.inter);
+    put("out.loss_total", &[steps], record.total);
+    put("out.loss_upper_bound", &[steps], record.upper_bound);
+    let step_weights = preset.loss.steps.weights(steps);
+    put("out.step_weights", &[steps], step_weights.iter().map(|w| *w as f32).collect());
+    put("out.total_loss", &[], host(total.clone()));
+
+    if request.gradients {
+        let gradients = GradientsParams::from_grads(total.backward(), &model.cell);
+        out.extend(prefixed("grad", model.gradients(&gradients)));
+        let train = &preset.train;
+        let next = descend(&mut optimizer(&train.adam), train, &model, gradients);
+        out.extend(prefixed("adam1", next.weights()));
+    }
+    Ok(out)
+}
+
+/// Values of all steps, one after the other.
+#[derive(Default)]
+struct Record {
+    preds: Vec<f32>,
+    gammas: Vec<f32>,
+    thetas: Vec<f32>,
+    intra: Vec<f32>,
+    inter: Vec<f32>,
+    total: Vec<f32>,
+    upper_bound: Vec<f32>,
+}
+
+fn prefixed(prefix: &str, arrays: Arrays) -> impl Iterator<Item = (String, Array)> {
+    arrays.into_iter().map(move |(name, array)| (format!("{prefix}.{name}"), array))
+}
+
+/// The weights in a file: those named `param.*`, or, where there are none, all that is not an input
+/// or an output.
+pub fn parameters(arrays: &Arrays) -> Arrays {
+    let named: Arrays = arrays
+        .iter()
+        .filter_map(|(name, array)| Some((name.strip_prefix("param.")?.to_owned(), array.clone())))
+        .collect();
+    if !named.is_empty() {
+        return named;
+    }
+    let other = |name: &str| ["in.", "out.", "grad.", "adam1."].iter().any(|prefix| name.starts_with(prefix));
+    arrays
+        .iter()
+        .filter(|(name, _)| !other(name))
+        .map(|(name, array)| (name.clone(), array.clone()))
+        .collect()
+}
+
+fn wrong(name: &str, shape: &[usize], expected: &str) -> Unfit {
+    Unfit::Input(format!("{name} has shape {shape:?}; it needs {expected}"))
+}
+
+fn missing(name: &str, shape: &str) -> Unfit {
+    Unfit::Input(format!("there is no array {name}; it needs one of shape {shape}"))
+}
+
+/// The frames called `name`: one, or at least `count`.
+fn frames(input: &Arrays, name: &str, image: ImageSize, count: usize) -> Result<Array, Unfit> {
+    let ImageSize { channels, height, width } = image;
+    let expected = format!("[1 or at least {count}, B, {channels}, {height}, {width}]");
+    let array = input.get(name).ok_or_else(|| missing(name, &expected))?;
+    let fits = array.shape.len() == 5
+        && (array.shape[0] == 1 || array.shape[0] >= count)
+        && array.shape[1] > 0
+        && array.shape[2..] == [channels, height, width];
+    if fits { Ok(array.clone()) } else { Err(wrong(name, &array.shape, &expected)) }
+}
+
+fn gamma(input: &Arrays, preset: &Preset, batch: usize, seed: u64) -> Result<Array, Unfit> {
+    let places = preset.data.image().pixels();
+    match input.get("in.gamma_init") {
+        Some(array)
+            if array.shape.len() == 3
+                && array.shape[0] == batch
+                && array.shape[1] > 0
+                && array.shape[2] == places =>
+        {
+            Ok(array.clone())
+        }
+        Some(array) => Err(wrong("in.gamma_init", &array.shape, &format!("[{batch}, K, {places}]"))),
+        None => {
+            let values = (0..batch)
+                .flat_map(|i| {
+                    let mut stream = Stream::new(seed, Purpose::TestGamma, 0, i as u64);
+                    initial_gamma(preset.k, places, &mut stream)
+                })
+                .collect();
+            Ok(Array::new([batch, preset.k, places], values))
+        }
+    }
+}
