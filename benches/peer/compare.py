@@ -1,16 +1,15 @@
-"""Times `nem-tui bench` beside PyTorch on the same machine, with the same threads, in turns.
+"""Times `nem-tui bench` against PyTorch in turns, on the same machine with the same number of threads.
 
     benches/peer/compare [--cases flying-shapes-3 …] [--rounds 5] [--iterations 3] [--devices libtorch flex]
                          [--precision f32 bf16] [--batch 256] [--peers eager compile folded folded-compile]
 
-Each round times a few iterations of every contender, one after the other, so that a slow minute of the
-machine is everyone's. What is printed is the median over rounds, and the program's time over each
-peer's. `busy` is how many cores other processes kept busy meanwhile: above 0.1 the figures are in doubt. GiB are the
-most memory the process has held, PyTorch's or the program's own libraries included; on a GPU, what PyTorch has
-allocated there.
+Each round times a few iterations of every contender, one after the other, so that a slow minute of the machine affects
+all of them. It prints the median over rounds and the program's time relative to each peer's. `busy` is the number of
+cores that other processes used: above 0.1 the figures are doubtful. GiB is the peak memory of the process, libraries
+included; on a GPU, PyTorch's allocations there.
 
 Every device is timed in every precision: `libtorch` is float32, `libtorch-bf16` bfloat16, `cuda-tf32` TF32. A peer's
-name is made of words: eager, folded (the folded kernel), compile (torch.compile), graphs and autotune (its modes
+name combines words: eager, folded (the folded kernel), compile (torch.compile), graphs and autotune (its modes
 reduce-overhead and max-autotune), tf32 and bf16; for example folded-bf16 or folded-graphs. A contender that fails is
 left out, and the exit status is 1.
 """
@@ -42,7 +41,7 @@ WORDS = {
 
 def peer_name(name):
     if not all(word in WORDS for word in name.split("-")):
-        raise argparse.ArgumentTypeError(f"{name!r} is not made of {', '.join(WORDS)}")
+        raise argparse.ArgumentTypeError(f"{name!r} is not a combination of {', '.join(WORDS)}")
     return name
 
 
@@ -51,7 +50,7 @@ def is_cuda(device):
 
 
 def jiffies():
-    """Of all processes, and of this one's with its children that have ended or still run."""
+    """CPU time of all processes."""
     with open("/proc/stat") as file:
         fields = [int(word) for word in file.readline().split()[1:]]
     return sum(fields[:3]) + sum(fields[5:8])
@@ -77,7 +76,7 @@ class Peer:
         options = [option for word in name.split("-") for option in WORDS[word]]
         command = [sys.executable, os.path.join(HERE, "nem.py"), *options, "--threads", str(args.threads)]
         command += ["--batch", str(args.batch)] if args.batch else []
-        # The same card, whoever computes on it for us.
+        # The same GPU for both of our CUDA backends.
         device = args.devices[0]
         command += ["--device", f"cuda:{device.partition(':')[2] or 0}" if is_cuda(device) else "cpu"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -87,20 +86,20 @@ class Peer:
         if not select.select([self.process.stdout], [], [], max(deadline - time.monotonic(), 0))[0]:
             raise Failed("not ready in time")
         if self.process.stdout.readline().strip() != "ready":
-            raise Failed("did not start; its message stands above")
+            raise Failed("did not start; see its message above")
 
     def ask(self, line):
         try:
             self.process.stdin.write(f"{line}\n")
             self.process.stdin.flush()
         except OSError:
-            raise Failed("has ended; its message stands above") from None
+            raise Failed("has ended; see its message above") from None
 
     def time(self, iterations):
         self.ask(iterations)
         answer = self.process.stdout.readline()
         if not answer:
-            raise Failed("has ended; its message stands above")
+            raise Failed("has ended; see its message above")
         return json.loads(answer)
 
     def end(self):
@@ -121,12 +120,12 @@ def ours(case, device, precision, args):
     environment = dict(os.environ, OMP_NUM_THREADS=str(args.threads), RAYON_NUM_THREADS=str(args.threads))
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        raise Failed("failed; its message stands above")
+        raise Failed("failed; see its message above")
     return json.loads(done.stdout)
 
 
 def contenders(case, args):
-    """Ours by name: what times one."""
+    """Functions that time our program, by name."""
     times = {}
     for device in args.devices:
         for precision in args.precision:
@@ -139,8 +138,8 @@ def contenders(case, args):
 
 
 def groups(args):
-    """The peers that get ready at the same time. On a CPU they would need its memory all at once, and on a GPU
-    autotuning is to be undisturbed."""
+    """The peers that start at the same time. On a CPU they start one by one, to limit peak memory; on a GPU autotuning
+    must be undisturbed."""
     if not is_cuda(args.devices[0]):
         return [[name] for name in args.peers]
     tuned = [name for name in args.peers if "autotune" in name]
@@ -148,9 +147,9 @@ def groups(args):
 
 
 def compare(case, args):
-    """Prints the comparison; returns whether no contender was left out."""
+    """Prints the comparison; returns whether all contenders were timed."""
     start = time.monotonic()
-    # Half of the time is for the peers to get ready, since torch.compile may take minutes.
+    # Peers may take half of the time to start, since torch.compile may take minutes.
     ready_by, end = start + args.seconds / 2, start + args.seconds
     shown = subprocess.run([args.binary, "presets", case, "--json"], check=True, stdout=subprocess.PIPE)
     preset = json.loads(shown.stdout)
@@ -217,14 +216,14 @@ def compare(case, args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", default=CASES)
-    parser.add_argument("--devices", nargs="+", default=["libtorch"], help="of ours; flex too, for one")
-    parser.add_argument("--precision", nargs="+", default=["f32"], choices=["f32", "tf32", "bf16"], help="of ours")
+    parser.add_argument("--devices", nargs="+", default=["libtorch"], help="of our program, for example libtorch flex")
+    parser.add_argument("--precision", nargs="+", default=["f32"], choices=["f32", "tf32", "bf16"], help="of our program")
     parser.add_argument("--peers", nargs="*", type=peer_name,
-                        help=f"[default: {' '.join(PEERS)}, and folded-bf16 if bf16 is asked for]")
+                        help=f"[default: {' '.join(PEERS)}, and folded-bf16 with --precision bf16]")
     parser.add_argument("--batch", type=int, help="images per iteration [default: the preset's]")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--iterations", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1e6, help="end each case after about so long")
+    parser.add_argument("--seconds", type=float, default=1e6, help="approximate time limit for each case")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--binary", default="target/release/nem-tui")
     args = parser.parse_args()

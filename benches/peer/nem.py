@@ -1,14 +1,14 @@
-"""The training iteration that `nem-tui bench` times, in PyTorch, to compare with.
+"""The training iteration that `nem-tui bench` times, in PyTorch for comparison.
 
-The network, the losses and the sizes are read from a preset as `nem-tui presets NAME --json` prints it.
-Data are random: what the pixels are changes no time. An iteration makes new noise and a new initial
-gamma, unrolls all EM steps, and takes a step of Adam, as the program does.
+The network, losses and sizes come from a preset as printed by `nem-tui presets NAME --json`. The data are random, since
+pixel values do not affect the time. As in the program, an iteration makes new noise and a new initial gamma, unrolls
+all EM steps, and takes an Adam step.
 
-In bf16, autocast computes products and convolutions in bfloat16; the recurrent state, the output, the E-step
-and the losses stay in float32.
+In bf16, autocast computes matrix products and convolutions in bfloat16; the recurrent state, the output, the E-step and
+the losses stay in float32.
 
-Started by `compare`: says "ready" once warm, then answers every line "N" on stdin by the seconds of N
-iterations, as JSON.
+Started by `compare`. It prints "ready" when warm, then answers each line "N" on stdin with the seconds of N iterations,
+as JSON.
 """
 import argparse
 import json
@@ -31,7 +31,7 @@ def glorot(shape, fan_in, fan_out):
 
 
 class Norm(nn.Module):
-    """Over all of a sample; gain and bias for each channel."""
+    """Layer norm over a whole sample, with gain and bias per channel."""
 
     def __init__(self, channels):
         super().__init__()
@@ -42,7 +42,7 @@ class Norm(nn.Module):
 
 
 class Layer(nn.Module):
-    """Weights, then layer norm where there is one, then the activation."""
+    """Weights, then optional layer norm, then the activation."""
 
     def __init__(self, kind, spec, shape, image, output_activation, fold):
         super().__init__()
@@ -69,7 +69,7 @@ class Layer(nn.Module):
         self.norm = Norm(bias) if bias and spec.get("layer_norm") else None
 
     def prepared(self):
-        """What is to be made of the weights once an iteration."""
+        """The weights as used in the forward pass, computed once per iteration."""
         if self.kind == "UpsampleConv" and self.fold:
             return fold(self.weight), self.bias.repeat_interleave(4)
         return self.weight, self.bias
@@ -95,13 +95,13 @@ class Layer(nn.Module):
 
 
 def fold(kernel):
-    """The 3x3 kernel with four outputs for each, which a pixel shuffle turns into upsample + 4x4."""
+    """The 3x3 kernel with four times the outputs; followed by a pixel shuffle, it equals upsampling and a 4x4 kernel."""
 
     def taps(w, axis):
         a, b, c, d = w.unbind(axis)
         return torch.stack([a, b + c, d], axis), torch.stack([a + b, c + d, torch.zeros_like(a)], axis)
 
-    # An odd row reads itself and the next one: shifted by one tap.
+    # An odd row reads itself and the next one, so it is shifted by one tap.
     def rows(w, axis):
         even, odd = taps(w, axis)
         return even, odd.roll(1, axis)
@@ -153,7 +153,7 @@ class RnnEm(nn.Module):
 class Training:
     def __init__(self, preset, args):
         if preset["train"].get("clip_norm"):
-            raise SystemExit(f"{preset['name']} clips gradients, which this program does not: its times would not compare")
+            raise SystemExit(f"{preset['name']} clips gradients, which this program does not, so the times would not be comparable")
         self.preset = preset
         self.device = torch.device(args.device)
         self.model = RnnEm(preset, args.fold).to(self.device)
@@ -171,10 +171,10 @@ class Training:
         pixels = math.prod(self.model.image)
         frames = (torch.rand(self.steps + 1 if self.moving else 1, self.batch, 1, pixels) < 0.2).float()
         self.clean = frames.to(self.device)
-        # compiled whole steps: what is between the networks is fused, and the unroll stays Python's.
+        # Whole EM steps are compiled, so that the code between the networks is fused; the unroll stays in Python.
         self.step = torch.compile(self.em_step, mode=args.compile) if args.compile else self.em_step
         self.graphs = args.compile in ("reduce-overhead", "max-autotune")
-        # Around the whole unroll, so that weights are cast once an iteration.
+        # Around the whole unroll, so that weights are cast once per iteration.
         self.cast = torch.autocast(self.device.type, torch.bfloat16, enabled=args.precision == "bf16")
 
     def em_step(self, noisy, target, pred, gamma, theta, prepared, counts: bool):
@@ -226,7 +226,7 @@ class Training:
         self.adam.zero_grad(set_to_none=True)
         total.backward()
         self.adam.step()
-        # As the program does, the loss is looked at.
+        # As in the program, the loss is read.
         return total.item()
 
 
@@ -234,8 +234,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--batch", type=int)
     parser.add_argument("--k", type=int)
-    parser.add_argument("--fold", action="store_true", help="upsample and convolve by a folded kernel")
-    parser.add_argument("--compile", nargs="?", const="default", metavar="MODE", help="torch.compile, in this mode")
+    parser.add_argument("--fold", action="store_true", help="upsample and convolve with a folded kernel")
+    parser.add_argument("--compile", nargs="?", const="default", metavar="MODE", help="use torch.compile, in this mode")
     parser.add_argument("--precision", default="f32", choices=["f32", "tf32", "bf16"])
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="cpu")
@@ -245,20 +245,20 @@ def main():
         torch.set_num_threads(args.threads)
     torch.manual_seed(1)
     if args.device.startswith("cuda"):
-        # By itself cuDNN rounds convolutions to TF32.
+        # By default cuDNN rounds convolutions to TF32.
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.precision == "tf32"
     training = Training(json.loads(sys.stdin.readline()), args)
     losses = [training.iteration() for _ in range(args.warm_up)]
     assert all(map(math.isfinite, losses)), losses
     on_gpu = training.device.type == "cuda"
     if on_gpu:
-        # Until its next turn the memory is for the other contenders.
+        # Free the memory for the other contenders until its next turn.
         torch.cuda.empty_cache()
     print("ready", flush=True)
     for line in sys.stdin:
         seconds = []
         if on_gpu:
-            # Allocates it again.
+            # Allocate it again.
             training.iteration()
         for _ in range(int(line)):
             start = time.perf_counter()
