@@ -1,8 +1,13 @@
-//! A run on a thread of its own, and whoever looks at it.
+//! A run on a thread of its own, and its viewers: in this process and in others.
+//!
+//! [`begin`] starts, resumes, forks and replays a run; [`worker`] trains it and takes commands between iterations, and
+//! [`model`] shows trained weights in the same way. `thread` has their ends of the channels, `audience` what each
+//! viewer looks at, [`socket`] the viewers in other processes.
 
-mod look;
+mod audience;
+pub mod begin;
+pub mod model;
 #[cfg_attr(not(unix), path = "live/no_socket.rs")]
 pub mod socket;
 mod thread;
-pub mod viewer;
-pub mod worker;
+mod worker;

@@ -343,8 +343,7 @@ impl Shell<'_> {
 
     fn send(&self, command: Command) {
         if let Some(handle) = &self.handle {
-            // A worker that has ended has said so; there is nothing to add.
-            let _ = handle.commands.send(command);
+            handle.send(command);
         }
     }
 

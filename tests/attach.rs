@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nem_tui::backend::DeviceName;
+use nem_tui::live::begin::{Ending, Job, resume, start};
 use nem_tui::live::socket::attach;
-use nem_tui::live::worker::{Ending, Job, resume, start};
 use nem_tui::precision::Precision;
 use nem_tui::preset::Setting;
 use nem_tui::protocol::{Command, Event, Finish, RunHandle, RunInfo};

@@ -210,14 +210,14 @@ fn infer_takes_images_of_ones_own() {
 #[test]
 fn a_model_is_shown_images_of_ones_own() {
     use nem_tui::backend::DeviceName;
-    use nem_tui::live::viewer;
+    use nem_tui::live::model;
     use nem_tui::preset::Setting;
     use nem_tui::protocol::{Command, Event, RunHandle};
     use nem_tui::snapshot::{Input, Snapshot};
     let directory = tempfile::tempdir().unwrap();
     let at = |path: &str| directory.path().join(path);
     run(directory.path(), &tiny("r", &["--max-iterations", "10"]));
-    let mut handle = viewer::open(&at("r"), DeviceName::Flex).unwrap();
+    let mut handle = model::open(&at("r"), DeviceName::Flex).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let picture = |handle: &mut RunHandle, wanted: &dyn Fn(&Snapshot) -> bool| {
         let seen = |picture: &Option<std::sync::Arc<Snapshot>>| picture.as_deref().is_some_and(wanted);

@@ -687,7 +687,7 @@ fn a_panic_leaves_the_terminal_sane_and_is_reported() {
 /// Whoever holds a run may die; the run is saved all the same.
 #[test]
 fn a_run_outlives_a_panic_of_its_holder() {
-    use nem_tui::live::worker::{Job, start};
+    use nem_tui::live::begin::{Job, start};
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("r");
     let job = Job {

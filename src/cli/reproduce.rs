@@ -11,7 +11,7 @@ use super::{Common, PrecisionArg, digits_set, print, print_json};
 use crate::data::{Split, resolved};
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
-use crate::live::worker::{self, Ending, Job};
+use crate::live::begin::{self, Ending, Job};
 use crate::paper::archived::{self, Kept};
 use crate::paper::experiments::{Part, Test};
 use crate::paper::figures::figures;
@@ -235,7 +235,7 @@ impl ReproduceArgs {
             if self.max_iterations.is_some_and(|most| before.iterations >= most) {
                 return Ok(Finish::MaxIterations);
             }
-            worker::resume(&run.path, compute, |preset| Ok(preset.clone()), ending)?
+            begin::resume(&run.path, compute, |preset| Ok(preset.clone()), ending)?
         } else {
             if directory::is_kept(&run.path) {
                 let scores = Scored::read_all(&self.out.join("scores"))?;
@@ -254,7 +254,7 @@ impl ReproduceArgs {
                 eprintln!("{} was cut off before its first checkpoint and begins anew", run.path.display());
             }
             let job = Job::new(run.settings.clone(), run.seed, compute);
-            worker::start(&Job { out: Some(run.path.clone()), ending, ..job })?
+            begin::start(&Job { out: Some(run.path.clone()), ending, ..job })?
         };
         follow(handle, deadline, &mut Bar::new(self.max_iterations))
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Common, PrecisionArg, print_json, stdout_is_terminal};
 use crate::backend::Compute;
 use crate::error::{Error, Result};
-use crate::live::worker::{self, Ending, Job};
+use crate::live::begin::{self, Ending, Job};
 use crate::preset::{Images, Preset};
 use crate::protocol::{Command, Event, Finish, Iteration, RunHandle, RunInfo};
 use crate::run::directory::{self, Record};
@@ -78,17 +78,17 @@ impl TrainArgs {
             if self.tensorboard {
                 directory::keep_events(run)?;
             }
-            let handle = worker::resume(run, compute()?, limited, ending)?;
+            let handle = begin::resume(run, compute()?, limited, ending)?;
             return self.follow(handle).map(|_| ());
         }
         if let Some(of) = &self.fork {
             let sets = self.common.sets.clone();
             let change = move |preset: &Preset| limited(&preset.set(&sets)?);
-            let handle = worker::fork(of, compute()?, change, self.out.clone(), vec![], ending)?;
+            let handle = begin::fork(of, compute()?, change, self.out.clone(), vec![], ending)?;
             return self.follow(handle).map(|_| ());
         }
         if let Some(of) = &self.replay {
-            let handle = worker::replay(of, compute()?, self.out.clone(), ending)?;
+            let handle = begin::replay(of, compute()?, self.out.clone(), ending)?;
             return self.follow(handle).map(|_| ());
         }
         let Some(name) = &self.preset else { unreachable!("clap asks for a preset or --resume") };
@@ -106,7 +106,7 @@ impl TrainArgs {
                 ending,
                 ..Job::new(preset.clone(), seed, compute()?)
             };
-            if self.follow(worker::start(&job)?)? == Finish::Stopped {
+            if self.follow(begin::start(&job)?)? == Finish::Stopped {
                 break;
             }
         }
@@ -137,7 +137,7 @@ pub(super) fn follow(
         .enable_all()
         .build()
         .map_err(|e| Error::Worker(format!("the event loop could not start: {e}")))?;
-    // Nobody looks at pictures here, and without a reader none is made.
+    // Without a receiver no snapshots are taken.
     let (_, nobody) = tokio::sync::watch::channel(None);
     handle.snapshots = nobody;
     runtime.block_on(async {
@@ -155,12 +155,12 @@ pub(super) fn follow(
             let event = tokio::select! {
                 event = handle.events.recv() => event,
                 () = signals.next() => {
-                    let _ = handle.commands.send(Command::Stop);
+                    handle.send(Command::Stop);
                     continue;
                 }
                 () = &mut late, if !stopped => {
                     stopped = true;
-                    let _ = handle.commands.send(Command::Stop);
+                    handle.send(Command::Stop);
                     continue;
                 }
             };
@@ -214,9 +214,9 @@ impl Report for Lines {
             Event::Saved { iteration, best } => {
                 print_json(&json!({"kind": "saved", "iteration": iteration, "best": best}))
             }
-            Event::Refused(sentence) => print_json(&json!({"kind": "refused", "why": sentence})),
-            Event::Watched(_)
-            | Event::WatchedScores(_)
+            Event::Refused { why, .. } => print_json(&json!({"kind": "refused", "why": why})),
+            Event::Note(note) => print_json(&json!({"kind": "note", "note": note})),
+            Event::WatchedScores(_)
             | Event::WrongSize { .. }
             | Event::Paused(_)
             | Event::Done(_)
@@ -298,7 +298,7 @@ impl Report for Bar {
                 e.ari,
                 e.seconds
             )),
-            Event::Refused(sentence) => self.line(sentence),
+            Event::Refused { why: note, .. } | Event::Note(note) => self.line(note),
             Event::Stage(start) => {
                 let mut what = format!("learning rate {}", start.what.learning_rate);
                 if let Images::First(n) = start.what.images {
@@ -317,7 +317,6 @@ impl Report for Bar {
             | Event::WrongSize { .. }
             | Event::Saved { .. }
             | Event::Paused(_)
-            | Event::Watched(_)
             | Event::Done(_)
             | Event::Finished(_) => {}
         }
@@ -338,7 +337,6 @@ fn reason(finish: &Finish) -> &'static str {
         Finish::MaxEpochs => "max_epochs",
         Finish::MaxIterations => "max_iterations",
         Finish::Stopped => "stopped",
-        Finish::Shown => "shown",
         Finish::Failed(_) => "failed",
     }
 }

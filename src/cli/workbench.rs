@@ -9,8 +9,8 @@ use super::{Common, PrecisionArg, config, print};
 use crate::backend::{Compute, DeviceName};
 use crate::data::{Dataset, Split, corrupt, own};
 use crate::error::{Error, Result};
-use crate::live::viewer;
-use crate::live::worker::{self, Ending, Job};
+use crate::live::begin::{self, Ending, Job};
+use crate::live::model;
 use crate::precision::{Precision, PrecisionName};
 use crate::preset::{Preset, embedded_names};
 use crate::protocol::{Backstage, ModelCard, Preview, Rival, RunCard, RunHandle, Shelf};
@@ -144,16 +144,16 @@ impl Backstage for Rest {
         let compute = device.parse::<Compute>()?.or(self.usual);
         let preset = preset.clone();
         let tensorboard = self.tensorboard;
-        worker::start(&Job { tensorboard, ending: STAY, ..Job::new(preset, self.seed, compute) })
+        begin::start(&Job { tensorboard, ending: STAY, ..Job::new(preset, self.seed, compute) })
     }
 
     fn open(&self, model: &str, device: &str) -> Result<RunHandle> {
-        viewer::open(Path::new(model), device.parse::<Compute>()?)
+        model::open(Path::new(model), device.parse::<Compute>()?)
     }
 
     fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
         let device: Compute = device.parse()?;
-        worker::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY)
+        begin::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY)
     }
 
     fn checkpoint(&self, run: &Path, name: &str) -> Result<PathBuf> {
@@ -162,14 +162,7 @@ impl Backstage for Rest {
 
     fn fork(&self, from: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
         let sets = sets.to_vec();
-        worker::fork(
-            from,
-            device.parse::<Compute>()?,
-            move |preset| preset.set(&sets),
-            None,
-            Vec::new(),
-            STAY,
-        )
+        begin::fork(from, device.parse::<Compute>()?, move |preset| preset.set(&sets), None, Vec::new(), STAY)
     }
 
     fn restart(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
@@ -183,7 +176,7 @@ impl Backstage for Rest {
         let compute = device.parse::<Compute>()?.or(begun.precision);
         let job = Job::new(preset.set(sets)?, begun.seed, compute);
         let tensorboard = self.tensorboard;
-        worker::start(&Job { from: begun.from, tensorboard, ending: STAY, ..job })
+        begin::start(&Job { from: begun.from, tensorboard, ending: STAY, ..job })
     }
 
     fn moments(&self, run: &Path) -> Vec<u64> {

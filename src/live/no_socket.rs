@@ -1,4 +1,4 @@
-//! Where there are no Unix sockets, nobody attaches.
+//! Systems without Unix sockets: nobody can attach.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,25 +6,25 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use crate::error::{Error, Result};
-use crate::protocol::{Command, Event, RunHandle, RunInfo};
+use crate::protocol::{Call, Event, RunHandle, RunInfo, ViewerId};
 use crate::snapshot::Snapshot;
 
-/// The run's side: nobody can come.
-pub(crate) struct Viewers;
+/// The run's side, which no viewer can reach.
+pub(super) struct Viewers;
 
 impl Viewers {
-    pub(crate) fn listen(
+    pub(super) fn listen(
         _: RunInfo,
-        _: mpsc::WeakUnboundedSender<Command>,
-        _: watch::Sender<Option<Arc<Snapshot>>>,
+        _: mpsc::WeakUnboundedSender<Call>,
+        _: watch::Receiver<Option<Arc<Snapshot>>>,
     ) -> Result<Viewers> {
         Ok(Viewers)
     }
 
-    pub(crate) fn tell(&self, _: &Event) {}
+    pub(super) fn tell(&self, _: Option<ViewerId>, _: &Event) {}
 }
 
-/// Says that it is not available.
+/// Not available here.
 ///
 /// # Errors
 /// Always.

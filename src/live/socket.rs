@@ -2,19 +2,19 @@
 //!
 //! ```text
 //!   worker ──▶ Event (unbounded) ──▶ the viewers' thread ──▶ frames (broadcast) ──▶ a viewer
-//!     │                                   │ keeps the run as it stands                │
-//!     │                                   └────▶ to who joins, or could not keep up ──▶
-//!     ├──▶ Snapshot (newest wins) ────────────────────────────────────────────────────▶
-//!     ◀────────────────────────────── Command ◀────────────────────────────────────────
+//!     ▲                                   │ keeps the state of the run                ▲
+//!     │                                   └──▶ to a viewer that joins or lagged ──────┤
+//!     │         Snapshot (newest wins, one channel for each viewer) ──────────────────┘
+//!     └──────── Call (unbounded) ◀── commands ◀── a viewer
 //! ```
 //!
-//! The worker never waits: what it says goes into a channel without a bound, and a thread that does nothing
-//! else takes it out. There a viewer that reads too slowly misses events; instead of what it missed it is told
-//! anew how the run stands, so that no queue grows. One that reads nothing at all for half a minute is given up.
+//! The worker never waits: it sends into an unbounded channel, and a thread that does nothing else takes events out.
+//! A viewer that reads too slowly misses events, and is sent the state of the run instead, so that no queue grows. One
+//! that reads nothing for half a minute is disconnected.
 //!
-//! All viewers are equal, and equal to the user who started the run: whoever sends a command sends it for
-//! all. So what one asks to watch all see, and the newest wish wins. That a viewer comes or goes changes
-//! nothing but whether pictures are taken, and pictures change no weight.
+//! A viewer steers the run as its owner does. What it looks at concerns nobody else: its samples, settings and images
+//! are its own, and so are the answers to its commands. Viewers decide whether snapshots are taken, and snapshots
+//! change no weight.
 
 mod attached;
 mod wire;
@@ -40,43 +40,46 @@ use tokio::time::{sleep, timeout};
 pub use self::attached::attach;
 use self::wire::{MOST_OF_RUN, MOST_OF_VIEWER, News, VERSION};
 use crate::error::{Error, Result};
-use crate::protocol::{Command, Event, RunInfo};
+use crate::protocol::{Call, Command, Event, OWNER, RunInfo, ViewerId};
 use crate::snapshot::Snapshot;
 
 /// The socket's name in the run's directory.
 const SOCKET: &str = "socket";
 /// Frames that a viewer may lag behind.
 const BACKLOG: usize = 1024;
-/// A viewer that takes nothing for so long, or does not say its hello, is given up.
+/// A viewer that reads nothing for this long, or sends no hello, is disconnected.
 const STALL: Duration = Duration::from_secs(30);
-/// A run that is over waits so long at most for viewers to read that it is.
+/// How long a run that is over waits for its viewers to read that it is.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// The longest path of a socket in bytes, everywhere: 104 with the zero at its end where it is shortest.
+/// The longest path of a socket, in bytes, that every system takes: 104 with the final zero.
 const LONGEST: usize = 103;
 
-type Pictures = watch::Sender<Option<Arc<Snapshot>>>;
-/// What is written to a viewer in one piece.
-type Frame = Arc<[u8]>;
+type Snapshots = watch::Receiver<Option<Arc<Snapshot>>>;
+type Callers = mpsc::WeakUnboundedSender<Call>;
 
-/// The run's side: listens from its making until it is dropped.
-pub(crate) struct Viewers {
+/// What is written to a viewer in one piece.
+#[derive(Clone)]
+struct Frame {
+    /// `None` for all viewers.
+    to: Option<ViewerId>,
+    bytes: Arc<[u8]>,
+}
+
+/// The run's side: listens until it is dropped.
+pub(super) struct Viewers {
     /// To the viewers' thread, which ends when this is closed.
-    news: Option<mpsc::UnboundedSender<Event>>,
+    news: Option<mpsc::UnboundedSender<(Option<ViewerId>, Event)>>,
     thread: Option<JoinHandle<()>>,
     socket: PathBuf,
 }
 
 impl Viewers {
-    /// Listens in the directory of the run `info`, which nobody else trains. A socket that a dead run has
-    /// left there is replaced. Commands go to `commands`; `pictures` is where the worker puts its own.
+    /// Listens in the directory of the run `info`, which no other process trains. A socket that a dead run left there
+    /// is replaced. Calls go to `callers`; `latest` is what a viewer sees until its own snapshot is taken.
     ///
     /// # Errors
-    /// A file system that holds no sockets, for one. The run can do without.
-    pub(crate) fn listen(
-        info: RunInfo,
-        commands: mpsc::WeakUnboundedSender<Command>,
-        pictures: Pictures,
-    ) -> Result<Viewers> {
+    /// A file system without sockets, for one. The run works without.
+    pub(super) fn listen(info: RunInfo, callers: Callers, latest: Snapshots) -> Result<Viewers> {
         let socket = info.directory.join(SOCKET);
         let failed = |e| Error::io("listen for viewers at", &socket)(e);
         let listener = bind(&info.directory, &socket).map_err(failed)?;
@@ -85,26 +88,26 @@ impl Viewers {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let room = RefCell::new(Room { now: Now::new(info), frames: None });
-                serve(UnixListener::from_std(listener)?, incoming, &room, &commands, &pictures).await
+                serve(UnixListener::from_std(listener)?, incoming, &room, &callers, &latest).await
             })
         };
-        // Were it to fail, the run would go on without viewers.
+        // If it fails, the run continues without viewers.
         let body = move || drop(body());
         let thread = std::thread::Builder::new().name("viewers".into()).spawn(body).map_err(failed)?;
         Ok(Viewers { news: Some(news), thread: Some(thread), socket })
     }
 
-    /// Tells all viewers, those to come too. Never waits.
-    pub(crate) fn tell(&self, event: &Event) {
+    /// Tells one viewer, or all of them, those who join later included. Never waits.
+    pub(super) fn tell(&self, to: Option<ViewerId>, event: &Event) {
         if let Some(news) = &self.news {
-            let _ = news.send(event.clone());
+            let _ = news.send((to, event.clone()));
         }
     }
 }
 
 impl Drop for Viewers {
     fn drop(&mut self) {
-        // Nobody is to find what is about to close.
+        // First, so that nobody connects to what is about to close.
         let _ = std::fs::remove_file(&self.socket);
         self.news = None;
         if let Some(thread) = self.thread.take() {
@@ -113,7 +116,7 @@ impl Drop for Viewers {
     }
 }
 
-/// Binds a socket that nobody but its owner ever has access to, and puts it in its place in one step.
+/// Binds a socket that is its owner's alone from the start: bound in a private directory, then renamed.
 fn bind(run: &Path, socket: &Path) -> io::Result<StdListener> {
     let aside = tempfile::Builder::new().prefix(".socket-").tempdir_in(run)?;
     let path = aside.path().join(SOCKET);
@@ -124,7 +127,7 @@ fn bind(run: &Path, socket: &Path) -> io::Result<StdListener> {
     Ok(listener)
 }
 
-/// Does what takes a socket's path, which may not be long, to the socket at `path`, which may.
+/// Calls `act` with a short path of the socket at `path`: a socket's address holds about 100 bytes.
 fn by_short_name<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return act(path) };
     if path.as_os_str().len() <= LONGEST {
@@ -136,13 +139,12 @@ fn by_short_name<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> io
     act(&link.join(name))
 }
 
-/// How a run stands.
+/// The state of a run.
 struct Now {
-    /// Its preset and floor are those in force, its past goes up to now.
+    /// With the preset and floor in force, and all metrics so far.
     info: RunInfo,
-    /// What else a viewer who joins must know, each the newest of its kind.
+    /// What else a viewer that joins must know, each the newest of its kind.
     paused: Option<Event>,
-    watched: Option<Event>,
     scores: Option<Event>,
     saved: Option<Event>,
     end: Option<Event>,
@@ -150,7 +152,7 @@ struct Now {
 
 impl Now {
     fn new(info: RunInfo) -> Now {
-        Now { info, paused: None, watched: None, scores: None, saved: None, end: None }
+        Now { info, paused: None, scores: None, saved: None, end: None }
     }
 
     fn take_in(&mut self, event: &Event) {
@@ -170,26 +172,26 @@ impl Now {
                 info.past.stages.push(start);
             }
             Event::Floor(floor) => info.floor = floor,
-            // For whoever asked, who is there.
-            Event::Refused(_) | Event::WrongSize { .. } => {}
+            // No longer of interest to a viewer that joins.
+            Event::Refused { .. } | Event::WrongSize { .. } | Event::Note(_) => {}
             Event::Paused(_) => self.paused = Some(event),
-            Event::Watched(_) => self.watched = Some(event),
             Event::WatchedScores(_) => self.scores = Some(event),
             Event::Saved { .. } => self.saved = Some(event),
             Event::Done(_) | Event::Finished(_) => self.end = Some(event),
         }
     }
 
-    /// What a viewer who joins is told, in frames.
+    /// The state as frames, for a viewer that joins.
     fn told(&self) -> io::Result<Vec<Frame>> {
         let started = Event::Started(Box::new(self.info.clone()));
-        let rest = [&self.paused, &self.watched, &self.scores, &self.saved, &self.end];
-        std::iter::once(&started).chain(rest.into_iter().flatten()).map(frame).collect()
+        let rest = [&self.paused, &self.scores, &self.saved, &self.end];
+        let all = std::iter::once(&started).chain(rest.into_iter().flatten());
+        all.map(|event| frame(None, event)).collect()
     }
 }
 
-/// What all viewers share. Nothing is awaited while it is borrowed, so that how the run stands and what is
-/// told of it never part.
+/// What all viewers share. Nothing is awaited while it is borrowed, so that the state and the frames sent since never
+/// disagree.
 struct Room {
     now: Now,
     /// To every viewer; `None` once the run is over.
@@ -197,43 +199,48 @@ struct Room {
 }
 
 impl Room {
-    /// What a viewer is told first, and where the rest will come from.
+    /// The state of the run, and the source of all frames after it.
     fn join(&self) -> io::Result<(Vec<Frame>, broadcast::Receiver<Frame>)> {
-        // Of a run that is over there is no rest.
+        // When the run is over, the source is empty.
         let frames =
             self.frames.as_ref().map_or_else(|| broadcast::channel(1).1, |frames| frames.subscribe());
         Ok((self.now.told()?, frames))
     }
 }
 
-fn frame(event: &Event) -> io::Result<Frame> {
-    wire::encode(&News::<&Event, &Snapshot>::Event(event), MOST_OF_RUN).map(Frame::from)
+fn frame(to: Option<ViewerId>, event: &Event) -> io::Result<Frame> {
+    let bytes = wire::encode(&News::<&Event, &Snapshot>::Event(event), MOST_OF_RUN)?.into();
+    Ok(Frame { to, bytes })
 }
 
-/// Lets viewers in, and passes on what the worker says until it says no more.
+/// Accepts viewers, and passes on what the worker says until it says no more.
 async fn serve(
     listener: UnixListener,
-    mut news: mpsc::UnboundedReceiver<Event>,
+    mut news: mpsc::UnboundedReceiver<(Option<ViewerId>, Event)>,
     room: &RefCell<Room>,
-    commands: &mpsc::WeakUnboundedSender<Command>,
-    pictures: &Pictures,
+    callers: &Callers,
+    latest: &Snapshots,
 ) -> io::Result<()> {
     let frames = broadcast::channel(BACKLOG).0;
     room.borrow_mut().frames = Some(frames.clone());
     let mut viewers = FuturesUnordered::new();
+    let mut viewer = OWNER;
     loop {
         tokio::select! {
-            // Whoever comes is told all that was said before.
+            // News first: a viewer that joins gets all of it as the state.
             biased;
             event = news.recv() => {
-                let Some(event) = event else { break };
+                let Some((to, event)) = event else { break };
                 room.borrow_mut().now.take_in(&event);
                 if frames.receiver_count() > 0 {
-                    let _ = frames.send(frame(&event)?);
+                    let _ = frames.send(frame(to, &event)?);
                 }
             }
-            stream = accept(&listener) => viewers.push(talk(stream, room, commands, pictures)),
-            // One that is gone, for whatever reason, is gone.
+            stream = accept(&listener) => {
+                viewer += 1;
+                viewers.push(talk(viewer, stream, room, callers, latest));
+            }
+            // A viewer that left needs nothing more, whatever the reason.
             Some(_) = viewers.next() => {}
         }
     }
@@ -256,81 +263,82 @@ async fn accept(listener: &UnixListener) -> UnixStream {
 
 /// One viewer, until it leaves, stalls or the run is over.
 async fn talk(
+    viewer: ViewerId,
     stream: UnixStream,
     room: &RefCell<Room>,
-    commands: &mpsc::WeakUnboundedSender<Command>,
-    pictures: &Pictures,
+    callers: &Callers,
+    latest: &Snapshots,
 ) -> io::Result<()> {
     let (mut from, mut to) = stream.into_split();
     wire::write(&mut to, &wire::hello()?).await?;
     if timeout(STALL, wire::read_hello(&mut from)).await?? != VERSION {
-        // Our hello tells it.
+        // Our hello tells it why.
         return Ok(());
     }
-    let heard = hear(&mut from, commands);
+    let heard = hear(viewer, &mut from, callers);
     tokio::pin!(heard);
     tokio::select! {
         heard = &mut heard => heard,
-        told = tell(&mut to, room, commands, pictures) => match told {
+        told = tell(viewer, &mut to, room, callers, latest) => match told {
             Ok(()) => Ok(()),
-            // What it said before it left counts.
+            // Commands sent before it left still count.
             Err(_) => timeout(FAREWELL, heard).await?,
         },
     }
 }
 
 /// Passes a viewer's commands on.
-async fn hear(
-    from: &mut (impl AsyncRead + Unpin),
-    commands: &mpsc::WeakUnboundedSender<Command>,
-) -> io::Result<()> {
+async fn hear(viewer: ViewerId, from: &mut (impl AsyncRead + Unpin), callers: &Callers) -> io::Result<()> {
     loop {
         let command = wire::read(from, MOST_OF_VIEWER).await?;
-        match commands.upgrade() {
-            Some(commands) => drop(commands.send(command)),
-            // The run is being left; there are last words to come.
+        match callers.upgrade() {
+            Some(callers) => drop(callers.send(Call::Command(viewer, command))),
+            // The run is ending; its last events are still to come.
             None => pending().await,
         }
     }
 }
 
-/// Tells a viewer how the run stands, and then what happens.
+/// Sends a viewer the state of the run, then events and its snapshots.
 async fn tell(
+    viewer: ViewerId,
     to: &mut (impl AsyncWrite + Unpin),
     room: &RefCell<Room>,
-    commands: &mpsc::WeakUnboundedSender<Command>,
-    pictures: &Pictures,
+    callers: &Callers,
+    latest: &Snapshots,
 ) -> io::Result<()> {
-    let mut pictures = pictures.subscribe();
-    // What another viewer was shown last will do until the next picture is there.
-    pictures.mark_changed();
-    if let Some(commands) = commands.upgrade() {
-        let _ = commands.send(Command::Show);
+    let (sender, mut snapshots) = watch::channel(latest.borrow().clone());
+    // What was taken last is seen until the worker has taken this viewer's own.
+    snapshots.mark_changed();
+    if let Some(callers) = callers.upgrade() {
+        let _ = callers.send(Call::Join(viewer, sender));
+        let _ = callers.send(Call::Command(viewer, Command::Show));
     }
     let (mut told, mut frames) = room.borrow().join()?;
     loop {
         for frame in told.drain(..) {
-            timeout(STALL, wire::write(to, &frame)).await??;
+            timeout(STALL, wire::write(to, &frame.bytes)).await??;
         }
-        let frame = tokio::select! {
+        let bytes = tokio::select! {
             frame = frames.recv() => match frame {
-                Ok(frame) => frame,
+                Ok(frame) if frame.to.is_none_or(|to| to == viewer) => frame.bytes,
+                Ok(_) => continue,
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     (told, frames) = room.borrow().join()?;
                     continue;
                 }
                 Err(broadcast::error::RecvError::Closed) => return Ok(()),
             },
-            Ok(()) = pictures.changed() => {
-                let picture = pictures.borrow_and_update().clone();
-                let Some(picture) = picture else { continue };
-                let frame = wire::encode(&News::<&Event, &Snapshot>::Picture(&picture), MOST_OF_RUN);
-                // A picture too large to be sent is one that is not seen.
-                let Ok(frame) = frame else { continue };
+            Ok(()) = snapshots.changed() => {
+                let snapshot = snapshots.borrow_and_update().clone();
+                let Some(snapshot) = snapshot else { continue };
+                // One too large to be sent is not shown.
+                let news = News::<&Event, &Snapshot>::Picture(&snapshot);
+                let Ok(frame) = wire::encode(&news, MOST_OF_RUN) else { continue };
                 frame.into()
             }
         };
-        timeout(STALL, wire::write(to, &frame)).await??;
+        timeout(STALL, wire::write(to, &bytes)).await??;
     }
 }
 
@@ -338,10 +346,11 @@ async fn tell(
 mod tests {
     use super::*;
     use crate::preset::{Preset, Setting};
-    use crate::protocol::{Change, Finish, Floor, Iteration, Past};
+    use crate::protocol::{Change, Finish, Floor, Iteration, Kind, Past};
 
     fn info(directory: &Path) -> RunInfo {
         RunInfo {
+            kind: Kind::Training,
             directory: directory.to_owned(),
             preset: Preset::load("quickstart").unwrap(),
             seed: 1,
@@ -365,16 +374,16 @@ mod tests {
             Event::Paused(false),
             Event::Changed(change),
             Event::Floor(floor),
-            Event::Refused("no".into()),
+            Event::Refused { request: Command::Step, why: "no".into() },
+            Event::Note("no disk".into()),
             Event::Saved { iteration: 2, best: true },
-            Event::Watched(9),
             Event::Done(Finish::Stopped),
         ] {
             now.take_in(&event);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let read = |frame: Frame| match runtime
-            .block_on(wire::read::<News<Event, Snapshot>>(&mut &frame[..], MOST_OF_RUN))
+            .block_on(wire::read::<News<Event, Snapshot>>(&mut &frame.bytes[..], MOST_OF_RUN))
         {
             Ok(News::Event(event)) => event,
             other => panic!("{other:?}"),
@@ -384,12 +393,8 @@ mod tests {
         assert_eq!((started.preset.k, started.floor), (6, floor));
         assert_eq!(started.past.iterations.iter().map(|i| i.iteration).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(started.past.changes, [change]);
-        let rest = [
-            Event::Paused(false),
-            Event::Watched(9),
-            Event::Saved { iteration: 2, best: true },
-            Event::Done(Finish::Stopped),
-        ];
+        let rest =
+            [Event::Paused(false), Event::Saved { iteration: 2, best: true }, Event::Done(Finish::Stopped)];
         assert_eq!(told[1..], rest);
     }
 
@@ -398,9 +403,9 @@ mod tests {
     #[test]
     fn a_viewer_that_does_not_read_holds_nobody_up_and_is_told_anew() {
         let directory = tempfile::tempdir().unwrap();
-        let (commands, _commands) = mpsc::unbounded_channel();
-        let pictures = watch::channel(None).0;
-        let viewers = Viewers::listen(info(directory.path()), commands.downgrade(), pictures).unwrap();
+        let (calls, _calls) = mpsc::unbounded_channel();
+        let latest = watch::channel(None).1;
+        let viewers = Viewers::listen(info(directory.path()), calls.downgrade(), latest).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let path = directory.path().join(SOCKET);
         let join = async || {
@@ -413,14 +418,15 @@ mod tests {
         let (mut slow, mut other) = runtime.block_on(async { (join().await, join().await) });
         // Some 60 MB: no socket's buffer and no backlog holds that.
         let sentences = 6 * BACKLOG;
+        let is_last = |event: &Event| matches!(event, Event::Saved { iteration, .. } if *iteration as usize == sentences - 1);
         for n in 0..sentences {
-            viewers.tell(&Event::Refused(format!("{n} {}", ".".repeat(10_000))));
-            viewers.tell(&Event::Watched(n));
+            viewers.tell(None, &Event::Note(format!("{n} {}", ".".repeat(10_000))));
+            viewers.tell(None, &Event::Saved { iteration: n as u64, best: false });
         }
         runtime.block_on(async {
             // It may have to be told anew, too; but it hears the end.
             loop {
-                if next(&mut other).await == Event::Watched(sentences - 1) {
+                if is_last(&next(&mut other).await) {
                     break;
                 }
             }
@@ -428,7 +434,7 @@ mod tests {
             loop {
                 match next(&mut slow).await {
                     Event::Started(_) => anew += 1,
-                    Event::Watched(n) if n == sentences - 1 => break,
+                    event if is_last(&event) => break,
                     _ => {}
                 }
             }

@@ -1,62 +1,62 @@
-//! A thread that computes for a user who sits elsewhere, and the ends of its channels.
+//! A thread that computes for viewers, and its ends of the channels.
 //!
-//! Events that find the channel full are kept in the [`Outbox`] and sent later; the thread never waits for
-//! whoever reads them. Snapshots go through a `watch` channel, where a newer one replaces an older one that
-//! nobody has looked at.
+//! Events that find the owner's channel full stay in the [`Outbox`]; the thread never waits for a reader. Snapshots go
+//! through a `watch` channel for each viewer, where a newer one replaces an older one.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
+use super::audience::Audience;
 use super::socket::Viewers;
 use crate::backend;
 use crate::error::{Error, Result, TRAINING, panic_message};
-use crate::protocol::{Command, EVENT_CAPACITY, Event, Finish, Iteration, RunHandle};
-use crate::snapshot::Snapshot;
+use crate::protocol::{Call, EVENT_CAPACITY, Event, Finish, Iteration, OWNER, RunHandle, ViewerId};
 
-/// Iterations kept for a user who does not read; older ones are in `metrics.jsonl` anyway.
+/// Iterations kept for an owner who does not read; older ones are in `metrics.jsonl`.
 const KEPT_ITERATIONS: usize = 8192;
 
 /// The thread's ends of the channels.
-pub(crate) struct Ends {
-    /// From the user; closed when the handle is dropped, which means stop.
-    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
-    /// For others than the user to send commands by, as long as the user holds the handle.
-    pub(crate) callers: mpsc::WeakUnboundedSender<Command>,
-    /// To the user.
-    pub(crate) outbox: Outbox,
-    /// To the user; nobody has to look.
-    pub(crate) snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+pub(super) struct Ends {
+    /// From all viewers; closes when the owner drops its handle, which means stop.
+    pub(super) calls: mpsc::UnboundedReceiver<Call>,
+    /// For attached viewers' calls, as long as the owner holds its handle.
+    pub(super) callers: mpsc::WeakUnboundedSender<Call>,
+    /// To all viewers.
+    pub(super) outbox: Outbox,
+    /// To those that want snapshots.
+    pub(super) audience: Audience,
 }
 
-/// Starts the thread, and waits until `make` has made there what `work` works with. All that computes for a
-/// run computes on that thread: every other one that has would keep threads of libtorch's own, and once there
-/// are more of those than cores they no longer wait for work but sleep, at half the speed.
-pub(crate) fn spawn<T>(
+/// Starts the thread, and waits until `make` has made there what `work` works with. A run computes on that thread alone:
+/// libtorch keeps threads for every thread that has computed, and where they outnumber the cores they sleep between
+/// operations, which halves the speed.
+pub(super) fn spawn<T>(
     make: impl FnOnce() -> Result<T> + Send + 'static,
     work: impl FnOnce(T, Ends) + Send + 'static,
 ) -> Result<RunHandle> {
-    let (commands, commands_in) = mpsc::unbounded_channel();
+    let (calls, calls_in) = mpsc::unbounded_channel();
     let (events_out, events) = mpsc::channel(EVENT_CAPACITY);
     let (snapshots_out, snapshots) = watch::channel(None);
-    let callers = commands.downgrade();
+    let callers = calls.downgrade();
     let (made, is_made) = std::sync::mpsc::channel();
     let body = move || {
         let parts = match backend::caught(make) {
             Ok(parts) => parts,
             Err(e) => return drop(made.send(Err(e))),
         };
-        // Whoever started the thread waits for this.
+        // `spawn` waits for this.
         let _ = made.send(Ok(()));
+        let mut audience = Audience::new(watch::channel(None).0);
+        audience.admit(OWNER, snapshots_out);
         let outbox = Outbox { events: events_out, waiting: VecDeque::new(), viewers: None };
-        work(parts, Ends { commands: commands_in, callers, outbox, snapshots: snapshots_out });
+        work(parts, Ends { calls: calls_in, callers, outbox, audience });
     };
     let thread = std::thread::Builder::new().name(TRAINING.into()).spawn(body);
     let thread = thread.map_err(|e| Error::Worker(format!("its thread could not be started: {e}")))?;
     match is_made.recv() {
-        Ok(Ok(())) => Ok(RunHandle::new(commands, events, snapshots, thread)),
+        Ok(Ok(())) => Ok(RunHandle::new(calls, events, snapshots, thread)),
         Ok(Err(e)) => Err(e),
         Err(_) => Err(Error::Worker(match thread.join() {
             Err(panic) => panic_message(&*panic),
@@ -65,36 +65,49 @@ pub(crate) fn spawn<T>(
     }
 }
 
-/// Events on their way to the user, and to viewers in other processes.
-pub(crate) struct Outbox {
-    /// To the user; when it is full, events wait here, and when it is closed they are dropped.
+/// Events on their way to the viewers.
+pub(super) struct Outbox {
+    /// To the owner; when it is full, events wait here, and when it is closed they are dropped.
     events: mpsc::Sender<Event>,
     waiting: VecDeque<Event>,
-    /// Those that attach, where that is possible.
+    /// Attached viewers, where the run can listen for them.
     viewers: Option<Viewers>,
 }
 
 impl Outbox {
-    /// From now on viewers hear what is sent.
-    pub(crate) fn admit(&mut self, viewers: Viewers) {
+    /// From now on attached viewers hear what is sent.
+    pub(super) fn admit(&mut self, viewers: Viewers) {
         self.viewers = Some(viewers);
     }
 
-    fn tell(&self, event: &Event) {
+    fn tell(&self, to: Option<ViewerId>, event: &Event) {
         if let Some(viewers) = &self.viewers {
-            viewers.tell(event);
+            viewers.tell(to, event);
         }
     }
 
-    pub(crate) fn send(&mut self, event: Event) {
-        self.tell(&event);
+    /// To all viewers.
+    pub(super) fn send(&mut self, event: Event) {
+        self.tell(None, &event);
+        self.keep(event);
+    }
+
+    /// To one viewer.
+    pub(super) fn answer(&mut self, viewer: ViewerId, event: Event) {
+        match viewer {
+            OWNER => self.keep(event),
+            _ => self.tell(Some(viewer), &event),
+        }
+    }
+
+    fn keep(&mut self, event: Event) {
         self.waiting.push_back(event);
         self.flush();
     }
 
     /// Adds an iteration, to the last event if that has not left yet.
-    pub(crate) fn iteration(&mut self, iteration: Iteration) {
-        self.tell(&Event::Iterations(vec![iteration]));
+    pub(super) fn iteration(&mut self, iteration: Iteration) {
+        self.tell(None, &Event::Iterations(vec![iteration]));
         match self.waiting.back_mut() {
             Some(Event::Iterations(list)) => {
                 if list.len() >= KEPT_ITERATIONS {
@@ -107,7 +120,7 @@ impl Outbox {
     }
 
     /// Sends what there is room for.
-    pub(crate) fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         while let Some(event) = self.waiting.pop_front() {
             match self.events.try_send(event) {
                 Ok(()) => {}
@@ -120,12 +133,12 @@ impl Outbox {
         }
     }
 
-    /// Sends everything, the end last; now there is time to wait.
-    pub(crate) fn finish(mut self, finish: Finish) {
+    /// Sends everything, the end last, and waits for the owner to read it.
+    pub(super) fn finish(mut self, finish: Finish) {
         let last = Event::Finished(finish);
-        self.tell(&last);
+        self.tell(None, &last);
         self.waiting.push_back(last);
-        // Whoever waits for the end finds no socket any more.
+        // A process that waits for the end must find the socket gone.
         drop(self.viewers);
         for event in self.waiting {
             if self.events.blocking_send(event).is_err() {

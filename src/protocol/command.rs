@@ -5,28 +5,29 @@ use serde::{Deserialize, Serialize};
 use crate::preset::Setting;
 use crate::snapshot::Input;
 
-/// What the user asks of a running training. Taken between two iterations, in order.
+/// What a viewer asks of a run. Taken between two iterations, in order. What cannot be done is answered with
+/// [`super::Event::Refused`], to this viewer alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
     /// Stop after the iteration in progress, until `Resume` or `Step`.
     Pause,
-    /// Go on.
+    /// Continue after a pause.
     Resume,
     /// One iteration, then pause.
     Step,
     /// Write a checkpoint now.
     Checkpoint,
-    /// Change a value for the iterations to come.
+    /// Change a value from the next iteration on.
     Set(Setting),
-    /// Show this validation sample in the snapshots to come, to everybody who looks.
+    /// Show this viewer this validation sample from now on.
     Watch(usize),
-    /// Take the snapshots to come under these conditions in the place of the training's; with none, under its own.
+    /// Take this viewer's snapshots under these settings instead of the training's; an empty list returns to those.
     Look(Vec<Setting>),
-    /// Show this image in the place of the validation samples, or with none the samples again, as `Watch` does.
+    /// Show this viewer this image instead of a validation sample; `None` returns to the sample, as `Watch` does.
     Input(Option<Input>),
-    /// Take a snapshot now: somebody has begun to look.
+    /// Take a snapshot for this viewer now.
     Show,
-    /// Time every iteration part by part, or no longer.
+    /// Time the parts of every iteration, or stop doing so.
     Profile(bool),
     /// Save, then end the run.
     Stop,

@@ -4,43 +4,47 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Epoch, Floor, Iteration, Past, StageStart, Watched};
+use super::{Change, Command, Epoch, Floor, Iteration, Past, StageStart, Watched};
 use crate::preset::Preset;
 use crate::snapshot::{Input, as_text};
 
-/// What the user must not miss.
+/// What a viewer must not miss. Goes to all viewers, except for the answers to one of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
-    /// The run exists, and this is how it stands. Always the first event; a viewer that could not keep up
-    /// gets it again, in the place of what it missed.
+    /// The state of the run: always the first event. A viewer that could not keep up gets it again, instead of the
+    /// events that it missed.
     Started(Box<RunInfo>),
-    /// Iterations done, oldest first. Several arrive at once when the user is slower than the
-    /// training.
+    /// Iterations done, oldest first. Several arrive at once when the viewer is slower than the training.
     Iterations(Vec<Iteration>),
     /// An epoch ended and was validated.
     Epoch(Epoch),
-    /// What that validation found beside means.
+    /// What that validation found in single samples and components.
     WatchedScores(Watched),
     /// A live change took effect.
     Changed(Change),
     /// The next stage of a training in stages began.
     Stage(StageStart),
-    /// The floor of what is trained from now on, after a change of K, of the objects or of the steps.
+    /// The floor from now on, after a change of K, of the objects or of the steps.
     Floor(Floor),
-    /// A live change, or a checkpoint, was refused or failed; the training goes on. A sentence.
-    Refused(String),
-    /// An image was asked for whose size is not the model's, but this width and height; it is shown when it is asked for
-    /// with `resize`.
+    /// An answer to one viewer: its request was not carried out.
+    Refused {
+        /// What was asked.
+        request: Command,
+        /// Why not, and what to do: a sentence.
+        why: String,
+    },
+    /// An answer to one viewer: the image it asked for has another size than the model's. Asked for with `resize`, it
+    /// is shown.
     WrongSize {
         /// The image.
         input: Input,
         /// Its width and height.
         size: [usize; 2],
     },
-    /// The training pauses, or goes on.
+    /// Something went wrong that nobody asked for, and the training continues: a sentence.
+    Note(String),
+    /// The training pauses, or continues.
     Paused(bool),
-    /// From now on snapshots show this validation sample.
-    Watched(usize),
     /// A checkpoint is on the disk.
     Saved {
         /// The iteration it holds.
@@ -48,15 +52,26 @@ pub enum Event {
         /// Whether its validation loss is the best so far.
         best: bool,
     },
-    /// The training is over and saved; the worker stays to show pictures until told to stop.
+    /// The training is over and saved; the worker stays to show snapshots until it is told to stop.
     Done(Finish),
     /// The run ended; nothing follows.
     Finished(Finish),
 }
 
-/// A run, as its user knows it.
+/// What a viewer looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// A training.
+    Training,
+    /// Trained weights, which nothing trains further.
+    Model,
+}
+
+/// A run, as its viewers know it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
+    /// Whether it trains.
+    pub kind: Kind,
     /// Its directory.
     #[serde(serialize_with = "as_text")]
     pub directory: PathBuf,
@@ -88,8 +103,6 @@ pub enum Finish {
     MaxIterations,
     /// The user stopped it.
     Stopped,
-    /// Nothing was trained: a model was on show.
-    Shown,
     /// It failed, as the sentence says.
     Failed(String),
 }

@@ -1,4 +1,4 @@
-//! A viewer's ends of the channels.
+//! A viewer's end of a run.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -8,18 +8,36 @@ use tokio::sync::{mpsc, watch};
 use super::{Command, Event};
 use crate::snapshot::Snapshot;
 
-/// How many events may wait for the user; more are kept back by the worker.
+/// Events that may wait for a viewer; the worker keeps what does not fit.
 pub const EVENT_CAPACITY: usize = 256;
 
-/// The user's end of a running training. Dropping it makes the worker save and stop, and waits for
-/// that; dropping that of an attached viewer disconnects it, and the run goes on.
+/// Tells a run's viewers apart; a number is never given twice.
+pub type ViewerId = u64;
+
+/// The viewer that started the run.
+pub const OWNER: ViewerId = 0;
+
+/// Where a viewer's snapshots go: a newer one replaces an older one that was not seen.
+pub type SnapshotSender = watch::Sender<Option<Arc<Snapshot>>>;
+
+/// What a run's thread receives from its viewers.
+#[derive(Debug)]
+pub enum Call {
+    /// A viewer wants snapshots, and gets them until it drops its receiver.
+    Join(ViewerId, SnapshotSender),
+    /// A viewer's command.
+    Command(ViewerId, Command),
+}
+
+/// A viewer's end of a run. Dropping the owner's makes the worker save and stop, and waits for that; dropping an
+/// attached viewer's disconnects it, and the run continues.
 #[derive(Debug)]
 pub struct RunHandle {
     /// To the worker.
-    pub commands: mpsc::UnboundedSender<Command>,
+    calls: mpsc::UnboundedSender<Call>,
     /// From the worker; closes after [`Event::Finished`].
     pub events: mpsc::Receiver<Event>,
-    /// From the worker: the newest picture.
+    /// From the worker: the newest snapshot. Without a receiver none is taken.
     pub snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     /// The worker, or the bridge to one in another process.
     thread: Option<JoinHandle<()>>,
@@ -27,40 +45,44 @@ pub struct RunHandle {
 }
 
 impl RunHandle {
-    /// The user's ends of the channels, and the worker's thread.
+    /// The owner's handle of the run on `thread`.
     pub fn new(
-        commands: mpsc::UnboundedSender<Command>,
+        calls: mpsc::UnboundedSender<Call>,
         events: mpsc::Receiver<Event>,
         snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
         thread: JoinHandle<()>,
     ) -> RunHandle {
-        RunHandle { commands, events, snapshots, thread: Some(thread), is_attached: false }
+        RunHandle { calls, events, snapshots, thread: Some(thread), is_attached: false }
     }
 
-    /// The same of a run in another process, bridged by a thread that ends when the commands' channel
-    /// closes.
+    /// The handle of a run in another process. `bridge` ends when the channel of calls closes.
     pub fn attached(
-        commands: mpsc::UnboundedSender<Command>,
+        calls: mpsc::UnboundedSender<Call>,
         events: mpsc::Receiver<Event>,
         snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
         bridge: JoinHandle<()>,
     ) -> RunHandle {
-        let mut handle = RunHandle::new(commands, events, snapshots, bridge);
+        let mut handle = RunHandle::new(calls, events, snapshots, bridge);
         handle.is_attached = true;
         handle
+    }
+
+    /// Sends a command. A run that has ended has said so in its last event, and hears nothing more.
+    pub fn send(&self, command: Command) {
+        let _ = self.calls.send(Call::Command(OWNER, command));
     }
 }
 
 impl Drop for RunHandle {
-    /// Also runs while a panic unwinds, so that a run outlives a failing screen.
+    /// Also runs while a panic unwinds, so that a run survives a failing screen.
     fn drop(&mut self) {
-        // A worker that still has events to deliver must not wait for a reader that is gone.
+        // A worker with events left to deliver must not wait for a reader that is gone.
         self.events.close();
         if self.is_attached {
-            // Closes the channel; what was sent through it is still delivered.
-            self.commands = mpsc::unbounded_channel().0;
+            // Closes the channel; calls already in it are still delivered.
+            self.calls = mpsc::unbounded_channel().0;
         } else {
-            let _ = self.commands.send(Command::Stop);
+            self.send(Command::Stop);
         }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -1,4 +1,4 @@
-//! The viewer's side: a run in another process, as if it were in this one.
+//! The viewer's side: a handle of a run in another process.
 
 use std::future::pending;
 use std::io::ErrorKind;
@@ -12,16 +12,15 @@ use tokio::time::timeout;
 use super::wire::{self, MOST_OF_RUN, MOST_OF_VIEWER, News, VERSION};
 use super::{SOCKET, STALL, by_short_name};
 use crate::error::{Error, Result};
-use crate::protocol::{Command, EVENT_CAPACITY, Event, Finish, RunHandle};
+use crate::protocol::{Call, EVENT_CAPACITY, Event, Finish, RunHandle};
 use crate::run::directory::RunFile;
 use crate::snapshot::Snapshot;
 
-/// Attaches to the training that goes on in the directory `run`. Its first event says how it stands.
-/// Dropping the handle leaves it; where the connection is lost, the last event is that it has failed, with a
-/// sentence.
+/// Attaches to the training in the directory `run`. Its first event has the state of the run. Dropping the handle
+/// disconnects; if the connection is lost, the last event is [`Finish::Failed`].
 ///
 /// # Errors
-/// A directory that is no run or that nobody trains in, or a run of another version of the program.
+/// A directory that is not a run or that no process trains in, or a run of another version of the program.
 pub fn attach(run: &Path) -> Result<RunHandle> {
     RunFile::read(run)?;
     let path = run.join(SOCKET);
@@ -35,7 +34,7 @@ pub fn attach(run: &Path) -> Result<RunHandle> {
             .and_then(UnixStream::from_std);
         let mut stream = stream.map_err(|e| match e.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => Error::Failed(format!(
-                "no training is running in {}; go on with it by `nem-tui train --resume {}`",
+                "no training is running in {}; resume it with `nem-tui train --resume {}`",
                 run.display(),
                 run.display()
             )),
@@ -49,7 +48,7 @@ pub fn attach(run: &Path) -> Result<RunHandle> {
         let theirs = theirs.map_err(|e| {
             Error::content(
                 &path,
-                format!("whoever listens there is no training of nem-tui ({e}); look again later"),
+                format!("the listener is not a nem-tui training ({e}); stop it, or wait until it ends"),
             )
         })?;
         match theirs == VERSION {
@@ -60,38 +59,38 @@ pub fn attach(run: &Path) -> Result<RunHandle> {
             ))),
         }
     })?;
-    let (commands, commands_out) = mpsc::unbounded_channel();
+    let (calls, calls_out) = mpsc::unbounded_channel();
     let (events_in, events) = mpsc::channel(EVENT_CAPACITY);
     let (pictures, snapshots) = watch::channel(None);
     let bridge = Bridge { run: run.to_owned(), events: events_in, pictures };
-    let body = move || runtime.block_on(bridge.stand(stream, commands_out));
+    let body = move || runtime.block_on(bridge.stand(stream, calls_out));
     let thread = std::thread::Builder::new().name("attached".into()).spawn(body);
     let thread = thread.map_err(|e| Error::Worker(format!("its thread could not be started: {e}")))?;
-    Ok(RunHandle::attached(commands, events, snapshots, thread))
+    Ok(RunHandle::attached(calls, events, snapshots, thread))
 }
 
 /// From the socket to the handle's channels, and back.
 struct Bridge {
     run: PathBuf,
-    /// To the user. When it is full nothing more is read, and the run's side notices.
+    /// To the viewer. When it is full nothing more is read, and the run's side notices.
     events: mpsc::Sender<Event>,
-    /// To the user: the newest picture.
+    /// To the viewer: the newest snapshot.
     pictures: watch::Sender<Option<Arc<Snapshot>>>,
 }
 
 impl Bridge {
-    /// Stands until the run is over, the connection is lost, or the handle is dropped, which closes
-    /// `commands`.
-    async fn stand(self, stream: UnixStream, mut commands: mpsc::UnboundedReceiver<Command>) {
+    /// Until the run is over, the connection is lost, or the handle is dropped, which closes `calls`.
+    async fn stand(self, stream: UnixStream, mut calls: mpsc::UnboundedReceiver<Call>) {
         let (mut from, mut to) = stream.into_split();
         let out = async {
-            while let Some(command) = commands.recv().await {
+            while let Some(call) = calls.recv().await {
+                let Call::Command(_, command) = call else { continue };
                 let sent = match wire::encode(&command, MOST_OF_VIEWER) {
                     Ok(frame) => wire::write(&mut to, &frame).await,
                     Err(e) => Err(e),
                 };
                 if sent.is_err() {
-                    // There may be last words to read; reading finds the end by itself.
+                    // The run may have sent its last events; reading finds the end.
                     return pending().await;
                 }
             }
@@ -103,7 +102,7 @@ impl Bridge {
                 }
             }
             let lost = format!(
-                "the connection to {} was lost; if it still trains, `nem-tui attach {}` shows it again",
+                "the connection to {} was lost; if it is still training, attach again with `nem-tui attach {}`",
                 self.run.display(),
                 self.run.display()
             );
@@ -115,7 +114,7 @@ impl Bridge {
         }
     }
 
-    /// True when that was the last.
+    /// True if that was the last event.
     async fn pass_on(&self, news: News<Event, Snapshot>) -> bool {
         let mut event = match news {
             News::Picture(picture) => {
@@ -125,7 +124,7 @@ impl Bridge {
             News::Event(event) => event,
         };
         if let Event::Started(info) = &mut event {
-            // Theirs may be seen from another working directory.
+            // The run's own path may be relative to another working directory.
             info.directory.clone_from(&self.run);
         }
         let last = matches!(event, Event::Finished(_));

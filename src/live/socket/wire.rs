@@ -1,4 +1,4 @@
-//! What goes over the socket: frames, each a length (u32, little-endian) and that many bytes.
+//! The protocol of the socket: frames, each a length (u32, little-endian) and that many bytes.
 //!
 //! ```text
 //!   both ways   hello             "nem-tui " and the program's version
@@ -6,34 +6,31 @@
 //!   from it     News::Event(Started), then News …
 //! ```
 //!
-//! MessagePack with named fields is read by name, like RON and JSON, so that whatever serde attribute a
-//! preset or a metric has for those holds here too; and unlike JSON it has numbers that are none.
+//! MessagePack with named fields is read by name, like RON and JSON, so that the serde attributes of presets and
+//! metrics hold here too. Unlike JSON it has NaN and infinities.
 
-use std::future::poll_fn;
 use std::io::{Error, ErrorKind, Result};
-use std::pin::Pin;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// What every hello begins with.
+/// The beginning of every hello.
 const MAGIC: &[u8] = b"nem-tui ";
-/// Both sides are of the same version, or nothing more is said.
+/// Both sides must be of the same version; otherwise the connection ends after the hello.
 pub(super) const VERSION: &str = env!("NEM_TUI_VERSION");
 
-/// The longest frame of a viewer's, hello included, in bytes.
+/// The longest frame from a viewer, hello included, in bytes.
 pub(super) const MOST_OF_VIEWER: usize = 4 << 10;
-/// The longest frame of a run's, in bytes: a snapshot of 15 steps, 4 components and 28x28 pixels takes 0.6 MB.
+/// The longest frame from a run, in bytes. A snapshot of 15 steps, 4 components and 28x28 pixels takes 0.6 MB.
 pub(super) const MOST_OF_RUN: usize = 256 << 20;
 
-/// What a run tells its viewers: `News<&Event, &Snapshot>` where it is written, `News<Event, Snapshot>` where
-/// it is read.
+/// What a run sends its viewers: written as `News<&Event, &Snapshot>`, read as `News<Event, Snapshot>`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum News<E, S> {
-    /// What a viewer must not miss.
+    /// An event.
     Event(E),
-    /// The newest picture.
+    /// The viewer's newest snapshot.
     Picture(S),
 }
 
@@ -45,7 +42,7 @@ pub(super) fn encode(value: &impl Serialize, most: usize) -> Result<Vec<u8>> {
     frame(rmp_serde::to_vec_named(value).map_err(invalid)?, most)
 }
 
-/// The frame that each side begins with.
+/// The first frame of each side.
 pub(super) fn hello() -> Result<Vec<u8>> {
     frame([MAGIC, VERSION.as_bytes()].concat(), MOST_OF_VIEWER)
 }
@@ -59,7 +56,7 @@ fn frame(content: Vec<u8>, most: usize) -> Result<Vec<u8>> {
 /// Reads the other side's hello; the version in it.
 ///
 /// # Errors
-/// What is no hello, and an end of the stream.
+/// Anything but a hello, and the end of the stream.
 pub(super) async fn read_hello(from: &mut (impl AsyncRead + Unpin)) -> Result<String> {
     let content = read_frame(from, MOST_OF_VIEWER).await?;
     let version = content.strip_prefix(MAGIC).and_then(|version| str::from_utf8(version).ok());
@@ -69,48 +66,27 @@ pub(super) async fn read_hello(from: &mut (impl AsyncRead + Unpin)) -> Result<St
 /// Reads a value.
 ///
 /// # Errors
-/// A frame of more than `most` bytes, content that is no such value, and an end of the stream.
+/// A frame of more than `most` bytes, content of another type, and the end of the stream.
 pub(super) async fn read<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin), most: usize) -> Result<T> {
     rmp_serde::from_slice(&read_frame(from, most).await?).map_err(invalid)
 }
 
 async fn read_frame(from: &mut (impl AsyncRead + Unpin), most: usize) -> Result<Vec<u8>> {
-    let mut length = [0; 4];
-    read_exact(from, &mut length).await?;
-    let length = u32::from_le_bytes(length) as usize;
+    let length = from.read_u32_le().await? as usize;
     if length > most {
         return Err(invalid(format!("a frame of {length} bytes")));
     }
     let mut content = vec![0; length];
-    read_exact(from, &mut content).await?;
+    from.read_exact(&mut content).await?;
     Ok(content)
-}
-
-/// By hand, like [`write`]: tokio's helpers come with a crate of buffers, and these two are all that is needed.
-async fn read_exact(from: &mut (impl AsyncRead + Unpin), content: &mut [u8]) -> Result<()> {
-    let mut buffer = ReadBuf::new(content);
-    while buffer.remaining() > 0 {
-        let left = buffer.remaining();
-        poll_fn(|context| Pin::new(&mut *from).poll_read(context, &mut buffer)).await?;
-        if buffer.remaining() == left {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-    }
-    Ok(())
 }
 
 /// Writes a frame.
 ///
 /// # Errors
 /// A reader that is gone.
-pub(super) async fn write(to: &mut (impl AsyncWrite + Unpin), mut frame: &[u8]) -> Result<()> {
-    while !frame.is_empty() {
-        match poll_fn(|context| Pin::new(&mut *to).poll_write(context, frame)).await? {
-            0 => return Err(ErrorKind::WriteZero.into()),
-            written => frame = &frame[written..],
-        }
-    }
-    Ok(())
+pub(super) async fn write(to: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> Result<()> {
+    to.write_all(frame).await
 }
 
 fn invalid(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
@@ -126,7 +102,8 @@ mod tests {
     use super::*;
     use crate::preset::{Images, Preset, Setting, Stage, embedded_names};
     use crate::protocol::{
-        Change, Command, Epoch, Event, Finish, Floor, Iteration, Past, Profile, RunInfo, StageStart, Watched,
+        Change, Command, Epoch, Event, Finish, Floor, Iteration, Kind, Past, Profile, RunInfo, StageStart,
+        Watched,
     };
     use crate::snapshot::{Input, Snapshot, SnapshotStep};
 
@@ -188,6 +165,7 @@ mod tests {
             stages: vec![stage(v, n)],
         };
         let info = RunInfo {
+            kind: Kind::Model,
             directory: "runs/with a space and é".into(),
             preset: preset.clone(),
             seed: u64::MAX,
@@ -203,7 +181,6 @@ mod tests {
             Finish::MaxEpochs,
             Finish::MaxIterations,
             Finish::Stopped,
-            Finish::Shown,
             Finish::Failed("a sentence".into()),
         ];
         let ends = finishes.into_iter().flat_map(|f| [Event::Done(f.clone()), Event::Finished(f)]);
@@ -214,10 +191,10 @@ mod tests {
             Event::Epoch(epoch),
             Event::Stage(stage(v, n)),
             Event::Floor(Floor { ami: v, ari: v }),
-            Event::Refused("no".into()),
+            Event::Refused { request: Command::Set(from), why: "no".into() },
+            Event::Note("no disk".into()),
             Event::Paused(true),
             Event::WrongSize { input: input(n), size: [n, 1] },
-            Event::Watched(n),
             Event::WatchedScores(Watched { amis: vec![Some(v), None], held: vec![v; 3] }),
             Event::Saved { iteration: count, best: false },
         ];
@@ -233,9 +210,9 @@ mod tests {
             Event::Changed(_) => 3,
             Event::Stage(_) => 4,
             Event::Floor(_) => 5,
-            Event::Refused(_) => 6,
+            Event::Refused { .. } => 6,
             Event::Paused(_) => 7,
-            Event::Watched(_) => 8,
+            Event::Note(_) => 8,
             Event::Saved { .. } => 9,
             Event::Done(_) => 10,
             Event::Finished(_) => 11,

@@ -1,0 +1,221 @@
+//! How a run begins: new, resumed, forked or replayed.
+
+use std::path::{Path, PathBuf};
+
+use tracing::info;
+
+use super::{thread, worker};
+use crate::backend::Compute;
+use crate::error::{Error, Result};
+use crate::machine;
+use crate::precision::Precision;
+use crate::preset::{Preset, Setting};
+use crate::protocol::{Change, Past, RunHandle};
+use crate::run::album::Album;
+use crate::run::checkpoint::Checkpoint;
+use crate::run::directory::{self, Record, Repeat, RunDir, RunFile};
+use crate::train::trainer::Trainer;
+
+/// A training to start.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What to train.
+    pub preset: Preset,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// Where to compute, and how precisely.
+    pub compute: Compute,
+    /// A run, checkpoint or model whose weights it begins with, instead of the seed's.
+    pub from: Option<PathBuf>,
+    /// The run directory; a new one under `runs` if not given.
+    pub out: Option<PathBuf>,
+    /// Live changes to make at their iterations, in their order.
+    pub replay: Vec<Change>,
+    /// Keep event files for TensorBoard in the run directory.
+    pub tensorboard: bool,
+    /// When to stop.
+    pub ending: Ending,
+}
+
+impl Job {
+    /// A new run under `runs` from the seed's weights, until the preset's own end.
+    pub fn new(preset: Preset, seed: u64, compute: impl Into<Compute>) -> Job {
+        let (compute, ending) = (compute.into(), Ending::default());
+        Job { preset, seed, compute, from: None, out: None, replay: Vec::new(), tensorboard: false, ending }
+    }
+}
+
+/// When a worker stops, apart from the preset's own reasons.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ending {
+    /// After this many iterations, counted from the run's beginning.
+    pub max_iterations: Option<u64>,
+    /// Stay when the training is over, to show pictures until told to stop.
+    pub stay: bool,
+}
+
+/// Starts a new run on a thread of its own.
+///
+/// # Errors
+/// A device, data, weights or run directory that cannot be used.
+pub fn start(job: &Job) -> Result<RunHandle> {
+    let job = job.clone();
+    let (compute, ending) = (job.compute.or(Precision::F32), job.ending);
+    let make = move || {
+        let device = compute.open()?;
+        let mut trainer = Trainer::new(&job.preset, job.seed, &device)?.with_precision(compute.precision());
+        let from = job.from.as_deref().map(directory::weights_of).transpose()?;
+        if let Some(from) = &from {
+            let model = from.model(trainer.preset(), &device.autodiff())?;
+            trainer = trainer.from_weights(model);
+        }
+        let from = from.map(|checkpoint| checkpoint.path);
+        let what = RunFile { from, replay: job.replay.clone(), ..run_file(job.seed, compute) };
+        let run = RunDir::create(job.out.as_deref(), trainer.preset(), &what)?;
+        if job.tensorboard {
+            directory::keep_events(run.path())?;
+        }
+        Ok(Begun { run, trainer, past: Past::default(), replay: job.replay, compute })
+    };
+    spawn(make, ending)
+}
+
+/// A run that is ready to be trained.
+pub(super) struct Begun {
+    pub(super) run: RunDir,
+    pub(super) trainer: Trainer,
+    pub(super) past: Past,
+    /// Live changes still to be made.
+    pub(super) replay: Vec<Change>,
+    pub(super) compute: Compute,
+}
+
+fn spawn(make: impl FnOnce() -> Result<Begun> + Send + 'static, ending: Ending) -> Result<RunHandle> {
+    thread::spawn(make, move |begun, ends| worker::train(begun, ends, ending))
+}
+
+/// The description of a run that begins now, on this machine.
+fn run_file(seed: u64, compute: Compute) -> RunFile {
+    RunFile {
+        seed,
+        device: compute.device.to_string(),
+        precision: compute.precision(),
+        machine: machine::description(),
+        version: env!("NEM_TUI_VERSION").into(),
+        from: None,
+        forked: None,
+        replay: Vec::new(),
+    }
+}
+
+/// Starts a new run from the whole state of `path` (a checkpoint, or a run's last one), with `change` made to its
+/// preset. Its curves begin with its parent's.
+///
+/// # Errors
+/// What [`Checkpoint::trainer`] refuses: a `change` that needs another network, for one.
+pub fn fork(
+    path: &Path,
+    compute: impl Into<Compute>,
+    change: impl FnOnce(&Preset) -> Result<Preset> + Send + 'static,
+    out: Option<PathBuf>,
+    replay: Vec<Change>,
+    ending: Ending,
+) -> Result<RunHandle> {
+    let (path, compute) = (path.to_owned(), compute.into());
+    let make = move || {
+        let opened = compute.open()?;
+        let mut checkpoint = Checkpoint::open(&directory::resolve(&path, &["last"])?)?;
+        let parent = directory::run_of(&checkpoint.path).map(Path::to_owned);
+        let begun = parent.as_deref().and_then(|parent| RunFile::read(parent).ok());
+        let compute = compute.or(begun.map_or(Precision::F32, |begun| begun.precision));
+        let before = checkpoint.preset.clone();
+        checkpoint.preset = change(&before)?;
+        if !checkpoint.preset.has_network_of(&before) {
+            return Err(Error::Usage(
+                "a fork keeps the weights, and these settings need another network; begin a new run with them"
+                    .into(),
+            ));
+        }
+        let trainer = checkpoint.trainer(&opened)?.without_best().with_precision(compute.precision());
+        let forked = Some(checkpoint.path.clone());
+        let what = RunFile { forked, replay: replay.clone(), ..run_file(trainer.seed(), compute) };
+        let mut run = RunDir::fork(out.as_deref(), &checkpoint, trainer.preset(), &what)?;
+        let iteration = trainer.counters().iteration;
+        for kind in Setting::KINDS {
+            if let (Some(from), Some(to)) = (kind.current(&before), kind.current(trainer.preset()))
+                && from != to
+            {
+                run.append(&Record::Change(Change { iteration: iteration + 1, from, to }))?;
+            }
+        }
+        run.append(&Record::Fork { iteration })?;
+        if let Some(parent) = &parent {
+            // A parent that still trains may thin its album meanwhile; an incomplete copy is no reason to fail.
+            if let Err(e) = Album::copy(parent, run.path(), iteration) {
+                info!("{e}; the fork's album lacks it");
+            }
+        }
+        run.begin(&trainer)?;
+        let past = run.past()?;
+        Ok(Begun { run, trainer, past, replay, compute })
+    };
+    spawn(make, ending)
+}
+
+/// Starts a run that repeats the one in `path`, live changes and all, to its last iteration or to that of
+/// `ending`. On a CPU it is the same to the last bit.
+///
+/// # Errors
+/// What [`Repeat::of`], [`start`] and [`fork`] refuse.
+pub fn replay(
+    path: &Path,
+    compute: impl Into<Compute>,
+    out: Option<PathBuf>,
+    ending: Ending,
+) -> Result<RunHandle> {
+    let Repeat { run, preset, begin, changes, iterations } = Repeat::of(path)?;
+    let compute = compute.into().or(run.precision);
+    let ending = Ending { max_iterations: ending.max_iterations.or(Some(iterations)), ..ending };
+    match begin {
+        Some(begin) => fork(&begin, compute, |preset| Ok(preset.clone()), out, changes, ending),
+        None => start(&Job {
+            from: run.from,
+            out,
+            replay: changes,
+            ending,
+            ..Job::new(preset, run.seed, compute)
+        }),
+    }
+}
+
+/// Resumes the run in `path` from its last checkpoint.
+///
+/// # Errors
+/// What [`RunDir::resume`] and [`crate::run::checkpoint::Checkpoint::trainer`] refuse.
+pub fn resume(
+    path: &Path,
+    compute: impl Into<Compute>,
+    change: impl FnOnce(&Preset) -> Result<Preset> + Send + 'static,
+    ending: Ending,
+) -> Result<RunHandle> {
+    let (path, compute) = (path.to_owned(), compute.into());
+    let make = move || {
+        let opened = compute.open()?;
+        let (run, mut checkpoint) = RunDir::resume(&path)?;
+        let begun = RunFile::read(&path)?;
+        let compute = compute.or(begun.precision);
+        checkpoint.preset = change(&checkpoint.preset)?;
+        let trainer = checkpoint.trainer(&opened)?.with_precision(compute.precision());
+        // So that the next resume keeps this precision.
+        if compute.precision() != begun.precision {
+            RunFile { precision: compute.precision(), ..begun.clone() }.write(&path)?;
+        }
+        let past = run.past()?;
+        // The part of a replay that is still to come.
+        let next = trainer.counters().iteration + 1;
+        let to_come = |change: &Change| change.iteration >= next && !past.changes.contains(change);
+        let replay = begun.replay.into_iter().filter(to_come).collect();
+        Ok(Begun { run, trainer, past, replay, compute })
+    };
+    spawn(make, ending)
+}

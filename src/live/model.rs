@@ -1,0 +1,114 @@
+//! Trained weights on show: takes the commands about what viewers look at. Trains nothing, writes nothing.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use tokio::sync::mpsc::error::TryRecvError;
+
+use super::thread::{self, Ends};
+use crate::backend::{self, Compute};
+use crate::error::{Error, Result, panic_message};
+use crate::protocol::{Call, Command, Event, Finish, Kind, Past, RunHandle, RunInfo, ViewerId};
+use crate::run::checkpoint::Checkpoint;
+use crate::run::directory;
+use crate::train::trainer::Trainer;
+
+/// Opens the model called `what`, or a run's or a checkpoint's weights.
+///
+/// # Errors
+/// What [`directory::weights_of`] refuses, the device, the data.
+pub fn open(what: &Path, compute: impl Into<Compute>) -> Result<RunHandle> {
+    let (what, compute) = (what.to_owned(), compute.into());
+    let make = move || {
+        let opened = compute.open()?;
+        let checkpoint = directory::weights_of(&what)?;
+        let trainer = Trainer::at(&checkpoint.preset_to_test(), checkpoint.manifest.seed, &opened)?;
+        let model = checkpoint.model(trainer.preset(), &opened.autodiff())?;
+        Ok((trainer.from_weights(model).with_precision(compute.precision()), checkpoint))
+    };
+    thread::spawn(make, move |(trainer, checkpoint), ends| {
+        let mut shown = Shown { trainer, checkpoint, ends };
+        let finish = match catch_unwind(AssertUnwindSafe(|| shown.run(compute))) {
+            Ok(Ok(())) => Finish::Stopped,
+            Ok(Err(e)) => Finish::Failed(e.to_string()),
+            Err(panic) => {
+                Finish::Failed(Error::Worker(backend::explain(&panic_message(&*panic))).to_string())
+            }
+        };
+        shown.ends.outbox.finish(finish);
+    })
+}
+
+struct Shown {
+    trainer: Trainer,
+    checkpoint: Checkpoint,
+    ends: Ends,
+}
+
+impl Shown {
+    /// Shows samples until told to stop.
+    fn run(&mut self, compute: Compute) -> Result<()> {
+        let iteration = self.checkpoint.manifest.counters.iteration;
+        self.ends.outbox.send(Event::Started(Box::new(RunInfo {
+            kind: Kind::Model,
+            directory: self.checkpoint.path.clone(),
+            preset: self.trainer.preset().clone(),
+            seed: self.trainer.seed(),
+            device: compute.to_string(),
+            iteration,
+            parameters: self.trainer.model().parameter_count(),
+            floor: self.trainer.floor()?,
+            past: Past::default(),
+        })));
+        loop {
+            for (viewer, answer) in self.ends.audience.show(&self.trainer, iteration)? {
+                self.ends.outbox.answer(viewer, answer);
+            }
+            self.ends.outbox.flush();
+            // All calls that are waiting come before the next snapshot.
+            let mut next = self.ends.calls.blocking_recv();
+            loop {
+                match next {
+                    None | Some(Call::Command(_, Command::Stop)) => return Ok(()),
+                    Some(Call::Join(viewer, snapshots)) => self.ends.audience.admit(viewer, snapshots),
+                    Some(Call::Command(viewer, command)) => self.carry_out(viewer, command)?,
+                }
+                next = match self.ends.calls.try_recv() {
+                    Ok(call) => Some(call),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => None,
+                };
+            }
+        }
+    }
+
+    fn carry_out(&mut self, viewer: ViewerId, command: Command) -> Result<()> {
+        let (image, samples) =
+            (self.trainer.preset().data.image(), self.trainer.preset().train.validation_size);
+        let outbox = &mut self.ends.outbox;
+        match self.ends.audience.look(viewer, command, image, samples) {
+            Ok(None) => {}
+            Err(answer) => outbox.answer(viewer, answer),
+            Ok(Some(Command::Set(setting))) => match self.trainer.change(setting) {
+                Ok(change) => {
+                    outbox.send(Event::Changed(change));
+                    if setting.moves_floor() {
+                        outbox.send(Event::Floor(self.trainer.floor()?));
+                    }
+                }
+                Err(e) => {
+                    let request = Command::Set(setting);
+                    outbox.answer(viewer, Event::Refused { request, why: e.to_string() });
+                }
+            },
+            Ok(Some(request)) => {
+                let why = format!(
+                    "a model is not trained; start a run from its weights with `nem-tui train PRESET --from {}`",
+                    self.checkpoint.path.display()
+                );
+                outbox.answer(viewer, Event::Refused { request, why });
+            }
+        }
+        Ok(())
+    }
+}
