@@ -8,7 +8,6 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::Arc;
 
 use nem_tui::backend::DeviceName;
 use nem_tui::live::socket::attach;
@@ -17,8 +16,8 @@ use nem_tui::precision::Precision;
 use nem_tui::preset::Setting;
 use nem_tui::protocol::{Command, Event, Finish, RunHandle, RunInfo};
 use nem_tui::run::directory::{Record, RunDir, RunFile, read_metrics};
-use nem_tui::snapshot::{Input, Snapshot};
-use support::endless;
+use nem_tui::snapshot::Input;
+use support::{endless, picture};
 
 /// A run that stands still after its first iterations.
 fn paused_run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
@@ -58,13 +57,6 @@ fn finished(handle: &mut RunHandle) -> Finish {
             return finish;
         }
     }
-}
-
-/// The first picture that is `wanted`.
-fn picture(handle: &mut RunHandle, wanted: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let seen = |picture: &Option<Arc<Snapshot>>| picture.as_deref().is_some_and(&wanted);
-    runtime.block_on(async { handle.snapshots.wait_for(seen).await.unwrap().clone().unwrap() })
 }
 
 /// Says the run's own hello back to it, and is a viewer from then on.

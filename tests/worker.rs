@@ -4,7 +4,6 @@
 mod support;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use nem_tui::backend::DeviceName;
 use nem_tui::data::Split;
@@ -21,7 +20,7 @@ use nem_tui::run::picture::of_split;
 use nem_tui::snapshot::Input;
 use nem_tui::train::evaluate::Scored;
 use nem_tui::train::trainer::Trainer;
-use support::endless;
+use support::{endless, picture};
 
 fn run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
     let job = Job {
@@ -77,14 +76,7 @@ fn a_change_holds_from_the_next_iteration_on() {
     handle.commands.send(Command::Step).unwrap();
     assert_eq!(wait(&mut handle, iterations)[0].iteration, last + 1);
     handle.commands.send(Command::Watch(7)).unwrap();
-    // The picture follows; newest wins, so the one waited for is the last.
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let snapshot = runtime.block_on(async {
-        let seen = |s: &Option<std::sync::Arc<nem_tui::snapshot::Snapshot>>| {
-            s.as_ref().is_some_and(|s| s.sample == 7)
-        };
-        handle.snapshots.wait_for(seen).await.unwrap().clone().unwrap()
-    });
+    let snapshot = picture(&mut handle, |picture| picture.sample == 7);
     assert_eq!((snapshot.k, snapshot.steps.len(), snapshot.iteration), (3, 5, last + 1));
 }
 
@@ -190,20 +182,24 @@ fn a_validation_says_what_components_hold_and_the_upper_bound() {
     assert_eq!(held, again.held);
 }
 
-/// Nobody reads for the whole run; it is made all the same, and afterwards every iteration arrives,
-/// in order.
+/// A run whose events nobody reads is trained and saved all the same. Read afterwards, they hold every iteration in
+/// order.
 #[test]
 fn the_training_never_waits_for_its_reader() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("r");
-    let mut handle = run(&out, Some(900));
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while std::fs::read_to_string(out.join("checkpoints/last")).is_ok_and(|name| name != "it-00000900")
-        || !out.join("checkpoints/last").exists()
-    {
-        assert!(Instant::now() < deadline, "the run stands still without a reader");
-        std::thread::yield_now();
-    }
+    let job = Job {
+        out: Some(out.clone()),
+        ending: Ending { max_iterations: Some(900), stay: true },
+        ..Job::new(endless(), 1, DeviceName::Flex)
+    };
+    let mut handle = start(&job).unwrap();
+    picture(&mut handle, |picture| picture.iteration == 900);
+    // No command is taken between the last iteration and the checkpoint after it.
+    handle.commands.send(Command::Watch(7)).unwrap();
+    picture(&mut handle, |picture| picture.sample == 7);
+    assert_eq!(std::fs::read_to_string(out.join("checkpoints/last")).unwrap(), "it-00000900");
+    handle.commands.send(Command::Stop).unwrap();
     let mut seen = Vec::new();
     let finish = loop {
         match handle.events.blocking_recv().unwrap() {
@@ -575,13 +571,7 @@ fn looking_under_other_conditions_changes_no_training() {
     looked.commands.send(Command::Pause).unwrap();
     let look = vec![Setting::K(6), Setting::Objects(1), Setting::Steps(9)];
     looked.commands.send(Command::Look(look.clone())).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let snapshot = runtime.block_on(async {
-        let seen = |s: &Option<std::sync::Arc<nem_tui::snapshot::Snapshot>>| {
-            s.as_ref().is_some_and(|s| s.look == look)
-        };
-        looked.snapshots.wait_for(seen).await.unwrap().clone().unwrap()
-    });
+    let snapshot = picture(&mut looked, |picture| picture.look == look);
     assert_eq!((snapshot.k, snapshot.steps.len()), (6, 9));
     assert!(snapshot.steps[8].groups.iter().all(|group| *group <= 1));
     // Under them also an image of one's own, of ten frames; and then more steps than it has frames for.
@@ -590,12 +580,7 @@ fn looking_under_other_conditions_changes_no_training() {
     std::fs::write(at("own.npy"), [start, vec![1; 1200]].concat()).unwrap();
     let own = Input { file: at("own.npy"), resize: false, request: 1 };
     looked.commands.send(Command::Input(Some(own.clone()))).unwrap();
-    let snapshot = runtime.block_on(async {
-        let seen = |s: &Option<std::sync::Arc<nem_tui::snapshot::Snapshot>>| {
-            s.as_ref().is_some_and(|s| s.input.as_ref() == Some(&own))
-        };
-        looked.snapshots.wait_for(seen).await.unwrap().clone().unwrap()
-    });
+    let snapshot = picture(&mut looked, |picture| picture.input.as_ref() == Some(&own));
     assert_eq!((snapshot.k, snapshot.steps.len(), snapshot.steps[8].target[0]), (6, 9, 1.0));
     looked.commands.send(Command::Look(vec![Setting::Steps(10)])).unwrap();
     looked.commands.send(Command::Look(vec![Setting::K(0)])).unwrap();
