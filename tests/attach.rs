@@ -8,7 +8,6 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::Arc;
 
 use nem_tui::backend::DeviceName;
 use nem_tui::live::begin::{Ending, Job, resume, start};
@@ -17,8 +16,8 @@ use nem_tui::precision::Precision;
 use nem_tui::preset::Setting;
 use nem_tui::protocol::{Command, Event, Finish, RunHandle, RunInfo};
 use nem_tui::run::directory::{Record, RunDir, RunFile, read_metrics};
-use nem_tui::snapshot::{Input, Snapshot};
-use support::endless;
+use nem_tui::snapshot::Input;
+use support::{endless, picture};
 
 /// A run that stands still after its first iterations.
 fn paused_run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
@@ -29,7 +28,7 @@ fn paused_run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
     };
     let mut handle = start(&job).unwrap();
     nobody_looks(&mut handle);
-    handle.commands.send(Command::Pause).unwrap();
+    handle.send(Command::Pause);
     wait(&mut handle, |event| event == Event::Paused(true));
     handle
 }
@@ -58,13 +57,6 @@ fn finished(handle: &mut RunHandle) -> Finish {
             return finish;
         }
     }
-}
-
-/// The first picture that is `wanted`.
-fn picture(handle: &mut RunHandle, wanted: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let seen = |picture: &Option<Arc<Snapshot>>| picture.as_deref().is_some_and(&wanted);
-    runtime.block_on(async { handle.snapshots.wait_for(seen).await.unwrap().clone().unwrap() })
 }
 
 /// Says the run's own hello back to it, and is a viewer from then on.
@@ -102,8 +94,8 @@ fn viewers_see_the_whole_run_and_steer_it() {
     let first = picture(&mut one, |_| true);
     assert_eq!((first.sample, first.k, first.iteration), (0, 4, seen.len() as u64));
 
-    one.commands.send(Command::Set(Setting::K(3))).unwrap();
-    one.commands.send(Command::Resume).unwrap();
+    one.send(Command::Set(Setting::K(3)));
+    one.send(Command::Resume);
     wait(&mut run, |event| matches!(event, Event::Changed(change) if change.to == Setting::K(3)));
     let epochs = |handle: &mut RunHandle, seen: &mut Vec<u64>, mut left: usize| {
         wait(handle, |event| {
@@ -128,38 +120,99 @@ fn viewers_see_the_whole_run_and_steer_it() {
         assert_eq!(*seen, (1..=seen.len() as u64).collect::<Vec<_>>(), "an iteration is missing");
     }
 
-    // All see what one asks for.
-    two.commands.send(Command::Watch(7)).unwrap();
-    for handle in [&mut one, &mut two, &mut run] {
-        wait(handle, |event| event == Event::Watched(7));
-    }
-    for handle in [&mut one, &mut two] {
-        assert_eq!(picture(handle, |picture| picture.sample == 7).k, 3);
-    }
+    // What one looks at, only that one sees.
+    two.send(Command::Watch(7));
+    let shown = picture(&mut two, |picture| picture.sample == 7);
+    assert_eq!(shown.k, 3);
+    assert_eq!(picture(&mut one, |picture| picture.iteration > shown.iteration).sample, 0);
 
     // An image of one's own, which is of another size.
     let own = directory.path().join("own.png");
     image::GrayImage::from_pixel(30, 20, image::Luma([255])).save(&own).unwrap();
     let input = |resize| Input { file: own.clone(), resize, request: 1 };
-    two.commands.send(Command::Input(Some(input(false)))).unwrap();
+    two.send(Command::Input(Some(input(false))));
     wait(&mut two, |event| event == Event::WrongSize { input: input(false), size: [30, 20] });
-    two.commands.send(Command::Input(Some(input(true)))).unwrap();
+    two.send(Command::Input(Some(input(true))));
     let shown = picture(&mut two, |picture| picture.input.is_some());
     assert_eq!((shown.input.clone(), shown.steps[0].target[60]), (Some(input(true)), 1.0));
-    two.commands.send(Command::Watch(7)).unwrap();
+    two.send(Command::Watch(7));
     picture(&mut two, |picture| picture.input.is_none());
 
     // One leaves, and nothing changes.
     drop(two);
     wait(&mut one, |event| matches!(event, Event::Epoch(_)));
-    one.commands.send(Command::Set(Setting::K(0))).unwrap();
-    wait(&mut one, |event| matches!(event, Event::Refused(sentence) if sentence.contains("k is 0")));
+    one.send(Command::Set(Setting::K(0)));
+    wait(&mut one, |event| matches!(event, Event::Refused { why, .. } if why.contains("k is 0")));
 
-    one.commands.send(Command::Stop).unwrap();
+    one.send(Command::Stop);
     assert_eq!(finished(&mut one), Finish::Stopped);
     assert_eq!(finished(&mut run), Finish::Stopped);
     assert!(!out.join("socket").exists());
     assert!(out.join("checkpoints/last").is_file(), "it was saved first");
+}
+
+/// One viewer looks under other settings, then at an image; another sees the training's own all the while, hears
+/// nothing of the first one's requests, and is not stuck when the first is killed.
+#[test]
+fn what_a_viewer_looks_at_is_its_own_and_goes_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("r");
+    let run = paused_run(&out, None);
+    let (mut one, mut two) = (attach(&out).unwrap(), attach(&out).unwrap());
+    started(&mut one);
+    started(&mut two);
+    one.send(Command::Look(vec![Setting::K(5)]));
+    one.send(Command::Resume);
+    let looked = picture(&mut one, |picture| picture.k == 5);
+    let plain = |two: &mut RunHandle, after: u64| {
+        let next = picture(two, |picture| picture.iteration > after);
+        assert_eq!((next.k, next.sample, &next.look, &next.input), (4, 0, &vec![], &None));
+        next.iteration
+    };
+    let after = plain(&mut two, looked.iteration);
+
+    // Each kind of answer, to the one that asked.
+    let file = directory.path().join("own.png");
+    image::GrayImage::new(30, 20).save(&file).unwrap();
+    let input = |file: &Path, request| Some(Input { file: file.to_owned(), resize: false, request });
+    let asked = [
+        Command::Input(input(&file, 1)),
+        Command::Input(input(Path::new("/nowhere.png"), 2)),
+        Command::Look(vec![Setting::Steps(0)]),
+        Command::Set(Setting::K(0)),
+    ];
+    asked.iter().for_each(|command| one.send(command.clone()));
+    let mut left = asked.to_vec();
+    wait(&mut one, |event| {
+        match event {
+            Event::WrongSize { input, size } => {
+                assert_eq!(size, [30, 20]);
+                left.retain(|command| *command != Command::Input(Some(input.clone())));
+            }
+            Event::Refused { request, why } => {
+                assert!(!why.is_empty());
+                left.retain(|command| *command != request);
+            }
+            _ => {}
+        }
+        left.is_empty()
+    });
+    assert_eq!(picture(&mut one, |picture| picture.iteration > after).k, 5, "it still looks at K 5");
+
+    drop(one);
+    let after = plain(&mut two, after);
+    plain(&mut two, after);
+    two.send(Command::Stop);
+    loop {
+        match two.events.blocking_recv().unwrap() {
+            Event::Finished(finish) => break assert_eq!(finish, Finish::Stopped),
+            event => assert!(
+                !matches!(event, Event::Refused { .. } | Event::WrongSize { .. } | Event::Note(_)),
+                "{event:?}"
+            ),
+        }
+    }
+    drop(run);
 }
 
 /// Records of a run, apart from times.
@@ -185,7 +238,7 @@ fn viewers_cost_the_run_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let (alone, seen) = (directory.path().join("alone"), directory.path().join("seen"));
     let mut run = paused_run(&alone, Some(300));
-    run.commands.send(Command::Resume).unwrap();
+    run.send(Command::Resume);
     assert_eq!(finished(&mut run), Finish::MaxIterations);
     drop(run);
 
@@ -208,12 +261,12 @@ fn viewers_cost_the_run_nothing() {
     read_frame(&mut leaves);
     let mut looks = attach(&seen).unwrap();
     started(&mut looks);
-    looks.commands.send(Command::Profile(true)).unwrap();
-    looks.commands.send(Command::Resume).unwrap();
+    looks.send(Command::Profile(true));
+    looks.send(Command::Resume);
     for sample in 0..50 {
-        looks.commands.send(Command::Watch(sample)).unwrap();
+        looks.send(Command::Watch(sample));
     }
-    wait(&mut looks, |event| event == Event::Watched(49 % 16));
+    picture(&mut looks, |picture| picture.sample == 49 % 16);
     drop(leaves);
     assert_eq!(finished(&mut looks), Finish::MaxIterations);
     assert_eq!(finished(&mut run), Finish::MaxIterations);
@@ -234,10 +287,8 @@ fn the_socket_is_its_owners_alone_and_a_stale_one_is_replaced() {
     assert!(!socket.exists());
 
     let nobody = || attach(&out).unwrap_err().to_string();
-    let sentence = format!(
-        "no training is running in {0}; go on with it by `nem-tui train --resume {0}`",
-        out.display()
-    );
+    let sentence =
+        format!("no training is running in {0}; resume it with `nem-tui train --resume {0}`", out.display());
     assert_eq!(nobody(), sentence);
     // As a run leaves it that was killed.
     drop(UnixListener::bind(&socket).unwrap());
@@ -279,7 +330,7 @@ fn a_run_that_cannot_listen_goes_on_and_its_log_says_so() {
     let output = command.env("TMPDIR", directory.path().join("nowhere")).output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let log = std::fs::read_to_string(out.join("log.txt")).unwrap();
-    assert!(log.contains("the run goes on, and nobody can attach to it"), "{log}");
+    assert!(log.contains("the run continues, but nobody can attach to it"), "{log}");
 }
 
 /// A run directory in which something else than this program listens, and sends `bytes` to who comes.
@@ -309,8 +360,8 @@ fn another_version_and_another_program_are_one_clear_sentence() {
     let directory = tempfile::tempdir().unwrap();
     for (name, bytes, expected) in [
         ("version", frame(b"nem-tui 9.9.9"), "is trained by nem-tui 9.9.9, and this is "),
-        ("program", b"SSH-2.0-OpenSSH_9.6\r\n".to_vec(), "is no training of nem-tui"),
-        ("frame", frame(b"somebody else"), "is no training of nem-tui"),
+        ("program", b"SSH-2.0-OpenSSH_9.6\r\n".to_vec(), "is not a nem-tui training"),
+        ("frame", frame(b"somebody else"), "is not a nem-tui training"),
     ] {
         let out = directory.path().join(name);
         let other = impostor(&out, bytes);
@@ -326,7 +377,7 @@ fn a_lost_connection_is_said() {
     let real = directory.path().join("real");
     let mut run = paused_run(&real, None);
     let hello = read_frame(&mut UnixStream::connect(real.join("socket")).unwrap());
-    run.commands.send(Command::Stop).unwrap();
+    run.send(Command::Stop);
     finished(&mut run);
 
     let out = directory.path().join("r");

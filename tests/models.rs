@@ -213,38 +213,33 @@ fn a_model_is_shown_images_of_ones_own() {
     use nem_tui::live::model;
     use nem_tui::preset::Setting;
     use nem_tui::protocol::{Command, Event, RunHandle};
-    use nem_tui::snapshot::{Input, Snapshot};
+    use nem_tui::snapshot::Input;
+    use support::picture;
     let directory = tempfile::tempdir().unwrap();
     let at = |path: &str| directory.path().join(path);
     run(directory.path(), &tiny("r", &["--max-iterations", "10"]));
     let mut handle = model::open(&at("r"), DeviceName::Flex).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let picture = |handle: &mut RunHandle, wanted: &dyn Fn(&Snapshot) -> bool| {
-        let seen = |picture: &Option<std::sync::Arc<Snapshot>>| picture.as_deref().is_some_and(wanted);
-        runtime.block_on(async { handle.snapshots.wait_for(seen).await.unwrap().clone().unwrap() })
-    };
-    let sample = picture(&mut handle, &|_| true);
+    let sample = picture(&mut handle, |_| true);
     image::GrayImage::from_fn(12, 10, |x, _| image::Luma([if x < 4 { 255 } else { 0 }]))
         .save(at("own.png"))
         .unwrap();
     image::GrayImage::new(20, 10).save(at("large.png")).unwrap();
     let input = |name: &str, resize| Input { file: at(name), resize, request: 1 };
-    let open =
-        |handle: &RunHandle, input: Option<Input>| handle.commands.send(Command::Input(input)).unwrap();
+    let open = |handle: &RunHandle, input: Option<Input>| handle.send(Command::Input(input));
     let own = input("own.png", false);
     open(&handle, Some(own.clone()));
-    let shown = picture(&mut handle, &|picture| picture.input.is_some());
+    let shown = picture(&mut handle, |picture| picture.input.is_some());
     assert_eq!((shown.input.as_ref(), shown.steps.len(), shown.k), (Some(&own), 6, 4));
     let step = &shown.steps[5];
     assert_eq!(step.target[..12], [[1.0; 4], [0.0; 4], [0.0; 4]].concat()[..]);
     assert!(step.noisy != step.target, "with the preset's noise");
     assert!(step.groups.iter().all(|group| *group == 0) && step.ami.is_none() && step.confidence.is_none());
     // The conditions are for it too.
-    handle.commands.send(Command::Look(vec![Setting::K(2), Setting::Noise(0.0), Setting::Steps(3)])).unwrap();
-    let shown = picture(&mut handle, &|picture| picture.k == 2);
+    handle.send(Command::Look(vec![Setting::K(2), Setting::Noise(0.0), Setting::Steps(3)]));
+    let shown = picture(&mut handle, |picture| picture.k == 2);
     assert_eq!((shown.input.as_ref(), shown.steps.len()), (Some(&own), 3));
     assert_eq!(shown.steps[0].noisy, shown.steps[0].target);
-    handle.commands.send(Command::Look(vec![])).unwrap();
+    handle.send(Command::Look(vec![]));
 
     // What cannot be shown leaves what is shown.
     for name in ["large.png", "gone.png"] {
@@ -257,7 +252,7 @@ fn a_model_is_shown_images_of_ones_own() {
                 assert_eq!((input.file, size), (at("large.png"), [20, 10]));
                 told.push("size");
             }
-            Event::Refused(why) => {
+            Event::Refused { why, .. } => {
                 assert!(why.contains("gone.png"), "{why}");
                 told.push("gone");
             }
@@ -265,12 +260,12 @@ fn a_model_is_shown_images_of_ones_own() {
         }
     }
     assert_eq!(told, ["size", "gone"]);
-    assert_eq!(picture(&mut handle, &|picture| picture.look.is_empty()).input, Some(own));
+    assert_eq!(picture(&mut handle, |picture| picture.look.is_empty()).input, Some(own));
     let resized = input("large.png", true);
     open(&handle, Some(resized.clone()));
-    picture(&mut handle, &|picture| picture.input.as_ref() == Some(&resized));
+    picture(&mut handle, |picture| picture.input.as_ref() == Some(&resized));
     open(&handle, None);
-    assert_eq!(*picture(&mut handle, &|picture| picture.input.is_none()), *sample, "the sample, as it was");
+    assert_eq!(*picture(&mut handle, |picture| picture.input.is_none()), *sample, "the sample, as it was");
 }
 
 /// What cannot be opened is said before the screen is taken over.

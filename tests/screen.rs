@@ -4,8 +4,10 @@
 
 mod support;
 
+use std::panic::catch_unwind;
+
 use nem_tui::tui::app::App;
-use nem_tui::tui::theme::Depth;
+use nem_tui::tui::theme::{Depth, Scheme, Theme};
 use nem_tui::tui::update::{Message, update};
 use nem_tui::tui::view;
 use proptest::prelude::*;
@@ -56,56 +58,150 @@ fn colours(buf: &Buffer) -> String {
     letters(buf, letter)
 }
 
-#[test]
-fn screens_at_fixed_sizes() {
-    let quickstart = support::preset("quickstart");
-    for (width, height) in [(40, 12), (80, 24), (200, 60)] {
-        for (mode, depth) in [("colour", Depth::True), ("sixteen", Depth::Sixteen), ("plain", Depth::Plain)] {
-            let picker = support::picker(depth);
-            let workbench = support::workbench(depth, quickstart.clone(), 620, 4, 6);
-            let mut profiled = workbench.clone();
-            support::profile(&mut profiled);
-            let model = support::model(depth);
-            let inspector = support::pressed(&workbench, "i");
-            let curves = support::pressed(&workbench, "\tVVyx←←");
-            let palette = support::pressed(&workbench, ":se");
-            let deltas = support::pressed(&workbench, "mv");
-            let mut runs = workbench.clone();
-            support::compare(&mut runs);
-            let rivals = support::pressed(&runs, "q\tf");
-            let mut past = workbench.clone();
-            support::look_back(&mut past);
-            let apps = [
-                ("picker", picker),
-                ("model", model),
-                ("workbench", workbench),
-                ("profile", profiled),
-                ("inspector", inspector),
-                ("curves", curves),
-                ("palette", palette),
-                ("deltas", deltas),
-                ("runs", runs),
-                ("rivals", rivals),
-                ("past", past),
-            ];
-            for (name, app) in apps {
-                let buf = render(&app, width, height);
-                let mut shown = text(&buf);
-                match depth {
-                    Depth::True => shown += &colours(&buf),
-                    Depth::Sixteen => shown += &sixteen(&buf),
-                    _ => {}
-                }
-                insta::assert_snapshot!(format!("{name}-{width}x{height}-{mode}"), shown);
-            }
+/// The same cells as their colours, a letter for each of the 16; a dot where the terminal's own is left.
+fn sixteen(buf: &Buffer) -> String {
+    let letter = |colour: Color| match colour {
+        Color::Reset => '.',
+        Color::Black => 'k',
+        Color::Red => 'r',
+        Color::Green => 'g',
+        Color::Yellow => 'y',
+        Color::Blue => 'b',
+        Color::Magenta => 'm',
+        Color::Cyan => 'c',
+        Color::Gray => 'w',
+        Color::DarkGray => 'K',
+        Color::LightRed => 'R',
+        Color::LightYellow => 'Y',
+        Color::LightBlue => 'B',
+        Color::LightMagenta => 'M',
+        Color::LightCyan => 'C',
+        Color::White => 'W',
+        _ => '?',
+    };
+    letters(buf, letter)
+}
+
+/// A width, a height, and how the snapshot's name ends.
+type Case = (u16, u16, &'static str);
+
+const NORMAL: [Case; 2] = [(80, 24, "colour"), (80, 24, "plain")];
+const SIXTEEN: [Case; 1] = [(80, 24, "sixteen")];
+const EXTREMES: [Case; 2] = [(40, 12, "colour"), (200, 60, "colour")];
+
+/// Compares a screen with its snapshots. Fails after the last case, so that all that differ are reported.
+fn compare(screen: &str, app: impl Fn(Depth) -> App, cases: &[Case]) {
+    let differs = |(width, height, mode): &Case| {
+        let (depth, scheme) = match *mode {
+            "colour" => (Depth::True, Scheme::Dark),
+            "light" => (Depth::True, Scheme::Light),
+            "sixteen" => (Depth::Sixteen, Scheme::Dark),
+            "sixteen-light" => (Depth::Sixteen, Scheme::Light),
+            _ => (Depth::Plain, Scheme::Dark),
+        };
+        let app = App { theme: Theme { depth, scheme }, ..app(depth) };
+        let buf = render(&app, *width, *height);
+        let mut shown = text(&buf);
+        match depth {
+            Depth::True => shown += &colours(&buf),
+            Depth::Sixteen => shown += &sixteen(&buf),
+            _ => {}
         }
+        catch_unwind(|| insta::assert_snapshot!(format!("{screen}-{width}x{height}-{mode}"), shown)).is_err()
+    };
+    let different: Vec<_> = cases.iter().filter(|case| differs(case)).collect();
+    assert!(different.is_empty(), "{screen} differs: {different:?}");
+}
+
+/// A run of quickstart in its middle.
+fn workbench(depth: Depth) -> App {
+    support::workbench(depth, support::preset("quickstart"), 620, 4, 6)
+}
+
+/// The same, next to two others.
+fn runs(depth: Depth) -> App {
+    let mut app = workbench(depth);
+    support::compare(&mut app);
+    app
+}
+
+#[test]
+fn the_picker() {
+    compare("picker", support::picker, &[&NORMAL[..], &SIXTEEN, &EXTREMES].concat());
+}
+
+#[test]
+fn a_trained_model() {
+    compare("model", support::model, &NORMAL);
+}
+
+#[test]
+fn the_workbench() {
+    compare("workbench", workbench, &[&NORMAL[..], &SIXTEEN, &EXTREMES].concat());
+}
+
+#[test]
+fn a_profile() {
+    let profiled = |depth| {
+        let mut app = workbench(depth);
+        support::profile(&mut app);
+        app
+    };
+    compare("profile", profiled, &NORMAL);
+}
+
+#[test]
+fn the_inspector() {
+    compare("inspector", |depth| support::pressed(&workbench(depth), "i"), &NORMAL);
+}
+
+#[test]
+fn curves_zoomed_and_read() {
+    compare("curves", |depth| support::pressed(&workbench(depth), "\tVVyx←←"), &NORMAL);
+}
+
+#[test]
+fn the_palette() {
+    compare("palette", |depth| support::pressed(&workbench(depth), ":se"), &NORMAL);
+}
+
+#[test]
+fn components_as_masks_and_deltas() {
+    compare("deltas", |depth| support::pressed(&workbench(depth), "mv"), &NORMAL);
+}
+
+#[test]
+fn the_list_of_other_runs() {
+    compare("runs", runs, &NORMAL);
+}
+
+#[test]
+fn curves_of_compared_runs() {
+    compare("rivals", |depth| support::pressed(&runs(depth), "q\tf"), &NORMAL);
+}
+
+#[test]
+fn a_moment_of_the_past() {
+    let past = |depth| {
+        let mut app = workbench(depth);
+        support::look_back(&mut app);
+        app
+    };
+    compare("past", past, &NORMAL);
+}
+
+#[test]
+fn a_white_background() {
+    let cases = [(80, 24, "light"), (80, 24, "sixteen-light")];
+    for (screen, app) in [("picker", support::picker as fn(Depth) -> App), ("workbench", workbench)] {
+        compare(screen, app, &cases);
     }
 }
 
 #[test]
 fn help_and_questions_lie_over_the_screen() {
     use crossterm::event::{KeyCode, KeyEvent};
-    let mut app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    let mut app = workbench(Depth::Plain);
     update(&mut app, Message::Key(KeyEvent::from(KeyCode::Char('?'))));
     // What does not fit is a few keys away.
     let mut shown = text(&render(&app, 100, 24));
@@ -126,7 +222,7 @@ fn help_and_questions_lie_over_the_screen() {
 fn health_is_in_sentences_with_numbers() {
     use nem_tui::protocol::{Epoch, Event, Iteration};
     use nem_tui::tui::health;
-    let app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    let app = workbench(Depth::Plain);
     let said = |app: &App| health::warnings(app.workbench.as_ref().unwrap()).join("\n");
     assert_eq!(said(&app), "");
     let mut sick = app.clone();
@@ -155,52 +251,9 @@ fn health_is_in_sentences_with_numbers() {
 /// Hours on the axis of the curves, and seconds where there are no hours.
 #[test]
 fn curves_are_drawn_over_the_time() {
-    let app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    let app = workbench(Depth::Plain);
     let app = support::pressed(&app, "\txxz");
     insta::assert_snapshot!("time-80x24-plain", text(&render(&app, 80, 24)));
-}
-
-/// The same cells as their colours, a letter for each of the 16; a dot where the terminal's own is left.
-fn sixteen(buf: &Buffer) -> String {
-    let letter = |colour: Color| match colour {
-        Color::Reset => '.',
-        Color::Black => 'k',
-        Color::Red => 'r',
-        Color::Green => 'g',
-        Color::Yellow => 'y',
-        Color::Blue => 'b',
-        Color::Magenta => 'm',
-        Color::Cyan => 'c',
-        Color::Gray => 'w',
-        Color::DarkGray => 'K',
-        Color::LightRed => 'R',
-        Color::LightYellow => 'Y',
-        Color::LightBlue => 'B',
-        Color::LightMagenta => 'M',
-        Color::LightCyan => 'C',
-        Color::White => 'W',
-        _ => '?',
-    };
-    letters(buf, letter)
-}
-
-#[test]
-fn a_white_background() {
-    use nem_tui::tui::theme::{Scheme, Theme};
-    let themes = [
-        ("sixteen-light", Theme { depth: Depth::Sixteen, scheme: Scheme::Light }),
-        ("light", Theme { depth: Depth::True, scheme: Scheme::Light }),
-    ];
-    for (mode, theme) in themes {
-        let picker = support::picker(theme.depth);
-        let workbench = support::workbench(theme.depth, support::preset("quickstart"), 620, 4, 6);
-        for (name, mut app) in [("picker", picker), ("workbench", workbench)] {
-            app.theme = theme;
-            let buf = render(&app, 80, 24);
-            let colours = if theme.depth == Depth::Sixteen { sixteen(&buf) } else { colours(&buf) };
-            insta::assert_snapshot!(format!("{name}-80x24-{mode}"), text(&buf) + &colours);
-        }
-    }
 }
 
 /// What is shown is what is bound, and a broken config is said over the defaults.
@@ -209,7 +262,7 @@ fn the_screen_names_the_keys_in_force() {
     use nem_tui::tui::config::Config;
     let text_config =
         r#"(keys: { "pause": "ctrl-p", "profile": "f3", "undo": [], "sample-next": ["pageup", "j"] })"#;
-    let mut app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    let mut app = workbench(Depth::Plain);
     app.configure(Config::parse(text_config).map_err(nem_tui::error::Error::Usage));
     assert_eq!(app.message, None);
     insta::assert_snapshot!("config-help-80x40-plain", text(&render(&support::pressed(&app, "?"), 80, 40)));
@@ -229,7 +282,7 @@ fn the_screen_names_the_keys_in_force() {
 fn an_image_of_ones_own_is_named() {
     use nem_tui::protocol::Event;
     use nem_tui::snapshot::Input;
-    let mut app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    let mut app = workbench(Depth::Plain);
     let input = app.workbench.as_mut().unwrap().ask_for("/home/me/my picture.png".into(), false);
     let wrong = Event::WrongSize { input: input.clone(), size: [640, 480] };
     let mut asked = app.clone();
@@ -271,7 +324,7 @@ fn the_picker_tells_a_newcomer_what_to_press() {
 #[test]
 fn a_terminal_that_lies_about_its_size_breaks_nothing() {
     use nem_tui::tui::view::target;
-    let workbench = support::workbench(Depth::Sixteen, support::preset("quickstart"), 620, 4, 6);
+    let workbench = workbench(Depth::Sixteen);
     let mut told = workbench.clone();
     told.message = Some("a sentence that is longer than any of these screens is wide".into());
     let mut profiled = workbench.clone();
@@ -304,7 +357,7 @@ fn a_terminal_that_lies_about_its_size_breaks_nothing() {
 
 #[test]
 fn the_log_lies_over_the_screen() {
-    let app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    let app = workbench(Depth::Plain);
     let mut app = support::pressed(&app, "!");
     let line =
         |n: usize| format!("2026-01-02T03:04:{n:02}Z  INFO nem_tui::engine: checkpoint it-{n:08} is written");
@@ -340,7 +393,7 @@ fn the_mouse_hits_what_is_drawn() {
         }
         assert!(hit > 0);
 
-        let app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+        let app = workbench(Depth::Plain);
         let shown = render(&app, width, height);
         for at in everywhere().filter(|at| shown[*at].symbol() == "╭") {
             let title: String = (at.x..width).take(9).map(|x| shown[(x, at.y)].symbol()).collect();
@@ -372,7 +425,7 @@ fn the_mouse_hits_what_is_drawn() {
 /// A plain screen carries no colour at all, and names components by digits.
 #[test]
 fn a_plain_screen_has_no_colour() {
-    let app = support::workbench(Depth::Plain, support::preset("quickstart"), 620, 4, 6);
+    let app = workbench(Depth::Plain);
     let buf = render(&app, 120, 40);
     assert!(buf.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
     assert!(!text(&buf).contains('▀'));

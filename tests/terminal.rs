@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used)] // a test's way to fail
 #![cfg(unix)]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::num::NonZero;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -133,17 +134,14 @@ impl Terminal {
         keys.write_all(b"?").unwrap();
         // The writer says that nothing more comes by an end of line and of file, which at most close the help.
         drop((master, keys));
-        let deadline = Instant::now() + PATIENCE;
-        let code = loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                break status.exit_code();
-            }
-            if Instant::now() > deadline {
-                child.kill().unwrap();
-                panic!("it goes on without a terminal");
-            }
-            std::thread::sleep(Duration::from_millis(10));
+        let mut killer = child.clone_killer();
+        let (sender, ended) = channel();
+        std::thread::spawn(move || sender.send(child.wait()));
+        let Ok(status) = ended.recv_timeout(PATIENCE) else {
+            killer.kill().unwrap();
+            panic!("it goes on without a terminal");
         };
+        let code = status.unwrap().exit_code();
         assert!(code == 0 || code == 2, "{code}: neither asked to end nor unable to draw");
     }
 
@@ -406,14 +404,17 @@ struct Background(std::process::Child);
 impl Background {
     fn train(directory: &Path) -> Background {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nem-tui"));
-        command.args(["train", "quickstart"]).current_dir(directory).stdout(std::process::Stdio::null());
-        let child = command.spawn().unwrap();
-        let socket = directory.join("runs/quickstart-s1/socket");
-        let deadline = Instant::now() + PATIENCE;
-        while !socket.exists() {
-            assert!(Instant::now() < deadline, "the run never listened");
-            std::thread::yield_now();
-        }
+        command.args(["train", "quickstart"]).current_dir(directory).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        // Reads on when nobody waits any more, so that the run never meets a full pipe.
+        std::thread::spawn(move || {
+            output.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)))
+        });
+        // A run listens before it says that it has started.
+        let started = lines.recv_timeout(PATIENCE).unwrap();
+        assert!(started.contains("\"started\"") && directory.join("runs/quickstart-s1/socket").exists());
         Background(child)
     }
 

@@ -4,7 +4,6 @@
 mod support;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use nem_tui::backend::DeviceName;
 use nem_tui::data::Split;
@@ -21,7 +20,7 @@ use nem_tui::run::picture::of_split;
 use nem_tui::snapshot::Input;
 use nem_tui::train::evaluate::Scored;
 use nem_tui::train::trainer::Trainer;
-use support::endless;
+use support::{endless, picture};
 
 fn run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
     let job = Job {
@@ -56,7 +55,7 @@ fn iterations(event: Event) -> Option<Vec<Iteration>> {
 fn a_change_holds_from_the_next_iteration_on() {
     let directory = tempfile::tempdir().unwrap();
     let mut handle = run(&directory.path().join("r"), None);
-    handle.commands.send(Command::Pause).unwrap();
+    handle.send(Command::Pause);
     let mut last = 0;
     wait(&mut handle, |event| match event {
         Event::Iterations(list) => {
@@ -67,24 +66,17 @@ fn a_change_holds_from_the_next_iteration_on() {
         _ => None,
     });
     for setting in [Setting::K(3), Setting::Noise(0.4), Setting::Steps(5), Setting::Objects(2)] {
-        handle.commands.send(Command::Set(setting)).unwrap();
+        handle.send(Command::Set(setting));
         let change = wait(&mut handle, |event| match event {
             Event::Changed(change) => Some(change),
             _ => None,
         });
         assert_eq!((change.iteration, change.to), (last + 1, setting));
     }
-    handle.commands.send(Command::Step).unwrap();
+    handle.send(Command::Step);
     assert_eq!(wait(&mut handle, iterations)[0].iteration, last + 1);
-    handle.commands.send(Command::Watch(7)).unwrap();
-    // The picture follows; newest wins, so the one waited for is the last.
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let snapshot = runtime.block_on(async {
-        let seen = |s: &Option<std::sync::Arc<nem_tui::snapshot::Snapshot>>| {
-            s.as_ref().is_some_and(|s| s.sample == 7)
-        };
-        handle.snapshots.wait_for(seen).await.unwrap().clone().unwrap()
-    });
+    handle.send(Command::Watch(7));
+    let snapshot = picture(&mut handle, |picture| picture.sample == 7);
     assert_eq!((snapshot.k, snapshot.steps.len(), snapshot.iteration), (3, 5, last + 1));
 }
 
@@ -92,9 +84,12 @@ fn a_change_holds_from_the_next_iteration_on() {
 fn an_impossible_change_is_refused_and_the_training_goes_on() {
     let directory = tempfile::tempdir().unwrap();
     let mut handle = run(&directory.path().join("r"), None);
-    handle.commands.send(Command::Set(Setting::K(0))).unwrap();
+    handle.send(Command::Set(Setting::K(0)));
     let sentence = wait(&mut handle, |event| match event {
-        Event::Refused(sentence) => Some(sentence),
+        Event::Refused { request, why } => {
+            assert_eq!(request, Command::Set(Setting::K(0)));
+            Some(why)
+        }
         _ => None,
     });
     assert!(sentence.contains("k is 0"), "{sentence}");
@@ -151,13 +146,13 @@ fn moments_are_kept_and_show_what_the_weights_made() {
     // A place that cannot be written costs the album, and not the run.
     let blocked = directory.path().join("b");
     let mut handle = run(&blocked, Some(12));
-    handle.commands.send(Command::Pause).unwrap();
+    handle.send(Command::Pause);
     wait(&mut handle, |event| matches!(event, Event::Paused(true)).then_some(()));
     std::fs::remove_dir_all(blocked.join("album")).unwrap();
     std::fs::write(blocked.join("album"), "in the way").unwrap();
-    handle.commands.send(Command::Resume).unwrap();
+    handle.send(Command::Resume);
     let told = wait(&mut handle, |event| match event {
-        Event::Refused(sentence) => Some(sentence),
+        Event::Note(why) => Some(why),
         _ => None,
     });
     assert!(told.contains("album"), "{told}");
@@ -190,20 +185,24 @@ fn a_validation_says_what_components_hold_and_the_upper_bound() {
     assert_eq!(held, again.held);
 }
 
-/// Nobody reads for the whole run; it is made all the same, and afterwards every iteration arrives,
-/// in order.
+/// A run whose events nobody reads is trained and saved all the same. Read afterwards, they hold every iteration in
+/// order.
 #[test]
 fn the_training_never_waits_for_its_reader() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("r");
-    let mut handle = run(&out, Some(900));
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while std::fs::read_to_string(out.join("checkpoints/last")).is_ok_and(|name| name != "it-00000900")
-        || !out.join("checkpoints/last").exists()
-    {
-        assert!(Instant::now() < deadline, "the run stands still without a reader");
-        std::thread::yield_now();
-    }
+    let job = Job {
+        out: Some(out.clone()),
+        ending: Ending { max_iterations: Some(900), stay: true },
+        ..Job::new(endless(), 1, DeviceName::Flex)
+    };
+    let mut handle = start(&job).unwrap();
+    picture(&mut handle, |picture| picture.iteration == 900);
+    // No command is taken between the last iteration and the checkpoint after it.
+    handle.send(Command::Watch(7));
+    picture(&mut handle, |picture| picture.sample == 7);
+    assert_eq!(std::fs::read_to_string(out.join("checkpoints/last")).unwrap(), "it-00000900");
+    handle.send(Command::Stop);
     let mut seen = Vec::new();
     let finish = loop {
         match handle.events.blocking_recv().unwrap() {
@@ -463,14 +462,14 @@ fn steered(mut handle: RunHandle) {
     for setting in [Setting::K(3), Setting::Noise(0.3), Setting::LearningRate(3e-3), Setting::K(4)] {
         let from = wait(&mut handle, iterations)[0].iteration;
         while wait(&mut handle, iterations).last().unwrap().iteration < from + 7 {}
-        handle.commands.send(Command::Set(setting)).unwrap();
+        handle.send(Command::Set(setting));
         wait(&mut handle, |event| {
             matches!(event, Event::Changed(change) if change.to == setting).then_some(())
         });
     }
     let from = wait(&mut handle, iterations)[0].iteration;
     while wait(&mut handle, iterations).last().unwrap().iteration < from + 12 {}
-    handle.commands.send(Command::Stop).unwrap();
+    handle.send(Command::Stop);
     ended(handle);
 }
 
@@ -572,16 +571,10 @@ fn looking_under_other_conditions_changes_no_training() {
     let at = |name: &str| directory.path().join(name);
     ended(run(&at("plain"), Some(600)));
     let mut looked = run(&at("looked"), Some(600));
-    looked.commands.send(Command::Pause).unwrap();
+    looked.send(Command::Pause);
     let look = vec![Setting::K(6), Setting::Objects(1), Setting::Steps(9)];
-    looked.commands.send(Command::Look(look.clone())).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let snapshot = runtime.block_on(async {
-        let seen = |s: &Option<std::sync::Arc<nem_tui::snapshot::Snapshot>>| {
-            s.as_ref().is_some_and(|s| s.look == look)
-        };
-        looked.snapshots.wait_for(seen).await.unwrap().clone().unwrap()
-    });
+    looked.send(Command::Look(look.clone()));
+    let snapshot = picture(&mut looked, |picture| picture.look == look);
     assert_eq!((snapshot.k, snapshot.steps.len()), (6, 9));
     assert!(snapshot.steps[8].groups.iter().all(|group| *group <= 1));
     // Under them also an image of one's own, of ten frames; and then more steps than it has frames for.
@@ -589,21 +582,16 @@ fn looking_under_other_conditions_changes_no_training() {
     let start = [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
     std::fs::write(at("own.npy"), [start, vec![1; 1200]].concat()).unwrap();
     let own = Input { file: at("own.npy"), resize: false, request: 1 };
-    looked.commands.send(Command::Input(Some(own.clone()))).unwrap();
-    let snapshot = runtime.block_on(async {
-        let seen = |s: &Option<std::sync::Arc<nem_tui::snapshot::Snapshot>>| {
-            s.as_ref().is_some_and(|s| s.input.as_ref() == Some(&own))
-        };
-        looked.snapshots.wait_for(seen).await.unwrap().clone().unwrap()
-    });
+    looked.send(Command::Input(Some(own.clone())));
+    let snapshot = picture(&mut looked, |picture| picture.input.as_ref() == Some(&own));
     assert_eq!((snapshot.k, snapshot.steps.len(), snapshot.steps[8].target[0]), (6, 9, 1.0));
-    looked.commands.send(Command::Look(vec![Setting::Steps(10)])).unwrap();
-    looked.commands.send(Command::Look(vec![Setting::K(0)])).unwrap();
-    looked.commands.send(Command::Resume).unwrap();
+    looked.send(Command::Look(vec![Setting::Steps(10)]));
+    looked.send(Command::Look(vec![Setting::K(0)]));
+    looked.send(Command::Resume);
     let events = ended(looked);
     for said in ["k is 0", "10 frames, enough for 9 EM steps"] {
         assert!(
-            events.iter().any(|event| matches!(event, Event::Refused(why) if why.contains(said))),
+            events.iter().any(|event| matches!(event, Event::Refused { why, .. } if why.contains(said))),
             "{said}"
         );
     }

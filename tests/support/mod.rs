@@ -2,12 +2,13 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used)] // every test file uses its own part
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{
     Change, Epoch, Event, Finish, Floor, Iteration, ModelCard, Past, Preview, Profile, Rival, RunCard,
-    RunInfo, Shelf,
+    RunHandle, RunInfo, Shelf,
 };
 use nem_tui::random::{Purpose, Stream};
 use nem_tui::snapshot::{Snapshot, SnapshotStep};
@@ -32,6 +33,19 @@ pub fn endless() -> Preset {
         "model.cell.layers.0.units=12",
     ];
     preset("quickstart").set(&tiny).unwrap()
+}
+
+/// How long a test waits for something before it fails instead of hanging.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits for the first picture that is `wanted`.
+pub fn picture(handle: &mut RunHandle, wanted: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+    let seen = |picture: &Option<Arc<Snapshot>>| picture.as_deref().is_some_and(&wanted);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let picture = tokio::time::timeout(PATIENCE, handle.snapshots.wait_for(seen)).await;
+        picture.expect("the picture never came").unwrap().clone().unwrap()
+    })
 }
 
 /// The picker with a model, three presets, a past run, and a preview.
