@@ -7,7 +7,7 @@ mod support;
 
 use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
-use nem_tui::protocol::{Event, Finish, RunCard, Watched};
+use nem_tui::protocol::{Event, Finish, RunCard, RunKind, Watched};
 use nem_tui::tui::app::{App, Entry, Overlay};
 use nem_tui::tui::keymap::{self, Context};
 use nem_tui::tui::theme::Depth;
@@ -229,7 +229,7 @@ fn every_key_in_the_inspector() {
 fn every_key_at_a_model() {
     let model = support::model(Depth::True);
     let mut digits = support::workbench(Depth::True, support::preset("flying-mnist-2"), 0, 2, 6);
-    update(&mut digits, Message::Engine(Event::Done(Finish::Shown)));
+    digits.workbench.as_mut().unwrap().info.kind = RunKind::Model;
     let states = [
         ("a model", model.clone()),
         ("an EM step back", support::pressed(&model, "[")),

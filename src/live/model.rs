@@ -8,7 +8,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use super::thread::{self, Ends};
 use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
-use crate::protocol::{Call, Command, Event, Finish, Kind, Past, RunHandle, RunInfo, ViewerId};
+use crate::protocol::{Call, Command, Event, Finish, Past, RunHandle, RunInfo, RunKind, ViewerId};
 use crate::run::checkpoint::Checkpoint;
 use crate::run::directory;
 use crate::train::trainer::Trainer;
@@ -50,7 +50,7 @@ impl Shown {
     fn run(&mut self, compute: Compute) -> Result<()> {
         let iteration = self.checkpoint.manifest.counters.iteration;
         self.ends.outbox.send(Event::Started(Box::new(RunInfo {
-            kind: Kind::Model,
+            kind: RunKind::Model,
             directory: self.checkpoint.path.clone(),
             preset: self.trainer.preset().clone(),
             seed: self.trainer.seed(),

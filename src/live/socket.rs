@@ -346,11 +346,11 @@ async fn tell(
 mod tests {
     use super::*;
     use crate::preset::{Preset, Setting};
-    use crate::protocol::{Change, Finish, Floor, Iteration, Kind, Past};
+    use crate::protocol::{Change, Finish, Floor, Iteration, Past, RunKind};
 
     fn info(directory: &Path) -> RunInfo {
         RunInfo {
-            kind: Kind::Training,
+            kind: RunKind::Training,
             directory: directory.to_owned(),
             preset: Preset::load("quickstart").unwrap(),
             seed: 1,

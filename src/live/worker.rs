@@ -15,7 +15,7 @@ use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    Call, Change, Command, Event, Finish, Iteration, Kind, Past, RunInfo, ViewerId, WATCHED,
+    Call, Change, Command, Event, Finish, Iteration, Past, RunInfo, RunKind, ViewerId, WATCHED,
 };
 use crate::run::album::{self, Album};
 use crate::run::directory::{Record, RunDir};
@@ -106,7 +106,7 @@ impl Worker {
     fn announce(&mut self, past: Past) -> Result<()> {
         let trainer = &self.trainer;
         let info = RunInfo {
-            kind: Kind::Training,
+            kind: RunKind::Training,
             directory: self.run.path().to_owned(),
             preset: trainer.preset().clone(),
             seed: trainer.seed(),

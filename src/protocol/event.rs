@@ -60,7 +60,7 @@ pub enum Event {
 
 /// What a viewer looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
+pub enum RunKind {
     /// A training.
     Training,
     /// Trained weights, which nothing trains further.
@@ -71,7 +71,7 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
     /// Whether it trains.
-    pub kind: Kind,
+    pub kind: RunKind,
     /// Its directory.
     #[serde(serialize_with = "as_text")]
     pub directory: PathBuf,

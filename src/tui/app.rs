@@ -16,8 +16,8 @@ use super::theme::Theme;
 use crate::error::Result;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    Change, Epoch, Finish, Iteration, ModelCard, Preview, Profile, RunCard, RunInfo, StageStart, WATCHED,
-    Watched,
+    Change, Command, Epoch, Finish, Iteration, ModelCard, Preview, Profile, RunCard, RunInfo, RunKind,
+    StageStart, WATCHED, Watched,
 };
 use crate::snapshot::{Input, Snapshot};
 
@@ -211,8 +211,6 @@ pub struct Workbench {
     pub input: Option<Input>,
     /// How many were asked for so far.
     pub requests: u64,
-    /// Samples asked for that the engine has not spoken of yet.
-    pub asked: usize,
     /// The EM step shown; the last one where none is chosen.
     pub em_step: Option<usize>,
     /// Whether the EM steps are played one after the other.
@@ -336,7 +334,6 @@ impl Workbench {
             sample: 0,
             input: None,
             requests: 0,
-            asked: 0,
             em_step: None,
             playing: false,
             masks: Masks::default(),
@@ -408,7 +405,7 @@ impl Workbench {
 
     /// Whether a trained model is on show, and no training.
     pub fn is_model(&self) -> bool {
-        self.finish == Some(Finish::Shown)
+        self.info.kind == RunKind::Model
     }
 
     /// Iterations done.
@@ -430,7 +427,7 @@ impl Workbench {
 
     /// Whether it trains, or pauses.
     pub fn is_running(&self) -> bool {
-        self.finish.is_none()
+        self.finish.is_none() && !self.is_model()
     }
 
     /// How many samples there are to look at: of a training those whose scores are followed.
@@ -517,7 +514,47 @@ impl Workbench {
         input
     }
 
-    /// What was asked for does not come: goes on with what is shown.
+    /// The run's state anew, after events were missed. What the user looks at, and how, stays.
+    pub fn catch_up(&mut self, info: RunInfo) {
+        let old = std::mem::replace(self, Workbench::new(info));
+        self.curves = old.curves;
+        self.rivals = old.rivals;
+        self.snapshot = old.snapshot;
+        self.sample = old.sample;
+        self.input = old.input;
+        self.requests = old.requests;
+        self.em_step = old.em_step;
+        self.playing = old.playing;
+        self.masks = old.masks;
+        self.rows = old.rows;
+        self.watched = old.watched;
+        self.sorted = old.sorted;
+        self.undo = old.undo;
+        self.album = old.album;
+        self.inspector = old.inspector;
+        self.profiles = old.profiles;
+        self.focus = old.focus;
+        self.zoomed = old.zoomed;
+    }
+
+    /// A request was refused. What it asked for is wanted no longer, unless the user has asked for something else since.
+    pub fn forget(&mut self, request: &Command) {
+        match request {
+            Command::Set(refused) if refused.current(&self.wanted) == Some(*refused) => {
+                let now = refused.current(&self.preset).and_then(|now| now.apply(&self.wanted).ok());
+                self.wanted = now.unwrap_or_else(|| self.preset.clone());
+            }
+            Command::Look(look)
+                if self.inspector.as_ref().is_some_and(|inspector| inspector.look == *look) =>
+            {
+                self.stay();
+            }
+            Command::Input(input) if *input == self.input => self.stay(),
+            _ => {}
+        }
+    }
+
+    /// What was asked for does not come: continues with what is shown.
     pub fn stay(&mut self) {
         match &mut self.inspector {
             None => self.input = None,

@@ -673,7 +673,7 @@ fn preview(app: &App) -> Vec<Effect> {
 }
 
 fn steer(workbench: &mut Workbench, action: Action) -> Result<Vec<Effect>, String> {
-    let running = workbench.finish.is_none();
+    let running = workbench.is_running();
     let command = match action {
         Action::TogglePause if running => {
             // Shown at once; the engine confirms after the iteration in progress.
@@ -875,7 +875,6 @@ fn at_home(app: &App, file: &Path) -> PathBuf {
 fn watch(workbench: &mut Workbench, sample: usize) -> Vec<Effect> {
     workbench.input = None;
     workbench.sample = sample;
-    workbench.asked += 1;
     if let Some(inspector) = &mut workbench.inspector {
         inspector.waits = true;
     }
@@ -891,7 +890,7 @@ fn change(workbench: &mut Workbench, setting: Setting) -> Result<Vec<Effect>, St
         workbench.album = None;
         return Ok(vec![Effect::Send(Command::Look(look))]);
     }
-    if workbench.finish.is_some() && !workbench.is_model() {
+    if !workbench.is_running() && !workbench.is_model() {
         return Err(OVER.into());
     }
     let Some(before) = setting.current(&workbench.wanted) else {
@@ -985,9 +984,7 @@ fn leave(app: &mut App, to: Leave) -> Vec<Effect> {
     if !app.attached {
         return stop(app, to);
     }
-    // Others go on looking, and at the training's own samples.
-    let back = app.workbench.as_mut().map(look_up).unwrap_or_default();
-    back.into_iter().chain([Effect::Exit]).collect()
+    vec![Effect::Exit]
 }
 
 /// Stops the run, whoever's it is, if one is running, and goes on to `to` once it is saved.
@@ -1027,6 +1024,11 @@ fn arrive(app: &mut App) -> Vec<Effect> {
 
 fn heard(app: &mut App, event: Event) -> Vec<Effect> {
     if let Event::Started(info) = event {
+        if let (false, Some(workbench)) = (app.starting, &mut app.workbench) {
+            workbench.catch_up(*info);
+            let read = |_: &Album| Effect::Moments(workbench.info.directory.clone());
+            return workbench.album.iter().map(read).collect();
+        }
         let mut workbench = Workbench::new(*info);
         workbench.snapshot = app.early.take();
         app.workbench = Some(workbench);
@@ -1047,24 +1049,13 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Changed(change) => workbench.add_change(change),
         Event::Stage(start) => workbench.begin_stage(start),
         Event::Floor(floor) => workbench.info.floor = floor,
-        Event::Watched(sample) => {
-            if workbench.asked == 0 {
-                // Somebody else's wish, in the place of one's own image.
-                workbench.input = None;
-            }
-            // While one's own wishes are on their way, an earlier one does not undo the latest.
-            workbench.asked = workbench.asked.saturating_sub(1);
-            if workbench.asked == 0 {
-                workbench.sample = sample;
-            }
-        }
         Event::WatchedScores(scores) => workbench.watched = scores,
-        Event::Refused(sentence) => {
-            workbench.wanted = workbench.preset.clone();
-            workbench.stay();
-            app.message = Some(sentence);
+        Event::Refused { request, why } => {
+            workbench.forget(&request);
+            app.message = Some(why);
         }
-        // Of others' images others are asked.
+        Event::Note(note) => app.message = Some(note),
+        // The user has asked for something else since.
         Event::WrongSize { input, .. } if workbench.input.as_ref() != Some(&input) => {}
         Event::WrongSize { input, size } if app.overlay.is_none() => {
             app.overlay = Some(Overlay::Resize(input, size));
@@ -1102,7 +1093,7 @@ fn heard(app: &mut App, event: Event) -> Vec<Effect> {
 
 /// Tells that the training ended, as the user wants it told.
 fn ended(notice: Option<Notice>, workbench: &Workbench, finish: &Finish) -> Vec<Effect> {
-    let Some(notice) = notice.filter(|_| *finish != Finish::Shown) else { return vec![] };
+    let Some(notice) = notice.filter(|_| !workbench.is_model()) else { return vec![] };
     let run = workbench.info.directory.file_name().unwrap_or_default().to_string_lossy();
     let what = if matches!(finish, Finish::Failed(_)) { "has failed" } else { "is over" };
     let ami = workbench.epoch.map_or(String::new(), |epoch| format!(", AMI {:.2}", epoch.ami));
@@ -1113,7 +1104,9 @@ fn ended(notice: Option<Notice>, workbench: &Workbench, finish: &Finish) -> Vec<
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::protocol::{Change, Epoch, Floor, Iteration, ModelCard, Past, Profile, RunInfo, Watched};
+    use crate::protocol::{
+        Change, Epoch, Floor, Iteration, ModelCard, Past, Profile, RunInfo, RunKind, Watched,
+    };
     use crate::snapshot::Input;
     use crate::tui::config::Config;
     use crate::tui::curve_view::{LossPlot, ScorePlot};
@@ -1146,6 +1139,7 @@ mod tests {
     fn workbench() -> App {
         let mut app = picker();
         let info = RunInfo {
+            kind: RunKind::Training,
             directory: "runs/quickstart-s1".into(),
             preset: preset(),
             seed: 1,
@@ -1253,7 +1247,7 @@ mod tests {
     fn a_model_is_looked_at_and_not_trained() {
         use Setting::*;
         let mut app = workbench();
-        update(&mut app, Message::Engine(Event::Done(Finish::Shown)));
+        app.workbench.as_mut().unwrap().info.kind = RunKind::Model;
         for (keys, expected) in [
             ("K", vec![Command::Set(K(5))]),
             ("n", vec![Command::Set(Noise(0.05))]),
@@ -1447,7 +1441,10 @@ mod tests {
             |from, to| Event::Changed(Change { iteration: 7, from: Setting::K(from), to: Setting::K(to) });
         update(&mut app, Message::Engine(change(4, 5)));
         assert_eq!(values(&app), (5, 6));
-        update(&mut app, Message::Engine(Event::Refused("no".into())));
+        let refused = |request| Event::Refused { request, why: "no".into() };
+        update(&mut app, Message::Engine(refused(Command::Set(Setting::K(5)))));
+        assert_eq!(values(&app), (5, 6), "of an older request");
+        update(&mut app, Message::Engine(refused(Command::Set(Setting::K(6)))));
         assert_eq!((values(&app), app.message.as_deref()), ((5, 5), Some("no")));
         update(&mut app, Message::Engine(change(5, 6)));
         assert_eq!(values(&app), (6, 6));
@@ -1668,8 +1665,11 @@ mod tests {
 
         // Its frames say how many EM steps there are, and a refused change of that leaves it as it is.
         let more = vec![Setting::Steps(10)];
-        assert_eq!(sent(&press(&mut app, "T")), [Command::Look(more)]);
-        update(&mut app, Message::Engine(Event::Refused("10 frames".into())));
+        assert_eq!(sent(&press(&mut app, "T")), [Command::Look(more.clone())]);
+        update(
+            &mut app,
+            Message::Engine(Event::Refused { request: Command::Look(more), why: "10 frames".into() }),
+        );
         assert_eq!(
             (inspected(&app), app.message.as_deref()),
             (Some((Some(image.clone()), false)), Some("10 frames"))
@@ -1763,7 +1763,18 @@ mod tests {
     fn an_image_that_cannot_be_is_a_sentence() {
         let mut app = with_a_sample();
         press(&mut app, ":open a.png↵");
-        update(&mut app, Message::Engine(Event::Refused("no PNG".into())));
+        let request = Command::Input(Some(own("/here/a.png", false, 1)));
+        update(
+            &mut app,
+            Message::Engine(Event::Refused {
+                request: Command::Input(Some(own("/here/b.png", false, 0))),
+                why: "no GIF".into(),
+            }),
+        );
+        assert!(app.workbench.as_ref().unwrap().input.is_some(), "of an older request");
+        update(&mut app, Message::Engine(Event::Note("no disk".into())));
+        assert!(app.workbench.as_ref().unwrap().input.is_some(), "nothing was asked");
+        update(&mut app, Message::Engine(Event::Refused { request, why: "no PNG".into() }));
         assert_eq!((app.message.as_deref(), inspected(&app)), (Some("no PNG"), None));
         assert!(app.workbench.as_ref().unwrap().input.is_none());
         assert!(press(&mut app, ":open↵").is_empty());
@@ -1783,34 +1794,27 @@ mod tests {
         assert!(app.opening.is_none());
     }
 
-    /// Who leaves an attached run leaves its samples to the others.
+    /// A viewer that lagged gets the state of the run anew, and keeps its place.
     #[test]
-    fn leaving_from_the_inspector_puts_the_samples_back() {
+    fn catching_up_keeps_what_the_user_looks_at() {
         let mut app = with_a_sample();
-        app.attached = true;
-        press(&mut app, ":open a.png↵");
-        update(&mut app, picture_of(&own("/here/a.png", false, 1), 6, vec![]));
-        press(&mut app, "K");
-        let back = [Command::Look(vec![]), Command::Input(None)].map(Effect::Send);
-        assert_eq!(press(&mut app, "q"), [&back[..], &[Effect::Exit]].concat());
-    }
-
-    #[test]
-    fn anothers_sample_takes_the_place_of_ones_image() {
-        let mut app = with_a_sample();
-        press(&mut app, ":open a.png↵");
+        press(&mut app, ".⇥zx+:open a.png↵");
         let image = own("/here/a.png", false, 1);
         update(&mut app, picture_of(&image, 6, vec![]));
-        update(&mut app, Message::Engine(Event::Watched(4)));
-        assert_eq!(inspected(&app), Some((Some(image), false)), "held still");
         press(&mut app, "K");
-        update(&mut app, Message::Picture(snapshot(4, vec![Setting::K(5)])));
-        assert_eq!(inspected(&app), Some((None, false)));
-        // One's own wish for a sample does not take away the image that was asked for after it.
-        let mut app = with_a_sample();
-        press(&mut app, ".:open a.png↵");
-        update(&mut app, Message::Engine(Event::Watched(1)));
-        assert!(app.workbench.unwrap().input.is_some());
+        let before = app.workbench.clone().unwrap();
+        let mut info = before.info.clone();
+        info.preset = Setting::Noise(0.4).apply(&info.preset).unwrap();
+        info.past.iterations =
+            vec![Iteration { iteration: 9, loss: 1.0, seconds: 1.0, ..Iteration::default() }];
+        assert!(update(&mut app, Message::Engine(Event::Started(Box::new(info)))).is_empty());
+        let after = app.workbench.as_ref().unwrap();
+        assert_eq!((after.iteration(), after.preset.noise.probability()), (9, Some(0.4)));
+        assert_eq!((after.focus, after.zoomed, &after.curves), (before.focus, before.zoomed, &before.curves));
+        assert_eq!((after.sample, &after.input), (1, &Some(image.clone())));
+        assert_eq!(inspected(&app), Some((Some(image.clone()), true)));
+        update(&mut app, picture_of(&image, 6, vec![Setting::K(5)]));
+        assert_eq!(inspected(&app), Some((Some(image), false)));
     }
 
     #[test]
@@ -2033,7 +2037,9 @@ mod tests {
         let failed = update(&mut asked(), finished(Finish::Failed("no disk".into())));
         assert!(matches!(&failed[..], [Effect::Notify(_, sentence)] if sentence.contains("has failed")));
         assert_eq!(told(update(&mut asked(), Message::EngineGone)), 1);
-        assert_eq!(told(update(&mut asked(), Message::Engine(Event::Done(Finish::Shown)))), 0, "a model");
+        let mut app = asked();
+        app.workbench.as_mut().unwrap().info.kind = RunKind::Model;
+        assert_eq!(told(update(&mut app, finished(Finish::Stopped))), 0, "a model");
         let mut app = asked();
         press(&mut app, "qy");
         assert_eq!(update(&mut app, finished(Finish::Stopped)), [Effect::Exit], "whoever leaves knows");
@@ -2110,13 +2116,6 @@ mod tests {
         let mut over = attached();
         update(&mut over, Message::Engine(Event::Finished(Finish::MaxEpochs)));
         assert_eq!(press(&mut over, "Q"), [Effect::Exit]);
-    }
-
-    #[test]
-    fn everybody_sees_the_sample_that_anybody_asked_for() {
-        let mut app = attached();
-        update(&mut app, Message::Engine(Event::Watched(7)));
-        assert_eq!(sent(&press(&mut app, ".")), [Command::Watch(8)]);
     }
 
     #[test]

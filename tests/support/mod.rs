@@ -7,8 +7,8 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{
-    Change, Epoch, Event, Finish, Floor, Iteration, ModelCard, Past, Preview, Profile, Rival, RunCard,
-    RunHandle, RunInfo, Shelf,
+    Change, Epoch, Event, Floor, Iteration, ModelCard, Past, Preview, Profile, Rival, RunCard, RunHandle,
+    RunInfo, RunKind, Shelf,
 };
 use nem_tui::random::{Purpose, Stream};
 use nem_tui::snapshot::{Snapshot, SnapshotStep};
@@ -91,6 +91,7 @@ pub fn picker_with(depth: Depth, past: bool) -> App {
 
 fn info(directory: &str, preset: &Preset, iteration: u64, floor: Floor) -> RunInfo {
     RunInfo {
+        kind: RunKind::Training,
         directory: directory.into(),
         preset: preset.clone(),
         seed: 1,
@@ -164,7 +165,7 @@ pub fn model(depth: Depth) -> App {
     let mut app = App::new(Theme::new(depth));
     let info = info("static-shapes", &preset, 4400, Floor { ami: 0.56, ari: 0.55 });
     update(&mut app, Message::Engine(Event::Started(Box::new(info))));
-    update(&mut app, Message::Engine(Event::Done(Finish::Shown)));
+    app.workbench.as_mut().unwrap().info.kind = RunKind::Model;
     update(&mut app, Message::Picture(Arc::new(snapshot(&preset, 4, 15))));
     app
 }

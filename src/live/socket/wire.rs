@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::preset::{Images, Preset, Setting, Stage, embedded_names};
     use crate::protocol::{
-        Change, Command, Epoch, Event, Finish, Floor, Iteration, Kind, Past, Profile, RunInfo, StageStart,
+        Change, Command, Epoch, Event, Finish, Floor, Iteration, Past, Profile, RunInfo, RunKind, StageStart,
         Watched,
     };
     use crate::snapshot::{Input, Snapshot, SnapshotStep};
@@ -165,7 +165,7 @@ mod tests {
             stages: vec![stage(v, n)],
         };
         let info = RunInfo {
-            kind: Kind::Model,
+            kind: RunKind::Model,
             directory: "runs/with a space and é".into(),
             preset: preset.clone(),
             seed: u64::MAX,

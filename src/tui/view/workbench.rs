@@ -81,12 +81,12 @@ fn status_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
         _ if app.starting => ("starting…".to_owned(), theme.warning()),
         _ if app.leaving.is_some() => ("saving…".to_owned(), theme.warning()),
         Some(Finish::Failed(_)) => ("✗ failed".to_owned(), theme.warning()),
-        Some(Finish::Shown) => ("◆ trained model".to_owned(), theme.good()),
+        _ if workbench.is_model() => ("◆ trained model".to_owned(), theme.good()),
         Some(finish) => (format!("✓ {}", why(finish)), theme.good()),
         None if workbench.paused => ("‖ paused".to_owned(), theme.warning()),
         None => ("● training".to_owned(), theme.good()),
     };
-    let epochs = workbench.epoch.map_or(0, |e| e.epoch) + u64::from(workbench.finish.is_none());
+    let epochs = workbench.epoch.map_or(0, |e| e.epoch) + u64::from(workbench.is_running());
     let name = workbench
         .info
         .directory
@@ -108,7 +108,7 @@ fn status_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     if let Some(speed) = workbench.speed() {
         spans.push(Span::styled(format!("  {} it/s", number(speed)), theme.dim()));
     }
-    if let (Some(eta), None) = (workbench.eta(), &workbench.finish) {
+    if let (Some(eta), true) = (workbench.eta(), workbench.is_running()) {
         spans.push(Span::styled(format!("  ETA {}", duration(eta)), theme.dim()));
     }
     let warnings = health::warnings(workbench).len();
@@ -127,7 +127,6 @@ fn why(finish: &Finish) -> &'static str {
         Finish::MaxEpochs => "all epochs done",
         Finish::MaxIterations => "all iterations done",
         Finish::Stopped => "stopped",
-        Finish::Shown => "shown",
         Finish::Failed(_) => "failed",
     }
 }
