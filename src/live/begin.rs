@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use tracing::info;
 
-use super::{thread, worker};
+use super::thread;
+pub use super::worker::Ending;
+use super::worker::{self, Begun};
 use crate::backend::Compute;
 use crate::error::{Error, Result};
 use crate::machine;
@@ -45,15 +47,6 @@ impl Job {
     }
 }
 
-/// When a worker stops, apart from the preset's own reasons.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Ending {
-    /// After this many iterations, counted from the run's beginning.
-    pub max_iterations: Option<u64>,
-    /// Stay when the training is over, to show pictures until told to stop.
-    pub stay: bool,
-}
-
 /// Starts a new run on a thread of its own.
 ///
 /// # Errors
@@ -78,16 +71,6 @@ pub fn start(job: &Job) -> Result<RunHandle> {
         Ok(Begun { run, trainer, past: Past::default(), replay: job.replay, compute })
     };
     spawn(make, ending)
-}
-
-/// A run that is ready to be trained.
-pub(super) struct Begun {
-    pub(super) run: RunDir,
-    pub(super) trainer: Trainer,
-    pub(super) past: Past,
-    /// Live changes still to be made.
-    pub(super) replay: Vec<Change>,
-    pub(super) compute: Compute,
 }
 
 fn spawn(make: impl FnOnce() -> Result<Begun> + Send + 'static, ending: Ending) -> Result<RunHandle> {

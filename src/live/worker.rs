@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TryRecvError;
 use tracing::{error, info};
 
-use super::begin::{Begun, Ending};
 use super::socket::Viewers;
 use super::thread::Ends;
 use crate::backend::{self, Compute};
@@ -28,6 +27,25 @@ use crate::train::unroll;
 const SNAPSHOT_PERIOD: Duration = Duration::from_millis(100);
 /// Snapshots take at most one part in this many of the time.
 const SNAPSHOT_SHARE: u32 = 80;
+
+/// When a worker stops, apart from the preset's own reasons.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ending {
+    /// After this many iterations, counted from the run's beginning.
+    pub max_iterations: Option<u64>,
+    /// Stay when the training is over, to show pictures until told to stop.
+    pub stay: bool,
+}
+
+/// A run that is ready to be trained.
+pub(super) struct Begun {
+    pub(super) run: RunDir,
+    pub(super) trainer: Trainer,
+    pub(super) past: Past,
+    /// Live changes still to be made.
+    pub(super) replay: Vec<Change>,
+    pub(super) compute: Compute,
+}
 
 /// Trains `begun` until there is a reason to end, and reports to `ends`.
 pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
