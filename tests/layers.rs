@@ -1,7 +1,8 @@
 //! The layers of ARCHITECTURE.md: a module uses only what lies below it, and no files use each other in a circle.
 //!
-//! The source is read as text: `use` lines and paths inside code, without comments, strings and tests. A type that is
-//! used only through a method's result is not seen.
+//! The source is read as text: `use` lines and paths in code, without comments, strings and tests. A type that is used
+//! only as a method's result is not seen. A folder's file (`x.rs` beside `x/`) counts as a file like any other, except
+//! that passing on its children's names by `pub use` is no use of them.
 
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
@@ -65,9 +66,9 @@ type Path = Vec<String>;
 /// What the layers and circles need to know of a source file.
 #[derive(Debug, Default)]
 struct Source {
-    /// What a `use` line names, and what it is bound to. `*` binds everything.
+    /// One for each name that a `use` line binds.
     uses: Vec<Use>,
-    /// Paths inside code.
+    /// Paths in code.
     inline: Vec<Path>,
     /// Items defined at its top, child modules included.
     defined: BTreeSet<String>,
@@ -78,6 +79,7 @@ struct Source {
 #[derive(Debug)]
 struct Use {
     path: Path,
+    /// What the path is bound to; `*` binds everything in it.
     name: String,
     public: bool,
 }
@@ -85,7 +87,7 @@ struct Use {
 /// Sources by the paths of their modules, which begin with `crate`.
 type Sources = BTreeMap<Path, Source>;
 
-/// Identifiers, `::` and single signs; without comments, lifetimes and the content of strings.
+/// Identifiers, `::` and other single characters. Comments, strings, characters and lifetimes are left out.
 fn tokens(text: &str) -> Vec<&str> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut found = Vec::new();
@@ -114,7 +116,7 @@ fn tokens(text: &str) -> Vec<&str> {
             end_of("'", 3)
         } else if first == '\'' {
             let after: Vec<char> = rest.chars().skip(1).take(2).collect();
-            // A character, or the mark of a lifetime and its name.
+            // A character or a lifetime.
             let name = rest[1..].find(|c| !is_word(c)).map_or(rest.len(), |at| 1 + at);
             if after.get(1) == Some(&'\'') { 2 + after[0].len_utf8() } else { name.max(1) }
         } else {
@@ -129,7 +131,7 @@ fn tokens(text: &str) -> Vec<&str> {
     found
 }
 
-/// The tokens without the items that are compiled for tests only.
+/// Drops the items that are compiled for tests only.
 fn without_tests<'a>(tokens: &[&'a str]) -> Vec<&'a str> {
     const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::new();
@@ -163,7 +165,7 @@ fn without_tests<'a>(tokens: &[&'a str]) -> Vec<&'a str> {
     kept
 }
 
-/// The leaves of the tree of a `use`, each a path and the name it is bound to; returns where the tree ends.
+/// Collects the paths of a `use` tree with the names they are bound to; returns where the tree ends.
 fn use_tree(tokens: &[&str], mut at: usize, mut path: Path, leaves: &mut Vec<(Path, String)>) -> usize {
     loop {
         match tokens[at] {
@@ -201,10 +203,10 @@ fn read(file: &Path, text: &str) -> Source {
     let tokens = tokens(text);
     let tokens = without_tests(&tokens);
     let mut source = Source::default();
-    // What the first part of a path may stand for, apart from another crate.
+    // What the first part of a path stands for if it is not another crate.
     let mut names: BTreeMap<String, Path> = BTreeMap::new();
     let (mut uses, mut inline) = (Vec::new(), Vec::new());
-    // The module the code is in; those within the file end at the brace of this depth.
+    // The current module, and the depths of braces at which modules inside the file end.
     let (mut module, mut ends, mut depth) = (file.clone(), Vec::new(), 0);
     let mut at = 0;
     while at < tokens.len() {
@@ -283,8 +285,8 @@ fn absolute(module: &[String], path: Path, names: &BTreeMap<String, Path>) -> Pa
     [&root[..root.len() - more], &rest[more..]].concat()
 }
 
-/// The file that defines what `path` names, where a file that passes it on is not the one; none in other crates.
-/// A module of its own is in no file.
+/// The file that defines what `path` names, found through files that only pass the name on. `None` for other crates,
+/// and for a path to a module, whose use shows where something in it is named.
 fn home(sources: &Sources, path: &[String], passed: usize) -> Option<Path> {
     let length = (1..=path.len()).rev().find(|length| sources.contains_key(&path[..*length]))?;
     let (file, rest) = path.split_at(length);
@@ -308,7 +310,7 @@ fn home(sources: &Sources, path: &[String], passed: usize) -> Option<Path> {
 /// The files that each file uses, each with the paths by which it does.
 fn edges(sources: &Sources) -> BTreeMap<Path, BTreeMap<Path, BTreeSet<String>>> {
     let of = |(file, source): (&Path, &Source)| {
-        // What a file passes on from its own folder it uses only where it names it again.
+        // A name passed on from a child is used only if the code names it again.
         let passes_on = |line: &&Use| {
             let defined = |path: &Path| &sources.get(path).unwrap_or(source).defined;
             let again = match line.name.as_str() {
@@ -374,7 +376,7 @@ fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-/// The crate's library. `main.rs` only calls it, and what tests use is their own affair.
+/// The library's sources, without tests.
 fn crate_sources() -> Sources {
     let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let of = |file: std::path::PathBuf| {
@@ -490,8 +492,8 @@ fn every_way_to_use_what_lies_above_is_seen() {
 }
 
 #[test]
-fn circles_are_found_and_folders_that_pass_names_on_are_none() {
-    // Two files of one folder, one by a `use` and one by a path; a third that is in no circle.
+fn circles_are_found_and_passing_names_on_is_none() {
+    // Two files of one folder, through a `use` and through a path; the third is in no circle.
     let found = circles(&sources(&[
         ("crate::m", "mod a; mod b; mod c;"),
         ("crate::m::a", "use super::b; pub fn f() { b::g(); }"),
@@ -499,12 +501,12 @@ fn circles_are_found_and_folders_that_pass_names_on_are_none() {
         ("crate::m::c", "use super::a::f;"),
     ]));
     assert_eq!(found, ["2 files\n  crate::m::a -> crate::m::b: g\n  crate::m::b -> crate::m::a: f"]);
-    // A folder's file that uses its children, and is used by them.
+    // A folder's file that uses its child and is used by it.
     let parent = "mod a; use self::a::f; pub struct Shared; fn g() { f(); }";
     let found =
         circles(&sources(&[("crate::m", parent), ("crate::m::a", "use super::Shared; pub fn f() {}")]));
     assert_eq!(found, ["2 files\n  crate::m -> crate::m::a: f\n  crate::m::a -> crate::m: Shared"]);
-    // Three, one of whose names is passed on by the folder's file.
+    // Three files whose names are passed on by the folder's file.
     let found = circles(&sources(&[
         ("crate::m", "mod a; mod b; mod c; pub use self::a::A; pub use self::b::*;"),
         ("crate::m::a", "use super::B; pub struct A(B);"),
@@ -513,7 +515,7 @@ fn circles_are_found_and_folders_that_pass_names_on_are_none() {
     ]));
     assert_eq!(found.len(), 1);
     assert!(found[0].starts_with("3 files\n  crate::m::a -> crate::m::b: B\n"), "{found:?}");
-    // The folder's file only passes names on, so a child may use what it defines.
+    // A folder's file that only passes names on; its children may use what it defines.
     let found = circles(&sources(&[
         ("crate::m", "mod a; mod b; pub use self::a::A; pub const SIZE: usize = 2;"),
         ("crate::m::a", "use super::SIZE; pub struct A([u8; SIZE]);"),
