@@ -1,4 +1,4 @@
-//! Viewers of a run in other processes: they come, look, steer, stall, lie and go, and the run goes on.
+//! Viewers of a run in other processes join, steer, stall, send garbage and leave, and the run continues.
 #![allow(clippy::unwrap_used)] // a test's way to fail
 #![cfg(unix)]
 
@@ -19,7 +19,7 @@ use nem_tui::run::directory::{Record, RunDir, RunFile, read_metrics};
 use nem_tui::snapshot::Input;
 use support::{endless, picture};
 
-/// A run that stands still after its first iterations.
+/// A run that is paused after its first iterations.
 fn paused_run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
     let job = Job {
         out: Some(out.to_owned()),
@@ -33,14 +33,14 @@ fn paused_run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
     handle
 }
 
-/// As `train` does: the run itself has no screen.
+/// As `train` does: the run has no screen of its own.
 fn nobody_looks(handle: &mut RunHandle) {
     handle.snapshots = tokio::sync::watch::channel(None).1;
 }
 
 /// The next event that is `wanted`.
 fn wait(handle: &mut RunHandle, mut wanted: impl FnMut(Event) -> bool) {
-    while !wanted(handle.events.blocking_recv().expect("the run is still there")) {}
+    while !wanted(handle.events.blocking_recv().expect("the run has ended")) {}
 }
 
 fn started(handle: &mut RunHandle) -> RunInfo {
@@ -59,7 +59,7 @@ fn finished(handle: &mut RunHandle) -> Finish {
     }
 }
 
-/// Says the run's own hello back to it, and is a viewer from then on.
+/// Returns the run's own hello, which makes this connection a viewer.
 fn raw_viewer(run: &Path) -> UnixStream {
     let mut stream = UnixStream::connect(run.join("socket")).unwrap();
     let hello = read_frame(&mut stream);
@@ -67,7 +67,7 @@ fn raw_viewer(run: &Path) -> UnixStream {
     stream
 }
 
-/// A frame with its length.
+/// A frame, including its length.
 fn read_frame(stream: &mut UnixStream) -> Vec<u8> {
     let mut length = [0; 4];
     stream.read_exact(&mut length).unwrap();
@@ -90,7 +90,7 @@ fn viewers_see_the_whole_run_and_steer_it() {
     assert_eq!((&info.directory, info.seed), (&out, 1));
     let mut seen: Vec<u64> = info.past.iterations.iter().map(|i| i.iteration).collect();
     assert_eq!(one.events.blocking_recv(), Some(Event::Paused(true)));
-    // Paused as it is, it makes a picture for who has come.
+    // Although paused, it makes a picture for a new viewer.
     let first = picture(&mut one, |_| true);
     assert_eq!((first.sample, first.k, first.iteration), (0, 4, seen.len() as u64));
 
@@ -126,7 +126,7 @@ fn viewers_see_the_whole_run_and_steer_it() {
     assert_eq!(shown.k, 3);
     assert_eq!(picture(&mut one, |picture| picture.iteration > shown.iteration).sample, 0);
 
-    // An image of one's own, which is of another size.
+    // The user's own image, of another size than the model's.
     let own = directory.path().join("own.png");
     image::GrayImage::from_pixel(30, 20, image::Luma([255])).save(&own).unwrap();
     let input = |resize| Input { file: own.clone(), resize, request: 1 };
@@ -138,7 +138,7 @@ fn viewers_see_the_whole_run_and_steer_it() {
     two.send(Command::Watch(7));
     picture(&mut two, |picture| picture.input.is_none());
 
-    // One leaves, and nothing changes.
+    // A viewer that leaves changes nothing.
     drop(two);
     wait(&mut one, |event| matches!(event, Event::Epoch(_)));
     one.send(Command::Set(Setting::K(0)));
@@ -148,7 +148,7 @@ fn viewers_see_the_whole_run_and_steer_it() {
     assert_eq!(finished(&mut one), Finish::Stopped);
     assert_eq!(finished(&mut run), Finish::Stopped);
     assert!(!out.join("socket").exists());
-    assert!(out.join("checkpoints/last").is_file(), "it was saved first");
+    assert!(out.join("checkpoints/last").is_file(), "it was not saved");
 }
 
 /// One viewer looks under other settings, then at an image; another sees the training's own all the while, hears
@@ -231,8 +231,8 @@ fn records(run: &Path) -> Vec<Record> {
     read_metrics(run).unwrap().into_iter().map(timeless).collect()
 }
 
-/// Viewers that read nothing, leave in the middle, talk nonsense or look at one sample after the other: the
-/// run's metrics are those of a run that nobody looks at.
+/// Viewers that read nothing, leave early, send garbage or watch one sample after another do not change the run's
+/// metrics.
 #[test]
 fn viewers_cost_the_run_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -250,7 +250,7 @@ fn viewers_cost_the_run_nothing() {
         let mut stream = UnixStream::connect(seen.join("socket")).unwrap();
         stream.write_all(nonsense).unwrap();
         let mut answer = Vec::new();
-        // A hello, and then the door; or a reset, where not all was read.
+        // A hello and then the end; or a reset if not everything was read.
         let _ = stream.read_to_end(&mut answer);
         assert!(answer.len() < 100, "{} bytes for nonsense", answer.len());
     }
@@ -290,7 +290,7 @@ fn the_socket_is_its_owners_alone_and_a_stale_one_is_replaced() {
     let sentence =
         format!("no training is running in {0}; resume it with `nem-tui train --resume {0}`", out.display());
     assert_eq!(nobody(), sentence);
-    // As a run leaves it that was killed.
+    // What a killed run leaves behind.
     drop(UnixListener::bind(&socket).unwrap());
     assert!(socket.exists());
     assert_eq!(nobody(), sentence);
@@ -308,7 +308,7 @@ fn the_socket_is_its_owners_alone_and_a_stale_one_is_replaced() {
 }
 
 #[test]
-fn a_path_longer_than_a_sockets_may_be_is_no_hindrance() {
+fn a_path_may_be_longer_than_a_sockets() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("a".repeat(100)).join("b".repeat(100));
     let run = paused_run(&out, None);
@@ -320,9 +320,9 @@ fn a_path_longer_than_a_sockets_may_be_is_no_hindrance() {
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("socket")), "{left:?}");
 }
 
-/// As on a file system that holds no sockets.
+/// As on a file system that does not support sockets.
 #[test]
-fn a_run_that_cannot_listen_goes_on_and_its_log_says_so() {
+fn a_run_that_cannot_listen_continues_and_its_log_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("a".repeat(150));
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nem-tui"));
@@ -333,7 +333,7 @@ fn a_run_that_cannot_listen_goes_on_and_its_log_says_so() {
     assert!(log.contains("the run continues, but nobody can attach to it"), "{log}");
 }
 
-/// A run directory in which something else than this program listens, and sends `bytes` to who comes.
+/// A run directory in which another program listens, and sends `bytes` to whoever connects.
 fn impostor(directory: &Path, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
     let what = RunFile {
         seed: 1,
@@ -350,13 +350,13 @@ fn impostor(directory: &Path, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(&bytes).unwrap();
-        // Until the viewer has said its hello, so that nothing is lost in a reset.
+        // Waits for the viewer's hello, so that a reset loses nothing.
         read_frame(&mut stream);
     })
 }
 
 #[test]
-fn another_version_and_another_program_are_one_clear_sentence() {
+fn another_version_and_another_program_are_refused_in_one_sentence() {
     let directory = tempfile::tempdir().unwrap();
     for (name, bytes, expected) in [
         ("version", frame(b"nem-tui 9.9.9"), "is trained by nem-tui 9.9.9, and this is "),
@@ -372,7 +372,7 @@ fn another_version_and_another_program_are_one_clear_sentence() {
 }
 
 #[test]
-fn a_lost_connection_is_said() {
+fn a_lost_connection_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let real = directory.path().join("real");
     let mut run = paused_run(&real, None);
@@ -384,6 +384,6 @@ fn a_lost_connection_is_said() {
     let other = impostor(&out, hello);
     let mut viewer = attach(&out).unwrap();
     other.join().unwrap();
-    let Finish::Failed(sentence) = finished(&mut viewer) else { panic!("it did not fail") };
+    let Finish::Failed(sentence) = finished(&mut viewer) else { panic!("the viewer did not fail") };
     assert!(sentence.starts_with("the connection to ") && sentence.contains("nem-tui attach"), "{sentence}");
 }

@@ -1,4 +1,4 @@
-//! Files that users bring, MNIST's and HDF5, as `train` and `data check` take and refuse them.
+//! The user's own data, MNIST and HDF5 files: `train` and `data check` use it or refuse it.
 
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::Value;
 use support::cli::{nem_tui, refused, run};
 
-/// An IDX file of `count` images of 28x28, each a different spot on black.
+/// An IDX file of `count` images of 28x28 pixels, each with a different spot on black.
 fn images(count: u32) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, 3];
     for size in [count, 28, 28] {
@@ -29,14 +29,14 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A directory with 60 images for training, packed, and 20 for the test, plain.
+/// A directory with 60 training images, compressed, and 20 test images, uncompressed.
 fn mnist(directory: &Path) {
     std::fs::create_dir_all(directory).unwrap();
     std::fs::write(directory.join("train-images-idx3-ubyte.gz"), gzip(&images(60))).unwrap();
     std::fs::write(directory.join("t10k-images-idx3-ubyte"), images(20)).unwrap();
 }
 
-/// A training on digits, of an iteration.
+/// The arguments that train on digits for one iteration.
 fn digits<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let small = [
         "train",
@@ -57,13 +57,13 @@ fn digits<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn mnist_is_trained_on_where_it_is_said_to_be() {
+fn mnist_is_trained_on_from_a_named_folder() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     mnist(&here.join("digits"));
     run(here, &digits(&["--mnist", "digits", "--out", "r"]));
     let preset = std::fs::read_to_string(here.join("r/preset.ron")).unwrap();
-    // By its whole path, so that the run can be gone on with from anywhere.
+    // The path is absolute, so that the run can be resumed from anywhere.
     let whole = here.join("digits").canonicalize().unwrap();
     assert!(preset.contains(whole.to_str().unwrap()), "{preset}");
     let report: Value = serde_json::from_str(&run(here, &["eval", "r", "--json"])).unwrap();
@@ -86,7 +86,7 @@ fn data_check_says_what_is_there() {
         serde_json::from_str(&run(here, &["data", "check", "--mnist", "digits", "--json"])).unwrap();
     assert_eq!((json["digits"].as_str(), json["files"].as_array().unwrap().len()), (Some("Mnist"), 4));
 
-    // In the default place nothing is expected; in a named one it is.
+    // The default folder may be missing; a named one may not.
     let home = here.to_str().unwrap();
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_nem-tui"))
         .env("HOME", home)
@@ -101,9 +101,9 @@ fn data_check_says_what_is_there() {
     assert!(error.contains("train-images-idx3-ubyte"), "{error}");
 }
 
-/// Every fault in one sentence that names the file; exit code 1, and no run directory.
+/// Every fault is one sentence that names the file, with exit code 1 and no run directory.
 #[test]
-fn mnist_files_that_are_no_mnist_are_refused() {
+fn files_that_are_not_mnist_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     let good = images(60);
@@ -137,7 +137,7 @@ fn mnist_files_that_are_no_mnist_are_refused() {
     mnist(&here.join("few"));
     let error = refused(here, &digits(&["--mnist", "few", "--set", "data.images=First(61)"]), 1);
     assert!(error.contains("few") && error.contains("first 61") && error.contains("there are 60"), "{error}");
-    // Also of a stage that is far off, and of digits that no file has.
+    // Later stages are checked too, and digits that no file contains.
     let stages = |last: &str| {
         format!(
             "train.stages=[(images: First(20), learning_rate: 0.001), (images: First({last}), learning_rate: 0.001)]"
@@ -203,7 +203,7 @@ fn hdf5_files_train_and_those_that_do_not_fit_are_refused() {
         assert!(error.contains(&path) && error.contains(said), "{said}: {error}");
         assert!(!here.join("r").exists(), "{path} left a run behind");
     }
-    // Named by a path of this directory, and scored from another.
+    // The path is relative to this directory; the run is scored from another one.
     std::fs::copy(fixture("earliest.h5"), here.join("mine.h5")).unwrap();
     let all = arguments("mine.h5", fits, "2", "5");
     let all: Vec<&str> = all.iter().map(String::as_str).collect();

@@ -1,4 +1,4 @@
-//! What is exported, as readers see it that share no code with the writers.
+//! Exported files, read back by code that is independent of the writers.
 
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
@@ -24,7 +24,8 @@ const SKY: [u8; 3] = [86, 180, 233];
 const BLACK: [u8; 3] = [0; 3];
 const WHITE: [u8; 3] = [255; 3];
 
-/// Two components on an image of 2 x 3 pixels, and two EM steps; in the second, the components have changed places.
+/// Two components on an image of 2x3 pixels, and two EM steps. In the second step the components have swapped
+/// places.
 fn known() -> Snapshot {
     let step = |swapped: bool| {
         let (first, second) = (vec![1.0, 0.0, 0.5, 0.25, 1.0, 1.0], vec![0.0, 1.0, 0.5, 0.75, 0.0, 0.0]);
@@ -52,7 +53,7 @@ fn known() -> Snapshot {
     }
 }
 
-/// A picture's width, and its pixels.
+/// A picture: its width and its pixels.
 struct Picture {
     width: usize,
     pixels: Vec<[u8; 3]>,
@@ -68,7 +69,7 @@ impl Picture {
     }
 }
 
-/// Decoded by zune-png, which shares no code with the encoder.
+/// Decodes with zune-png, which shares no code with the encoder.
 fn png(bytes: &[u8]) -> Picture {
     use zune_png::zune_core::{bytestream::ZCursor, colorspace::ColorSpace};
     let mut decoder = zune_png::PngDecoder::new(ZCursor::new(bytes));
@@ -80,7 +81,7 @@ fn png(bytes: &[u8]) -> Picture {
     Picture { width, pixels }
 }
 
-/// The frames of a GIF that goes on for ever, with their delays in hundredths of a second.
+/// The frames of a GIF that repeats forever, with their delays in hundredths of a second.
 fn gif(bytes: &[u8]) -> Vec<(usize, Picture)> {
     let gif = readers::gif(bytes);
     assert!(gif.endless);
@@ -96,11 +97,11 @@ fn scaled(colour: [u8; 3], by: f32) -> [u8; 3] {
     colour.map(|c| (f32::from(c) * by).round() as u8)
 }
 
-/// Every pixel of every image in the picture of a step has the colour that the values say.
+/// In the picture of a step, every pixel of every image has the colour that its values call for.
 #[test]
 fn a_step_is_drawn_as_its_values_say() {
     let picture = png(&encode(&known(), Format::Png, View::Step(0), 30));
-    // Six images of 30 x 20 with 8 pixels around each; three rows of them, each under a line of 12, and a title.
+    // Six images of 30x20 with a margin of 8 pixels, in three rows with a label of 12 above each, and a title.
     assert_eq!((picture.width, picture.height()), (8 + 6 * 38, 20 + 3 * 40));
     let even = [0, 1, 2].map(|c| (f32::from(ORANGE[c]) * 0.5 + f32::from(SKY[c]) * 0.5).round() as u8);
     let most = [0, 1, 2].map(|c| (f32::from(ORANGE[c]) * 0.25 + f32::from(SKY[c]) * 0.75).round() as u8);
@@ -112,9 +113,9 @@ fn a_step_is_drawn_as_its_values_say() {
             grey([1.0, 1.0, 1.0, 0.0, 0.0, 0.0]),
             grey([0.5, 0.25, 0.375, 0.3125, 0.5, 0.5]),
             [ORANGE, SKY, even, most, ORANGE, ORANGE],
-            // In the last step, of which the colours are, the second component holds the first object.
+            // Colours follow the last step, in which the second component holds the first object.
             [SKY, BLACK, ORANGE, SKY, BLACK, BLACK],
-            // Only where there is an object; of two that are equal, the first.
+            // Only where there is an object; of two equal components, the first.
             [ORANGE, BLACK, ORANGE, SKY, BLACK, BLACK],
         ],
         &[tint(ORANGE, [0.5; 6]), tint(SKY, [0.25; 6])],
@@ -133,7 +134,7 @@ fn a_step_is_drawn_as_its_values_say() {
             assert_eq!(picture.at(left + 30, top + 19), GROUND);
         }
     }
-    // Words are in the colours of what they name.
+    // A label has the colour of what it names.
     let words =
         |y: usize, colour| (0..picture.width).any(|x| (0..8).any(|dy| picture.at(x, y + dy) == colour));
     assert!(words(8, [200, 203, 210]) && words(60, ORANGE) && words(60, SKY) && !words(20, ORANGE));
@@ -144,7 +145,7 @@ fn images_are_as_large_as_asked_and_28_pixels_become_112() {
     let snapshot = support::snapshot(&support::preset("static-shapes-rnn-em"), 4, 3);
     let picture = png(&encode(&snapshot, Format::Png, View::Step(2), TILE));
     assert_eq!((picture.width, picture.height()), (8 + 6 * 120, 20 + 3 * 132));
-    // Twelve components go into two rows.
+    // Twelve components take two rows.
     let snapshot = support::snapshot(&support::preset("static-shapes-rnn-em"), 12, 1);
     let picture = png(&encode(&snapshot, Format::Png, View::Step(0), 1));
     assert_eq!((picture.width, picture.height()), (8 + 8 * 36, 20 + 5 * 48));
@@ -158,24 +159,24 @@ fn the_overview_has_a_column_for_each_step_and_a_row_for_each_picture() {
     let corner = |column: usize, row: usize| picture.at(72 + 38 * column, 20 + 28 * row);
     let rows = |column| (0..9).map(|row| corner(column, row)).collect::<Vec<_>>();
     let [orange, sky] = [scaled(ORANGE, 0.5), scaled(SKY, 0.25)];
-    // The truth has one colour, whatever the components do.
+    // The true groups keep their colours, whatever the components do.
     assert_eq!(rows(0), [WHITE, WHITE, [128; 3], ORANGE, SKY, orange, ORANGE, sky, BLACK]);
     assert_eq!(rows(1), [WHITE, WHITE, [64; 3], SKY, SKY, orange, BLACK, sky, SKY]);
 }
 
 #[test]
-fn a_gif_shows_every_step_for_ever_and_the_last_one_longer() {
+fn a_gif_repeats_every_step_and_shows_the_last_one_longer() {
     let snapshot = known();
     let frames = gif(&encode(&snapshot, Format::Gif, View::Step(0), 30));
     assert_eq!(frames.iter().map(|(delay, _)| *delay).collect::<Vec<_>>(), [25, 150]);
     for (step, (_, frame)) in frames.iter().enumerate() {
         let still = png(&encode(&snapshot, Format::Png, View::Step(step), 30));
         assert_eq!(frame.width, still.width);
-        assert!(frame.pixels == still.pixels, "few colours are kept exactly");
+        assert!(frame.pixels == still.pixels, "so few colours are not kept exactly");
     }
 }
 
-/// With more colours than a GIF has, none is far off, and what covers most stays exact.
+/// If there are more colours than a GIF can hold, all stay close and the most frequent stay exact.
 #[test]
 fn a_gif_of_many_colours_stays_close() {
     let mut snapshot = support::snapshot(&support::preset("static-shapes-rnn-em"), 6, 5);
@@ -204,9 +205,9 @@ fn a_gif_of_many_colours_stays_close() {
     assert!(deviation < 6.0 && largest < 60.0, "{deviation} {largest}");
 }
 
-/// One's own image has its name, and no truth that nobody knows.
+/// The user's own image keeps its name and has no true groups.
 #[test]
-fn an_image_of_ones_own_is_exported_without_a_truth() {
+fn the_users_own_image_is_exported_without_a_truth() {
     use nem_tui::snapshot::Input;
     let mut snapshot = known();
     snapshot.input = Some(Input { file: "/a/b.png".into(), resize: false, request: 1 });
@@ -214,7 +215,7 @@ fn an_image_of_ones_own_is_exported_without_a_truth() {
     let overview = png(&encode(&snapshot, Format::Png, View::Overview, 30));
     assert_eq!(overview.height(), 20 + 8 * 28);
     let still = png(&encode(&snapshot, Format::Png, View::Step(0), 30));
-    // In the place of the truth is what each component has most of, of all pixels.
+    // Instead of the truth it shows the component with the largest share of each pixel.
     let pixel = |at: usize| still.at(8 + 38 * 4 + at % 3 * 10, 32 + at / 3 * 10);
     assert_eq!([0, 1, 2, 3, 4, 5].map(pixel), [ORANGE, SKY, ORANGE, SKY, ORANGE, ORANGE]);
 }
@@ -285,7 +286,7 @@ fn what_cannot_be_drawn_is_refused_in_a_sentence() {
 }
 
 prop_compose! {
-    /// Any snapshot, also with values that are no numbers and too few of them.
+    /// Any snapshot, even one with NaN or with too few values.
     fn any_snapshot()(
         (channels, height, width) in (1usize..4, 1usize..7, 1usize..7),
         (k, steps) in (1usize..11, 1usize..4),
@@ -313,7 +314,7 @@ prop_compose! {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
-    /// Whatever the snapshot, it becomes a file or a sentence; pictures all can be read.
+    /// Every snapshot becomes a file or an error message, and every picture can be read back.
     #[test]
     fn no_snapshot_breaks_an_export(snapshot in any_snapshot(), tile in 1u32..40) {
         let still = png(&encode(&snapshot, Format::Png, View::Step(0), tile));
@@ -393,7 +394,7 @@ fn the_diagram_names_its_curves_and_marks_changes() {
         assert!(svg.lines().any(|line| line.trim() == word), "{word}");
     }
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
-    // A hundred thousand iterations are not a hundred thousand points.
+    // 100,000 iterations are drawn with far fewer points.
     let size = |iterations: u64| {
         let done = |n| Iteration { iteration: n, loss: 1.0, ..Iteration::default() };
         let curves = Curves { iterations: (1..=iterations).map(done).collect(), ..Curves::default() };
@@ -404,7 +405,7 @@ fn the_diagram_names_its_curves_and_marks_changes() {
     assert!(none.svg().unwrap().contains("<circle"));
 }
 
-/// The file that real TensorBoard has read: see `tests/fixtures/tensorboard/README.md`.
+/// The file that TensorBoard itself has read; see `tests/fixtures/tensorboard/README.md`.
 fn event_file() -> Vec<u8> {
     let curves = metrics();
     let at = Duration::from_secs(1_700_000_000);
@@ -414,7 +415,7 @@ fn event_file() -> Vec<u8> {
     file
 }
 
-/// Byte for byte what TensorBoard has read, and it has read what we meant.
+/// Our event file is the one that TensorBoard has read, byte for byte, and TensorBoard found the values we wrote.
 #[test]
 fn tensorboard_reads_our_event_files() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tensorboard");
@@ -441,7 +442,7 @@ fn tensorboard_reads_our_event_files() {
                 assert_eq!(read["images"][&tag], serde_json::json!([[time, step, width, height, png.len()]]));
                 assert_eq!(self::png(&png).pixels, [ORANGE, SKY]);
             }
-            Said::Restart => panic!("nothing began anew"),
+            Said::Restart => panic!("there is only one session"),
         }
     }
     let all: usize =
@@ -449,7 +450,7 @@ fn tensorboard_reads_our_event_files() {
     assert_eq!((scalars, all), (4 * 5 + 2 + 2 * 4, scalars));
 }
 
-/// Every scalar of every step, as an event file has them.
+/// All scalars of an event file, with their steps and tags.
 fn scalars(file: &[u8]) -> Vec<(u64, String, f32)> {
     let events = readers::events(file).into_iter();
     let scalar = |(_, step, said)| match said {
@@ -459,9 +460,8 @@ fn scalars(file: &[u8]) -> Vec<(u64, String, f32)> {
     events.filter_map(scalar).collect()
 }
 
-/// `train --tensorboard` writes while it trains what `curves --tensorboard` makes of the metrics afterwards, and a
-/// picture at each validation; a run that is gone on with goes on in a further file, which voids what the last
-/// checkpoint had not seen.
+/// `train --tensorboard` writes during training what `curves --tensorboard` writes afterwards, plus a picture at
+/// each validation. A resumed run starts another file, which voids what its checkpoint had not seen.
 #[test]
 fn a_training_keeps_event_files() {
     let directory = tempfile::tempdir().unwrap();
@@ -503,7 +503,7 @@ fn a_training_keeps_event_files() {
     assert_eq!([scalars(&files[0]), scalars(&files[1])].concat(), afterwards);
     let error = refused(here, &["curves", "r", "--tensorboard", "t"], 2);
     assert!(error.contains("t holds event files already"), "{error}");
-    // Nothing of it in a run that nobody asked it of.
+    // A run without the option has no event files.
     run(here, &tiny("s", &["--max-iterations", "3"]));
     assert!(!here.join("s/tensorboard").exists());
     run(here, &["train", "--resume", "s", "--json", "--max-iterations", "5", "--tensorboard"]);
@@ -571,7 +571,7 @@ fn pictures_of_a_run_come_in_every_format() {
         let sum: f32 = (0..3).map(|k| gamma[(step * 3 + k) * 120 + place]).sum();
         assert!((sum - 1.0).abs() < 1e-5);
     }
-    // The same images as one's own, without noise or known objects.
+    // The same images as the user's own, without noise or known objects.
     let target = arrays[0].floats()[..120].to_vec();
     let own = tensors::Array::new([1, 2, 1, 10, 12], [vec![0.0; 120], target.clone()].concat());
     tensors::write(&here.join("own.safetensors"), &[("in.features_clean".to_owned(), own)].into()).unwrap();
@@ -611,7 +611,7 @@ fn impossible_pictures_are_refused_in_a_sentence_and_leave_nothing() {
         (vec!["static-shapes", "--out", "x.png", "--input", "gone"], 1, "gone"),
     ] {
         let error = refused(here, &[&["picture"], &arguments[..]].concat(), code);
-        assert!(error.contains(said), "{arguments:?} says {error:?} and not {said:?}");
+        assert!(error.contains(said), "{arguments:?} says {error:?} instead of {said:?}");
     }
     let left: Vec<_> = std::fs::read_dir(here).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["file"], "something was left behind");

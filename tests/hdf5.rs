@@ -14,7 +14,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hdf5").join(name)
 }
 
-/// What a function of (t, n, h, w, c) says of sequence `n`, channels before rows.
+/// The values that a function of (t, n, h, w, c) gives for sequence `n`, channels before rows.
 fn expected(n: usize, frames: usize, channels: usize, of: impl Fn([usize; 5]) -> f32) -> Vec<f32> {
     let [_, _, height, width] = SHAPE;
     let mut values = Vec::new();
@@ -124,11 +124,11 @@ fn files_that_do_not_fit_are_refused_by_name_and_place() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
-    /// A file that is cut short is refused. One that is damaged is refused, or the damage is where nothing is
-    /// read; only what has no checksum may read as other data, which then is as much, and images all the same.
+    /// A truncated file is refused. A damaged one is refused too, unless the damage is in a part that is not read
+    /// or that has no checksum; then as many images are read, with other values.
     #[test]
     fn cut_files_are_refused_and_damaged_ones_read_as_they_were_where_checksums_tell(which in 0usize..3, cut in any::<prop::sample::Index>(), flips in prop::collection::vec((any::<prop::sample::Index>(), 1u8..), 0..4)) {
-        // The newest form has a checksum for its structure, and gzip one for the values.
+        // The newest format has checksums for its structure, and gzip has one for the values.
         let (name, channels, checked) =
             [("latest.h5", 2, true), ("earliest.h5", 1, false), ("static.h5", 1, false)][which];
         let mut bytes = std::fs::read(fixture(name)).unwrap();

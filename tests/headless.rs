@@ -1,4 +1,4 @@
-//! The headless commands, as another process sees them.
+//! The commands without a screen, run as separate processes.
 
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
@@ -13,7 +13,7 @@ fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"))).collect()
 }
 
-/// A run's metrics without its times, which are all that may differ between equal runs.
+/// A run's metrics without their times, the only difference between equal runs.
 fn metrics(run: &Path) -> Vec<Value> {
     let mut records = lines(&std::fs::read_to_string(run.join("metrics.jsonl")).unwrap());
     for record in &mut records {
@@ -28,7 +28,7 @@ fn kinds<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
 }
 
 #[test]
-fn train_tells_its_steps_epochs_and_reason() {
+fn train_reports_its_steps_epochs_and_reason() {
     let directory = tempfile::tempdir().unwrap();
     let events = lines(&run(directory.path(), &tiny("r", &["--epochs", "2"])));
     assert_eq!(kinds(&events, "step").len(), 20);
@@ -60,17 +60,17 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     assert_ne!(metrics(&at("a")), metrics(&at("c")));
 }
 
-/// Stopped in the middle of an epoch and gone on with in another process, a run's metrics equal
-/// those of one that was never interrupted, bit for bit.
+/// A run that is stopped within an epoch and resumed by another process has the same metrics, bit for bit, as a run
+/// that was never interrupted.
 #[test]
 fn resuming_is_exact() {
     resumes_exactly(&[]);
 }
 
-/// So does one whose gradients are scaled, and it is another run than one whose gradients are not. Adam's first
-/// step does not depend on their length, the others do.
+/// The same holds with clipped gradients, which lead to another run. Adam's first step does not depend on the
+/// gradient's length; later steps do.
 #[test]
-fn clipped_gradients_train_otherwise_and_as_exactly() {
+fn clipped_gradients_give_another_run_and_resume_exactly() {
     let clipped = resumes_exactly(&["--set", "train.clip_norm=0.5"]);
     let plain = resumes_exactly(&[]);
     let losses = |metrics: &[Value]| {
@@ -116,7 +116,7 @@ fn resumes_exactly(more: &[&str]) -> Vec<Value> {
     metrics(&at("whole"))
 }
 
-/// Lines that the checkpoint has not seen are run again, not kept twice.
+/// Records after the last checkpoint are computed again and not kept twice.
 #[test]
 fn resuming_forgets_what_came_after_the_checkpoint() {
     let directory = tempfile::tempdir().unwrap();
@@ -152,7 +152,7 @@ fn eval_scores_a_run_or_a_checkpoint_with_other_settings() {
     ] {
         assert!(report[field].as_f64().is_some_and(f64::is_finite), "{field}: {report}");
     }
-    assert_eq!(report, of(&[]), "held-out noise is fixed");
+    assert_eq!(report, of(&[]), "held-out noise has changed");
     assert_eq!(of(&["--k", "6", "--samples", "10"])["k"], 6);
     assert_ne!(of(&["--set", "noise.probability=0.4"])["loss"], report["loss"]);
     // The last epoch's validation, scored again from the checkpoint.
@@ -165,7 +165,7 @@ fn eval_scores_a_run_or_a_checkpoint_with_other_settings() {
     assert_eq!((&again["loss"], &again["ami_last"]), (&epoch["validation_loss"], &epoch["ami"]));
 }
 
-/// Weights go from one run to another, moments and counters do not.
+/// `--from` takes the weights of another run, but neither its optimizer state nor its counters.
 #[test]
 fn a_run_begins_with_anothers_weights() {
     let directory = tempfile::tempdir().unwrap();
@@ -182,7 +182,7 @@ fn a_run_begins_with_anothers_weights() {
     assert!(!here.join("c").exists());
 }
 
-/// A group of seeds is as many runs, and `eval` of all of them adds mean and deviation.
+/// `--seeds` trains one run for each seed, and `eval` of several runs adds mean and deviation.
 #[test]
 fn a_group_of_seeds_is_trained_and_scored() {
     let directory = tempfile::tempdir().unwrap();
@@ -223,7 +223,7 @@ fn infer_writes_what_the_case_describes() {
     }
 }
 
-/// Files that do not fit are refused by name, with what they would have to hold.
+/// A file that does not fit is refused with its name and with what was expected.
 #[test]
 fn infer_refuses_files_that_do_not_fit() {
     use nem_tui::tensors::{Array, read, write};
@@ -274,7 +274,7 @@ fn infer_refuses_files_that_do_not_fit() {
     assert!(!here.join("o").exists());
 }
 
-/// A run's own weights go through `infer` with its own preset, under their bare names.
+/// `infer` takes a run's own weights, under their plain names, with the run's preset.
 #[test]
 fn infer_takes_a_runs_weights() {
     use nem_tui::tensors::{Array, Arrays, read, write};
@@ -309,7 +309,7 @@ fn presets_and_bench_speak_json() {
     let presets = lines(&run(directory.path(), &["presets", "--json"]));
     let names: Vec<_> = presets.iter().map(|p| p["name"].as_str().unwrap()).collect();
     assert!(names.starts_with(&["quickstart", "static-shapes-rnn-em", "static-shapes-nem"]), "{names:?}");
-    // Every file of the folder is one of them.
+    // Every file of the folder is listed.
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("presets");
     let mut files: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
@@ -383,7 +383,7 @@ fn bad_requests_are_refused_in_a_sentence_and_leave_nothing() {
         (vec![], 2, "nem-tui train"),
     ] {
         let error = refused(here, &arguments, code);
-        assert!(error.contains(said), "{arguments:?} says {error:?} and not {said:?}");
+        assert!(error.contains(said), "{arguments:?} says {error:?} instead of {said:?}");
     }
     let mut left: Vec<_> = std::fs::read_dir(here).unwrap().map(|e| e.unwrap().file_name()).collect();
     left.sort();
@@ -411,16 +411,16 @@ fn damaged_and_foreign_checkpoints_are_refused() {
     run(here, &["train", "--resume", "r", "--max-iterations", "6"]);
 }
 
-/// A loss that is no number ends the run with its reason; what was saved before is kept.
+/// A loss that is not a number ends the run with that reason and keeps what was saved before.
 #[test]
-fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint() {
+fn a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_checkpoint() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     run(here, &tiny("r", &["--max-iterations", "10", "--epochs", "9"]));
     let last = || std::fs::read_to_string(here.join("r/checkpoints/last")).unwrap();
     let good = last();
-    // Nothing a user can set makes this model's loss infinite for sure, so its moments are made to:
-    // the checkpoint is rewritten with a learning rate that throws the weights away.
+    // No setting makes this model's loss infinite for certain, so the checkpoint is rewritten with a learning rate
+    // that ruins the weights.
     let checkpoint = here.join("r/checkpoints").join(&good);
     let preset = std::fs::read_to_string(checkpoint.join("preset.ron")).unwrap();
     let broken = preset.replace("learning_rate: 0.004", "learning_rate: 1e300");
@@ -431,7 +431,7 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint() {
         .unwrap();
     let error = refused(here, &["train", "--resume", "r", "--json"], 1);
     assert!(error.contains("the loss became NaN in iteration 12"), "{error}");
-    assert_eq!(last(), good, "the good checkpoint is still the last");
+    assert_eq!(last(), good, "the good checkpoint is no longer the last");
 }
 
 fn sha256(text: &str) -> String {
@@ -439,7 +439,7 @@ fn sha256(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// An interrupt stops a headless run, which saves first.
+/// An interrupt stops a run without a screen, which saves first.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_is_saved() {
@@ -461,7 +461,7 @@ fn an_interrupted_run_is_saved() {
     run(directory.path(), &["eval", "r", "--json"]);
 }
 
-/// What a stage sets again is not taken and forgotten.
+/// A setting that a stage would override is refused, not silently lost.
 #[test]
 fn a_setting_of_a_stage_is_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -470,7 +470,7 @@ fn a_setting_of_a_stage_is_refused() {
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
-/// What `config` prints is a config, and a broken one is said with its place, also in a file that is not there.
+/// What `config` prints is a valid config. An error names its place, and a missing file is an error too.
 #[test]
 fn the_config_is_printed_and_can_be_saved_and_read_back() {
     let directory = tempfile::tempdir().unwrap();

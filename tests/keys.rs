@@ -1,5 +1,5 @@
-//! What every key does: the state, the key, and what it changes and asks for. The tables are made from the key
-//! table itself, so that no binding is left out, and a key that does nothing in all of a place's states fails.
+//! What every key does in every state: what it changes, and what it asks the engine for. The tables are made from
+//! the key table, so no binding is left out; a key that does nothing in any state of its context fails the test.
 
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
@@ -13,7 +13,7 @@ use nem_tui::tui::keymap::{self, Context};
 use nem_tui::tui::theme::Depth;
 use nem_tui::tui::update::{Effect, Message, update};
 
-/// What of the state is compared, by name; what a key only asks for is seen in its effects.
+/// The parts of the state that are compared, by name. What a key only asks for shows in its effects.
 fn seen(app: &App) -> Vec<(&'static str, String)> {
     let overlay = app.overlay.as_ref().map(|overlay| match overlay {
         Overlay::Help(line) => format!("help from line {line}"),
@@ -69,7 +69,7 @@ fn seen(app: &App) -> Vec<(&'static str, String)> {
     seen
 }
 
-/// An effect, without all of a preset or a picture.
+/// An effect, without the whole preset or picture.
 fn asked(effect: &Effect) -> String {
     match effect {
         Effect::Start(preset, device) => format!("Start({}, {device})", preset.name),
@@ -80,7 +80,7 @@ fn asked(effect: &Effect) -> String {
     }
 }
 
-/// What a key changes, and what it asks for; empty where that is nothing.
+/// What a key changes and asks for; empty if nothing.
 fn row(app: &App, key: KeyCode) -> String {
     let mut after = app.clone();
     let effects = update(&mut after, Message::Key(KeyEvent::from(key)));
@@ -93,13 +93,13 @@ fn row(app: &App, key: KeyCode) -> String {
         })
     };
     let (before, after) = (seen(app), seen(&after));
-    // Where one state has more to see than the other, there is a training on one of the screens only.
+    // Different lengths mean that only one of the two screens shows a run.
     assert_eq!(before.len(), after.len());
     let changes = before.iter().zip(&after).filter_map(changed);
     changes.chain(effects.iter().map(asked)).collect::<Vec<_>>().join("; ")
 }
 
-/// Where two texts differ, by their words; none where they do not.
+/// The words in which two texts differ, or `None` if they are equal.
 fn apart(before: &str, after: &str) -> Option<(String, String)> {
     let (old, new): (Vec<&str>, Vec<&str>) = (before.split(", ").collect(), after.split(", ").collect());
     if old.len() != new.len() {
@@ -118,7 +118,7 @@ fn name(key: KeyCode) -> String {
     }
 }
 
-/// The states of a place, the first in full, and of the others what they do otherwise.
+/// The states of a context: the first in full, the others where they differ from it.
 fn table(context: Context, states: &[(&str, App)]) -> String {
     let keys: Vec<KeyCode> =
         keymap::of(context).flat_map(|binding| binding.keys).map(|(key, _)| *key).collect();
@@ -244,7 +244,7 @@ fn every_key_at_a_model() {
     insta::assert_snapshot!("model_inspector", table(Context::ModelInspector, &states));
 }
 
-/// What lies over the screen takes the keys first.
+/// An overlay takes the keys first.
 #[test]
 fn every_key_over_the_screen() {
     let workbench = support::workbench(Depth::True, support::preset("quickstart"), 620, 4, 6);

@@ -1,4 +1,4 @@
-//! What a day of training leaves in the memory of a workbench.
+//! The memory that a day of training takes in a workbench.
 
 #![allow(clippy::unwrap_used)] // a test's way to fail
 #![cfg(target_os = "linux")]
@@ -9,15 +9,15 @@ use nem_tui::protocol::{Epoch, Event, Iteration, Past};
 use nem_tui::tui::theme::Depth;
 use nem_tui::tui::update::{Message, update};
 
-/// Bytes of this process that lie in memory.
+/// This process's resident memory in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
 }
 
-/// 24 hours at 40 iterations a second, an epoch every 5 seconds: the curves of the screen, and what a run keeps to tell
-/// viewers who join.
+/// 24 hours at 40 iterations a second and an epoch every 5 seconds: the curves on the screen, and what a run keeps
+/// for viewers who join.
 #[test]
 fn a_day_of_curves_takes_less_than_64_mb() {
     const DAY: u64 = 24 * 3600;

@@ -18,7 +18,7 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 
-/// `eval`, by name, prints what the manifest promises; the last digits depend on the device.
+/// `eval` of a model's name prints what the manifest promises; the last digits depend on the device.
 #[test]
 fn models_score_what_their_manifests_promise() {
     let directory = tempfile::tempdir().unwrap();
@@ -57,8 +57,8 @@ fn every_model_in_the_assets_is_in_the_program_and_small() {
     }
 }
 
-/// A run becomes a model, in half precision too; the model is scored, trained on from and opened like a
-/// checkpoint, but has no training to go on with.
+/// A run is exported as a model, in half precision too. The model can be scored and trained from like a checkpoint,
+/// but not resumed.
 #[test]
 fn a_run_is_exported_and_used() {
     let directory = tempfile::tempdir().unwrap();
@@ -81,7 +81,7 @@ fn a_run_is_exported_and_used() {
     run(directory.path(), &from);
     let again = refused(directory.path(), &["export", "r", "--out", "whole"], 2);
     assert!(again.contains("whole is there already"), "{again}");
-    assert!(std::fs::read_dir(directory.path()).unwrap().count() == 4, "something is left aside");
+    assert!(std::fs::read_dir(directory.path()).unwrap().count() == 4, "something was left behind");
 
     for nowhere in [".", "..", "x/.."] {
         assert!(
@@ -91,7 +91,7 @@ fn a_run_is_exported_and_used() {
     run(directory.path(), &["export", "r", "--out", "deep/er/", "--samples", "2"]);
     assert!(at("deep/er/manifest.json").is_file());
 
-    // Another architecture, a name that is none, a model as a run to go on with.
+    // Another architecture, an unknown name, and a model instead of a run to resume.
     let error = refused(directory.path(), &["train", "--resume", "half"], 1);
     assert!(error.contains("train PRESET --from"), "{error}");
     let error = refused(directory.path(), &["eval", "half", "--set", "model.cell.layers.0.units=13"], 1);
@@ -103,7 +103,7 @@ fn a_run_is_exported_and_used() {
     assert!(error.contains("half/weights.safetensors") && error.contains("damaged"), "{error}");
 }
 
-/// `infer` takes weights and preset of a model by its name.
+/// `infer` takes a model's weights and preset by its name.
 #[test]
 fn infer_takes_a_model() {
     let directory = tempfile::tempdir().unwrap();
@@ -115,7 +115,7 @@ fn infer_takes_a_model() {
     run(directory.path(), &arguments);
     let out = nem_tui::tensors::read(&directory.path().join("o.safetensors")).unwrap();
     assert_eq!(out["out.gammas"].shape, [15, 2, 4, 784]);
-    // A file of weights alone does not say what they are of.
+    // A file of weights alone does not say which model it belongs to.
     let file = assets().join("static-shapes/weights.safetensors");
     let alone = ["infer", "--weights", file.to_str().unwrap(), "--input", "in.safetensors", "--output", "p"];
     let error = refused(directory.path(), &alone, 2);
@@ -127,9 +127,9 @@ fn infer_takes_a_model() {
     );
 }
 
-/// A PNG, a GIF and an .npy go through `infer` as the same pixels in safetensors do, to the bit.
+/// `infer` computes the same from a PNG, a GIF or an .npy as from the same pixels in safetensors, bit for bit.
 #[test]
-fn infer_takes_images_of_ones_own() {
+fn infer_takes_the_users_own_images() {
     use nem_tui::tensors::{Array, Arrays, read, write};
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
@@ -138,7 +138,7 @@ fn infer_takes_images_of_ones_own() {
         run(here, &[&arguments[..], more].concat());
         read(&here.join("o")).unwrap()
     };
-    // A bar that moves on by a pixel with every frame.
+    // A bar that moves by one pixel each frame.
     let frame = |t: usize| -> Vec<u8> {
         (0..784)
             .map(|i| if (6 + t..12 + t).contains(&(i % 28)) && i / 28 > 14 { 255 - (i % 7) as u8 } else { 0 })
@@ -175,7 +175,7 @@ fn infer_takes_images_of_ones_own() {
     let told = run(here, &["picture", "static-shapes", "--input", "moves.gif", "--out", "p.png"]);
     assert!(told.contains("EM step 4/4") && !told.contains("AMI"), "{told}");
 
-    // Another size.
+    // An image of another size.
     image::GrayImage::from_pixel(56, 40, image::Luma([255])).save(here.join("large.png")).unwrap();
     let arguments = ["infer", "--weights", "static-shapes", "--input", "large.png", "--output", "p"];
     let error = refused(here, &arguments, 1);
@@ -201,14 +201,14 @@ fn infer_takes_images_of_ones_own() {
     ] {
         let error =
             refused(here, &[&["picture", "static-shapes", "--out", "q.png"], &arguments[..]].concat(), code);
-        assert!(error.contains(said), "{arguments:?} says {error:?} and not {said:?}");
+        assert!(error.contains(said), "{arguments:?} says {error:?} instead of {said:?}");
     }
     assert!(!here.join("q.png").exists());
 }
 
-/// A model on show, a run's checkpoint among them, shows an image of one's own, and its samples again.
+/// An open model, here a run's checkpoint, shows the user's own image, and then its samples again.
 #[test]
-fn a_model_is_shown_images_of_ones_own() {
+fn a_model_shows_the_users_own_images() {
     use nem_tui::backend::DeviceName;
     use nem_tui::live::model;
     use nem_tui::preset::Setting;
@@ -232,7 +232,7 @@ fn a_model_is_shown_images_of_ones_own() {
     assert_eq!((shown.input.as_ref(), shown.steps.len(), shown.k), (Some(&own), 6, 4));
     let step = &shown.steps[5];
     assert_eq!(step.target[..12], [[1.0; 4], [0.0; 4], [0.0; 4]].concat()[..]);
-    assert!(step.noisy != step.target, "with the preset's noise");
+    assert!(step.noisy != step.target, "the preset's noise is missing");
     assert!(step.groups.iter().all(|group| *group == 0) && step.ami.is_none() && step.confidence.is_none());
     // The conditions are for it too.
     handle.send(Command::Look(vec![Setting::K(2), Setting::Noise(0.0), Setting::Steps(3)]));
@@ -241,7 +241,7 @@ fn a_model_is_shown_images_of_ones_own() {
     assert_eq!(shown.steps[0].noisy, shown.steps[0].target);
     handle.send(Command::Look(vec![]));
 
-    // What cannot be shown leaves what is shown.
+    // An image that cannot be shown leaves the current one.
     for name in ["large.png", "gone.png"] {
         open(&handle, Some(input(name, false)));
     }
@@ -265,12 +265,12 @@ fn a_model_is_shown_images_of_ones_own() {
     open(&handle, Some(resized.clone()));
     picture(&mut handle, |picture| picture.input.as_ref() == Some(&resized));
     open(&handle, None);
-    assert_eq!(*picture(&mut handle, |picture| picture.input.is_none()), *sample, "the sample, as it was");
+    assert_eq!(*picture(&mut handle, |picture| picture.input.is_none()), *sample, "the sample has changed");
 }
 
-/// What cannot be opened is said before the screen is taken over.
+/// What cannot be opened is refused before the screen is taken over.
 #[test]
-fn what_cannot_be_looked_at_is_said_without_a_screen() {
+fn what_cannot_be_opened_is_refused_without_a_screen() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("text"), "no image").unwrap();
     for (arguments, code, said) in [
@@ -279,11 +279,11 @@ fn what_cannot_be_looked_at_is_said_without_a_screen() {
         (vec!["--look", "static-shapes", "-i", "gone.png"], 1, "gone.png"),
         (vec!["-i", "text"], 2, "--look"),
         (vec!["--look", "static-shapes", "--preset", "quickstart"], 2, "cannot be used with"),
-        // What is set for a training says nothing of one that is there.
+        // Settings for training do not apply to a model that is only shown.
         (vec!["--look", "static-shapes", "--set", "k=5"], 2, "cannot be used with"),
         (vec!["--resume", "runs/mine", "--seed", "2"], 2, "cannot be used with"),
     ] {
         let error = refused(directory.path(), &arguments, code);
-        assert!(error.contains(said), "{arguments:?} says {error:?} and not {said:?}");
+        assert!(error.contains(said), "{arguments:?} says {error:?} instead of {said:?}");
     }
 }

@@ -16,8 +16,8 @@ use nem_tui::preset::{Distribution, Preset};
 use nem_tui::tensors::{self, Array, Arrays};
 use nem_tui::train::infer::{Request, infer};
 
-/// Every case, with the largest difference allowed, over the largest absolute value of the tensor.
-/// Input normalisation divides by deviations that can be small, and so is less exact in 32 bits.
+/// Every case, with the largest difference allowed, relative to the tensor's largest absolute value. Input
+/// normalisation divides by deviations that can be small, so it is less exact in 32 bits.
 const CASES: [(&str, f64); 9] = [
     ("static_rnn_em", RELATIVE),
     ("static_nem", RELATIVE),
@@ -31,7 +31,7 @@ const CASES: [(&str, f64); 9] = [
 ];
 
 const RELATIVE: f64 = 2e-5;
-/// Largest difference allowed in a weight after one Adam step, where its gradient is clear.
+/// Largest difference allowed in a weight after one Adam step where its gradient is well above zero.
 const ADAM: f64 = 1e-6;
 
 fn flex() -> Device {
@@ -106,8 +106,8 @@ fn every_case_matches_in_outputs_gradients_and_one_adam_step() {
     }
 }
 
-/// The same seed gives the same images, noise and weights on every device, and so the same training, up to
-/// rounding that 20 iterations cannot blow up.
+/// The same seed gives the same images, noise and weights on every device, and so the same training up to rounding,
+/// which stays small over 20 iterations.
 #[cfg(feature = "libtorch")]
 #[test]
 fn devices_agree_on_the_losses_of_twenty_iterations() {
@@ -135,20 +135,21 @@ fn devices_agree_on_the_losses_of_twenty_iterations() {
     }
 }
 
-/// Layers in orders, and maps of sizes, that no fixture has; the devices' own ways against burn's composition.
+/// Orders of layers and sizes of maps that no fixture covers: each device's own implementation against burn's
+/// composition.
 #[cfg(feature = "libtorch")]
 #[test]
 fn devices_agree_on_every_kind_of_layer() {
     use nem_tui::nem::Nem;
     let networks = [
-        // Few channels and many into odd maps (14x10 to 7x5 to 3x2), with layer norm and without; a Dense that
+        // Few and many channels on odd maps (14x10 to 7x5 to 3x2), with and without layer norm; a Dense that
         // becomes maps.
         "Conv(channels: 9, layer_norm: true, activation: Elu), Conv(channels: 10, activation: Relu), \
          Conv(channels: 3, layer_norm: true, activation: Elu), Dense(units: 20, layer_norm: true, activation: Relu), \
          Recurrent(units: 8, layer_norm: true), Dense(units: 140, layer_norm: true, activation: Elu), \
          Reshape(channels: 4, height: 7, width: 5), \
          UpsampleConv(channels: 6, layer_norm: true, activation: Relu), UpsampleConv(activation: Output)",
-        // Maps straight into the recurrent layer and straight out of it; a reshape of maps.
+        // Maps directly into and out of the recurrent layer; a reshape of maps.
         "InputNorm, Conv(channels: 4, activation: Elu), Recurrent(units: 280), Reshape(channels: 2, height: 14, width: 10), \
          Reshape(channels: 4, height: 7, width: 10), Reshape(channels: 2, height: 14, width: 10), \
          UpsampleConv(layer_norm: false, activation: Output)",
@@ -168,7 +169,7 @@ fn devices_agree_on_every_kind_of_layer() {
         let wave = |n: usize, scale: f32| (0..n).map(move |i| scale * (1.7 * i as f32).sin());
         let mut arrays = Nem::new(&preset, 1, &flex()).weights();
         for array in arrays.values_mut() {
-            // Gains and biases are drawn as ones and zeros, which would hide a wrong place.
+            // Gains start as ones and biases as zeros, which would hide a misplaced one.
             let waves = wave(array.values.len(), 0.1);
             array.values.iter_mut().zip(waves).for_each(|(value, wave)| *value += wave);
         }
@@ -191,21 +192,23 @@ fn devices_agree_on_every_kind_of_layer() {
     }
 }
 
-/// bfloat16 keeps 8 bits, so that a rounded factor is off by 2⁻⁸ at most and by 2⁻⁸/√3 in the mean. A gradient
-/// has passed six roundings a layer, of what is read, of the weights and of what is put out, forward and backward;
-/// if these err independently, the gradient of N layers is off by √(6N) of them.
+/// bfloat16 keeps 8 bits, so a rounded factor is off by at most 2⁻⁸, and by 2⁻⁸/√3 on average. A gradient passes
+/// six roundings in each layer: of the input, the weights and the output, forward and backward. If these are
+/// independent, the gradient through N layers is off by √(6N) of them.
 #[cfg(feature = "libtorch")]
 fn bfloat16_bound(preset: &Preset, name: &str) -> f64 {
     let layers = match &preset.model.cell {
         nem_tui::preset::Cell::Nem { .. } => 2,
         nem_tui::preset::Cell::RnnEm { layers } => layers.len(),
     };
-    // Input normalisation divides by small deviations: in 32 bits too, this case errs ten times as much as others.
+    // Input normalisation divides by small deviations: in 32 bits too, this case is ten times less exact than the
+    // others.
     let condition = if name == "conv_gaussian_input_norm" { 10.0 } else { 1.0 };
     condition * 2f64.powi(-8) * (2.0 * layers as f64).sqrt()
 }
 
-/// The length of the difference over the length of what was expected, of all arrays whose names begin with `prefix`.
+/// The norm of the difference divided by the norm of the expected values, over all arrays whose names begin with
+/// `prefix`.
 #[cfg(feature = "libtorch")]
 fn relative_distance(found: &Arrays, expected: &Arrays, prefix: &str) -> f64 {
     let (mut distance, mut length) = (0.0, 0.0);
@@ -215,7 +218,7 @@ fn relative_distance(found: &Arrays, expected: &Arrays, prefix: &str) -> f64 {
             length += f64::from(*b).powi(2);
         }
     }
-    assert!(length > 0.0, "no array is called {prefix}…");
+    assert!(length > 0.0, "no array's name begins with {prefix}");
     (distance / length).sqrt()
 }
 
@@ -227,7 +230,7 @@ fn bfloat16_is_off_by_its_rounding_and_a_wrong_detach_fails() {
     for (name, _) in CASES {
         let (mut preset, arrays) = case(name);
         let bound = bfloat16_bound(&preset, name);
-        // These two differ in the flag alone, and most where every path through the network crosses: at Wx.
+        // These two differ only in the flag, and most at Wx, where every path through the network crosses.
         let gradient = if name.starts_with("gradient_gamma") { "grad.recurrent.wx" } else { "grad." };
         let of = |preset: &Preset| {
             let found = infer(preset, &arrays, &arrays, &device, request).unwrap();
@@ -250,8 +253,8 @@ fn bfloat16_is_off_by_its_rounding_and_a_wrong_detach_fails() {
     }
 }
 
-/// A gamma that is detached where it should not be, or the reverse, changes no output and only the
-/// gradients, and those by little; the bound must see it.
+/// A gamma that is wrongly detached, or wrongly not, changes no output and the gradients only a little. The bound
+/// must see it.
 #[test]
 fn a_wrong_detach_fails() {
     for (name, bound) in CASES.iter().filter(|(name, _)| *name != "k1") {
@@ -259,12 +262,12 @@ fn a_wrong_detach_fails() {
         preset.loss.gradient_gamma = !preset.loss.gradient_gamma;
         let (outputs, gradients, _) = errors(&run(&preset, &arrays, &flex()), &arrays);
         println!("{name:22} with the wrong detach: gradients {gradients:.1e}");
-        assert!(outputs < *bound, "{name}: a detach changes no output, but {outputs:.1e}");
+        assert!(outputs < *bound, "{name}: a detach changed outputs by {outputs:.1e}");
         assert!(gradients > 2.0 * bound, "{name}: a wrong detach went unseen ({gradients:.1e})");
     }
 }
 
-/// A case may have been computed with other epsilons than ours; where it names none, they are ours.
+/// A case may name other epsilons than ours; ours are the default.
 #[test]
 fn a_cases_epsilons_are_taken() {
     let name = "conv_gaussian_input_norm";
@@ -286,9 +289,9 @@ fn a_cases_epsilons_are_taken() {
     for (usual, other) in
         [("ln_eps\": 1e-05", "ln_eps\": 0.01"), ("input_norm_eps\": 1e-08", "input_norm_eps\": 0.01")]
     {
-        assert!(off(&with(usual, other), "out.preds") > 1e-3, "{other} is not taken");
+        assert!(off(&with(usual, other), "out.preds") > 1e-3, "{other} was ignored");
     }
-    // Where every density is next to nothing beside it, all components share every pixel.
+    // If every density is tiny compared with it, all components share every pixel.
     let gammas = &with("em_eps\": 1e-06", "em_eps\": 1e9")["out.gammas"];
     assert!(gammas.values.iter().all(|gamma| (gamma - 0.5).abs() < 1e-6));
 }
@@ -305,7 +308,7 @@ struct PixelCase {
     d_kl: f64,
 }
 
-/// The value and derivative in ψ of `f`, computed for a single pixel.
+/// The value of `f` and its derivative in ψ, computed for a single pixel.
 fn with_derivative(p: f64, f: impl Fn(Tensor<4>) -> Tensor<4>) -> (f64, f64) {
     let device = flex().autodiff();
     let data = TensorData::new(vec![p as f32], [1, 1, 1, 1]);
@@ -330,8 +333,8 @@ fn pixel_losses_and_their_derivatives_match_inside_and_outside_the_clipping_rang
         let target = Target::new(x);
         let (value, slope) = with_derivative(case.p, |p| nll(distribution, p, &target));
         let (kl, kl_slope) = with_derivative(case.p, |p| kl_from_prior(distribution, p, case.prior));
-        // In 32 bits 1 - (1 - 1e-6) is 1.0133e-6, and 1 - 0.999997 as coarse: near p = 1 the fixtures'
-        // README allows a clipped loss to differ by 0.013, and slopes of 1/(1-p) follow suit.
+        // In 32 bits 1 - (1 - 1e-6) is 1.0133e-6, and 1 - 0.999997 is as coarse: near p = 1 the fixtures' README
+        // allows a clipped loss to differ by 0.013, and slopes of 1/(1-p) accordingly.
         let near_one = distribution == Distribution::Bernoulli && case.p > 0.99999;
         let bound = |expected: f64| {
             if near_one { 0.014 * expected.abs().max(1.0) } else { 1e-6 * expected.abs().max(1.0) }
@@ -404,7 +407,7 @@ fn six_adam_steps_match() {
     assert!(worst < 1e-6, "{worst}");
 }
 
-/// Adam's first step is lr · g / (|g| + ε), so that with a large ε it tells how long the gradient was.
+/// Adam's first step is lr · g / (|g| + ε), so with a large ε it reveals the gradient's length.
 #[test]
 fn clip_norm_scales_all_gradients_by_one_factor() {
     let (mut preset, arrays) = case("static_rnn_em");
@@ -427,5 +430,5 @@ fn clip_norm_scales_all_gradients_by_one_factor() {
     }
 
     preset.train.clip_norm = Some(norm * 1.01);
-    assert_eq!(run(&preset, &arrays, &flex()), whole, "a gradient that is short enough is left alone");
+    assert_eq!(run(&preset, &arrays, &flex()), whole, "a gradient below the limit was changed");
 }

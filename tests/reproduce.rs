@@ -1,4 +1,4 @@
-//! `nem-tui reproduce`: what it trains, keeps, goes on with, and counts.
+//! `nem-tui reproduce`: which runs it trains, archives, resumes and counts.
 
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
@@ -9,8 +9,8 @@ use std::path::Path;
 use serde_json::Value;
 use support::cli::{nem_tui, refused, run};
 
-/// The paper's static shapes, cut down to a run of a few images. It learns nothing, so that after its first epoch come
-/// the ten without a better validation loss that end the protocol, in 11 iterations.
+/// The paper's static shapes, cut down to a few images. Nothing is learned, so the ten epochs without a better
+/// validation loss that end the protocol follow the first epoch: 11 iterations.
 const SMALL: [&str; 13] = [
     "reproduce",
     "static",
@@ -43,7 +43,7 @@ fn scores(here: &Path) -> Vec<Value> {
 }
 
 #[test]
-fn runs_are_gone_on_with_and_count_only_when_they_have_ended() {
+fn runs_are_resumed_and_count_only_when_they_have_ended() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     let results = reproduce(here, &["--seeds", "2", "--max-iterations", "1"]);
@@ -55,7 +55,7 @@ fn runs_are_gone_on_with_and_count_only_when_they_have_ended() {
     let text = std::fs::read_to_string(here.join("reproduced/results.md")).unwrap();
     assert!(text.contains("static-shapes-nem: unfinished seeds 1, 2"), "{text}");
 
-    // Gone on with, to the protocol's end. What was changed of the paper's settings is said.
+    // Resumed until the protocol ends. Settings that differ from the paper's are listed.
     let results = reproduce(here, &["--seeds", "2"]);
     let row = row(&results, "RNN-EM");
     assert_eq!((&row["unfinished"], &row["missing"]), (&Value::Null, &serde_json::json!([])));
@@ -80,7 +80,7 @@ fn runs_are_gone_on_with_and_count_only_when_they_have_ended() {
     assert_eq!(self::row(&results, "N-EM")["missing"], serde_json::json!([3]));
 }
 
-/// What ended by a lower limit than the protocol's is no result, and is named as missing.
+/// A run that ended by a lower limit than the protocol's is no result and is listed as missing.
 #[test]
 fn a_run_whose_protocol_was_cut_short_does_not_count() {
     let directory = tempfile::tempdir().unwrap();
@@ -92,7 +92,7 @@ fn a_run_whose_protocol_was_cut_short_does_not_count() {
     assert!(text.contains("\n- static-shapes-rnn-em: cut short seed 1\n"), "{text}");
 }
 
-/// The tables come from the stored scores and metrics; no weights are needed.
+/// The tables are made from the stored scores and metrics, without weights.
 #[test]
 fn tables_are_made_again_without_the_weights() {
     let directory = tempfile::tempdir().unwrap();
@@ -108,7 +108,7 @@ fn tables_are_made_again_without_the_weights() {
     assert_eq!(std::fs::read_to_string(out.join("results.md")).unwrap(), text);
 }
 
-/// The documentation's tables and curves are those of the scores and runs beside them, to the byte.
+/// The tables and curves in `docs` are exactly those of the scores and runs beside them.
 #[test]
 fn the_documented_results_are_made_again() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
@@ -128,7 +128,7 @@ fn the_documented_results_are_made_again() {
     assert!(files.len() > 3, "{files:?}");
     for file in files {
         let name = file.file_name().unwrap();
-        assert!(read(&docs.join(name)) == read(&file), "{name:?} is not what is stored");
+        assert!(read(&docs.join(name)) == read(&file), "{name:?} differs from the stored one");
     }
     let text = read(&docs.join("results.md"));
     for entry in std::fs::read_dir(&docs).unwrap() {
@@ -136,7 +136,7 @@ fn the_documented_results_are_made_again() {
         let drawn = here.join(path.file_name().unwrap());
         assert!(
             path.extension().is_none_or(|end| end != "svg") || drawn.is_file(),
-            "{path:?} is not drawn any more"
+            "{path:?} is no longer drawn"
         );
     }
     for entry in std::fs::read_dir(docs.join("runs")).unwrap() {
@@ -157,9 +157,9 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Runs of which only the metrics were kept have their curves in the document, and are not begun anew.
+/// A run of which only the metrics were archived has its curves in the document and is not trained again.
 #[test]
-fn a_run_of_which_metrics_were_kept_is_shown_and_left_alone() {
+fn an_archived_run_is_shown_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     reproduce(here, &["--seeds", "1", "--max-iterations", "1"]);
@@ -178,7 +178,7 @@ fn a_run_of_which_metrics_were_kept_is_shown_and_left_alone() {
     assert!(
         section.contains("steps: 15 -> 2") && section.contains("\n| 1 | ") && section.contains("It fell.")
     );
-    assert_eq!(text().replace("\nIt fell.\n", ""), before, "a whole run's section is the same");
+    assert_eq!(text().replace("\nIt fell.\n", ""), before, "the section differs from a whole run's");
     let output = nem_tui(here, &[&SMALL[..], &["--seeds", "1", "--max-iterations", "9"]].concat());
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(
@@ -232,8 +232,8 @@ fn impossible_requests_and_damaged_scores_are_refused() {
     assert!(error.contains(file) && error.contains("remove it"), "{error}");
 }
 
-/// A run that was killed before it kept anything begins anew, and one that cannot be gone on with keeps no
-/// other from its score; the table says which, and why.
+/// A run that was killed before its first checkpoint is started again. One that cannot be resumed does not keep the
+/// others from their scores; the table says which one failed, and why.
 #[test]
 fn a_run_that_fails_stops_no_other() {
     let directory = tempfile::tempdir().unwrap();
@@ -250,7 +250,7 @@ fn a_run_that_fails_stops_no_other() {
     let again: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(row(&again, "N-EM")["unfinished"], row(&first, "N-EM")["unfinished"]);
 
-    // One whose metrics end in half a line, and one that is no run any more: all else is told.
+    // Metrics that end in half a line, and a directory that is no longer a run: everything else is still reported.
     let rnn = here.join("reproduced/runs/static-shapes-rnn-em-s1");
     let metrics = std::fs::read_to_string(rnn.join("metrics.jsonl")).unwrap();
     std::fs::write(rnn.join("metrics.jsonl"), metrics.clone() + "{\"kind\":\"st").unwrap();
@@ -264,7 +264,7 @@ fn a_run_that_fails_stops_no_other() {
     std::fs::remove_dir_all(here.join("reproduced/runs/broken")).unwrap();
     std::fs::write(rnn.join("metrics.jsonl"), metrics).unwrap();
 
-    // One that is damaged.
+    // A damaged checkpoint.
     let last = std::fs::read_to_string(nem.join("checkpoints/last")).unwrap();
     std::fs::write(nem.join("checkpoints").join(last).join("weights.safetensors"), "no weights").unwrap();
     let more = [&SMALL[..], &["--seeds", "2", "--max-iterations", "11"]].concat();
@@ -288,9 +288,9 @@ fn a_run_that_fails_stops_no_other() {
     assert!(!line("| RNN-EM").contains("failed"), "{text}");
 }
 
-/// A run whose weights are there is never removed, though what says where to go on is not.
+/// A run that has weights is never removed, even if the file that names the last checkpoint is missing.
 #[test]
-fn a_run_with_a_checkpoint_is_not_begun_anew() {
+fn a_run_with_a_checkpoint_is_not_started_again() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     let limits = ["--seeds", "1", "--max-iterations", "1"];
@@ -307,8 +307,8 @@ fn a_run_with_a_checkpoint_is_not_begun_anew() {
     reproduce(here, &limits);
 }
 
-/// A run that was stopped in an early stage is scored in the task it is for, not in that of the stage: one object
-/// with one component would score 1.
+/// A run that was stopped in an early stage is scored on the final task, not on the stage's: one object with one
+/// component would score 1.
 #[test]
 fn a_run_in_an_early_stage_is_scored_in_its_task() {
     let directory = tempfile::tempdir().unwrap();
@@ -330,19 +330,19 @@ fn a_run_in_an_early_stage_is_scored_in_its_task() {
         };
         let found = (report["objects"].as_u64(), report["k"].as_u64());
         assert_eq!(found, (Some(objects), Some(k)), "{preset}, {test}");
-        // One component leaves nothing to group.
+        // With one component there is nothing to group.
         assert_eq!(report["floor"].as_f64().unwrap() > 0.1, k > 1, "{preset}, {test}");
     }
-    // Its epoch has AMI 1, which is no time to AMI 0.8.
+    // Its epoch has AMI 1, which does not count as the time to AMI 0.8.
     let text = std::fs::read_to_string(here.join("reproduced/results.md")).unwrap();
     let line = text.lines().find(|line| line.starts_with("| flying-shapes-fast, seed 1 |")).unwrap();
     assert!(line.contains("| not reached |"), "{line}");
     assert!(text.contains("Before stage 3 K or the objects were others"), "{text}");
 }
 
-/// A run keeps the settings it was begun with, so others are not taken and forgotten.
+/// A run keeps the settings it was started with, so other settings are refused instead of ignored.
 #[test]
-fn settings_that_a_run_was_not_begun_with_are_refused() {
+fn settings_that_a_run_was_not_started_with_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     let begin = ["--seeds", "1", "--max-iterations", "1"];
@@ -351,9 +351,9 @@ fn settings_that_a_run_was_not_begun_with_are_refused() {
     let error = refused(here, &[&SMALL[..], &begin, &["--set", "steps=3"]].concat(), 2);
     assert!(error.contains("static-shapes-nem-s1 was begun with other settings"), "{error}");
     assert!(error.contains("(steps: 2 -> 3)") && error.contains("another --out"), "{error}");
-    // What was asked then need not be asked again.
+    // The settings need not be given again.
     run(here, &["reproduce", "static", "--seeds", "1", "--max-iterations", "1"]);
-    // Digits are no affair of shapes.
+    // Shapes do not need digits.
     std::fs::create_dir(here.join("digits")).unwrap();
     run(here, &["reproduce", "static", "--seeds", "1", "--max-iterations", "1", "--mnist", "digits"]);
 }

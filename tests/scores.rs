@@ -1,4 +1,4 @@
-//! ARI and AMI against scikit-learn's (`tests/fixtures/README.md`), and the position-only floor.
+//! ARI and AMI compared with scikit-learn's (`tests/fixtures/README.md`), and the position-only floor.
 
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
@@ -79,8 +79,8 @@ fn scores_match_scikit_learn() {
     println!("scores: worst error {worst:.1e}");
 }
 
-/// On the paper's static shapes a fixed split into quadrants, which has learned nothing, already
-/// scores AMI (max) about 0.555; the floor is the best of all such splits.
+/// On the paper's static shapes, a fixed split into quadrants, which has learned nothing, scores an AMI (max) of
+/// about 0.555. The floor is the best of all such splits.
 #[test]
 fn the_floor_of_static_shapes_is_at_least_that_of_quadrants() {
     let data = Dataset::new(&Preset::load("static-shapes-nem").unwrap(), 1).unwrap();

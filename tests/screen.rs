@@ -1,4 +1,4 @@
-//! What the screen shows: snapshots at fixed sizes, and no size or state that breaks it.
+//! What the screen shows: snapshots at fixed sizes, and proof that no size or state breaks it.
 
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
@@ -27,13 +27,13 @@ fn text(buf: &Buffer) -> String {
     (0..buf.area.height).map(|y| row(y).trim_end().to_owned() + "\n").collect()
 }
 
-/// The same cells as letters for their foregrounds.
+/// A letter for the foreground of every cell.
 fn letters(buf: &Buffer, letter: impl Fn(Color) -> char) -> String {
     let row = |y: u16| (0..buf.area.width).map(|x| letter(buf[(x, y)].fg)).collect::<String>();
     (0..buf.area.height).map(|y| row(y) + "\n").collect()
 }
 
-/// The same cells as colours: a letter for the nearest of a few, of the foreground.
+/// A letter for the closest of a few colours.
 fn colours(buf: &Buffer) -> String {
     let letter = |colour: Color| match colour {
         Color::Rgb(r, g, b) => {
@@ -58,7 +58,7 @@ fn colours(buf: &Buffer) -> String {
     letters(buf, letter)
 }
 
-/// The same cells as their colours, a letter for each of the 16; a dot where the terminal's own is left.
+/// A letter for each of the 16 colours, and a dot for the terminal's own.
 fn sixteen(buf: &Buffer) -> String {
     let letter = |colour: Color| match colour {
         Color::Reset => '.',
@@ -113,12 +113,12 @@ fn compare(screen: &str, app: impl Fn(Depth) -> App, cases: &[Case]) {
     assert!(different.is_empty(), "{screen} differs: {different:?}");
 }
 
-/// A run of quickstart in its middle.
+/// A run of quickstart after six epochs.
 fn workbench(depth: Depth) -> App {
     support::workbench(depth, support::preset("quickstart"), 620, 4, 6)
 }
 
-/// The same, next to two others.
+/// The same beside two other runs.
 fn runs(depth: Depth) -> App {
     let mut app = workbench(depth);
     support::compare(&mut app);
@@ -203,7 +203,7 @@ fn help_and_questions_lie_over_the_screen() {
     use crossterm::event::{KeyCode, KeyEvent};
     let mut app = workbench(Depth::Plain);
     update(&mut app, Message::Key(KeyEvent::from(KeyCode::Char('?'))));
-    // What does not fit is a few keys away.
+    // The rest of the help is reached by scrolling.
     let mut shown = text(&render(&app, 100, 24));
     for _ in 0..40 {
         update(&mut app, Message::Key(KeyEvent::from(KeyCode::Down)));
@@ -217,9 +217,9 @@ fn help_and_questions_lie_over_the_screen() {
     insta::assert_snapshot!("leave-80x24-plain", text(&render(&app, 80, 24)));
 }
 
-/// What looks wrong, of a run in which everything does.
+/// A run in which everything looks wrong.
 #[test]
-fn health_is_in_sentences_with_numbers() {
+fn health_is_reported_in_sentences_with_numbers() {
     use nem_tui::protocol::{Epoch, Event, Iteration};
     use nem_tui::tui::health;
     let app = workbench(Depth::Plain);
@@ -248,15 +248,15 @@ fn health_is_in_sentences_with_numbers() {
     insta::assert_snapshot!("health-80x24-plain", text(&render(&shown, 80, 24)));
 }
 
-/// Hours on the axis of the curves, and seconds where there are no hours.
+/// The time axis, in seconds for a run of less than an hour.
 #[test]
-fn curves_are_drawn_over_the_time() {
+fn curves_are_drawn_over_time() {
     let app = workbench(Depth::Plain);
     let app = support::pressed(&app, "\txxz");
     insta::assert_snapshot!("time-80x24-plain", text(&render(&app, 80, 24)));
 }
 
-/// What is shown is what is bound, and a broken config is said over the defaults.
+/// The screen names the bound keys, and a broken config is reported while the defaults apply.
 #[test]
 fn the_screen_names_the_keys_in_force() {
     use nem_tui::tui::config::Config;
@@ -277,9 +277,9 @@ fn the_screen_names_the_keys_in_force() {
     insta::assert_snapshot!("config-error-80x24-plain", text(&render(&app, 80, 24)));
 }
 
-/// An image of one's own is named, has no truth, and where it has another size is asked about.
+/// The user's own image is shown by name and without a truth; if its size is wrong, the user is asked about it.
 #[test]
-fn an_image_of_ones_own_is_named() {
+fn the_users_own_image_is_named() {
     use nem_tui::protocol::Event;
     use nem_tui::snapshot::Input;
     let mut app = workbench(Depth::Plain);
@@ -306,7 +306,7 @@ fn an_image_of_ones_own_is_named() {
     insta::assert_snapshot!("own-80x24-plain", text(&render(&app, 80, 24)));
 }
 
-/// Who has trained nothing and set nothing is told what to press first.
+/// A user without runs and without a config is told what to press first.
 #[test]
 fn the_picker_tells_a_newcomer_what_to_press() {
     use nem_tui::tui::config::Config;
@@ -317,10 +317,10 @@ fn the_picker_tells_a_newcomer_what_to_press() {
     let mut set = new.clone();
     set.configure(Ok(Config::parse("(notice: Bell)").unwrap()));
     assert!(!told(&set));
-    assert!(!text(&render(&new, 40, 12)).contains("first time"), "no line can be spared");
+    assert!(!text(&render(&new, 40, 12)).contains("first time"), "there is no line to spare");
 }
 
-/// Terminals that say they are smaller than anything, and such as shrink before they are drawn on.
+/// Terminals that report tiny sizes, or that shrink before they are drawn on.
 #[test]
 fn a_terminal_that_lies_about_its_size_breaks_nothing() {
     use nem_tui::tui::view::target;
@@ -346,7 +346,7 @@ fn a_terminal_that_lies_about_its_size_breaks_nothing() {
             for at in Rect::new(0, 0, 9, 9).positions() {
                 target(app, area, at);
             }
-            // It was larger when it was asked.
+            // The terminal has shrunk since it was asked.
             for (more, further) in [(1, 0), (0, 1), (80, 24)] {
                 let mut buf = Buffer::empty(area);
                 view::render(app, Rect::new(0, 0, width + more, height + further), &mut buf);
@@ -370,7 +370,7 @@ fn the_log_lies_over_the_screen() {
     assert!(shown.contains("stands still, 2 below") && !shown.contains("it-00000039"), "{shown}");
 }
 
-/// What is under the mouse is what is drawn there, at any size.
+/// A click hits what is drawn there, at any size.
 #[test]
 fn the_mouse_hits_what_is_drawn() {
     use nem_tui::tui::app::Pane;
@@ -406,7 +406,7 @@ fn the_mouse_hits_what_is_drawn() {
         }
         assert_eq!(target(&app, area, Position::new(3, 0)), None, "the status line");
 
-        // The cursor is drawn where the mouse says its pixel is.
+        // The cursor is drawn on the pixel that was clicked.
         let mut app = support::pressed(&app, "i");
         let mut hit = 0;
         for at in everywhere().filter(|at| (at.x + at.y) % 5 == 0) {
@@ -422,7 +422,7 @@ fn the_mouse_hits_what_is_drawn() {
     }
 }
 
-/// A plain screen carries no colour at all, and names components by digits.
+/// A plain screen has no colour and marks components with digits.
 #[test]
 fn a_plain_screen_has_no_colour() {
     let app = workbench(Depth::Plain);

@@ -1,4 +1,4 @@
-//! The real binary in a real pseudo-terminal.
+//! The real program in a real pseudo-terminal.
 
 #![allow(clippy::unwrap_used)] // a test's way to fail
 #![cfg(unix)]
@@ -15,7 +15,7 @@ use nem_tui::preset::Preset;
 use nem_tui::protocol::{Backstage, Event, Preview, Shelf};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-/// How long a screen may take to come about before the test gives up on it.
+/// How long to wait for something before the test fails instead of hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Terminal {
@@ -58,7 +58,7 @@ impl Terminal {
         command.env("TERM", "xterm-256color");
         command.env("COLORTERM", "truecolor");
         command.env_remove("NO_COLOR");
-        // Whoever runs the tests may have a config of their own.
+        // The machine's user may have a config of their own.
         command.env("XDG_CONFIG_HOME", directory.join("no-config"));
         command.env_remove("NEM_TUI_CONFIG");
         variables.iter().for_each(|(name, value)| command.env(name, value));
@@ -88,7 +88,7 @@ impl Terminal {
         self.parser.screen().contents()
     }
 
-    /// Reads what the program draws until the screen satisfies `seen`.
+    /// Reads the program's output until the screen satisfies `seen`.
     fn wait(&mut self, what: &str, seen: impl Fn(&str) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !seen(&self.text()) {
@@ -104,7 +104,7 @@ impl Terminal {
         }
     }
 
-    /// Reads what the program writes until `bytes` are among it.
+    /// Reads the program's output until it contains `bytes`.
     fn wait_bytes(&mut self, bytes: &[u8]) {
         let deadline = Instant::now() + PATIENCE;
         while !self.raw.windows(bytes.len()).any(|part| part == bytes) {
@@ -125,24 +125,24 @@ impl Terminal {
         self.parser.screen().alternate_screen()
     }
 
-    /// The terminal goes away, as with the window that it is in, and the program is to end by that, and not by a
-    /// panic.
+    /// Closes the terminal, as closing its window does. The program must end, and not by a panic.
     fn close(self) {
         let Terminal { master, mut keys, mut child, output, .. } = self;
         drop(output);
-        // What is drawn next tells the thread that reads it that nobody listens, and it lets go of the terminal too.
+        // The answer to this key makes the reader thread notice that nobody listens, and it lets go of the terminal
+        // too.
         keys.write_all(b"?").unwrap();
-        // The writer says that nothing more comes by an end of line and of file, which at most close the help.
+        // Dropping the writer sends an end of line and of file, which at most close the help.
         drop((master, keys));
         let mut killer = child.clone_killer();
         let (sender, ended) = channel();
         std::thread::spawn(move || sender.send(child.wait()));
         let Ok(status) = ended.recv_timeout(PATIENCE) else {
             killer.kill().unwrap();
-            panic!("it goes on without a terminal");
+            panic!("it continues without a terminal");
         };
         let code = status.unwrap().exit_code();
-        assert!(code == 0 || code == 2, "{code}: neither asked to end nor unable to draw");
+        assert!(code == 0 || code == 2, "exit code {code}");
     }
 
     /// Waits for the program to end; returns its exit code.
@@ -150,7 +150,7 @@ impl Terminal {
         self.end_with_output().0
     }
 
-    /// The same, with all it ever wrote.
+    /// The same, with everything it has written.
     fn end_with_output(mut self) -> (u32, Vec<u8>) {
         while let Ok(bytes) = self.output.recv_timeout(PATIENCE) {
             self.parser.process(&bytes);
@@ -190,7 +190,7 @@ fn quickstart_is_picked_steered_saved_and_left() {
     terminal.press("\r");
     terminal.wait("the first iterations", |s| s.contains("● training") && iteration(s) >= 2);
     let before = iteration(&terminal.text());
-    terminal.wait("the iteration count rise", |s| iteration(s) > before + 2);
+    terminal.wait("the iteration count rising", |s| iteration(s) > before + 2);
     terminal.wait("the pictures", |s| s.contains("gamma") && s.contains("3 mask"));
 
     terminal.press("k");
@@ -201,7 +201,7 @@ fn quickstart_is_picked_steered_saved_and_left() {
 
     terminal.press(" ");
     terminal.wait("the pause", |s| s.contains("‖ paused"));
-    // A step makes one iteration, and the pause holds.
+    // A step is one iteration, and the run stays paused.
     let paused_at = {
         terminal.press("c");
         terminal.wait("the checkpoint", |s| s.contains("saved at"));
@@ -227,13 +227,13 @@ fn quickstart_is_picked_steered_saved_and_left() {
 
     let run = directory.path().join("runs/quickstart-s1");
     let last = std::fs::read_to_string(run.join("checkpoints/last")).unwrap();
-    assert_eq!(last, format!("it-{:08}", paused_at + 1), "the step after the checkpoint was saved too");
+    assert_eq!(last, format!("it-{:08}", paused_at + 1), "the step after the checkpoint was not saved");
     let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let changes: Vec<&str> = metrics.lines().filter(|line| line.contains("\"change\"")).collect();
     assert!(changes.len() == 2 && changes[0].contains("\"to\":{\"K\":3}"), "{changes:?}");
 }
 
-/// What can be done beyond keys that turn values: commands, undo, the inspector, exports, curves, a fork.
+/// Beyond single keys: commands, undo, the inspector, exports, curves, a fork.
 #[test]
 fn a_run_is_commanded_inspected_exported_and_forked() {
     let directory = tempfile::tempdir().unwrap();
@@ -303,7 +303,7 @@ fn a_run_is_commanded_inspected_exported_and_forked() {
     assert_eq!(pictures.count(), 1);
 }
 
-/// Before anything is trained: a trained model, its groups, other settings for it, and nothing on the disk.
+/// A trained model can be inspected before anything is trained, and nothing is written.
 #[test]
 fn a_model_is_looked_at() {
     let directory = tempfile::tempdir().unwrap();
@@ -321,10 +321,10 @@ fn a_model_is_looked_at() {
     terminal.wait("an earlier EM step", |s| s.contains("EM step 14/15"));
     terminal.press("q");
     assert_eq!(terminal.end(), 0);
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "looking has written something");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "something was written");
 }
 
-/// An image of one's own, from the disk into the inspector of a model: by name, at once, and of another size.
+/// A model shows the user's own image: from the command line, by `:open`, and resized.
 #[test]
 fn a_model_is_shown_an_image_from_the_disk() {
     let directory = tempfile::tempdir().unwrap();
@@ -338,7 +338,7 @@ fn a_model_is_shown_an_image_from_the_disk() {
     terminal.wait("the image in the inspector", |s| {
         s.contains("inspector  corner.png") && s.contains("pixel 14, 14") && s.contains("AMI –")
     });
-    // From the middle into the corner.
+    // From the middle to the corner.
     terminal.press(&"\x1b[D\x1b[A".repeat(10));
     terminal.wait("a pixel of the corner", |s| s.contains("pixel 4, 4") && s.contains("x 1.00"));
     terminal.press("K");
@@ -358,7 +358,7 @@ fn a_model_is_shown_an_image_from_the_disk() {
     terminal.wait("the model", |s| s.contains("◆ trained model") && s.contains("3 mask"));
     terminal.press("q");
     assert_eq!(terminal.end(), 0);
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "looking has written something");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "something was written");
 }
 
 #[test]
@@ -379,26 +379,26 @@ fn any_size_down_to_one_cell_is_survived_and_sigterm_saves() {
 }
 
 #[test]
-fn control_c_saves_and_leaves_at_once_and_the_run_can_be_gone_on_with() {
+fn control_c_saves_and_leaves_at_once_and_the_run_can_be_resumed() {
     let directory = tempfile::tempdir().unwrap();
     let mut terminal = Terminal::open(directory.path(), &["--preset", "quickstart"], 24, 80);
     terminal.wait("the training", |s| iteration(s) >= 3);
     terminal.press("\x03");
     assert_eq!(terminal.end(), 0);
     let mut terminal = Terminal::open(directory.path(), &[], 24, 100);
-    terminal.wait("that there is more on the shelf", |s| s.contains("› quickstart") && s.contains(" more "));
+    terminal.wait("the start of a longer list", |s| s.contains("› quickstart") && s.contains(" more "));
     terminal.press("\x1b[F");
-    // The line may come in pieces.
+    // The line may arrive in pieces.
     let shelf = |s: &str| s.contains("› quickstart-s1  it ") && number(s, "quickstart-s1  it ").is_some();
     terminal.wait("the run on the shelf", shelf);
     let saved = number(&terminal.text(), "quickstart-s1  it ").unwrap();
     terminal.press("\r");
-    terminal.wait("the run go on", |s| s.contains("● training") && iteration(s) > saved);
+    terminal.wait("the run continuing", |s| s.contains("● training") && iteration(s) > saved);
     terminal.press("\x03");
     assert_eq!(terminal.end(), 0);
 }
 
-/// A training without a screen, on this directory's `runs/quickstart-s1`.
+/// A run without a screen, in `runs/quickstart-s1` of this directory.
 struct Background(std::process::Child);
 
 impl Background {
@@ -408,11 +408,11 @@ impl Background {
         let mut child = command.spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
-        // Reads on when nobody waits any more, so that the run never meets a full pipe.
+        // Keeps reading, so that the run never blocks on a full pipe.
         std::thread::spawn(move || {
             output.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)))
         });
-        // A run listens before it says that it has started.
+        // A run listens for viewers before it reports its start.
         let started = lines.recv_timeout(PATIENCE).unwrap();
         assert!(started.contains("\"started\"") && directory.join("runs/quickstart-s1/socket").exists());
         Background(child)
@@ -457,14 +457,14 @@ fn a_run_is_attached_to_left_attached_to_again_and_ended() {
     assert_eq!(terminal.end(), 0);
     assert!(run.is_alive());
 
-    // Two at once, of which one is killed and the other sees the run go on.
+    // Two viewers at once; one is killed, and the other sees the run continue.
     let mut killed = attach(directory.path());
     let mut terminal = attach(directory.path());
     killed.child.kill().unwrap();
     killed.child.wait().unwrap();
-    terminal.wait("the change, kept", |s| iteration(s) > before && s.contains("k 3  "));
+    terminal.wait("the change still in force", |s| iteration(s) > before && s.contains("k 3  "));
     let then = iteration(&terminal.text());
-    terminal.wait("the run go on", |s| iteration(s) > then + 2);
+    terminal.wait("the run continuing", |s| iteration(s) > then + 2);
     end_run(terminal);
     assert!(run.0.wait().unwrap().success());
     assert!(directory.path().join("runs/quickstart-s1/checkpoints/last").is_file());
@@ -477,9 +477,9 @@ fn a_run_is_attached_to_left_attached_to_again_and_ended() {
     assert_eq!(output.status.code(), Some(1));
 }
 
-/// A window that is closed ends what ran in it: a run is saved first, and one of another process goes on.
+/// Closing the window ends what ran in it: a run is saved first, and a run of another process continues.
 #[test]
-fn a_terminal_that_goes_away_is_left() {
+fn a_closed_terminal_ends_the_program() {
     let directory = tempfile::tempdir().unwrap();
     let mut picker = Terminal::open(directory.path(), &[], 24, 80);
     picker.wait("the picker", |s| s.contains("› quickstart"));
@@ -496,14 +496,14 @@ fn a_terminal_that_goes_away_is_left() {
     assert!(directory.path().join("runs/quickstart-s1-2/checkpoints/last").is_file());
 }
 
-/// A run whose process is killed is a lost connection to who looks.
+/// If the run's process is killed, its viewers report a lost connection.
 #[test]
-fn a_killed_run_is_said_to_its_viewers() {
+fn a_killed_run_is_reported_to_its_viewers() {
     let directory = tempfile::tempdir().unwrap();
     let run = Background::train(directory.path());
     let mut terminal = attach(directory.path());
     drop(run);
-    terminal.wait("that it is lost", |s| s.contains("the connection to runs/quickstart-s1 was lost"));
+    terminal.wait("the lost connection", |s| s.contains("the connection to runs/quickstart-s1 was lost"));
     terminal.press("q");
     assert_eq!(terminal.end(), 1);
 }
@@ -521,19 +521,20 @@ fn a_detached_run_outlives_its_terminal() {
     terminal.wait("the question", |s| s.contains("d  detach: it ends its pause"));
     let before = iteration(&terminal.text());
     terminal.press("d");
-    // The terminal closes with this.
+    // This closes the terminal.
     let (code, raw) = terminal.end_with_output();
     let raw = String::from_utf8_lossy(&raw);
     assert_eq!(code, 0, "{raw}");
     assert!(raw.contains("look at it by `nem-tui attach runs/quickstart-s1`"), "{raw}");
 
     let mut terminal = attach(directory.path());
-    terminal.wait("the run go on", |s| s.contains("● training") && iteration(s) > before + 2);
-    terminal.wait("the live change, kept", |s| s.contains("k 3  "));
+    terminal.wait("the run continuing", |s| s.contains("● training") && iteration(s) > before + 2);
+    terminal.wait("the live change still in force", |s| s.contains("k 3  "));
     end_run(terminal);
 }
 
-/// Keys from the config, and the mouse: one click chooses, another opens, the wheel walks, and M lets it go.
+/// Keys from the config, and the mouse: a click selects, a second one opens, the wheel scrolls, and M releases the
+/// mouse.
 #[test]
 fn the_config_and_the_mouse_are_in_force() {
     let directory = tempfile::tempdir().unwrap();
@@ -569,9 +570,9 @@ fn the_config_and_the_mouse_are_in_force() {
     assert_eq!(terminal.end(), 0);
 }
 
-/// A config that cannot be read is said also where there is no picker.
+/// A config that cannot be read is reported even without the picker.
 #[test]
-fn a_broken_config_is_said_in_the_workbench() {
+fn a_broken_config_is_reported_in_the_workbench() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("mine.ron");
     std::fs::write(&config, "(theme: Pink)").unwrap();
@@ -582,13 +583,13 @@ fn a_broken_config_is_said_in_the_workbench() {
     assert_eq!(terminal.end(), 0);
 }
 
-/// Ctrl-Z gives the shell its terminal back, and `fg` the program its screen, whole.
+/// Ctrl-Z returns the terminal to the shell, and `fg` restores the whole screen.
 #[test]
-fn control_z_suspends_and_fg_goes_on() {
+fn control_z_suspends_and_fg_resumes() {
     let directory = tempfile::tempdir().unwrap();
     let program = ("NEM_TUI", env!("CARGO_BIN_EXE_nem-tui"));
     let prompt = ("PS1", "prompt$ ");
-    // Only a shell with job control can go on with what was suspended.
+    // Only a shell with job control can resume a suspended program.
     let mut terminal =
         Terminal::spawn(Path::new("sh"), directory.path(), &["-i"], 30, 120, &[program, prompt]);
     terminal.wait("the shell", |s| s.contains("prompt$"));
@@ -604,7 +605,7 @@ fn control_z_suspends_and_fg_goes_on() {
     assert!(terminal.is_taken());
     assert_ne!(terminal.parser.screen().mouse_protocol_mode(), vt100::MouseProtocolMode::None);
     let before = iteration(&terminal.text());
-    terminal.wait("the training go on", |s| iteration(s) > before);
+    terminal.wait("the training continuing", |s| iteration(s) > before);
     terminal.press("qy");
     terminal.wait("the shell at last", |s| s.contains("prompt$") && !s.contains("training"));
     terminal.press("exit\r");
@@ -612,9 +613,9 @@ fn control_z_suspends_and_fg_goes_on() {
     assert!(directory.path().join("runs/quickstart-s1/checkpoints/last").is_file());
 }
 
-/// Under NO_COLOR no colour is ever sent, and pictures are made of characters.
+/// With NO_COLOR no colour is ever sent, and pictures are made of characters.
 #[test]
-fn no_color_means_none() {
+fn no_color_means_no_colour() {
     let directory = tempfile::tempdir().unwrap();
     let mut terminal =
         Terminal::open_with(directory.path(), &["--preset", "quickstart"], 24, 80, &[("NO_COLOR", "1")]);
@@ -627,14 +628,14 @@ fn no_color_means_none() {
     assert_eq!(terminal.end(), 0);
 }
 
-/// A terminal that draws pictures is asked what it can, and then sent pictures; one that is none is sent half-blocks.
+/// A terminal that may draw pictures is asked what it supports and then sent pictures; others get half-blocks.
 #[test]
 fn a_terminal_that_draws_pictures_is_sent_some() {
     let directory = tempfile::tempdir().unwrap();
     let kitty = [("TERM", "xterm-kitty"), ("KITTY_WINDOW_ID", "1")];
     let mut terminal = Terminal::open_with(directory.path(), &[], 40, 120, &kitty);
     terminal.wait_bytes(b"\x1b[5n");
-    // Its pictures work; a cell has 8 by 16 pixels; nothing is wrong.
+    // It supports pictures, its cells are 8x16 pixels, and its status is fine.
     terminal.press("\x1b_Gi=31;OK\x1b\\\x1b[?62c\x1b[6;16;8t\x1b[0n");
     terminal.wait("the picker", |s| s.contains("static-shapes"));
     terminal.wait_bytes(b"\x1b_Gq=2,i=");
@@ -648,8 +649,8 @@ fn a_terminal_that_draws_pictures_is_sent_some() {
     assert!(code == 0 && !raw.windows(3).any(|part| part == b"\x1b_G"));
 }
 
-/// A workbench whose data cannot be previewed without a panic. Ends this process' terminal, so it
-/// only runs inside the pseudo-terminal of the test below.
+/// A workbench whose preview panics. It would end this process's terminal, so it only runs inside the
+/// pseudo-terminal of the test below.
 #[test]
 #[ignore = "started by a_panic_leaves_the_terminal_sane"]
 fn a_workbench_that_panics() {
@@ -685,7 +686,7 @@ fn a_panic_leaves_the_terminal_sane_and_is_reported() {
     assert!(left.is_some() && left < reported, "the report must come after the screen is left");
 }
 
-/// Whoever holds a run may die; the run is saved all the same.
+/// A run is saved even if the thread that holds it panics.
 #[test]
 fn a_run_outlives_a_panic_of_its_holder() {
     use nem_tui::live::begin::{Job, start};

@@ -1,4 +1,4 @@
-//! The training thread, through the handle its user holds.
+//! The training thread, used through its handle.
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
 mod support;
@@ -31,10 +31,10 @@ fn run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
     start(&job).unwrap()
 }
 
-/// The next event that `wanted` finds something in.
+/// Waits for the next event from which `wanted` returns something.
 fn wait<T>(handle: &mut RunHandle, mut wanted: impl FnMut(Event) -> Option<T>) -> T {
     loop {
-        let event = handle.events.blocking_recv().expect("the worker is still there");
+        let event = handle.events.blocking_recv().expect("the worker has ended");
         if let Event::Finished(finish) = &event {
             panic!("ended early: {finish:?}");
         }
@@ -81,7 +81,7 @@ fn a_change_holds_from_the_next_iteration_on() {
 }
 
 #[test]
-fn an_impossible_change_is_refused_and_the_training_goes_on() {
+fn an_impossible_change_is_refused_and_training_continues() {
     let directory = tempfile::tempdir().unwrap();
     let mut handle = run(&directory.path().join("r"), None);
     handle.send(Command::Set(Setting::K(0)));
@@ -97,8 +97,8 @@ fn an_impossible_change_is_refused_and_the_training_goes_on() {
     assert!(wait(&mut handle, iterations)[0].iteration > before);
 }
 
-/// Whether on some pixel of an object the two largest γ, of [K, P], are too close for their order to survive another
-/// order of summation, as early in a training.
+/// Whether, at some pixel of an object, the two largest γ, of [K, P], are so close that another order of summation
+/// may swap them, as early in training.
 fn has_ties(gamma: &[f32], groups: &[u8]) -> bool {
     let places = groups.len();
     let objects = (0..places).filter(|place| groups[*place] != 0);
@@ -110,8 +110,8 @@ fn has_ties(gamma: &[f32], groups: &[u8]) -> bool {
     gaps.any(|gap| gap < 1e-4)
 }
 
-/// A run keeps its album: the first moment, the last and the best; and a fork what was before it. A moment shows what
-/// the checkpoint of the same iteration makes of the sample.
+/// A run's album keeps the first, last and best moments, and a fork's also those before it. A moment shows what the
+/// checkpoint of the same iteration computes.
 #[test]
 fn moments_are_kept_and_show_what_the_weights_made() {
     let directory = tempfile::tempdir().unwrap();
@@ -138,12 +138,12 @@ fn moments_are_kept_and_show_what_the_weights_made() {
     let same = |preset: &Preset| Ok(preset.clone());
     let mut handle = fork(&best, DeviceName::Flex, same, Some(branch.clone()), vec![], ending).unwrap();
     while !matches!(handle.events.blocking_recv().unwrap(), Event::Finished(_)) {}
-    // Until the best, which is the parent's and was thinned out in the fork.
+    // Up to the best moment: it is the best in the parent only, and the fork has thinned it out.
     let before = |moments: Vec<u64>| -> Vec<u64> {
         moments.into_iter().filter(|m| *m < checkpoint.manifest.counters.iteration).collect()
     };
     assert_eq!(before(album::moments(&branch)), before(kept));
-    // A place that cannot be written costs the album, and not the run.
+    // An album that cannot be written is given up, and the run continues.
     let blocked = directory.path().join("b");
     let mut handle = run(&blocked, Some(12));
     handle.send(Command::Pause);
@@ -159,7 +159,7 @@ fn moments_are_kept_and_show_what_the_weights_made() {
     while !matches!(handle.events.blocking_recv().unwrap(), Event::Finished(Finish::MaxIterations)) {}
 }
 
-/// A validation says of each component what it holds, and the upper bound that `eval` says too.
+/// A validation reports what each component holds, and the same upper bound as `eval`.
 #[test]
 fn a_validation_says_what_components_hold_and_the_upper_bound() {
     let directory = tempfile::tempdir().unwrap();
@@ -215,8 +215,8 @@ fn the_training_never_waits_for_its_reader() {
     assert_eq!(seen, (1..=900).collect::<Vec<_>>());
 }
 
-/// Losses before and after a change of K, noise, steps, weights or objects cannot be compared, so
-/// the patience starts anew; a learning rate changes no loss.
+/// Losses before and after a change of K, noise, steps, weights or objects cannot be compared, so patience starts
+/// again. A learning rate does not change the loss.
 #[test]
 fn a_change_of_the_loss_starts_the_patience_anew() {
     let device = DeviceName::Flex.open().unwrap();
@@ -249,7 +249,7 @@ fn a_change_of_the_loss_starts_the_patience_anew() {
     }
 }
 
-/// On a GPU losses are read only now and then. What is read is the same, only later.
+/// On a GPU losses are read only now and then. They are the same, only later.
 #[test]
 fn losses_that_are_read_together_are_those_read_one_by_one() {
     let device = DeviceName::Flex.open().unwrap();
@@ -284,13 +284,13 @@ fn a_loss_that_is_no_number_ends_the_training_whenever_it_is_read() {
         trainer.change(Setting::LearningRate(1e38)).unwrap();
         let error = (0..8).find_map(|_| trainer.step().err()).unwrap();
         assert!(matches!(error, Error::NotFinite { .. }), "{error}");
-        assert!(trainer.settle().unwrap().is_empty(), "what was read with it is not read again");
+        assert!(trainer.settle().unwrap().is_empty(), "the losses before it are read again");
     }
 }
 
-/// A validation that fails leaves a checkpoint whose epoch is over and not validated yet.
+/// A run that ends within a validation leaves a checkpoint whose epoch is over but not validated yet.
 #[test]
-fn a_run_cut_off_in_a_validation_goes_on_with_it() {
+fn a_run_that_ends_within_a_validation_resumes_with_it() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("r");
     let whole = directory.path().join("whole");
@@ -328,8 +328,7 @@ fn a_run_cut_off_in_a_validation_goes_on_with_it() {
     assert_eq!(weights(&out), weights(&whole));
 }
 
-/// Three stages on more and more digits, with a learning rate each, the last on more objects with more
-/// components.
+/// Three stages with more and more digits, each with its learning rate; the last has more objects and components.
 fn in_stages() -> Preset {
     let stages = [
         "data=Mnist(height: 16, width: 16, objects: 2, digits: Synthetic)",
@@ -357,8 +356,8 @@ fn ended(mut handle: RunHandle) -> Vec<Event> {
     events
 }
 
-/// Every stage ends by the protocol and hands its weights to the next; a run that is stopped within a
-/// stage, or at its border, goes on as if it had not been.
+/// Every stage ends by the protocol and passes its weights on. A run that is stopped within a stage, or between
+/// two, continues as if it had not been.
 #[test]
 fn stages_follow_each_other_and_survive_a_stop() {
     let directory = tempfile::tempdir().unwrap();
@@ -413,8 +412,7 @@ fn stages_follow_each_other_and_survive_a_stop() {
     assert!(weights == same_weights, "the weights differ");
 }
 
-/// What a stage hands on are the weights of its best validation loss, also when the program ended between the
-/// two stages.
+/// A stage passes on the weights of its best validation loss, also if the program ended between the two stages.
 #[test]
 fn a_stage_begins_with_the_best_weights_of_the_one_before() {
     let directory = tempfile::tempdir().unwrap();
@@ -434,15 +432,15 @@ fn a_stage_begins_with_the_best_weights_of_the_one_before() {
     };
     ended(start(&job("parts", Some(60))).unwrap());
     let (best, last) = (weights("parts", "best"), weights("parts", "last"));
-    assert!(best != last, "the last epoch of the first stage is its best, so this shows nothing");
+    assert!(best != last, "the first stage's last epoch is its best, so this test proves nothing");
     let path = directory.path().join("parts");
     ended(resume(&path, DeviceName::Flex, |preset| Ok(preset.clone()), Ending::default()).unwrap());
     ended(start(&job("whole", None)).unwrap());
     assert!(weights("parts", "last") == best, "the second stage began with other weights");
-    assert!(weights("whole", "last") == best, "without a stop it began with other weights");
+    assert!(weights("whole", "last") == best, "uninterrupted, it began with other weights");
 }
 
-/// A run's metrics without its times, and its last weights: what equal runs have in common.
+/// A run's metrics without times, and its last weights: what equal runs have in common.
 fn essence(run: &Path) -> (Vec<String>, Vec<u8>) {
     let mut records = read_metrics(run).unwrap();
     for record in &mut records {
@@ -457,7 +455,7 @@ fn essence(run: &Path) -> (Vec<String>, Vec<u8>) {
     (records.iter().map(|record| format!("{record:?}")).collect(), weights)
 }
 
-/// Steers a run by hand, at iterations that nobody chose beforehand, and stops it.
+/// Steers a run live, at iterations that depend on timing, and stops it.
 fn steered(mut handle: RunHandle) {
     for setting in [Setting::K(3), Setting::Noise(0.3), Setting::LearningRate(3e-3), Setting::K(4)] {
         let from = wait(&mut handle, iterations)[0].iteration;
@@ -473,9 +471,9 @@ fn steered(mut handle: RunHandle) {
     ended(handle);
 }
 
-/// Live changes come at their iterations again, and the run is the same to the last bit.
+/// A replay makes live changes at the same iterations, and the run is the same to the last bit.
 #[test]
-fn a_steered_run_is_repeated_to_the_bit() {
+fn a_steered_run_is_replayed_to_the_bit() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     steered(run(&at("live"), None));
@@ -485,7 +483,7 @@ fn a_steered_run_is_repeated_to_the_bit() {
     };
     again("again", None);
     assert_eq!(essence(&at("live")), essence(&at("again")));
-    // A repetition that was stopped on its way still knows what is to come.
+    // A replay that was stopped still knows the changes that are to come.
     again("parts", Some(12));
     let last = read_metrics(&at("live")).unwrap().iter().filter(|r| matches!(r, Record::Step(_))).count();
     let ending = Ending { max_iterations: Some(last as u64), stay: false };
@@ -494,7 +492,7 @@ fn a_steered_run_is_repeated_to_the_bit() {
 }
 
 #[test]
-fn a_fork_goes_on_from_the_whole_state_and_is_repeated_too() {
+fn a_fork_continues_from_the_whole_state_and_is_replayed_too() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     ended(run(&at("parent"), Some(13)));
@@ -506,13 +504,13 @@ fn a_fork_goes_on_from_the_whole_state_and_is_repeated_too() {
     ended(resume(&at("parent"), DeviceName::Flex, |preset| Ok(preset.clone()), to(25)).unwrap());
     let (mut records, weights) = essence(&at("same"));
     records.retain(|record| !record.starts_with("Fork"));
-    // Which validation is the best is counted anew in a fork; nothing else differs.
+    // A fork looks for its best validation anew; nothing else differs.
     let plain = |records: Vec<String>| {
         records.into_iter().map(|r| r.replace("best: false", "best: true")).collect::<Vec<_>>()
     };
     let (parent, parents_weights) = essence(&at("parent"));
     assert_eq!(plain(records), plain(parent));
-    assert!(weights == parents_weights, "the state that was forked is not the whole state");
+    assert!(weights == parents_weights, "the fork lacks a part of the state");
 
     ended(run(&at("other"), Some(13)));
     let other = |sets: &[&str]| {
@@ -521,7 +519,7 @@ fn a_fork_goes_on_from_the_whole_state_and_is_repeated_too() {
     };
     let refused = other(&["model.cell.layers.0.units=9"]).unwrap_err().to_string();
     assert!(refused.contains("another network"), "{refused}");
-    assert!(!at("changed").exists(), "what was refused leaves nothing");
+    assert!(!at("changed").exists(), "a refused fork left a directory");
     ended(other(&["k=5", "train.learning_rate=0.01"]).unwrap());
     let records = read_metrics(&at("changed")).unwrap();
     let changes = records.iter().filter_map(|record| match record {
@@ -554,7 +552,7 @@ fn checkpoints_are_found_by_their_names() {
         let refused = named(name).unwrap_err();
         assert!(refused.contains("there are: best, it-00000010, it-00000013, last"), "{refused}");
     }
-    // What was asked for stays, although the run goes on and stops meanwhile.
+    // A named checkpoint is kept while the run is resumed and stopped.
     let asked = named("13").unwrap();
     let to = |max_iterations| Ending { max_iterations: Some(max_iterations), stay: false };
     ended(resume(&parent, DeviceName::Flex, |preset| Ok(preset.clone()), to(25)).unwrap());
@@ -564,7 +562,7 @@ fn checkpoints_are_found_by_their_names() {
     assert!(resolve(&forked, &["last"]).unwrap().ends_with("it-00000015"));
 }
 
-/// What is only looked at under other conditions is trained under its own.
+/// Looking at samples under other conditions does not change the training.
 #[test]
 fn looking_under_other_conditions_changes_no_training() {
     let directory = tempfile::tempdir().unwrap();
@@ -577,7 +575,8 @@ fn looking_under_other_conditions_changes_no_training() {
     let snapshot = picture(&mut looked, |picture| picture.look == look);
     assert_eq!((snapshot.k, snapshot.steps.len()), (6, 9));
     assert!(snapshot.steps[8].groups.iter().all(|group| *group <= 1));
-    // Under them also an image of one's own, of ten frames; and then more steps than it has frames for.
+    // The user's own image of ten frames under the same conditions, and then with more steps than it has frames
+    // for.
     let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (10, 10, 12), }\n";
     let start = [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
     std::fs::write(at("own.npy"), [start, vec![1; 1200]].concat()).unwrap();
@@ -598,7 +597,7 @@ fn looking_under_other_conditions_changes_no_training() {
     assert_eq!(essence(&at("plain")), essence(&at("looked")));
 }
 
-/// The E-step's deviation is of the model and of the preset, and a stage changes both.
+/// The E-step's deviation belongs to the model and to the preset, and a stage changes both.
 #[test]
 fn a_stage_sets_the_deviation_that_the_e_step_has() {
     let sets = [

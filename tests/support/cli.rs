@@ -1,9 +1,9 @@
-//! Running the real binary.
+//! Runs the real program.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// The smallest run that still does everything: tiny images, two epochs of ten iterations.
+/// Settings of the smallest run that still does everything: tiny images, and epochs of ten iterations.
 pub const TINY: [&str; 14] = [
     "--set",
     "data.height=10",
@@ -25,13 +25,13 @@ pub fn nem_tui(directory: &Path, arguments: &[&str]) -> Output {
     nem_tui_with(directory, arguments, &[])
 }
 
-/// The same, in an environment with these variables.
+/// The same, with these environment variables.
 pub fn nem_tui_with(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nem-tui"));
     command.current_dir(directory).args(arguments).envs(variables.iter().copied()).output().unwrap()
 }
 
-/// Runs it, and asserts that it succeeds.
+/// Runs it and asserts that it succeeds.
 pub fn run(directory: &Path, arguments: &[&str]) -> String {
     let output = nem_tui(directory, arguments);
     let error = String::from_utf8_lossy(&output.stderr);
@@ -39,8 +39,8 @@ pub fn run(directory: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Runs it, and asserts that it fails with this code, one line on stderr, and nothing of a panic. Only where
-/// clap refuses the arguments it adds how they are used.
+/// Runs it and asserts that it fails with this code and one line on stderr, without a panic. Clap's own errors also
+/// show the usage.
 pub fn refused(directory: &Path, arguments: &[&str], code: i32) -> String {
     let output = nem_tui(directory, arguments);
     let error = String::from_utf8(output.stderr).unwrap();
@@ -52,7 +52,7 @@ pub fn refused(directory: &Path, arguments: &[&str], code: i32) -> String {
     error
 }
 
-/// `train quickstart` made tiny, with more arguments.
+/// `train quickstart`, made tiny, with more arguments.
 pub fn tiny<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["train", "quickstart", "--json", "--out", out], TINY.as_slice(), more].concat()
 }

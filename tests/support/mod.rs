@@ -1,4 +1,4 @@
-//! A plausible screen without an engine: an app in the middle of a run.
+//! Plausible screens without an engine, and tiny runs.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)] // every test file uses its own part
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub fn preset(name: &str) -> Preset {
     Preset::load(name).unwrap()
 }
 
-/// Tiny `quickstart` images and a tiny network, trained until somebody stops it: epochs of ten iterations.
+/// `quickstart` with tiny images and a tiny network, with epochs of ten iterations. It trains until it is stopped.
 pub fn endless() -> Preset {
     let tiny = [
         "data.height=10",
@@ -35,7 +35,7 @@ pub fn endless() -> Preset {
     preset("quickstart").set(&tiny).unwrap()
 }
 
-/// How long a test waits for something before it fails instead of hanging.
+/// How long to wait for something before a test fails instead of hanging.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits for the first picture that is `wanted`.
@@ -159,7 +159,7 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
     app
 }
 
-/// A trained model on show.
+/// An open trained model.
 pub fn model(depth: Depth) -> App {
     let preset = preset("static-shapes-rnn-em");
     let mut app = App::new(Theme::new(depth));
@@ -170,7 +170,7 @@ pub fn model(depth: Depth) -> App {
     app
 }
 
-/// Two runs beside the one on the screen, which differ from it in K and in the learning rate.
+/// Adds two runs that differ from the one on the screen in K and in the learning rate.
 pub fn compare(app: &mut App) {
     let rival = |name: &str, sets: &[&str], by: f64| {
         let mut past = Past::default();
@@ -206,7 +206,7 @@ pub fn compare(app: &mut App) {
     update(app, Message::Runs(runs));
 }
 
-/// Looks back at the run's sixth moment of nine.
+/// Shows the sixth of nine moments of the run's past.
 pub fn look_back(app: &mut App) {
     update(app, Message::Key(KeyEvent::from(KeyCode::Char('{'))));
     update(app, Message::Moments(vec![0, 1, 4, 16, 64, 100, 200, 400, 620]));
@@ -219,7 +219,7 @@ pub fn look_back(app: &mut App) {
     update(app, Message::Moment(Ok(Arc::new(moment))));
 }
 
-/// Asks for the profile, and gets one.
+/// Asks for the profile and receives one.
 pub fn profile(app: &mut App) {
     update(app, Message::Key(KeyEvent::from(KeyCode::Char('p'))));
     let profile = Profile {
@@ -235,7 +235,7 @@ pub fn profile(app: &mut App) {
     update(app, Message::Engine(Event::Iterations(vec![done])));
 }
 
-/// The app after some keys; arrows are written as themselves.
+/// The app after some keys; an arrow stands for its key.
 pub fn pressed(app: &App, keys: &str) -> App {
     let mut app = app.clone();
     for key in keys.chars() {
@@ -250,7 +250,7 @@ pub fn pressed(app: &App, keys: &str) -> App {
     app
 }
 
-/// Three bars for objects; components that have nearly found them.
+/// A snapshot of three bars that the components have nearly found.
 pub fn snapshot(preset: &Preset, k: usize, steps: usize) -> Snapshot {
     let image = preset.data.image();
     let places = image.pixels();

@@ -1,13 +1,13 @@
-//! Readers that share no code with the writers: of ZIP archives with NumPy's arrays, of GIF animations, and of
-//! TensorBoard's event files, each written from the format's specification.
+//! Readers of ZIP archives of NumPy arrays, of GIFs and of TensorBoard's event files. They are written from the
+//! formats' specifications and share no code with the writers.
 
-/// An array of an `.npz`, with what NumPy calls its type.
+/// An array of an `.npz`; `kind` is NumPy's name of its type.
 #[derive(Debug, PartialEq)]
 pub struct Numpy {
     pub name: String,
     pub kind: String,
     pub shape: Vec<usize>,
-    /// Its values as they are in the file.
+    /// Its values as stored.
     pub bytes: Vec<u8>,
 }
 
@@ -22,13 +22,13 @@ fn number(bytes: &[u8]) -> usize {
     bytes.iter().rev().fold(0, |n, byte| n << 8 | usize::from(*byte))
 }
 
-/// A CRC, bit by bit, of a reversed polynomial.
+/// A CRC with a reversed polynomial, bit by bit.
 fn crc(polynomial: u32, bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ polynomial } else { crc >> 1 };
     !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }
 
-/// The arrays of an `.npz`, found as ZIP readers find them: from the end, through the central directory.
+/// The arrays of an `.npz`, found as ZIP readers do: from the end, through the central directory.
 pub fn npz(archive: &[u8]) -> Vec<Numpy> {
     let end = &archive[archive.len() - 22..];
     assert_eq!(&end[..4], b"PK\x05\x06");
@@ -45,7 +45,7 @@ pub fn npz(archive: &[u8]) -> Vec<Numpy> {
         assert_eq!(size, number(&entry[24..28]));
         let local = &archive[offset..];
         assert_eq!(&local[..4], b"PK\x03\x04");
-        assert_eq!(local[4..30], entry[6..32], "both headers say the same");
+        assert_eq!(local[4..30], entry[6..32], "the headers differ");
         let data = 30 + number(&local[26..28]) + number(&local[28..30]);
         let content = &local[data..data + size];
         assert_eq!(crc(0xedb8_8320, content) as usize, sum);
@@ -80,18 +80,18 @@ fn npy(name: &str, file: &[u8]) -> Numpy {
     }
 }
 
-/// What an event of TensorBoard says.
+/// The content of a TensorBoard event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Said {
     Version(String),
-    /// The session began anew: earlier files are void from this step on.
+    /// A new session: earlier files are void from this step on.
     Restart,
     Scalar(String, f32),
     /// Its tag, width, height and PNG.
     Image(String, u64, u64, Vec<u8>),
 }
 
-/// The events of a file: wall time, step, and what each says. Every checksum is verified.
+/// The events of a file: wall time, step and content. Every checksum is verified.
 pub fn events(mut file: &[u8]) -> Vec<(f64, u64, Said)> {
     let mut said = Vec::new();
     while !file.is_empty() {
@@ -204,20 +204,20 @@ fn fields(mut message: &[u8]) -> Vec<(u64, Field)> {
     fields
 }
 
-/// A GIF whose frames each cover all of it.
+/// A GIF whose frames each cover the whole picture.
 pub struct Gif {
     pub width: usize,
-    /// Whether it begins again when it is over, for ever.
+    /// Whether it repeats forever.
     pub endless: bool,
     /// Hundredths of a second, and colours row by row.
     pub frames: Vec<(usize, Vec<[u8; 3]>)>,
 }
 
-/// A GIF (version 89a) with one table of colours, without transparency.
+/// Reads a GIF (version 89a) with one colour table and without transparency.
 pub fn gif(file: &[u8]) -> Gif {
     assert_eq!(&file[..6], b"GIF89a");
     let (width, height, flags) = (number(&file[6..8]), number(&file[8..10]), file[10]);
-    assert!(flags & 0x80 != 0, "a table of colours for all frames");
+    assert!(flags & 0x80 != 0, "there is no colour table for all frames");
     let colours = 2 << (flags & 7);
     let table: Vec<[u8; 3]> =
         file[13..13 + 3 * colours].chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect();
@@ -234,7 +234,7 @@ pub fn gif(file: &[u8]) -> Gif {
                 let (label, (blocks, next)) = (file[at + 1], blocks(file, at + 2));
                 match label {
                     0xf9 => {
-                        assert!(blocks[0] & 1 == 0, "nothing is transparent");
+                        assert!(blocks[0] & 1 == 0, "something is transparent");
                         delay = number(&blocks[1..3]);
                     }
                     0xff if blocks.starts_with(b"NETSCAPE2.0") => {
@@ -247,7 +247,7 @@ pub fn gif(file: &[u8]) -> Gif {
             0x2c => {
                 let side = |from: usize| number(&file[at + from..at + from + 2]);
                 assert_eq!((side(1), side(3), side(5), side(7)), (0, 0, width, height));
-                assert_eq!(file[at + 9], 0, "rows in order, and no table of its own");
+                assert_eq!(file[at + 9], 0, "rows are interlaced, or there is a local table");
                 let (codes, next) = blocks(file, at + 11);
                 let pixels = lzw(&codes, file[at + 10]);
                 assert_eq!(pixels.len(), width * height);
@@ -260,7 +260,7 @@ pub fn gif(file: &[u8]) -> Gif {
     }
 }
 
-/// What the sub-blocks at `at` hold together, and where they end.
+/// The joined content of the sub-blocks at `at`, and where they end.
 fn blocks(file: &[u8], mut at: usize) -> (Vec<u8>, usize) {
     let mut all = Vec::new();
     while file[at] != 0 {
@@ -271,7 +271,7 @@ fn blocks(file: &[u8], mut at: usize) -> (Vec<u8>, usize) {
     (all, at + 1)
 }
 
-/// The values behind codes that begin with `least` bits and one more.
+/// Decodes LZW codes that begin with `least` + 1 bits.
 fn lzw(codes: &[u8], least: u8) -> Vec<u8> {
     let (clear, end) = (1usize << least, (1usize << least) + 1);
     let begin = || -> Vec<Vec<u8>> { (0..=end).map(|value| vec![value as u8]).collect() };
@@ -292,7 +292,7 @@ fn lzw(codes: &[u8], least: u8) -> Vec<u8> {
             continue;
         }
         if let Some(before) = before.filter(|_| words.len() < 4096) {
-            // The word before, and the first value of this one, which may be that very word.
+            // The previous word and the first value of this one, which may be that very word.
             let first = words.get(code).unwrap_or(&words[before])[0];
             words.push([&words[before][..], &[first]].concat());
         }

@@ -1,0 +1,206 @@
+use std::fmt::Debug;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::preset::{Images, Preset, Setting, Stage, embedded_names};
+use crate::protocol::{
+    Change, Command, Epoch, Event, Finish, Floor, Iteration, Past, Profile, RunInfo, RunKind, StageStart,
+    Watched,
+};
+use crate::snapshot::{Input, Snapshot, SnapshotStep};
+
+/// What is read of what is written.
+fn through<A: Serialize, B: DeserializeOwned>(value: &A) -> B {
+    let frame = encode(value, MOST_OF_RUN).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut bytes = frame.as_slice();
+    let read = runtime.block_on(read(&mut bytes, MOST_OF_RUN)).unwrap();
+    assert!(bytes.is_empty(), "something was left over");
+    read
+}
+
+/// By what is printed, since a NaN equals nothing.
+fn assert_survives<T: Serialize + DeserializeOwned + Debug>(value: &T) {
+    assert_eq!(format!("{:?}", through::<T, T>(value)), format!("{value:?}"));
+}
+
+fn settings(v: f64, n: usize) -> [Setting; 7] {
+    use Setting::*;
+    [K(n), Noise(v), LearningRate(v), Steps(n), InterWeight(v), Objects(n), ESigma(v)]
+}
+
+fn stage(v: f64, n: usize) -> StageStart {
+    let set = settings(v, n).to_vec();
+    let what = Stage { images: Images::First(n), learning_rate: v, max_epochs: Some(3), set };
+    StageStart { stage: n, iteration: n as u64, what }
+}
+
+fn input(n: usize) -> Input {
+    Input { file: "/home/é/a picture.png".into(), resize: n.is_multiple_of(2), request: n as u64 }
+}
+
+/// Every kind of event, with `v` for numbers and `n` for counts.
+fn events(v: f64, n: usize, preset: &Preset) -> Vec<Event> {
+    let count = n as u64;
+    let profile = Profile { data: v, scores: v, ..Profile::default() };
+    let iteration = Iteration { iteration: count, loss: v, ..Iteration::default() };
+    let scored = Iteration { ami: Some(v), ari: Some(v), profile: Some(profile), ..iteration };
+    let epoch = Epoch {
+        epoch: count,
+        iteration: count,
+        train_loss: v,
+        validation_loss: v,
+        ami: v,
+        ami_arithmetic: v,
+        ari: v,
+        confidence: v,
+        upper_bound: Some(v),
+        best: n.is_multiple_of(2),
+        seconds: v,
+    };
+    let [from, to, ..] = settings(v, n);
+    let change = Change { iteration: count, from, to };
+    let past = Past {
+        iterations: vec![iteration, scored],
+        epochs: vec![epoch],
+        changes: vec![change],
+        stages: vec![stage(v, n)],
+    };
+    let info = RunInfo {
+        kind: RunKind::Model,
+        directory: "runs/with a space and é".into(),
+        preset: preset.clone(),
+        seed: u64::MAX,
+        device: "flex".into(),
+        iteration: count,
+        parameters: n,
+        floor: Floor { ami: v, ari: v },
+        past,
+    };
+    let changes = settings(v, n).map(|to| Event::Changed(Change { iteration: count, from: to, to }));
+    let finishes = [
+        Finish::EarlyStop,
+        Finish::MaxEpochs,
+        Finish::MaxIterations,
+        Finish::Stopped,
+        Finish::Failed("a sentence".into()),
+    ];
+    let ends = finishes.into_iter().flat_map(|f| [Event::Done(f.clone()), Event::Finished(f)]);
+    let rest = [
+        Event::Started(Box::new(info)),
+        Event::Iterations(vec![]),
+        Event::Iterations(vec![scored, iteration]),
+        Event::Epoch(epoch),
+        Event::Stage(stage(v, n)),
+        Event::Floor(Floor { ami: v, ari: v }),
+        Event::Refused { request: Command::Set(from), why: "no".into() },
+        Event::Note("no disk".into()),
+        Event::Paused(true),
+        Event::WrongSize { input: input(n), size: [n, 1] },
+        Event::WatchedScores(Watched { amis: vec![Some(v), None], held: vec![v; 3] }),
+        Event::Saved { iteration: count, best: false },
+    ];
+    rest.into_iter().chain(changes).chain(ends).collect()
+}
+
+/// A new kind of event belongs into `events`: this stops compiling until it is here, too.
+fn kind(event: &Event) -> usize {
+    match event {
+        Event::Started(_) => 0,
+        Event::Iterations(_) => 1,
+        Event::Epoch(_) => 2,
+        Event::Changed(_) => 3,
+        Event::Stage(_) => 4,
+        Event::Floor(_) => 5,
+        Event::Refused { .. } => 6,
+        Event::Paused(_) => 7,
+        Event::Note(_) => 8,
+        Event::Saved { .. } => 9,
+        Event::Done(_) => 10,
+        Event::Finished(_) => 11,
+        Event::WatchedScores(_) => 12,
+        Event::WrongSize { .. } => 13,
+    }
+}
+
+fn number() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        any::<f64>(),
+        Just(f64::NAN),
+        Just(f64::INFINITY),
+        Just(f64::NEG_INFINITY),
+        Just(-0.0),
+        Just(f64::MIN_POSITIVE / 2.0),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_command_and_event_survives(v in number(), n in any::<usize>()) {
+        use Command::*;
+        let inputs = [Command::Input(None), Command::Input(Some(input(n)))];
+        for command in [Pause, Resume, Step, Checkpoint, Watch(n), Show, Profile(true), Stop].into_iter().chain(inputs) {
+            assert_survives(&command);
+        }
+        settings(v, n).map(Set).iter().for_each(assert_survives);
+        assert_survives(&Look(settings(v, n).to_vec()));
+        let preset = Preset::load("quickstart").unwrap();
+        let events = events(v, n, &preset);
+        for event in &events {
+            let read: News<Event, Snapshot> = through(&News::<&Event, &Snapshot>::Event(event));
+            assert_eq!(format!("{read:?}"), format!("{:?}", News::<&Event, &Snapshot>::Event(event)));
+        }
+        assert!((0..14).all(|wanted| events.iter().any(|event| kind(event) == wanted)));
+    }
+
+    #[test]
+    fn every_picture_survives(values in proptest::collection::vec(any::<f32>(), 0..50), v in number()) {
+        let step = SnapshotStep {
+            target: values.clone(),
+            noisy: values.clone(),
+            groups: (0..=255).collect(),
+            preds: values.clone(),
+            gamma: values,
+            ami: Some(v),
+            ari: None,
+            confidence: Some(v),
+        };
+        let image = Preset::load("quickstart").unwrap().data.image();
+        let steps = vec![step.clone(), step];
+        assert_survives(&News::<Event, Snapshot>::Picture(Snapshot { iteration: 3, sample: 5, input: Some(input(5)), image, k: 2, look: settings(v, 3).to_vec(), steps }));
+    }
+
+    /// Whatever comes, nothing panics.
+    #[test]
+    fn garbage_is_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut from = bytes.as_slice();
+        assert!(runtime.block_on(read_hello(&mut from)).is_err());
+        let _ = rmp_serde::from_slice::<Command>(&bytes);
+        let _ = rmp_serde::from_slice::<News<Event, Snapshot>>(&bytes);
+    }
+}
+
+/// Every preset, with whatever serde attributes it is read and written by.
+#[test]
+fn every_preset_survives() {
+    for name in embedded_names() {
+        let preset = Preset::load(name).unwrap();
+        assert_eq!(through::<Preset, Preset>(&preset), preset, "{name}");
+    }
+}
+
+#[test]
+fn a_hello_names_the_version_and_a_frame_has_a_limit() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let hello = hello().unwrap();
+    assert_eq!(runtime.block_on(read_hello(&mut hello.as_slice())).unwrap(), VERSION);
+    assert!(encode(&Command::Watch(1), 3).is_err());
+    let long = [5, 0, 0, 0, 1, 2, 3, 4, 5];
+    assert!(runtime.block_on(read::<Command>(&mut long.as_slice(), 4)).is_err());
+    let cut_off = runtime.block_on(read::<Command>(&mut &hello[..9], MOST_OF_VIEWER)).unwrap_err();
+    assert_eq!(cut_off.kind(), ErrorKind::UnexpectedEof);
+}
