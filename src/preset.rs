@@ -42,7 +42,7 @@ pub struct Preset {
     /// T, the number of EM steps per image or sequence.
     pub steps: usize,
     /// The mixture and the inner network.
-    pub model: Model,
+    pub model: ModelSpec,
     /// The training loss.
     pub loss: Loss,
     /// The training protocol.
@@ -212,8 +212,8 @@ pub enum Noise {
 
 /// The spatial mixture and its inner network f_φ.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Model {
+#[serde(rename = "Model", deny_unknown_fields)]
+pub struct ModelSpec {
     /// P(x_i | ψ_ik).
     pub distribution: Distribution,
     /// ψ before the first EM step.

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 
 use super::{
-    Activation, Adam, Cell, Data, Distribution, Epsilons, Layer, Loss, Model, Noise, Preset, StepWeights,
+    Activation, Adam, Cell, Data, Distribution, Epsilons, Layer, Loss, ModelSpec, Noise, Preset, StepWeights,
     Train,
 };
 use crate::error::{Error, Result};
@@ -139,7 +139,7 @@ impl Case {
             noise: Noise::None,
             k: config.k,
             steps: config.steps,
-            model: Model { distribution, pred_init: config.pred_init, cell, epsilons },
+            model: ModelSpec { distribution, pred_init: config.pred_init, cell, epsilons },
             loss: Loss {
                 steps,
                 inter_weight: config.loss_inter_weight,

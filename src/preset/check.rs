@@ -1,8 +1,8 @@
 //! What makes a preset impossible, said by naming the fields.
 
 use super::{
-    Cell, Data, Distribution, Epsilons, ImageSize, Images, Model, Noise, Preset, Setting, ShapeSet, Speed,
-    StepWeights, layer_outputs, layers::MAX_WEIGHTS,
+    Cell, Data, Distribution, Epsilons, ImageSize, Images, ModelSpec, Noise, Preset, Setting, ShapeSet,
+    Speed, StepWeights, layer_outputs, layers::MAX_WEIGHTS,
 };
 use crate::error::{Error, Result};
 
@@ -226,7 +226,7 @@ fn noise_problem(noise: &Noise) -> Option<String> {
         .then(|| format!("noise.probability is {p}; a probability lies between 0 and 1"))
 }
 
-fn model_problem(model: &Model, image: ImageSize) -> Option<String> {
+fn model_problem(model: &ModelSpec, image: ImageSize) -> Option<String> {
     if !model.pred_init.is_finite() {
         return Some("model.pred_init must be a finite number".into());
     }

@@ -178,7 +178,7 @@ fn parse_value(path: &str, text: &str) -> Result<Value, String> {
     match path {
         "data" => typed::<Data>(text),
         "noise" => typed::<Noise>(text),
-        "model" => typed::<super::Model>(text),
+        "model" => typed::<super::ModelSpec>(text),
         "model.distribution" => typed::<Distribution>(text),
         "model.cell" => typed::<Cell>(text),
         "model.cell.layers" => typed::<Vec<Layer>>(text),

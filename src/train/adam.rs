@@ -22,7 +22,7 @@ pub fn descend(
     gradients: GradientsParams,
 ) -> Nem {
     let gradients = match train.clip_norm {
-        Some(limit) => model.clipped(gradients, limit),
+        Some(limit) => model.cell.clipped(gradients, limit),
         None => gradients,
     };
     model.with_cell(optimizer.step(train.learning_rate, model.cell.clone(), gradients))

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::data::{Dataset, Split, corrupt, nth};
 use crate::error::Result;
-use crate::nem::{Frames, Target, initial_gamma, tensor};
+use crate::nem::{Frames, TargetFrame, initial_gamma, tensor};
 use crate::preset::{ImageSize, Noise};
 use crate::random::Stream;
 
@@ -104,7 +104,7 @@ impl Batch {
         let shape = [batch, 1, image.channels, image.pixels()];
         let frame = |values: &mut Vec<f32>| tensor(std::mem::take(values), shape, device);
         let frames = Frames {
-            clean: self.clean.iter_mut().map(|values| Target::new(frame(values))).collect(),
+            clean: self.clean.iter_mut().map(|values| TargetFrame::new(frame(values))).collect(),
             noisy: self.noisy.iter_mut().map(frame).collect(),
         };
         let gamma = std::mem::take(&mut self.gamma);

@@ -41,7 +41,7 @@ pub fn pass(
     let bounds = |i: usize| i * batch / shares..(i + 1) * batch / shares;
     let part = |i: usize| {
         let gamma = gamma.clone().slice(s![bounds(i), .., .., ..]);
-        (model.with_own_graph(), frames.of_images(bounds(i)), gamma)
+        (model.with_cell(model.cell.with_own_graph()), frames.of_images(bounds(i)), gamma)
     };
     let passes: Vec<Pass> = scope(|scope| {
         let others: Vec<_> = (1..shares)
@@ -69,7 +69,7 @@ pub fn pass(
     }
     let sums = Tensor::stack::<2>(losses, 0).sum_dim(0).reshape([3]);
     let losses = [0, 1, 2].map(|i| sums.clone().narrow(0, i, 1));
-    Pass { losses, gradients: model.added(gradients), gamma: Tensor::cat(gammas, 0) }
+    Pass { losses, gradients: model.cell.added(gradients), gamma: Tensor::cat(gammas, 0) }
 }
 
 /// One pass over a share of a batch of `batch` images: its part of the losses, and the gradients of that.

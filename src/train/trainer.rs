@@ -15,7 +15,7 @@ use super::pass::{Pass, pass};
 use crate::backend;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::nem::{Nem, Part, host};
+use crate::nem::{Nem, Phase, host};
 use crate::precision::Precision;
 use crate::preset::{Preset, Setting, Stage, Train};
 use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, Profile, StageStart, WATCHED, Watched};
@@ -293,11 +293,11 @@ impl Trainer {
         let (frames, gamma) = batch.to_device(&plan, &self.plain_device());
         laps.end(|profile| &mut profile.data);
 
-        let watch = |part| {
-            laps.end(|profile| match part {
-                Part::Em => &mut profile.em,
-                Part::Encoder => &mut profile.encoder,
-                Part::Decoder => &mut profile.decoder,
+        let watch = |phase| {
+            laps.end(|profile| match phase {
+                Phase::Em => &mut profile.em,
+                Phase::Encoder => &mut profile.encoder,
+                Phase::Decoder => &mut profile.decoder,
             });
         };
         let shares = self.shares.min(plan.indices.len());
@@ -306,7 +306,7 @@ impl Trainer {
             pass(shares, &self.model, &self.preset, &frames, gamma, &watch, unrolled);
         let scored = iteration.is_multiple_of(self.preset.train.score_every);
         // The fourth is the squared norm of the gradient, or 0 where it is not this iteration's turn.
-        let norm = if scored { self.model.squared_norm(&gradients) } else { losses[0].zeros_like() };
+        let norm = if scored { self.model.cell.squared_norm(&gradients) } else { losses[0].zeros_like() };
         let losses = Tensor::cat(losses.into_iter().chain([norm]).collect(), 0);
         let done = Iteration { iteration, epoch: self.counters.epochs + 1, ..Iteration::default() };
         self.unread.push(Unread { iteration: done, losses });
