@@ -1,11 +1,10 @@
-//! Two things that only the build can know: the commit this program was made from, which run directories
-//! and tables of results record, and, with `--features libtorch`, where libtorch lies.
+//! Records the commit, for run directories and tables of results, and finds libtorch with `--features libtorch`.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a change of makes it another program.
+/// The files that the program is built from.
 const SOURCES: [&str; 6] = ["src", "presets", "assets/models", "Cargo.toml", "Cargo.lock", "build.rs"];
 
 fn main() {
@@ -18,10 +17,10 @@ fn main() {
     }
 }
 
-/// The version, with the commit where there is one.
+/// The version, with the commit if known.
 fn version() -> String {
     let version = env!("CARGO_PKG_VERSION");
-    // Outside a clone, or without git, the version alone has to do.
+    // Without a clone or git, only the version is known.
     match (Path::new(".git").exists(), output("git", &["rev-parse", "--short=7", "HEAD"])) {
         (true, Some(commit)) => {
             let status = [["status", "--porcelain", "--"].as_slice(), &SOURCES].concat();
@@ -32,23 +31,26 @@ fn version() -> String {
     }
 }
 
-/// Lets the program find libtorch's libraries where they were found now, or says how to get them.
+/// Links to libtorch's libraries by absolute path, or fails with instructions.
 fn libtorch() {
     for name in ["LIBTORCH", "LIBTORCH_LIB", "LIBTORCH_USE_PYTORCH"] {
         println!("cargo::rerun-if-env-changed={name}");
     }
-    let (asked, folder) = if env::var_os("LIBTORCH_USE_PYTORCH").is_some() {
+    let (problem, folder) = if env::var_os("LIBTORCH_USE_PYTORCH").is_some() {
         let ask = "import os, torch; print(os.path.dirname(torch.__file__))";
         let python = if env::var_os("VIRTUAL_ENV").is_some() { "python" } else { "python3" };
         let folder = output(python, &["-W", "ignore", "-c", ask]).map(PathBuf::from);
-        (format!("LIBTORCH_USE_PYTORCH, but {python} imports no torch"), folder)
+        (format!("LIBTORCH_USE_PYTORCH is set but {python} cannot import torch"), folder)
     } else {
-        // .cargo/config.toml names the link that `scripts/libtorch` makes, unless the user names another folder.
+        // By default, .cargo/config.toml sets LIBTORCH to the link that `scripts/libtorch` makes.
         let folder = ["LIBTORCH_LIB", "LIBTORCH"].into_iter().find_map(env::var_os).map(PathBuf::from);
-        let shown = folder.as_deref().map_or("no LIBTORCH".to_owned(), |path| path.display().to_string());
-        (format!("{shown}, where there is no lib/{}", TORCH[0]), folder)
+        let problem = match &folder {
+            Some(path) => format!("{} has no lib/{}", path.display(), TORCH[0]),
+            None => "LIBTORCH is not set".to_owned(),
+        };
+        (problem, folder)
     };
-    // torch-sys reads a relative path from its own folder.
+    // torch-sys would resolve a relative path from its own folder.
     let folder = folder.filter(|folder| folder.is_absolute());
     match folder.and_then(|folder| folder.join("lib").canonicalize().ok()).filter(|lib| has_torch(lib)) {
         Some(lib) => {
@@ -56,14 +58,14 @@ fn libtorch() {
             println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
         }
         None => println!(
-            "cargo::error=`--features libtorch` needs libtorch and was given {asked}: run `scripts/libtorch` once, \
-             or set LIBTORCH to the absolute path of a PyTorch 2.9.0's folder, or LIBTORCH_USE_PYTORCH=1 to take that \
-             of the active Python."
+            "cargo::error=`--features libtorch` needs libtorch, but {problem}: run `scripts/libtorch` once, set LIBTORCH \
+             to the absolute path of PyTorch 2.9.0's folder, or set LIBTORCH_USE_PYTORCH=1 to use the active Python's \
+             PyTorch."
         ),
     }
 }
 
-/// The library by which a libtorch is known, as systems call it.
+/// The name of libtorch's library on each system.
 const TORCH: [&str; 3] = ["libtorch.so", "libtorch.dylib", "torch.lib"];
 
 fn has_torch(lib: &Path) -> bool {

@@ -1,4 +1,5 @@
-//! Making a training batch of the paper's data: 64 images, their noisy frames, and the initial gamma. It happens on a thread of its own; this is what that thread is busy for.
+//! Making a training batch of the paper's data: 64 images, their noisy frames and the initial gamma. In training this
+//! happens on the prefetch thread.
 
 use std::sync::Arc;
 

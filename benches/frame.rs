@@ -1,5 +1,4 @@
-//! Drawing a 200x60 workbench with full histories, every pane of it: to stay under 5 ms in the median and under 8 ms
-//! in 99 of 100 frames.
+//! Drawing a 200x60 workbench with full histories. Limits: 5 ms for the median, 8 ms for the 99th percentile.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -14,7 +13,7 @@ use nem_tui::tui::view;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-/// Frames that the quantiles are of.
+/// Number of frames for the quantiles.
 const FRAMES: usize = 2000;
 
 fn draw(app: &App) -> Buffer {
@@ -44,7 +43,7 @@ fn frame(c: &mut Criterion) {
     }
 }
 
-/// What a mean cannot say.
+/// Prints the median and the 99th percentile, which criterion's mean does not show.
 fn quantiles(name: &str, app: &App) {
     let one = |_| {
         let start = Instant::now();

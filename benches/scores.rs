@@ -1,4 +1,4 @@
-//! Scoring 64 samples of 28x28 (AMI by both normalisers, ARI, confidence): to stay under 20 ms.
+//! Scoring 64 samples of 28x28 (AMI with both normalisers, ARI, confidence). Limit: 20 ms.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use nem_tui::data::{Dataset, Split};

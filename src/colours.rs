@@ -1,5 +1,5 @@
-//! Okabe and Ito's colours, which the colour-blind can tell apart: those of the components on the screen and in
-//! pictures, and of the curves in figures.
+//! Okabe and Ito's colours, which colour-blind people can tell apart: for components on the screen and in pictures, and
+//! for curves in figures.
 
 /// Red, green and blue, each in 0..=1.
 pub type Rgb = [f32; 3];
@@ -18,20 +18,20 @@ pub const PURPLE: [u8; 3] = [204, 121, 167];
 pub const VERMILION: [u8; 3] = [213, 94, 0];
 /// Blue.
 pub const BLUE: [u8; 3] = [0, 114, 178];
-/// In the place of their black, which is what nothing looks like on a dark screen.
+/// Instead of their black, which is invisible on a dark screen.
 pub const GREY: [u8; 3] = [184, 184, 184];
 
-/// In the order in which components get them.
+/// The components' colours, in order.
 const COMPONENTS: [[u8; 3]; 8] = [ORANGE, SKY, GREEN, YELLOW, PURPLE, VERMILION, BLUE, GREY];
 
-/// The colour of component or object `k`, counted from 0; beyond the palette, lighter ones.
+/// The colour of component or object `k`, counted from 0. After the eighth the colours repeat in lighter shades.
 pub fn component(k: usize) -> Rgb {
     let round = (k / COMPONENTS.len()) as f32;
     let lift = 1.0 - 1.0 / (1.0 + 0.4 * round);
     COMPONENTS[k % COMPONENTS.len()].map(|v| f32::from(v) / 255.0).map(|v| v + (1.0 - v) * lift)
 }
 
-/// A colour in bytes; what is no number is black.
+/// A colour in bytes; NaN becomes 0.
 pub fn bytes(rgb: Rgb) -> [u8; 3] {
     rgb.map(|v| (v.clamp(0.0, 1.0) * 255.0).round() as u8)
 }

@@ -1,15 +1,14 @@
-//! Files that appear whole or not at all.
+//! Atomic writes.
 
 use std::io::Write;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Writes a file aside, flushes it to the disk and renames it into place.
+/// Writes a file atomically: to a temporary file, flushed to the disk and renamed.
 ///
 /// # Errors
-/// A directory that does not exist or cannot be written, or a full disk; an older file of that name
-/// is then untouched.
+/// A directory that does not exist or cannot be written, or a full disk. An existing file then stays the same.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -19,7 +18,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(directory)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
-        // A temporary file is private; what takes its place should be readable like any other.
+        // Temporary files are private; this one should be readable like any other.
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

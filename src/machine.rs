@@ -1,9 +1,8 @@
-//! The machine that this runs on.
+//! The machine the program runs on.
 
 use std::num::NonZero;
 
-/// The machine in words, for records: "2 cores of AMD EPYC 9B14"; the processor's name where the system
-/// says it.
+/// A description for records, such as "2 cores of AMD EPYC 9B14"; without the processor's name if it is unknown.
 pub fn description() -> String {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let plural = if cores == 1 { "" } else { "s" };
@@ -15,7 +14,7 @@ pub fn description() -> String {
     format!("{cores} core{plural}{of}")
 }
 
-/// The most memory this process has held so far, in bytes; `None` where the system does not say.
+/// Peak memory of this process in bytes; `None` if the system does not report it.
 pub fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

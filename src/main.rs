@@ -1,27 +1,27 @@
-//! The binary: arguments in, exit code out.
+//! The binary: parses arguments and returns an exit code.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use nem_tui::cli::Cli;
-use nem_tui::error::is_told_of;
+use nem_tui::error::becomes_error;
 
 fn main() -> ExitCode {
-    // For panics: a report that says where, after the terminal is itself again.
+    // Reports panics after the terminal is restored.
     if let Err(error) = color_eyre::install() {
         eprintln!("nem-tui: {error}");
     }
-    // What is told of as a sentence goes to the run's log in full, if there is one.
+    // Panics that become errors only go to the run's log, if there is one.
     let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| match is_told_of(panic) {
+    std::panic::set_hook(Box::new(move |panic| match becomes_error(panic) {
         true => tracing::error!("{panic}"),
         false => report(panic),
     }));
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // With the terminal gone there is nobody to tell, and no reason to panic.
+            // `eprintln!` would panic if the terminal is gone.
             let _ = writeln!(std::io::stderr(), "nem-tui: {error}");
             ExitCode::from(error.exit_code())
         }

@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The precision of matrix products and convolutions. In bfloat16 they read and write it, and so do the layers between
-/// them, biases included. Weights, Adam's moments, gradients that are added up, statistics of layer norm, the recurrent
-/// state, sigmoids, the E-step and the losses are 32-bit floats all the same.
+/// The precision of matrix products, convolutions and the layers between them, biases included. Weights, Adam's
+/// moments, sums of gradients, layer norm's statistics, the recurrent state, sigmoids, the E-step and the losses are
+/// always 32-bit floats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// bfloat16, which keeps 8 of their 24 bits; on libtorch's devices alone.
+    /// bfloat16, with 8 significant bits instead of 24; only on libtorch devices.
     Bf16,
 }
 
-/// The precision as the user asks for it.
+/// The precision that the user asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PrecisionName {
-    /// bfloat16 where the hardware multiplies it faster than 32-bit floats, else those.
+    /// bfloat16 if the hardware multiplies it faster than 32-bit floats, else f32.
     Auto,
     /// 32-bit floats.
     F32,

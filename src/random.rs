@@ -1,15 +1,14 @@
 //! Counter-based randomness: every draw is a pure function of (seed, purpose, epoch, index).
 //!
-//! No generator is carried from one iteration to the next, so nothing has to be saved for a resumed
-//! run to equal an uninterrupted one, any sample can be made again alone, and all devices see the
-//! same numbers. The four words are the key of a ChaCha generator, a portable cipher whose streams
-//! for different keys are independent.
+//! No generator state passes from one iteration to the next. So a resumed run equals an uninterrupted one without
+//! saved state, any sample can be drawn again by itself, and all devices use the same numbers. The four words are the
+//! key of a ChaCha generator, a portable cipher whose streams for different keys are independent.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 
-/// What random numbers are for; each purpose has streams of its own.
+/// What random numbers are used for. Each purpose has its own streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Purpose {
@@ -43,7 +42,7 @@ pub enum Purpose {
 pub struct Stream(ChaCha8Rng);
 
 impl Stream {
-    /// The stream of one (seed, purpose, epoch, index).
+    /// The stream for this (seed, purpose, epoch, index).
     pub fn new(seed: u64, purpose: Purpose, epoch: u64, index: u64) -> Stream {
         let mut key = [0; 32];
         for (word, bytes) in [seed, purpose as u64, epoch, index].iter().zip(key.chunks_exact_mut(8)) {
@@ -54,11 +53,11 @@ impl Stream {
 
     /// Uniform in 0..n. `n` must be above 0.
     pub fn below(&mut self, n: usize) -> usize {
-        // Multiply and shift: biased by less than n/2^64, which no experiment can see.
+        // Multiply and shift; the bias is below n/2^64.
         ((u128::from(self.0.next_u64()) * n as u128) >> 64) as usize
     }
 
-    /// Uniform in [0, 1), on a grid of 2^-24.
+    /// Uniform in [0, 1), in steps of 2^-24.
     pub fn uniform(&mut self) -> f32 {
         (self.0.next_u32() >> 8) as f32 * (1.0 / (1 << 24) as f32)
     }
@@ -68,7 +67,7 @@ impl Stream {
         StandardNormal.sample(&mut self.0)
     }
 
-    /// True with this probability, exact to 2^-32.
+    /// True with this probability, rounded to 2^-32.
     pub fn coin(&mut self, probability: f64) -> bool {
         u64::from(self.0.next_u32()) < threshold(probability)
     }
@@ -109,7 +108,7 @@ mod tests {
         }
     }
 
-    /// The generator is part of the results: were it to change, no published run could be repeated.
+    /// If these numbers changed, published runs could not be repeated.
     #[test]
     fn the_numbers_themselves_are_fixed() {
         let mut stream = Stream::new(1, Purpose::TrainSample, 0, 0);

@@ -1,9 +1,9 @@
 //! Scores of a clustering against the true objects, on plain slices.
 //!
-//! ARI (Hubert and Arabie 1985) and AMI (Vinh, Epps and Bailey 2010) over the pixels that belong to
-//! exactly one object (group ≠ 0), with labels argmax_k γ. Both are 1 for the same partition and 0
-//! on average for chance. AMI is `(MI − E[MI]) / (norm − E[MI])`; the paper's normaliser is the larger
-//! of the two entropies, today's habit their mean, so both are given. `E[MI]` is exact.
+//! ARI (Hubert and Arabie 1985) and AMI (Vinh, Epps and Bailey 2010) over the pixels that belong to exactly one object
+//! (group ≠ 0), with labels argmax_k γ. Both are 1 for equal partitions and 0 on average for random ones. AMI is
+//! `(MI − E[MI]) / (norm − E[MI])` with exact `E[MI]`. The paper normalises by the larger of the two entropies, today
+//! their mean is usual; both are computed.
 
 use crate::preset::ImageSize;
 use crate::protocol::Floor;
@@ -11,18 +11,17 @@ use crate::protocol::Floor;
 /// The scores of one sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Scores {
-    /// AMI, normalised by max(H(U), H(V)): the paper's.
+    /// AMI normalised by max(H(U), H(V)), as in the paper.
     pub ami: f64,
-    /// AMI, normalised by the mean of H(U) and H(V).
+    /// AMI normalised by the mean of H(U) and H(V).
     pub ami_arithmetic: f64,
     /// ARI.
     pub ari: f64,
-    /// Mean of max_k γ.
+    /// Mean of max_k γ over the scored pixels.
     pub confidence: f64,
 }
 
-/// Scores γ (K·P values, component by component) against `groups` (P values); `None` where no pixel
-/// has a group.
+/// Scores γ (K·P values, component by component) against `groups` (P values); `None` if no pixel has a group.
 pub fn score(gamma: &[f32], groups: &[u8]) -> Option<Scores> {
     let places = groups.len();
     let mut table = Contingency::new();
@@ -36,7 +35,7 @@ pub fn score(gamma: &[f32], groups: &[u8]) -> Option<Scores> {
     Some(Scores { ami, ami_arithmetic, ari: table.ari()?, confidence: confidence / table.total as f64 })
 }
 
-/// Adds to `held`, for each component, the pixels of objects whose largest γ is its own.
+/// Adds to `held` the number of object pixels that each component has the largest γ of.
 pub fn count_held(gamma: &[f32], groups: &[u8], held: &mut [u64]) {
     for (label, _) in labels(gamma, groups.len()).into_iter().zip(groups).filter(|(_, group)| **group != 0) {
         if let Some(held) = held.get_mut(usize::from(label)) {
@@ -58,18 +57,17 @@ fn argmax(values: impl Iterator<Item = f32>) -> (u8, f32) {
         .fold((0, f32::NEG_INFINITY), |best, (value, k)| if value > best.1 { (k, value) } else { best })
 }
 
-/// ARI of two labellings of the same items; `None` where there are none.
+/// ARI of two labellings of the same items; `None` without items.
 pub fn ari(truth: &[u8], labels: &[u8]) -> Option<f64> {
     Contingency::of(truth, labels).ari()
 }
 
-/// AMI of two labellings of the same items, normalised by the larger entropy and by their mean;
-/// `None` where there are none.
+/// AMI of two labellings of the same items, normalised by the larger entropy and by the mean; `None` without items.
 pub fn ami(truth: &[u8], labels: &[u8]) -> Option<(f64, f64)> {
     Contingency::of(truth, labels).ami()
 }
 
-/// How many items have each class, or each label.
+/// Number of items of each class or label.
 type Margin = Vec<(u8, u32)>;
 
 /// Counts of items by true class and by label.
@@ -92,14 +90,14 @@ impl Contingency {
 
     fn add(&mut self, class: u8, label: u8) {
         self.total += 1;
-        // Few pairs occur, and neighbouring pixels mostly share theirs: a short scan beats a map.
+        // Few pairs occur, so a short scan is faster than a map.
         match self.pairs.iter_mut().find(|pair| (pair.0, pair.1) == (class, label)) {
             Some(pair) => pair.2 += 1,
             None => self.pairs.push((class, label, 1)),
         }
     }
 
-    /// Counts by class, and by label, each in order of first appearance.
+    /// Counts by class and by label, in order of first appearance.
     fn margins(&self) -> (Margin, Margin) {
         let onto = |sums: &mut Margin, key: u8, count: u32| match sums.iter_mut().find(|s| s.0 == key) {
             Some(sum) => sum.1 += count,
@@ -113,7 +111,7 @@ impl Contingency {
         (classes, labels)
     }
 
-    /// The adjusted Rand index, from the pairs of items put together or apart.
+    /// The adjusted Rand index, from the pairs of items that are together or apart.
     fn ari(&self) -> Option<f64> {
         if self.total == 0 {
             return None;
@@ -125,7 +123,7 @@ impl Contingency {
         let both = squares(&mut self.pairs.iter().map(|p| p.2));
         let by_class = squares(&mut classes.iter().map(|c| c.1));
         let by_label = squares(&mut labels.iter().map(|c| c.1));
-        // Ordered pairs: together in both, in the truth only, in the labels only, in neither.
+        // Ordered pairs: together in both, only in the truth, only in the labels, in neither.
         let (tp, false_apart, false_together) = (both - n, by_class - both, by_label - both);
         let tn = n * n - by_class - by_label + both;
         if false_apart == 0.0 && false_together == 0.0 {
@@ -137,7 +135,7 @@ impl Contingency {
         )
     }
 
-    /// The adjusted mutual information, by the larger entropy and by the mean of both.
+    /// The adjusted mutual information, normalised by the larger entropy and by the mean.
     fn ami(&self) -> Option<(f64, f64)> {
         if self.total == 0 {
             return None;
@@ -167,14 +165,14 @@ impl Contingency {
         let (of_classes, of_labels) = (entropy(&classes), entropy(&labels));
         let adjust = |norm: f64| {
             let (gain, range) = (mutual - expected, norm - expected);
-            // Where chance itself reaches the maximum, so does the match: 0/0 but for rounding.
+            // If chance reaches the maximum, so does any match: 0/0 except for rounding.
             if gain.abs() < 1e-12 && range.abs() < 1e-12 { 1.0 } else { gain / range }
         };
         Some((adjust(of_classes.max(of_labels)), adjust((of_classes + of_labels) / 2.0)))
     }
 }
 
-/// `E[MI]` of two random labellings with these class sizes (Vinh et al. 2010, eq. 24a), in full.
+/// `E[MI]` of two random labellings with these class sizes (Vinh et al. 2010, eq. 24a).
 fn expected_mutual_information(classes: &[(u8, u32)], labels: &[(u8, u32)], total: u32) -> f64 {
     // ln(i!) for i in 0..=total.
     let ln_factorial: Vec<f64> = std::iter::once(0.0)
@@ -201,9 +199,9 @@ fn expected_mutual_information(classes: &[(u8, u32)], labels: &[(u8, u32)], tota
     expected
 }
 
-/// What a split of the image that has seen no image scores on these samples: for K = 4 and a single
-/// moving object little, but for several objects a good deal. The best of the fixed splits into at
-/// most K regions (rows, columns, grids), by mean AMI (max) and by mean ARI.
+/// The position-only floor: the best score on these samples, by mean AMI (max) and by mean ARI, of a fixed split of the
+/// image into at most K regions (rows, columns, grids). It is small for a single moving object with K = 4 but
+/// considerable for several objects.
 pub fn floor<'a>(k: usize, image: ImageSize, groups: impl Iterator<Item = &'a [u8]> + Clone) -> Floor {
     let mut best = Floor::default();
     for split in position_splits(k, image) {
@@ -226,8 +224,8 @@ pub fn floor<'a>(k: usize, image: ImageSize, groups: impl Iterator<Item = &'a [u
     best
 }
 
-/// Splits that know only where a pixel is: every grid of rows x columns with at most `k` cells (the whole, halves,
-/// stripes, quadrants, …), as a region for each pixel. The whole is right where a single object is seen.
+/// Splits by position alone: every grid of rows x columns with at most `k` cells (the whole, halves, stripes,
+/// quadrants, …), as a region for each pixel. The whole image is the right answer for a single visible object.
 pub fn position_splits(k: usize, image: ImageSize) -> Vec<Vec<u8>> {
     let (height, width) = (image.height, image.width);
     let grids =
@@ -243,19 +241,19 @@ pub fn position_splits(k: usize, image: ImageSize) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// The quartiles of some numbers.
+/// Quartiles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Quartiles {
-    /// A quarter lies below it.
+    /// A quarter of the numbers lies below.
     pub lower: f64,
-    /// The middle.
+    /// The median.
     pub median: f64,
-    /// A quarter lies above it.
+    /// A quarter of the numbers lies above.
     pub upper: f64,
 }
 
 impl Quartiles {
-    /// Between two numbers they are interpolated linearly; zeros where there are no numbers.
+    /// The quartiles of `numbers`, interpolated linearly; zeros without numbers.
     pub fn of(mut numbers: Vec<f64>) -> Quartiles {
         numbers.sort_by(f64::total_cmp);
         let at = |share: f64| {
@@ -270,8 +268,7 @@ impl Quartiles {
     }
 }
 
-/// The mean of some numbers and their deviation (of a sample: divided by one less than there are; 0
-/// for a single number). NaN where there are none.
+/// The mean and the sample standard deviation (n − 1); 0 for a single number, NaN for none.
 pub fn mean_and_deviation(numbers: &[f64]) -> (f64, f64) {
     let count = numbers.len() as f64;
     let mean = numbers.iter().sum::<f64>() / count;
@@ -369,7 +366,7 @@ mod tests {
         assert_eq!(position_splits(64, ImageSize { channels: 1, height: 1, width: 1 }), [[0]]);
     }
 
-    /// Where a single object is seen, one component holds all of it without having looked.
+    /// A single visible object needs no model: one component for all pixels scores 1.
     #[test]
     fn a_single_object_leaves_nothing_to_learn() {
         let image = ImageSize { channels: 1, height: 2, width: 2 };

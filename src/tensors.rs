@@ -1,4 +1,4 @@
-//! Named arrays on the host, and the safetensors files they travel in.
+//! Named arrays on the host, and safetensors files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,12 +14,12 @@ use crate::files::write_atomic;
 pub struct Array {
     /// Empty for a single number.
     pub shape: Vec<usize>,
-    /// As many values as the shape says.
+    /// The values, as many as the shape requires.
     pub values: Vec<f32>,
 }
 
 impl Array {
-    /// An array; `values` must have as many as `shape` says.
+    /// An array; the number of `values` must match `shape`.
     pub fn new(shape: impl Into<Vec<usize>>, values: Vec<f32>) -> Array {
         let shape = shape.into();
         debug_assert_eq!(shape.iter().product::<usize>(), values.len());
@@ -30,19 +30,19 @@ impl Array {
 /// Arrays by name.
 pub type Arrays = BTreeMap<String, Array>;
 
-/// How many bits a value is written with.
+/// The precision of written values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storage {
-    /// 32 bits: what was computed, exactly.
+    /// 32 bits: exact.
     Single,
-    /// 16 bits: half the size, with 11 significant bits and nothing beyond ±65504.
+    /// 16 bits: half the size, 11 significant bits, at most ±65504.
     Half,
 }
 
-/// Reads a safetensors file of 16-, 32- or 64-bit floats; the last are rounded to 32 bits.
+/// Reads a safetensors file of 16-, 32- or 64-bit floats; 64-bit floats are rounded to 32 bits.
 ///
 /// # Errors
-/// A file that cannot be read, is cut short or damaged, or holds another kind of number.
+/// A file that cannot be read, is incomplete or damaged, or has another number type.
 pub fn read(path: &Path) -> Result<Arrays> {
     decode(&std::fs::read(path).map_err(Error::io("read", path))?, path)
 }
@@ -50,16 +50,18 @@ pub fn read(path: &Path) -> Result<Arrays> {
 /// The arrays in the bytes of a safetensors file; `origin` is its name, for messages.
 ///
 /// # Errors
-/// Bytes that are cut short or damaged, or hold another kind of number.
+/// Bytes that are incomplete or damaged, or have another number type.
 pub fn decode(bytes: &[u8], origin: &Path) -> Result<Arrays> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| {
-        Error::content(origin, format!("not a whole safetensors file ({e}); write or copy it again"))
+        Error::content(origin, format!("not a complete safetensors file ({e}); write or copy it again"))
     })?;
     file.iter()
         .map(|(name, view)| {
             let data = view.data();
             let values = match view.dtype() {
-                Dtype::F16 => data.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+                Dtype::F16 => {
+                    data.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
+                }
                 Dtype::F32 => {
                     data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
                 }
@@ -70,9 +72,7 @@ pub fn decode(bytes: &[u8], origin: &Path) -> Result<Arrays> {
                 other => {
                     return Err(Error::content(
                         origin,
-                        format!(
-                            "{name} holds {other:?} numbers; only F16, F32 and F64 are read, so convert it first"
-                        ),
+                        format!("{name} has {other:?} numbers; convert it to F16, F32 or F64 first"),
                     ));
                 }
             };
@@ -81,7 +81,7 @@ pub fn decode(bytes: &[u8], origin: &Path) -> Result<Arrays> {
         .collect()
 }
 
-/// Writes a safetensors file of 32-bit floats, which appears whole or not at all.
+/// Writes a safetensors file of 32-bit floats atomically.
 ///
 /// # Errors
 /// A directory that does not exist or cannot be written, or a full disk.
@@ -92,7 +92,7 @@ pub fn write(path: &Path, arrays: &Arrays) -> Result<()> {
 /// The bytes of a safetensors file; `destination` is its name, for messages.
 ///
 /// # Errors
-/// A value that `storage` cannot hold.
+/// A value that is too large for `storage`.
 pub fn encode(arrays: &Arrays, storage: Storage, destination: &Path) -> Result<Vec<u8>> {
     let refused = |what: String| Error::content(destination, what);
     let bytes = |(name, array): (&String, &Array)| -> Result<Vec<u8>> {

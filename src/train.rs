@@ -1,4 +1,4 @@
-//! The training protocol, and the other ways to unroll the model. No thread, no channel, no file.
+//! The training protocol, and the other ways to unroll the model. No channel, no file, no screen.
 
 pub mod adam;
 pub mod batch;

@@ -11,7 +11,7 @@ use nem_tui::preset::{ImageSize, Images, Setting, Stage};
 use nem_tui::protocol::{Change, Epoch, Iteration, StageStart};
 use nem_tui::run::curves::Curves;
 use nem_tui::run::tensorboard;
-use nem_tui::snapshot::{self, Format, TILE, View, arrays};
+use nem_tui::snapshot::{self, ExportFormat, TILE, View, arrays};
 use nem_tui::snapshot::{Snapshot, SnapshotStep};
 use nem_tui::tensors;
 use proptest::prelude::*;
@@ -89,7 +89,7 @@ fn gif(bytes: &[u8]) -> Vec<(usize, Picture)> {
     gif.frames.into_iter().map(|(delay, pixels)| (delay, picture(pixels))).collect()
 }
 
-fn encode(snapshot: &Snapshot, format: Format, view: View, tile: u32) -> Vec<u8> {
+fn encode(snapshot: &Snapshot, format: ExportFormat, view: View, tile: u32) -> Vec<u8> {
     snapshot::encode(snapshot, format, view, tile).unwrap()
 }
 
@@ -100,7 +100,7 @@ fn scaled(colour: [u8; 3], by: f32) -> [u8; 3] {
 /// In the picture of a step, every pixel of every image has the colour that its values call for.
 #[test]
 fn a_step_is_drawn_as_its_values_say() {
-    let picture = png(&encode(&known(), Format::Png, View::Step(0), 30));
+    let picture = png(&encode(&known(), ExportFormat::Png, View::Step(0), 30));
     // Six images of 30x20 with a margin of 8 pixels, in three rows with a label of 12 above each, and a title.
     assert_eq!((picture.width, picture.height()), (8 + 6 * 38, 20 + 3 * 40));
     let even = [0, 1, 2].map(|c| (f32::from(ORANGE[c]) * 0.5 + f32::from(SKY[c]) * 0.5).round() as u8);
@@ -143,18 +143,18 @@ fn a_step_is_drawn_as_its_values_say() {
 #[test]
 fn images_are_as_large_as_asked_and_28_pixels_become_112() {
     let snapshot = support::snapshot(&support::preset("static-shapes-rnn-em"), 4, 3);
-    let picture = png(&encode(&snapshot, Format::Png, View::Step(2), TILE));
+    let picture = png(&encode(&snapshot, ExportFormat::Png, View::Step(2), TILE));
     assert_eq!((picture.width, picture.height()), (8 + 6 * 120, 20 + 3 * 132));
     // Twelve components take two rows.
     let snapshot = support::snapshot(&support::preset("static-shapes-rnn-em"), 12, 1);
-    let picture = png(&encode(&snapshot, Format::Png, View::Step(0), 1));
+    let picture = png(&encode(&snapshot, ExportFormat::Png, View::Step(0), 1));
     assert_eq!((picture.width, picture.height()), (8 + 8 * 36, 20 + 5 * 48));
 }
 
 #[test]
 fn the_overview_has_a_column_for_each_step_and_a_row_for_each_picture() {
     let snapshot = known();
-    let picture = png(&encode(&snapshot, Format::Png, View::Overview, 30));
+    let picture = png(&encode(&snapshot, ExportFormat::Png, View::Overview, 30));
     assert_eq!((picture.width, picture.height()), (72 + 2 * 38, 20 + 9 * 28));
     let corner = |column: usize, row: usize| picture.at(72 + 38 * column, 20 + 28 * row);
     let rows = |column| (0..9).map(|row| corner(column, row)).collect::<Vec<_>>();
@@ -167,10 +167,10 @@ fn the_overview_has_a_column_for_each_step_and_a_row_for_each_picture() {
 #[test]
 fn a_gif_repeats_every_step_and_shows_the_last_one_longer() {
     let snapshot = known();
-    let frames = gif(&encode(&snapshot, Format::Gif, View::Step(0), 30));
+    let frames = gif(&encode(&snapshot, ExportFormat::Gif, View::Step(0), 30));
     assert_eq!(frames.iter().map(|(delay, _)| *delay).collect::<Vec<_>>(), [25, 150]);
     for (step, (_, frame)) in frames.iter().enumerate() {
-        let still = png(&encode(&snapshot, Format::Png, View::Step(step), 30));
+        let still = png(&encode(&snapshot, ExportFormat::Png, View::Step(step), 30));
         assert_eq!(frame.width, still.width);
         assert!(frame.pixels == still.pixels, "so few colours are not kept exactly");
     }
@@ -190,10 +190,10 @@ fn a_gif_of_many_colours_stays_close() {
             (0..6).for_each(|k| step.gamma[k * places + pixel] = shares[k] / sum);
         }
     }
-    let frames = gif(&encode(&snapshot, Format::Gif, View::Step(0), 28));
+    let frames = gif(&encode(&snapshot, ExportFormat::Gif, View::Step(0), 28));
     let (mut squares, mut largest, mut count) = (0.0, 0.0f64, 0.0);
     for (step, (_, frame)) in frames.iter().enumerate() {
-        let still = png(&encode(&snapshot, Format::Png, View::Step(step), 28));
+        let still = png(&encode(&snapshot, ExportFormat::Png, View::Step(step), 28));
         for (a, b) in frame.pixels.iter().zip(&still.pixels) {
             let square: f64 = a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
             (squares, largest, count) = (squares + square, largest.max(square.sqrt()), count + 1.0);
@@ -212,9 +212,9 @@ fn the_users_own_image_is_exported_without_a_truth() {
     let mut snapshot = known();
     snapshot.input = Some(Input { file: "/a/b.png".into(), resize: false, request: 1 });
     snapshot.steps.iter_mut().for_each(|step| step.groups.fill(0));
-    let overview = png(&encode(&snapshot, Format::Png, View::Overview, 30));
+    let overview = png(&encode(&snapshot, ExportFormat::Png, View::Overview, 30));
     assert_eq!(overview.height(), 20 + 8 * 28);
-    let still = png(&encode(&snapshot, Format::Png, View::Step(0), 30));
+    let still = png(&encode(&snapshot, ExportFormat::Png, View::Step(0), 30));
     // Instead of the truth it shows the component with the largest share of each pixel.
     let pixel = |at: usize| still.at(8 + 38 * 4 + at % 3 * 10, 32 + at / 3 * 10);
     assert_eq!([0, 1, 2, 3, 4, 5].map(pixel), [ORANGE, SKY, ORANGE, SKY, ORANGE, ORANGE]);
@@ -234,8 +234,8 @@ fn arrays_are_read_back_with_names_shapes_and_values() {
         ("preds", vec![3, 4, c, h, w], |s| s.preds.clone()),
         ("gamma", vec![3, 4, h, w], |s| s.gamma.clone()),
     ];
-    let numpy = readers::npz(&encode(&snapshot, Format::Npz, View::Overview, 1));
-    let other = encode(&snapshot, Format::Safetensors, View::Step(0), 1);
+    let numpy = readers::npz(&encode(&snapshot, ExportFormat::Npz, View::Overview, 1));
+    let other = encode(&snapshot, ExportFormat::Safetensors, View::Step(0), 1);
     let other = tensors::decode(&other, Path::new("memory")).unwrap();
     assert_eq!((numpy.len(), other.len()), (5, 5));
     for ((name, shape, values), numpy) in expected.into_iter().zip(numpy) {
@@ -255,7 +255,7 @@ fn arrays_are_read_back_with_names_shapes_and_values() {
 fn arrays_that_are_not_of_their_shape_are_refused() {
     let mut snapshot = known();
     snapshot.steps[1].gamma.pop();
-    for format in [Format::Npz, Format::Safetensors] {
+    for format in [ExportFormat::Npz, ExportFormat::Safetensors] {
         let error = snapshot::encode(&snapshot, format, View::Step(0), 1).unwrap_err().to_string();
         assert!(error.contains("gamma of EM step 2 has 11 values and not the 12"), "{error}");
     }
@@ -268,20 +268,20 @@ fn what_cannot_be_drawn_is_refused_in_a_sentence() {
     long.steps = vec![long.steps[0].clone(); 2000];
     let nothing = Snapshot { steps: Vec::new(), ..known() };
     for (snapshot, format, view, tile, said) in [
-        (known(), Format::Png, View::Step(2), TILE, "there is no EM step 3: this sample has 2"),
-        (known(), Format::Gif, View::Overview, TILE, "write it as .png"),
-        (long, Format::Png, View::Overview, TILE, "fewer EM steps"),
-        (known(), Format::Gif, View::Step(0), 20_000, "pixels"),
-        (nothing.clone(), Format::Png, View::Overview, TILE, "no EM steps"),
-        (nothing, Format::Gif, View::Step(0), TILE, "no EM step 1"),
+        (known(), ExportFormat::Png, View::Step(2), TILE, "there is no EM step 3; this sample has 2"),
+        (known(), ExportFormat::Gif, View::Overview, TILE, "write it as .png"),
+        (long, ExportFormat::Png, View::Overview, TILE, "fewer EM steps"),
+        (known(), ExportFormat::Gif, View::Step(0), 20_000, "pixels"),
+        (nothing.clone(), ExportFormat::Png, View::Overview, TILE, "no EM steps"),
+        (nothing, ExportFormat::Gif, View::Step(0), TILE, "no EM step 1"),
     ] {
         let error = snapshot::encode(&snapshot, format, view, tile).unwrap_err().to_string();
         assert!(error.contains(said), "{error}");
     }
     for (name, format) in
-        [("a.PNG", Some(Format::Png)), ("b.npz", Some(Format::Npz)), ("c.jpg", None), ("d", None)]
+        [("a.PNG", Some(ExportFormat::Png)), ("b.npz", Some(ExportFormat::Npz)), ("c.jpg", None), ("d", None)]
     {
-        assert_eq!(Format::of(Path::new(name)).ok(), format, "{name}");
+        assert_eq!(ExportFormat::of(Path::new(name)).ok(), format, "{name}");
     }
 }
 
@@ -317,15 +317,15 @@ proptest! {
     /// Every snapshot becomes a file or an error message, and every picture can be read back.
     #[test]
     fn no_snapshot_breaks_an_export(snapshot in any_snapshot(), tile in 1u32..40) {
-        let still = png(&encode(&snapshot, Format::Png, View::Step(0), tile));
-        let overview = png(&encode(&snapshot, Format::Png, View::Overview, tile));
+        let still = png(&encode(&snapshot, ExportFormat::Png, View::Step(0), tile));
+        let overview = png(&encode(&snapshot, ExportFormat::Png, View::Overview, tile));
         prop_assert!(overview.width > still.width / 12);
-        let frames = gif(&encode(&snapshot, Format::Gif, View::Step(0), tile));
+        let frames = gif(&encode(&snapshot, ExportFormat::Gif, View::Step(0), tile));
         prop_assert_eq!(frames.len(), snapshot.steps.len());
         prop_assert!(frames[0].1.pixels == still.pixels);
-        match snapshot::encode(&snapshot, Format::Npz, View::Step(0), tile) {
+        match snapshot::encode(&snapshot, ExportFormat::Npz, View::Step(0), tile) {
             Ok(bytes) => prop_assert_eq!(readers::npz(&bytes).len(), 5),
-            Err(error) => prop_assert!(error.to_string().contains("take the sample again")),
+            Err(error) => prop_assert!(error.to_string().contains("take the snapshot again")),
         }
     }
 }
@@ -592,8 +592,8 @@ fn impossible_pictures_are_refused_in_a_sentence_and_leave_nothing() {
     let here = directory.path();
     std::fs::write(here.join("file"), "no arrays").unwrap();
     for (arguments, code, said) in [
-        (vec!["static-shapes", "--out", "x.jpg"], 2, "end it in .png or .gif"),
-        (vec!["static-shapes", "--out", "x"], 2, "end it in .png or .gif"),
+        (vec!["static-shapes", "--out", "x.jpg"], 2, "use .png or .gif"),
+        (vec!["static-shapes", "--out", "x"], 2, "use .png or .gif"),
         (vec!["static-shapes", "--out", "no/x.png"], 1, "no/x.png"),
         (vec!["static-shape", "--out", "x.png"], 1, "or a model: static-shapes"),
         (

@@ -179,7 +179,10 @@ fn infer_takes_the_users_own_images() {
     image::GrayImage::from_pixel(56, 40, image::Luma([255])).save(here.join("large.png")).unwrap();
     let arguments = ["infer", "--weights", "static-shapes", "--input", "large.png", "--output", "p"];
     let error = refused(here, &arguments, 1);
-    assert!(error.contains("large.png: 56x40 pixels, and the model's images are 28x28; --resize"), "{error}");
+    assert!(
+        error.contains("large.png: the image has 56x40 pixels but the model takes 28x28; use --resize"),
+        "{error}"
+    );
     assert_eq!(infer("large.png", &["--resize"])["out.gammas"].shape, [15, 1, 4, 784]);
     run(here, &["picture", "static-shapes", "--input", "large.png", "--resize", "--out", "p.safetensors"]);
     let target = &read(&here.join("p.safetensors")).unwrap()["target"].values[..784];

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use nem_tui::backend::{self, DeviceName};
-use nem_tui::nem::{Target, kl_from_prior, nll};
+use nem_tui::nem::{TargetFrame, kl_from_prior, nll};
 #[cfg(feature = "libtorch")]
 use nem_tui::precision::Precision;
 use nem_tui::preset::{Distribution, Preset};
@@ -330,7 +330,7 @@ fn pixel_losses_and_their_derivatives_match_inside_and_outside_the_clipping_rang
             _ => Distribution::Gaussian { e_sigma: 0.25 },
         };
         let x = Tensor::<4>::from_data(TensorData::new(vec![case.target as f32], [1, 1, 1, 1]), &flex());
-        let target = Target::new(x);
+        let target = TargetFrame::new(x);
         let (value, slope) = with_derivative(case.p, |p| nll(distribution, p, &target));
         let (kl, kl_slope) = with_derivative(case.p, |p| kl_from_prior(distribution, p, case.prior));
         // In 32 bits 1 - (1 - 1e-6) is 1.0133e-6, and 1 - 0.999997 is as coarse: near p = 1 the fixtures' README

@@ -263,7 +263,7 @@ fn losses_that_are_read_together_are_those_read_one_by_one() {
             counts.push(some.len());
             read.extend(some);
         }
-        read.extend(trainer.settle().unwrap());
+        read.extend(trainer.read_losses().unwrap());
         read.iter_mut().for_each(|iteration| iteration.seconds = 0.0);
         (counts, read, trainer.counters().epoch_loss, trainer.model().weights())
     };
@@ -284,7 +284,7 @@ fn a_loss_that_is_no_number_ends_the_training_whenever_it_is_read() {
         trainer.change(Setting::LearningRate(1e38)).unwrap();
         let error = (0..8).find_map(|_| trainer.step().err()).unwrap();
         assert!(matches!(error, Error::NotFinite { .. }), "{error}");
-        assert!(trainer.settle().unwrap().is_empty(), "the losses before it are read again");
+        assert!(trainer.read_losses().unwrap().is_empty(), "the losses before it are read again");
     }
 }
 

@@ -1,28 +1,28 @@
-//! Where a command computes, and how precisely.
+//! A device and a precision to compute with.
 
 use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::Device;
 
-use super::DeviceName;
+use super::devices::{DeviceName, gpu_multiplies_bf16};
 use crate::error::{Error, Result};
 use crate::precision::{Precision, PrecisionName};
 
-/// Where to compute, and how precisely.
+/// A device and a precision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compute {
     /// The device.
     pub device: DeviceName,
-    /// `None`: the run's own where one is continued, else f32.
+    /// `None`: the precision of the resumed run, or f32 for a new one.
     pub precision: Option<Precision>,
 }
 
 impl Compute {
-    /// On `device`, which is not [`DeviceName::Auto`], as precisely as was asked for.
+    /// `device`, which is not [`DeviceName::Auto`], with the requested precision.
     ///
     /// # Errors
-    /// [`Error::Usage`] where bfloat16 was asked for and the device has no way to compute with it.
+    /// [`Error::Usage`] if bfloat16 was requested and the device does not support it.
     pub fn requested(device: DeviceName, precision: Option<PrecisionName>) -> Result<Compute> {
         let precision = match precision {
             None => None,
@@ -30,8 +30,8 @@ impl Compute {
             Some(PrecisionName::Bf16) if has_bf16(device) => Some(Precision::Bf16),
             Some(PrecisionName::Bf16) => {
                 return Err(Error::Usage(format!(
-                    "--precision bf16 needs a libtorch device, and the device here is {device}; choose --device libtorch \
-                     or cuda, or leave --precision out"
+                    "--precision bf16 needs a libtorch device, but the device is {device}; choose --device libtorch or \
+                     cuda, or leave --precision out"
                 )));
             }
             Some(PrecisionName::Auto) if multiplies_bf16(device) => Some(Precision::Bf16),
@@ -43,12 +43,12 @@ impl Compute {
     /// Opens the device.
     ///
     /// # Errors
-    /// What [`DeviceName::open`] refuses.
+    /// Those of [`DeviceName::open`].
     pub fn open(self) -> Result<Device> {
         self.device.open()
     }
 
-    /// The same with a precision: its own, else `usual`, or f32 where the device has no bfloat16.
+    /// Fills in a missing precision: `usual`, or f32 if the device does not support it.
     #[must_use]
     pub fn or(self, usual: Precision) -> Compute {
         let usual = if has_bf16(self.device) { usual } else { Precision::F32 };
@@ -67,7 +67,7 @@ impl From<DeviceName> for Compute {
     }
 }
 
-/// The device, and the precision where one was chosen of several: "flex", "libtorch", "libtorch bf16".
+/// The device, and the precision if set and the device has several: "flex", "libtorch", "libtorch bf16".
 impl fmt::Display for Compute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.precision {
@@ -88,7 +88,7 @@ impl FromStr for Compute {
     }
 }
 
-/// Whether `device` can compute in bfloat16.
+/// Whether `device` supports bfloat16.
 fn has_bf16(device: DeviceName) -> bool {
     matches!(device, DeviceName::Libtorch | DeviceName::Cuda(_))
 }
@@ -97,14 +97,14 @@ fn has_bf16(device: DeviceName) -> bool {
 fn multiplies_bf16(device: DeviceName) -> bool {
     match device {
         DeviceName::Libtorch => cpu_multiplies_bf16(),
-        DeviceName::Cuda(number) => super::gpu_multiplies_bf16(number),
+        DeviceName::Cuda(number) => gpu_multiplies_bf16(number),
         _ => false,
     }
 }
 
-/// Read from the processor's flags, so that the answer is the same at every start.
+/// Read from the processor's flags, so the answer never changes between starts.
 fn cpu_multiplies_bf16() -> bool {
-    // Every processor with AMX for bfloat16 has these instructions too.
+    // Processors with AMX for bfloat16 have these instructions too.
     #[cfg(target_arch = "x86_64")]
     return std::is_x86_feature_detected!("avx512bf16");
     #[cfg(target_arch = "aarch64")]

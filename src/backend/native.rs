@@ -1,24 +1,26 @@
-//! What a backend computes in its own way: a chain of layers, the E-step and the losses. `nem` has the reference
-//! implementation, and uses it where these return `None`. A backend gets all layers of one side of the recurrent state
-//! at once, so that it chooses the layout and the precision between them.
+//! A backend's own implementations of layer chains, the E-step and the losses. If these return `None`, `nem` uses its
+//! reference implementation. A backend gets a whole chain at once and chooses the layout and precision inside it.
 
+#[cfg(feature = "libtorch")]
+use super::libtorch;
 use super::spec::{Chain, LayerSpec};
+#[cfg(feature = "libtorch")]
+use super::torch;
 use crate::precision::Precision;
 use crate::preset::Distribution;
 use burn::tensor::{Device, Tensor};
 
-/// All of `layers`, one after the other, by the device's own implementation, if it has one. Input and output are f32,
-/// maps channels first.
+/// The device's own implementation of `layers`, in order. Input and output are f32, maps channels first.
 pub fn chain(layers: &[LayerSpec], precision: Precision, device: &Device) -> Option<Chain> {
     #[cfg(feature = "libtorch")]
-    if super::libtorch::is(device) {
-        return Some(super::torch::chain(layers.to_vec(), precision, device));
+    if libtorch::is(device) {
+        return Some(torch::chain(layers.to_vec(), precision, device));
     }
     let _ = (layers, precision, device);
     None
 }
 
-/// `nem::e_step` of ψ [B, K, C, P] and x [B, 1, C, P]: γ, [B, K, 1, P].
+/// `nem::e_step`: γ [B, K, 1, P] from ψ [B, K, C, P] and x [B, 1, C, P].
 pub fn e_step(
     distribution: Distribution,
     preds: &Tensor<4>,
@@ -26,15 +28,15 @@ pub fn e_step(
     epsilon: f64,
 ) -> Option<Tensor<4>> {
     #[cfg(feature = "libtorch")]
-    if distribution == Distribution::Bernoulli && super::libtorch::is(&preds.device()) {
-        return Some(super::torch::e_step(preds.clone(), x.clone(), epsilon));
+    if distribution == Distribution::Bernoulli && libtorch::is(&preds.device()) {
+        return Some(torch::e_step(preds.clone(), x.clone(), epsilon));
     }
     let _ = (distribution, preds, x, epsilon);
     None
 }
 
-/// The sums of γ · −log P(x | ψ) and of (1 − γ) · KL(prior ‖ ψ): \[2\]. Shapes are those of [`e_step`]. Both are
-/// clipped at `clip` and 1 − `clip`; `nem::kl_from_prior` is not at the lower end, where the two differ by `clip`.
+/// Σ γ · −log P(x | ψ) and Σ (1 − γ) · KL(prior ‖ ψ): \[2\], with the shapes of [`e_step`]. ψ is clipped to
+/// [`clip`, 1 − `clip`] in both; `nem::kl_from_prior` does not clip the lower end, a difference of `clip` at most.
 pub fn losses(
     distribution: Distribution,
     preds: &Tensor<4>,
@@ -44,8 +46,8 @@ pub fn losses(
     clip: f64,
 ) -> Option<Tensor<1>> {
     #[cfg(feature = "libtorch")]
-    if distribution == Distribution::Bernoulli && prior == 0.0 && super::libtorch::is(&preds.device()) {
-        return Some(super::torch::losses(preds.clone(), gamma.clone(), x.clone(), clip));
+    if distribution == Distribution::Bernoulli && prior == 0.0 && libtorch::is(&preds.device()) {
+        return Some(torch::losses(preds.clone(), gamma.clone(), x.clone(), clip));
     }
     let _ = (distribution, preds, gamma, x, prior, clip);
     None

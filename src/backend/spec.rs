@@ -1,27 +1,27 @@
-//! What a layer computes, described for backends with their own implementation.
+//! What a layer computes, as a description for backends.
 
 use burn::tensor::Tensor;
 
 use crate::preset::{Activation, LayerOutput};
 
-/// What layers make of rows, [R, values], and of the recurrent state, [R, units], which a [`Op::Recurrent`] reads.
+/// Layers in order: (rows [R, I], recurrent state [R, units]) -> rows [R, O]. Only [`Op::Recurrent`] reads the state.
 pub type Chain = Box<dyn Fn(Tensor<2>, Option<Tensor<2>>) -> Tensor<2>>;
 
-/// Layer norm with a gain and an offset for each of C channels: \[C\], \[C\].
+/// Layer norm with a gain and an offset per channel.
 #[derive(Clone, Debug)]
 pub struct Norm {
-    /// Multiplied.
+    /// Multiplied: \[C\].
     pub gain: Tensor<1>,
-    /// Added.
+    /// Added: \[C\].
     pub offset: Tensor<1>,
     /// Added to the variance.
     pub epsilon: f64,
 }
 
-/// What a layer computes before layer norm and activation.
+/// A layer's operation before layer norm and activation.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// Nothing: rows stay as they are, or become maps of the same values.
+    /// The identity, also between rows and maps.
     Pass,
     /// (x − mean)/√(variance + ε) of each row.
     InputNorm {
@@ -32,10 +32,10 @@ pub enum Op {
     Dense {
         /// W: [O, I].
         weight: Tensor<2>,
-        /// b: \[O\], where there is one.
+        /// b: \[O\], if any.
         bias: Option<Tensor<1>>,
     },
-    /// Wx·x + Wh·h + b, h being the recurrent state.
+    /// Wx·x + Wh·h + b, where h is the recurrent state.
     Recurrent {
         /// Wx: [units, I].
         wx: Tensor<2>,
@@ -51,7 +51,7 @@ pub enum Op {
         /// \[O\].
         bias: Tensor<1>,
     },
-    /// Convolution padded by 1, whose groups of four channels then become blocks of 2x2 pixels.
+    /// Convolution padded by 1, then a pixel shuffle: groups of four channels become blocks of 2x2 pixels.
     Upsample {
         /// [O·4, I, 3, 3].
         kernel: Tensor<4>,
@@ -60,17 +60,17 @@ pub enum Op {
     },
 }
 
-/// activation(LN(op(x))), LN where there is a norm.
+/// activation(LN(op(x))), or activation(op(x)) without a norm.
 #[derive(Clone, Debug)]
 pub struct LayerSpec {
-    /// What it computes first.
+    /// The operation.
     pub op: Op,
-    /// Layer norm over all that it puts out for a row.
+    /// Layer norm over all values of a row.
     pub norm: Option<Norm>,
-    /// Applied last.
+    /// The activation.
     pub activation: Activation,
-    /// What it reads.
+    /// Shape of the input.
     pub from: LayerOutput,
-    /// What it puts out.
+    /// Shape of the output.
     pub to: LayerOutput,
 }

@@ -1,6 +1,6 @@
-//! libtorch's own implementation of what `nem` composes: the same functions in fewer and larger passes.
+//! libtorch's own implementation: the same functions as in `nem`, with fewer and larger passes.
 
-// burn has deprecated its libtorch backend; `super::libtorch` says why it is used.
+// burn has deprecated its libtorch backend; `backend/libtorch.rs` says why it is still used.
 #![allow(deprecated)]
 
 mod chain;

@@ -9,7 +9,7 @@ use super::eval::SplitName;
 use super::{Common, Conditions, print};
 use crate::error::{Error, Result};
 use crate::run::{directory, picture};
-use crate::snapshot::{self, Format, TILE, View};
+use crate::snapshot::{self, ExportFormat, TILE, View};
 use crate::train::infer::{Reading, read_input};
 
 /// Draw what a run, a checkpoint or a model makes of an image.
@@ -57,9 +57,11 @@ pub(super) struct PictureArgs {
 
 impl PictureArgs {
     pub(super) fn run(self) -> Result<()> {
-        let format = Format::of(&self.out)?;
+        let format = ExportFormat::of(&self.out)?;
         let of_png = [("--step", self.step.is_some()), ("--overview", self.overview)];
-        if let (true, Some((option, _))) = (format != Format::Png, of_png.iter().find(|(_, given)| *given)) {
+        if let (true, Some((option, _))) =
+            (format != ExportFormat::Png, of_png.iter().find(|(_, given)| *given))
+        {
             return Err(Error::Usage(format!(
                 "{option} is for a .png, and {} holds all EM steps; leave the option out, or name a .png",
                 self.out.display()

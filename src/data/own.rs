@@ -506,7 +506,7 @@ mod tests {
         let size = ImageSize { channels: 1, height: 4, width: 6 };
         let error = read(&path, size, false).unwrap_err();
         assert!(matches!(error, Error::ImageSize { size: [12, 4], expected: [6, 4], .. }));
-        assert!(error.to_string().contains("12x4 pixels, and the model's images are 6x4"), "{error}");
+        assert!(error.to_string().contains("has 12x4 pixels but the model takes 6x4"), "{error}");
         let fitted = read(&path, size, true).unwrap().frames.remove(0);
         let rows: Vec<&[f32]> = fitted.chunks(6).collect();
         assert!(

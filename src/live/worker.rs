@@ -233,7 +233,7 @@ impl Worker {
 
     /// Records what is still unread, before anything that looks at the metrics.
     fn read_losses(&mut self) -> Result<()> {
-        let read = self.trainer.settle();
+        let read = self.trainer.read_losses();
         self.record(read)
     }
 

@@ -1,36 +1,36 @@
-//! The M-step: N-EM's gradient step, or the recurrent network that RNN-EM puts in its place.
+//! The inner network, which computes the M-step: N-EM's gradient step or RNN-EM's recurrent network.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, activation};
 
-use super::network::{self, Recurrent, glorot};
+use super::network::{NetworkLayer, Recurrent, chain, glorot};
 use super::weights::Initial;
 use crate::backend::spec::{LayerSpec, Op};
 use crate::precision::Precision;
-use crate::preset::{self, Activation, ImageSize, Layer, LayerOutput, Model, layer_outputs};
+use crate::preset::{Activation, Cell, ImageSize, Layer, LayerOutput, ModelSpec, layer_outputs};
 
-/// The M-step: masked deltas [B·K, M] and θ [B·K, units] in, ψ [B·K, M] and the new θ out.
-pub type Inner<'a> = Box<dyn Fn(Tensor<2>, Tensor<2>) -> (Tensor<2>, Tensor<2>) + 'a>;
+/// The M-step: (masked [B·K, M], θ [B·K, units]) -> (ψ [B·K, M], θ [B·K, units]).
+pub type MStep<'a> = Box<dyn Fn(Tensor<2>, Tensor<2>) -> (Tensor<2>, Tensor<2>) + 'a>;
 
-/// A part of an EM step, for whoever times it.
+/// A phase of an EM step, for timing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Masked deltas, E-step and losses.
+pub enum Phase {
+    /// Masking, E-step and losses.
     Em,
-    /// From the masked deltas to θ.
+    /// From the masked errors to θ.
     Encoder,
     /// From θ to ψ.
     Decoder,
 }
 
-/// Told of every part as it ends: of [`Part::Em`] when the M-step begins.
-pub type Watch<'a> = &'a dyn Fn(Part);
+/// Called at the end of every phase; [`Phase::Em`] ends when the M-step begins.
+pub type Watch<'a> = &'a dyn Fn(Phase);
 
-/// What maps (masked deltas, θ) to (ψ, θ).
-// One exists per model, so the space that the smaller variant leaves unused does not matter.
+/// The inner network: (masked, θ) -> (ψ, θ).
+// There is one per model, so the size of the larger variant does not matter.
 #[allow(clippy::large_enum_variant)]
 #[derive(Module, Debug)]
-pub enum Cell {
+pub enum InnerNetwork {
     /// N-EM.
     Nem(NemCell),
     /// RNN-EM.
@@ -39,44 +39,44 @@ pub enum Cell {
 
 /// N-EM (paper eq. 6): θ ← θ + η · σ(θ)(1 − σ(θ)) · (Wᵀ · masked), ψ = σ(W · σ(θ)).
 ///
-/// The decoder W is tied: the same matrix predicts the pixels and carries the deltas back.
+/// The decoder W is tied: the same matrix predicts the pixels and takes the errors back to θ.
 #[derive(Module, Debug)]
 pub struct NemCell {
     weight: Param<Tensor<2>>, // W: [M, units]
     lr: Param<Tensor<1>>,     // η: [1]
 }
 
-/// RNN-EM: layers, a recurrent layer whose state is θ, layers.
+/// RNN-EM (paper §3.3): an encoder, a recurrent layer whose state is θ, a decoder.
 #[derive(Module, Debug)]
 pub struct RnnEmCell {
-    input: Vec<network::Layer>,
+    input: Vec<NetworkLayer>,
     recurrent: Recurrent,
-    output: Vec<network::Layer>,
+    output: Vec<NetworkLayer>,
 }
 
-impl Cell {
-    /// The cell that `model` describes. `model` must have passed [`preset::Preset::validate`].
-    pub fn new(model: &Model, image: ImageSize, seed: u64, device: &Device) -> Cell {
+impl InnerNetwork {
+    /// The inner network that `model` describes, which must have passed [`crate::preset::Preset::validate`].
+    pub fn new(model: &ModelSpec, image: ImageSize, seed: u64, device: &Device) -> InnerNetwork {
         let mut initial = Initial::new(seed, device);
         match &model.cell {
-            preset::Cell::Nem { units } => Cell::Nem(NemCell::new(&mut initial, image.values(), *units)),
-            preset::Cell::RnnEm { layers } => Cell::RnnEm(RnnEmCell::new(&mut initial, layers, model, image)),
+            Cell::Nem { units } => InnerNetwork::Nem(NemCell::new(&mut initial, image.values(), *units)),
+            Cell::RnnEm { layers } => InnerNetwork::RnnEm(RnnEmCell::new(&mut initial, layers, model, image)),
         }
     }
 
-    /// The M-step with the weights as they are, ready to be taken many times.
-    pub fn inner<'a>(&'a self, precision: Precision, watch: Watch<'a>) -> Inner<'a> {
+    /// The M-step with the current weights, for all steps of an unroll.
+    pub fn m_step<'a>(&'a self, precision: Precision, watch: Watch<'a>) -> MStep<'a> {
         match self {
-            Cell::Nem(cell) => cell.inner(precision, watch),
-            Cell::RnnEm(cell) => cell.inner(precision, watch),
+            InnerNetwork::Nem(cell) => cell.m_step(precision, watch),
+            InnerNetwork::RnnEm(cell) => cell.m_step(precision, watch),
         }
     }
 
     /// Length of θ.
     pub fn units(&self) -> usize {
         match self {
-            Cell::Nem(cell) => cell.weight.val().dims()[1],
-            Cell::RnnEm(cell) => cell.recurrent.units(),
+            InnerNetwork::Nem(cell) => cell.weight.val().dims()[1],
+            InnerNetwork::RnnEm(cell) => cell.recurrent.units(),
         }
     }
 }
@@ -85,12 +85,12 @@ impl NemCell {
     fn new(initial: &mut Initial, values: usize, units: usize) -> NemCell {
         NemCell {
             weight: initial.uniform("weight", [values, units], glorot(values, units)),
-            // The Glorot bound of a 1x1 matrix; the rate may start negative.
+            // Glorot's bound for a 1x1 matrix, so η may start negative.
             lr: initial.scalar("lr", glorot(1, 1)),
         }
     }
 
-    fn inner<'a>(&'a self, precision: Precision, watch: Watch<'a>) -> Inner<'a> {
+    fn m_step<'a>(&'a self, precision: Precision, watch: Watch<'a>) -> MStep<'a> {
         let weight = self.weight.val(); // W: [M, units]
         let device = weight.device();
         let [values, units] = weight.dims();
@@ -98,28 +98,28 @@ impl NemCell {
         let layer = |op, activation, from, to| LayerSpec { op, norm: None, activation, from, to };
         let product = |weight| Op::Dense { weight, bias: None };
         let back = layer(product(weight.clone().transpose()), Activation::Linear, pixels, row);
-        let back = network::chain(vec![back], precision, &device); // Wᵀ · masked
+        let back = chain(vec![back], precision, &device); // Wᵀ · masked
         let predict = vec![
             layer(Op::Pass, Activation::Sigmoid, row, row),
             layer(product(weight), Activation::Sigmoid, row, pixels),
         ];
-        let predict = network::chain(predict, precision, &device); // σ(W · σ(θ))
+        let predict = chain(predict, precision, &device); // σ(W · σ(θ))
         let rate = self.lr.val().unsqueeze::<2>(); // η: [1, 1]
         Box::new(move |masked, theta| {
-            watch(Part::Em);
+            watch(Phase::Em);
             let s = activation::sigmoid(theta.clone()); // [B·K, units]
-            let slope = s.clone() * s.neg().add_scalar(1.0);
-            let theta = theta + rate.clone() * slope * back(masked, None);
-            watch(Part::Encoder);
-            let preds = predict(theta.clone(), None);
-            watch(Part::Decoder);
+            let slope = s.clone() * s.neg().add_scalar(1.0); // σ(θ)(1 − σ(θ)): [B·K, units]
+            let theta = theta + rate.clone() * slope * back(masked, None); // [B·K, units]
+            watch(Phase::Encoder);
+            let preds = predict(theta.clone(), None); // [B·K, M]
+            watch(Phase::Decoder);
             (preds, theta)
         })
     }
 }
 
 impl RnnEmCell {
-    fn new(initial: &mut Initial, layers: &[Layer], model: &Model, image: ImageSize) -> RnnEmCell {
+    fn new(initial: &mut Initial, layers: &[Layer], model: &ModelSpec, image: ImageSize) -> RnnEmCell {
         let outputs = layer_outputs(layers, image)
             .unwrap_or_else(|problem| unreachable!("validation refuses these layers: {problem}"));
         let mut flow = LayerOutput::Maps(image);
@@ -134,28 +134,28 @@ impl RnnEmCell {
             let (side, list) =
                 if recurrent.is_none() { ("input", &mut input) } else { ("output", &mut output) };
             let name = format!("{side}.{}", list.len());
-            list.push(network::Layer::new(initial, &name, layer, (from, to), model));
+            list.push(NetworkLayer::new(initial, &name, layer, (from, to), model));
         }
-        let Some(recurrent) = recurrent else { unreachable!("validation asks for a Recurrent layer") };
+        let Some(recurrent) = recurrent else { unreachable!("validation requires a Recurrent layer") };
         RnnEmCell { input, recurrent, output }
     }
 
-    fn inner<'a>(&'a self, precision: Precision, watch: Watch<'a>) -> Inner<'a> {
+    fn m_step<'a>(&'a self, precision: Precision, watch: Watch<'a>) -> MStep<'a> {
         let device = self.recurrent.device();
         let described =
-            |layers: &[network::Layer]| layers.iter().map(network::Layer::described).collect::<Vec<_>>();
+            |layers: &[NetworkLayer]| layers.iter().map(NetworkLayer::described).collect::<Vec<_>>();
         let (mut encoder, mut decoder) = (described(&self.input), vec![self.recurrent.output()]);
         encoder.push(self.recurrent.sum());
         decoder.extend(described(&self.output));
-        let encoder = network::chain(encoder, precision, &device);
-        let decoder = network::chain(decoder, precision, &device);
+        let encoder = chain(encoder, precision, &device);
+        let decoder = chain(decoder, precision, &device);
         Box::new(move |masked, theta| {
-            watch(Part::Em);
+            watch(Phase::Em);
             let a = encoder(masked, Some(theta)); // [B·K, units]
-            let theta = activation::sigmoid(a.clone());
-            watch(Part::Encoder);
-            let preds = decoder(a, None);
-            watch(Part::Decoder);
+            let theta = activation::sigmoid(a.clone()); // [B·K, units]
+            watch(Phase::Encoder);
+            let preds = decoder(a, None); // [B·K, M]
+            watch(Phase::Decoder);
             (preds, theta)
         })
     }

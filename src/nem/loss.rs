@@ -1,17 +1,17 @@
-//! The training loss, and the bound that next-step prediction is reported by.
+//! The training loss (paper §3.4) and the upper bound reported for next-step prediction.
 
 use burn::tensor::Tensor;
 
-use super::mixture::{CLIP, Target, kl_from_prior, nll};
+use super::mixture::{CLIP, TargetFrame, kl_from_prior, nll};
 use crate::backend::native;
 use crate::preset::{Distribution, Loss};
 
 /// The two losses of one EM step, each summed over K, C and P and averaged over the batch.
 #[derive(Clone, Debug)]
 pub struct StepLoss {
-    /// Σ γ · −log P(x | ψ): a component explains the pixels it is responsible for.
+    /// Σ γ · −log P(x | ψ): a component explains its own pixels.
     pub intra: Tensor<1>,
-    /// Σ (1 − γ) · KL(prior ‖ ψ): it stays at the prior elsewhere.
+    /// Σ (1 − γ) · KL(prior ‖ ψ): it predicts the prior everywhere else.
     pub inter: Tensor<1>,
 }
 
@@ -21,7 +21,7 @@ impl StepLoss {
         distribution: Distribution,
         preds: Tensor<4>,
         gamma: Tensor<4>,
-        target: &Target,
+        target: &TargetFrame,
         prior: f64,
     ) -> StepLoss {
         let batch = preds.dims()[0] as f64;
@@ -42,32 +42,32 @@ impl StepLoss {
     }
 }
 
-/// NLL of max_k ψ, without γ, so that it never sees the frame it predicts (paper Fig. 6). Summed
-/// over C and P, averaged over the batch.
-pub fn upper_bound(distribution: Distribution, preds: Tensor<4>, target: &Target) -> Tensor<1> {
+/// NLL of max_k ψ (paper Fig. 6), summed over C and P and averaged over the batch. It does not use γ, which
+/// has already seen the frame to predict.
+pub fn upper_bound(distribution: Distribution, preds: Tensor<4>, target: &TargetFrame) -> Tensor<1> {
     let batch = preds.dims()[0] as f64;
     total(nll(distribution, preds.max_dim(1), target)).div_scalar(batch)
 }
 
-/// The sum of all values, one axis at a time: the order of the additions is then fixed by the shape
-/// and not by how many threads there are.
+/// The sum of all values, axis by axis, so that the order of additions depends on the shape and not on the
+/// number of threads.
 fn total(values: Tensor<4>) -> Tensor<1> {
     values.sum_dim(3).sum_dim(1).sum()
 }
 
-/// The loss of an unroll: its steps' losses, weighted.
+/// The loss of an unroll: the weighted losses of its steps.
 #[derive(Clone, Debug)]
 pub struct Losses {
     weights: Vec<f64>,
     inter_weight: f64,
-    /// The prior that [`StepLoss`] is to be made with.
+    /// The prior for [`StepLoss`].
     pub prior: f64,
     intra: Option<Tensor<1>>,
     inter: Option<Tensor<1>>,
 }
 
 impl Losses {
-    /// For `steps` EM steps.
+    /// An empty sum for `steps` EM steps.
     pub fn new(loss: &Loss, steps: usize) -> Losses {
         Losses {
             weights: loss.steps.weights(steps),
@@ -78,7 +78,7 @@ impl Losses {
         }
     }
 
-    /// Whether step `t` counts; where it does not, its loss need not be computed.
+    /// Whether step `t` has a weight; otherwise its loss need not be computed.
     pub fn counts(&self, t: usize) -> bool {
         self.weights[t] != 0.0
     }
@@ -97,7 +97,7 @@ impl Losses {
         onto(&mut self.inter, step.inter);
     }
 
-    /// The weighted sums of intra and inter, and their total; `None` before any step was added.
+    /// Total, intra and inter loss, weighted by step; `None` before the first step.
     pub fn sums(self) -> Option<(Tensor<1>, Tensor<1>, Tensor<1>)> {
         let (intra, inter) = (self.intra?, self.inter?);
         let total = intra.clone() + inter.clone().mul_scalar(self.inter_weight);

@@ -1,25 +1,25 @@
-//! The layers an inner network is made of.
+//! The layers of an inner network.
 //!
-//! Between layers everything is a row: [B·K, values], maps flattened channels first. Weights are
-//! laid out as PyTorch has them, [outputs, inputs, ..], so that exported files read the same there.
+//! Values between layers are rows, [B·K, values], with maps flattened channels first. Weights have PyTorch's
+//! layout, [outputs, inputs, ..], so that exported files can be loaded there.
 //!
-//! A layer describes what it computes by [`LayerSpec`], and [`chain`] computes it: by the backend's own way
-//! where [`native::chain`] has one, else as [`forward`] composes it. What depends on the weights alone is worked
-//! out once, and shared by all steps of an unroll.
+//! A layer describes its computation as a [`LayerSpec`]. [`chain`] runs the backend's own implementation
+//! ([`native::chain`]) or, where there is none, [`forward`]. What depends only on the weights is computed once
+//! per unroll.
 
 use burn::module::{Module, Param};
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, activation};
 
-use super::tensor;
+use super::tensor::tensor;
 use super::weights::Initial;
 use crate::backend::native;
 use crate::backend::spec::{Chain, LayerSpec, Norm, Op};
 use crate::precision::Precision;
-use crate::preset::{self, Activation, Distribution, ImageSize, LayerOutput, Model};
+use crate::preset::{Activation, Distribution, ImageSize, Layer, LayerOutput, ModelSpec};
 
-/// What a layer reads and puts out.
+/// The shapes of a layer's input and output.
 #[derive(Clone, Copy, Debug)]
 pub struct Flow {
     from: LayerOutput,
@@ -28,7 +28,7 @@ pub struct Flow {
 
 /// A layer, except the recurrent one.
 #[derive(Module, Debug)]
-pub enum Layer {
+pub enum NetworkLayer {
     /// Input normalisation, or a reshape.
     Weightless(Weightless),
     /// Fully connected.
@@ -39,17 +39,15 @@ pub enum Layer {
     UpsampleConv(UpsampleConv),
 }
 
-impl Layer {
-    /// The layer `name`, which makes `to` of `from`. Weights begin Glorot-uniform, biases 0 (paper,
-    /// appendix).
+impl NetworkLayer {
+    /// The layer `name` with Glorot-uniform weights and biases of 0 (paper, appendix).
     pub(super) fn new(
         initial: &mut Initial,
         name: &str,
-        spec: preset::Layer,
+        spec: Layer,
         (from, to): (LayerOutput, LayerOutput),
-        &Model { distribution, epsilons, .. }: &Model,
-    ) -> Layer {
-        use preset::Layer as Spec;
+        &ModelSpec { distribution, epsilons, .. }: &ModelSpec,
+    ) -> NetworkLayer {
         let norm = |has: bool| has.then_some(epsilons.layer_norm);
         let link = |activation| resolved(activation, distribution);
         let flow = Flow { from, to };
@@ -58,11 +56,13 @@ impl Layer {
             LayerOutput::Row(_) => unreachable!("validation refuses convolutions of rows"),
         };
         match spec {
-            Spec::InputNorm => Layer::Weightless(Weightless { normalises: Some(epsilons.input_norm), flow }),
-            Spec::Reshape { .. } => Layer::Weightless(Weightless { normalises: None, flow }),
-            Spec::Dense { layer_norm, activation, .. } => {
+            Layer::InputNorm => {
+                NetworkLayer::Weightless(Weightless { normalises: Some(epsilons.input_norm), flow })
+            }
+            Layer::Reshape { .. } => NetworkLayer::Weightless(Weightless { normalises: None, flow }),
+            Layer::Dense { layer_norm, activation, .. } => {
                 let (inputs, units) = (from.values(), to.values());
-                Layer::Dense(Dense {
+                NetworkLayer::Dense(Dense {
                     weight: initial.uniform(
                         &format!("{name}.weight"),
                         [units, inputs],
@@ -74,9 +74,9 @@ impl Layer {
                     flow,
                 })
             }
-            Spec::Conv { layer_norm, activation, .. } => {
+            Layer::Conv { layer_norm, activation, .. } => {
                 let (inputs, outputs) = (channels(from), channels(to));
-                Layer::Conv(Conv {
+                NetworkLayer::Conv(Conv {
                     weight: kernel(initial, name, inputs, outputs),
                     bias: initial.zeros(&format!("{name}.bias"), [outputs]),
                     ln: LayerNorm::optional(initial, name, norm(layer_norm), outputs),
@@ -84,9 +84,9 @@ impl Layer {
                     flow,
                 })
             }
-            Spec::UpsampleConv { layer_norm, activation, .. } => {
+            Layer::UpsampleConv { layer_norm, activation, .. } => {
                 let (inputs, outputs) = (channels(from), channels(to));
-                Layer::UpsampleConv(UpsampleConv {
+                NetworkLayer::UpsampleConv(UpsampleConv {
                     weight: kernel(initial, name, inputs, outputs),
                     bias: initial.zeros(&format!("{name}.bias"), [outputs]),
                     ln: LayerNorm::optional(initial, name, norm(layer_norm), outputs),
@@ -94,31 +94,31 @@ impl Layer {
                     flow,
                 })
             }
-            Spec::Recurrent { .. } => unreachable!("the cell makes the recurrent layer"),
+            Layer::Recurrent { .. } => unreachable!("the cell makes the recurrent layer"),
         }
     }
 
-    /// What it computes, with the weights as they are.
+    /// Its computation with the current weights.
     pub(super) fn described(&self) -> LayerSpec {
         let (op, ln, link, flow) = match self {
-            Layer::Weightless(Weightless { normalises, flow }) => {
+            NetworkLayer::Weightless(Weightless { normalises, flow }) => {
                 let op = normalises.map_or(Op::Pass, |epsilon| Op::InputNorm { epsilon });
                 (op, None, Activation::Linear, flow)
             }
-            Layer::Dense(Dense { weight, bias, ln, link, flow }) => {
+            NetworkLayer::Dense(Dense { weight, bias, ln, link, flow }) => {
                 let op = Op::Dense { weight: weight.val(), bias: Some(bias.val()) };
                 (op, ln.as_ref(), *link, flow)
             }
-            Layer::Conv(Conv { weight, bias, ln, link, flow }) => {
+            NetworkLayer::Conv(Conv { weight, bias, ln, link, flow }) => {
                 (Op::Conv { kernel: weight.val(), bias: bias.val() }, ln.as_ref(), *link, flow)
             }
-            Layer::UpsampleConv(layer) => (layer.folded(), layer.ln.as_ref(), layer.link, &layer.flow),
+            NetworkLayer::UpsampleConv(layer) => (layer.folded(), layer.ln.as_ref(), layer.link, &layer.flow),
         };
         LayerSpec { op, norm: ln.map(LayerNorm::norm), activation: link, from: flow.from, to: flow.to }
     }
 }
 
-/// A kernel of 4x4 with Glorot's bound for as many inputs and outputs as it has taps.
+/// A 4x4 kernel; its fan-in and fan-out for Glorot's bound are channels x 16.
 fn kernel(initial: &mut Initial, name: &str, inputs: usize, outputs: usize) -> Param<Tensor<4>> {
     let bound = glorot(inputs * 16, outputs * 16);
     initial.uniform(&format!("{name}.weight"), [outputs, inputs, 4, 4], bound)
@@ -127,7 +127,7 @@ fn kernel(initial: &mut Initial, name: &str, inputs: usize, outputs: usize) -> P
 /// A layer without weights.
 #[derive(Module, Debug)]
 pub struct Weightless {
-    /// If it is input normalisation, what it adds to the variance.
+    /// The ε of input normalisation; `None` for a reshape.
     #[module(skip)]
     normalises: Option<f64>,
     #[module(skip)]
@@ -160,12 +160,10 @@ pub struct Conv {
 
 /// activation(LN(every pixel repeated 2x2, then a 4x4 convolution padded by 1 before and 2 after)).
 ///
-/// Of the 16 taps that a pixel of the enlarged maps is made of, those that fall on copies of the
-/// same pixel can be summed beforehand. Along one axis, the even outputs are then a convolution of
-/// the small maps with [w0, w1+w2, w3] and the odd ones with [0, w0+w1, w2+w3]; so one 3x3
-/// convolution to four times the channels computes all four kinds of pixel, and they only have to be
-/// put in their places. It is the same function for 9/16 of the multiplications, on maps a quarter
-/// as large.
+/// Taps that fall on copies of the same pixel can be summed beforehand. Along one axis, even outputs are then a
+/// convolution of the small maps with [w0, w1+w2, w3] and odd ones with [0, w0+w1, w2+w3]. One 3x3 convolution
+/// with four times the channels computes all four kinds of pixel, followed by a pixel shuffle. That is the same
+/// function with 9/16 of the multiplications, on maps a quarter the size.
 #[derive(Module, Debug)]
 pub struct UpsampleConv {
     weight: Param<Tensor<4>>, // [outputs, inputs, 4, 4]
@@ -177,15 +175,15 @@ pub struct UpsampleConv {
     flow: Flow,
 }
 
-/// How the four taps of one axis add up to three, for even (first) and odd outputs.
+/// How the four taps of one axis fold into three, for even (first) and odd outputs.
 const FOLD: [[[f32; 4]; 3]; 2] = [
     [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]],
     [[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]],
 ];
 
 impl UpsampleConv {
-    /// The 3x3 kernels: [outputs·4, inputs, 3, 3], the four of an output being (even, even),
-    /// (even, odd), (odd, even), (odd, odd) in (row, column).
+    /// The folded kernels, [outputs·4, inputs, 3, 3]. The four of an output are (even, even), (even, odd),
+    /// (odd, even), (odd, odd) in (row, column).
     fn folded(&self) -> Op {
         let weight = self.weight.val();
         let [outputs, inputs, ..] = weight.dims();
@@ -217,7 +215,7 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// The layer norm of the layer `name`, if it has one, which then has an ε.
+    /// The layer norm of the layer `name`; `None` without an ε.
     fn optional(
         initial: &mut Initial,
         name: &str,
@@ -236,7 +234,7 @@ impl LayerNorm {
     }
 }
 
-/// The activation, with [`Activation::Output`] replaced by what the pixel distribution needs.
+/// Replaces [`Activation::Output`] by the activation for the pixel distribution.
 fn resolved(activation: Activation, distribution: Distribution) -> Activation {
     match (activation, distribution) {
         (Activation::Output, Distribution::Bernoulli) => Activation::Sigmoid,
@@ -251,7 +249,7 @@ fn activate(link: Activation, x: Tensor<2>) -> Tensor<2> {
         Activation::Relu => activation::relu(x),
         Activation::Elu => activation::elu(x, 1.0),
         Activation::Linear => x,
-        Activation::Output => unreachable!("a layer's output activation is resolved when it is made"),
+        Activation::Output => unreachable!("it is resolved when the layer is made"),
     }
 }
 
@@ -265,8 +263,7 @@ pub struct Recurrent {
 }
 
 impl Recurrent {
-    /// Wx and Wh share one Glorot bound, as the joined matrix [Wx Wh] has it. `norm` is the ε of its layer
-    /// norm, where it has one.
+    /// Wx and Wh share the Glorot bound of the joined matrix [Wx Wh]. `norm` is the ε of layer norm, if any.
     pub(super) fn new(initial: &mut Initial, inputs: usize, units: usize, norm: Option<f64>) -> Recurrent {
         let bound = glorot(inputs + units, units);
         Recurrent {
@@ -277,7 +274,7 @@ impl Recurrent {
         }
     }
 
-    /// a, of what the layers before it put out.
+    /// The pre-activation a, from the output of the layers before it.
     pub(super) fn sum(&self) -> LayerSpec {
         let (wx, wh, bias) = (self.wx.val(), self.wh.val(), self.bias.val());
         let [units, inputs] = wx.dims();
@@ -290,7 +287,7 @@ impl Recurrent {
         }
     }
 
-    /// Its output, of a.
+    /// The output, from a.
     pub(super) fn output(&self) -> LayerSpec {
         let row = LayerOutput::Row(self.units());
         let norm = self.ln.as_ref().map(LayerNorm::norm);
@@ -307,7 +304,7 @@ impl Recurrent {
     }
 }
 
-/// All of `layers`, one after the other.
+/// Applies `layers` in order, with the backend's own implementation where it has one.
 pub(super) fn chain(layers: Vec<LayerSpec>, precision: Precision, device: &Device) -> Chain {
     native::chain(&layers, precision, device).unwrap_or_else(|| {
         let layers: Vec<Chain> = layers.into_iter().map(forward).collect();
@@ -315,7 +312,7 @@ pub(super) fn chain(layers: Vec<LayerSpec>, precision: Precision, device: &Devic
     })
 }
 
-/// A layer, composed of burn's operations.
+/// A layer composed of burn's operations.
 fn forward(layer: LayerSpec) -> Chain {
     let LayerSpec { op, norm, activation: link, from, .. } = layer;
     let finish = move |y: Tensor<2>| {
@@ -345,7 +342,7 @@ fn forward(layer: LayerSpec) -> Chain {
         Op::Recurrent { wx, wh, bias } => {
             let (wx, wh, bias) = (wx.transpose(), wh.transpose(), bias.unsqueeze::<2>());
             Box::new(move |x, h| {
-                let Some(h) = h else { unreachable!("a recurrent layer is given its state") };
+                let Some(h) = h else { unreachable!("a recurrent layer gets its state") };
                 finish(x.matmul(wx.clone()) + h.matmul(wh.clone()) + bias.clone())
             })
         }
@@ -367,7 +364,7 @@ fn forward(layer: LayerSpec) -> Chain {
     }
 }
 
-/// Rows as the maps they are.
+/// Rows reshaped to maps.
 fn as_maps(x: Tensor<2>, size: ImageSize) -> Tensor<4> {
     let rows = x.dims()[0];
     x.reshape([rows, size.channels, size.height, size.width])
@@ -380,8 +377,7 @@ fn standardised(x: Tensor<2>, epsilon: f64) -> Tensor<2> {
     centred * variance.add_scalar(epsilon).sqrt().recip()
 }
 
-/// (x − mean)/√(variance + ε) over all values of a row, then a gain and an offset for each channel: group norm
-/// with one group.
+/// Group norm with one group: (x − mean)/√(variance + ε) over a row, then a gain and an offset per channel.
 fn normalised(x: Tensor<2>, norm: &Norm) -> Tensor<2> {
     let [rows, values] = x.dims();
     let channels = norm.gain.dims()[0];

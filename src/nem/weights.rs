@@ -1,8 +1,7 @@
-//! A model's weights by name, on the host: how they begin, leave and come back.
+//! A model's weights by name: initial values, export and import.
 //!
-//! Names are those of a PyTorch state dict (`recurrent.wx`, `output.0.weight`, …). A parameter's id
-//! is derived from its name, so that an optimizer's state, which burn keys by id, finds its
-//! parameter again in another process.
+//! Names follow PyTorch's state dict (`recurrent.wx`, `output.0.weight`, …). A parameter's id is derived from its
+//! name: burn keys an optimizer's state by id, and so it fits again in another process.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +10,15 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use sha2::{Digest, Sha256};
 
-use super::{Cell, Nem, host, tensor};
+use super::cell::InnerNetwork;
+use super::tensor::{host, tensor};
 use crate::random::{Purpose, Stream};
 use crate::tensors::{Array, Arrays};
 
-/// Why weights do not fit a model. The sentences complete "these weights …".
+/// Why weights do not fit a model. Messages complete "these weights …".
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum WeightsError {
-    /// The model has a parameter that the weights lack.
+    /// A parameter of the model is missing.
     #[error("lack {name}; the model has {expected}")]
     Missing {
         /// The parameter.
@@ -26,7 +26,7 @@ pub enum WeightsError {
         /// All the model's parameters.
         expected: String,
     },
-    /// The weights have a parameter that the model lacks.
+    /// The model has no such parameter.
     #[error("hold {name}, which the model does not have; it has {expected}")]
     Unknown {
         /// The parameter.
@@ -46,7 +46,7 @@ pub enum WeightsError {
     },
 }
 
-/// The id burn knows the parameter `name` by.
+/// burn's id of the parameter `name`.
 fn id(name: &str) -> ParamId {
     let digest = Sha256::digest(name.as_bytes());
     let mut word = [0; 8];
@@ -54,7 +54,7 @@ fn id(name: &str) -> ParamId {
     ParamId::from(u64::from_le_bytes(word))
 }
 
-/// Draws the weights a model begins with.
+/// Draws initial weights.
 pub(super) struct Initial<'a> {
     seed: u64,
     device: &'a Device,
@@ -65,7 +65,7 @@ impl<'a> Initial<'a> {
         Initial { seed, device }
     }
 
-    /// Uniform in ±`bound`. Every parameter has its own stream, so none depends on the others.
+    /// Uniform in ±`bound`. Every parameter has its own stream, so adding one changes no other.
     pub(super) fn uniform<const D: usize>(
         &mut self,
         name: &str,
@@ -88,27 +88,27 @@ impl<'a> Initial<'a> {
         self.param(id(name), Tensor::ones(shape, self.device))
     }
 
-    /// A parameter, with a gradient where the device records gradients at all.
+    /// A parameter, with a gradient if the device records gradients.
     fn param<const D: usize>(&self, id: ParamId, value: Tensor<D>) -> Param<Tensor<D>> {
         Param::initialized(id, value.set_require_grad(self.device.is_autodiff()))
     }
 
-    /// A single number, uniform in ±`bound`. burn has no tensor without axes, so it is [1].
+    /// A single number, uniform in ±`bound`: \[1\], because burn has no tensor without axes.
     pub(super) fn scalar(&mut self, name: &str, bound: f64) -> Param<Tensor<1>> {
         self.uniform(name, [1], bound)
     }
 }
 
-impl Cell {
-    /// Every parameter's name with the shape it is exported with.
-    fn parameters(&self) -> Vec<(String, Vec<usize>)> {
+impl InnerNetwork {
+    /// Every parameter's name and exported shape.
+    pub(super) fn parameters(&self) -> Vec<(String, Vec<usize>)> {
         let mut lister = Lister { path: Vec::new(), found: Vec::new() };
         self.visit(&mut lister);
         lister.found
     }
 }
 
-/// Collects names from the module's structure. The enum's variant is not part of a name.
+/// Collects names from the module's structure, leaving out the enum's variant.
 struct Lister {
     path: Vec<String>,
     found: Vec<(String, Vec<usize>)>,
@@ -128,106 +128,26 @@ impl ModuleVisitor for Lister {
         let parts: Vec<&str> = self.path.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
         let name = parts.join(".");
         debug_assert_eq!(param.id, id(&name), "parameter {name} was made under another name");
-        // N-EM's rate is a number, not a list of one.
+        // N-EM's rate is exported as a number, not as a list of one.
         let shape = if name == "lr" { Vec::new() } else { param.val().dims().to_vec() };
         self.found.push((name, shape));
     }
 }
 
-impl Nem {
-    /// How many weights there are.
-    pub fn parameter_count(&self) -> usize {
-        self.cell.num_params()
-    }
-
-    /// How many tensors they are in.
-    pub fn parameter_tensors(&self) -> usize {
-        self.cell.parameters().len()
-    }
-
-    /// The weights.
+impl InnerNetwork {
+    /// The weights, on the host.
     pub fn weights(&self) -> Arrays {
         self.read(None)
     }
 
-    /// The gradients of the weights, as a backward pass left them; zeros where it reached none.
+    /// The gradients of the weights, on the host; zeros where the backward pass left no gradient.
     pub fn gradients(&self, gradients: &GradientsParams) -> Arrays {
         self.read(Some(gradients))
     }
 
-    /// The sum of the squares of all gradients, on the device.
-    pub fn squared_norm(&self, gradients: &GradientsParams) -> Tensor<1> {
-        struct Summer<'a>(&'a GradientsParams, Option<Tensor<1>>);
-        impl ModuleVisitor for Summer<'_> {
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                let Some(gradient) = self.0.get::<D>(param.id) else { return };
-                let squares = gradient.square().sum();
-                self.1 = Some(match self.1.take() {
-                    Some(sum) => sum + squares,
-                    None => squares,
-                });
-            }
-        }
-        let mut summer = Summer(gradients, None);
-        self.cell.visit(&mut summer);
-        let device = || self.cell.devices().into_iter().next().unwrap_or_default().without_autodiff();
-        summer.1.unwrap_or_else(|| Tensor::zeros([1], &device()))
-    }
-
-    /// `gradients`, all scaled by one factor so that the norm of them together is at most `limit`. The factor
-    /// stays on the device.
-    pub fn clipped(&self, gradients: GradientsParams, limit: f64) -> GradientsParams {
-        struct Scaler {
-            gradients: GradientsParams,
-            factor: Tensor<1>,
-        }
-        impl ModuleVisitor for Scaler {
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                let Some(gradient) = self.gradients.remove::<D>(param.id) else { return };
-                self.gradients.register(param.id, gradient * self.factor.clone().unsqueeze());
-            }
-        }
-        let norm = self.squared_norm(&gradients).sqrt();
-        // A norm of 0 gives limit/0 = ∞, which the clamp makes 1, so that zeros stay zeros.
-        let factor = norm.recip().mul_scalar(limit).clamp_max(1.0);
-        let mut scaler = Scaler { gradients, factor };
-        self.cell.visit(&mut scaler);
-        scaler.gradients
-    }
-
-    /// The sum of some gradients, added in their order.
-    pub fn added(&self, of: Vec<GradientsParams>) -> GradientsParams {
-        struct Adder(Vec<GradientsParams>, GradientsParams);
-        impl ModuleVisitor for Adder {
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                let gradients = self.0.iter_mut().filter_map(|of| of.remove::<D>(param.id));
-                if let Some(sum) = gradients.reduce(|sum, gradient| sum + gradient) {
-                    self.1.register(param.id, sum);
-                }
-            }
-        }
-        let mut adder = Adder(of, GradientsParams::new());
-        self.cell.visit(&mut adder);
-        adder.1
-    }
-
-    /// The same model, whose gradients are recorded apart from this one's, so that both can be worked out at once.
-    pub fn with_own_graph(&self) -> Nem {
-        struct Leaves;
-        impl ModuleMapper for Leaves {
-            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-                param.map(|weight| {
-                    let tracked = weight.is_require_grad();
-                    weight.detach().set_require_grad(tracked)
-                })
-            }
-        }
-        self.with_cell(self.cell.clone().map(&mut Leaves))
-    }
-
     fn read(&self, gradients: Option<&GradientsParams>) -> Arrays {
-        struct Reader<'a>(Option<&'a GradientsParams>, Vec<Vec<f32>>);
-        impl ModuleVisitor for Reader<'_> {
+        struct ValueReader<'a>(Option<&'a GradientsParams>, Vec<Vec<f32>>);
+        impl ModuleVisitor for ValueReader<'_> {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
                 let weight = param.val();
                 let zeros = || Tensor::zeros(weight.dims(), &weight.device());
@@ -237,18 +157,18 @@ impl Nem {
                 }));
             }
         }
-        let mut reader = Reader(gradients, Vec::new());
-        self.cell.visit(&mut reader);
-        let named = self.cell.parameters().into_iter().zip(reader.1);
+        let mut reader = ValueReader(gradients, Vec::new());
+        self.visit(&mut reader);
+        let named = self.parameters().into_iter().zip(reader.1);
         named.map(|((name, shape), values)| (name, Array { shape, values })).collect()
     }
 
-    /// This model with other weights.
+    /// The same network with other weights.
     ///
     /// # Errors
-    /// Weights that are missing, unknown, or of another shape: another architecture's.
-    pub fn with_weights(self, weights: &Arrays) -> Result<Nem, WeightsError> {
-        let parameters = self.cell.parameters();
+    /// Weights that are missing, unknown or of the wrong shape.
+    pub fn with_weights(&self, weights: &Arrays) -> Result<InnerNetwork, WeightsError> {
+        let parameters = self.parameters();
         let expected = || parameters.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
         for (name, shape) in &parameters {
             let Some(array) = weights.get(name) else {
@@ -266,8 +186,8 @@ impl Nem {
             return Err(WeightsError::Unknown { name: name.clone(), expected: expected() });
         }
 
-        struct Writer<'a>(BTreeMap<ParamId, &'a Array>);
-        impl ModuleMapper for Writer<'_> {
+        struct ValueWriter<'a>(BTreeMap<ParamId, &'a Array>);
+        impl ModuleMapper for ValueWriter<'_> {
             fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
                 let Some(array) = self.0.get(&param.id) else { return param };
                 param.map(|old| {
@@ -276,43 +196,7 @@ impl Nem {
                 })
             }
         }
-        let mut writer = Writer(weights.iter().map(|(name, array)| (id(name), array)).collect());
-        Ok(Nem { cell: self.cell.clone().map(&mut writer), ..self })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend::DeviceName;
-    use crate::preset::Preset;
-
-    /// Gradients of the same value everywhere.
-    struct Same(f64, GradientsParams);
-    impl ModuleVisitor for Same {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let weight = param.val();
-            self.1.register(param.id, Tensor::<D>::full(weight.dims(), self.0, &weight.device()));
-        }
-    }
-
-    /// The norm of gradients that are `value` everywhere, after clipping.
-    fn clipped(value: f64, limit: f64) -> f32 {
-        let preset = Preset::load("quickstart").unwrap();
-        let nem = Nem::new(&preset, 1, &DeviceName::Flex.open().unwrap());
-        let mut same = Same(value, GradientsParams::new());
-        nem.cell.visit(&mut same);
-        let all = nem.clipped(same.1, limit);
-        assert_eq!(all.len(), nem.cell.parameters().len());
-        nem.squared_norm(&all).sqrt().into_scalar::<f32>()
-    }
-
-    #[test]
-    fn clipped_gradients_are_as_long_as_allowed_and_zeros_stay_zeros() {
-        assert!((clipped(1.0, 0.5) - 0.5).abs() < 1e-4);
-        assert!((clipped(-3.0, 2.0) - 2.0).abs() < 1e-4);
-        assert_eq!(clipped(0.0, 0.5), 0.0);
-        let short = clipped(1e-6, 1.0);
-        assert!(short > 0.0 && short < 1e-2, "{short}");
+        let mut writer = ValueWriter(weights.iter().map(|(name, array)| (id(name), array)).collect());
+        Ok(self.clone().map(&mut writer))
     }
 }

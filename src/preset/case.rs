@@ -1,24 +1,25 @@
-//! The JSON that describes a parity case: another implementation's settings, as a [`Preset`].
+//! Parity cases: the JSON with another implementation's settings, read as a [`Preset`].
 //!
-//! `infer` takes such a file in the place of a preset, so that anyone's numbers can be checked.
+//! `infer` takes such a file instead of a preset, so that anyone's numbers can be checked.
 
 use serde::Deserialize;
 
-use super::{
-    Activation, Adam, Cell, Data, Distribution, Epsilons, Layer, Loss, Model, Noise, Preset, StepWeights,
+use super::schema;
+use super::schema::{
+    Activation, Adam, Cell, Data, Distribution, Epsilons, Layer, Loss, ModelSpec, Noise, Preset, StepWeights,
     Train,
 };
 use crate::error::{Error, Result};
 
 #[derive(Deserialize)]
-struct Case {
+struct ParityCase {
     name: String,
-    config: Config,
+    config: CaseConfig,
 }
 
-/// Only what the computation depends on; how inputs were drawn is not.
+/// What the computation depends on, without how the inputs were drawn.
 #[derive(Deserialize)]
-struct Config {
+struct CaseConfig {
     inner: String,
     channels: usize,
     height: usize,
@@ -27,17 +28,17 @@ struct Config {
     #[serde(default)]
     recurrent_ln: bool,
     #[serde(default)]
-    input: Vec<LayerSpec>,
+    input: Vec<CaseLayer>,
     #[serde(default)]
-    output: Vec<LayerSpec>,
+    output: Vec<CaseLayer>,
     distribution: String,
     k: usize,
     steps: usize,
     batch: usize,
     gradient_gamma: bool,
-    loss_step_weights: Weights,
+    loss_step_weights: CaseStepWeights,
     loss_inter_weight: f64,
-    #[serde(default = "super::default_e_sigma")]
+    #[serde(default = "super::schema::default_e_sigma")]
     e_sigma: f64,
     #[serde(default)]
     prior: f64,
@@ -46,11 +47,11 @@ struct Config {
     em_eps: Option<f64>,
     ln_eps: Option<f64>,
     input_norm_eps: Option<f64>,
-    adam: AdamSpec,
+    adam: CaseAdam,
 }
 
 #[derive(Deserialize)]
-struct LayerSpec {
+struct CaseLayer {
     #[serde(rename = "type")]
     kind: String,
     size: Option<usize>,
@@ -62,13 +63,13 @@ struct LayerSpec {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Weights {
+enum CaseStepWeights {
     Named(String),
     List(Vec<f64>),
 }
 
 #[derive(Deserialize)]
-struct AdamSpec {
+struct CaseAdam {
     lr: f64,
     beta1: f64,
     beta2: f64,
@@ -79,10 +80,9 @@ impl Preset {
     /// Reads a parity case's JSON; `origin` is the file's name, for messages.
     ///
     /// # Errors
-    /// [`Error::Preset`] for malformed JSON, with line and column, and for settings this program does
-    /// not have.
+    /// [`Error::Preset`] for malformed JSON, with line and column, and for unsupported settings.
     pub fn parse_case(text: &str, origin: &str) -> Result<Preset> {
-        let case: Case = serde_json::from_str(text).map_err(|e| Error::Preset {
+        let case: ParityCase = serde_json::from_str(text).map_err(|e| Error::Preset {
             origin: format!("{origin}:{}:{}", e.line(), e.column()),
             problem: e.to_string(),
         })?;
@@ -93,7 +93,7 @@ impl Preset {
     }
 }
 
-impl Case {
+impl ParityCase {
     fn into_preset(self) -> Result<Preset, String> {
         let config = self.config;
         let cell = match config.inner.as_str() {
@@ -122,10 +122,10 @@ impl Case {
             input_norm: config.input_norm_eps.unwrap_or(usual.input_norm),
         };
         let steps = match config.loss_step_weights {
-            Weights::List(weights) => StepWeights::List(weights),
-            Weights::Named(name) if name == "last" => StepWeights::Last,
-            Weights::Named(name) if name == "all" => StepWeights::All,
-            Weights::Named(name) => {
+            CaseStepWeights::List(weights) => StepWeights::List(weights),
+            CaseStepWeights::Named(name) if name == "last" => StepWeights::Last,
+            CaseStepWeights::Named(name) if name == "all" => StepWeights::All,
+            CaseStepWeights::Named(name) => {
                 return Err(format!(
                     "config.loss_step_weights is {name:?}; it must be \"last\", \"all\" or a list"
                 ));
@@ -139,7 +139,7 @@ impl Case {
             noise: Noise::None,
             k: config.k,
             steps: config.steps,
-            model: Model { distribution, pred_init: config.pred_init, cell, epsilons },
+            model: ModelSpec { distribution, pred_init: config.pred_init, cell, epsilons },
             loss: Loss {
                 steps,
                 inter_weight: config.loss_inter_weight,
@@ -155,22 +155,22 @@ impl Case {
                 stages: Vec::new(),
                 adam: Adam { beta1: config.adam.beta1, beta2: config.adam.beta2, epsilon: config.adam.eps },
                 max_epochs: 1,
-                patience: super::ten(),
+                patience: schema::ten(),
                 clip_norm: None,
-                score_every: super::default_score_every(),
+                score_every: schema::default_score_every(),
             },
         })
     }
 }
 
-fn layers(side: &str, specs: &[LayerSpec]) -> Result<Vec<Layer>, String> {
-    let named = |(i, spec): (usize, &LayerSpec)| {
+fn layers(side: &str, specs: &[CaseLayer]) -> Result<Vec<Layer>, String> {
+    let named = |(i, spec): (usize, &CaseLayer)| {
         layer(spec).map_err(|problem| format!("config.{side}[{i}], {:?}, {problem}", spec.kind))
     };
     specs.iter().enumerate().map(named).collect()
 }
 
-fn layer(spec: &LayerSpec) -> Result<Layer, String> {
+fn layer(spec: &CaseLayer) -> Result<Layer, String> {
     let activation = || match spec.act.as_deref() {
         Some("*") => Ok(Activation::Output),
         Some("sigmoid") => Ok(Activation::Sigmoid),
@@ -191,6 +191,6 @@ fn layer(spec: &LayerSpec) -> Result<Layer, String> {
             Some(&[channels, height, width]) => Layer::Reshape { channels, height, width },
             _ => return Err("needs a shape of three numbers: channels, height, width".into()),
         },
-        _ => return Err("is no known type; there are fc, conv, r_conv, reshape and input_norm".into()),
+        _ => return Err("is not a known type; use fc, conv, r_conv, reshape or input_norm".into()),
     })
 }

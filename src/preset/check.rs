@@ -1,36 +1,37 @@
-//! What makes a preset impossible, said by naming the fields.
+//! Validation of presets. Messages name the fields.
 
-use super::{
-    Cell, Data, Distribution, Epsilons, ImageSize, Images, Model, Noise, Preset, Setting, ShapeSet, Speed,
-    StepWeights, layer_outputs, layers::MAX_WEIGHTS,
+use super::image::ImageSize;
+use super::layers::{MAX_WEIGHTS, layer_outputs};
+use super::schema::{
+    Cell, Data, Distribution, Epsilons, Images, ModelSpec, Noise, Preset, Setting, ShapeSet, Speed,
+    StepWeights,
 };
 use crate::error::{Error, Result};
 
-/// K at most: more components than this cannot be told apart on a screen, nor fit in memory.
+/// Maximum K: more components cannot be told apart on a screen and do not fit in memory.
 pub const MAX_COMPONENTS: usize = 64;
-/// T at most: the unroll is kept in memory for the backward pass.
+/// Maximum T: the backward pass keeps the whole unroll in memory.
 pub const MAX_STEPS: usize = 1000;
-/// Height and width of a digit.
+/// Height and width of a digit, in pixels.
 pub const DIGIT_SIDE: usize = 14;
-/// H and W at most.
+/// Maximum H and W.
 pub const MAX_IMAGE_SIDE: usize = 512;
 
 impl Preset {
-    /// Refuses a preset that cannot be run.
+    /// Checks that the preset can be run.
     ///
     /// # Errors
-    /// [`Error::Preset`], whose origin is `origin`, naming the fields that are wrong or contradict
-    /// each other, and what would be right.
+    /// [`Error::Preset`] from `origin`, with the fields that are wrong or contradict each other and valid values.
     pub fn validate(&self, origin: &str) -> Result<()> {
         self.problem().map_or(Ok(()), |problem| Err(Error::Preset { origin: origin.to_owned(), problem }))
     }
 
-    /// The first problem found, from the top of the file to its end.
+    /// The first problem in the order of the fields.
     fn problem(&self) -> Option<String> {
         let named = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(named) {
             return Some(format!(
-                "name is {:?}; use letters, digits, '-', '_' and '.', since run directories are named after it",
+                "name is {:?}; use letters, digits, '-', '_' and '.', because run directories are named after it",
                 self.name
             ));
         }
@@ -118,17 +119,17 @@ impl Preset {
             for setting in &stage.set {
                 if matches!(setting, Setting::LearningRate(_)) {
                     return Some(format!(
-                        "train.stages[{i}].set has {setting:?}; a stage has a learning_rate of its own, so set that"
+                        "train.stages[{i}].set has {setting:?}; set the stage's learning_rate instead"
                     ));
                 }
                 if setting.current(self).is_none() {
                     return Some(format!(
-                        "train.stages[{i}].set has {setting:?}, but there is no {} here; leave it out",
+                        "train.stages[{i}].set has {setting:?}, but this preset has no {}; leave it out",
                         setting.field()
                     ));
                 }
             }
-            // As it will be when its turn comes, after what the stages before it have changed.
+            // The preset as it will be when the stage starts.
             let mut then = self.after_stages(i + 1);
             then.train.stages.clear();
             if let Some(problem) = then.problem() {
@@ -149,7 +150,7 @@ impl Preset {
         if let Some(norm) = train.clip_norm
             && !(norm.is_finite() && norm > 0.0)
         {
-            return Some(format!("train.clip_norm is {norm}; it must be above 0, or None to clip nothing"));
+            return Some(format!("train.clip_norm is {norm}; it must be above 0, or None for no clipping"));
         }
         for (name, value) in [
             ("max_epochs", train.max_epochs),
@@ -226,7 +227,7 @@ fn noise_problem(noise: &Noise) -> Option<String> {
         .then(|| format!("noise.probability is {p}; a probability lies between 0 and 1"))
 }
 
-fn model_problem(model: &Model, image: ImageSize) -> Option<String> {
+fn model_problem(model: &ModelSpec, image: ImageSize) -> Option<String> {
     if !model.pred_init.is_finite() {
         return Some("model.pred_init must be a finite number".into());
     }
@@ -261,12 +262,12 @@ fn model_problem(model: &Model, image: ImageSize) -> Option<String> {
 fn units_problem(units: usize, image: ImageSize) -> Option<String> {
     let most = MAX_WEIGHTS / image.values();
     (units == 0 || units > most).then(|| {
-        format!("model.cell.units is {units}; for images of {} values there are 1 to {most}", image.values())
+        format!("model.cell.units is {units}; for images of {} values it must be 1 to {most}", image.values())
     })
 }
 
 impl ShapeSet {
-    /// Rows and columns of the smallest image that holds every shape of the set.
+    /// Height and width of the smallest image that holds every shape of the set.
     pub fn largest(self) -> (usize, usize) {
         match self {
             ShapeSet::Paper => (7, 12),

@@ -1,15 +1,15 @@
-//! How two presets differ.
+//! Differences between two presets.
 
 use std::fmt;
 
 use serde_json::Value;
 
-use super::Preset;
+use super::schema::Preset;
 
-/// A field that two presets have other values in.
+/// A field with different values in two presets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Where it stands, as `--set` names it.
+    /// Its path, as for `--set`.
     pub path: String,
     /// The value in the first, as JSON.
     pub before: String,
@@ -23,7 +23,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The fields in which `after` is other than `before`, in the order of their names.
+/// The fields that differ between two presets, in the order of their names.
 pub fn differences(before: &Preset, after: &Preset) -> Vec<Difference> {
     let value = |preset: &Preset| serde_json::to_value(preset).unwrap_or_default();
     let mut found = Vec::new();

@@ -1,14 +1,14 @@
-//! What shapes go through a list of layers, and which lists are impossible.
+//! The shapes in a list of layers, and validation of such lists.
 
-use super::{ImageSize, Layer};
+use super::image::ImageSize;
+use super::schema::Layer;
 
-/// Units of a layer, and values between two layers, at most.
+/// Maximum number of values between two layers.
 const MAX_VALUES: usize = 1 << 20;
-/// Weights of a network at most: thirty times those of the paper's largest, and with their gradients and
-/// moments a gigabyte.
+/// Maximum number of weights: thirty times the paper's largest network, a gigabyte with gradients and moments.
 pub(super) const MAX_WEIGHTS: usize = 1 << 26;
 
-/// What a layer hands to the next, for one row of the batch.
+/// A layer's output, for one row of the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayerOutput {
     /// A vector of this length.
@@ -18,7 +18,7 @@ pub enum LayerOutput {
 }
 
 impl LayerOutput {
-    /// How many values it has.
+    /// Number of values.
     pub fn values(&self) -> usize {
         match self {
             LayerOutput::Row(length) => *length,
@@ -38,10 +38,10 @@ impl std::fmt::Display for LayerOutput {
     }
 }
 
-/// The output of every layer, for images of size `image`.
+/// The output of every layer for images of size `image`.
 ///
 /// # Errors
-/// What is impossible, naming the layer by its place in `model.cell.layers`.
+/// A sentence that names the impossible layer by its index in `model.cell.layers`.
 pub fn layer_outputs(layers: &[Layer], image: ImageSize) -> Result<Vec<LayerOutput>, String> {
     let recurrent = layers.iter().filter(|layer| matches!(layer, Layer::Recurrent { .. })).count();
     if recurrent != 1 {
@@ -81,13 +81,13 @@ pub fn layer_outputs(layers: &[Layer], image: ImageSize) -> Result<Vec<LayerOutp
     }
     let fits = match flow {
         LayerOutput::Row(length) => length == image.values(),
-        // As many values in another form are another image's.
+        // The same number of values in other maps would be another image.
         LayerOutput::Maps(size) => size == image,
     };
     if !fits {
         return Err(format!(
             "model.cell.layers[{last}], {}, puts out {flow}, but an image of data has {} values in {}; \
-             leave its units or channels out, and mend the layers before it",
+             leave out its units or channels, and correct the layers before it",
             layers[last].name(),
             image.values(),
             LayerOutput::Maps(image)
@@ -96,7 +96,7 @@ pub fn layer_outputs(layers: &[Layer], image: ImageSize) -> Result<Vec<LayerOutp
     Ok(outputs)
 }
 
-/// What `layer` makes of `input`.
+/// The output of `layer` for `input`.
 fn output(layer: Layer, input: LayerOutput, image: ImageSize) -> Result<LayerOutput, String> {
     let maps = || match input {
         LayerOutput::Maps(size) => Ok(size),
@@ -110,7 +110,7 @@ fn output(layer: Layer, input: LayerOutput, image: ImageSize) -> Result<LayerOut
         Layer::Conv { channels, .. } => {
             let ImageSize { height, width, .. } = maps()?;
             if height < 2 || width < 2 {
-                return Err(format!("halves its maps but gets {input}; take a Conv layer out"));
+                return Err(format!("halves its maps but gets {input}; remove a Conv layer"));
             }
             LayerOutput::Maps(ImageSize { channels: bounded(channels), height: height / 2, width: width / 2 })
         }
@@ -135,13 +135,13 @@ fn output(layer: Layer, input: LayerOutput, image: ImageSize) -> Result<LayerOut
     })
 }
 
-/// How many weights `layer` has; `None` where they cannot be counted.
+/// Number of weights of `layer`; `None` on overflow.
 fn weights(layer: Layer, input: LayerOutput, output: LayerOutput) -> Option<usize> {
     let maps = |of: LayerOutput| match of {
         LayerOutput::Maps(size) => size.channels,
         LayerOutput::Row(_) => 0,
     };
-    // Biases, and what layer norm adds, are few beside these.
+    // Biases and layer norm add few weights, so they are left out.
     match layer {
         Layer::InputNorm | Layer::Reshape { .. } => Some(0),
         Layer::Dense { .. } => input.values().checked_mul(output.values()),
@@ -153,7 +153,7 @@ fn weights(layer: Layer, input: LayerOutput, output: LayerOutput) -> Option<usiz
 }
 
 impl Layer {
-    /// Its name in a preset.
+    /// Its name in presets.
     pub fn name(&self) -> &'static str {
         match self {
             Layer::InputNorm => "InputNorm",

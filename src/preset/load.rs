@@ -1,4 +1,4 @@
-//! From a name, a path or `--set` to a [`Preset`], with errors that say where.
+//! Loading presets by name or path, and `--set`. Errors say where the problem is.
 
 use std::path::Path;
 
@@ -6,11 +6,13 @@ use ron::extensions::Extensions;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Cell, Data, Distribution, Layer, Noise, Preset, StepWeights};
+use super::schema::{
+    Cell, Data, Digits, Distribution, Images, Layer, Loss, ModelSpec, Noise, Preset, Setting, Speed, Stage,
+    StepWeights, Train,
+};
 use crate::error::{Error, Result};
 
-/// The presets that come with the program: name and text of each file, the first being the one to
-/// start with.
+/// The embedded presets, as (name, RON text). The first is the default.
 pub fn embedded() -> &'static [(&'static str, &'static str)] {
     macro_rules! files {
         ($($name:literal),* $(,)?) => {
@@ -47,11 +49,10 @@ fn options() -> ron::Options {
 }
 
 impl Preset {
-    /// The preset called `name`, or the one in the file `name` (anything with a `/` or ending in
-    /// `.ron`).
+    /// The embedded preset `name`, or the file at the path `name` (anything with a `/` or ending in `.ron`).
     ///
     /// # Errors
-    /// An unknown name, an unreadable file, or whatever [`Preset::parse`] finds.
+    /// An unknown name, an unreadable file, or an error of [`Preset::parse`].
     pub fn load(name: &str) -> Result<Preset> {
         if let Some((_, text)) = embedded().iter().find(|(known, _)| *known == name) {
             return Preset::parse(text, name);
@@ -70,8 +71,8 @@ impl Preset {
     /// Reads RON text; `origin` is the file's name, for messages.
     ///
     /// # Errors
-    /// [`Error::Preset`] with line and column for malformed text, unknown fields and wrong types,
-    /// and with the names of the fields for impossible values.
+    /// [`Error::Preset`], with line and column for malformed text, unknown fields and wrong types, and with the
+    /// fields' names for invalid values.
     pub fn parse(text: &str, origin: &str) -> Result<Preset> {
         let preset: Preset = options().from_str(text).map_err(|e| Error::Preset {
             origin: format!("{origin}:{}:{}", e.span.start.line, e.span.start.col),
@@ -81,25 +82,25 @@ impl Preset {
         Ok(preset)
     }
 
-    /// The preset as RON text that [`Preset::parse`] reads back.
+    /// The preset as RON text, which [`Preset::parse`] reads back.
     pub fn to_ron(&self) -> String {
         let config = ron::ser::PrettyConfig::new()
             .indentor("    ")
             .depth_limit(6)
             .extensions(Extensions::IMPLICIT_SOME);
-        // Serialising plain structs of numbers and strings into memory has no way to fail.
+        // Serialising plain data into memory cannot fail.
         options().to_string_pretty(self, config).unwrap_or_default() + "\n"
     }
 
     /// Applies `--set` arguments, each `path=value`, in order, and validates the result.
     ///
-    /// A path names fields from the top, with dots: `k=5`, `train.batch=32`, `data.objects=4`,
-    /// `noise.probability=0.2`, `loss.steps=All`, `model.cell.layers.0.units=100`. The name of an
-    /// enum's variant is left out. A value is RON.
+    /// A path has the fields' names from the top, joined by dots: `k=5`, `train.batch=32`, `data.objects=4`,
+    /// `noise.probability=0.2`, `loss.steps=All`, `model.cell.layers.0.units=100`. It leaves out the names of enum
+    /// variants. A value is RON.
     ///
     /// # Errors
-    /// [`Error::Preset`] for an argument without `=`, an unknown path (with the fields there are), a
-    /// value of the wrong type, or an impossible result.
+    /// [`Error::Preset`] for an argument without `=`, an unknown path (with the known fields), a value of the wrong
+    /// type, or an invalid result.
     pub fn set<S: AsRef<str>>(&self, assignments: &[S]) -> Result<Preset> {
         let mut preset = self.clone();
         for assignment in assignments {
@@ -123,12 +124,11 @@ impl Preset {
         let mut tree = serde_json::to_value(self).map_err(|e| e.to_string())?;
         let slot = find(&mut tree, path)?;
         *slot = parse_value(path, text)?;
-        serde_json::from_value(tree).map_err(|e| format!("{text:?} is no value for {path}: {e}"))
+        serde_json::from_value(tree).map_err(|e| format!("{text:?} is not a valid {path}: {e}"))
     }
 }
 
-/// The place in `tree` that `path` names. Enum variants, which serde writes as `{"Variant": {..}}`,
-/// are stepped through silently.
+/// The value at `path` in `tree`. Enum variants, which serde writes as `{"Variant": {..}}`, are not part of it.
 fn find<'a>(tree: &'a mut Value, path: &str) -> Result<&'a mut Value, String> {
     let mut at = tree;
     let mut walked = String::new();
@@ -168,8 +168,8 @@ fn inside_variant(value: &mut Value) -> &mut Value {
     }
 }
 
-/// RON text to the tree's form. Fields that hold an enum are read as that enum; plain values speak
-/// for themselves, and a bare word is text (a unit variant, or a string without its quotes).
+/// RON text to a JSON value. Fields with an enum or a struct are read as that type. Elsewhere a bare word is a
+/// string, which also covers unit variants.
 fn parse_value(path: &str, text: &str) -> Result<Value, String> {
     fn typed<T: DeserializeOwned + serde::Serialize>(text: &str) -> Result<Value, String> {
         let value: T = options().from_str(text).map_err(|e| e.code.to_string())?;
@@ -178,20 +178,20 @@ fn parse_value(path: &str, text: &str) -> Result<Value, String> {
     match path {
         "data" => typed::<Data>(text),
         "noise" => typed::<Noise>(text),
-        "model" => typed::<super::Model>(text),
+        "model" => typed::<ModelSpec>(text),
         "model.distribution" => typed::<Distribution>(text),
         "model.cell" => typed::<Cell>(text),
         "model.cell.layers" => typed::<Vec<Layer>>(text),
-        "loss" => typed::<super::Loss>(text),
+        "loss" => typed::<Loss>(text),
         "loss.steps" => typed::<StepWeights>(text),
-        "data.digits" => typed::<super::Digits>(text),
-        "data.images" => typed::<super::Images>(text),
-        "data.speed" => typed::<super::Speed>(text),
-        "train" => typed::<super::Train>(text),
+        "data.digits" => typed::<Digits>(text),
+        "data.images" => typed::<Images>(text),
+        "data.speed" => typed::<Speed>(text),
+        "train" => typed::<Train>(text),
         "train.clip_norm" => typed::<Option<f64>>(text),
-        "train.stages" => typed::<Vec<super::Stage>>(text),
-        _ if is_of_stage(path, "images") => typed::<super::Images>(text),
-        _ if is_of_stage(path, "set") => typed::<Vec<super::Setting>>(text),
+        "train.stages" => typed::<Vec<Stage>>(text),
+        _ if is_of_stage(path, "images") => typed::<Images>(text),
+        _ if is_of_stage(path, "set") => typed::<Vec<Setting>>(text),
         _ if is_of_stage(path, "max_epochs") => typed::<Option<u64>>(text),
         _ if is_layer(path) => typed::<Layer>(text),
         _ if is_word(text) => Ok(Value::String(text.to_owned())),
@@ -232,7 +232,7 @@ mod tests {
         for (name, text) in embedded() {
             let preset = Preset::parse(text, name).unwrap();
             assert_eq!(&preset.name, name);
-            assert!(!preset.about.is_empty() && !preset.expect.is_empty(), "{name} lacks its words");
+            assert!(!preset.about.is_empty() && !preset.expect.is_empty(), "{name} lacks a description");
             assert_eq!(Preset::parse(&preset.to_ron(), name).unwrap(), preset);
         }
     }
@@ -276,9 +276,9 @@ mod tests {
         let unknown = message(quickstart().set(&["train.bach=3"]));
         assert!(unknown.contains("--set train.bach=3") && unknown.contains("batch"), "{unknown}");
         assert!(message(quickstart().set(&["k"])).contains("path=value"));
-        assert!(message(quickstart().set(&["k=many"])).contains("\"many\" is no value for k"));
+        assert!(message(quickstart().set(&["k=many"])).contains("\"many\" is not a valid k"));
         assert!(message(quickstart().set(&["k.x=1"])).contains("k is a single value"));
-        assert!(message(quickstart().set(&["k=-1"])).contains("no value for k"));
+        assert!(message(quickstart().set(&["k=-1"])).contains("not a valid k"));
         assert!(message(quickstart().set(&["k=0"])).contains("k is 0"));
     }
 

@@ -1,34 +1,10 @@
-//! What can be changed while a training runs.
-//!
-//! None of these is part of the weights, so a change needs no new network: it takes effect between
-//! two iterations.
+//! Settings that can be changed during training.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Distribution, Noise, Preset};
+use super::schema::{Distribution, Noise, Preset, Setting};
 use crate::error::{Error, Result};
 
-/// A live change of one value.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Setting {
-    /// K, the number of components.
-    K(usize),
-    /// The probability of the input noise.
-    Noise(f64),
-    /// Adam's step size.
-    LearningRate(f64),
-    /// T, the number of EM steps.
-    Steps(usize),
-    /// Weight of the inter-cluster loss.
-    InterWeight(f64),
-    /// Objects per image.
-    Objects(usize),
-    /// The deviation of the Gaussian that the E-step weighs components with.
-    ESigma(f64),
-}
-
 impl Setting {
-    /// One of each kind, in the order in which they are offered; the values mean nothing.
+    /// One setting of each kind, in the order of the menus; their values mean nothing.
     pub const KINDS: [Setting; 7] = [
         Setting::K(0),
         Setting::Noise(0.0),
@@ -39,21 +15,23 @@ impl Setting {
         Setting::ESigma(0.0),
     ];
 
-    /// The kind called `name`, a field's or its short name; its value means nothing.
+    /// The kind with this field path or short name; its value means nothing.
     pub fn named(name: &str) -> Option<Setting> {
         Setting::KINDS.into_iter().find(|kind| name == kind.short() || name == kind.field())
     }
 
-    /// The setting called `name` (a field's, or its short name) with the value written in `value`.
+    /// The setting with this field path or short name, and the value in `value`.
     ///
     /// # Errors
-    /// A name that is none of them, or a value that is no number of that kind.
+    /// [`Error::Usage`] for an unknown name or a value that is not a number of the right kind.
     pub fn parse(name: &str, value: &str) -> Result<Setting> {
         let Some(kind) = Setting::named(name) else {
             let names = Setting::KINDS.map(|kind| kind.short()).join(", ");
-            return Err(Error::Usage(format!("{name:?} cannot be changed while a run trains; {names} can")));
+            return Err(Error::Usage(format!(
+                "{name:?} cannot be changed during training; choose from {names}"
+            )));
         };
-        let wrong = |what| Error::Usage(format!("{} takes {what}, and {value:?} is none", kind.field()));
+        let wrong = |what| Error::Usage(format!("{} takes {what}, not {value:?}", kind.field()));
         let count = || value.parse::<usize>().map_err(|_| wrong("a whole number"));
         let number = || value.parse::<f64>().map_err(|_| wrong("a number"));
         Ok(match kind {
@@ -67,7 +45,7 @@ impl Setting {
         })
     }
 
-    /// Its name where there is little room.
+    /// A short name.
     pub fn short(&self) -> &'static str {
         match self {
             Setting::K(_) => "k",
@@ -80,7 +58,7 @@ impl Setting {
         }
     }
 
-    /// The field of the preset it changes.
+    /// The path of the field that it changes.
     pub fn field(&self) -> &'static str {
         match self {
             Setting::K(_) => "k",
@@ -93,7 +71,7 @@ impl Setting {
         }
     }
 
-    /// Its new value.
+    /// The new value.
     pub fn value(&self) -> f64 {
         match *self {
             Setting::K(n) | Setting::Steps(n) | Setting::Objects(n) => n as f64,
@@ -101,8 +79,7 @@ impl Setting {
         }
     }
 
-    /// The same setting with the value that `preset` has now; `None` where the preset has no such
-    /// value.
+    /// The same setting with `preset`'s value; `None` if the preset has no such value.
     pub fn current(&self, preset: &Preset) -> Option<Setting> {
         Some(match self {
             Setting::K(_) => Setting::K(preset.k),
@@ -121,7 +98,7 @@ impl Setting {
     /// `preset` with this change.
     ///
     /// # Errors
-    /// [`crate::error::Error::Preset`] where the changed preset would be impossible.
+    /// [`Error::Preset`] if the changed preset is invalid.
     pub fn apply(&self, preset: &Preset) -> Result<Preset> {
         let mut changed = preset.clone();
         self.put(&mut changed);
@@ -129,7 +106,7 @@ impl Setting {
         Ok(changed)
     }
 
-    /// Makes the change, possible or not. A preset that has no such value stays as it is.
+    /// Makes the change without validation. A preset without such a value stays the same.
     pub(super) fn put(&self, preset: &mut Preset) {
         match *self {
             Setting::K(k) => preset.k = k,
@@ -153,13 +130,12 @@ impl Setting {
         }
     }
 
-    /// Whether it changes what a split by position alone scores.
+    /// Whether it changes the score of a split by position alone.
     pub fn moves_floor(&self) -> bool {
         matches!(self, Setting::K(_) | Setting::Objects(_) | Setting::Steps(_))
     }
 
-    /// Whether the validation loss before and after the change can be compared: where it cannot,
-    /// early stopping starts its patience anew.
+    /// Whether validation losses before and after the change can be compared. If not, early stopping restarts.
     pub fn keeps_loss_comparable(&self) -> bool {
         matches!(self, Setting::LearningRate(_))
     }

@@ -1,7 +1,7 @@
-//! The EM steps one after the other, as a GIF that goes on for ever.
+//! The EM steps as a looping GIF.
 //!
-//! A GIF has 256 colours. All frames share them, so that nothing flickers that does not change: half of the
-//! palette are the colours that cover most, exactly, and the other half is fitted to the rest.
+//! All frames share one palette of 256 colours, so that still parts do not flicker. Half of it holds the most frequent
+//! colours exactly; the other half is fitted to the rest.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -11,16 +11,16 @@ use color_quant::NeuQuant;
 use gif::{Encoder, EncodingError, Frame, Repeat};
 
 use super::pictures;
+use super::schema::Snapshot;
 use crate::error::{Error, Result};
-use crate::snapshot::Snapshot;
 
-/// How long an EM step is shown, in hundredths of a second.
+/// Duration of an EM step, in hundredths of a second.
 const STEP: u16 = 25;
-/// How long the last one is.
+/// Duration of the last step.
 const LAST: u16 = 150;
 /// Colours of a GIF.
 const COLOURS: usize = 256;
-/// Those of them that are kept as they are.
+/// Those of them that are exact.
 const EXACT: usize = 128;
 
 type Colour = [u8; 3];
@@ -30,7 +30,7 @@ type Colour = [u8; 3];
 /// # Errors
 /// [`Error::Usage`] for a snapshot without EM steps, or pictures too large.
 pub fn gif(snapshot: &Snapshot, tile: u32) -> Result<Vec<u8>> {
-    // Every frame is drawn twice, because all of them at once may not fit into memory.
+    // Frames are drawn twice, because all of them may not fit into memory.
     let frames = || (0..snapshot.steps.len().max(1)).map(|step| pictures::step(snapshot, step, tile));
     let mut counts: HashMap<Colour, u64> = HashMap::new();
     let mut size = (0, 0);
@@ -41,8 +41,8 @@ pub fn gif(snapshot: &Snapshot, tile: u32) -> Result<Vec<u8>> {
     }
     let (Ok(width), Ok(height)) = (u16::try_from(size.0), u16::try_from(size.1)) else {
         return Err(Error::Usage(format!(
-            "a GIF is at most 65535 pixels wide and high, and this one would be {} x {}; ask for fewer components \
-             or smaller images",
+            "a GIF has at most 65535 pixels a side, but this one would have {} x {}; choose fewer components or \
+             smaller images",
             size.0, size.1
         )));
     };
@@ -59,10 +59,10 @@ pub fn gif(snapshot: &Snapshot, tile: u32) -> Result<Vec<u8>> {
     encoder.into_inner().map_err(|e| Error::Figure(e.to_string()))
 }
 
-/// At most 256 colours, and for every colour that occurs, and how often, the place of the one that stands for it.
+/// A palette of at most 256 colours for colours with these counts, and each colour's index in it.
 fn quantised(counts: HashMap<Colour, u64>) -> (Vec<Colour>, HashMap<Colour, u8>) {
     let mut colours: Vec<(Colour, u64)> = counts.into_iter().collect();
-    // By the colour too, so that the palette does not depend on the order of a hash map.
+    // Ties are sorted by colour, so that the palette does not depend on the order of a hash map.
     colours.sort_by_key(|(colour, count)| (Reverse(*count), *colour));
     let colours: Vec<Colour> = colours.into_iter().map(|(colour, _)| colour).collect();
     let exact = if colours.len() <= COLOURS { colours.len() } else { EXACT };

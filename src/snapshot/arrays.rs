@@ -1,26 +1,26 @@
-//! A snapshot's arrays, for programs to read.
+//! A snapshot's arrays, for other programs.
 //!
 //! | array | shape | |
 //! |---|---|---|
-//! | `target` | \[T, C, H, W\] | the clean frame that the step explains |
-//! | `noisy` | \[T, C, H, W\] | the frame it has read |
-//! | `groups` | \[T, H, W\] | the true object of each pixel, from 1; 0 is background, overlap or not known |
-//! | `preds` | \[T, K, C, H, W\] | ψ, every component's prediction |
-//! | `gamma` | \[T, K, H, W\] | γ, every component's share of the pixel |
+//! | `target` | \[T, C, H, W\] | the clean frame that the step predicts |
+//! | `noisy` | \[T, C, H, W\] | the noisy frame that the step reads |
+//! | `groups` | \[T, H, W\] | the true object of each pixel, from 1; 0 is background, overlap or unknown |
+//! | `preds` | \[T, K, C, H, W\] | ψ, each component's prediction |
+//! | `gamma` | \[T, K, H, W\] | γ, each component's responsibility |
 //!
-//! All are 32-bit floats; in `.npz` files `groups` is `uint8`.
+//! All are 32-bit floats, except `groups` in `.npz` files, which is `uint8`.
 
 use std::path::Path;
 
-use super::npz::{self, Values};
-use super::{Snapshot, SnapshotStep};
+use super::npz::{self, NpyValues};
+use super::schema::{Snapshot, SnapshotStep};
 use crate::error::{Error, Result};
 use crate::tensors::{self, Array, Arrays, Storage};
 
 /// The bytes of an `.npz` file with `snapshot`'s arrays.
 ///
 /// # Errors
-/// [`Error::Data`] for arrays that are not of the snapshot's shape.
+/// [`Error::Data`] for arrays of the wrong size.
 pub fn npz(snapshot: &Snapshot) -> Result<Vec<u8>> {
     let arrays = of(snapshot)?;
     let bytes: Vec<u8> = snapshot.steps.iter().flat_map(|step| &step.groups).copied().collect();
@@ -28,7 +28,8 @@ pub fn npz(snapshot: &Snapshot) -> Result<Vec<u8>> {
         .iter()
         .filter_map(|name| {
             let array = arrays.get(*name)?;
-            let values = if *name == "groups" { Values::U8(&bytes) } else { Values::F32(&array.values) };
+            let values =
+                if *name == "groups" { NpyValues::U8(&bytes) } else { NpyValues::F32(&array.values) };
             Some((*name, array.shape.clone(), values))
         })
         .collect();
@@ -49,7 +50,7 @@ pub fn safetensors(snapshot: &Snapshot) -> Result<Vec<u8>> {
 /// `snapshot`'s arrays by name.
 ///
 /// # Errors
-/// [`Error::Data`] for arrays that are not of the snapshot's shape.
+/// [`Error::Data`] for arrays of the wrong size.
 pub fn of(snapshot: &Snapshot) -> Result<Arrays> {
     let (k, image) = (snapshot.k, snapshot.image);
     let (c, h, w) = (image.channels, image.height, image.width);
@@ -63,7 +64,7 @@ pub fn of(snapshot: &Snapshot) -> Result<Arrays> {
             let values = values(step);
             if values.len() != size {
                 return Err(Error::Data(format!(
-                    "{name} of EM step {} has {} values and not the {size} of shape {shape:?}; take the sample again",
+                    "{name} of EM step {} has {} values instead of {size} for shape {shape:?}; take the snapshot again",
                     t + 1,
                     values.len()
                 )));

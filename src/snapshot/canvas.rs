@@ -1,21 +1,21 @@
-//! A picture in the making: tiles and words on a dark ground.
+//! A canvas for images and text on a dark background.
 
 use font8x8::legacy::BASIC_LEGACY;
 use png::{BitDepth, ColorType, Encoder};
 
-use super::tile::Tile;
+use super::raster::Raster;
 use crate::error::{Error, Result};
 
-/// The ground.
+/// The background.
 pub const GROUND: [u8; 3] = [24, 26, 31];
-/// Words that belong to no component.
+/// Text that belongs to no component.
 pub const INK: [u8; 3] = [200, 203, 210];
-/// The width and height of a character.
+/// Width and height of a character.
 pub const LETTER: u32 = 8;
-/// Pixels of a picture at most: two hundred megabytes.
+/// Maximum number of pixels: two hundred megabytes.
 const LARGEST: u64 = 1 << 26;
 
-/// Red, green and blue of every pixel.
+/// An RGB picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Canvas {
     width: u32,
@@ -24,17 +24,17 @@ pub struct Canvas {
 }
 
 impl Canvas {
-    /// An empty one.
+    /// An empty canvas.
     ///
     /// # Errors
-    /// [`Error::Usage`] where it would be too large to be looked at.
+    /// [`Error::Usage`] if it would be too large.
     pub(crate) fn new(width: u64, height: u64) -> Result<Canvas> {
         match (u32::try_from(width), u32::try_from(height)) {
             (Ok(w), Ok(h)) if width.saturating_mul(height) <= LARGEST => {
                 Ok(Canvas { width: w, height: h, pixels: vec![GROUND; (width * height) as usize] })
             }
             _ => Err(Error::Usage(format!(
-                "the picture would have {width} x {height} pixels; ask for fewer EM steps or components, or for \
+                "the picture would have {width} x {height} pixels; choose fewer EM steps or components, or \
                  smaller images"
             ))),
         }
@@ -45,7 +45,7 @@ impl Canvas {
         (self.width, self.height)
     }
 
-    /// Red, green and blue of every pixel, row by row.
+    /// The pixels, row by row.
     pub fn pixels(&self) -> &[[u8; 3]] {
         &self.pixels
     }
@@ -53,7 +53,7 @@ impl Canvas {
     /// The bytes of a PNG file.
     ///
     /// # Errors
-    /// [`Error::Figure`] where the library refuses.
+    /// [`Error::Figure`] if the encoder fails.
     pub fn png(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut encoder = Encoder::new(&mut bytes, self.width, self.height);
@@ -68,11 +68,10 @@ impl Canvas {
         Ok(bytes)
     }
 
-    /// Draws `tile` with its upper left corner at x and y, every pixel `factor` times as wide and high. What lies
-    /// outside is left out.
-    pub(crate) fn tile(&mut self, tile: &Tile, x: u32, y: u32, factor: u32) {
-        for (i, colour) in tile.pixels.iter().enumerate() {
-            let (column, row) = ((i % tile.width) as u32, (i / tile.width) as u32);
+    /// Draws `image` with its upper left corner at (x, y), enlarged by `factor` and cut off at the edges.
+    pub(crate) fn image(&mut self, image: &Raster, x: u32, y: u32, factor: u32) {
+        for (i, colour) in image.pixels.iter().enumerate() {
+            let (column, row) = ((i % image.width) as u32, (i / image.width) as u32);
             for dy in 0..factor {
                 for dx in 0..factor {
                     self.dot(x + column * factor + dx, y + row * factor + dy, *colour);
@@ -81,8 +80,7 @@ impl Canvas {
         }
     }
 
-    /// Writes `text` with its upper left corner at x and y, as much of it as goes into `width` pixels. Only ASCII
-    /// has letters.
+    /// Writes `text` with its upper left corner at (x, y), cut off after `width` pixels. Only ASCII is drawn.
     pub(crate) fn text(&mut self, text: &str, x: u32, y: u32, width: u32, colour: [u8; 3]) {
         for (letter, x) in text.chars().zip((x..).step_by(LETTER as usize)).take((width / LETTER) as usize) {
             let rows = BASIC_LEGACY.get(letter as usize).copied().unwrap_or_default();

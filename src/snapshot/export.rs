@@ -1,58 +1,59 @@
-//! A snapshot as a file: a picture, an animation or its arrays.
+//! Snapshots as files: pictures, animations or arrays.
 //!
 //! | file extension | content |
 //! |---|---|
-//! | `.png` | one EM step, or the paper's overview of all of them ([`pictures`]) |
+//! | `.png` | one EM step, or the paper's overview of all steps ([`pictures`]) |
 //! | `.gif` | all EM steps, looped ([`animation`]) |
 //! | `.npz`, `.safetensors` | the arrays ([`arrays`]) |
 
 use std::path::Path;
 
-use super::{Snapshot, animation, arrays, pictures};
+use super::schema::Snapshot;
+use super::{animation, arrays, pictures};
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 
-/// How many pixels an image is wide at least, where nobody asks for another size: 28 become 112.
+/// Default minimum size of an image in a picture, in pixels: 28 become 112.
 pub const TILE: u32 = 112;
 
-/// What a picture shows of a [`Snapshot`].
+/// What a picture shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
     /// An EM step, counted from 0.
     Step(usize),
-    /// All EM steps side by side: the paper's grid.
+    /// All EM steps side by side, like the paper's figures.
     Overview,
 }
 
-/// What is written, by the ending of the file's name.
+/// A file format, chosen by the file's extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum ExportFormat {
     /// A picture.
     Png,
-    /// All EM steps, moving.
+    /// An animation of all EM steps.
     Gif,
     /// Arrays for NumPy.
     Npz,
-    /// Arrays for everybody else.
+    /// Arrays for other programs.
     Safetensors,
 }
 
-impl Format {
-    /// The format that `path` ends in.
+impl ExportFormat {
+    /// The format for the extension of `path`.
     ///
     /// # Errors
-    /// [`Error::Usage`] where it is none of them.
-    pub fn of(path: &Path) -> Result<Format> {
+    /// [`Error::Usage`] for any other extension.
+    pub fn of(path: &Path) -> Result<ExportFormat> {
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         Ok(match ending.as_deref() {
-            Some("png") => Format::Png,
-            Some("gif") => Format::Gif,
-            Some("npz") => Format::Npz,
-            Some("safetensors") => Format::Safetensors,
+            Some("png") => ExportFormat::Png,
+            Some("gif") => ExportFormat::Gif,
+            Some("npz") => ExportFormat::Npz,
+            Some("safetensors") => ExportFormat::Safetensors,
             _ => {
                 return Err(Error::Usage(format!(
-                    "{}: what to write is told by the ending of the name, and this one says nothing; end it in .png \
-                     or .gif for a picture, in .npz or .safetensors for the arrays",
+                    "{}: cannot tell the format from this file name; use .png or .gif for a picture, .npz or .safetensors \
+                     for arrays",
                     path.display()
                 )));
             }
@@ -60,29 +61,29 @@ impl Format {
     }
 }
 
-/// The bytes of the file in `format`. Of the views only pictures know; images in them are at least `tile` pixels
-/// wide or high.
+/// The bytes of a file in `format`. `view` and `tile` are for pictures: `tile` is the minimum width or height of an
+/// image in pixels.
 ///
 /// # Errors
-/// [`Error::Usage`] for an EM step that there is not, an overview that moves, a picture too large;
-/// [`Error::Data`] for a snapshot whose arrays are not of its shape.
-pub fn encode(snapshot: &Snapshot, format: Format, view: View, tile: u32) -> Result<Vec<u8>> {
+/// [`Error::Usage`] for an EM step that does not exist, an animated overview or a picture that is too large;
+/// [`Error::Data`] for arrays of the wrong size.
+pub fn encode(snapshot: &Snapshot, format: ExportFormat, view: View, tile: u32) -> Result<Vec<u8>> {
     match (format, view) {
-        (Format::Png, View::Step(step)) => pictures::step(snapshot, step, tile)?.png(),
-        (Format::Png, View::Overview) => pictures::overview(snapshot, tile)?.png(),
-        (Format::Gif, View::Step(_)) => animation::gif(snapshot, tile),
-        (Format::Gif, View::Overview) => Err(Error::Usage(
-            "the overview holds all EM steps already and does not move; write it as .png".into(),
+        (ExportFormat::Png, View::Step(step)) => pictures::step(snapshot, step, tile)?.png(),
+        (ExportFormat::Png, View::Overview) => pictures::overview(snapshot, tile)?.png(),
+        (ExportFormat::Gif, View::Step(_)) => animation::gif(snapshot, tile),
+        (ExportFormat::Gif, View::Overview) => Err(Error::Usage(
+            "the overview shows all EM steps at once and cannot be animated; write it as .png".into(),
         )),
-        (Format::Npz, _) => Ok(arrays::npz(snapshot)?),
-        (Format::Safetensors, _) => arrays::safetensors(snapshot),
+        (ExportFormat::Npz, _) => Ok(arrays::npz(snapshot)?),
+        (ExportFormat::Safetensors, _) => arrays::safetensors(snapshot),
     }
 }
 
-/// Writes `snapshot` to `path`, in the format its ending names; the file appears whole or not at all.
+/// Writes `snapshot` to `path` atomically, in the format of its extension.
 ///
 /// # Errors
-/// What [`Format::of`] and [`encode`] refuse, and a place that cannot be written.
+/// Those of [`ExportFormat::of`] and [`encode`], and a path that cannot be written.
 pub fn save(snapshot: &Snapshot, view: View, tile: u32, path: &Path) -> Result<()> {
-    write_atomic(path, &encode(snapshot, Format::of(path)?, view, tile)?)
+    write_atomic(path, &encode(snapshot, ExportFormat::of(path)?, view, tile)?)
 }

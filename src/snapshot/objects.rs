@@ -1,25 +1,23 @@
-//! The true objects, and which component holds which: what a grouping is looked at by, on the screen and in a file.
+//! The true objects of a frame and the components that hold them.
 
-use super::{Snapshot, SnapshotStep};
+use super::schema::{Snapshot, SnapshotStep};
 
-/// A true object, and the component that holds it.
+/// A true object and the component that holds it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Object {
+pub struct MatchedObject {
     /// Its number in the true groups, from 1.
     pub group: u8,
-    /// Pixels that are its alone.
+    /// Pixels that belong to it alone.
     pub pixels: usize,
-    /// The component that holds it in the best matching of objects and components; none where there are more
-    /// objects than components.
+    /// The component that holds it in the best matching; `None` if no component is left for it.
     pub component: Option<usize>,
-    /// Of the pixels that either has, the share that both have; over pixels that belong to an object.
+    /// Intersection over union of the object's and the component's pixels, among pixels that belong to objects.
     pub iou: f64,
-    /// Of the component's pixels in objects, the share that is this object's.
+    /// The object's share of the component's pixels, among pixels that belong to objects.
     pub purity: f64,
 }
 
-/// Each pixel's component of largest γ; the first of equals. What is no number is
-/// less than any.
+/// Each pixel's component with the largest γ, the first one on ties. NaN and infinity count as smallest.
 pub fn largest(step: &SnapshotStep, k: usize) -> Vec<usize> {
     let places = step.groups.len();
     let value = |component: usize, pixel: usize| {
@@ -33,9 +31,9 @@ pub fn largest(step: &SnapshotStep, k: usize) -> Vec<usize> {
     (0..places).map(best).collect()
 }
 
-/// The true objects of a frame, matched with `k` components so that together they share the most pixels
-/// (the Hungarian method on the components of largest γ).
-pub fn objects(step: &SnapshotStep, k: usize) -> Vec<Object> {
+/// The true objects of a frame, matched with `k` components so that they share the most pixels (Hungarian method
+/// on [`largest`]).
+pub fn objects(step: &SnapshotStep, k: usize) -> Vec<MatchedObject> {
     let largest = largest(step, k);
     let mut groups: Vec<u8> = step.groups.iter().copied().filter(|group| *group > 0).collect();
     groups.sort_unstable();
@@ -56,7 +54,7 @@ pub fn objects(step: &SnapshotStep, k: usize) -> Vec<Object> {
         let pixels = row.iter().sum::<i64>();
         let (both, of_component) = component.map_or((0, 0), |component| (row[component], held[component]));
         let share = |part: i64, whole: i64| part as f64 / whole.max(1) as f64;
-        Object {
+        MatchedObject {
             group: *group,
             pixels: pixels as usize,
             component,
@@ -67,12 +65,12 @@ pub fn objects(step: &SnapshotStep, k: usize) -> Vec<Object> {
     .collect()
 }
 
-/// For each row the column it is matched with.
+/// The column matched with each row.
 fn matching(shared: &[Vec<i64>], columns: usize) -> Vec<Option<usize>> {
     use pathfinding::kuhn_munkres::kuhn_munkres;
     use pathfinding::matrix::Matrix;
     let rows = shared.len();
-    // The method wants no more rows than columns.
+    // The method needs at least as many columns as rows.
     if rows <= columns {
         let matrix = Matrix::from_fn(rows, columns, |(row, column)| shared[row][column]);
         kuhn_munkres(&matrix).1.into_iter().map(Some).collect()
@@ -86,16 +84,16 @@ fn matching(shared: &[Vec<i64>], columns: usize) -> Vec<Option<usize>> {
     }
 }
 
-/// The largest component of every pixel that belongs to an object, because only those are scored; of every pixel where
-/// no objects are known.
+/// [`largest`] for the pixels that belong to objects, because only those are scored; for all pixels if no objects are
+/// known.
 pub fn winners(step: &SnapshotStep, k: usize) -> Vec<Option<usize>> {
     let known = step.groups.iter().any(|group| *group > 0);
     let winners = step.groups.iter().zip(largest(step, k));
     winners.map(|(group, largest)| (!known || *group > 0).then_some(largest)).collect()
 }
 
-/// For each group the component in whose colour it is drawn, at every EM step the same: the one that holds it at the
-/// last step that it is seen at; for an object that none holds, one that there is not.
+/// For each group, the component whose colour it is drawn in at all EM steps: the one that holds it at the last step
+/// where it is visible. An object that no component holds gets an index of `k` or more.
 pub fn colours(snapshot: &Snapshot) -> [Option<usize>; 256] {
     let mut spare = snapshot.k..;
     let mut colours = [None; 256];
@@ -107,7 +105,7 @@ pub fn colours(snapshot: &Snapshot) -> [Option<usize>; 256] {
         for object in objects(step, snapshot.k) {
             let group = usize::from(object.group);
             if colours[group].is_none() {
-                // A component that another object has already, at a later step, cannot be told from that.
+                // A component whose colour another object already has, from a later step, would be ambiguous.
                 let free = object.component.filter(|component| !colours.contains(&Some(*component)));
                 colours[group] = free.or_else(|| spare.next());
             }
@@ -137,14 +135,17 @@ mod tests {
 
     #[test]
     fn objects_are_matched_with_the_components_that_hold_them() {
-        // Object 1 is held by component 1, object 2 mostly by component 0, which has a pixel of neither.
+        // MatchedObject 1 is held by component 1, object 2 mostly by component 0, which has a pixel of neither.
         let step = step(&[1, 1, 2, 2, 0], &[0.1, 0.2, 0.9, 0.4, 0.9, 0.9, 0.8, 0.1, 0.6, 0.1]);
         let found = objects(&step, 2);
         assert_eq!(
             found[0],
-            Object { group: 1, pixels: 2, component: Some(1), iou: 2.0 / 3.0, purity: 2.0 / 3.0 }
+            MatchedObject { group: 1, pixels: 2, component: Some(1), iou: 2.0 / 3.0, purity: 2.0 / 3.0 }
         );
-        assert_eq!(found[1], Object { group: 2, pixels: 2, component: Some(0), iou: 0.5, purity: 1.0 });
+        assert_eq!(
+            found[1],
+            MatchedObject { group: 2, pixels: 2, component: Some(0), iou: 0.5, purity: 1.0 }
+        );
     }
 
     #[test]
@@ -159,7 +160,7 @@ mod tests {
     fn objects_have_the_colours_of_the_components_that_hold_them_in_the_end() {
         let gamma = [1.0, 0.0, 0.0, 0.6, 0.0, 0.0, 1.0, 1.0, 0.4, 1.0];
         let swapped = [&gamma[5..], &gamma[..5]].concat();
-        // Object 4 is hidden in the end, and 3 is held by neither.
+        // MatchedObject 4 is hidden in the end, and 3 is held by neither.
         let steps = vec![
             step(&[4, 0, 0, 0, 0], &gamma),
             step(&[1, 2, 2, 3, 0], &swapped),

@@ -1,4 +1,4 @@
-//! What the model makes of an image, as a picture: one EM step in full, or all of them in the paper's grid.
+//! Pictures of a snapshot: one EM step in detail, or all of them in the paper's grid.
 //!
 //! ```text
 //!   sample 7  EM step 12/15  AMI 0.81  ARI 0.84        step    1  2  3  …
@@ -13,38 +13,38 @@
 pub use super::canvas::Canvas;
 use super::canvas::{INK, LETTER};
 use super::objects;
-use super::tile::{Tile, reconstruction};
-use super::{Snapshot, SnapshotStep};
+use super::raster::{Raster, reconstruction};
+use super::schema::{Snapshot, SnapshotStep};
 use crate::colours;
 use crate::error::{Error, Result};
 
-/// Between pictures, and around them all.
+/// Space between images and around them.
 const GAP: u32 = 8;
-/// A line of words, with the air below it.
+/// Height of a line of text, with the space below it.
 const LINE: u32 = LETTER + 4;
-/// Images of the first row, and of any other at least.
+/// Images in the first row, the minimum width of a picture.
 const WHOLE: usize = 6;
-/// Images of a row at most.
+/// Maximum number of images in a row.
 const COLUMNS: usize = 8;
-/// Letters before a row of the overview.
+/// Width of the labels in the overview.
 const MARGIN: u32 = 8 * LETTER;
 
-/// An image and what it is called.
+/// An image with its label.
 struct Labelled {
     label: String,
     colour: [u8; 3],
-    tile: Tile,
+    image: Raster,
 }
 
-/// EM step `step`, counted from 0: the images that belong to all components, then every component's prediction,
-/// then every component's mask.
+/// EM step `step`, counted from 0: the images of all components together, then each component's prediction, then each
+/// component's mask.
 ///
 /// # Errors
-/// [`Error::Usage`] for a step that there is not, or a picture too large.
+/// [`Error::Usage`] for a step that does not exist or a picture that is too large.
 pub fn step(snapshot: &Snapshot, step: usize, tile: u32) -> Result<Canvas> {
     let Some(shown) = snapshot.steps.get(step) else {
         return Err(Error::Usage(format!(
-            "there is no EM step {}: this sample has {}; choose one of them",
+            "there is no EM step {}; this sample has {}",
             step + 1,
             snapshot.steps.len()
         )));
@@ -62,9 +62,9 @@ pub fn step(snapshot: &Snapshot, step: usize, tile: u32) -> Result<Canvas> {
     let mut y = GAP + LINE;
     for row in sections.iter().flat_map(|section| section.chunks(columns)) {
         let mut x = GAP;
-        for Labelled { label, colour, tile } in row {
+        for Labelled { label, colour, image } in row {
             canvas.text(label, x, y, size.width + GAP, *colour);
-            canvas.tile(tile, x, y + LINE, size.factor);
+            canvas.image(image, x, y + LINE, size.factor);
             x += size.width + GAP;
         }
         y += LINE + size.height + GAP;
@@ -72,14 +72,14 @@ pub fn step(snapshot: &Snapshot, step: usize, tile: u32) -> Result<Canvas> {
     Ok(canvas)
 }
 
-/// The paper's grid: a column for each EM step; rows are the input, the noisy input, the reconstruction, γ and the
-/// true objects, then the prediction and the mask of every component.
+/// The paper's grid: a column for each EM step; rows for the input, the noisy input, the reconstruction, γ and the
+/// true objects, then for the prediction and the mask of each component.
 ///
 /// # Errors
-/// [`Error::Usage`] for a snapshot without EM steps, or a picture too large.
+/// [`Error::Usage`] for a snapshot without EM steps or a picture that is too large.
 pub fn overview(snapshot: &Snapshot, tile: u32) -> Result<Canvas> {
     if snapshot.steps.is_empty() {
-        return Err(Error::Usage("this sample has no EM steps; ask for at least 1".into()));
+        return Err(Error::Usage("this sample has no EM steps; choose at least 1".into()));
     }
     let size = Size::of(snapshot, tile);
     let (across, down) = (u64::from(size.width + GAP), u64::from(size.height + GAP));
@@ -96,10 +96,10 @@ pub fn overview(snapshot: &Snapshot, tile: u32) -> Result<Canvas> {
         canvas.text(&(t + 1).to_string(), x, GAP, size.width, INK);
         let mut y = GAP + LINE;
         let mut whole = whole(snapshot, step, &colours);
-        // The last, the argmax, is γ once more.
+        // The argmax, the last image, would repeat γ.
         whole.truncate(above);
         let [predictions, masks] = [true, false].map(|predictions| components(snapshot, step, predictions));
-        for Labelled { label, colour, tile } in whole
+        for Labelled { label, colour, image } in whole
             .into_iter()
             .chain(predictions.into_iter().zip(masks).flat_map(|(prediction, mask)| [prediction, mask]))
         {
@@ -107,7 +107,7 @@ pub fn overview(snapshot: &Snapshot, tile: u32) -> Result<Canvas> {
                 let label = label.replace("reconstruction", "recon").replace("prediction", "pred");
                 canvas.text(&label, GAP, y + (size.height.saturating_sub(LETTER)) / 2, MARGIN, colour);
             }
-            canvas.tile(&tile, x, y, size.factor);
+            canvas.image(&image, x, y, size.factor);
             y += size.height + GAP;
         }
         x += size.width + GAP;
@@ -115,7 +115,7 @@ pub fn overview(snapshot: &Snapshot, tile: u32) -> Result<Canvas> {
     Ok(canvas)
 }
 
-/// How large an image is drawn.
+/// The size that an image is drawn with.
 struct Size {
     factor: u32,
     width: u32,
@@ -127,7 +127,7 @@ impl Size {
         let [width, height] =
             [snapshot.image.width, snapshot.image.height].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
         let factor = tile.div_ceil(width.max(height).max(1)).max(1);
-        // What saturates is refused as too large.
+        // A saturated size is refused by the canvas.
         let [width, height] = [width, height].map(|n| n.saturating_mul(factor).min(1 << 30));
         Size { factor, width, height }
     }
@@ -147,27 +147,28 @@ fn title(snapshot: &Snapshot, step: usize, shown: &SnapshotStep) -> String {
     title
 }
 
+/// The images of all components together.
 fn whole(snapshot: &Snapshot, step: &SnapshotStep, colours: &[Option<usize>; 256]) -> Vec<Labelled> {
     let (width, height) = (snapshot.image.width, snapshot.image.height);
     let (places, values) = (snapshot.image.pixels(), snapshot.image.values());
-    let shades = |values: &[f32]| Tile::shades(values, width, height, [1.0; 3]);
+    let shades = |values: &[f32]| Raster::shades(values, width, height, [1.0; 3]);
     let sum = reconstruction(&step.preds, &step.gamma, places, values);
-    let tiles = [
+    let images = [
         ("input", Some(shades(&step.target))),
         ("noisy", Some(shades(&step.noisy))),
         ("reconstruction", Some(shades(&sum))),
-        ("gamma", Some(Tile::gamma(&step.gamma, snapshot.k, width, height))),
-        // Nobody knows the objects of one's own image.
-        ("truth", snapshot.input.is_none().then(|| Tile::truth(&step.groups, colours, width, height))),
-        ("argmax", Some(Tile::argmax(step, snapshot.k, width, height))),
+        ("gamma", Some(Raster::gamma(&step.gamma, snapshot.k, width, height))),
+        // The objects of the user's own images are unknown.
+        ("truth", snapshot.input.is_none().then(|| Raster::truth(&step.groups, colours, width, height))),
+        ("argmax", Some(Raster::argmax(step, snapshot.k, width, height))),
     ];
-    let labelled = |(label, tile): (&str, Option<Tile>)| {
-        Some(Labelled { label: label.into(), colour: INK, tile: tile? })
+    let labelled = |(label, image): (&str, Option<Raster>)| {
+        Some(Labelled { label: label.into(), colour: INK, image: image? })
     };
-    tiles.into_iter().filter_map(labelled).collect()
+    images.into_iter().filter_map(labelled).collect()
 }
 
-/// Every component's prediction, or mask, in its own colour.
+/// Each component's prediction or mask, in its own colour.
 fn components(snapshot: &Snapshot, step: &SnapshotStep, predictions: bool) -> Vec<Labelled> {
     let (width, height) = (snapshot.image.width, snapshot.image.height);
     let (what, from, size) = match predictions {
@@ -180,7 +181,7 @@ fn components(snapshot: &Snapshot, step: &SnapshotStep, predictions: bool) -> Ve
         Labelled {
             label: format!("{what} {k}"),
             colour: colours::bytes(colour),
-            tile: Tile::shades(values, width, height, colour),
+            image: Raster::shades(values, width, height, colour),
         }
     };
     (0..snapshot.k).map(labelled).collect()

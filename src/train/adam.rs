@@ -5,7 +5,7 @@ use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use crate::nem::Nem;
 use crate::preset::{Adam, Train};
 
-/// Adam with the preset's constants; the step size is given with every step.
+/// Adam with the preset's constants; [`descend`] sets the step size.
 pub fn optimizer(adam: &Adam) -> ModuleOptimizer {
     AdamConfig::new()
         .with_beta_1(adam.beta1 as f32)
@@ -14,7 +14,7 @@ pub fn optimizer(adam: &Adam) -> ModuleOptimizer {
         .init()
 }
 
-/// `model` after one step of Adam along `gradients`, with the step size and the clipping of `train`.
+/// `model` after one step of Adam, with the step size and the clipping of `train`.
 pub fn descend(
     optimizer: &mut ModuleOptimizer,
     train: &Train,
@@ -22,7 +22,7 @@ pub fn descend(
     gradients: GradientsParams,
 ) -> Nem {
     let gradients = match train.clip_norm {
-        Some(limit) => model.clipped(gradients, limit),
+        Some(limit) => model.cell.clipped(gradients, limit),
         None => gradients,
     };
     model.with_cell(optimizer.step(train.learning_rate, model.cell.clone(), gradients))

@@ -1,8 +1,8 @@
-//! From sample indices to what an unroll needs, made on a thread of its own.
+//! Batches: from sample indices to the inputs of an unroll.
 //!
-//! A [`Plan`] says which batch; [`Plan::make`] makes it, a pure function. [`Prefetch`] makes the next
-//! one while the model works on this one, so that generation never holds training up; a plan that
-//! changed meanwhile (a live change of K or noise) is simply made anew.
+//! A [`Plan`] describes a batch and [`Plan::make`] makes it, as a pure function. [`Prefetch`] makes the next batch on
+//! its own thread during an iteration. If the plan has changed by then, for example K or the noise, the batch is made
+//! again.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -11,28 +11,28 @@ use burn::tensor::{Device, Tensor};
 
 use crate::data::{Dataset, Split, corrupt, nth};
 use crate::error::Result;
-use crate::nem::{Frames, Target, initial_gamma, tensor};
+use crate::nem::{Frames, TargetFrame, initial_gamma, tensor};
 use crate::preset::{ImageSize, Noise};
 use crate::random::Stream;
 
-/// Which batch to make.
+/// The description of a batch.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Where its samples come from.
+    /// The source of its samples.
     pub data: Arc<Dataset>,
     /// The seed of its noise and initial gamma.
     pub seed: u64,
     /// The part of the data.
     pub split: Split,
-    /// The epoch, which noise and initial gamma are drawn anew for; always 0 in validation and test.
+    /// The epoch. Noise and initial gamma differ between epochs; always 0 in validation and test.
     pub epoch: u64,
-    /// The samples.
+    /// Indices of the samples.
     pub indices: Vec<u64>,
     /// K.
     pub k: usize,
     /// T.
     pub steps: usize,
-    /// How inputs are corrupted.
+    /// Noise on the input.
     pub noise: Noise,
 }
 
@@ -49,15 +49,15 @@ impl PartialEq for Plan {
 /// A batch on the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// x: frames of [B, M]; one of static images, T + 1 of sequences.
+    /// x: one frame of [B, M] for static images, T + 1 frames for sequences.
     pub clean: Vec<Vec<f32>>,
-    /// x̃ for every step: T frames of [B, M].
+    /// x̃: T frames of [B, M].
     pub noisy: Vec<Vec<f32>>,
     /// Initial γ: [B, K, P].
     pub gamma: Vec<f32>,
-    /// The samples' true groups, frame by frame: B times as many frames of P.
+    /// The true groups of each sample: B lists of frames with P values each.
     pub groups: Vec<Vec<u8>>,
-    /// The samples' [`crate::data::Sample::kinds`].
+    /// [`crate::data::Sample::kinds`] of each sample.
     pub kinds: Vec<Vec<u8>>,
 }
 
@@ -65,7 +65,7 @@ impl Plan {
     /// Makes the batch.
     ///
     /// # Errors
-    /// What [`Dataset::sample`] meets.
+    /// Those of [`Dataset::sample`].
     pub fn make(&self) -> Result<Batch> {
         let image = self.data.image();
         let (batch, values, places) = (self.indices.len(), image.values(), image.pixels());
@@ -97,21 +97,21 @@ impl Plan {
 }
 
 impl Batch {
-    /// The frames and the initial γ on a device; takes the host copies.
+    /// Moves the frames and the initial γ to a device; the host copies are empty afterwards.
     pub fn to_device(&mut self, plan: &Plan, device: &Device) -> (Frames, Tensor<4>) {
         let image = plan.data.image();
         let batch = plan.indices.len();
         let shape = [batch, 1, image.channels, image.pixels()];
         let frame = |values: &mut Vec<f32>| tensor(std::mem::take(values), shape, device);
         let frames = Frames {
-            clean: self.clean.iter_mut().map(|values| Target::new(frame(values))).collect(),
+            clean: self.clean.iter_mut().map(|values| TargetFrame::new(frame(values))).collect(),
             noisy: self.noisy.iter_mut().map(frame).collect(),
         };
         let gamma = std::mem::take(&mut self.gamma);
         (frames, tensor(gamma, [batch, plan.k, 1, image.pixels()], device))
     }
 
-    /// The groups that step `t` is scored by, sample by sample: those of the frame it predicts.
+    /// The true groups for step `t`, those of the frame it predicts, sample by sample.
     pub fn groups_of_step(&self, t: usize, image: ImageSize) -> impl Iterator<Item = &[u8]> {
         self.groups.iter().map(move |groups| nth(groups, t + 1, image.pixels()))
     }
@@ -119,16 +119,16 @@ impl Batch {
 
 /// Makes one batch ahead.
 pub struct Prefetch {
-    /// To the maker's thread, which ends when this end is dropped.
+    /// To the prefetch thread, which ends when this sender is dropped.
     plans: Sender<Plan>,
-    /// From it: one batch for each plan, in order.
+    /// From the prefetch thread: one batch per plan, in order.
     batches: Receiver<Result<Batch>>,
-    /// The plan whose batch is being made or waits.
+    /// The plan of the batch that is being made or waiting.
     pending: Option<Plan>,
 }
 
 impl Prefetch {
-    /// Starts the maker's thread.
+    /// Starts the prefetch thread.
     pub fn new() -> Prefetch {
         let (plans, to_make) = channel::<Plan>();
         let (made, batches) = channel();
@@ -142,10 +142,10 @@ impl Prefetch {
         Prefetch { plans, batches, pending: None }
     }
 
-    /// The batch of `plan`, and a start on `next`.
+    /// Returns the batch of `plan` and starts to make `next`.
     ///
     /// # Errors
-    /// What [`Plan::make`] meets.
+    /// Those of [`Plan::make`].
     pub fn get(&mut self, plan: &Plan, next: Option<Plan>) -> Result<Batch> {
         let waiting = self.pending.take().and_then(|pending| {
             let batch = self.batches.recv().ok()?;

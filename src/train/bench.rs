@@ -1,4 +1,4 @@
-//! How long a training iteration takes, and how that compares with what the machine can do.
+//! The time of a training iteration, and the machine's peak performance to compare with.
 
 use std::time::{Duration, Instant};
 
@@ -17,31 +17,31 @@ use crate::protocol::{Iteration, Profile};
 pub struct Timing {
     /// Iterations timed.
     pub iterations: usize,
-    /// The middle one.
+    /// The median.
     pub median_s: f64,
     /// The fastest.
     pub min_s: f64,
     /// The slowest.
     pub max_s: f64,
-    /// Means of the parts, where they were asked for.
+    /// Mean times of the parts, if profiled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
 }
 
-/// Times `iterations` (at least 1) of `trainer`, after `warm_up` that are not counted.
+/// Times `iterations` (at least 1) of `trainer`, after `warm_up` others.
 ///
 /// # Errors
-/// What [`Trainer::step`] returns.
+/// Those of [`Trainer::step`].
 pub fn bench(trainer: &mut Trainer, warm_up: usize, iterations: usize) -> Result<Timing> {
     for _ in 0..warm_up {
         step(trainer)?;
     }
-    trainer.settle()?;
+    trainer.read_losses()?;
     let mut timed = Vec::new();
     for _ in 0..iterations.max(1) {
         timed.extend(step(trainer)?);
     }
-    timed.extend(trainer.settle()?);
+    timed.extend(trainer.read_losses()?);
     let mut seconds: Vec<f64> = timed.iter().map(|iteration| iteration.seconds).collect();
     seconds.sort_by(f64::total_cmp);
     let middle = seconds.len() / 2;
@@ -62,16 +62,16 @@ pub fn bench(trainer: &mut Trainer, warm_up: usize, iterations: usize) -> Result
 fn step(trainer: &mut Trainer) -> Result<Vec<Iteration>> {
     let mut read = Vec::new();
     if trainer.epoch_is_over() {
-        read = trainer.settle()?;
+        read = trainer.read_losses()?;
         trainer.end_epoch()?;
     }
     read.extend(trainer.step()?);
     Ok(read)
 }
 
-/// Floating-point operations of a training iteration's matrix products and convolutions, which are all but
-/// all of them: two for every multiplication forward, and twice as many backward. Upsample-convolutions
-/// count folded, as they are computed.
+/// Floating-point operations of a training iteration in matrix products and convolutions, which are nearly all of them:
+/// two per multiplication in the forward pass, twice as many in the backward pass. Upsample-convolutions count as
+/// computed, with folded kernels.
 pub fn operations(preset: &Preset) -> f64 {
     let image = preset.data.image();
     let of_layer = |layer: &Layer, from: LayerOutput, to: LayerOutput| {
@@ -104,10 +104,10 @@ pub fn operations(preset: &Preset) -> f64 {
     2.0 * 3.0 * multiplications as f64 * rows as f64
 }
 
-/// What `device` reaches in matrix products of factors of this precision, in operations a second: the fastest of
-/// some products of large square matrices. No program gets more out of it by products.
+/// Peak performance of `device` in matrix products of this precision, in operations per second: the fastest of several
+/// products of large square matrices.
 pub fn ceiling(device: &Device, precision: Precision) -> f64 {
-    /// Large enough for every cache to be used well, small enough to be done in a second.
+    /// Large enough to use every cache well, small enough to finish within a second.
     const SIDE: usize = 2048;
     const AT_LEAST: Duration = Duration::from_millis(1500);
     let matrix = || {

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor};
 use super::adam::{descend, optimizer};
 use crate::data::own;
 use crate::error::{Error, Result};
-use crate::nem::{Frames, Losses, Nem, Target, host, initial_gamma, tensor, upper_bound};
+use crate::nem::{Frames, Losses, Nem, TargetFrame, host, initial_gamma, tensor, upper_bound};
 use crate::precision::Precision;
 use crate::preset::{ImageSize, Preset};
 use crate::random::{Purpose, Stream};
@@ -140,7 +140,7 @@ pub fn infer(
     let clean_frames = if clean.shape[0] == 1 { 1 } else { steps + 1 };
     let frames = Frames {
         noisy: on_device(&noisy, steps),
-        clean: on_device(&clean, clean_frames).into_iter().map(Target::new).collect(),
+        clean: on_device(&clean, clean_frames).into_iter().map(TargetFrame::new).collect(),
     };
     let start = tensor(gamma.values, [batch, k, 1, image.pixels()], &device);
 

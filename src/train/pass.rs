@@ -1,4 +1,4 @@
-//! Forward and backward through one batch.
+//! One forward and backward pass through a batch.
 
 use std::thread::scope;
 
@@ -9,22 +9,21 @@ use crate::error::{PASS, panic_message};
 use crate::nem::{Frames, Losses, Nem, Watch};
 use crate::preset::Preset;
 
-/// What one pass gives.
+/// The results of a pass.
 pub struct Pass {
     /// Total, intra and inter loss: \[1\] each.
     pub losses: [Tensor<1>; 3],
-    /// Of the total loss.
+    /// Gradients of the total loss.
     pub gradients: GradientsParams,
     /// γ after the last step: [B, K, 1, P].
     pub gamma: Tensor<4>,
 }
 
-/// One pass of `model` over a batch, from the initial `gamma`, under `preset`'s loss. `watch` is called after each part
-/// of the unroll, `unrolled` at its end.
+/// One pass of `model` over a batch, with the initial `gamma` and `preset`'s loss. `watch` is called after each phase of
+/// the unroll, `unrolled` at its end.
 ///
-/// The batch is split into `shares`, each on a thread of its own, for devices whose operations keep one core busy.
-/// Losses and gradients are added in the order of the shares, so that they depend on the number of shares and not of
-/// cores.
+/// The batch is split into `shares`, one per thread, for devices whose operations use only one core. Losses and
+/// gradients are added in the order of the shares, so the result depends on the number of shares and not on timing.
 pub fn pass(
     shares: usize,
     model: &Nem,
@@ -41,7 +40,7 @@ pub fn pass(
     let bounds = |i: usize| i * batch / shares..(i + 1) * batch / shares;
     let part = |i: usize| {
         let gamma = gamma.clone().slice(s![bounds(i), .., .., ..]);
-        (model.with_own_graph(), frames.of_images(bounds(i)), gamma)
+        (model.with_cell(model.cell.with_own_graph()), frames.of_images(bounds(i)), gamma)
     };
     let passes: Vec<Pass> = scope(|scope| {
         let others: Vec<_> = (1..shares)
@@ -55,7 +54,7 @@ pub fn pass(
         let first = share(&model, preset, &frames, gamma, batch, watch, unrolled);
         let others = others.into_iter().map(|thread| match thread.map(|thread| thread.join()) {
             Ok(Ok(pass)) => pass,
-            // Raised again on this thread, whose caller reports it.
+            // Raised again on this thread, where it is reported.
             Ok(Err(panic)) => panic!("{}", panic_message(&*panic)),
             Err(e) => panic!("a thread for a share of a batch could not be started: {e}"),
         });
@@ -69,10 +68,10 @@ pub fn pass(
     }
     let sums = Tensor::stack::<2>(losses, 0).sum_dim(0).reshape([3]);
     let losses = [0, 1, 2].map(|i| sums.clone().narrow(0, i, 1));
-    Pass { losses, gradients: model.added(gradients), gamma: Tensor::cat(gammas, 0) }
+    Pass { losses, gradients: model.cell.added(gradients), gamma: Tensor::cat(gammas, 0) }
 }
 
-/// One pass over a share of a batch of `batch` images: its part of the losses, and the gradients of that.
+/// A pass over a share of a batch of `batch` images: its part of the losses and their gradients.
 fn share(
     model: &Nem,
     preset: &Preset,
@@ -93,7 +92,7 @@ fn share(
         last = state.gamma.clone();
     });
     let Some((total, intra, inter)) = losses.sums() else {
-        unreachable!("validation asks for a step with a weight")
+        unreachable!("validation requires a step with a weight")
     };
     unrolled();
     let losses = match part {
@@ -114,7 +113,7 @@ mod tests {
     use crate::nem::host;
     use crate::train::batch::Plan;
 
-    /// The losses, γ and the gradients of a batch of seven images, in so many shares.
+    /// The losses, γ and the gradients of a batch of seven images in `shares` shares.
     fn passed(preset: &str, shares: usize) -> Vec<Vec<f32>> {
         let preset = Preset::load(preset).unwrap().set(&["steps=3"]).unwrap();
         let device = DeviceName::Flex.open().unwrap();

@@ -1,4 +1,4 @@
-//! The training protocol, one iteration at a time. It knows no thread, channel, file or screen.
+//! The training protocol, one iteration at a time. It knows no channel, file or screen.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -15,42 +15,42 @@ use super::pass::{Pass, pass};
 use crate::backend;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::nem::{Nem, Part, host};
+use crate::nem::{Nem, Phase, host};
 use crate::precision::Precision;
 use crate::preset::{Preset, Setting, Stage, Train};
 use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, Profile, StageStart, WATCHED, Watched};
 use crate::random::{Purpose, Stream};
 use crate::scores::{self, Scores};
 
-/// Images of a training batch that are scored, every `score_every` iterations.
+/// Number of images of a training batch that are scored.
 const SCORED_IMAGES: usize = 16;
-/// Iterations between two readings of the losses from a GPU, which has to be waited for then.
+/// Iterations between two reads of the losses from a GPU. A read waits for the device.
 const READ_EVERY: usize = 8;
 
-/// Where a training stands. With the weights and the optimizer's moments this is all its state.
+/// The progress of a training. Together with the weights and the optimizer's moments it is the whole state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counters {
     /// Iterations done.
     pub iteration: u64,
     /// Epochs finished.
     pub epochs: u64,
-    /// Batches done of the epoch in progress.
+    /// Batches done in the current epoch.
     pub batches: u64,
     /// Sum of their losses.
     pub epoch_loss: f64,
-    /// Wall time spent on them.
+    /// Wall time of these batches, in seconds.
     pub epoch_seconds: f64,
     /// The best validation loss since the last change that made losses incomparable.
     pub best_validation: Option<f64>,
-    /// Epochs since then without a better one.
+    /// Epochs since then.
     pub stale_epochs: u64,
     /// Stages finished.
     #[serde(default)]
     pub stages: usize,
-    /// Epochs that were finished when the stage in progress began.
+    /// Epochs finished before the current stage.
     #[serde(default)]
     pub stage_epochs: u64,
-    /// Iterations that were done when the stage in progress began, with fresh moments.
+    /// Iterations done before the current stage, which started with fresh moments.
     #[serde(default)]
     pub stage_iterations: u64,
 }
@@ -69,13 +69,13 @@ impl Counters {
         }
     }
 
-    /// Whether the protocol has ended the training: the last stage's too, where there are stages.
+    /// Whether the protocol has ended the training, including its last stage.
     pub fn is_finished(&self, train: &Train) -> bool {
         self.stages + 1 >= train.stages.len() && self.is_done(train).is_some()
     }
 }
 
-/// A stopwatch with a lap for every part of an iteration; without a device to wait for, it does nothing.
+/// A stopwatch for the parts of an iteration. Without a device to synchronise with, it does nothing.
 struct Laps {
     device: Option<Device>,
     lap: Cell<(Instant, Profile)>,
@@ -86,10 +86,10 @@ impl Laps {
         Laps { device, lap: Cell::new((Instant::now(), Profile::default())) }
     }
 
-    /// Adds the time since the last lap's end to a part.
+    /// Adds the time since the end of the last lap to a part.
     fn end(&self, part: impl FnOnce(&mut Profile) -> &mut f64) {
         let Some(device) = &self.device else { return };
-        // A device that fails here fails again where its work is used, and is reported there.
+        // A device error shows again where the result is used, and is reported there.
         let _ = device.sync();
         let (since, mut profile) = self.lap.get();
         *part(&mut profile) += since.elapsed().as_secs_f64();
@@ -101,9 +101,9 @@ impl Laps {
     }
 }
 
-/// An iteration whose losses still lie on the device.
+/// An iteration whose losses are still on the device.
 struct Unread {
-    /// All but the losses and the time.
+    /// Everything except the losses and the time.
     iteration: Iteration,
     /// Total, intra and inter loss, and the squared norm of the gradient.
     losses: Tensor<1>, // [4]
@@ -119,26 +119,26 @@ pub struct Trainer {
     optimizer: ModuleOptimizer,
     counters: Counters,
     prefetch: Prefetch,
-    /// The order of the training samples, and the epoch it is of.
+    /// An epoch and its order of the training samples.
     order: (u64, Vec<u32>),
     /// Whether iterations are timed part by part.
     profiled: bool,
-    /// How many threads share a batch.
+    /// Number of threads that share a batch.
     shares: usize,
-    /// After how many iterations their losses are read.
+    /// Iterations between two reads of the losses.
     read_every: usize,
-    /// Those that have not been read, and when the first of them began.
+    /// Iterations that have not been read, and the start of the first one.
     unread: Vec<Unread>,
     unread_since: Instant,
-    /// Set while the optimizer works: a panic then leaves its state half updated.
+    /// Set during the optimizer's step, where a panic leaves its state half updated.
     half_updated: bool,
 }
 
 impl Trainer {
-    /// A training from the start. `device` is made to record gradients.
+    /// A new training on `device`.
     ///
     /// # Errors
-    /// What [`Dataset::new`] refuses, of any stage, and what [`Dataset::sample`] meets.
+    /// Those of [`Dataset::new`] for any stage, and of [`Dataset::sample`].
     pub fn new(preset: &Preset, seed: u64, device: &Device) -> Result<Trainer> {
         let trainer = Trainer::at(&preset.at_first_stage(), seed, device)?;
         for stages in 2..=preset.train.stages.len() {
@@ -147,11 +147,11 @@ impl Trainer {
         Ok(trainer)
     }
 
-    /// A training of the stage that `preset` is in.
+    /// A training of a single stage, for which `preset` holds the values.
     pub(crate) fn at(preset: &Preset, seed: u64, device: &Device) -> Result<Trainer> {
         let device = device.clone().autodiff();
         let data = Arc::new(Dataset::new(preset, seed)?);
-        // What a file holds shows when it is read; better now than when a run was made of it.
+        // Reading finds problems of a data file before the run exists.
         for split in [Split::Train, Split::Validation] {
             data.sample(split, 0, preset.steps + 1)?;
         }
@@ -174,43 +174,43 @@ impl Trainer {
         })
     }
 
-    /// The same training with the state that an earlier one left.
+    /// The same training with an earlier state.
     pub fn resumed(mut self, model: Nem, optimizer: ModuleOptimizer, counters: Counters) -> Trainer {
         self.optimizer = optimizer;
         self.counters = counters;
         self.from_weights(model)
     }
 
-    /// The same training from other weights than the seed's.
+    /// The same training with other initial weights.
     pub fn from_weights(mut self, model: Nem) -> Trainer {
         self.model = model.with_precision(self.model.precision);
         self
     }
 
-    /// The same training, which computes in this precision.
+    /// The same training in this precision.
     pub fn with_precision(mut self, precision: Precision) -> Trainer {
         self.model = self.model.with_precision(precision);
         self
     }
 
-    /// The same training where no validation so far can be compared with those to come.
+    /// The same training without a best validation loss, because earlier losses cannot be compared.
     pub(crate) fn without_best(mut self) -> Trainer {
         self.counters.best_validation = None;
         self.counters.stale_epochs = 0;
         self
     }
 
-    /// The preset in force, with every change so far.
+    /// The current preset, with all changes so far.
     pub fn preset(&self) -> &Preset {
         &self.preset
     }
 
-    /// Everything random follows from it.
+    /// The seed of all random numbers.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// The model with its weights as they are now.
+    /// The model with its current weights.
     pub fn model(&self) -> &Nem {
         &self.model
     }
@@ -230,12 +230,12 @@ impl Trainer {
         self.device.clone().without_autodiff()
     }
 
-    /// Where it stands.
+    /// The progress.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Whether weights and moments belong together; false only after a panic in the optimizer.
+    /// Whether weights and moments are consistent; false only after a panic in the optimizer.
     pub fn is_whole(&self) -> bool {
         !self.half_updated
     }
@@ -243,15 +243,15 @@ impl Trainer {
     /// The position-only floor on the validation split.
     ///
     /// # Errors
-    /// What [`Dataset::sample`] meets.
+    /// Those of [`Dataset::sample`].
     pub fn floor(&self) -> Result<Floor> {
         floor(&self.preset, &self.data, Split::Validation, self.preset.train.validation_size)
     }
 
-    /// Changes a value for the iterations to come.
+    /// Changes a setting from the next iteration on.
     ///
     /// # Errors
-    /// [`Error::Preset`] where the changed preset would be impossible; nothing is changed then.
+    /// [`Error::Preset`] if the changed preset is invalid; nothing changes then.
     pub fn change(&mut self, to: Setting) -> Result<Change> {
         let Some(from) = to.current(&self.preset) else {
             return Err(Error::Usage(format!("this run has no {}", to.field())));
@@ -269,18 +269,18 @@ impl Trainer {
         Ok(Change { iteration: self.counters.iteration + 1, from, to })
     }
 
-    /// Puts `preset`, which has the same network, in force. The model keeps what the E-step reads of it.
+    /// Replaces the preset by one with the same network. The model holds the distribution, which the E-step reads.
     fn adopt(&mut self, preset: Preset) {
         self.model.distribution = preset.model.distribution;
         self.preset = preset;
     }
 
-    /// One iteration: forward, backward, Adam. Returns the iterations whose losses were read: on a CPU this
-    /// one, on a GPU now and then the latest few, because reading waits for the device.
+    /// One iteration: forward, backward, Adam. Returns the iterations whose losses were read: this one on a CPU, the
+    /// latest few from time to time on a GPU, because reading waits for the device.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] where a loss is no number, and what the data meets; the weights are then those
-    /// before the iteration, which may be later than the one whose loss it was.
+    /// [`Error::NotFinite`] for a loss that is NaN or infinite, and errors of the data. The weights are then those before
+    /// this iteration, which may be later than the one of that loss.
     pub fn step(&mut self) -> Result<Vec<Iteration>> {
         if self.unread.is_empty() {
             self.unread_since = Instant::now();
@@ -293,11 +293,11 @@ impl Trainer {
         let (frames, gamma) = batch.to_device(&plan, &self.plain_device());
         laps.end(|profile| &mut profile.data);
 
-        let watch = |part| {
-            laps.end(|profile| match part {
-                Part::Em => &mut profile.em,
-                Part::Encoder => &mut profile.encoder,
-                Part::Decoder => &mut profile.decoder,
+        let watch = |phase| {
+            laps.end(|profile| match phase {
+                Phase::Em => &mut profile.em,
+                Phase::Encoder => &mut profile.encoder,
+                Phase::Decoder => &mut profile.decoder,
             });
         };
         let shares = self.shares.min(plan.indices.len());
@@ -305,13 +305,13 @@ impl Trainer {
         let Pass { losses, gradients, gamma } =
             pass(shares, &self.model, &self.preset, &frames, gamma, &watch, unrolled);
         let scored = iteration.is_multiple_of(self.preset.train.score_every);
-        // The fourth is the squared norm of the gradient, or 0 where it is not this iteration's turn.
-        let norm = if scored { self.model.squared_norm(&gradients) } else { losses[0].zeros_like() };
+        // The fourth value is the gradient's squared norm, or 0 in iterations that are not scored.
+        let norm = if scored { self.model.cell.squared_norm(&gradients) } else { losses[0].zeros_like() };
         let losses = Tensor::cat(losses.into_iter().chain([norm]).collect(), 0);
         let done = Iteration { iteration, epoch: self.counters.epochs + 1, ..Iteration::default() };
         self.unread.push(Unread { iteration: done, losses });
         let read_now = self.profiled || self.unread.len() >= self.read_every;
-        let mut read = if read_now { self.read()? } else { Vec::new() };
+        let mut read = if read_now { self.take_unread()? } else { Vec::new() };
         laps.end(|profile| &mut profile.backward);
         self.half_updated = true;
         self.model = descend(&mut self.optimizer, &self.preset.train, &self.model, gradients);
@@ -340,21 +340,21 @@ impl Trainer {
         Ok(read)
     }
 
-    /// Reads the losses that [`Trainer::step`] has left on the device, so that counters and metrics are whole.
+    /// Reads the losses that [`Trainer::step`] has left on the device, so that counters and metrics are complete.
     ///
     /// # Errors
-    /// [`Error::NotFinite`], as there.
-    pub fn settle(&mut self) -> Result<Vec<Iteration>> {
+    /// [`Error::NotFinite`] for a loss that is NaN or infinite.
+    pub fn read_losses(&mut self) -> Result<Vec<Iteration>> {
         if self.unread.is_empty() {
             return Ok(Vec::new());
         }
-        let mut read = self.read()?;
+        let mut read = self.take_unread()?;
         self.finish_reading(&mut read);
         Ok(read)
     }
 
-    /// The unread iterations with their losses.
-    fn read(&mut self) -> Result<Vec<Iteration>> {
+    /// Takes the unread iterations, with their losses.
+    fn take_unread(&mut self) -> Result<Vec<Iteration>> {
         let (mut read, losses): (Vec<Iteration>, Vec<_>) =
             self.unread.drain(..).map(|unread| (unread.iteration, unread.losses)).unzip();
         let losses: Vec<f64> = host(Tensor::cat(losses, 0)).into_iter().map(f64::from).collect();
@@ -369,7 +369,7 @@ impl Trainer {
         Ok(read)
     }
 
-    /// Shares the time out among the iterations just read, and takes them into account.
+    /// Divides the time among the iterations just read, and adds them to the counters.
     fn finish_reading(&mut self, read: &mut [Iteration]) {
         let seconds = self.unread_since.elapsed().as_secs_f64();
         let each = seconds / read.len() as f64;
@@ -380,27 +380,27 @@ impl Trainer {
         self.counters.epoch_seconds += seconds;
     }
 
-    /// Reads losses only after every `iterations` (at least 1) of them.
+    /// Reads losses once every `iterations` (at least 1).
     pub fn set_read_every(&mut self, iterations: usize) {
         self.read_every = iterations.max(1);
     }
 
-    /// Whether to time iterations part by part. The device is then waited for after every part, which on a
-    /// GPU slows the training down.
+    /// Whether to time the parts of an iteration. That waits for the device after every part, which slows training down
+    /// on a GPU.
     pub fn set_profiled(&mut self, profiled: bool) {
         self.profiled = profiled;
     }
 
-    /// Whether the epoch's last batch is done, so that [`Trainer::end_epoch`] is due.
+    /// Whether the last batch of the epoch is done, so that [`Trainer::end_epoch`] is due.
     pub fn epoch_is_over(&self) -> bool {
         self.counters.batches >= self.preset.iterations_per_epoch()
     }
 
-    /// Validates, and begins the next epoch; to be called settled. Returns the epoch, the AMI (max) of each
-    /// watched sample, `None` where its frame has no group, and each component's share of the objects' pixels.
+    /// Validates and begins the next epoch. Call [`Trainer::read_losses`] before. Returns the epoch, the AMI (max) of
+    /// each watched sample (`None` if its frame has no group) and each component's share of the objects' pixels.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] where the validation loss is no number, and what the data meets.
+    /// [`Error::NotFinite`] for a validation loss that is NaN or infinite, and errors of the data.
     pub fn end_epoch(&mut self) -> Result<(Epoch, Watched)> {
         let start = Instant::now();
         let samples = self.preset.train.validation_size;
@@ -439,30 +439,30 @@ impl Trainer {
         Ok((epoch, Watched { amis: watched, held: result.held }))
     }
 
-    /// The protocol's reason to end the stage in progress, which is the training where there are no
-    /// stages: between two epochs, too many of them, or too many without a better validation loss.
+    /// Why the protocol ends the current stage, or the training without stages: the maximum number of epochs, or too many
+    /// epochs without a better validation loss. `None` within an epoch.
     pub fn is_done(&self) -> Option<Finish> {
         self.counters.is_done(&self.preset.train)
     }
 
-    /// The stage after the one in progress.
-    fn stage_to_come(&self) -> Option<Stage> {
+    /// The stage after the current one.
+    fn following_stage(&self) -> Option<Stage> {
         self.preset.train.stages.get(self.counters.stages + 1).cloned()
     }
 
-    /// Begins the next stage, if there is one: what it changes of the preset, fresh moments, and of the
-    /// weights those of the best validation loss of the stage that ends, which `best` fetches.
+    /// Begins the next stage, if there is one: with its changes of the preset, fresh moments and the weights with the best
+    /// validation loss of the current stage, which `best` loads.
     ///
     /// # Errors
-    /// What [`Dataset::new`] refuses, and what `best` meets; the stage that ends is then still in progress.
+    /// Those of [`Dataset::new`] and of `best`; the current stage then continues.
     pub fn next_stage(
         &mut self,
         best: impl FnOnce(&Preset, &Device) -> Result<Nem>,
     ) -> Result<Option<StageStart>> {
-        let Some(stage) = self.stage_to_come() else { return Ok(None) };
+        let Some(stage) = self.following_stage() else { return Ok(None) };
         let preset = self.preset.at_stage(&stage);
         let data = Arc::new(Dataset::new(&preset, self.seed)?);
-        // After a live change that made losses incomparable nothing is the best before the next validation.
+        // After a change that made losses incomparable, there is no best before the next validation.
         if self.counters.best_validation.is_some() {
             self.model = best(&self.preset, &self.device)?.with_precision(self.model.precision);
         }
@@ -478,10 +478,10 @@ impl Trainer {
         Ok(Some(StageStart { stage: counters.stages + 1, iteration: counters.iteration + 1, what: stage }))
     }
 
-    /// Evaluates the weights as they are now.
+    /// Evaluates the current weights.
     ///
     /// # Errors
-    /// What the data meets.
+    /// Errors of the data.
     pub fn evaluate(&self, split: Split, samples: usize, scored: Scored) -> Result<Evaluation> {
         let model = self.model.without_gradients();
         let (preset, data, seed) = (&self.preset, &self.data, self.seed);
@@ -510,7 +510,7 @@ impl Trainer {
         }
     }
 
-    /// The batch after the one in progress, as far as can be known now.
+    /// The batch after the current one, assuming that nothing changes.
     fn next_plan(&mut self) -> Plan {
         let batch = self.counters.batches + 1;
         if batch < self.preset.iterations_per_epoch() {

@@ -13,7 +13,7 @@ use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
 use super::config::Notice;
-use crate::error::{Error, Result, is_told_of};
+use crate::error::{Error, Result, becomes_error};
 
 /// The screen in raw mode; dropping it restores the terminal.
 pub struct Screen {
@@ -129,7 +129,7 @@ fn restore_before_panic_reports() {
     ONCE.call_once(|| {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let on_screen = ON_SCREEN.load(Ordering::SeqCst) && !is_told_of(info);
+            let on_screen = ON_SCREEN.load(Ordering::SeqCst) && !becomes_error(info);
             if on_screen && std::thread::current().id() == screen_thread {
                 restore();
             }

@@ -1,10 +1,9 @@
-//! The layers up to the recurrent state, and those after it: each a node of burn's graph, recorded inside it by
-//! libtorch.
+//! A chain of layers as one node of burn's graph; inside it, libtorch records.
 //!
-//! Maps lie in pixel order there (`pixel_order`), and with [`Precision::Bf16`] what lies
-//! between layers is bfloat16. A weight is used at all T steps of an unroll. Instead of adding T products up, its
-//! gradient is a product over the rows of many steps: each step's backward pass hands its rows to the [`Layer`], and
-//! [`LoadWeights`], which burn runs after all of them, makes the gradient of these.
+//! Maps are in pixel order (`pixel_order`), and bfloat16 between layers with [`Precision::Bf16`]. Every step of an
+//! unroll uses the same weights. Instead of summing T weight gradients, a gradient is one product over the rows of
+//! many steps: each step's backward pass gives its rows to the [`TorchLayer`], and [`LoadWeights`], which burn runs
+//! last, computes the gradients.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,7 +17,7 @@ use burn::tensor::{Device, Tensor};
 use burn_tch::TchTensor;
 use tch::{Kind, Tensor as Torch};
 
-use super::layer::{Layer, Operands, WEIGHTS, reordered};
+use super::layer::{Operands, TorchLayer, WEIGHTS, reordered};
 use super::pixel_order::{Reorder, ordered};
 use crate::backend::spec::{self, LayerSpec, Norm, Op};
 use crate::precision::Precision;
@@ -26,32 +25,32 @@ use crate::precision::Precision;
 /// The operations, for libtorch and its gradients.
 #[backend_extension(LibTorch, Autodiff)]
 pub trait TorchOps: Backend {
-    /// Hands a layer its weights for the steps of an unroll. What is returned, a single 0, stands for them in burn's
-    /// graph: every step depends on it, so that their gradients are computed after those of all steps.
+    /// Gives a layer its weights for an unroll. The result, a single 0, stands for them in burn's graph: every step
+    /// depends on it, so the weights' gradients are computed after all steps.
     fn load_weights(
         weight: FloatTensor<Self>,
         recurrent: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         gain: FloatTensor<Self>,
         offset: FloatTensor<Self>,
-        layer: Layer,
+        layer: TorchLayer,
     ) -> FloatTensor<Self>;
 
-    /// Applies a chain of layers with their weights to rows `x`, and to the recurrent state where one of them reads it.
+    /// Applies a chain of layers to rows `x` and the recurrent state.
     fn chain(
         x: FloatTensor<Self>,
         state: FloatTensor<Self>,
         loaded: FloatTensor<Self>,
-        chain: Chain,
+        chain: TorchChain,
     ) -> FloatTensor<Self>;
 }
 
-/// Layers, one after the other, and the final reordering of the output.
+/// Layers in order, and the final reordering of the output.
 #[derive(Clone, Debug)]
-pub struct Chain(Arc<(Vec<Layer>, Reorder)>);
+pub struct TorchChain(Arc<(Vec<TorchLayer>, Reorder)>);
 
-impl Chain {
-    /// One step: what the layers make of rows, in 32 bits, and the operands of each one's product.
+impl TorchChain {
+    /// One step: the output in 32 bits, and the operands of each layer's product.
     fn forward(&self, x: &Torch, state: &Torch) -> (Torch, Vec<Option<Operands>>) {
         let (layers, reorder) = &*self.0;
         let mut all = Vec::with_capacity(layers.len());
@@ -71,30 +70,30 @@ impl TorchOps for LibTorch {
         bias: TchTensor,
         gain: TchTensor,
         offset: TchTensor,
-        layer: Layer,
+        layer: TorchLayer,
     ) -> TchTensor {
         layer.load([&weight, &recurrent, &bias, &gain, &offset], false);
         token(&bias)
     }
 
-    fn chain(x: TchTensor, state: TchTensor, _loaded: TchTensor, chain: Chain) -> TchTensor {
+    fn chain(x: TchTensor, state: TchTensor, _loaded: TchTensor, chain: TorchChain) -> TchTensor {
         TchTensor::new(tch::no_grad(|| chain.forward(&x.tensor, &state.tensor).0))
     }
 }
 
-/// A single 0 on the same device as another tensor.
+/// A single 0 on the device of another tensor.
 fn token(beside: &TchTensor) -> TchTensor {
     TchTensor::new(Torch::zeros([1], (Kind::Float, beside.tensor.device())))
 }
 
-/// The gradients of a layer's weights, once all steps have been through their backward passes.
+/// Computes the gradients of a layer's weights after the backward passes of all steps.
 #[derive(Debug)]
 struct LoadWeights;
 
 impl Backward<LibTorch, WEIGHTS> for LoadWeights {
-    type State = Layer;
+    type State = TorchLayer;
 
-    fn backward(self, ops: Ops<Layer, WEIGHTS>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<TorchLayer, WEIGHTS>, grads: &mut Gradients, _: &mut Checkpointer) {
         grads.consume::<LibTorch>(&ops.node);
         for (parent, gradient) in ops.parents.iter().zip(ops.state.gradients()) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
@@ -104,25 +103,25 @@ impl Backward<LibTorch, WEIGHTS> for LoadWeights {
     }
 }
 
-/// One step of a chain, as libtorch has recorded it.
+/// One step of a chain, recorded by libtorch.
 #[derive(Clone, Debug)]
 struct Recorded {
-    chain: Chain,
+    chain: TorchChain,
     x: TchTensor,
     state: TchTensor,
     output: TchTensor,
     operands: Arc<Mutex<Vec<Option<Operands>>>>,
-    /// What the layers' weights are in burn's graph: a 0 for each layer that has any.
+    /// The weights' stand-ins in burn's graph: a 0 for each layer with weights.
     loaded: TchTensor,
-    /// What shares memory with these. burn writes into a tensor that nobody else holds, and what is recorded must
-    /// not change.
+    /// Other handles of the same memory. burn overwrites tensors without another owner, which would change the
+    /// recording.
     held: [TchTensor; 3],
 }
 
 impl Recorded {
-    /// Records a step; the flags say whether the gradients of `x` and `state` are wanted.
+    /// Records a step. `tracked` says whether `x` and `state` need gradients.
     fn new(
-        chain: Chain,
+        chain: TorchChain,
         [x, state]: [&TchTensor; 2],
         loaded: TchTensor,
         tracked: [bool; 2],
@@ -143,11 +142,11 @@ impl Recorded {
         (recorded, result)
     }
 
-    /// The gradients of x and of the state, where they are wanted. Those of the weights go to the layers.
+    /// The gradients of x and the state, if needed. Those of the weights go to the layers.
     fn backward(&self, gradient: &TchTensor) -> [Option<TchTensor>; 2] {
         let layers = &self.chain.0.0;
         let operands = std::mem::take(&mut *self.operands.lock().unwrap_or_else(PoisonError::into_inner));
-        let leaves: Vec<Vec<(usize, Torch)>> = layers.iter().map(Layer::leaves).collect();
+        let leaves: Vec<Vec<(usize, Torch)>> = layers.iter().map(TorchLayer::leaves).collect();
         let ends = [&self.x.tensor, &self.state.tensor];
         let inputs: Vec<&Torch> = ends
             .into_iter()
@@ -155,7 +154,7 @@ impl Recorded {
             .chain(operands.iter().flatten().map(|operands| &operands.output))
             .chain(leaves.iter().flatten().map(|(_, leaf)| leaf))
             .collect();
-        // tch differentiates scalars only: the one whose derivative by the output is `gradient`.
+        // tch differentiates only scalars; the derivative of this one by the output is `gradient`.
         let scalar =
             tch::with_grad(|| self.output.tensor.flatten(0, -1).dot(&gradient.tensor.flatten(0, -1)));
         let mut found = Torch::run_backward(&[scalar], &inputs, false, false).into_iter();
@@ -172,17 +171,17 @@ impl Recorded {
     }
 }
 
-/// Hands a chain's gradients to what it has read.
+/// The backward pass of one step of a chain.
 #[derive(Debug)]
-struct Step;
+struct ChainStep;
 
-impl Backward<LibTorch, 3> for Step {
+impl Backward<LibTorch, 3> for ChainStep {
     type State = Recorded;
 
     fn backward(self, ops: Ops<Recorded, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<LibTorch>(&ops.node);
         let [x, state] = ops.state.backward(&gradient);
-        // The layers have the gradients of their weights; this one only has to be there.
+        // A placeholder: the layers keep the gradients of their weights.
         let loaded = Some(ops.state.loaded.clone());
         for (parent, gradient) in ops.parents.iter().zip([x, state, loaded]) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
@@ -199,7 +198,7 @@ impl<C: CheckpointStrategy> TorchOps for Autodiff<LibTorch, C> {
         bias: FloatTensor<Self>,
         gain: FloatTensor<Self>,
         offset: FloatTensor<Self>,
-        layer: Layer,
+        layer: TorchLayer,
     ) -> FloatTensor<Self> {
         let ((weight, a), (recurrent, b)) = (weight.into_parts(), recurrent.into_parts());
         let ((bias, c), (gain, d), (offset, e)) = (bias.into_parts(), gain.into_parts(), offset.into_parts());
@@ -220,11 +219,11 @@ impl<C: CheckpointStrategy> TorchOps for Autodiff<LibTorch, C> {
         x: FloatTensor<Self>,
         state: FloatTensor<Self>,
         loaded: FloatTensor<Self>,
-        chain: Chain,
+        chain: TorchChain,
     ) -> FloatTensor<Self> {
         let tracked = [x.is_tracked(), state.is_tracked()];
         let ((x, a), (state, b), (loaded, c)) = (x.into_parts(), state.into_parts(), loaded.into_parts());
-        match Step.prepare::<C>([a, b, c]).compute_bound().stateful() {
+        match ChainStep.prepare::<C>([a, b, c]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
                 let (recorded, y) = Recorded::new(chain, [&x, &state], loaded, tracked);
                 prep.finish(recorded, y)
@@ -234,19 +233,19 @@ impl<C: CheckpointStrategy> TorchOps for Autodiff<LibTorch, C> {
     }
 }
 
-/// A chain of [`layers`].
+/// libtorch's implementation of a chain of layers.
 pub fn chain(layers: Vec<LayerSpec>, precision: Precision, device: &Device) -> spec::Chain {
     let (ordered, reorder) = ordered(layers);
     let (mut chain, mut loaded) = (Vec::new(), Vec::new());
     for ordered in ordered {
-        let layer = Layer::new(&ordered, precision);
+        let layer = TorchLayer::new(&ordered, precision);
         loaded.extend(load_weights(ordered.layer, layer.clone(), device));
         chain.push(layer);
     }
-    let chain = Chain(Arc::new((chain, reorder)));
+    let chain = TorchChain(Arc::new((chain, reorder)));
     let loaded = Tensor::cat(loaded, 0).into_dispatch();
     Box::new(move |x, state| {
-        // burn wants a gradient for all that an operation reads; where no layer reads the state, it is a constant.
+        // burn requires a gradient for every input; if no layer reads the state, it is a constant.
         let state = state.unwrap_or_else(|| x.clone().detach());
         Tensor::from_dispatch(<Dispatch as TorchOps>::chain(
             x.into_dispatch(),
@@ -257,8 +256,8 @@ pub fn chain(layers: Vec<LayerSpec>, precision: Precision, device: &Device) -> s
     })
 }
 
-/// Hands a layer its weights, if it has any; see [`TorchOps::load_weights`].
-fn load_weights(of: LayerSpec, layer: Layer, device: &Device) -> Option<Tensor<1>> {
+/// Gives a layer its weights, if it has any; see [`TorchOps::load_weights`].
+fn load_weights(of: LayerSpec, layer: TorchLayer, device: &Device) -> Option<Tensor<1>> {
     let (gain, offset) = of.norm.map(|Norm { gain, offset, .. }| (gain, offset)).unzip();
     let [weight, recurrent, bias] = match of.op {
         Op::Pass | Op::InputNorm { .. } => [None, None, None],

@@ -1,4 +1,4 @@
-//! One layer of a chain, on libtorch's tensors: its forward pass, and the gradients of its weights.
+//! One layer of a chain on libtorch's tensors: its forward pass and the gradients of its weights.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -10,7 +10,7 @@ use crate::backend::spec::Op;
 use crate::precision::Precision;
 use crate::preset::{Activation, ImageSize, LayerOutput};
 
-/// A layer's weights, in this order: weight, recurrent weight, bias, gain, offset. What it lacks is an empty tensor.
+/// Number of weight tensors of a layer, in the order below. Missing ones are empty tensors.
 pub const WEIGHTS: usize = 5;
 const WEIGHT: usize = 0;
 const RECURRENT: usize = 1;
@@ -18,13 +18,13 @@ const BIAS: usize = 2;
 const GAIN: usize = 3;
 const OFFSET: usize = 4;
 
-/// Rows over which a product's weight gradient is summed at once: enough that the sum costs little more than its
-/// multiplications, and few enough to keep.
+/// Rows gathered for one product of a weight gradient: enough to keep the cost of additions low, few enough to keep
+/// in memory.
 const ROWS: i64 = 640;
 
 /// A layer during an unroll.
 #[derive(Clone, Debug)]
-pub struct Layer(Arc<Parts>);
+pub struct TorchLayer(Arc<Parts>);
 
 #[derive(Debug)]
 struct Parts {
@@ -33,51 +33,51 @@ struct Parts {
     /// What layer norm adds to the variance; `None` without it.
     norm: Option<f64>,
     activation: Activation,
-    /// Of products and convolutions.
+    /// Precision of products and convolutions.
     kind: Kind,
     weights: OnceLock<Weights>,
     gathered: Mutex<Gathered>,
 }
 
-/// What a layer computes before layer norm and activation.
+/// A layer's operation before layer norm and activation.
 #[derive(Clone, Copy, Debug)]
 enum Form {
     Pass,
     InputNorm(f64),
     Product,
     Conv(ImageSize),
-    /// Of blocks of 2x2 pixels.
+    /// A convolution of blocks of 2x2 pixels.
     BlockConv(ImageSize),
     Upsample(ImageSize),
 }
 
-/// The weights as products and convolutions read them.
+/// The weights in the precision and layout of products and convolutions.
 #[derive(Debug, Default)]
 struct Weights {
     tensors: [Option<TchTensor>; WEIGHTS],
-    /// Whether gradients are wanted.
+    /// Whether they need gradients.
     tracked: bool,
 }
 
-/// What the backward passes of the steps leave for the gradients of the weights.
+/// What the steps' backward passes leave for the gradients of the weights.
 #[derive(Debug, Default)]
 struct Gathered {
-    /// A product's operands at the latest steps.
+    /// Operands of the product at the latest steps.
     operands: Vec<Operands>,
     /// The gradients so far.
     sums: [Option<Torch>; WEIGHTS],
-    /// What shares memory with the operands: see `Recorded` in `chain.rs`.
+    /// Other handles of the operands' memory; see `Recorded` in `chain.rs`.
     held: Vec<TchTensor>,
 }
 
 /// A product's operands at one step.
 #[derive(Debug)]
 pub struct Operands {
-    /// What it read: [R, I].
+    /// The input: [R, I].
     pub x: Torch,
-    /// The recurrent state that it read, if it did: [R, units].
+    /// The recurrent state, if it is read: [R, units].
     pub state: Option<Torch>,
-    /// What it put out, [R, O]; after the backward pass the gradient of that.
+    /// The output, [R, O]; after the backward pass its gradient.
     pub output: Torch,
 }
 
@@ -85,9 +85,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Layer {
+impl TorchLayer {
     /// A layer without weights yet.
-    pub fn new(Ordered { reorders, layer }: &Ordered, precision: Precision) -> Layer {
+    pub fn new(Ordered { reorders, layer }: &Ordered, precision: Precision) -> TorchLayer {
         let size = |output| match output {
             LayerOutput::Maps(size) => size,
             LayerOutput::Row(_) => unreachable!("validation refuses convolutions of rows"),
@@ -104,7 +104,7 @@ impl Layer {
             Precision::F32 => Kind::Float,
             Precision::Bf16 => Kind::BFloat16,
         };
-        Layer(Arc::new(Parts {
+        TorchLayer(Arc::new(Parts {
             form,
             reorders: *reorders,
             norm: layer.norm.as_ref().map(|norm| norm.epsilon),
@@ -115,7 +115,7 @@ impl Layer {
         }))
     }
 
-    /// Takes the weights for the steps of an unroll, once; gradients are wanted where they are `tracked`.
+    /// Takes the weights for an unroll, once. `tracked` weights need gradients.
     pub fn load(&self, weights: [&TchTensor; WEIGHTS], tracked: bool) {
         let prepared = |place: usize| {
             let weight = weights[place];
@@ -132,20 +132,20 @@ impl Layer {
                 true => tensor.set_requires_grad(true),
                 false => tensor,
             };
-            // Sharing the storage keeps burn from writing into it.
+            // Sharing the storage keeps burn from overwriting it.
             Some(TchTensor { tensor, storage: weight.storage.clone() })
         };
         let weights = Weights { tensors: std::array::from_fn(prepared), tracked };
-        // Every unroll makes its own layers, so these are the first.
+        // Every unroll creates its own layers, so this is the first call.
         let _ = self.0.weights.set(weights);
     }
 
-    /// Whether a weight's gradient is computed from [`Operands`], and not step by step.
+    /// Whether a weight's gradient is computed from [`Operands`] instead of step by step.
     fn is_operand(&self, place: usize) -> bool {
         matches!(self.0.form, Form::Product) && !matches!(place, GAIN | OFFSET)
     }
 
-    /// The weights, by their place, whose gradients each step computes.
+    /// The weights whose gradients each step computes, by index.
     pub fn leaves(&self) -> Vec<(usize, Torch)> {
         let Some(weights) = self.0.weights.get() else { return Vec::new() };
         let places = (0..WEIGHTS).filter(|place| weights.tracked && !self.is_operand(*place));
@@ -154,11 +154,11 @@ impl Layer {
             .collect()
     }
 
-    /// One step: what the layer makes of rows `x` and of the recurrent `state`, if it reads that, and the operands of
-    /// its product where gradients are wanted.
+    /// One step: the output for rows `x` and the recurrent `state`, and the operands of the product if gradients are
+    /// needed.
     pub fn forward(&self, x: Torch, state: &Torch) -> (Torch, Option<Operands>) {
         let Parts { form, reorders, norm, activation, kind, .. } = &*self.0;
-        // A layer without weights is given none.
+        // A layer without weights is never loaded.
         let weights = self.0.weights.get_or_init(Weights::default);
         let [weight, recurrent, bias, gain, offset] =
             weights.tensors.each_ref().map(|weight| weight.as_ref().map(|weight| &weight.tensor));
@@ -173,11 +173,11 @@ impl Layer {
                 let state = recurrent.map(|_| state.to_kind(*kind));
                 let mut y = x.linear(weight, bias);
                 if let (Some(state), Some(recurrent)) = (&state, recurrent) {
-                    // The recurrent state stays in 32 bits, and so does the sum it is made of.
+                    // The recurrent state and the sum it comes from stay in 32 bits.
                     y = y.to_kind(Kind::Float) + state.matmul(&recurrent.transpose(0, 1));
                 }
                 if weights.tracked {
-                    // The weights want gradients even where nothing before them does.
+                    // The weights need gradients even if nothing before them does.
                     y = if y.requires_grad() { y } else { y.set_requires_grad(true) };
                     let state = state.map(|state| state.detach());
                     operands = Some(Operands { x: x.detach(), state, output: y.shallow_clone() });
@@ -198,13 +198,13 @@ impl Layer {
         let y = match norm {
             None => y,
             Some(epsilon) => {
-                // The CPU's layer norm takes bfloat16 with gains of 32 bits; the GPU's wants one kind.
+                // On the CPU, layer norm accepts bfloat16 with 32-bit gains; on GPUs all must be the same.
                 let y = if y.device() == tch::Device::Cpu { y } else { y.to_kind(Kind::Float) };
                 y.layer_norm([y.size()[1]], gain, offset, *epsilon, false)
             }
         };
         let y = match activation {
-            // In bfloat16, 1 − σ would be 0 long before σ is 1.
+            // In bfloat16, 1 − σ would round to 0 too early.
             Activation::Sigmoid => y.to_kind(Kind::Float).sigmoid(),
             Activation::Relu => y.relu(),
             Activation::Elu => y.elu(),
@@ -213,8 +213,8 @@ impl Layer {
         (y, operands)
     }
 
-    /// Takes what a step's backward pass found: a product's operands, and the gradients of [`Layer::leaves`]. `held`
-    /// shares memory with the operands.
+    /// Takes the results of a step's backward pass: the product's operands and the gradients of
+    /// [`TorchLayer::leaves`]. `held` shares memory with the operands.
     pub fn gather(&self, operands: Option<Operands>, gradients: Vec<(usize, Torch)>, held: &[TchTensor]) {
         let mut gathered = locked(&self.0.gathered);
         for (place, gradient) in gradients {
@@ -247,7 +247,7 @@ impl Gathered {
         });
     }
 
-    /// Σ_t dY_tᵀ · X_t as one product over the rows of all steps t that have been gathered.
+    /// Σ_t dY_tᵀ · X_t over all gathered steps t, as one product.
     fn multiply(&mut self, kind: Kind) {
         let steps = std::mem::take(&mut self.operands);
         if steps.is_empty() {
@@ -266,12 +266,12 @@ impl Gathered {
     }
 }
 
-/// [R, H·W·C] as maps of C channels that lie in the same order.
+/// [R, H·W·C] viewed as maps [R, C, H, W], in channels-last memory order.
 fn as_maps(x: &Torch, ImageSize { channels, height, width }: ImageSize) -> Torch {
     x.reshape([x.size()[0], height as i64, width as i64, channels as i64]).permute([0, 3, 1, 2])
 }
 
-/// Maps, padded by 1, whose blocks of 2x2 pixels have become channels.
+/// Maps padded by 1, with blocks of 2x2 pixels as channels.
 fn blocks(x: &Torch, ImageSize { channels, height, width }: ImageSize) -> Torch {
     let [channels, height, width] = [channels, height, width].map(|n| n as i64);
     let rows = x.size()[0];
@@ -288,27 +288,27 @@ fn blocks(x: &Torch, ImageSize { channels, height, width }: ImageSize) -> Torch 
     blocks.reshape([rows, down, across, 4 * channels]).permute([0, 3, 1, 2])
 }
 
-/// Maps convolved by a kernel: [R, H·W·O].
+/// Convolves maps: [R, H·W·O].
 fn convolved(maps: Torch, kernel: &Torch, bias: Option<&Torch>, stride: i64, padding: i64) -> Torch {
     let rows = maps.size()[0];
     let y = maps.conv2d(kernel, bias, [stride; 2], [padding; 2], [1, 1], 1);
     y.permute([0, 2, 3, 1]).reshape([rows, -1])
 }
 
-/// Rows of [row, column, row in block, column in block, channel], for which there are `from`'s rows and columns, with the
-/// pixels of each block in their places.
+/// Pixel shuffle: rows ordered (row, column, row in block, column in block, channel), with `from`'s rows and columns,
+/// to pixel order.
 fn spread(y: &Torch, from: ImageSize) -> Torch {
     let rows = y.size()[0];
     let blocks = y.view([rows, from.height as i64, from.width as i64, 2, 2, -1]);
     blocks.permute([0, 1, 3, 2, 4, 5]).reshape([rows, -1])
 }
 
-/// The same numbers with the channels of a place beside each other.
+/// The same kernel in channels-last memory order.
 fn channels_last(kernel: &Torch) -> Torch {
     kernel.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }
 
-/// Rows of maps in another order.
+/// Reorders maps between channels first and pixels first.
 pub fn reordered(x: Torch, reorder: Reorder) -> Torch {
     let rows = x.size()[0];
     let (from, to) = match reorder {

@@ -1,34 +1,34 @@
-//! Layers for maps whose values lie pixel by pixel, as convolutions and layer norm are computed fastest: [R, H·W·C],
-//! not [R, C·H·W]. Weights that meet maps are put in that order here, once for all steps of an unroll.
+//! Layers for maps in pixel order, [R, H·W·C] instead of [R, C·H·W], where convolutions and layer norm are fastest.
+//! Weights that meet maps are reordered here, once per unroll.
 
 use burn::tensor::Tensor;
 
 use crate::backend::spec::{LayerSpec, Op};
 use crate::preset::{ImageSize, LayerOutput};
 
-/// A change of the order of a row's values.
+/// A reordering of a row's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reorder {
-    /// As they are.
+    /// No change.
     None,
     /// From channels first to pixels first.
     ToPixels(ImageSize),
-    /// Back.
+    /// From pixels first to channels first.
     ToChannels(ImageSize),
 }
 
 /// A layer in pixel order.
 pub struct Ordered {
-    /// Applied to its input, in this order.
+    /// Applied to the input, in this order.
     pub reorders: [Reorder; 2],
-    /// The layer. Its gain and offset hold a value for every value of a row; the kernel of an [`Op::Conv`] that
-    /// reads few channels is [O, 4·I, 2, 2] and reads blocks of 2x2 pixels instead of every other pixel.
+    /// The layer. Gain and offset have one value for every value of a row. An [`Op::Conv`] of few channels has a
+    /// kernel [O, 4·I, 2, 2] for blocks of 2x2 pixels instead of a stride of 2.
     pub layer: LayerSpec,
 }
 
 /// `layers` in pixel order, and the final reordering of the output.
 pub fn ordered(layers: Vec<LayerSpec>) -> (Vec<Ordered>, Reorder) {
-    // The maps that lie in pixel order at this point, if any do.
+    // The size of the current maps if they are in pixel order.
     let mut now: Option<ImageSize> = None;
     let mut ordered: Vec<Ordered> = Vec::new();
     let mut layers = layers.into_iter().peekable();
@@ -80,7 +80,7 @@ pub fn ordered(layers: Vec<LayerSpec>) -> (Vec<Ordered>, Reorder) {
             }
             Op::Upsample { kernel, bias } => {
                 reorders[0] = enter(now, layer.from);
-                // (channel, place in the block) to (place, channel), so that whole pixels are moved.
+                // (channel, place in the block) to (place, channel), so that whole pixels move.
                 let [outputs, inputs, height, width] = kernel.dims();
                 let taps = inputs * height * width;
                 *kernel = kernel
@@ -107,7 +107,7 @@ pub fn ordered(layers: Vec<LayerSpec>) -> (Vec<Ordered>, Reorder) {
     (ordered, now.map_or(Reorder::None, Reorder::ToChannels))
 }
 
-/// Maps whose order matters.
+/// Maps for which the order makes a difference.
 fn several(size: ImageSize) -> Option<ImageSize> {
     (size.channels > 1 && size.pixels() > 1).then_some(size)
 }
@@ -119,7 +119,7 @@ fn maps(output: LayerOutput) -> Option<ImageSize> {
     }
 }
 
-/// How rows in the order `now` become the maps that a convolution reads.
+/// The reordering before a convolution, for rows in the order `now`.
 fn enter(now: Option<ImageSize>, from: LayerOutput) -> Reorder {
     match (now.is_some(), maps(from)) {
         (false, Some(size)) => Reorder::ToPixels(size),
@@ -138,11 +138,11 @@ fn values(of: Tensor<1>, size: ImageSize) -> Tensor<1> {
     of.reshape([size.channels, size.pixels()]).transpose().reshape([size.values()])
 }
 
-/// Convolutions of fewer channels than this leave most of a vector register unused.
+/// Convolutions of fewer channels leave most of a vector register unused.
 const FEW: usize = 8;
 
-/// A 4x4 kernel of stride 2, [O, I, 4, 4], as the 2x2 kernel of stride 1 that reads blocks of 2x2 pixels as
-/// channels: [O, 4·I, 2, 2], (row, column) of the block first. It is the same sum.
+/// A 4x4 kernel of stride 2, [O, I, 4, 4], as the equivalent 2x2 kernel of stride 1 with blocks of 2x2 pixels as
+/// channels: [O, 4·I, 2, 2], (row, column) of the block first.
 fn blocks(kernel: Tensor<4>) -> Tensor<4> {
     let [outputs, inputs, ..] = kernel.dims();
     kernel

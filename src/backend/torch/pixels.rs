@@ -1,5 +1,5 @@
-//! The E-step and the losses of binary pixels, with backward passes derived by hand: burn's would take some thirty
-//! passes over [B, K, C, P] where these take ten.
+//! The E-step and the losses of binary pixels, with backward passes derived by hand: about ten passes over
+//! [B, K, C, P] instead of burn's thirty.
 
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -14,7 +14,7 @@ use tch::{Kind, Tensor as Torch};
 /// The operations, for libtorch and its gradients.
 #[backend_extension(LibTorch, Autodiff)]
 pub trait PixelOps: Backend {
-    /// γ: [B, K, 1, P], of ψ [B, K, C, P] and x [B, 1, C, P].
+    /// γ [B, K, 1, P] from ψ [B, K, C, P] and x [B, 1, C, P].
     fn responsibilities(preds: FloatTensor<Self>, x: FloatTensor<Self>, epsilon: f64) -> FloatTensor<Self>;
 
     /// Σ γ · −log P(x | ψ) and Σ (1 − γ) · −log(1 − ψ): \[2\].
@@ -26,11 +26,11 @@ pub trait PixelOps: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// γ, and Σ_k of the densities: [B, 1, 1, P].
+/// γ, and the densities summed over k: [B, 1, 1, P].
 fn responsibilities(preds: &Torch, x: &Torch, epsilon: f64) -> (Torch, Torch) {
     // ψ where x is 1, 1 − ψ where it is 0.
     let density = match preds.size()[2] {
-        // 1 + ε rounds most of ε away, so it is added to 1 − x, which is 0 where it matters.
+        // 1 + ε rounds most of ε away, so ε is added to 1 − x, which is 0 where ε matters.
         1 => (x.rsub_scalar(1.0) + epsilon).addcmul(preds, &sign(x)),
         _ => sum(&x.rsub_scalar(1.0).addcmul(preds, &sign(x)), 2) + epsilon,
     };
@@ -38,7 +38,7 @@ fn responsibilities(preds: &Torch, x: &Torch, epsilon: f64) -> (Torch, Torch) {
     (density / &total, total)
 }
 
-/// Summed along an axis, which stays.
+/// Sums along an axis and keeps the axis.
 fn sum(of: &Torch, axis: i64) -> Torch {
     of.sum_dim_intlist([axis].as_slice(), true, Kind::Float)
 }
@@ -48,7 +48,7 @@ fn sign(x: &Torch) -> Torch {
     x * 2.0 - 1.0
 }
 
-/// What the backward pass of [`PixelOps::responsibilities`] reads.
+/// Saved for the backward pass of [`PixelOps::responsibilities`].
 #[derive(Clone, Debug)]
 struct EStepState {
     gamma: TchTensor,
@@ -73,7 +73,7 @@ impl Backward<LibTorch, 1> for Responsibilities {
     }
 }
 
-/// ψ clipped, log(1 − ψ) and log P(x | ψ): [B, K, C, P] each.
+/// Clipped ψ, log(1 − ψ) and log P(x | ψ): [B, K, C, P] each.
 struct Logs {
     q: Torch,
     log_off: Torch,
@@ -83,13 +83,13 @@ struct Logs {
 impl Logs {
     fn new(preds: &Torch, x: &Torch, clip: f64) -> Logs {
         let q = preds.clamp(clip, 1.0 - clip);
-        // 1 − q in 32 bits would be off by a hundredth at the clip.
+        // 1 − q in 32 bits would be off by 1% at the clip.
         let log_off = preds.rsub_scalar(1.0).clamp_(clip, 1.0 - clip).log_();
         let log_p = log_off.lerp_tensor(&q.log(), x);
         Logs { q, log_off, log_p }
     }
 
-    /// The two losses. Sums run axis by axis, so that their order depends on shapes and not on threads.
+    /// The two losses, summed axis by axis, so that the order depends on the shape and not on the number of threads.
     fn losses(&self, gamma: &Torch) -> Torch {
         let total = |of: Torch| [3, 2, 1, 0].into_iter().fold(of, |of, axis| sum(&of, axis)).reshape([1]);
         let intra = total(gamma * &self.log_p);
@@ -98,11 +98,11 @@ impl Logs {
     }
 }
 
-/// What the backward pass of [`PixelOps::pixel_losses`] reads.
+/// Saved for the backward pass of [`PixelOps::pixel_losses`].
 #[derive(Clone, Debug)]
 struct LossState {
     q: TchTensor,
-    /// log(1 − ψ) and log P(x | ψ), where γ has a gradient.
+    /// log(1 − ψ) and log P(x | ψ), if γ has a gradient.
     logs: Option<[TchTensor; 2]>,
     gamma: TchTensor,
     x: TchTensor,
@@ -122,7 +122,7 @@ impl Backward<LibTorch, 2> for PixelLosses {
         let (q, gamma) = (&q.tensor, &gamma.tensor);
         let [of_preds, of_gamma] = ops.parents;
         if let Some(node) = of_preds {
-            // intra' · γ(q − x)/(q(1 − q)) + inter' · (1 − γ)/(1 − q), and nothing where ψ was clipped.
+            // intra' · γ(q − x)/(q(1 − q)) + inter' · (1 − γ)/(1 − q), and 0 where ψ was clipped.
             let with_gamma = q * (&intra - &inter) - &x.tensor * &intra;
             let mut slope = (q * &inter).addcmul_(gamma, &with_gamma);
             let _ = slope.g_div_(&q.rsub_scalar(1.0).g_mul_(q));

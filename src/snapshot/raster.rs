@@ -1,33 +1,33 @@
-//! Images in colours, one pixel for each pixel of the model's.
+//! Arrays as RGB images of the same size.
 
 use super::objects;
+use super::schema::SnapshotStep;
 use crate::colours::{self, Rgb};
-use crate::snapshot::SnapshotStep;
 
-/// An image to draw, row by row.
+/// An RGB image.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tile {
-    /// Pixels of a row.
+pub struct Raster {
+    /// Width in pixels.
     pub width: usize,
-    /// Rows.
+    /// Height in pixels.
     pub height: usize,
-    /// As many colours.
+    /// The pixels, row by row.
     pub pixels: Vec<[u8; 3]>,
 }
 
-impl Tile {
-    fn new(width: usize, height: usize, colour: impl Fn(usize) -> Rgb) -> Tile {
+impl Raster {
+    fn new(width: usize, height: usize, colour: impl Fn(usize) -> Rgb) -> Raster {
         let pixels = (0..width * height).map(|pixel| colours::bytes(colour(pixel))).collect();
-        Tile { width, height, pixels }
+        Raster { width, height, pixels }
     }
 
-    /// Values in 0..=1, channels one after the other, in shades of `tint`: three channels are red, green and
-    /// blue, of any other number the mean is shown. What is missing is black.
-    pub fn shades(values: &[f32], width: usize, height: usize, tint: Rgb) -> Tile {
+    /// Values in 0..=1, channels first, in shades of `tint`. Three channels are red, green and blue; otherwise the mean
+    /// over the channels is drawn. Missing values are black.
+    pub fn shades(values: &[f32], width: usize, height: usize, tint: Rgb) -> Raster {
         let places = width * height;
         let channels = (values.len() / places.max(1)).max(1);
         let at = |channel: usize, pixel| values.get(channel * places + pixel).copied().unwrap_or(0.0);
-        Tile::new(width, height, |pixel| match channels {
+        Raster::new(width, height, |pixel| match channels {
             3 => [0, 1, 2].map(|c| at(c, pixel) * tint[c]),
             _ => {
                 let mean = (0..channels).map(|c| at(c, pixel)).sum::<f32>() / channels as f32;
@@ -36,11 +36,10 @@ impl Tile {
         })
     }
 
-    /// γ (K·P values) as a blend of the components' colours: how much of a colour there is, is how much the
-    /// component has of the pixel.
-    pub fn gamma(gamma: &[f32], k: usize, width: usize, height: usize) -> Tile {
+    /// γ (K·P values) as a blend of the components' colours, weighted by responsibility.
+    pub fn gamma(gamma: &[f32], k: usize, width: usize, height: usize) -> Raster {
         let colours: Vec<Rgb> = (0..k).map(colours::component).collect();
-        Tile::new(width, height, |pixel| {
+        Raster::new(width, height, |pixel| {
             let mut sum = [0.0; 3];
             for (share, colour) in shares(gamma, width * height, pixel).zip(&colours) {
                 sum.iter_mut().zip(colour).for_each(|(sum, c)| *sum += share * c);
@@ -49,28 +48,28 @@ impl Tile {
         })
     }
 
-    /// Every pixel's object, in the colour of the component that [`objects::colours`] says; none is black.
-    pub fn truth(groups: &[u8], colours: &[Option<usize>; 256], width: usize, height: usize) -> Tile {
+    /// Every pixel's object in its colour of [`objects::colours`]; pixels without one are black.
+    pub fn truth(groups: &[u8], colours: &[Option<usize>; 256], width: usize, height: usize) -> Raster {
         let of = |pixel: usize| colours[usize::from(*groups.get(pixel)?)];
-        Tile::new(width, height, |pixel| of(pixel).map_or([0.0; 3], colours::component))
+        Raster::new(width, height, |pixel| of(pixel).map_or([0.0; 3], colours::component))
     }
 
-    /// The component that has most of each pixel ([`objects::winners`]), in its colour.
-    pub fn argmax(step: &SnapshotStep, k: usize, width: usize, height: usize) -> Tile {
+    /// Every pixel's component in [`objects::winners`], in its colour.
+    pub fn argmax(step: &SnapshotStep, k: usize, width: usize, height: usize) -> Raster {
         let winners = objects::winners(step, k);
         let of = |pixel: usize| *winners.get(pixel)?;
-        Tile::new(width, height, |pixel| of(pixel).map_or([0.0; 3], colours::component))
+        Raster::new(width, height, |pixel| of(pixel).map_or([0.0; 3], colours::component))
     }
 }
 
-/// How much of a pixel each component has; what is no number is nothing.
+/// γ of a pixel for each component, with 0 for NaN and infinity.
 fn shares(gamma: &[f32], places: usize, pixel: usize) -> impl Iterator<Item = f32> {
     gamma
         .chunks(places.max(1))
         .map(move |mask| mask.get(pixel).copied().filter(|v| v.is_finite()).unwrap_or(0.0))
 }
 
-/// Σ_k γ_k ψ_k: what all components together make of the image, M = C·P values.
+/// The reconstruction Σ_k γ_k ψ_k, M = C·P values.
 pub fn reconstruction(preds: &[f32], gamma: &[f32], places: usize, values: usize) -> Vec<f32> {
     let places = places.max(1);
     let mut sum = vec![0.0; values];
@@ -91,15 +90,15 @@ mod tests {
     fn every_kind_has_the_colours_it_says() {
         let white = [1.0; 3];
         assert_eq!(
-            Tile::shades(&[0.0, 1.0, 0.5, 2.0], 2, 2, white).pixels[1..],
+            Raster::shades(&[0.0, 1.0, 0.5, 2.0], 2, 2, white).pixels[1..],
             [[255; 3], [128; 3], [255; 3]]
         );
-        assert_eq!(Tile::shades(&[1.0, 0.5, 0.0], 1, 1, white).pixels, [[255, 128, 0]]);
-        assert_eq!(Tile::shades(&[1.0], 1, 1, colours::component(1)).pixels, [SKY]);
+        assert_eq!(Raster::shades(&[1.0, 0.5, 0.0], 1, 1, white).pixels, [[255, 128, 0]]);
+        assert_eq!(Raster::shades(&[1.0], 1, 1, colours::component(1)).pixels, [SKY]);
         // The first pixel is the first component's, the second both's.
         let gamma = [1.0, 0.5, 0.0, 0.5];
         let both = [0, 1, 2].map(|c| ((f32::from(ORANGE[c]) + f32::from(SKY[c])) / 2.0).round() as u8);
-        assert_eq!(Tile::gamma(&gamma, 2, 2, 1).pixels, [ORANGE, both]);
+        assert_eq!(Raster::gamma(&gamma, 2, 2, 1).pixels, [ORANGE, both]);
         let step = |gamma: &[f32], groups: &[u8]| SnapshotStep {
             target: vec![],
             noisy: vec![],
@@ -113,9 +112,9 @@ mod tests {
         let held = step(&[0.2, 0.2, 0.8, 0.8], &[0, 1]);
         let mut colours = [None; 256];
         colours[1] = Some(1);
-        assert_eq!(Tile::truth(&held.groups, &colours, 2, 1).pixels, [[0; 3], SKY]);
-        assert_eq!(Tile::argmax(&held, 2, 2, 1).pixels, [[0; 3], SKY]);
-        assert_eq!(Tile::argmax(&step(&[0.2, 0.9, 0.8, 0.1], &[0, 0]), 2, 2, 1).pixels, [SKY, ORANGE]);
+        assert_eq!(Raster::truth(&held.groups, &colours, 2, 1).pixels, [[0; 3], SKY]);
+        assert_eq!(Raster::argmax(&held, 2, 2, 1).pixels, [[0; 3], SKY]);
+        assert_eq!(Raster::argmax(&step(&[0.2, 0.9, 0.8, 0.1], &[0, 0]), 2, 2, 1).pixels, [SKY, ORANGE]);
     }
 
     #[test]

@@ -1,0 +1,79 @@
+//! libtorch's devices. burn has deprecated this backend in favour of CubeCL, which is slower on CPUs.
+#![allow(deprecated)]
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use burn::tensor::Device;
+
+use super::failure::probed;
+use crate::error::{Error, Result};
+
+pub fn cpu() -> Device {
+    // Setting the number, even to its current value, keeps MKL from using one thread per physical core.
+    tch::set_num_threads(tch::get_num_threads());
+    Device::libtorch()
+}
+
+/// Whether `device` is one of libtorch's.
+pub fn is(device: &Device) -> bool {
+    device.clone().inner() == Device::libtorch() || is_gpu(device)
+}
+
+/// Whether `device` is one of libtorch's GPUs.
+pub fn is_gpu(device: &Device) -> bool {
+    let device = device.clone().inner();
+    (0..gpus()).any(|number| device == Device::libtorch_cuda(number))
+}
+
+/// Number of GPUs that libtorch can use, 0 without a recent driver. The driver is asked once.
+pub fn gpus() -> usize {
+    static GPUS: OnceLock<usize> = OnceLock::new();
+    *GPUS.get_or_init(|| match tch::Cuda::is_available() {
+        true => tch::Cuda::device_count().max(0) as usize,
+        false => 0,
+    })
+}
+
+/// Whether a bfloat16 product takes less than two thirds of the time of a 32-bit one, timed once per GPU.
+pub fn multiplies_bf16(number: usize) -> bool {
+    static ANSWERS: Mutex<BTreeMap<usize, bool>> = Mutex::new(BTreeMap::new());
+    let mut answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
+    *answers.entry(number).or_insert_with(|| timed_bf16(tch::Device::Cuda(number)))
+}
+
+fn timed_bf16(device: tch::Device) -> bool {
+    const SIDE: i64 = 2048;
+    const TIMES: usize = 5;
+    let seconds = |kind| {
+        let matrix = tch::Tensor::ones([SIDE, SIDE], (kind, device));
+        // Reading a value waits for the product.
+        let product = || matrix.matmul(&matrix).double_value(&[0, 0]);
+        product();
+        let timed = |_| {
+            let start = Instant::now();
+            product();
+            start.elapsed()
+        };
+        (0..TIMES).map(timed).min().unwrap_or_default()
+    };
+    seconds(tch::Kind::BFloat16) * 3 < seconds(tch::Kind::Float) * 2
+}
+
+pub fn cuda(number: usize) -> Result<Device> {
+    match gpus() {
+        0 => Err(Error::Device(
+            "libtorch finds no usable GPU; check the GPU and its driver (CUDA 12.8 or newer) with `nvidia-smi`, or \
+             choose --device libtorch"
+                .into(),
+        )),
+        there if number >= there => Err(Error::Device(format!(
+            "there is no cuda:{number}; this machine's GPUs are cuda:0 to cuda:{}",
+            there - 1
+        ))),
+        _ => probed(Device::libtorch_cuda(number), |thrown| {
+            format!("cuda:{number} does not respond ({thrown}); choose --device libtorch to compute without a GPU")
+        }),
+    }
+}

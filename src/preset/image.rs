@@ -1,0 +1,93 @@
+//! Images and objects of a data source.
+
+use serde::{Deserialize, Serialize};
+
+use super::schema::{Data, Digits, Images};
+
+/// The size of an image: C, H and W.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSize {
+    /// C.
+    pub channels: usize,
+    /// H.
+    pub height: usize,
+    /// W.
+    pub width: usize,
+}
+
+impl ImageSize {
+    /// P = H·W, the number of pixels; γ and the groups have one value for each.
+    pub fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// M = C·H·W, the number of values of an image.
+    pub fn values(&self) -> usize {
+        self.channels * self.pixels()
+    }
+}
+
+impl Data {
+    /// The size of the images.
+    pub fn image(&self) -> ImageSize {
+        match *self {
+            Data::Shapes { height, width, .. }
+            | Data::FlyingShapes { height, width, .. }
+            | Data::Mnist { height, width, .. }
+            | Data::FlyingMnist { height, width, .. } => ImageSize { channels: 1, height, width },
+            Data::Hdf5 { channels, height, width, .. } | Data::Tensors { channels, height, width } => {
+                ImageSize { channels, height, width }
+            }
+        }
+    }
+
+    /// Objects per image, if the preset sets it.
+    pub fn objects(&self) -> Option<usize> {
+        self.clone().objects_mut().copied()
+    }
+
+    /// See [`Data::objects`].
+    pub(super) fn objects_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Data::Shapes { objects, .. }
+            | Data::FlyingShapes { objects, .. }
+            | Data::Mnist { objects, .. }
+            | Data::FlyingMnist { objects, .. } => Some(objects),
+            Data::Hdf5 { .. } | Data::Tensors { .. } => None,
+        }
+    }
+
+    /// Where digits come from, for data with digits.
+    pub fn digits(&self) -> Option<&Digits> {
+        match self {
+            Data::Mnist { digits, .. } | Data::FlyingMnist { digits, .. } => Some(digits),
+            _ => None,
+        }
+    }
+
+    /// The same data with other digits; unchanged without digits.
+    #[must_use]
+    pub fn with_digits(mut self, new: Digits) -> Data {
+        if let Data::Mnist { digits, .. } | Data::FlyingMnist { digits, .. } = &mut self {
+            *digits = new;
+        }
+        self
+    }
+
+    /// Number of digit images, for data with digits.
+    pub fn images(&self) -> Option<Images> {
+        match self {
+            Data::Mnist { images, .. } | Data::FlyingMnist { images, .. } => Some(*images),
+            _ => None,
+        }
+    }
+
+    /// The same data with another number of digit images; unchanged without digits.
+    #[must_use]
+    pub fn with_images(mut self, new: Images) -> Data {
+        if let Data::Mnist { images, .. } | Data::FlyingMnist { images, .. } = &mut self {
+            *images = new;
+        }
+        self
+    }
+}
