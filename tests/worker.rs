@@ -17,10 +17,10 @@ use nem_tui::protocol::{Command, Event, Finish, Iteration, RunHandle};
 use nem_tui::run::album;
 use nem_tui::run::checkpoint::Checkpoint;
 use nem_tui::run::directory::{Record, RunDir, RunFile, read_metrics, resolve};
+use nem_tui::run::picture::of_split;
 use nem_tui::snapshot::Input;
 use nem_tui::train::evaluate::Scored;
 use nem_tui::train::trainer::Trainer;
-use nem_tui::run::picture::of_split;
 use support::endless;
 
 fn run(out: &Path, max_iterations: Option<u64>) -> RunHandle {

@@ -34,6 +34,8 @@ const WEIGHTS: &str = "weights.safetensors";
 const OPTIMIZER: &str = "optimizer.burnpack";
 const PRESET: &str = "preset.ron";
 const MANIFEST: &str = "manifest.json";
+/// How the name of a checkpoint begins that is still being written.
+pub(super) const UNFINISHED: &str = ".unfinished-";
 /// Raised when a checkpoint's meaning changes.
 const FORMAT: u32 = 1;
 
@@ -140,7 +142,7 @@ fn write(path: &Path, manifest: Manifest, files: &[(&str, Vec<u8>)]) -> Result<(
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Dropped, and so removed, unless it is renamed at the end.
     let aside = tempfile::Builder::new()
-        .prefix(".unfinished-")
+        .prefix(UNFINISHED)
         .tempdir_in(parent)
         .map_err(Error::io("create a checkpoint in", parent))?;
     let directory = aside.path();

@@ -14,8 +14,8 @@
 //!     it-00000200/  see `checkpoint`
 //! ```
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -175,8 +175,13 @@ impl RunDir {
         // Held until it is gone.
         let run = RunDir::open_metrics(path.to_owned())?;
         let checkpoints = path.join("checkpoints");
-        let names =
-            std::fs::read_dir(&checkpoints).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let entries = match std::fs::read_dir(&checkpoints) {
+            Ok(entries) => entries.collect::<std::io::Result<Vec<_>>>(),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(e) => Err(e),
+        };
+        let entries = entries.map_err(Error::io("read", &checkpoints))?;
+        let names = entries.iter().map(|entry| entry.file_name());
         let whole = names.filter(|name| checkpoint::is_checkpoint(&checkpoints.join(name)));
         if let Some(name) = whole.map(|name| name.to_string_lossy().into_owned()).max() {
             return Err(Error::content(
@@ -197,9 +202,7 @@ impl RunDir {
             .append(true)
             .open(&file)
             .map_err(Error::io("open", &file))?;
-        if metrics.try_lock().is_err() {
-            return Err(Error::content(&path, "another process is training in this run; stop it first"));
-        }
+        metrics.try_lock().map_err(|e| not_locked(&path, e))?;
         Ok(RunDir { path, metrics })
     }
 
@@ -277,17 +280,19 @@ impl RunDir {
         Checkpoint::open(&resolve(&self.path, &["best"])?)
     }
 
-    /// Removing is housekeeping: where it fails, a directory too many is left, and that is all.
+    /// Removes this program's own checkpoints that nothing points to, and what an interrupted save left. It is
+    /// housekeeping: a failure leaves a directory too many and is not reported.
     fn prune(&self) {
         let checkpoints = self.path.join("checkpoints");
-        let kept: Vec<PathBuf> = ["last", "best", BEGIN, ASKED_FOR]
-            .iter()
-            .filter_map(|p| resolve(&self.path, &[p]).ok())
-            .collect();
+        let pointed = ["last", "best", BEGIN, ASKED_FOR].map(|name| pointer(&self.path, name));
+        // A pointer that cannot be read might name any of them.
+        let Ok(kept) = pointed.into_iter().collect::<Result<Vec<_>>>() else { return };
+        let kept: Vec<PathBuf> = kept.into_iter().flatten().collect();
         let Ok(entries) = std::fs::read_dir(&checkpoints) else { return };
         for entry in entries.flatten() {
             let path = entry.path();
-            if path.is_dir() && !kept.contains(&path) {
+            let ours = entry.file_name().to_str().is_some_and(is_own_name);
+            if ours && path.is_dir() && !kept.contains(&path) {
                 let _ = std::fs::remove_dir_all(path);
             }
         }
@@ -320,7 +325,7 @@ impl RunFile {
     pub fn read(run: &Path) -> Result<RunFile> {
         let file = run.join("run.json");
         let bytes = std::fs::read(&file).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => Error::content(
+            ErrorKind::NotFound => Error::content(
                 run,
                 match checkpoint::is_checkpoint(run) {
                     true => {
@@ -344,14 +349,45 @@ pub fn resolve(path: &Path, pointers: &[&str]) -> Result<PathBuf> {
     if checkpoint::is_checkpoint(path) {
         return Ok(path.to_owned());
     }
-    let checkpoints = path.join("checkpoints");
-    for pointer in pointers {
-        if let Ok(name) = std::fs::read_to_string(checkpoints.join(pointer)) {
-            return Ok(checkpoints.join(name.trim()));
+    for name in pointers {
+        if let Some(checkpoint) = pointer(path, name)? {
+            return Ok(checkpoint);
         }
     }
     RunFile::read(path)?;
     Err(Error::content(path, "this run has no checkpoint yet; train it further first"))
+}
+
+/// The checkpoint that `name`, such as `best`, points to in `run`; `None` without such a pointer.
+fn pointer(run: &Path, name: &str) -> Result<Option<PathBuf>> {
+    let checkpoints = run.join("checkpoints");
+    let file = checkpoints.join(name);
+    match std::fs::read_to_string(&file) {
+        Ok(name) => Ok(Some(checkpoints.join(name.trim()))),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(Error::io("read", &file)(e)),
+    }
+}
+
+/// Why the run in `path` could not be locked.
+fn not_locked(path: &Path, error: TryLockError) -> Error {
+    match error {
+        TryLockError::WouldBlock => {
+            Error::content(path, "another process is training in this run; stop it first")
+        }
+        TryLockError::Error(source) => Error::io("lock the metrics of the run in", path)(source),
+    }
+}
+
+/// Whether `name` is one that this program gives to a directory in `checkpoints/`: `it-00000200`, `it-00000200-2`,
+/// or that of a checkpoint it had not finished.
+fn is_own_name(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_checkpoint = |rest: &str| match rest.split_once('-') {
+        Some((iteration, copy)) => iteration.len() >= 8 && is_number(iteration) && is_number(copy),
+        None => rest.len() >= 8 && is_number(rest),
+    };
+    name.starts_with(checkpoint::UNFINISHED) || name.strip_prefix("it-").is_some_and(is_checkpoint)
 }
 
 /// The checkpoint of a run that is called `name`: `best`, `last`, or by its iteration, `1200` or `it-00001200`. The run
@@ -363,7 +399,7 @@ pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
     let checkpoints = run.join("checkpoints");
     let is_one = |path: &PathBuf| checkpoint::is_checkpoint(path);
     let path = match name {
-        "best" | "last" => resolve(run, &[name]).ok(),
+        "best" | "last" => pointer(run, name)?,
         _ => {
             let iteration = name.strip_prefix("it-").unwrap_or(name).parse().ok();
             let whole = (!name.contains(['/', '\\'])).then(|| checkpoints.join(name));
@@ -405,7 +441,7 @@ pub fn weights_of(what: &Path) -> Result<Checkpoint> {
     if let (Some(model), false) = (named, is_run) {
         return Checkpoint::of_program(*model);
     }
-    if !what.exists() {
+    if !what.try_exists().map_err(Error::io("read", what))? {
         let names: Vec<_> = checkpoint::MODELS.iter().map(|model| model.name).collect();
         return Err(Error::content(
             what,
@@ -586,7 +622,7 @@ fn new_under(parent: &Path, name: &str) -> Result<PathBuf> {
         let path = parent.join(if n == 1 { name.to_owned() } else { format!("{name}-{n}") });
         match std::fs::create_dir(&path) {
             Ok(()) => return Ok(path),
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
             Err(e) => return Err(Error::io("create the run directory", &path)(e)),
         }
     }
@@ -624,6 +660,55 @@ pub fn latest_log(run: &Path) -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_directories_of_this_program_are_pruned() {
+        let run = tempfile::tempdir().unwrap();
+        let checkpoints = run.path().join("checkpoints");
+        let own = ["it-00000100", "it-00000100-2", "it-123456789", ".unfinished-Ab1"];
+        let others =
+            ["it-00000200", "it-00000300", "mine", "it-00000100-copy", "it-1", "it-00000100-", "backup-2"];
+        for name in own.iter().chain(&others) {
+            std::fs::create_dir_all(checkpoints.join(name)).unwrap();
+        }
+        std::fs::write(checkpoints.join("last"), "it-00000200").unwrap();
+        std::fs::write(checkpoints.join("best"), "it-00000300").unwrap();
+        let directory = RunDir::open_metrics(run.path().to_owned()).unwrap();
+        directory.prune();
+        for name in own {
+            assert!(!checkpoints.join(name).exists(), "{name}");
+        }
+        for name in others {
+            assert!(checkpoints.join(name).is_dir(), "{name}");
+        }
+        // A pointer that cannot be read, here for being a directory, might name any of them.
+        std::fs::create_dir(checkpoints.join(ASKED_FOR)).unwrap();
+        std::fs::create_dir(checkpoints.join("it-00000400")).unwrap();
+        directory.prune();
+        assert!(checkpoints.join("it-00000400").is_dir());
+    }
+
+    #[test]
+    fn only_a_held_lock_means_another_process() {
+        let run = tempfile::tempdir().unwrap();
+        let _held = RunDir::open_metrics(run.path().to_owned()).unwrap();
+        let error = RunDir::open_metrics(run.path().to_owned()).err().unwrap().to_string();
+        assert!(error.contains("another process is training in this run"), "{error}");
+        let unsupported = std::io::Error::from(ErrorKind::Unsupported);
+        let error = not_locked(run.path(), TryLockError::Error(unsupported)).to_string();
+        assert!(error.starts_with("cannot lock") && error.contains("unsupported"), "{error}");
+    }
+
+    /// What is there and cannot be read is not told of as missing.
+    #[test]
+    fn an_unreadable_pointer_is_not_a_run_without_a_checkpoint() {
+        let run = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(run.path().join("checkpoints/best")).unwrap();
+        for error in [resolve(run.path(), &["best"]), named(run.path(), "best")] {
+            let error = error.unwrap_err().to_string();
+            assert!(error.starts_with("cannot read") && error.contains("best"), "{error}");
+        }
+    }
 
     #[test]
     fn of_a_long_log_the_latest_whole_lines_are_read() {
