@@ -49,11 +49,14 @@ pub use cell::{Cell, Inner, Part, Watch};
 pub use e_step::e_step;
 pub use loss::{Losses, StepLoss, upper_bound};
 pub use mixture::{Target, kl_from_prior, nll};
+#[cfg(test)]
+pub(crate) use weights::DRAWN;
 pub use weights::WeightsError;
 
 use crate::precision::Precision;
 use crate::preset::{Distribution, ImageSize, Preset};
 use crate::random::Stream;
+use weights::Initial;
 
 /// A model: what turns images into components.
 #[derive(Clone, Debug)]
@@ -115,10 +118,14 @@ impl Nem {
     /// The model that `preset` describes, with the weights that `seed` draws. Gradients are recorded
     /// where `device` records them.
     pub fn new(preset: &Preset, seed: u64, device: &Device) -> Nem {
+        Nem::built(preset, &mut Initial::drawn(seed, device))
+    }
+
+    fn built(preset: &Preset, initial: &mut Initial) -> Nem {
         let image = preset.data.image();
         let model = &preset.model;
         Nem {
-            cell: Cell::new(model, image, seed, device),
+            cell: Cell::new(model, image, initial),
             distribution: model.distribution,
             image,
             precision: Precision::F32,

@@ -4,10 +4,10 @@
 //! `groups` of shape [T, N, H, W, C]: frames, sequences, rows, columns and channels, of which `groups`
 //! has one. Features lie between 0 and 1. How they are stored is the writer's choice; chunks with gzip are usual.
 //!
-//! Chunks often hold many sequences, or one frame of all of them, so sequences that are read one by one
-//! would inflate the same bytes over and over. The first sequence asked of a part therefore reads all of
-//! the part, chunk by chunk, and keeps it: a byte a value where all are whole numbers, four where not. A part that would take more than `MAX_HELD` stays in the file, and each of its sequences
-//! is read when it is asked for.
+//! Chunks often hold many sequences, or one frame of all of them, so reading sequences one by one would inflate the
+//! same bytes over and over. The first request for a part therefore reads the whole part, chunk by chunk, and keeps
+//! it: one byte a value where all values are whole numbers, four otherwise. A part that does not fit into what the
+//! others leave of `MAX_HELD` stays in the file, and its sequences are read one by one.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,9 +20,9 @@ use hdf5_reader::{
 
 use crate::error::{Error, Result};
 
-/// Bytes that a part may take in memory: room for the paper's fifty thousand sequences of twenty
+/// Bytes that all parts together may take in memory: room for the paper's seventy thousand sequences of twenty
 /// 24x24 frames in grey.
-const MAX_HELD: usize = 3 << 30;
+const MAX_HELD: usize = 4 << 30;
 /// Decoded chunks kept, in bytes, for a part that stays in its file.
 const CHUNK_CACHE: usize = 256 << 20;
 /// The largest chunk, or read of one sequence, in bytes: a damaged size must not take all memory.
@@ -33,7 +33,7 @@ const BLOCK: usize = 4 << 20;
 /// T, N, H, W and C.
 const AXES: usize = 5;
 
-/// What a file must have, for whoever's file has not.
+/// What a file must have.
 const LAYOUT: &str = "a file needs the groups training, validation and test, each with the datasets \
                       features and groups";
 /// What may be in a dataset.
@@ -84,37 +84,41 @@ pub struct Shape {
 /// An open file.
 pub struct File {
     source: Source,
-    parts: [PartOf; 3],
+    shapes: [Shape; 3],
+    /// One lock for all parts, because they share the memory that may be taken.
+    held: Mutex<[Option<Held>; 3]>,
 }
 
-struct PartOf {
-    shape: Shape,
-    held: Mutex<Option<Held>>,
-}
-
-/// How the sequences of a part are at hand.
+/// Where the sequences of a part are read from.
 #[derive(Clone)]
 enum Held {
-    Whole(Arc<Block>),
-    /// The part is too large, so these are its features and groups to read from.
-    InFile(Arc<[Dataset; 2]>),
+    Memory(Arc<Block>),
+    /// The part's features and groups, where it is too large to be held.
+    File(Arc<[Dataset; 2]>),
 }
 
 impl Held {
     fn covers(&self, frames: usize) -> bool {
         match self {
-            Held::Whole(block) => block.frames >= frames,
-            Held::InFile(_) => true,
+            Held::Memory(block) => block.frames >= frames,
+            Held::File(_) => true,
+        }
+    }
+
+    /// Bytes in memory.
+    fn size(&self) -> usize {
+        match self {
+            Held::Memory(block) => block.size(),
+            Held::File(_) => 0,
         }
     }
 }
 
 impl File {
-    /// Opens a file and looks whether it is laid out as it should be.
+    /// Opens a file and checks its layout.
     ///
     /// # Errors
-    /// A file that cannot be read, is no HDF5 file or a damaged one, lacks a dataset, or has one of
-    /// another kind or of a shape that does not fit.
+    /// A file that cannot be read, is not HDF5 or is damaged; a dataset that is missing or has the wrong type or shape.
     pub fn open(path: &Path) -> Result<File> {
         File::open_within(path, MAX_HELD)
     }
@@ -129,30 +133,26 @@ impl File {
         if there < due {
             return Err(Error::content(path, format!("only {there} of its {due} bytes are there; {MEND}")));
         }
-        let part = |part| -> Result<PartOf> {
-            Ok(PartOf { shape: source.check(&file, part)?, held: Mutex::new(None) })
-        };
-        let parts = [part(Part::Training)?, part(Part::Validation)?, part(Part::Test)?];
-        Ok(File { source, parts })
+        let [training, validation, test] = Part::ALL.map(|part| source.check(&file, part));
+        Ok(File { source, shapes: [training?, validation?, test?], held: Mutex::default() })
     }
 
     /// How much a part holds.
     pub fn shape(&self, part: Part) -> Shape {
-        self.part(part).shape
+        self.shapes[part as usize]
     }
 
     /// The first `frames` frames of sequence `index`, counted from 0: the features of each frame as
     /// [C, H, W], and its groups as [H, W].
     ///
-    /// The first call for a part, and one for more frames than any before, reads the part into memory,
-    /// which can take seconds; calls for the same part from other threads wait for it.
+    /// The first call for a part, and every call for more frames than before, reads the part into memory. That can
+    /// take seconds, during which calls from other threads wait.
     ///
     /// # Errors
-    /// A sequence or frames that are not there, features outside of 0 to 1, groups that are not whole numbers
-    /// from 0 to 255, or damage. Where the part is kept in memory, such values are an error
-    /// whichever sequence they are in.
+    /// A sequence or frames that do not exist, features outside of 0 to 1, groups that are not whole numbers from 0 to
+    /// 255, or damage. Where the part is held in memory, such values are an error whichever sequence they are in.
     pub fn sequence(&self, part: Part, index: usize, frames: usize) -> Result<(Vec<f32>, Vec<u8>)> {
-        let PartOf { shape, held } = self.part(part);
+        let shape = self.shape(part);
         let (path, name) = (&self.source.path, part.name());
         if index >= shape.sequences {
             let problem = format!(
@@ -169,31 +169,24 @@ impl File {
             return Err(Error::content(path, problem));
         }
         let held = {
-            // It is only ever replaced as a whole, so a panic elsewhere leaves nothing half done.
-            let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
-            match held.as_ref() {
+            // Parts are only ever replaced whole, so a panic elsewhere leaves nothing half done.
+            let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            match &all[part as usize] {
                 Some(held) if held.covers(frames) => held.clone(),
                 _ => {
-                    // Gone before its successor comes, so that memory never has to hold both.
-                    *held = None;
-                    held.insert(self.source.hold(part, *shape, frames)?).clone()
+                    // Dropped first, so that memory never has to hold both.
+                    all[part as usize] = None;
+                    let taken = all.iter().flatten().map(Held::size).sum();
+                    let room = self.source.max_held.saturating_sub(taken);
+                    all[part as usize].insert(self.source.hold(part, shape, frames, room)?).clone()
                 }
             }
         };
         match held {
-            Held::Whole(block) => Ok(block.sequence(*shape, index, frames)),
-            Held::InFile(datasets) => {
-                Ok(self.source.alone(&datasets, part, *shape, index, frames)?.sequence(*shape, 0, frames))
+            Held::Memory(block) => Ok(block.sequence(shape, index, frames)),
+            Held::File(datasets) => {
+                Ok(self.source.alone(&datasets, part, shape, index, frames)?.sequence(shape, 0, frames))
             }
-        }
-    }
-
-    fn part(&self, part: Part) -> &PartOf {
-        let [training, validation, test] = &self.parts;
-        match part {
-            Part::Training => training,
-            Part::Validation => validation,
-            Part::Test => test,
         }
     }
 }
@@ -269,12 +262,12 @@ impl Source {
         Ok(Shape { frames, sequences, height, width, channels })
     }
 
-    /// Makes the sequences of a part available.
-    fn hold(&self, part: Part, shape: Shape, frames: usize) -> Result<Held> {
+    /// Reads a part into at most `room` bytes, or makes it ready to be read from the file.
+    fn hold(&self, part: Part, shape: Shape, frames: usize, room: usize) -> Result<Held> {
         let wanted = Wanted { part, shape, frames, first: 0, sequences: shape.sequences };
-        match self.block(&self.datasets(&self.hdf5(0)?, part)?, wanted, self.max_held) {
-            Ok(block) => Ok(Held::Whole(Arc::new(block))),
-            Err(Stop::TooLarge) => Ok(Held::InFile(Arc::new(self.datasets(&self.hdf5(CHUNK_CACHE)?, part)?))),
+        match self.block(&self.datasets(&self.hdf5(0)?, part)?, wanted, room) {
+            Ok(block) => Ok(Held::Memory(Arc::new(block))),
+            Err(Stop::TooLarge) => Ok(Held::File(Arc::new(self.datasets(&self.hdf5(CHUNK_CACHE)?, part)?))),
             Err(Stop::Failed(error)) => Err(error),
         }
     }
@@ -328,6 +321,15 @@ struct Block {
 }
 
 impl Block {
+    /// Bytes in memory.
+    fn size(&self) -> usize {
+        let features = match &self.features {
+            Values::Bytes(bytes) => bytes.len(),
+            Values::Floats(floats) => size_of_val(floats.as_slice()),
+        };
+        features + self.groups.len()
+    }
+
     /// The first `frames` frames of a sequence, with the channels before the rows.
     fn sequence(&self, shape: Shape, index: usize, frames: usize) -> (Vec<f32>, Vec<u8>) {
         let Shape { height, width, channels, .. } = shape;
@@ -714,12 +716,21 @@ fn refused(path: &Path, name: &str, error: Hdf5Error) -> Error {
 mod tests {
     use super::*;
 
+    fn fixture(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hdf5").join(name)
+    }
+
+    /// Bytes in memory, part by part.
+    fn sizes(file: &File) -> [usize; 3] {
+        let held = file.held.lock().unwrap();
+        Part::ALL.map(|part| held[part as usize].as_ref().map_or(0, Held::size))
+    }
+
     /// A part that does not fit in memory is read sequence by sequence, with the same result.
     #[test]
     fn a_part_too_large_to_hold_reads_the_same() {
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hdf5");
         for name in ["earliest.h5", "latest.h5", "kinds.h5", "static.h5"] {
-            let path = fixtures.join(name);
+            let path = fixture(name);
             let (whole, apart) = (File::open(&path).unwrap(), File::open_within(&path, 100).unwrap());
             for part in Part::ALL {
                 let Shape { frames, sequences, .. } = whole.shape(part);
@@ -728,6 +739,22 @@ mod tests {
                     assert_eq!(read(&whole), read(&apart), "{name} {part:?} {index} {frames}");
                 }
             }
+            assert_eq!(sizes(&apart), [0; 3]);
         }
+    }
+
+    /// The limit is for all parts together: what does not fit beside the others stays in the file.
+    #[test]
+    fn parts_share_the_memory_that_may_be_taken() {
+        let path = fixture("earliest.h5");
+        let read_all = |file: &File| Part::ALL.map(|part| file.sequence(part, 0, 3).unwrap());
+        let whole = File::open(&path).unwrap();
+        let wanted = read_all(&whole);
+        let [training, validation, test] = sizes(&whole);
+        assert!(training > 0 && validation > 0 && test > 0);
+        let limit = training + validation + test - 1;
+        let limited = File::open_within(&path, limit).unwrap();
+        assert_eq!(read_all(&limited), wanted);
+        assert_eq!(sizes(&limited), [training, validation, 0]);
     }
 }

@@ -1,7 +1,7 @@
 //! The M-step: N-EM's gradient step, or the recurrent network that RNN-EM puts in its place.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Tensor, activation};
 
 use super::network::{self, Recurrent, glorot};
 use super::weights::Initial;
@@ -56,11 +56,10 @@ pub struct RnnEmCell {
 
 impl Cell {
     /// The cell that `model` describes. `model` must have passed [`preset::Preset::validate`].
-    pub fn new(model: &Model, image: ImageSize, seed: u64, device: &Device) -> Cell {
-        let mut initial = Initial::new(seed, device);
+    pub(super) fn new(model: &Model, image: ImageSize, initial: &mut Initial) -> Cell {
         match &model.cell {
-            preset::Cell::Nem { units } => Cell::Nem(NemCell::new(&mut initial, image.values(), *units)),
-            preset::Cell::RnnEm { layers } => Cell::RnnEm(RnnEmCell::new(&mut initial, layers, model, image)),
+            preset::Cell::Nem { units } => Cell::Nem(NemCell::new(initial, image.values(), *units)),
+            preset::Cell::RnnEm { layers } => Cell::RnnEm(RnnEmCell::new(initial, layers, model, image)),
         }
     }
 

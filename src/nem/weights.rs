@@ -4,14 +4,13 @@
 //! is derived from its name, so that an optimizer's state, which burn keys by id, finds its
 //! parameter again in another process.
 
-use std::collections::BTreeMap;
-
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use sha2::{Digest, Sha256};
 
 use super::{Cell, Nem, host, tensor};
+use crate::preset::Preset;
 use crate::random::{Purpose, Stream};
 use crate::tensors::{Array, Arrays};
 
@@ -54,15 +53,25 @@ fn id(name: &str) -> ParamId {
     ParamId::from(u64::from_le_bytes(word))
 }
 
-/// Draws the weights a model begins with.
+/// The values a model is built with: drawn, or given.
 pub(super) struct Initial<'a> {
-    seed: u64,
+    source: Source<'a>,
     device: &'a Device,
 }
 
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Seed(u64),
+    Weights(&'a Arrays),
+}
+
 impl<'a> Initial<'a> {
-    pub(super) fn new(seed: u64, device: &'a Device) -> Initial<'a> {
-        Initial { seed, device }
+    pub(super) fn drawn(seed: u64, device: &'a Device) -> Initial<'a> {
+        Initial { source: Source::Seed(seed), device }
+    }
+
+    fn given(weights: &'a Arrays, device: &'a Device) -> Initial<'a> {
+        Initial { source: Source::Weights(weights), device }
     }
 
     /// Uniform in ±`bound`. Every parameter has its own stream, so none depends on the others.
@@ -72,25 +81,43 @@ impl<'a> Initial<'a> {
         shape: [usize; D],
         bound: f64,
     ) -> Param<Tensor<D>> {
-        let id = id(name);
-        let mut stream = Stream::new(self.seed, Purpose::Weights, 0, id.val());
-        let values = (0..shape.iter().product())
-            .map(|_| ((2.0 * f64::from(stream.uniform()) - 1.0) * bound) as f32)
-            .collect();
-        self.param(id, tensor(values, shape, self.device))
+        self.param(name, shape, |seed, device| {
+            #[cfg(test)]
+            DRAWN.set(DRAWN.get() + 1);
+            let mut stream = Stream::new(seed, Purpose::Weights, 0, id(name).val());
+            let values = (0..shape.iter().product())
+                .map(|_| ((2.0 * f64::from(stream.uniform()) - 1.0) * bound) as f32)
+                .collect();
+            tensor(values, shape, device)
+        })
     }
 
     pub(super) fn zeros<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Param<Tensor<D>> {
-        self.param(id(name), Tensor::zeros(shape, self.device))
+        self.param(name, shape, |_, device| Tensor::zeros(shape, device))
     }
 
     pub(super) fn ones<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Param<Tensor<D>> {
-        self.param(id(name), Tensor::ones(shape, self.device))
+        self.param(name, shape, |_, device| Tensor::ones(shape, device))
     }
 
-    /// A parameter, with a gradient where the device records gradients at all.
-    fn param<const D: usize>(&self, id: ParamId, value: Tensor<D>) -> Param<Tensor<D>> {
-        Param::initialized(id, value.set_require_grad(self.device.is_autodiff()))
+    /// A parameter, which is tracked where the device records gradients.
+    fn param<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+        draw: impl FnOnce(u64, &Device) -> Tensor<D>,
+    ) -> Param<Tensor<D>> {
+        let value = match self.source {
+            Source::Seed(seed) => draw(seed, self.device),
+            Source::Weights(weights) => match weights.get(name) {
+                Some(array) if array.values.len() == shape.iter().product::<usize>() => {
+                    tensor(array.values.clone(), shape, self.device)
+                }
+                // `Nem::with_weights` refuses the model.
+                _ => Tensor::zeros(shape, self.device),
+            },
+        };
+        Param::initialized(id(name), value.set_require_grad(self.device.is_autodiff()))
     }
 
     /// A single number, uniform in ±`bound`. burn has no tensor without axes, so it is [1].
@@ -243,12 +270,13 @@ impl Nem {
         named.map(|((name, shape), values)| (name, Array { shape, values })).collect()
     }
 
-    /// This model with other weights.
+    /// The model that `preset` describes, with these weights. Gradients are recorded where `device` records them.
     ///
     /// # Errors
     /// Weights that are missing, unknown, or of another shape: another architecture's.
-    pub fn with_weights(self, weights: &Arrays) -> Result<Nem, WeightsError> {
-        let parameters = self.cell.parameters();
+    pub fn with_weights(preset: &Preset, weights: &Arrays, device: &Device) -> Result<Nem, WeightsError> {
+        let nem = Nem::built(preset, &mut Initial::given(weights, device));
+        let parameters = nem.cell.parameters();
         let expected = || parameters.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
         for (name, shape) in &parameters {
             let Some(array) = weights.get(name) else {
@@ -265,27 +293,20 @@ impl Nem {
         if let Some(name) = weights.keys().find(|name| !parameters.iter().any(|(known, _)| known == *name)) {
             return Err(WeightsError::Unknown { name: name.clone(), expected: expected() });
         }
-
-        struct Writer<'a>(BTreeMap<ParamId, &'a Array>);
-        impl ModuleMapper for Writer<'_> {
-            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-                let Some(array) = self.0.get(&param.id) else { return param };
-                param.map(|old| {
-                    let new = tensor(array.values.clone(), old.dims(), &old.device());
-                    new.set_require_grad(old.is_require_grad())
-                })
-            }
-        }
-        let mut writer = Writer(weights.iter().map(|(name, array)| (id(name), array)).collect());
-        Ok(Nem { cell: self.cell.clone().map(&mut writer), ..self })
+        Ok(nem)
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many parameters this thread has drawn.
+    pub(crate) static DRAWN: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::backend::DeviceName;
-    use crate::preset::Preset;
 
     /// Gradients of the same value everywhere.
     struct Same(f64, GradientsParams);

@@ -295,7 +295,7 @@ impl Checkpoint {
     /// # Errors
     /// Weights of another architecture than `preset`'s.
     pub fn model(&self, preset: &Preset, device: &Device) -> Result<Nem> {
-        Nem::new(preset, self.manifest.seed, device).with_weights(&self.weights()?).map_err(|e| {
+        Nem::with_weights(preset, &self.weights()?, device).map_err(|e| {
             Error::content(
                 &self.files.path(WEIGHTS),
                 format!("another architecture's than {}: these weights {e}", preset.name),
@@ -314,8 +314,8 @@ impl Checkpoint {
                 "a model without its optimizer's state; begin a new run with its weights by train --from",
             ));
         }
-        let trainer = Trainer::at(&self.preset, self.manifest.seed, device)?;
-        let model = self.model(&self.preset, &device.clone().autodiff())?;
+        let model = |preset: &Preset, device: &Device| self.model(preset, device);
+        let trainer = Trainer::at(&self.preset, self.manifest.seed, device, model)?;
         let damaged = |what: String| {
             Error::content(&self.files.path(OPTIMIZER), format!("{what}; use another checkpoint"))
         };
@@ -324,12 +324,13 @@ impl Checkpoint {
             .map_err(|e| damaged(format!("not an optimizer's state ({e})")))?;
         // burn passes over state it cannot place; count what arrived. Adam has two moments for each.
         let Counters { iteration, stage_iterations, .. } = self.manifest.counters;
-        let expected = if iteration == stage_iterations { 0 } else { 2 * model.parameter_tensors() };
+        let expected =
+            if iteration == stage_iterations { 0 } else { 2 * trainer.model().parameter_tensors() };
         let arrived = optimizer.to_record().len();
         if arrived != expected {
             return Err(damaged(format!("holds {arrived} moments where the model has {expected}")));
         }
-        Ok(trainer.resumed(model, optimizer, self.manifest.counters.clone()))
+        Ok(trainer.resumed(optimizer, self.manifest.counters.clone()))
     }
 }
 
@@ -347,4 +348,29 @@ fn sync(directory: &Path) -> Result<()> {
 
 fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::DeviceName;
+    use crate::nem::DRAWN;
+
+    /// The model is built from the saved weights; initial ones, to be thrown away, are not drawn.
+    #[test]
+    fn resuming_draws_no_weights() {
+        let device = DeviceName::Flex.open().unwrap();
+        let runs = tempfile::tempdir().unwrap();
+        let sets = ["train.train_size=4", "train.batch=2", "steps=2"];
+        let preset = Preset::load("quickstart").unwrap().set(&sets).unwrap();
+        let mut trainer = Trainer::new(&preset, 1, &device).unwrap();
+        assert!(DRAWN.get() > 0);
+        trainer.step().unwrap();
+        let path = save(&trainer, runs.path(), "it-00000001", 0).unwrap();
+        DRAWN.set(0);
+        let resumed = Checkpoint::open(&path).unwrap().trainer(&device).unwrap();
+        assert_eq!(DRAWN.get(), 0);
+        assert_eq!(resumed.model().weights(), trainer.model().weights());
+        assert_eq!(resumed.counters(), trainer.counters());
+    }
 }

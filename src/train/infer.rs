@@ -109,7 +109,7 @@ pub fn infer(
     request: Request,
 ) -> Result<Arrays, Unfit> {
     let device = if request.gradients { device.clone().autodiff() } else { device.clone() };
-    let model = Nem::new(preset, 0, &device).with_weights(&parameters(weights)).map_err(|e| {
+    let model = Nem::with_weights(preset, &parameters(weights), &device).map_err(|e| {
         Unfit::Weights(format!("another architecture's than {}: these weights {e}", preset.name))
     })?;
     let model = model.with_precision(request.precision);

@@ -140,15 +140,21 @@ impl Trainer {
     /// # Errors
     /// What [`Dataset::new`] refuses, of any stage, and what [`Dataset::sample`] meets.
     pub fn new(preset: &Preset, seed: u64, device: &Device) -> Result<Trainer> {
-        let trainer = Trainer::at(&preset.at_first_stage(), seed, device)?;
+        let drawn = |preset: &Preset, device: &Device| Ok(Nem::new(preset, seed, device));
+        let trainer = Trainer::at(&preset.at_first_stage(), seed, device, drawn)?;
         for stages in 2..=preset.train.stages.len() {
             trainer.data.supports(&preset.after_stages(stages))?;
         }
         Ok(trainer)
     }
 
-    /// A training of the stage that `preset` is in.
-    pub(crate) fn at(preset: &Preset, seed: u64, device: &Device) -> Result<Trainer> {
+    /// A training of the stage that `preset` is in, of what `model` makes on a device that records gradients.
+    pub(crate) fn at(
+        preset: &Preset,
+        seed: u64,
+        device: &Device,
+        model: impl FnOnce(&Preset, &Device) -> Result<Nem>,
+    ) -> Result<Trainer> {
         let device = device.clone().autodiff();
         let data = Arc::new(Dataset::new(preset, seed)?);
         // What a file holds shows when it is read; better now than when a run was made of it.
@@ -156,7 +162,7 @@ impl Trainer {
             data.sample(split, 0, preset.steps + 1)?;
         }
         Ok(Trainer {
-            model: Nem::new(preset, seed, &device),
+            model: model(preset, &device)?,
             optimizer: optimizer(&preset.train.adam),
             preset: Preset { data: data.spec().clone(), ..preset.clone() },
             data,
@@ -174,11 +180,9 @@ impl Trainer {
         })
     }
 
-    /// The same training with the state that an earlier one left.
-    pub fn resumed(mut self, model: Nem, optimizer: ModuleOptimizer, counters: Counters) -> Trainer {
-        self.optimizer = optimizer;
-        self.counters = counters;
-        self.from_weights(model)
+    /// The same training with the rest of the state that an earlier one left.
+    pub(crate) fn resumed(self, optimizer: ModuleOptimizer, counters: Counters) -> Trainer {
+        Trainer { optimizer, counters, ..self }
     }
 
     /// The same training from other weights than the seed's.
