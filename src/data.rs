@@ -7,10 +7,9 @@
 
 pub mod digits;
 pub mod hdf5;
+pub mod image_file;
 pub mod mnist;
 mod noise;
-mod npy;
-pub mod own;
 mod pool;
 pub mod scene;
 mod shapes;
@@ -24,6 +23,7 @@ pub use split::Split;
 use crate::error::{Error, Result};
 use crate::preset::{Data, Digits, ImageSize, Preset};
 use crate::random::Stream;
+use hdf5::SequenceFile;
 use pool::Pool;
 use scene::Object;
 
@@ -60,7 +60,7 @@ impl std::fmt::Debug for Dataset {
 enum Source {
     Shapes,
     Digits(Pool),
-    Hdf5(hdf5::File),
+    Hdf5(SequenceFile),
 }
 
 impl Dataset {
@@ -76,7 +76,7 @@ impl Dataset {
             Data::Mnist { digits, .. } | Data::FlyingMnist { digits, .. } => {
                 Source::Digits(Pool::open(digits, seed)?)
             }
-            Data::Hdf5 { path, .. } => Source::Hdf5(hdf5::File::open(Path::new(path))?),
+            Data::Hdf5 { path, .. } => Source::Hdf5(SequenceFile::open(Path::new(path))?),
             Data::Tensors { .. } => {
                 return Err(Error::Usage(
                     "data: Tensors has no generator, so only infer can use it; name a source such as Shapes to train".into(),
@@ -104,9 +104,9 @@ impl Dataset {
     /// Fewer, naming the file.
     pub fn holds(&self, split: Split, samples: usize) -> Result<()> {
         let (Source::Hdf5(file), Data::Hdf5 { path, .. }) = (&self.source, &self.spec) else { return Ok(()) };
-        let there = file.shape(split.part()).sequences;
+        let there = file.shape(split).sequences;
         if there < samples {
-            let part = split.part().name();
+            let part = hdf5::group(split);
             return Err(Error::content(
                 Path::new(path),
                 format!(
@@ -137,8 +137,7 @@ impl Dataset {
             (Split::Validation, preset.train.validation_size, "validation_size"),
             (Split::Test, preset.train.test_size, "test_size"),
         ] {
-            let part = split.part();
-            let shape = file.shape(part);
+            let shape = file.shape(split);
             let there = ImageSize { channels: shape.channels, height: shape.height, width: shape.width };
             if there != image {
                 return Err(Error::content(
@@ -151,13 +150,13 @@ impl Dataset {
                 ));
             }
             if (shape.frames == 1) != self.is_static() {
-                let training = file.shape(hdf5::Part::Training).frames;
+                let training = file.shape(Split::Train).frames;
                 return Err(Error::content(
                     path,
                     format!(
                         "its {} has {} to a sequence but its training {}; write the file again with single \
                          images in every part, or with sequences in every part",
-                        part.name(),
+                        hdf5::group(split),
                         frames(shape.frames),
                         frames(training)
                     ),
@@ -181,7 +180,7 @@ impl Dataset {
                     format!(
                         "it has {} sequences in {} but train.{field} is {size}; set train.{field} to {} or less",
                         shape.sequences,
-                        part.name(),
+                        hdf5::group(split),
                         shape.sequences
                     ),
                 ));
@@ -204,7 +203,7 @@ impl Dataset {
     pub fn is_static(&self) -> bool {
         match (&self.spec, &self.source) {
             (Data::FlyingShapes { .. } | Data::FlyingMnist { .. }, _) => false,
-            (_, Source::Hdf5(file)) => file.shape(hdf5::Part::Training).frames == 1,
+            (_, Source::Hdf5(file)) => file.shape(Split::Train).frames == 1,
             _ => true,
         }
     }
@@ -216,7 +215,7 @@ impl Dataset {
     pub fn sample(&self, split: Split, index: u64, frames: usize) -> Result<Sample> {
         let frames = if self.is_static() { 1 } else { frames };
         if let Source::Hdf5(file) = &self.source {
-            let (features, groups) = file.sequence(split.part(), index as usize, frames)?;
+            let (features, groups) = file.sequence(split, index as usize, frames)?;
             return Ok(Sample { features, groups, kinds: Vec::new() });
         }
         // `new` has drawn from every split; an index that finds none takes the split's first image.

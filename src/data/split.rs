@@ -1,6 +1,5 @@
 //! The parts of the data, disjoint by construction.
 
-use super::hdf5;
 use crate::preset::Train;
 use crate::random::Purpose;
 
@@ -34,14 +33,6 @@ impl Split {
             Split::Train => train.train_size,
             Split::Validation => train.validation_size,
             Split::Test => train.test_size,
-        }
-    }
-
-    pub(super) fn part(self) -> hdf5::Part {
-        match self {
-            Split::Train => hdf5::Part::Training,
-            Split::Validation => hdf5::Part::Validation,
-            Split::Test => hdf5::Part::Test,
         }
     }
 

@@ -42,7 +42,7 @@ impl Look {
     /// At this image, for a model of images of `image`, or with none at the sample again.
     ///
     /// # Errors
-    /// What the user is to be told: [`Event::WrongSize`], or [`Event::Refused`] with what [`own::read`] says.
+    /// What the user is to be told: [`Event::WrongSize`], or [`Event::Refused`] with what [`image_file::read`] says.
     pub(crate) fn open(&mut self, input: Option<Input>, image: ImageSize) -> Result<(), Event> {
         self.wanted.opened = match input {
             Some(input) => Some(Arc::new(Opened::read(input.clone(), image).map_err(|e| match e {

@@ -97,10 +97,9 @@ impl Plan {
 }
 
 impl Batch {
-    /// The frames and the initial γ on a device; takes the host copies.
-    pub fn to_device(&mut self, plan: &Plan, device: &Device) -> (Frames, Tensor<4>) {
-        let image = plan.data.image();
-        let batch = plan.indices.len();
+    /// The frames, of images of `image`, and the initial γ on a device; takes the host copies.
+    pub fn to_device(&mut self, image: ImageSize, device: &Device) -> (Frames, Tensor<4>) {
+        let batch = self.groups.len();
         let shape = [batch, 1, image.channels, image.pixels()];
         let frame = |values: &mut Vec<f32>| tensor(std::mem::take(values), shape, device);
         let frames = Frames {
@@ -108,7 +107,8 @@ impl Batch {
             noisy: self.noisy.iter_mut().map(frame).collect(),
         };
         let gamma = std::mem::take(&mut self.gamma);
-        (frames, tensor(gamma, [batch, plan.k, 1, image.pixels()], device))
+        let k = gamma.len() / (batch * image.pixels());
+        (frames, tensor(gamma, [batch, k, 1, image.pixels()], device))
     }
 
     /// The groups that step `t` is scored by, sample by sample: those of the frame it predicts.

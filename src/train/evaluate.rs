@@ -27,7 +27,7 @@ const ON: f32 = 0.2;
 
 /// Which scores are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scored {
+pub enum ScoredSteps {
     /// Only the last EM step's: what a training curve needs.
     LastStep,
     /// Every step's.
@@ -51,8 +51,8 @@ pub struct Evaluation {
     pub each: Vec<Option<f64>>,
     /// The share of all objects' pixels that each component holds in the last step: where its γ is the largest.
     pub held: Vec<f64>,
-    /// Step by step; empty where only the last was scored.
-    pub steps: Vec<Step>,
+    /// StepScores by step; empty where only the last was scored.
+    pub steps: Vec<StepScores>,
     /// Frames with overlap and without, and samples with identical objects and without, where they
     /// can be told.
     pub subsets: Vec<Subset>,
@@ -60,7 +60,7 @@ pub struct Evaluation {
 
 /// One EM step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Step {
+pub struct StepScores {
     /// Counted from 1.
     pub step: usize,
     /// The intra-cluster loss: Σ γ · NLL of the frame predicted.
@@ -69,11 +69,11 @@ pub struct Step {
     pub loss: f64,
     /// NLL of max_k ψ.
     pub upper_bound: f64,
-    /// Mean AMI (max).
+    /// RunningMean AMI (max).
     pub ami: f64,
     /// Quartiles of the AMI (max).
     pub quartiles: Quartiles,
-    /// Mean ARI.
+    /// RunningMean ARI.
     pub ari: f64,
 }
 
@@ -84,9 +84,9 @@ pub struct Subset {
     pub name: String,
     /// Frames scored, over all steps that have a weight.
     pub frames: usize,
-    /// Mean AMI (max) over those, weighted by the step weights.
+    /// RunningMean AMI (max) over those, weighted by the step weights.
     pub ami: f64,
-    /// Mean AMI (max) of the last step.
+    /// RunningMean AMI (max) of the last step.
     pub ami_last: f64,
     /// The best AMI (max) of a split by position alone on this part; `None` in files that were written
     /// before it was measured.
@@ -120,11 +120,11 @@ pub struct Task<'a> {
     /// How many samples, from the first.
     pub samples: usize,
     /// Which scores.
-    pub scored: Scored,
+    pub scored: ScoredSteps,
 }
 
 /// What one EM step found on a chunk.
-struct Found {
+struct ChunkStep {
     /// Sums over the chunk of intra, of the whole loss and of the upper bound.
     sums: [f64; 3],
     /// For each sample its scores, and whether the frame has overlap.
@@ -177,8 +177,8 @@ pub fn evaluate(task: Task, device: &Device, progress: &(dyn Fn(usize) + Sync)) 
 
 /// What was found on some samples in a row.
 struct Chunk {
-    /// Step by step; `None` where nothing was asked.
-    steps: Vec<Option<Found>>,
+    /// StepScores by step; `None` where nothing was asked.
+    steps: Vec<Option<ChunkStep>>,
     /// Whether some of a sample's objects are the same; `None` where that is not known.
     identical: Vec<Option<bool>>,
 }
@@ -201,18 +201,18 @@ impl Chunk {
         let image = data.image();
         // On or not, for every frame: the values themselves go to the device.
         let on: Vec<Vec<bool>> = batch.clean.iter().map(|x| x.iter().map(|v| *v > ON).collect()).collect();
-        let (frames, gamma) = batch.to_device(&plan, device);
+        let (frames, gamma) = batch.to_device(image, device);
         let size = plan.indices.len() as f64;
         let weights = preset.loss.steps.weights(preset.steps);
         let mut steps = Vec::with_capacity(preset.steps);
         model.unroll(&frames, gamma, preset.steps, |t, state, target| {
-            let all = scored == Scored::AllSteps;
+            let all = scored == ScoredSteps::AllSteps;
             let (with_loss, with_scores) = (all || weights[t] != 0.0, all || t + 1 == preset.steps);
             if !with_loss && !with_scores {
                 steps.push(None);
                 return;
             }
-            let mut found = Found { sums: [0.0; 3], scores: Vec::new(), held: vec![0; preset.k] };
+            let mut found = ChunkStep { sums: [0.0; 3], scores: Vec::new(), held: vec![0; preset.k] };
             if with_loss {
                 let loss = model.step_loss(state, target, preset.loss.prior);
                 let [intra, inter] = [loss.intra, loss.inter].map(|loss| f64::from(host(loss)[0]));
@@ -257,8 +257,8 @@ fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
     let weights = preset.loss.steps.weights(preset.steps);
     let identical = || chunks.iter().flat_map(|chunk| chunk.identical.iter().copied());
     let mut evaluation = Evaluation { samples, ..Evaluation::default() };
-    let [mut weighted, mut last] = [Mean::default(), Mean::default()];
-    let mut subsets = PARTS.map(|name| (name, Mean::default(), Mean::default()));
+    let [mut weighted, mut last] = [RunningMean::default(), RunningMean::default()];
+    let mut subsets = PARTS.map(|name| (name, RunningMean::default(), RunningMean::default()));
     for (t, weight) in weights.iter().copied().enumerate() {
         let found = || chunks.iter().filter_map(|chunk| chunk.steps[t].as_ref());
         let sum = |i: usize| found().map(|found| found.sums[i]).sum::<f64>() / samples.max(1) as f64;
@@ -271,7 +271,7 @@ fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
             let all: f64 = (0..preset.k).map(held).sum();
             evaluation.held = (0..preset.k).map(|k| held(k) / all.max(1.0)).collect();
         }
-        let mut step = Mean::default();
+        let mut step = RunningMean::default();
         let mut amis = Vec::new();
         let scores = found().flat_map(|found| found.scores.iter());
         for ((scores, overlap), identical) in scores.zip(identical()) {
@@ -293,15 +293,15 @@ fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
                 }
             }
         }
-        if scored == Scored::AllSteps {
+        if scored == ScoredSteps::AllSteps {
             let Scores { ami, ari, .. } = step.mean();
             let quartiles = Quartiles::of(amis);
-            evaluation.steps.push(Step { step: t + 1, intra, loss, upper_bound, ami, quartiles, ari });
+            evaluation.steps.push(StepScores { step: t + 1, intra, loss, upper_bound, ami, quartiles, ari });
         }
     }
     evaluation.weighted = weighted.mean();
     evaluation.last = last.mean();
-    if scored == Scored::AllSteps {
+    if scored == ScoredSteps::AllSteps {
         evaluation.subsets = subsets
             .into_iter()
             .filter(|(_, weighted, _)| weighted.count > 0)
@@ -319,7 +319,7 @@ fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
 
 /// The mean of some scores; zeros where there are none.
 pub fn mean<'a>(scores: impl IntoIterator<Item = &'a Scores>) -> Scores {
-    let mut mean = Mean::default();
+    let mut mean = RunningMean::default();
     scores.into_iter().for_each(|scores| mean.add(scores, 1.0));
     mean.mean()
 }
@@ -375,14 +375,14 @@ pub fn floors_of_subsets(
 
 /// A weighted mean in the making.
 #[derive(Default)]
-struct Mean {
+struct RunningMean {
     sum: Scores,
     weight: f64,
     /// Scores with a weight above 0.
     count: usize,
 }
 
-impl Mean {
+impl RunningMean {
     fn add(&mut self, scores: &Scores, weight: f64) {
         self.sum.ami += weight * scores.ami;
         self.sum.ami_arithmetic += weight * scores.ami_arithmetic;
@@ -408,7 +408,7 @@ mod tests {
     use super::*;
     use crate::backend;
 
-    fn evaluated(sets: &[&str], split: Split, samples: usize, scored: Scored) -> Evaluation {
+    fn evaluated(sets: &[&str], split: Split, samples: usize, scored: ScoredSteps) -> Evaluation {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
         let preset = Preset::load("quickstart").unwrap().set(&sets).unwrap();
         let data = Arc::new(Dataset::new(&preset, 1).unwrap());
@@ -420,9 +420,9 @@ mod tests {
 
     #[test]
     fn parts_add_up_to_the_whole() {
-        let all = evaluated(&["loss.steps=All", "steps=3"], Split::Test, 250, Scored::AllSteps);
+        let all = evaluated(&["loss.steps=All", "steps=3"], Split::Test, 250, ScoredSteps::AllSteps);
         assert_eq!((all.samples, all.steps.len(), all.subsets.len()), (250, 3, 4));
-        let over = |f: fn(&Step) -> f64| all.steps.iter().map(f).sum::<f64>();
+        let over = |f: fn(&StepScores) -> f64| all.steps.iter().map(f).sum::<f64>();
         assert!((over(|s| s.loss) - all.loss).abs() < 1e-9);
         assert!((over(|s| s.upper_bound) - all.upper_bound).abs() < 1e-9);
         assert!((over(|s| s.ami) / 3.0 - all.weighted.ami).abs() < 1e-9);
@@ -440,8 +440,8 @@ mod tests {
 
     #[test]
     fn a_curve_sees_the_same_loss_and_last_scores_as_a_full_evaluation() {
-        let curve = evaluated(&[], Split::Validation, 130, Scored::LastStep);
-        let full = evaluated(&[], Split::Validation, 130, Scored::AllSteps);
+        let curve = evaluated(&[], Split::Validation, 130, ScoredSteps::LastStep);
+        let full = evaluated(&[], Split::Validation, 130, ScoredSteps::AllSteps);
         assert_eq!((curve.loss, curve.last), (full.loss, full.last));
         assert!(curve.steps.is_empty() && curve.subsets.is_empty());
     }

@@ -9,11 +9,13 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
 use super::adam::{descend, optimizer};
-use crate::data::own;
+use super::batch::Batch;
+use super::own_image::{Chosen, own_batch};
+use crate::data::{image_file, nth};
 use crate::error::{Error, Result};
 use crate::nem::{Frames, Losses, Nem, Target, host, initial_gamma, tensor, upper_bound};
 use crate::precision::Precision;
-use crate::preset::{ImageSize, Preset};
+use crate::preset::{ImageSize, Noise, Preset};
 use crate::random::{Purpose, Stream};
 use crate::tensors::{self, Array, Arrays};
 
@@ -52,21 +54,21 @@ pub struct Request {
 pub struct Reading {
     /// Fit images of another size in.
     pub resize: bool,
-    /// The preset's EM steps were asked for, so that frames do not change them.
-    pub steps_are_asked: bool,
+    /// The user has chosen the number of EM steps, so that frames do not change it.
+    pub steps_are_chosen: bool,
 }
 
-/// The input of [`infer`] in the file at `path`: the arrays of a safetensors file, or the frames of one's own image
-/// ([`own::read`]), clean as they are. Of a sequence there are as many EM steps as frames allow, so the preset that
-/// is returned may have others than `preset`.
+/// The input of [`infer`] in the file at `path`: the arrays of a safetensors file, or the clean frames of an image
+/// file ([`image_file::read`]). A sequence gets as many EM steps as its frames allow, so the preset that is returned may
+/// differ from `preset` in that.
 ///
 /// # Errors
-/// A file that is none of these, or whose images do not fit.
+/// Another kind of file, or images that do not fit.
 pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<(Preset, Arrays)> {
-    if !own::is_image(path)? {
+    if !image_file::is_image(path)? {
         if reading.resize {
             return Err(Error::Usage(format!(
-                "--resize is for a PNG, a GIF or an .npy file, and {} is none; leave the option out",
+                "--resize is for a PNG, a GIF or an .npy file, and {} is not one; leave the option out",
                 path.display()
             )));
         }
@@ -80,8 +82,8 @@ pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<(Pre
         };
     }
     let image = preset.data.image();
-    let clip = own::read(path, image, reading.resize)?;
-    let steps = clip.steps(preset.steps, reading.steps_are_asked);
+    let clip = image_file::read(path, image, reading.resize)?;
+    let steps = clip.steps(preset.steps, reading.steps_are_chosen);
     let steps = steps.map_err(|problem| Error::content(path, problem))?;
     let shape = [clip.frames.len(), 1, image.channels, image.height, image.width];
     let frames = Array::new(shape, clip.frames.concat());
@@ -115,27 +117,15 @@ pub fn infer(
     let model = model.with_precision(request.precision);
     let image = preset.data.image();
     let steps = preset.steps;
-    let clean = frames(input, "in.features_clean", image, steps + 1)?;
+    let (clean, noisy) = images(preset, input)?;
     let batch = clean.shape[1];
-    let noisy = match input.contains_key("in.features_noisy") {
-        true => frames(input, "in.features_noisy", image, steps)?,
-        false => clean.clone(),
-    };
-    if noisy.shape[1] != batch {
-        return Err(wrong(
-            "in.features_noisy",
-            &noisy.shape,
-            &format!("{batch} images, as in.features_clean has"),
-        ));
-    }
     let gamma = gamma(input, preset, batch, request.seed)?;
     let k = gamma.shape[1];
 
     let on_device = |array: &Array, count: usize| -> Vec<Tensor<4>> {
-        let frame = batch * image.values();
         let shape = [batch, 1, image.channels, image.pixels()];
-        let at = |t: usize| if array.shape[0] == 1 { 0 } else { t * frame };
-        (0..count).map(|t| tensor(array.values[at(t)..][..frame].to_vec(), shape, &device)).collect()
+        let frame = |t| nth(&array.values, t, batch * image.values()).to_vec();
+        (0..count).map(|t| tensor(frame(t), shape, &device)).collect()
     };
     let clean_frames = if clean.shape[0] == 1 { 1 } else { steps + 1 };
     let frames = Frames {
@@ -228,6 +218,46 @@ fn missing(name: &str, shape: &str) -> Unfit {
     Unfit::Input(format!("there is no array {name}; it needs one of shape {shape}"))
 }
 
+/// What [`infer`] unrolls, as a batch of the user's own images. Noise, where it is chosen and the input has no noisy
+/// frames, and γ, where the input has none, are as in [`super::own_image`].
+///
+/// # Errors
+/// As [`infer`].
+pub(crate) fn batch(preset: &Preset, input: &Arrays, seed: u64, chosen: Chosen) -> Result<Batch, Unfit> {
+    let (clean, noisy) = images(preset, input)?;
+    let noise = match input.contains_key("in.features_noisy") {
+        true => Noise::None,
+        false => chosen.noise(preset.noise),
+    };
+    let size = clean.shape[1] * preset.data.image().values();
+    let frames = |array: &Array, count| (0..count).map(|t| nth(&array.values, t, size).to_vec()).collect();
+    let count = if clean.shape[0] == 1 { 1 } else { preset.steps + 1 };
+    let preset = Preset { noise, ..preset.clone() };
+    let mut batch = own_batch(&preset, seed, frames(&clean, count), frames(&noisy, preset.steps));
+    if input.contains_key("in.gamma_init") {
+        batch.gamma = gamma(input, &preset, clean.shape[1], seed)?.values;
+    }
+    Ok(batch)
+}
+
+/// The clean frames, and the noisy ones, which without any in the input are the clean ones.
+fn images(preset: &Preset, input: &Arrays) -> Result<(Array, Array), Unfit> {
+    let image = preset.data.image();
+    let clean = frames(input, "in.features_clean", image, preset.steps + 1)?;
+    if !input.contains_key("in.features_noisy") {
+        return Ok((clean.clone(), clean));
+    }
+    let noisy = frames(input, "in.features_noisy", image, preset.steps)?;
+    match noisy.shape[1] == clean.shape[1] {
+        true => Ok((clean, noisy)),
+        false => Err(wrong(
+            "in.features_noisy",
+            &noisy.shape,
+            &format!("{} images, as in.features_clean has", clean.shape[1]),
+        )),
+    }
+}
+
 /// The frames called `name`: one, or at least `count`.
 fn frames(input: &Arrays, name: &str, image: ImageSize, count: usize) -> Result<Array, Unfit> {
     let ImageSize { channels, height, width } = image;
@@ -240,6 +270,7 @@ fn frames(input: &Arrays, name: &str, image: ImageSize, count: usize) -> Result<
     if fits { Ok(array.clone()) } else { Err(wrong(name, &array.shape, &expected)) }
 }
 
+/// The initial γ in the input, or else that of the first test samples.
 fn gamma(input: &Arrays, preset: &Preset, batch: usize, seed: u64) -> Result<Array, Unfit> {
     let places = preset.data.image().pixels();
     match input.get("in.gamma_init") {

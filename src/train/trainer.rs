@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::adam::{descend, optimizer};
 use super::batch::{Plan, Prefetch};
-use super::evaluate::{Evaluation, Scored, Task, evaluate, floor, mean};
+use super::evaluate::{Evaluation, ScoredSteps, Task, evaluate, floor, mean};
 use super::pass::{Pass, pass};
 use crate::backend;
 use crate::data::{Dataset, Split};
@@ -294,7 +294,7 @@ impl Trainer {
         let plan = self.plan(self.counters.epochs, self.counters.batches);
         let next = self.next_plan();
         let mut batch = self.prefetch.get(&plan, Some(next))?;
-        let (frames, gamma) = batch.to_device(&plan, &self.plain_device());
+        let (frames, gamma) = batch.to_device(self.data.image(), &self.plain_device());
         laps.end(|profile| &mut profile.data);
 
         let watch = |part| {
@@ -408,7 +408,7 @@ impl Trainer {
     pub fn end_epoch(&mut self) -> Result<(Epoch, Watched)> {
         let start = Instant::now();
         let samples = self.preset.train.validation_size;
-        let result = self.evaluate(Split::Validation, samples, Scored::LastStep)?;
+        let result = self.evaluate(Split::Validation, samples, ScoredSteps::LastStep)?;
         let iteration = self.counters.iteration;
         if !result.loss.is_finite() {
             return Err(Error::NotFinite { iteration, loss: result.loss, kept: String::new() });
@@ -486,7 +486,7 @@ impl Trainer {
     ///
     /// # Errors
     /// What the data meets.
-    pub fn evaluate(&self, split: Split, samples: usize, scored: Scored) -> Result<Evaluation> {
+    pub fn evaluate(&self, split: Split, samples: usize, scored: ScoredSteps) -> Result<Evaluation> {
         let model = self.model.without_gradients();
         let (preset, data, seed) = (&self.preset, &self.data, self.seed);
         let task = Task { model: &model, preset, data, seed, split, samples, scored };
