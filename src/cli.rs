@@ -51,13 +51,13 @@ Examples:
 Exit codes: 0 success, 1 failure, 2 usage error. NO_COLOR=1 turns colours off.")]
 pub struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<CliCommand>,
     #[command(flatten)]
     tui: workbench::WorkbenchArgs,
 }
 
 #[derive(Subcommand, Debug)]
-enum Command {
+enum CliCommand {
     /// Open the workbench (the default)
     Tui(workbench::WorkbenchArgs),
     /// Train without a screen
@@ -273,25 +273,25 @@ impl Cli {
     fn dispatch(self) -> Result<()> {
         match self.command {
             None => self.tui.run(),
-            Some(Command::Tui(args)) => args.run(),
-            Some(Command::Train(args)) => args.run(),
-            Some(Command::Attach(args)) => args.run(),
-            Some(Command::Eval(args)) => args.run(),
-            Some(Command::Picture(args)) => args.run(),
-            Some(Command::Curves(args)) => args.run(),
-            Some(Command::Export(args)) => args.run(),
-            Some(Command::Presets(args)) => args.run(),
-            Some(Command::Reproduce(args)) => args.run(),
-            Some(Command::Data(args)) => args.run(),
-            Some(Command::Config) => config::print_config(),
-            Some(Command::Bench(args)) => args.run(),
-            Some(Command::Infer(args)) => args.run(),
-            Some(Command::Completions { shell }) => {
+            Some(CliCommand::Tui(args)) => args.run(),
+            Some(CliCommand::Train(args)) => args.run(),
+            Some(CliCommand::Attach(args)) => args.run(),
+            Some(CliCommand::Eval(args)) => args.run(),
+            Some(CliCommand::Picture(args)) => args.run(),
+            Some(CliCommand::Curves(args)) => args.run(),
+            Some(CliCommand::Export(args)) => args.run(),
+            Some(CliCommand::Presets(args)) => args.run(),
+            Some(CliCommand::Reproduce(args)) => args.run(),
+            Some(CliCommand::Data(args)) => args.run(),
+            Some(CliCommand::Config) => config::print_config(),
+            Some(CliCommand::Bench(args)) => args.run(),
+            Some(CliCommand::Infer(args)) => args.run(),
+            Some(CliCommand::Completions { shell }) => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Cli::command(), "nem-tui", &mut script);
                 print(&String::from_utf8_lossy(&script))
             }
-            Some(Command::Man) => {
+            Some(CliCommand::Man) => {
                 let mut page = Vec::new();
                 clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(stdout_error)?;
                 print(&String::from_utf8_lossy(&page))

@@ -35,7 +35,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("indicatif", &["cli"]),
     ("rmp_serde", &["live"]),
     ("flate2", &["data", "run", "snapshot"]),
-    ("png", &["snapshot"]),
     ("gif", &["snapshot"]),
     ("color_quant", &["snapshot"]),
     ("font8x8", &["snapshot"]),
@@ -45,7 +44,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("directories", &["data", "cli"]),
     ("crokey", &["tui"]),
     ("hdf5_reader", &["data"]),
-    ("image", &["data", "tui"]),
+    ("image", &["data", "snapshot", "tui"]),
     ("plotters", &["run", "paper"]),
 ];
 

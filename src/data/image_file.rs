@@ -1,4 +1,4 @@
-//! Images of the user's own: a PNG, the frames of a GIF, NumPy's `.npy`, fitted to what a model takes.
+//! The user's own image files: a PNG, the frames of a GIF, or NumPy's `.npy`, scaled to the size a model takes.
 
 mod npy;
 
@@ -8,33 +8,34 @@ use std::path::Path;
 use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
 use image::imageops::{FilterType, resize};
-use image::{AnimationDecoder, DynamicImage, ImageBuffer, ImageDecoder, Limits, Luma};
+use image::{AnimationDecoder, DynamicImage, ImageBuffer, ImageDecoder, ImageError, Limits, Luma};
 
 use crate::error::{Error, Result};
 use crate::preset::{ImageSize, MAX_STEPS};
 use npy::NumberKind;
 
-/// Files of more bytes are not read: their values would take four times the memory.
+/// Larger files are not read: their values would take four times the memory.
 const MOST_BYTES: u64 = 1 << 28;
-/// Nor are images of more pixels.
+/// Images with more pixels are not read.
 const MOST_PIXELS: u64 = 1 << 26;
-/// As many frames as the largest number of EM steps can use.
+/// As many frames as the largest number of EM steps needs.
 const MOST_FRAMES: usize = MAX_STEPS + 1;
-/// How much red, green and blue there are in grey (ITU-R BT.709).
+/// The weights of red, green and blue in grey (ITU-R BT.709).
 const LUMA: [f32; 3] = [0.2126, 0.7152, 0.0722];
 
 /// A sequence of frames, or a still image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Clip {
-    /// M values each, channels first; one of a still image, which stands for every EM step.
+    /// M values each, channels first. The only frame of a still image stands for every EM step.
     pub frames: Vec<Vec<f32>>,
 }
 
 impl Clip {
-    /// How many EM steps to unroll: where nobody asked for `steps`, as many as there are frames for.
+    /// How many EM steps to unroll: `steps` for a still image or where the user `asked` for them, otherwise as many as
+    /// there are frames for.
     ///
     /// # Errors
-    /// A sentence, without the file's name: fewer frames than the steps that are asked for need.
+    /// A sentence without the file's name: too few frames for the steps that were asked for.
     pub fn steps(&self, steps: usize, asked: bool) -> Result<usize, String> {
         match self.frames.len().saturating_sub(1) {
             0 => Ok(steps),
@@ -48,7 +49,7 @@ impl Clip {
     }
 }
 
-/// What a file holds, by its first bytes.
+/// The kind of a file, by its first bytes.
 #[derive(Clone, Copy)]
 enum FileKind {
     Png,
@@ -64,7 +65,7 @@ impl FileKind {
     }
 }
 
-/// Whether the file at `path` is one that [`read`] takes, by its first bytes.
+/// Whether [`read`] takes the file at `path`, judged by its first bytes.
 ///
 /// # Errors
 /// A file that cannot be read.
@@ -75,23 +76,23 @@ pub fn is_image(path: &Path) -> Result<bool> {
     Ok(FileKind::of(&head).is_some())
 }
 
-/// Reads the image, or the frames, in the file at `path` for a model of images of `image`. Colours become grey
-/// where the model has one channel, and what is transparent lies on black. With `resize` another size is fitted
-/// in: as large as goes, in its proportions, on black.
+/// Reads the image or the frames in the file at `path` for a model of images of `image`. Colours become grey where the
+/// model has one channel, and transparent pixels lie on black. With `resize` an image of another size is scaled: as large
+/// as fits, in its proportions, on black.
 ///
 /// # Errors
-/// A file that cannot be read or is none of these, is damaged, or holds what cannot be such an image;
-/// [`Error::ImageSize`] for one of another size, without `resize`.
+/// A file that cannot be read, is of another kind or damaged, or does not hold such an image; [`Error::ImageSize`] for
+/// another size without `resize`.
 pub fn read(path: &Path, image: ImageSize, resize: bool) -> Result<Clip> {
     let wrong = |problem: String| Error::content(path, problem);
-    // A pipe or a device might never end.
+    // Reading a pipe or a device might never end.
     let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
     if !metadata.is_file() {
-        return Err(wrong("not a file; name a PNG, a GIF or an .npy file".into()));
+        return Err(wrong("not a regular file; name a PNG, a GIF or an .npy file".into()));
     }
     if metadata.len() > MOST_BYTES {
         return Err(wrong(format!(
-            "larger than the {} MiB that are read; make it smaller",
+            "larger than {} MiB, the most that is read; make it smaller",
             MOST_BYTES >> 20
         )));
     }
@@ -126,20 +127,31 @@ pub fn read(path: &Path, image: ImageSize, resize: bool) -> Result<Clip> {
     }
 }
 
+/// Why an image was not decoded.
+fn undecodable(kind: &str, error: ImageError) -> String {
+    match error {
+        ImageError::Limits(e) => format!("this {kind} takes too much memory ({e}); make it smaller"),
+        ImageError::Unsupported(e) => {
+            format!("this kind of {kind} cannot be read ({e}); save it in another format")
+        }
+        e => format!("not a complete {kind} ({e}); save or copy it again"),
+    }
+}
+
 fn png(bytes: &[u8]) -> Result<RawFrame, String> {
-    let damaged = |e| format!("not a whole PNG ({e}); save or copy it again");
+    let damaged = |e| undecodable("PNG", e);
     let mut decoder = PngDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
     decoder.set_limits(limits(decoder.dimensions())?).map_err(damaged)?;
     Ok(RawFrame::of(DynamicImage::from_decoder(decoder).map_err(damaged)?))
 }
 
-/// Frame by frame, as a viewer shows them; each is fitted before the next is decoded.
+/// The frames as a viewer shows them; each is scaled before the next is decoded.
 fn gif(
     bytes: &[u8],
     fit: impl Fn(RawFrame) -> Result<Vec<f32>>,
     wrong: impl Fn(String) -> Error,
 ) -> Result<Vec<Vec<f32>>> {
-    let damaged = |e| wrong(format!("not a whole GIF ({e}); save or copy it again"));
+    let damaged = |e| wrong(undecodable("GIF", e));
     let mut decoder = GifDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
     let limits = limits(decoder.dimensions()).map_err(&wrong)?;
     decoder.set_limits(limits).map_err(damaged)?;
@@ -147,10 +159,10 @@ fn gif(
     frames.map(|frame| fit(RawFrame::of(frame.map_err(damaged)?.into_buffer().into()))).collect()
 }
 
-/// What the decoders may allocate for an image of this size.
+/// The memory that decoders may allocate for an image of this size.
 fn limits((width, height): (u32, u32)) -> Result<Limits, String> {
     if width == 0 || height == 0 {
-        return Err("holds no pixel; save another image".into());
+        return Err("has no pixels; save another image".into());
     }
     if u64::from(width) * u64::from(height) > MOST_PIXELS {
         return Err(format!(
@@ -168,14 +180,14 @@ fn arrays(bytes: &[u8], image: ImageSize) -> Result<Vec<RawFrame>, String> {
     let (array, kind) = npy::decode(bytes)?;
     let layout = AxisLayout::of(&array.shape, image)?;
     if array.values.is_empty() {
-        return Err(format!("its shape {:?} holds no pixel; save another array", array.shape));
+        return Err(format!("its shape {:?} has no pixels; save another array", array.shape));
     }
     let largest = array.values.iter().fold(0.0, |max: f32, v| max.max(*v));
-    // Whole numbers are levels of 256, but for those that only say yes and no.
+    // Integers are levels of 256, except where all are 0 or 1.
     let full = if kind == NumberKind::Integer && largest > 1.0 { 255.0 } else { 1.0 };
     if let Some(value) = array.values.iter().find(|v| !(0.0..=full).contains(*v)) {
         return Err(format!(
-            "holds {value}; values are 0 to 1, or whole numbers from 0 to 255, so scale it first"
+            "holds {value}; values must be 0 to 1, or integers from 0 to 255, so scale it first"
         ));
     }
     let AxisLayout { frames, channels, height, width, channels_last } = layout;
@@ -190,7 +202,7 @@ fn arrays(bytes: &[u8], image: ImageSize) -> Result<Vec<RawFrame>, String> {
     Ok((0..frames.min(MOST_FRAMES)).map(frame).collect())
 }
 
-/// What the axes of an array are.
+/// The meaning of an array's axes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct AxisLayout {
     frames: usize,
@@ -201,7 +213,7 @@ struct AxisLayout {
 }
 
 impl AxisLayout {
-    /// The one that has the model's size, or else the only one that can be.
+    /// The layout with the model's image size, or else the only possible one.
     fn of(shape: &[usize], image: ImageSize) -> Result<AxisLayout, String> {
         let planes = |frames, channels, height, width| AxisLayout {
             frames,
@@ -227,7 +239,7 @@ impl AxisLayout {
         all.retain(|l| is_convertible(l.channels, image.channels));
         let fits = |l: &&AxisLayout| (l.height, l.width) == (image.height, image.width);
         let exact: Vec<AxisLayout> = all.iter().filter(fits).copied().collect();
-        // No image is as narrow as there are colours.
+        // An axis this short is more likely one of colours than of columns.
         let narrow = |l: &AxisLayout| !l.channels_last && l.width <= 4;
         if exact.is_empty() && all.iter().any(|l| l.channels_last) {
             all.retain(|l| !narrow(l));
@@ -235,8 +247,8 @@ impl AxisLayout {
         match (exact.as_slice(), all.as_slice()) {
             ([layout], _) | ([], [layout]) => Ok(*layout),
             ([], []) => Err(format!(
-                "its shape {shape:?} is none of [H, W], [F, H, W], [F, C, H, W] and [F, H, W, C] for a model of {} \
-                 {}; of several samples, [N, F, …], save one",
+                "its shape {shape:?} is not [H, W], [F, H, W], [F, C, H, W] or [F, H, W, C] for a model of {} {}; save \
+                 one of several samples [N, F, …]",
                 image.channels,
                 if image.channels == 1 { "channel" } else { "channels" }
             )),
@@ -247,7 +259,7 @@ impl AxisLayout {
     }
 }
 
-/// Whether images of so many channels can become those of a model.
+/// Whether images with this number of channels can be converted to a model's.
 fn is_convertible(channels: usize, model: usize) -> bool {
     channels == model || channels == 1 || ([3, 4].contains(&channels) && [1, 3].contains(&model))
 }
@@ -271,13 +283,13 @@ impl RawFrame {
         RawFrame { channels: 4, height, width, values }
     }
 
-    /// With the channels of a model, which they are convertible to.
+    /// Converted to a model's number of channels, which must be possible.
     fn with_channels(self, model: usize) -> RawFrame {
         let RawFrame { channels, height, width, values } = self;
         let places = height * width;
         let at = |channel: usize, pixel: usize| values[channel * places + pixel];
         let colour = |channel: usize, pixel: usize| match channels {
-            // What is transparent lies on black.
+            // Transparent pixels lie on black.
             4 => at(channel, pixel) * at(3, pixel),
             _ => at(channel, pixel),
         };
@@ -290,7 +302,7 @@ impl RawFrame {
         RawFrame { channels: model, height, width, values }
     }
 
-    /// Of the model's size: as large as goes, in its proportions, on black; averaged where it shrinks.
+    /// Scaled to the model's size: as large as fits, in its proportions, on black; shrinking averages.
     fn fitted(self, image: ImageSize) -> Vec<f32> {
         let RawFrame { channels, height, width, values } = self;
         if (height, width) == (image.height, image.width) {
@@ -315,14 +327,14 @@ impl RawFrame {
     }
 }
 
-/// The four channels one after the other, as shares of `full`.
+/// The four channels one after another, as shares of `full`.
 fn planes<T: Copy + Into<f32>>(pixels: &[T], full: f32) -> Vec<f32> {
     (0..4).flat_map(|channel| pixels.iter().skip(channel).step_by(4).map(|v| (*v).into() / full)).collect()
 }
 
 fn grey(colours: [f32; 3]) -> f32 {
     let [red, green, blue] = colours;
-    // What is grey stays as it is, to the bit.
+    // Grey stays the same to the last bit.
     if red == green && green == blue {
         return red;
     }

@@ -1,8 +1,7 @@
-//! MNIST's files, as they are distributed: IDX, plain or compressed by gzip.
+//! MNIST's files as they are distributed: IDX, plain or compressed with gzip.
 //!
-//! Nothing here trusts a file. What its header claims is checked before anything is allocated for it,
-//! and the content must be as long as claimed to the byte, so that a broken download is refused here
-//! and not learned from.
+//! Files are not trusted. What a header claims is checked before memory is allocated, and the content must have exactly
+//! the claimed length, so that a broken download is refused.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -12,8 +11,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::error::{Error, Result};
 
-/// The four files. Each may also end in `.gz`, or have a dot where its name says `-idx`, as some
-/// archives write it.
+/// The four files. Each may also end in `.gz`, or have a dot instead of the hyphen before `idx`, as in some archives.
 pub const FILES: [&str; 4] = [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS];
 
 const TRAIN_IMAGES: &str = "train-images-idx3-ubyte";
@@ -23,7 +21,7 @@ const TEST_LABELS: &str = "t10k-labels-idx1-ubyte";
 
 /// Height and width of MNIST's images.
 const SIDE: usize = 28;
-/// The longest content read: 20 times MNIST's, and more than any of its relatives has.
+/// The longest content that is read: 20 times MNIST's, and more than any related data set has.
 const LONGEST: usize = 1 << 30;
 /// The first two bytes of a gzip stream.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -37,7 +35,7 @@ pub struct IdxImages {
     pub rows: usize,
     /// Width.
     pub columns: usize,
-    /// One image after the other, each row by row; 0 is background.
+    /// One image after another, each row by row; 0 is background.
     pub pixels: Vec<u8>,
 }
 
@@ -54,7 +52,7 @@ impl IdxImages {
     }
 }
 
-/// MNIST's images. Its labels are left alone, since nothing here learns from them.
+/// MNIST's images. Labels are not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mnist {
     /// The 60,000 for training.
@@ -86,12 +84,12 @@ pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
     Ok(labels)
 }
 
-/// Where MNIST is looked for by default: `mnist` in this program's data directory.
+/// Where MNIST is expected by default: `mnist` in this program's data directory.
 pub fn default_directory() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "nem-tui").map(|of| of.data_dir().join("mnist"))
 }
 
-/// Whether both image files are in `directory`, whatever is in them.
+/// Whether both image files exist in `directory`, whatever they hold.
 pub fn is_there(directory: &Path) -> bool {
     [TRAIN_IMAGES, TEST_IMAGES].iter().all(|name| find(directory, name).is_some())
 }
@@ -99,7 +97,7 @@ pub fn is_there(directory: &Path) -> bool {
 /// Reads both image files in `directory`.
 ///
 /// # Errors
-/// A file that is missing, cannot be read or is damaged, or holds no images of MNIST's size.
+/// A file that is missing, cannot be read, is damaged, or does not hold images of MNIST's size.
 pub fn open(directory: &Path) -> Result<Mnist> {
     match (find(directory, TRAIN_IMAGES), find(directory, TEST_IMAGES)) {
         (Some(train), Some(test)) => Ok(Mnist { train: read_digits(&train)?, test: read_digits(&test)? }),
@@ -109,18 +107,18 @@ pub fn open(directory: &Path) -> Result<Mnist> {
     }
 }
 
-/// What [`check`] found of one file.
+/// What [`check`] found out about a file.
 #[derive(Debug)]
 pub struct FoundFile {
     /// Its name, one of [`FILES`].
     pub name: &'static str,
-    /// Where it is, if it is there.
+    /// Its path, if it exists.
     pub path: Option<PathBuf>,
-    /// What is in it, or what has to be mended. Missing labels need no mending.
+    /// Its content in words, or its fault. Missing labels are not a fault.
     pub what: Result<String>,
 }
 
-/// Reads all four files in `directory` and says what is in each.
+/// Reads all four files in `directory` and describes each.
 pub fn check(directory: &Path) -> Vec<FoundFile> {
     [(TRAIN_IMAGES, TRAIN_LABELS), (TEST_IMAGES, TEST_LABELS)]
         .into_iter()
@@ -132,8 +130,8 @@ pub fn check(directory: &Path) -> Vec<FoundFile> {
         .collect()
 }
 
-/// Half as high and half as wide, as the paper shrinks them: the mean of every 2x2 block, in 0..=1.
-/// What is left of an odd side is dropped.
+/// Half as high and half as wide, as in the paper: the mean of every 2x2 block, in 0..=1. The last row or column of an odd
+/// side is dropped.
 pub fn halve(image: &[u8], rows: usize, columns: usize) -> Vec<f32> {
     let at = |row: usize, column: usize| f32::from(image[row * columns + column]);
     let mut halved = Vec::with_capacity((rows / 2) * (columns / 2));
@@ -146,10 +144,10 @@ pub fn halve(image: &[u8], rows: usize, columns: usize) -> Vec<f32> {
     halved
 }
 
-/// How to mend a file that is not what was published.
+/// How to mend a file that differs from the published one.
 const AGAIN: &str = "download or copy it again";
 
-/// What a file is to hold.
+/// What a file should hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum IdxKind {
     Images,
@@ -157,7 +155,7 @@ enum IdxKind {
 }
 
 impl IdxKind {
-    /// What IDX files of so many dimensions hold, in MNIST.
+    /// What MNIST's files with this number of dimensions hold.
     fn of(dimensions: u8) -> Option<IdxKind> {
         match dimensions {
             3 => Some(IdxKind::Images),
@@ -174,13 +172,13 @@ impl IdxKind {
     }
 }
 
-/// The sizes in the header of a file of `kind`, which has `N` dimensions, and all that follows it.
+/// The sizes in the header of a file of `kind`, which has `N` dimensions, and the content after it.
 fn read<const N: usize>(path: &Path, kind: IdxKind) -> Result<([usize; N], Vec<u8>)> {
     let mut file = BufReader::new(File::open(path).map_err(Error::io("read", path))?);
-    // By content, since browsers unpack files and keep their names.
+    // Judged by content, because browsers unpack files and keep their names.
     let packed = file.fill_buf().map_err(Error::io("read", path))?.starts_with(&GZIP);
     let mut source: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-    // At most so many bytes, of which there may be fewer only at the end.
+    // The next bytes; fewer than `most` only at the end.
     let mut next = |most: usize| -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         match source.by_ref().take(most as u64).read_to_end(&mut bytes) {
@@ -221,7 +219,7 @@ fn read<const N: usize>(path: &Path, kind: IdxKind) -> Result<([usize; N], Vec<u
                 ),
             )
         })?;
-    // One more than claimed shows whether anything follows, and makes gzip compare its checksum.
+    // Reading one byte more shows whether anything follows, and makes gzip verify its checksum.
     let content = next(claimed + 1)?;
     if content.len() < claimed {
         return Err(Error::content(
@@ -245,12 +243,12 @@ fn read<const N: usize>(path: &Path, kind: IdxKind) -> Result<([usize; N], Vec<u
     Ok((sizes, content))
 }
 
-/// Whether the bytes are wrong, and not the disk.
+/// Whether the bytes are at fault, and not the disk.
 fn is_damage(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::UnexpectedEof | ErrorKind::InvalidInput | ErrorKind::InvalidData)
 }
 
-/// What is wrong with the first four bytes of a file that is to hold `kind`.
+/// What is wrong with the first four bytes of a file that should hold `kind`.
 fn check_magic(magic: &[u8], kind: IdxKind) -> Result<(), String> {
     let wanted = kind.name();
     let &[first, second, element, dimensions] = magic else {
@@ -258,7 +256,7 @@ fn check_magic(magic: &[u8], kind: IdxKind) -> Result<(), String> {
     };
     if [first, second] != [0, 0] {
         return Err(format!(
-            "not an IDX file: it begins with {first:02x} {second:02x}, not with 00 00; put MNIST's file of {wanted} in its place"
+            "not an IDX file: it begins with {first:02x} {second:02x}, not with 00 00; replace it with MNIST's file of {wanted}"
         ));
     }
     if element != BYTES {
@@ -271,61 +269,66 @@ fn check_magic(magic: &[u8], kind: IdxKind) -> Result<(), String> {
             _ => "an unknown kind of number",
         };
         return Err(format!(
-            "holds {what} (IDX type {element:#04x}), but only unsigned bytes ({BYTES:#04x}) are read; put MNIST's own file of {wanted} in its place"
+            "holds {what} (IDX type {element:#04x}), but only unsigned bytes ({BYTES:#04x}) are read; replace it with MNIST's own file of {wanted}"
         ));
     }
     match IdxKind::of(dimensions) {
         Some(is) if is == kind => Ok(()),
         Some(is) => Err(format!(
-            "holds {}, not {wanted}; put MNIST's file of {wanted} in its place, or swap the two if their names were mixed up",
+            "holds {}, not {wanted}; replace it with MNIST's file of {wanted}, or swap the two if their names were mixed up",
             is.name()
         )),
         None => Err(format!(
-            "has {dimensions} dimensions, but images have 3 and labels 1; put MNIST's file of {wanted} in its place"
+            "has {dimensions} dimensions, but images have 3 and labels 1; replace it with MNIST's file of {wanted}"
         )),
     }
 }
 
-/// The file of that name in `directory`, in any of the forms it comes in; plain rather than packed.
+/// The file called `name` in `directory`, in any of its forms; plain rather than compressed.
 fn find(directory: &Path, name: &str) -> Option<PathBuf> {
     let dotted = name.replace("-idx", ".idx");
     [name.to_owned(), dotted.clone(), format!("{name}.gz"), format!("{dotted}.gz")]
         .iter()
         .map(|form| directory.join(form))
-        // Some archives put each file in a directory of the same name.
+        // Not a directory: some archives put each file in a directory of the same name.
         .find(|path| path.is_file())
 }
 
+/// The error for files that were not found in `directory`.
 fn missing(directory: &Path, names: &[&str]) -> Error {
+    match std::fs::read_dir(directory) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Error::io("read", directory)(e),
+        _ => {}
+    }
     let (is, it) = if names.len() == 1 { ("is", "it") } else { ("are", "them") };
     Error::content(
         directory,
         format!(
-            "{} {is} missing; put {it} there, plain or as .gz, say with --mnist DIR which directory has {it}, or set data.digits=Synthetic",
+            "{} {is} missing; put {it} there, plain or as .gz, name the directory that has {it} with --mnist DIR, or set data.digits=Synthetic",
             names.join(" and ")
         ),
     )
 }
 
-/// Images, of which there must be some, and of MNIST's size.
+/// Reads images, at least one, of MNIST's size.
 fn read_digits(path: &Path) -> Result<IdxImages> {
     let images = read_images(path)?;
     if (images.rows, images.columns) != (SIDE, SIDE) {
         return Err(Error::content(
             path,
             format!(
-                "its images are {}x{}, but MNIST's are {SIDE}x{SIDE}; put MNIST's file in its place",
+                "its images are {}x{}, but MNIST's are {SIDE}x{SIDE}; replace it with MNIST's file",
                 images.rows, images.columns
             ),
         ));
     }
     if images.count() == 0 {
-        return Err(Error::content(path, "holds no images; put MNIST's file in its place"));
+        return Err(Error::content(path, "holds no images; replace it with MNIST's file"));
     }
     Ok(images)
 }
 
-/// What was found of a file of images, and how many it has.
+/// The description of a file of images, and how many it has.
 fn check_images(directory: &Path, name: &'static str) -> (FoundFile, Option<usize>) {
     let path = find(directory, name);
     let images = match &path {
@@ -337,11 +340,11 @@ fn check_images(directory: &Path, name: &'static str) -> (FoundFile, Option<usiz
     (FoundFile { name, path, what }, count)
 }
 
-/// What was found of a file of labels, where `images` says how many images there are and in which file.
+/// The description of a file of labels; `images` is the number of images, and the file they are in.
 fn check_labels(directory: &Path, name: &'static str, images: Option<(usize, &str)>) -> FoundFile {
     let path = find(directory, name);
     let what = match &path {
-        None => Ok("not there, nor needed".to_owned()),
+        None => Ok("not there, and not needed".to_owned()),
         Some(path) => read_labels(path).and_then(|labels| match images {
             Some((count, of)) if count != labels.len() => Err(Error::content(
                 path,

@@ -38,7 +38,7 @@ fn set(set: ShapeSet) -> [Bitmap; 3] {
     }
 }
 
-/// A shape of the set, uniformly, and its number within it.
+/// A uniformly drawn shape of the set, and its number in the set.
 pub fn any(of: ShapeSet, stream: &mut Stream) -> (Sprite, u8) {
     let shapes = set(of);
     let kind = stream.below(shapes.len());

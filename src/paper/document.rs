@@ -17,25 +17,27 @@ const GOAL: f64 = 0.8;
 const LEGEND: &str = "\
 # The paper's results, and ours
 
-Written by `nem-tui reproduce` from the scores stored beside it. AMI is normalised by the larger entropy, and
-is over the pixels that belong to exactly one object: background and overlap are left out. `ami` is weighted
-over EM steps like the training loss, `ami_last` is the last step's, `upper_bound` the NLL of max_k ψ in nats
-per sample. The paper's values are means ± deviations of 5 runs; those with † were not looked up and may be a
-little off. Ours are over the test split, of the checkpoint with the best validation loss, with the deviation
-of a sample where there are seeds. **Bold** is above the floor, the best split of the image by position alone
-on the images of that row (at most 500 of them, by their last frame): what is not has learned no objects, and
-what is hardly above it need not have. A run is finished when the protocol ends it: no better validation loss
-for so many epochs, or the most epochs there may be. What unfinished runs reach, and those whose protocol was
-cut short, is no result. Iterations are those of the training; the checkpoint that is scored may be an earlier
-one. Each of our seeds draws its own data, synthetic digits too, where the paper's five runs share one data
-set. Recipes of our own, in the last table, have settings of their own. Times are wall times, whatever else
-the machine did.
+Written by `nem-tui reproduce` from the scores stored beside it.
+
+AMI is normalised by the larger entropy, and is over the pixels that belong to exactly one object: background and
+overlap are left out. `ami` is weighted over EM steps like the training loss, `ami_last` is that of the last step,
+`upper_bound` is the NLL of max_k ψ in nats per sample. The paper's values are means ± deviations of 5 runs; those
+with † were remembered, not looked up, and may be slightly wrong. Ours are on the test split, from the checkpoint
+with the best validation loss, with the sample deviation where there are several seeds. **Bold** is above the floor,
+the best split of the image by position alone, on the images of that row (at most 500, by their last frame): a score
+that is not bold has learned no objects, and one that is barely above the floor may not have either.
+
+A run is finished when the protocol ends it: no better validation loss for a number of epochs, or the maximum number
+of epochs. Scores of unfinished runs, and of runs whose protocol was cut short, are not results. Iterations are those
+of the training; the checkpoint that is scored may be an earlier one. Each of our seeds draws its own data, synthetic
+digits included, while the paper's five runs share one data set. Our own recipes, in the last table, have their own
+settings. Times are wall times, whatever else the machine was doing.
 ";
 
 const CURVES: &str = "\
 \n## Curves\n
-What the runs' epochs measured, from `runs/`. Scores are of the last EM step on the validation split, AMI
-normalised by the larger entropy.
+The epochs of the runs in `runs/`. Scores are those of the last EM step on the validation split; AMI is normalised by
+the larger entropy.
 ";
 
 const HEAD: &str = "\
@@ -61,7 +63,7 @@ impl Results {
                 text += "\n‡ Synthetic digits: these scores do not compare with the paper's.\n";
             }
             if rows.iter().any(|row| row.changed) {
-                text += "\n§ Not trained as the preset says; what differs is said under Runs.\n";
+                text += "\n§ Not trained as the preset says; what differs is listed under Runs.\n";
             }
             for Figure { caption, file, .. } in figures.iter().filter(|figure| figure.section == section) {
                 let _ = write!(text, "\n![{caption}]({file})\n");
@@ -123,7 +125,7 @@ impl Results {
         for row in &self.rows {
             if !row.missing.is_empty() {
                 lines.insert(format!(
-                    "- {}, test {}: nothing measured of {}\n",
+                    "- {}, test {}: no scores of {}\n",
                     row.preset,
                     row.test,
                     seeds(&row.missing)
@@ -143,8 +145,8 @@ impl Results {
         }
         let lines = lines.into_iter().collect::<String>();
         format!(
-            "\n## Missing\n\nStill to be done. The same command goes on with runs whose weights are there, and \
-             trains what is not begun; of a run that is only kept here, another `--out` trains a new one.\n\n{lines}"
+            "\n## Missing\n\nStill to be done. The same command resumes runs whose weights are there, and begins those that \
+             are missing. A run that is only archived here has to be trained anew in another `--out`.\n\n{lines}"
         )
     }
 }
@@ -208,7 +210,7 @@ impl ArchivedRun {
         match self.changed.as_slice() {
             [] => text += ".",
             changed => {
-                let _ = write!(text, "; other than in the preset: {}.", changed.join(", "));
+                let _ = write!(text, "; changed from the preset: {}.", changed.join(", "));
             }
         }
         text += "\n\n| iterations | stage | time | train loss | validation loss | AMI | ARI | confidence |\n\
@@ -241,12 +243,12 @@ impl ArchivedRun {
             text.push('\n');
         }
         if self.epochs.last().is_some_and(|(stage, _)| *stage > 1) {
-            text += "\nLosses of stages with other steps, weights or objects do not compare.\n";
+            text += "\nLosses of stages with different steps, loss weights or objects do not compare.\n";
         }
         if self.counts_from > 1 {
             let _ = writeln!(
                 text,
-                "\nBefore stage {} K or the objects were others, so that scores of those rows are of another task.",
+                "\nBefore stage {} K or the objects differed, so the scores of those rows are of another task.",
                 self.counts_from
             );
         }

@@ -83,8 +83,8 @@ struct WantedRun {
 
 impl WantedRun {
     /// Whether there is a checkpoint to continue from.
-    fn is_begun(&self) -> bool {
-        directory::resolve(&self.path, &["last"]).is_ok()
+    fn is_begun(&self) -> Result<bool> {
+        directory::is_resumable(&self.path)
     }
 
     fn failed(&self, why: &Error) -> FailedRun {
@@ -104,7 +104,7 @@ impl Reproduction<'_> {
         std::fs::create_dir_all(&scores).map_err(Error::io("create", &scores))?;
         let mut failures = Vec::new();
         if self.train_all(&runs, &mut failures, progress) {
-            for run in runs.iter().filter(|run| run.is_begun()) {
+            for run in runs.iter().filter(|run| run.is_begun().unwrap_or(false)) {
                 let scored = self.score(run, &scores, progress);
                 let is_known = failures.iter().any(|f| (f.preset.as_str(), f.seed) == (run.preset, run.seed));
                 // What prevents the training mostly prevents the scoring too.
@@ -144,10 +144,10 @@ impl Reproduction<'_> {
 
     /// Refuses settings that differ from those a run was begun with: it keeps its own, so they would have no effect.
     fn check_settings(&self, run: &WantedRun) -> Result<()> {
-        if self.settings.is_none() || !run.is_begun() {
+        // What cannot be read makes the run itself fail later.
+        if self.settings.is_none() || !run.is_begun().unwrap_or(false) {
             return Ok(());
         }
-        // A preset that cannot be read makes the run itself fail later.
         let Ok(begun) = Preset::load(&run.path.join("preset.ron").to_string_lossy()) else { return Ok(()) };
         let mut asked = self.with_settings(&begun)?.at_first_stage();
         asked.data = resolved(&asked.data)?;
@@ -207,7 +207,7 @@ impl Reproduction<'_> {
         progress: &mut dyn Progress,
     ) -> Result<Finish> {
         let ending = Ending { max_iterations: self.max_iterations, stay: false };
-        let handle = if run.is_begun() {
+        let handle = if run.is_begun()? {
             let before = TrainedRun::read(&run.path)?;
             if before.finished {
                 return Ok(Finish::EarlyStop);
@@ -217,7 +217,7 @@ impl Reproduction<'_> {
             }
             worker::resume(&run.path, self.compute, |preset| Ok(preset.clone()), ending)?
         } else {
-            if directory::is_kept(&run.path) {
+            if directory::is_archived(&run.path) {
                 let scores = ScoredRun::read_all(&self.out.join("scores"))?;
                 let mut of_run = scores.iter().map(|scored| &scored.training);
                 if of_run.any(|of| (of.preset.as_str(), of.seed, of.finished) == (run.preset, run.seed, true))

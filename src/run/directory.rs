@@ -1,4 +1,4 @@
-//! What a run leaves on the disk.
+//! A run's directory.
 //!
 //! ```text
 //! runs/quickstart-s1/
@@ -6,9 +6,9 @@
 //!   preset.ron      the preset the run began with, resolved
 //!   metrics.jsonl   one line for each iteration, epoch and live change
 //!   log.txt         what happened when
-//!   album/          what some samples looked like as it went on: see `album`
+//!   album/          what some samples looked like during the training: see `album`
 //!   tensorboard/    event files, where they are wanted
-//!   socket          where viewers attach, while it trains: see `socket`
+//!   socket          where viewers attach during the training: see `socket`
 //!   checkpoints/
 //!     last, best    the name of a checkpoint beside them; of a fork also `begin`
 //!     it-00000200/  see `checkpoint`
@@ -31,9 +31,9 @@ use crate::preset::Preset;
 use crate::protocol::{Change, Epoch, Iteration, Past, StageStart};
 use crate::train::trainer::Trainer;
 
-/// What points at the checkpoint that a fork began with.
+/// Points to the checkpoint that a fork began with.
 const BEGIN: &str = "begin";
-/// Points at the checkpoint that was asked for last by its name, to be forked.
+/// Points to the checkpoint that was last asked for by name, to be forked.
 const ASKED_FOR: &str = "asked-for";
 const METRICS: &str = "metrics.jsonl";
 /// The same, compressed, where nothing else was kept of a run.
@@ -60,14 +60,14 @@ pub enum Record {
     },
 }
 
-/// What a run is, apart from its preset.
+/// How a run was begun, apart from its preset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunFile {
     /// Everything random follows from it.
     pub seed: u64,
     /// The device it began on.
     pub device: String,
-    /// Of its products and convolutions, now.
+    /// The current precision of its products and convolutions.
     #[serde(default)]
     pub precision: Precision,
     /// The machine it began on, as [`crate::machine::description`] names it.
@@ -78,10 +78,10 @@ pub struct RunFile {
     /// The checkpoint whose weights it began with, if not the seed's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
-    /// The checkpoint that it was forked from, state and all.
+    /// The checkpoint that it was forked from, with its complete state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked: Option<PathBuf>,
-    /// Live changes that it was to make at their iterations, to repeat those of another run.
+    /// Live changes to make at their iterations, because the run repeats another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replay: Vec<Change>,
 }
@@ -104,7 +104,7 @@ impl RunDir {
                 let mut entries = std::fs::read_dir(path).map_err(Error::io("read", path))?;
                 if entries.next().is_some() {
                     return Err(Error::Usage(format!(
-                        "{} is not empty; give --out a new directory, or go on with the run in it by --resume",
+                        "{} is not empty; name a new directory with --out, or resume the run in it with --resume",
                         path.display()
                     )));
                 }
@@ -119,11 +119,11 @@ impl RunDir {
         RunDir::open_metrics(path)
     }
 
-    /// A new run's directory for a fork of `checkpoint`, with its run's metrics until there, so that the curves are
-    /// whole.
+    /// A new run's directory for a fork of `checkpoint`, with the parent's metrics up to there, so that its curves are
+    /// complete.
     ///
     /// # Errors
-    /// What [`RunDir::create`] refuses, and metrics that cannot be copied.
+    /// Those of [`RunDir::create`], and metrics that cannot be copied.
     pub fn fork(
         out: Option<&Path>,
         checkpoint: &Checkpoint,
@@ -141,14 +141,14 @@ impl RunDir {
         Ok(fork)
     }
 
-    /// An earlier run's directory, with its last checkpoint. Lines of `metrics.jsonl` that the
-    /// checkpoint has not seen are cut off, since the iterations will be run again.
+    /// An earlier run's directory, with its last checkpoint. Lines of `metrics.jsonl` that are later than the checkpoint
+    /// are cut off, because their iterations will be run again.
     ///
     /// # Errors
-    /// A directory that is no run or has no checkpoint, or that another process is training in.
+    /// A directory that is not a run or has no checkpoint, or that another process is training in.
     pub fn resume(path: &Path) -> Result<(RunDir, Checkpoint)> {
         RunFile::read(path)?;
-        // Locked first: what another process still writes is not what is gone on with.
+        // Locked first: another process might still be writing.
         let mut run = RunDir::open_metrics(path.to_owned())?;
         let checkpoint = Checkpoint::open(&resolve(path, &["last"])?)?;
         let bytes = checkpoint.manifest.metrics_bytes;
@@ -167,12 +167,12 @@ impl RunDir {
         Ok((run, checkpoint))
     }
 
-    /// Removes a run that was cut off before its first checkpoint, so that nothing of it can be gone on with.
+    /// Removes a run that was cut off before its first checkpoint, and so cannot be resumed.
     ///
     /// # Errors
     /// A run that another process is training in, that has a checkpoint after all, or that cannot be removed.
     pub fn discard(path: &Path) -> Result<()> {
-        // Held until it is gone.
+        // Locked until it is removed.
         let run = RunDir::open_metrics(path.to_owned())?;
         let checkpoints = path.join("checkpoints");
         let entries = match std::fs::read_dir(&checkpoints) {
@@ -187,7 +187,7 @@ impl RunDir {
             return Err(Error::content(
                 &checkpoints.join("last"),
                 format!(
-                    "names no checkpoint to go on from, but {name} is there; write its name into this file"
+                    "names no checkpoint to resume from, but {name} is there; write its name into this file"
                 ),
             ));
         }
@@ -214,7 +214,7 @@ impl RunDir {
     /// Appends a line to `metrics.jsonl`.
     ///
     /// # Errors
-    /// A full disk, for one.
+    /// A file that cannot be written, for example on a full disk.
     pub fn append(&mut self, record: &Record) -> Result<()> {
         let file = self.path.join(METRICS);
         let mut line = serde_json::to_vec(record).map_err(|e| Error::content(&file, e.to_string()))?;
@@ -222,8 +222,8 @@ impl RunDir {
         self.metrics.write_all(&line).map_err(Error::io("write to", &file))
     }
 
-    /// A further event file for TensorBoard, for iterations from `first` on, where the run keeps any:
-    /// [`keep_events`].
+    /// Another event file for TensorBoard, for iterations from `first` on, if the run keeps such files
+    /// ([`keep_events`]).
     ///
     /// # Errors
     /// A place that cannot be written.
@@ -240,11 +240,11 @@ impl RunDir {
         past(&self.path)
     }
 
-    /// Writes a checkpoint and points `last`, and with `best` also `best`, at it; then removes those
-    /// that nothing points at.
+    /// Writes a checkpoint, points `last` to it, and with `best` also `best`; then removes checkpoints that nothing
+    /// points to.
     ///
     /// # Errors
-    /// A full disk, for one; the earlier checkpoints are then as they were.
+    /// A place that cannot be written, for example on a full disk; earlier checkpoints stay as they were.
     pub fn save(&mut self, trainer: &Trainer, best: bool) -> Result<PathBuf> {
         let checkpoints = self.path.join("checkpoints");
         let file = self.path.join(METRICS);
@@ -252,8 +252,8 @@ impl RunDir {
         let bytes = self.metrics.metadata().map_err(Error::io("read", &file))?.len();
         let name = free_name(&checkpoints, &name_at(trainer.counters().iteration));
         let path = checkpoint::save(trainer, &checkpoints, &name, bytes)?;
-        // First `best`: were the program to end between the two, the run would go on from before this
-        // epoch and find it the best again. The other way round it would be forgotten.
+        // First `best`: if the program ended between the two, the run would resume before this epoch and find it the
+        // best again. In the other order it would be forgotten.
         if best {
             write_atomic(&checkpoints.join("best"), name.as_bytes())?;
         }
@@ -262,7 +262,7 @@ impl RunDir {
         Ok(path)
     }
 
-    /// Writes the checkpoint that this fork begins with, and keeps it: the run can then be repeated.
+    /// Writes the checkpoint that this fork begins with, and keeps it, so that the run can be repeated.
     ///
     /// # Errors
     /// As [`RunDir::save`].
@@ -275,7 +275,7 @@ impl RunDir {
     /// The checkpoint of the best validation loss.
     ///
     /// # Errors
-    /// A run that was not validated yet, or a damaged checkpoint.
+    /// A run that has not been validated yet, or a damaged checkpoint.
     pub fn best(&self) -> Result<Checkpoint> {
         Checkpoint::open(&resolve(&self.path, &["best"])?)
     }
@@ -321,7 +321,7 @@ impl RunFile {
     /// Reads a run's `run.json`.
     ///
     /// # Errors
-    /// A directory that is no run.
+    /// A directory that is not a run.
     pub fn read(run: &Path) -> Result<RunFile> {
         let file = run.join("run.json");
         let bytes = std::fs::read(&file).map_err(|e| match e.kind() {
@@ -329,9 +329,9 @@ impl RunFile {
                 run,
                 match checkpoint::is_checkpoint(run) {
                     true => {
-                        "a checkpoint or model, not a run; begin one with its weights: train PRESET --from it"
+                        "a checkpoint or model, not a run; begin one with its weights by train PRESET --from"
                     }
-                    false => "not a run directory (it has no run.json); give the directory that train made",
+                    false => "not a run directory (it has no run.json); name the directory that train made",
                 },
             ),
             _ => Error::io("read", &file)(e),
@@ -341,7 +341,7 @@ impl RunFile {
     }
 }
 
-/// The checkpoint that `path` means: itself, or, of a run, the first of `pointers` that there is.
+/// The checkpoint at `path`: `path` itself, or, if it is a run, the first of `pointers` that exists.
 ///
 /// # Errors
 /// A path that is neither, or a run without a checkpoint.
@@ -369,6 +369,14 @@ fn pointer(run: &Path, name: &str) -> Result<Option<PathBuf>> {
     }
 }
 
+/// Whether the run in `path` has a last checkpoint.
+///
+/// # Errors
+/// A pointer that cannot be read.
+pub fn is_resumable(path: &Path) -> Result<bool> {
+    Ok(pointer(path, "last")?.is_some())
+}
+
 /// Why the run in `path` could not be locked.
 fn not_locked(path: &Path, error: TryLockError) -> Error {
     match error {
@@ -390,11 +398,11 @@ fn is_own_name(name: &str) -> bool {
     name.starts_with(checkpoint::UNFINISHED) || name.strip_prefix("it-").is_some_and(is_checkpoint)
 }
 
-/// The checkpoint of a run that is called `name`: `best`, `last`, or by its iteration, `1200` or `it-00001200`. The run
-/// keeps it from then on, until another is asked for.
+/// The checkpoint of a run that `name` means: `best`, `last`, or an iteration, `1200` or `it-00001200`. It is kept until
+/// another is asked for.
 ///
 /// # Errors
-/// None of that name, with those that there are; a place that cannot be written.
+/// A name without a checkpoint, with a list of those that exist; a place that cannot be written.
 pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
     let checkpoints = run.join("checkpoints");
     let is_one = |path: &PathBuf| checkpoint::is_checkpoint(path);
@@ -418,7 +426,7 @@ pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
     let mut there: Vec<String> = pointers.map(str::to_owned).chain(found).collect();
     there.sort_unstable();
     let there = if there.is_empty() {
-        "none yet, which the first validation or c makes".to_owned()
+        "none yet; the first validation, or c, makes one".to_owned()
     } else {
         there.join(", ")
     };
@@ -429,13 +437,13 @@ fn name_at(iteration: u64) -> String {
     format!("it-{iteration:08}")
 }
 
-/// Whose weights `what` means: a model that comes with the program, by its name; a checkpoint; of a run, the
+/// The checkpoint whose weights `what` means: a model that comes with the program, by its name; a checkpoint; or a run's
 /// checkpoint with the best validation loss.
 ///
 /// # Errors
-/// None of these, or a damaged checkpoint.
+/// Another path, or a damaged checkpoint.
 pub fn weights_of(what: &Path) -> Result<Checkpoint> {
-    // A directory of that name that holds weights is meant first.
+    // A directory of that name has precedence, if it holds weights.
     let is_run = what.join("run.json").is_file() || checkpoint::is_checkpoint(what);
     let named = checkpoint::MODELS.iter().find(|model| Path::new(model.name) == what);
     if let (Some(model), false) = (named, is_run) {
@@ -446,7 +454,7 @@ pub fn weights_of(what: &Path) -> Result<Checkpoint> {
         return Err(Error::content(
             what,
             format!(
-                "there is no such directory; give a run's or a checkpoint's, or a model: {}",
+                "there is no such directory; name that of a run or a checkpoint, or a model: {}",
                 names.join(", ")
             ),
         ));
@@ -454,7 +462,7 @@ pub fn weights_of(what: &Path) -> Result<Checkpoint> {
     Checkpoint::open(&resolve(what, &["best", "last"])?)
 }
 
-/// The run that a checkpoint lies in, if it lies in one.
+/// The run that a checkpoint belongs to, if any.
 pub(crate) fn run_of(checkpoint: &Path) -> Option<&Path> {
     checkpoint.parent()?.parent().filter(|run| run.join("run.json").is_file() && run.join(METRICS).is_file())
 }
@@ -477,7 +485,7 @@ impl Repeat {
     /// Reads it from the run in `path`.
     ///
     /// # Errors
-    /// A directory that is no run, or that is damaged.
+    /// A directory that is not a run, or is damaged.
     pub fn of(path: &Path) -> Result<Repeat> {
         let run = RunFile::read(path)?;
         let preset = Preset::load(&path.join("preset.ron").display().to_string())?;
@@ -488,7 +496,7 @@ impl Repeat {
             match record {
                 Record::Step(step) => iterations = step.iteration,
                 Record::Change(change) => changes.push(change),
-                // What was changed before is in the checkpoint that the fork began with.
+                // Earlier changes are in the checkpoint that the fork began with.
                 Record::Fork { iteration } => {
                     iterations = iteration;
                     changes.clear();
@@ -579,25 +587,25 @@ pub fn curves(path: &Path) -> Result<Curves> {
     }
 }
 
-/// When the run in `path` began, as the date of the file says that was written first.
+/// When the run in `path` began: the date of the file that is written first.
 pub fn began(path: &Path) -> SystemTime {
     let written = std::fs::metadata(path.join("run.json")).and_then(|file| file.modified());
     written.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// Makes the run in `path` keep event files for TensorBoard from its next iteration on, whenever it is gone on with.
+/// Makes the run in `path` keep event files for TensorBoard from now on.
 ///
 /// # Errors
-/// A directory that is no run, or cannot be written.
+/// A directory that is not a run, or cannot be written.
 pub fn keep_events(path: &Path) -> Result<()> {
     RunFile::read(path)?;
     let directory = path.join(TENSORBOARD);
     std::fs::create_dir_all(&directory).map_err(Error::io("create", &directory))
 }
 
-/// Whether `path` is what somebody kept of a run, and not a run that was cut off before its first checkpoint:
-/// every run makes the directory of its checkpoints before anything else.
-pub fn is_kept(path: &Path) -> bool {
+/// Whether `path` is an archived run, and not one that was cut off before its first checkpoint: every run makes its
+/// directory of checkpoints before anything else.
+pub fn is_archived(path: &Path) -> bool {
     let kept = [KEPT_METRICS, "reading.md"].iter().any(|file| path.join(file).is_file());
     path.join("run.json").is_file() && (kept || !path.join("checkpoints").is_dir())
 }

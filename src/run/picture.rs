@@ -40,18 +40,17 @@ pub fn of_split(
 /// Images of the user's own, read from a file: what `picture --input` draws.
 pub struct OwnImages {
     file: PathBuf,
-    chosen: Chosen,
-    images: Images,
+    images: OwnContent,
 }
 
-enum Images {
+enum OwnContent {
     Image(Opened),
     Arrays(Arrays),
 }
 
 impl OwnImages {
-    /// Reads an image file, or safetensors as [`read_input`] does, for the model of `preset`, together with the preset
-    /// they are unrolled under: `preset`, where the frames do not make for other EM steps.
+    /// Reads an image file, or safetensors as [`read_input`] does, for the model of `preset`. Also returns `preset` with
+    /// the EM steps and the noise that they are unrolled with.
     ///
     /// # Errors
     /// A file that cannot be read, or whose images do not fit.
@@ -60,19 +59,18 @@ impl OwnImages {
             true => {
                 let input = Input { file: file.to_owned(), resize, request: 0 };
                 let opened = Opened::read(input, preset.data.image())?;
-                (opened.conditions(preset, chosen)?, Images::Image(opened))
+                (opened.conditions(preset, chosen)?, OwnContent::Image(opened))
             }
             false => {
                 let reading = Reading { resize, steps_are_chosen: chosen.steps };
                 let (preset, arrays) = read_input(file, preset, reading)?;
-                (preset, Images::Arrays(arrays))
+                (Preset { noise: chosen.noise(preset.noise), ..preset }, OwnContent::Arrays(arrays))
             }
         };
-        Ok((preset, OwnImages { file: file.to_owned(), chosen, images }))
+        Ok((preset, OwnImages { file: file.to_owned(), images }))
     }
 
-    /// Unrolls image `sample`, counted from 0, with the weights of `checkpoint`, under the conditions of `preset`, as
-    /// [`crate::train::own_image`] says. Which objects it shows is unknown: `groups` is 0, and there are no scores.
+    /// Unrolls image `sample`, counted from 0, with the weights of `checkpoint` and the conditions of `preset`. Which objects it shows is unknown: `groups` is 0, and there are no scores.
     ///
     /// # Errors
     /// A sample that does not exist, weights or arrays that do not fit `preset`.
@@ -85,9 +83,10 @@ impl OwnImages {
     ) -> Result<Snapshot> {
         let seed = checkpoint.manifest.seed;
         let batch = match &self.images {
-            Images::Image(opened) => opened.batch(preset, seed),
-            Images::Arrays(arrays) => infer::batch(preset, arrays, seed, self.chosen)
-                .map_err(|unfit| unfit.of(&checkpoint.path, &self.file))?,
+            OwnContent::Image(opened) => opened.batch(preset, seed),
+            OwnContent::Arrays(arrays) => {
+                infer::batch(preset, arrays, seed).map_err(|unfit| unfit.of(&checkpoint.path, &self.file))?
+            }
         };
         is_there(sample, batch.groups.len(), &self.file.display().to_string())?;
         let model = checkpoint.model(preset, device)?;

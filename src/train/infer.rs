@@ -1,7 +1,5 @@
-//! Given weights and inputs as named arrays, everything the model computes from them.
-//!
-//! This is how two implementations are compared: the names and shapes are those of
-//! `tests/fixtures/README.md`.
+//! Everything the model computes from given weights and inputs, as named arrays, to compare implementations. Names and
+//! shapes are those of `tests/fixtures/README.md`.
 
 use std::path::Path;
 
@@ -10,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::adam::{descend, optimizer};
 use super::batch::Batch;
-use super::own_image::{Chosen, own_batch};
+use super::own_image::own_batch;
 use crate::data::{image_file, nth};
 use crate::error::{Error, Result};
 use crate::nem::{Frames, Losses, Nem, Target, host, initial_gamma, tensor, upper_bound};
@@ -19,7 +17,7 @@ use crate::preset::{ImageSize, Noise, Preset};
 use crate::random::{Purpose, Stream};
 use crate::tensors::{self, Array, Arrays};
 
-/// Arrays that cannot be computed with, as a sentence about the file they are from.
+/// Arrays that do not fit, as a sentence about their file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unfit {
     /// The weights.
@@ -41,18 +39,18 @@ impl Unfit {
 /// What to compute.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request {
-    /// Also the gradients of the total loss, and the weights after one step of Adam.
+    /// Also compute the gradients of the total loss, and the weights after one step of Adam.
     pub gradients: bool,
-    /// Draws the initial gamma where the input has none.
+    /// The seed of the initial gamma, where the input has none.
     pub seed: u64,
-    /// Of the model's products and convolutions.
+    /// The precision of the model's products and convolutions.
     pub precision: Precision,
 }
 
 /// How [`read_input`] reads a file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reading {
-    /// Fit images of another size in.
+    /// Scale images of another size.
     pub resize: bool,
     /// The user has chosen the number of EM steps, so that frames do not change it.
     pub steps_are_chosen: bool,
@@ -111,9 +109,8 @@ pub fn infer(
     request: Request,
 ) -> Result<Arrays, Unfit> {
     let device = if request.gradients { device.clone().autodiff() } else { device.clone() };
-    let model = Nem::with_weights(preset, &parameters(weights), &device).map_err(|e| {
-        Unfit::Weights(format!("another architecture's than {}: these weights {e}", preset.name))
-    })?;
+    let model = Nem::with_weights(preset, &parameters(weights), &device)
+        .map_err(|e| Unfit::Weights(format!("not the architecture of {}: these weights {e}", preset.name)))?;
     let model = model.with_precision(request.precision);
     let image = preset.data.image();
     let steps = preset.steps;
@@ -134,7 +131,7 @@ pub fn infer(
     };
     let start = tensor(gamma.values, [batch, k, 1, image.pixels()], &device);
 
-    let mut record = Record::default();
+    let mut record = UnrolledValues::default();
     let mut losses = Losses::new(&preset.loss, steps);
     model.unroll(&frames, start, steps, |t, state, target| {
         let loss = model.step_loss(state, target, preset.loss.prior);
@@ -176,9 +173,9 @@ pub fn infer(
     Ok(out)
 }
 
-/// Values of all steps, one after the other.
+/// Values of all steps, one after another.
 #[derive(Default)]
-struct Record {
+struct UnrolledValues {
     preds: Vec<f32>,
     gammas: Vec<f32>,
     thetas: Vec<f32>,
@@ -192,8 +189,7 @@ fn prefixed(prefix: &str, arrays: Arrays) -> impl Iterator<Item = (String, Array
     arrays.into_iter().map(move |(name, array)| (format!("{prefix}.{name}"), array))
 }
 
-/// The weights in a file: those named `param.*`, or, where there are none, all that is not an input
-/// or an output.
+/// The weights in a file: the arrays called `param.*`, or without any, all that are not inputs or outputs.
 pub fn parameters(arrays: &Arrays) -> Arrays {
     let named: Arrays = arrays
         .iter()
@@ -218,17 +214,14 @@ fn missing(name: &str, shape: &str) -> Unfit {
     Unfit::Input(format!("there is no array {name}; it needs one of shape {shape}"))
 }
 
-/// What [`infer`] unrolls, as a batch of the user's own images. Noise, where it is chosen and the input has no noisy
-/// frames, and γ, where the input has none, are as in [`super::own_image`].
+/// The images in `input` as a batch of the user's own: noise and γ, where the input has none, are those of
+/// [`own_batch`].
 ///
 /// # Errors
 /// As [`infer`].
-pub(crate) fn batch(preset: &Preset, input: &Arrays, seed: u64, chosen: Chosen) -> Result<Batch, Unfit> {
+pub(crate) fn batch(preset: &Preset, input: &Arrays, seed: u64) -> Result<Batch, Unfit> {
     let (clean, noisy) = images(preset, input)?;
-    let noise = match input.contains_key("in.features_noisy") {
-        true => Noise::None,
-        false => chosen.noise(preset.noise),
-    };
+    let noise = if input.contains_key("in.features_noisy") { Noise::None } else { preset.noise };
     let size = clean.shape[1] * preset.data.image().values();
     let frames = |array: &Array, count| (0..count).map(|t| nth(&array.values, t, size).to_vec()).collect();
     let count = if clean.shape[0] == 1 { 1 } else { preset.steps + 1 };

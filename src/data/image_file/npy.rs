@@ -1,6 +1,6 @@
 //! NumPy's `.npy`, versions 1 to 3: a header in Python's syntax, then the values.
 //!
-//! The header is not trusted: what it says is compared with the bytes that are there before anything is made of it.
+//! The header is not trusted: it is compared with the length of the file before it is used.
 
 use crate::tensors::Array;
 
@@ -21,11 +21,12 @@ pub(super) enum NumberKind {
 /// The array in the bytes of a file, in row-major order.
 ///
 /// # Errors
-/// A sentence, without the file's name: bytes that are cut short or too many, another kind of number.
+/// A sentence without the file's name: too few or too many bytes, or another type of number.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Array, NumberKind), String> {
-    let (text, values) = parts(bytes).ok_or("cut short, or no .npy file of version 1 to 3; save it again")?;
+    let (text, values) =
+        parts(bytes).ok_or("cut short, or not an .npy file of version 1 to 3; save it again")?;
     let header = Header::parse(text).ok_or(
-        "its header is none of a plain array; save one array by numpy.save, without fields or pickling",
+        "its header is not that of a plain array; save one array by numpy.save, without fields or pickling",
     )?;
     let (big, name) = match header.descr.split_at_checked(1) {
         Some(("<" | "|", name)) => (false, name),
@@ -88,7 +89,7 @@ fn numbers<const N: usize>(bytes: &[u8], big: bool, of: impl Fn([u8; N]) -> f32)
     chunks.iter().map(one).collect()
 }
 
-/// The same values where the first axis has varied fastest.
+/// Values in row-major order, from values whose first axis varies fastest.
 fn row_major(values: &[f32], shape: &[usize]) -> Vec<f32> {
     let at = |i: usize| {
         // The axes from the last to the first, each with the distance of its neighbours.
@@ -241,7 +242,7 @@ mod tests {
     fn what_lies_or_is_cut_short_is_refused() {
         let huge = "(4294967296, 4294967296)";
         for (bytes, said) in [
-            (b"".to_vec(), "no .npy file"),
+            (b"".to_vec(), "not an .npy file"),
             (file(4, &header("|u1", "False", "(1,)"), &[0]), "version 1 to 3"),
             (file(1, &header("|u1", "False", "(1,)"), &[0])[..20].to_vec(), "cut short"),
             (file(1, &header("|u1", "False", "(3,)"), &[0, 1]), "shape [3], and 2 bytes follow"),

@@ -89,7 +89,7 @@ fn a_gif_is_its_frames_as_a_viewer_shows_them() {
     assert_eq!(frames(&path, GREY), [first, second]);
     let bytes = std::fs::read(&path).unwrap();
     let error = refused(&files.write(&bytes[..bytes.len() - 8]), GREY);
-    assert!(error.contains("not a whole GIF"), "{error}");
+    assert!(error.contains("not a complete GIF"), "{error}");
 }
 
 #[test]
@@ -141,12 +141,12 @@ fn axes_are_what_the_models_size_says() {
         assert_eq!(AxisLayout::of(shape, image), expected, "{shape:?}");
     }
     for (shape, image, said) in [
-        (&[][..], GREY, "is none of"),
-        (&[6], GREY, "is none of"),
-        (&[7, 5, 1, 2, 3], GREY, "of several samples, [N, F, …], save one"),
+        (&[][..], GREY, "is not [H, W]"),
+        (&[6], GREY, "is not [H, W]"),
+        (&[7, 5, 1, 2, 3], GREY, "save one of several samples [N, F, …]"),
         (&[5, 7, 2, 9], GREY, "for a model of 1 channel"),
         (&[3, 2, 3], colour, "in several ways"),
-        (&[3, 8, 8, 3], ImageSize { channels: 9, ..GREY }, "is none of"),
+        (&[3, 8, 8, 3], ImageSize { channels: 9, ..GREY }, "is not [H, W]"),
     ] {
         let error = AxisLayout::of(shape, image).unwrap_err();
         assert!(error.contains(said), "{shape:?}: {error}");
@@ -201,20 +201,20 @@ fn frames_set_the_em_steps() {
 fn what_is_no_image_is_refused() {
     let files = Folder::new();
     assert!(refused(&files.at("gone"), GREY).starts_with("cannot read"));
-    assert!(refused(files.0.path(), GREY).contains("not a file"));
+    assert!(refused(files.0.path(), GREY).contains("not a regular file"));
     assert!(refused(&files.write(b"\xff\xd8\xff\xe0 a photograph"), GREY).contains("neither a PNG"));
-    assert!(refused(&files.write(b"\x89PNG\r\n\x1a\n"), GREY).contains("not a whole PNG"));
-    assert!(refused(&files.write(b"GIF89a"), GREY).contains("not a whole GIF"));
+    assert!(refused(&files.write(b"\x89PNG\r\n\x1a\n"), GREY).contains("not a complete PNG"));
+    assert!(refused(&files.write(b"GIF89a"), GREY).contains("not a complete GIF"));
     // A screen of 65535 x 65535, one of nothing, and one without a frame.
     for (bytes, said) in [
         (&b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02"[..], "at most 67 million"),
-        (b"GIF89a\0\0\0\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02", "no pixel"),
-        (b"GIF89a\x03\0\x02\0\0\0\0;", "not a whole GIF"),
+        (b"GIF89a\0\0\0\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02", "no pixels"),
+        (b"GIF89a\x03\0\x02\0\0\0\0;", "not a complete GIF"),
     ] {
         let error = refused(&files.write(bytes), GREY);
         assert!(error.contains(said), "{error}");
     }
-    assert!(refused(&files.npy("|u1", &[0, 2, 3], &[]), GREY).contains("no pixel"));
+    assert!(refused(&files.npy("|u1", &[0, 2, 3], &[]), GREY).contains("no pixels"));
     let two = ImageSize { channels: 2, ..GREY };
     assert!(refused(&files.png(GrayImage::new(3, 2)), two).contains("[F, 2, H, W]"));
 }

@@ -156,7 +156,7 @@ fn a_check_says_what_is_in_every_file() {
     assert!(check(directory).iter().map(|found| found.name).eq(FILES));
     let none = what();
     assert!(none[0].contains("train-images-idx3-ubyte is missing"), "{none:?}");
-    assert_eq!(none[1], "not there, nor needed");
+    assert_eq!(none[1], "not there, and not needed");
 
     put(directory, TRAIN_IMAGES, &some_images(3, 28));
     put(directory, "train-labels-idx1-ubyte.gz", &pack(&idx(&[3], &[5, 0, 9])));
@@ -220,4 +220,12 @@ proptest! {
         }
         prop_assert!(as_images(&[good, tail].concat()).is_err());
     }
+}
+
+/// What cannot be read is not told of as missing.
+#[test]
+fn a_directory_that_cannot_be_read_is_not_an_empty_one() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let error = open(file.path()).unwrap_err().to_string();
+    assert!(error.starts_with("cannot read") && !error.contains("missing"), "{error}");
 }
