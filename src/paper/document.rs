@@ -24,8 +24,8 @@ overlap are left out. `ami` is weighted over EM steps like the training loss, `a
 `upper_bound` is the NLL of max_k ψ in nats per sample. The paper's values are means ± deviations of 5 runs; those
 with † were remembered, not looked up, and may be slightly wrong. Ours are on the test split, from the checkpoint
 with the best validation loss, with the sample deviation where there are several seeds. **Bold** is above the floor,
-the best split of the image by position alone, on the images of that row (at most 500, by their last frame): a score
-that is not bold has learned no objects, and one that is barely above the floor may not have either.
+the best split of the image by position alone, on the images of that row (at most 500, by their last frame): a model
+whose score is not bold has learned no objects, and one that is barely above the floor may not have either.
 
 A run is finished when the protocol ends it: no better validation loss for a number of epochs, or the maximum number
 of epochs. Scores of unfinished runs, and of runs whose protocol was cut short, are not results. Iterations are those
