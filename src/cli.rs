@@ -1,6 +1,5 @@
-//! The command line: arguments in, work out of [`crate::engine`] and [`crate::tui`].
-//!
-//! What the user types is parsed here by clap and resolved in `cli/`, a file for each command.
+//! The command line: clap parses the arguments here, and `cli/` has a file for each command that turns them into work
+//! for the other modules.
 
 mod attach;
 mod bench;
@@ -40,58 +39,58 @@ Examples:
   nem-tui                                       open the workbench and pick a preset
   nem-tui train quickstart                      train without a screen
   nem-tui train quickstart --set k=5 --json     with five components, one JSON object a line
-  nem-tui train --resume runs/quickstart-s1     go on exactly where it stopped
-  nem-tui attach runs/quickstart-s1             look at it from another terminal, and steer it
+  nem-tui train --resume runs/quickstart-s1     resume it exactly where it stopped
+  nem-tui attach runs/quickstart-s1             watch and steer it from another terminal
   nem-tui eval runs/quickstart-s1 --k 6         score it on the test split, with six components
   nem-tui picture static-shapes --out s.gif     how a model splits an image, EM step by EM step
-  nem-tui --look static-shapes -i mine.png      look at an image of your own through a model
+  nem-tui --look static-shapes -i mine.png      see what a model makes of your own image
   nem-tui reproduce static --budget 60          train and score the rows of a table for an hour
   nem-tui presets quickstart > mine.ron         start a preset of your own
   nem-tui train ./mine.ron
 
-Exit codes: 0 done, 1 failed, 2 asked wrongly. NO_COLOR=1 turns colours off.")]
+Exit codes: 0 success, 1 failure, 2 usage error. NO_COLOR=1 turns colours off.")]
 pub struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<CliCommand>,
     #[command(flatten)]
     tui: workbench::WorkbenchArgs,
 }
 
 #[derive(Subcommand, Debug)]
-enum Command {
-    /// Open the workbench (what happens without a command)
+enum CliCommand {
+    /// Open the workbench (the default)
     Tui(workbench::WorkbenchArgs),
     /// Train without a screen
     Train(train::TrainArgs),
-    /// Look at a training that runs elsewhere on this machine, and steer it
+    /// Watch and steer a training that runs elsewhere on this machine
     ///
-    /// Leaving ends nothing; any number may look at once, and they all see the same sample.
+    /// Leaving does not end it. Any number of viewers may attach at once.
     Attach(attach::AttachArgs),
     /// Score a run, a checkpoint or a model on held-out images
     Eval(eval::EvalArgs),
-    /// Draw what a run, a checkpoint or a model makes of an image: PNG, GIF, or the arrays
+    /// Draw what a run, a checkpoint or a model makes of an image, as PNG, GIF, or arrays
     Picture(picture::PictureArgs),
-    /// Write a run's curves: CSV, SVG, or TensorBoard's event files
+    /// Write a run's curves as CSV, SVG, or event files for TensorBoard
     Curves(curves::CurvesArgs),
     /// Write a run's best weights as a model to share
     Export(export::ExportArgs),
     /// List the presets, or print one
     Presets(presets::PresetsArgs),
-    /// Train and score what the paper's tables and figures are made of, and make them again
+    /// Train and score the runs behind the paper's tables and figures, and make our own
     ///
-    /// Every seed draws data of its own, and where digits are synthetic digits of its own; the paper's five
-    /// runs share one data set, so that ours differ by a little more.
+    /// Every seed draws its own data, synthetic digits included. The paper's five runs share one data set, so ours
+    /// vary slightly more.
     Reproduce(reproduce::ReproduceArgs),
-    /// Look at the data that presets train on
+    /// Inspect the data that presets train on
     Data(data::DataArgs),
-    /// Print the workbench's config in force, and where it is read from
+    /// Print the workbench's current config, and where it is read from
     ///
-    /// What is printed can be saved there and changed: colours, mouse, notices, and the keys of every action by
-    /// its name. NEM_TUI_CONFIG names another file. A config that cannot be read ends this with its fault.
+    /// The output can be saved there and edited: colours, mouse, notices, and the keys of every action by its name.
+    /// NEM_TUI_CONFIG names another file. If the config is invalid, its error is printed instead.
     Config,
     /// Time training iterations
     Bench(bench::BenchArgs),
-    /// Compute everything the model makes of given weights and inputs, for comparison
+    /// Compute all outputs of the model for given weights and inputs, to compare implementations
     Infer(infer::InferArgs),
     /// Print a completion script for a shell
     Completions {
@@ -102,20 +101,20 @@ enum Command {
     Man,
 }
 
-/// What every command that computes takes.
+/// The options of every command that computes.
 #[derive(Args, Debug, Clone, Default)]
 struct Common {
-    /// Where to compute: auto, flex, libtorch, cuda, cuda:N or cubecl-cuda:N; auto takes a GPU if there is
-    /// one, else libtorch's CPU, else Flex
+    /// Where to compute: auto, flex, libtorch, cuda, cuda:N or cubecl-cuda:N; auto is a GPU if there is one, else
+    /// libtorch's CPU, else Flex
     #[arg(long, value_name = "DEVICE", default_value_t)]
     device: DeviceName,
-    /// Let a CUDA GPU round the factors of matrix products to TF32, which is faster and less exact
+    /// Let a CUDA GPU round the factors of matrix products to TF32, which is faster and less precise
     #[arg(long)]
     tf32: bool,
     /// Override a field of the preset, for example --set train.batch=32; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
-    /// Take the digits from MNIST's IDX files in this directory
+    /// Read digits from MNIST's IDX files in this directory
     #[arg(long, value_name = "DIR")]
     mnist: Option<PathBuf>,
 }
@@ -124,34 +123,34 @@ struct Common {
 #[derive(Args, Debug, Clone, Copy, Default)]
 struct PrecisionArg {
     /// Precision of matrix products and convolutions: f32, bf16 (libtorch only), or auto (bf16 where the hardware is
-    /// faster at it) [default: f32; a run that is continued keeps its own]
+    /// faster at it) [default: f32; a resumed run keeps its own]
     #[arg(long, value_name = "PRECISION")]
     precision: Option<PrecisionName>,
 }
 
 impl PrecisionArg {
-    /// The device of `common`, with this precision.
+    /// The device of `common` with this precision.
     fn compute(self, common: &Common) -> Result<Compute> {
         Compute::requested(common.device()?, self.precision)
     }
 }
 
-/// What a trained model is tested under, where that is not its preset's.
+/// The conditions that a trained model is tested under, where they are not its preset's.
 #[derive(Args, Debug, Clone, Copy)]
 struct Conditions {
-    /// Components, in the place of the preset's
+    /// Number of components, instead of the preset's
     #[arg(long)]
     k: Option<usize>,
-    /// Objects per image, in the place of the preset's
+    /// Objects per image, instead of the preset's
     #[arg(long, value_name = "N")]
     objects: Option<usize>,
-    /// EM steps, in the place of the preset's
+    /// Number of EM steps, instead of the preset's
     #[arg(long, value_name = "T")]
     steps: Option<usize>,
 }
 
 impl Conditions {
-    /// The same as if it were `--set`.
+    /// The same as arguments of `--set`.
     fn sets(self) -> impl Iterator<Item = String> {
         let Conditions { k, objects, steps } = self;
         let (k, objects) = (k.map(|k| format!("k={k}")), objects.map(|n| format!("data.objects={n}")));
@@ -160,13 +159,13 @@ impl Conditions {
 }
 
 impl Common {
-    /// The device to compute on. Starts the program anew where that needs another environment, so it is
-    /// asked for before anything is done.
+    /// The device to compute on. Restarts the program where the device needs another environment, so call it before
+    /// doing any work.
     fn device(&self) -> Result<DeviceName> {
         let device = self.device.resolved();
         if self.tf32 && !matches!(device, DeviceName::Cuda(_)) {
             return Err(Error::Usage(format!(
-                "--tf32 is for libtorch's CUDA devices, and this run is on {device}; leave it out, or choose --device cuda"
+                "--tf32 is for libtorch's CUDA devices, and the device is {device}; leave it out, or choose --device cuda"
             )));
         }
         device.open()?;
@@ -180,7 +179,7 @@ impl Common {
                 .map(|(name, value)| value.map_or(format!("no {name}"), |value| format!("{name}={value}")))
                 .collect();
             Error::Device(format!(
-                "{device} needs an environment with {} and the program cannot start anew with it ({e}); set it by hand",
+                "{device} needs an environment with {}, and the program cannot restart with it ({e}); set it by hand",
                 list.join(" and ")
             ))
         };
@@ -207,12 +206,12 @@ impl Common {
         Ok(preset)
     }
 
-    /// The same for one of many presets, where `--mnist` means those with digits.
+    /// The same, except that `--mnist` is ignored by a preset without digits.
     fn preset_of_many(&self, name: &str) -> Result<Preset> {
         self.applied(&Preset::load(name)?)
     }
 
-    /// `preset` with `--set`, and where it has digits with `--mnist`.
+    /// `preset` with `--set` applied, and `--mnist` where it has digits.
     fn applied(&self, preset: &Preset) -> Result<Preset> {
         let mut preset = preset.set(&self.sets)?;
         if let Some(directory) = &self.mnist {
@@ -221,20 +220,20 @@ impl Common {
         Ok(preset)
     }
 
-    /// Refuses a `--set` that a training of `preset` would soon forget.
+    /// Refuses a `--set` that the stages of `preset` would override.
     fn holds_in(&self, preset: &Preset) -> Result<()> {
         let path = |set: &String| set.split_once('=').map(|(path, _)| path.trim().to_owned());
         match self.sets.iter().filter_map(path).find(|path| preset.is_set_by_stages(path)) {
             None => Ok(()),
             Some(path) => Err(Error::Usage(format!(
-                "--set {path}: {} is trained in stages, which set that themselves; override train.stages, or leave \
-                 them out with --set 'train.stages=[]'",
+                "--set {path}: the stages of {} set that themselves; override train.stages, or remove them with \
+                 --set 'train.stages=[]'",
                 preset.name
             ))),
         }
     }
 
-    /// What is to be overridden: `--set`, and `--mnist` as if it were one.
+    /// All overrides: `--set`, and `--mnist` as a `--set`.
     fn all_sets(&self) -> Result<Vec<String>> {
         let mut sets = self.sets.clone();
         if let Some(directory) = &self.mnist {
@@ -243,13 +242,14 @@ impl Common {
         Ok(sets)
     }
 
-    /// Whether `--set` says how many EM steps there are.
-    fn sets_steps(&self) -> bool {
-        self.sets.iter().any(|set| set.split_once('=').is_some_and(|(path, _)| path.trim() == "steps"))
+    /// Whether `--set` sets the preset's field `name`, or a part of it.
+    fn sets_field(&self, name: &str) -> bool {
+        let path = |set: &String| set.split(['=', '.']).next().is_some_and(|field| field.trim() == name);
+        self.sets.iter().any(path)
     }
 }
 
-/// MNIST's digits, from `directory` wherever the run is gone on with.
+/// MNIST's digits from `directory`, absolute, so that the run can be resumed from anywhere.
 fn mnist(directory: &Path) -> Result<Digits> {
     let directory = std::path::absolute(directory).map_err(Error::io("find", directory))?;
     Ok(Digits::Mnist { directory: Some(directory.display().to_string()) })
@@ -262,36 +262,36 @@ fn digits_set(digits: &Digits) -> Result<String> {
 }
 
 impl Cli {
-    /// Does what was asked.
+    /// Runs the command.
     ///
     /// # Errors
-    /// Whatever the command meets.
+    /// Those of the command.
     pub fn run(self) -> Result<()> {
-        backend::caught(|| self.carry_out())
+        backend::caught(|| self.dispatch())
     }
 
-    fn carry_out(self) -> Result<()> {
+    fn dispatch(self) -> Result<()> {
         match self.command {
             None => self.tui.run(),
-            Some(Command::Tui(args)) => args.run(),
-            Some(Command::Train(args)) => args.run(),
-            Some(Command::Attach(args)) => args.run(),
-            Some(Command::Eval(args)) => args.run(),
-            Some(Command::Picture(args)) => args.run(),
-            Some(Command::Curves(args)) => args.run(),
-            Some(Command::Export(args)) => args.run(),
-            Some(Command::Presets(args)) => args.run(),
-            Some(Command::Reproduce(args)) => args.run(),
-            Some(Command::Data(args)) => args.run(),
-            Some(Command::Config) => config::print_config(),
-            Some(Command::Bench(args)) => args.run(),
-            Some(Command::Infer(args)) => args.run(),
-            Some(Command::Completions { shell }) => {
+            Some(CliCommand::Tui(args)) => args.run(),
+            Some(CliCommand::Train(args)) => args.run(),
+            Some(CliCommand::Attach(args)) => args.run(),
+            Some(CliCommand::Eval(args)) => args.run(),
+            Some(CliCommand::Picture(args)) => args.run(),
+            Some(CliCommand::Curves(args)) => args.run(),
+            Some(CliCommand::Export(args)) => args.run(),
+            Some(CliCommand::Presets(args)) => args.run(),
+            Some(CliCommand::Reproduce(args)) => args.run(),
+            Some(CliCommand::Data(args)) => args.run(),
+            Some(CliCommand::Config) => config::print_config(),
+            Some(CliCommand::Bench(args)) => args.run(),
+            Some(CliCommand::Infer(args)) => args.run(),
+            Some(CliCommand::Completions { shell }) => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Cli::command(), "nem-tui", &mut script);
                 print(&String::from_utf8_lossy(&script))
             }
-            Some(Command::Man) => {
+            Some(CliCommand::Man) => {
                 let mut page = Vec::new();
                 clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(stdout_error)?;
                 print(&String::from_utf8_lossy(&page))
@@ -300,7 +300,7 @@ impl Cli {
     }
 }
 
-/// Writes `text` to stdout. A reader that has gone away (`nem-tui presets | head -1`) is no error.
+/// Writes `text` to stdout. A closed pipe (`nem-tui presets | head -1`) is not an error.
 fn print(text: &str) -> Result<()> {
     match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

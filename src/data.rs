@@ -1,16 +1,14 @@
-//! Images with known objects, made when they are asked for.
+//! Images with known objects, made on demand.
 //!
-//! Nothing is stored: a [`Sample`] is a pure function of (seed, split, index). The splits are
-//! disjoint by construction, not by luck: an image, or a sequence by its first frame, belongs to the
-//! split that a hash of its pixels names, and an index of a split is filled with the first one drawn
-//! for it that belongs there. Only an HDF5 file brings splits of its own.
+//! Nothing is stored: a [`Sample`] is a pure function of (seed, split, index). The splits are disjoint by construction:
+//! an image, or a sequence by its first frame, belongs to the split that a hash of its pixels names, and each index of a
+//! split gets the first image drawn for it that belongs there. Only an HDF5 file has its own splits.
 
 pub mod digits;
 pub mod hdf5;
+pub mod image_file;
 pub mod mnist;
 mod noise;
-mod npy;
-pub mod own;
 mod pool;
 pub mod scene;
 mod shapes;
@@ -24,11 +22,12 @@ pub use split::Split;
 use crate::error::{Error, Result};
 use crate::preset::{Data, Digits, ImageSize, Preset};
 use crate::random::Stream;
+use hdf5::SequenceFile;
 use pool::Pool;
-use scene::Object;
+use scene::SceneObject;
 
-/// Draws for one index before a split counts as empty. Every tenth image belongs to the smaller
-/// splits, so a data set with more than a handful of different images never comes near.
+/// Draws for one index before a split counts as empty. Every tenth image belongs to each of the smaller splits, so any
+/// data set with more than a handful of different images stays far below.
 const MAX_DRAWS: usize = 10_000;
 
 /// A static image or a sequence, with the object of every pixel.
@@ -36,10 +35,9 @@ const MAX_DRAWS: usize = 10_000;
 pub struct Sample {
     /// x: M values a frame, channels first, in 0..=1.
     pub features: Vec<f32>,
-    /// True object of each of the P places of a frame, from 1; 0 is background or overlap, which no
-    /// score counts.
+    /// True object of each of the P places of a frame, from 1; 0 is background or overlap, which scores ignore.
     pub groups: Vec<u8>,
-    /// What each object is, where objects can be the same: which shape of its set.
+    /// The kind of each object, where objects can be identical: which shape of its set.
     pub kinds: Vec<u8>,
 }
 
@@ -47,7 +45,7 @@ pub struct Sample {
 pub struct Dataset {
     spec: Data,
     seed: u64,
-    source: Source,
+    source: SampleSource,
 }
 
 impl std::fmt::Debug for Dataset {
@@ -56,36 +54,36 @@ impl std::fmt::Debug for Dataset {
     }
 }
 
-/// What samples are made of.
-enum Source {
+/// Where samples come from.
+enum SampleSource {
     Shapes,
     Digits(Pool),
-    Hdf5(hdf5::File),
+    Hdf5(SequenceFile),
 }
 
 impl Dataset {
     /// The data that `preset` describes, drawn from `seed`.
     ///
     /// # Errors
-    /// A source without a generator, or with too few different images; files that are missing or
-    /// damaged, or hold less than the preset asks for.
+    /// Data without a generator, or with too few different images; files that are missing or damaged, or hold less than
+    /// the preset asks for.
     pub fn new(preset: &Preset, seed: u64) -> Result<Dataset> {
         let spec = &preset.data;
         let source = match spec {
-            Data::Shapes { .. } | Data::FlyingShapes { .. } => Source::Shapes,
+            Data::Shapes { .. } | Data::FlyingShapes { .. } => SampleSource::Shapes,
             Data::Mnist { digits, .. } | Data::FlyingMnist { digits, .. } => {
-                Source::Digits(Pool::open(digits, seed)?)
+                SampleSource::Digits(Pool::open(digits, seed)?)
             }
-            Data::Hdf5 { path, .. } => Source::Hdf5(hdf5::File::open(Path::new(path))?),
+            Data::Hdf5 { path, .. } => SampleSource::Hdf5(SequenceFile::open(Path::new(path))?),
             Data::Tensors { .. } => {
                 return Err(Error::Usage(
-                    "data: Tensors has no generator, so only infer can use it; name a source such as Shapes to train".into(),
+                    "data: Tensors has no generator, so only infer can use it; to train, name another such as Shapes".into(),
                 ));
             }
         };
         let dataset = Dataset { spec: resolved(spec)?, seed, source };
         dataset.supports(preset)?;
-        if !matches!(dataset.source, Source::Hdf5(_)) {
+        if !matches!(dataset.source, SampleSource::Hdf5(_)) {
             for split in Split::ALL {
                 if dataset.drawn(split, 0).is_none() {
                     return Err(Error::Usage(format!(
@@ -98,15 +96,17 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// Whether a split has as many samples; a generator's have any number.
+    /// Checks that a split has this many samples; a generator has any number.
     ///
     /// # Errors
-    /// Fewer, naming the file.
+    /// Too few, naming the file.
     pub fn holds(&self, split: Split, samples: usize) -> Result<()> {
-        let (Source::Hdf5(file), Data::Hdf5 { path, .. }) = (&self.source, &self.spec) else { return Ok(()) };
-        let there = file.shape(split.part()).sequences;
+        let (SampleSource::Hdf5(file), Data::Hdf5 { path, .. }) = (&self.source, &self.spec) else {
+            return Ok(());
+        };
+        let there = file.shape(split).sequences;
         if there < samples {
-            let part = split.part().name();
+            let part = hdf5::group(split);
             return Err(Error::content(
                 Path::new(path),
                 format!(
@@ -117,19 +117,21 @@ impl Dataset {
         Ok(())
     }
 
-    /// Whether there is as much as `preset` asks for: digit images in every stage; sequences, frames and
-    /// pixels in a file. Of all else generators have any number.
+    /// Checks that there is as much as `preset` asks for: digit images in every stage; sequences, frames and pixels in a
+    /// file. Generators have any number of everything else.
     ///
     /// # Errors
-    /// What is too little, naming the file and the field.
+    /// Too few of something, naming the file and the field.
     pub fn supports(&self, preset: &Preset) -> Result<()> {
-        if let (Source::Digits(pool), Some(images)) = (&self.source, preset.data.images()) {
+        if let (SampleSource::Digits(pool), Some(images)) = (&self.source, preset.data.images()) {
             pool.holds(images, "data.images")?;
             for (i, stage) in preset.train.stages.iter().enumerate() {
                 pool.holds(stage.images, &format!("train.stages[{i}].images"))?;
             }
         }
-        let (Source::Hdf5(file), Data::Hdf5 { path, .. }) = (&self.source, &self.spec) else { return Ok(()) };
+        let (SampleSource::Hdf5(file), Data::Hdf5 { path, .. }) = (&self.source, &self.spec) else {
+            return Ok(());
+        };
         let path = Path::new(path);
         let image = self.image();
         for (split, size, field) in [
@@ -137,8 +139,7 @@ impl Dataset {
             (Split::Validation, preset.train.validation_size, "validation_size"),
             (Split::Test, preset.train.test_size, "test_size"),
         ] {
-            let part = split.part();
-            let shape = file.shape(part);
+            let shape = file.shape(split);
             let there = ImageSize { channels: shape.channels, height: shape.height, width: shape.width };
             if there != image {
                 return Err(Error::content(
@@ -151,13 +152,13 @@ impl Dataset {
                 ));
             }
             if (shape.frames == 1) != self.is_static() {
-                let training = file.shape(hdf5::Part::Training).frames;
+                let training = file.shape(Split::Train).frames;
                 return Err(Error::content(
                     path,
                     format!(
                         "its {} has {} to a sequence but its training {}; write the file again with single \
                          images in every part, or with sequences in every part",
-                        part.name(),
+                        hdf5::group(split),
                         frames(shape.frames),
                         frames(training)
                     ),
@@ -181,7 +182,7 @@ impl Dataset {
                     format!(
                         "it has {} sequences in {} but train.{field} is {size}; set train.{field} to {} or less",
                         shape.sequences,
-                        part.name(),
+                        hdf5::group(split),
                         shape.sequences
                     ),
                 ));
@@ -190,7 +191,7 @@ impl Dataset {
         Ok(())
     }
 
-    /// The preset's data as [`resolved`] has it.
+    /// The preset's data, [`resolved`].
     pub fn spec(&self) -> &Data {
         &self.spec
     }
@@ -204,7 +205,7 @@ impl Dataset {
     pub fn is_static(&self) -> bool {
         match (&self.spec, &self.source) {
             (Data::FlyingShapes { .. } | Data::FlyingMnist { .. }, _) => false,
-            (_, Source::Hdf5(file)) => file.shape(hdf5::Part::Training).frames == 1,
+            (_, SampleSource::Hdf5(file)) => file.shape(Split::Train).frames == 1,
             _ => true,
         }
     }
@@ -212,14 +213,14 @@ impl Dataset {
     /// Sample `index` of `split`: `frames` frames of a sequence, or the one frame of a static image.
     ///
     /// # Errors
-    /// A file that cannot be read, or holds values that make no image.
+    /// A file that cannot be read, or holds values that are not an image's.
     pub fn sample(&self, split: Split, index: u64, frames: usize) -> Result<Sample> {
         let frames = if self.is_static() { 1 } else { frames };
-        if let Source::Hdf5(file) = &self.source {
-            let (features, groups) = file.sequence(split.part(), index as usize, frames)?;
+        if let SampleSource::Hdf5(file) = &self.source {
+            let (features, groups) = file.sequence(split, index as usize, frames)?;
             return Ok(Sample { features, groups, kinds: Vec::new() });
         }
-        // `new` has drawn from every split; an index that finds none takes the split's first image.
+        // `new` has drawn from every split; an index without an image of its own gets the split's first one.
         let (objects, kinds) = self
             .drawn(split, index)
             .or_else(|| self.drawn(split, 0))
@@ -233,7 +234,7 @@ impl Dataset {
     }
 
     /// The objects of the first scene drawn for `index` that belongs to `split`, and their kinds.
-    fn drawn(&self, split: Split, index: u64) -> Option<(Vec<Object>, Vec<u8>)> {
+    fn drawn(&self, split: Split, index: u64) -> Option<(Vec<SceneObject>, Vec<u8>)> {
         let ImageSize { height, width, .. } = self.image();
         let mut stream = Stream::new(self.seed, split.samples(), 0, index);
         let (mut features, mut groups) = (Vec::new(), Vec::new());
@@ -245,7 +246,7 @@ impl Dataset {
         })
     }
 
-    fn scene(&self, split: Split, stream: &mut Stream) -> (Vec<Object>, Vec<u8>) {
+    fn scene(&self, split: Split, stream: &mut Stream) -> (Vec<SceneObject>, Vec<u8>) {
         let ImageSize { height, width, .. } = self.image();
         let size = [height, width];
         let mut kinds = Vec::new();
@@ -256,16 +257,17 @@ impl Dataset {
                     kinds.push(kind);
                     sprite
                 }
-                (Data::Mnist { images, .. } | Data::FlyingMnist { images, .. }, Source::Digits(pool)) => {
-                    pool.any(split, *images, stream)
-                }
+                (
+                    Data::Mnist { images, .. } | Data::FlyingMnist { images, .. },
+                    SampleSource::Digits(pool),
+                ) => pool.any(split, *images, stream),
                 _ => unreachable!("a file's samples are read, not drawn"),
             };
             match self.spec {
                 Data::FlyingShapes { speed, .. } | Data::FlyingMnist { speed, .. } => {
-                    Object::flying(sprite, size, speed, stream)
+                    SceneObject::flying(sprite, size, speed, stream)
                 }
-                _ => Object::resting(sprite, size, stream),
+                _ => SceneObject::resting(sprite, size, stream),
             }
         };
         let objects = (0..self.spec.objects().unwrap_or(0)).map(|_| object(stream)).collect();
@@ -273,11 +275,11 @@ impl Dataset {
     }
 }
 
-/// `spec` with all decided that depends on the machine and on where the program runs, so that a run can
-/// be gone on with and scored from anywhere: whose digits `Auto` means, and files by their whole paths.
+/// `spec` with everything resolved that depends on the machine and the working directory, so that a run can be resumed
+/// and scored from anywhere: whose digits `Auto` means, and absolute paths.
 ///
 /// # Errors
-/// A path that is relative where there is no working directory any more.
+/// A relative path after the working directory was removed.
 pub fn resolved(spec: &Data) -> Result<Data> {
     let whole = |path: &String| -> Result<String> {
         let path = Path::new(path);
@@ -300,7 +302,7 @@ pub fn resolved(spec: &Data) -> Result<Data> {
     Ok(spec)
 }
 
-/// So many frames, in words.
+/// A number of frames, in words.
 fn frames(count: usize) -> String {
     format!("{count} frame{}", if count == 1 { "" } else { "s" })
 }
@@ -322,7 +324,7 @@ impl Sample {
     }
 }
 
-/// Frame `t` of frames of `size` values each; the only one, where there is one.
+/// Frame `t` of frames of `size` values each; a single frame stands for all.
 pub fn nth<T>(frames: &[T], t: usize, size: usize) -> &[T] {
     let t = if frames.len() == size { 0 } else { t };
     &frames[t * size..][..size]

@@ -52,12 +52,15 @@ pub use e_step::e_step;
 pub use loss::{Losses, StepLoss, upper_bound};
 pub use mixture::{TargetFrame, kl_from_prior, nll};
 pub use tensor::{host, tensor};
+#[cfg(test)]
+pub(crate) use weights::DRAWN;
 pub use weights::WeightsError;
 
 use crate::precision::Precision;
 use crate::preset::{Distribution, ImageSize, Preset};
 use crate::random::Stream;
 use crate::tensors::Arrays;
+use weights::Initial;
 
 /// The model.
 #[derive(Clone, Debug)]
@@ -119,12 +122,25 @@ impl Nem {
     /// The model that `preset` describes, with initial weights drawn from `seed`. It records gradients if
     /// `device` does.
     pub fn new(preset: &Preset, seed: u64, device: &Device) -> Nem {
-        let image = preset.data.image();
+        let mut initial = Initial::drawn(seed, device);
+        Nem::of(preset, InnerNetwork::new(&preset.model, preset.data.image(), &mut initial))
+    }
+
+    /// The same with these weights.
+    ///
+    /// # Errors
+    /// Weights that are missing, unknown or of the wrong shape.
+    pub fn with_weights(preset: &Preset, weights: &Arrays, device: &Device) -> Result<Nem, WeightsError> {
+        let cell = InnerNetwork::with_weights(&preset.model, preset.data.image(), weights, device)?;
+        Ok(Nem::of(preset, cell))
+    }
+
+    fn of(preset: &Preset, cell: InnerNetwork) -> Nem {
         let model = &preset.model;
         Nem {
-            cell: InnerNetwork::new(model, image, seed, device),
+            cell,
             distribution: model.distribution,
-            image,
+            image: preset.data.image(),
             precision: Precision::F32,
             pred_init: model.pred_init,
             gradient_gamma: preset.loss.gradient_gamma,
@@ -229,14 +245,6 @@ impl Nem {
     /// The gradients of the weights by name; zeros where the backward pass left no gradient.
     pub fn gradients(&self, gradients: &GradientsParams) -> Arrays {
         self.cell.gradients(gradients)
-    }
-
-    /// The same model with other weights.
-    ///
-    /// # Errors
-    /// Weights that are missing, unknown or of the wrong shape.
-    pub fn with_weights(self, weights: &Arrays) -> Result<Nem, WeightsError> {
-        Ok(Nem { cell: self.cell.with_weights(weights)?, ..self })
     }
 }
 

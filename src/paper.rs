@@ -1,6 +1,11 @@
-//! What the paper reports, and what our runs reach beside it.
+//! What the paper reports, and what our runs reach beside it. Each module uses those above it.
+
+pub mod experiments;
+pub mod runs;
 
 pub mod archived;
-pub mod experiments;
 pub mod figures;
 pub mod tables;
+
+pub mod document;
+pub mod reproduce;

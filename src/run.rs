@@ -7,4 +7,5 @@ pub mod curves;
 pub mod directory;
 pub mod picture;
 pub mod score;
+pub mod share;
 pub mod tensorboard;

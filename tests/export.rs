@@ -582,6 +582,10 @@ fn pictures_of_a_run_come_in_every_format() {
     assert_eq!(arrays["target"].values[..120], target[..]);
     assert_eq!(arrays["noisy"].values[..120], target[..]);
     assert_eq!(arrays["groups"].values.iter().sum::<f32>(), 0.0);
+    run(here, &[&of_own[..], &["noisy.safetensors", "--noise", "0.3"]].concat());
+    let noisy = tensors::read(&here.join("noisy.safetensors")).unwrap();
+    assert_eq!(noisy["target"].values, arrays["target"].values);
+    assert_ne!(noisy["noisy"].values[..120], target[..]);
     let pixels = png(&read("own.png")).pixels;
     assert!(pixels.contains(&WHITE) && pixels.contains(&ORANGE));
 }

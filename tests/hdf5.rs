@@ -3,10 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use nem_tui::data::hdf5::{File, Part, Shape};
+use nem_tui::data::Split;
+use nem_tui::data::hdf5::{PartShape, SequenceFile};
 use proptest::prelude::*;
 
-const PARTS: [Part; 3] = [Part::Training, Part::Validation, Part::Test];
+const PARTS: [Split; 3] = Split::ALL;
 /// T, N, H and W of the fixtures.
 const SHAPE: [usize; 4] = [3, 5, 4, 6];
 
@@ -39,7 +40,7 @@ fn groups([t, n, h, w, _]: [usize; 5]) -> f32 {
 }
 
 fn refused(name: &str, index: usize) -> String {
-    let error = File::open(&fixture(name))
+    let error = SequenceFile::open(&fixture(name))
         .and_then(|file| PARTS.iter().try_for_each(|part| file.sequence(*part, index, 3).map(|_| ())));
     let error = error.expect_err(name).to_string();
     assert!(error.contains(name), "{error} does not name {name}");
@@ -52,9 +53,9 @@ fn every_way_of_storing_reads_the_same_values() {
     for (name, frames, channels, features) in
         [("earliest.h5", 3, 1, binary as Values), ("latest.h5", 3, 2, grey), ("static.h5", 1, 1, binary)]
     {
-        let file = File::open(&fixture(name)).unwrap();
+        let file = SequenceFile::open(&fixture(name)).unwrap();
         for part in PARTS {
-            let shape = Shape { frames, sequences: 5, height: 4, width: 6, channels };
+            let shape = PartShape { frames, sequences: 5, height: 4, width: 6, channels };
             assert_eq!(file.shape(part), shape);
             for n in 0..5 {
                 let (x, z) = file.sequence(part, n, frames).unwrap();
@@ -68,7 +69,7 @@ fn every_way_of_storing_reads_the_same_values() {
 
 #[test]
 fn kinds_of_numbers_are_read_as_what_they_are() {
-    let file = File::open(&fixture("kinds.h5")).unwrap();
+    let file = SequenceFile::open(&fixture("kinds.h5")).unwrap();
     let features: [fn([usize; 5]) -> f32; 3] = [binary, binary, grey];
     for (part, features) in PARTS.into_iter().zip(features) {
         for n in 0..5 {
@@ -82,9 +83,9 @@ fn kinds_of_numbers_are_read_as_what_they_are() {
 
 #[test]
 fn what_was_never_written_is_the_fill_value() {
-    let file = File::open(&fixture("unwritten.h5")).unwrap();
+    let file = SequenceFile::open(&fixture("unwritten.h5")).unwrap();
     for n in 0..5 {
-        let (x, z) = file.sequence(Part::Training, n, 3).unwrap();
+        let (x, z) = file.sequence(Split::Train, n, 3).unwrap();
         let written = if n < 2 { expected(n, 3, 1, grey) } else { vec![0.0; 72] };
         assert_eq!((x, z), (written, vec![7; 72]));
     }
@@ -113,11 +114,11 @@ fn files_that_do_not_fit_are_refused_by_name_and_place() {
         let error = refused(name, 0);
         assert!(error.contains(said), "{name}: {error}");
     }
-    let file = File::open(&fixture("latest.h5")).unwrap();
-    let error = |index, frames| file.sequence(Part::Test, index, frames).unwrap_err().to_string();
+    let file = SequenceFile::open(&fixture("latest.h5")).unwrap();
+    let error = |index, frames| file.sequence(Split::Test, index, frames).unwrap_err().to_string();
     assert!(error(5, 1).contains("test has 5 sequences, counted from 0, so there is no sequence 5"));
     assert!(error(0, 4).contains("have 3 frames, but 4 are needed; make steps smaller"));
-    let error = File::open(&fixture("make.py")).err().unwrap().to_string();
+    let error = SequenceFile::open(&fixture("make.py")).err().unwrap().to_string();
     assert!(error.contains("this is not an HDF5 file"), "{error}");
 }
 
@@ -141,8 +142,8 @@ proptest! {
         }
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &bytes).unwrap();
-        let read = File::open(file.path())
-            .and_then(|file| Ok((file.shape(Part::Training), file.sequence(Part::Training, 0, 1)?)));
+        let read = SequenceFile::open(file.path())
+            .and_then(|file| Ok((file.shape(Split::Train), file.sequence(Split::Train, 0, 1)?)));
         match read {
             Err(error) => prop_assert!(error.to_string().contains(file.path().to_str().unwrap()), "{error}"),
             Ok(_) if flips.is_empty() => prop_assert!(false, "a file cut short was read"),
@@ -150,7 +151,7 @@ proptest! {
                 prop_assert_eq!(x, expected(0, 1, channels, grey));
                 prop_assert_eq!(z.into_iter().map(f32::from).collect::<Vec<_>>(), expected(0, 1, 1, groups));
             }
-            Ok((Shape { height, width, channels, .. }, (x, z))) => {
+            Ok((PartShape { height, width, channels, .. }, (x, z))) => {
                 prop_assert_eq!((x.len(), z.len()), (height * width * channels, height * width));
                 prop_assert!(x.iter().all(|value| (0.0..=1.0).contains(value)));
             }

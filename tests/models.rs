@@ -80,7 +80,7 @@ fn a_run_is_exported_and_used() {
     let from = [tiny("s", &["--from", "half", "--max-iterations", "1"])].concat();
     run(directory.path(), &from);
     let again = refused(directory.path(), &["export", "r", "--out", "whole"], 2);
-    assert!(again.contains("whole is there already"), "{again}");
+    assert!(again.contains("whole exists already"), "{again}");
     assert!(std::fs::read_dir(directory.path()).unwrap().count() == 4, "something was left behind");
 
     for nowhere in [".", "..", "x/.."] {

@@ -182,7 +182,7 @@ fn an_archived_run_is_shown_and_left_alone() {
     let output = nem_tui(here, &[&SMALL[..], &["--seeds", "1", "--max-iterations", "9"]].concat());
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(
-        output.status.code() == Some(1) && told.contains("what was kept of this run is no checkpoint"),
+        output.status.code() == Some(1) && told.contains("this run is archived without a checkpoint"),
         "{told}"
     );
     assert!(path.join("metrics.jsonl.gz").is_file());
@@ -337,7 +337,7 @@ fn a_run_in_an_early_stage_is_scored_in_its_task() {
     let text = std::fs::read_to_string(here.join("reproduced/results.md")).unwrap();
     let line = text.lines().find(|line| line.starts_with("| flying-shapes-fast, seed 1 |")).unwrap();
     assert!(line.contains("| not reached |"), "{line}");
-    assert!(text.contains("Before stage 3 K or the objects were others"), "{text}");
+    assert!(text.contains("Before stage 3 K or the objects differed"), "{text}");
 }
 
 /// A run keeps the settings it was started with, so other settings are refused instead of ignored.

@@ -9,7 +9,7 @@ use nem_tui::backend::DeviceName;
 use nem_tui::data::Split;
 use nem_tui::error::Error;
 use nem_tui::live::begin::{Ending, Job, fork, replay, resume, start};
-use nem_tui::paper::tables::Training;
+use nem_tui::paper::runs::TrainedRun;
 use nem_tui::precision::Precision;
 use nem_tui::preset::{Distribution, Images, Preset, Setting};
 use nem_tui::protocol::{Command, Event, Finish, Iteration, RunHandle};
@@ -18,7 +18,7 @@ use nem_tui::run::checkpoint::Checkpoint;
 use nem_tui::run::directory::{Record, RunDir, RunFile, read_metrics, resolve};
 use nem_tui::run::picture::of_split;
 use nem_tui::snapshot::Input;
-use nem_tui::train::evaluate::Scored;
+use nem_tui::train::evaluate::ScoredSteps;
 use nem_tui::train::trainer::Trainer;
 use support::{endless, picture};
 
@@ -178,7 +178,7 @@ fn a_validation_says_what_components_hold_and_the_upper_bound() {
     assert!((held.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{held:?}");
     let checkpoint = Checkpoint::open(&resolve(&out, &["last"]).unwrap()).unwrap();
     let trainer = checkpoint.trainer(&DeviceName::Flex.open().unwrap()).unwrap();
-    let again = trainer.evaluate(Split::Validation, 16, Scored::AllSteps).unwrap();
+    let again = trainer.evaluate(Split::Validation, 16, ScoredSteps::AllSteps).unwrap();
     let epoch = epoch.unwrap();
     assert!(again.upper_bound > 0.0);
     assert_eq!((epoch.upper_bound, epoch.validation_loss), (Some(again.upper_bound), again.loss));
@@ -394,7 +394,7 @@ fn stages_follow_each_other_and_survive_a_stop() {
     }
     let of = |name: &str| {
         let path = directory.path().join(name);
-        let training = Training::of(&path).unwrap();
+        let training = TrainedRun::read(&path).unwrap();
         assert!(training.finished && training.epochs == 4, "{training:?}");
         let last = resolve(&path, &["last"]).unwrap();
         let losses: Vec<f64> = read_metrics(&path)

@@ -26,16 +26,16 @@ pub(super) struct BenchArgs {
     /// Iterations to time
     #[arg(long, value_name = "N", default_value_t = 20)]
     iterations: usize,
-    /// Iterations before, which are not timed
+    /// Iterations before that, which are not timed
     #[arg(long, value_name = "N", default_value_t = 3)]
     warm_up: usize,
     /// Everything random follows from it
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Also where the time goes
+    /// Also print where the time goes
     #[arg(long)]
     profile: bool,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -45,7 +45,7 @@ pub(super) struct BenchArgs {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct BenchReport {
     preset: String,
     device: String,
     precision: Precision,
@@ -57,9 +57,9 @@ struct Report {
     gflop: f64,
     /// What the device reaches in large matrix products, in 10^9 a second.
     ceiling_gflops: f64,
-    /// What the iteration reaches of that.
+    /// The iteration's share of that.
     share: f64,
-    /// The most memory the program has held, where the system says it; a GPU's own is not in it.
+    /// The program's peak memory, where the system reports it; a GPU's own memory does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     peak_bytes: Option<u64>,
     #[serde(flatten)]
@@ -73,11 +73,11 @@ impl BenchArgs {
         }
         let mut sets = self.common.sets.clone();
         sets.extend(self.batch.map(|n| format!("train.batch={n}")));
-        // An epoch must hold at least one batch, however large that is.
+        // An epoch must hold at least one batch, however large.
         sets.extend(self.batch.map(|n| format!("train.train_size={}", n.saturating_mul(1000))));
         sets.extend(self.k.map(|n| format!("k={n}")));
         sets.extend(self.steps.map(|n| format!("steps={n}")));
-        // What the preset and the arguments say is timed, whatever a first stage would make of it.
+        // Times what the preset and the arguments say, not what a first stage would make of it.
         sets.push("train.stages=[]".into());
         let preset = Common { sets, ..self.common.clone() }.preset(&self.preset)?;
         let compute = self.precision.compute(&self.common)?.or(Precision::F32);
@@ -88,7 +88,7 @@ impl BenchArgs {
         let peak_bytes = machine::peak_memory();
         let (gflop, ceiling_gflops) =
             (operations(&preset) / 1e9, ceiling(&trainer.plain_device(), compute.precision()) / 1e9);
-        let report = Report {
+        let report = BenchReport {
             preset: preset.name.clone(),
             device: compute.device.to_string(),
             precision: compute.precision(),
@@ -109,9 +109,9 @@ impl BenchArgs {
     }
 }
 
-impl Report {
+impl BenchReport {
     fn text(&self) -> String {
-        let Report {
+        let BenchReport {
             preset,
             device,
             precision,
@@ -136,7 +136,7 @@ impl Report {
             share * 100.0
         );
         if let Some(peak) = self.peak_bytes {
-            text += &format!("{:.2} GiB of memory at most\n", peak as f64 / (1u64 << 30) as f64);
+            text += &format!("{:.2} GiB of memory at peak\n", peak as f64 / (1u64 << 30) as f64);
         }
         if let Some(profile) = timing.profile {
             let all: f64 = profile.parts().iter().map(|(_, seconds)| seconds).sum();

@@ -8,7 +8,7 @@ use super::print;
 use crate::error::{Error, Result};
 use crate::tui::config::Config;
 
-/// Another file than that in the user's config directory.
+/// Names another file than that in the user's config directory.
 const VARIABLE: &str = "NEM_TUI_CONFIG";
 
 /// The file that [`VARIABLE`] names.
@@ -16,7 +16,7 @@ fn named() -> Option<PathBuf> {
     std::env::var_os(VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from)
 }
 
-/// The file, also where there is none; nowhere for a user without a home.
+/// The file, whether or not it exists; `None` for a user without a home directory.
 fn path() -> Option<PathBuf> {
     let own = || ProjectDirs::from("", "", "nem-tui").map(|of| of.config_dir().join("config.ron"));
     named().or_else(own)
@@ -25,7 +25,7 @@ fn path() -> Option<PathBuf> {
 /// The user's config; the defaults where there is no file.
 ///
 /// # Errors
-/// A file that cannot be read, or says what cannot be; one that [`VARIABLE`] names and is not there.
+/// A file that cannot be read or is invalid, or a missing one that [`VARIABLE`] names.
 pub(super) fn read() -> Result<Config> {
     let Some(path) = path() else { return Ok(Config::default()) };
     match std::fs::read_to_string(&path) {
@@ -34,7 +34,7 @@ pub(super) fn read() -> Result<Config> {
             None => Ok(Config::default()),
             Some(_) => {
                 let problem = format!(
-                    "{VARIABLE} names it as the config, and it is not there; write it, or unset that"
+                    "{VARIABLE} names it as the config, and it does not exist; write it, or unset the variable"
                 );
                 Err(Error::content(&path, problem))
             }
@@ -43,12 +43,12 @@ pub(super) fn read() -> Result<Config> {
     }
 }
 
-/// Prints the config in force under a comment with its place.
+/// Prints the current config under a comment with its path.
 pub(super) fn print_config() -> Result<()> {
     let config = read()?;
     let place = match path() {
         Some(path) if path.exists() => path.display().to_string(),
-        Some(path) => format!("{} is not there; these are the defaults", path.display()),
+        Some(path) => format!("{} does not exist; these are the defaults", path.display()),
         None => "there is no home directory to read a config from; these are the defaults".to_owned(),
     };
     print(&format!("// {place}\n{}", config.to_ron()))

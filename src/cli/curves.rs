@@ -10,19 +10,19 @@ use crate::files::write_atomic;
 use crate::run::directory;
 use crate::run::tensorboard;
 
-/// Write how a run went, in the forms that other programs read.
+/// Write a run's curves in formats that other programs read.
 #[derive(Args, Debug)]
 pub(super) struct CurvesArgs {
     /// The run's directory
     run: PathBuf,
-    /// A row for each iteration, with the validation of the epoch that ended with it
+    /// Write a row for each iteration, with the validation of the epoch that ended with it
     #[arg(long, value_name = "FILE", required_unless_present_any = ["svg", "tensorboard"])]
     csv: Option<PathBuf>,
-    /// Losses and scores as a diagram
+    /// Draw losses and scores
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// An event file for TensorBoard, in a directory without others; `train --tensorboard` writes them as it goes,
-    /// with pictures
+    /// Write an event file for TensorBoard, to a directory without others; `train --tensorboard` writes them during the
+    /// training, with pictures
     #[arg(long, value_name = "DIR")]
     tensorboard: Option<PathBuf>,
 }
@@ -46,14 +46,14 @@ impl CurvesArgs {
     }
 }
 
-/// Makes `directory`, unless it is there. TensorBoard takes all event files in a directory for one run's.
+/// Makes `directory`, unless it exists. TensorBoard takes all event files in a directory for those of one run.
 fn make_free(directory: &Path) -> Result<()> {
     std::fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
     let mut entries = std::fs::read_dir(directory).map_err(Error::io("read", directory))?;
     let is_event_file = |name: &std::ffi::OsStr| name.to_string_lossy().contains("tfevents");
     match entries.any(|entry| entry.is_ok_and(|entry| is_event_file(&entry.file_name()))) {
         true => Err(Error::Usage(format!(
-            "{} holds event files already, and TensorBoard would mix them with these; give another directory",
+            "{} holds event files already, and TensorBoard would mix them with these; name another directory",
             directory.display()
         ))),
         false => Ok(()),

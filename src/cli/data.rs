@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{print, print_json};
-use crate::data::mnist::{self, Found};
+use crate::data::mnist::{self, FoundFile};
 use crate::error::{Error, Result};
 
 #[derive(Args, Debug)]
@@ -17,16 +17,16 @@ pub(super) struct DataArgs {
 
 #[derive(Subcommand, Debug)]
 enum DataCommand {
-    /// Say which of MNIST's files are there, what is in them, and which digits presets get
+    /// Report which of MNIST's files exist, what they hold, and which digits presets get
     Check(CheckArgs),
 }
 
 #[derive(Args, Debug)]
 struct CheckArgs {
-    /// Where to look, in the place of the data directory
+    /// Where to look, instead of the data directory
     #[arg(long, value_name = "DIR")]
     mnist: Option<PathBuf>,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -39,12 +39,12 @@ impl DataArgs {
 }
 
 impl CheckArgs {
-    /// Fails where a file that is there is damaged, and, in a directory that was named, where an
-    /// image file is missing. Nothing in the default place is no fault: presets then draw digits.
+    /// Fails where a file is damaged and, in a directory that the user named, where an image file is missing. An empty
+    /// default directory is fine: presets draw synthetic digits then.
     fn run(self) -> Result<()> {
         let asked = self.mnist.is_some();
         let directory = self.mnist.or_else(mnist::default_directory).ok_or_else(|| {
-            Error::Usage("there is no home directory to look in; say where by --mnist DIR".into())
+            Error::Usage("there is no home directory to look in; name a directory with --mnist DIR".into())
         })?;
         let files = mnist::check(&directory);
         let whole = mnist::is_there(&directory);
@@ -64,16 +64,16 @@ impl CheckArgs {
             print(&format!("{}\n{}", directory.display(), lines.collect::<String>()))?;
         }
         for file in files {
-            // Labels that are missing are not missed.
+            // Labels are never needed.
             if file.path.is_some() || asked {
                 file.what?;
             }
         }
         match (whole, self.json) {
             (_, true) => Ok(()),
-            (true, false) => print(
-                "`digits: Auto` takes these where they are in the data directory, `--mnist` anywhere.\n",
-            ),
+            (true, false) => {
+                print("`digits: Auto` uses these where they are in the data directory, `--mnist` anywhere.\n")
+            }
             (false, false) => print(
                 "Presets that ask for `digits: Auto` draw synthetic ones, whose scores do not compare with \
                  the paper's.\nPut MNIST's IDX files, plain or as .gz, into this directory to train on them.\n",
@@ -82,7 +82,7 @@ impl CheckArgs {
     }
 }
 
-fn line_json(file: &Found) -> serde_json::Value {
+fn line_json(file: &FoundFile) -> serde_json::Value {
     let (what, problem) = match &file.what {
         Ok(what) => (Some(what.clone()), None),
         Err(e) => (None, Some(e.to_string())),

@@ -4,33 +4,32 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde_json::json;
 
 use super::{Common, Conditions, PrecisionArg, print, print_json};
 use crate::data::Split;
 use crate::error::Result;
-use crate::run::score::{Report, Scoring, score};
-use crate::scores::mean_and_deviation;
+use crate::run::score::{ScoreReport, Scoring, means, score};
 
 #[derive(Args, Debug)]
 pub(super) struct EvalArgs {
-    /// A run's directory (its best checkpoint is scored), a checkpoint's, or the name of a model that
-    /// comes with the program; of several, also the mean and deviation
+    /// The directory of a run (its best checkpoint is scored) or a checkpoint, or the name of a model that comes with
+    /// the program; several also get a mean and a deviation
     #[arg(value_name = "RUN-OR-MODEL", required = true)]
     paths: Vec<PathBuf>,
     #[command(flatten)]
     conditions: Conditions,
-    /// Images, in the place of the whole split
+    /// Score on this many images instead of the whole split
     #[arg(long, value_name = "N")]
     samples: Option<usize>,
-    /// Which part of the data
+    /// Which split of the data
     #[arg(long, value_enum, default_value_t)]
     split: SplitName,
-    /// Also every EM step: AMI with quartiles, losses
+    /// Also print every EM step: AMI with quartiles, losses
     #[arg(long)]
     per_step: bool,
-    /// One JSON object (every EM step is in it anyway)
+    /// Print one JSON object (which always has every EM step)
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -45,7 +44,7 @@ pub(super) enum SplitName {
     Train,
     /// What decided when to stop
     Validation,
-    /// What nothing was decided by
+    /// What had no influence on the training
     #[default]
     Test,
 }
@@ -66,11 +65,12 @@ impl EvalArgs {
         sets.extend(self.conditions.sets());
         let compute = self.precision.compute(&self.common)?;
         let precision = compute.precision();
-        let scoring = Scoring { sets, split: self.split.into(), samples: self.samples, precision };
+        let (digits, split) = (None, self.split.into());
+        let scoring = Scoring { sets, digits, split, samples: self.samples, precision };
         let device = compute.open()?;
         let mut reports = Vec::new();
         for path in &self.paths {
-            let report = with_bar("", |progress| score(path, &scoring, &device, progress))?;
+            let report = score(path, &scoring, &device, &progress_bar(""))?;
             if !self.json {
                 print(&table(&report, self.per_step))?;
             }
@@ -85,63 +85,37 @@ impl EvalArgs {
     }
 }
 
-/// Does `work` behind a bar that carries `message`; `work` is given what to call with the samples done, and with
-/// all there are.
-pub(super) fn with_bar<T>(message: &str, work: impl FnOnce(&(dyn Fn(usize, usize) + Sync)) -> T) -> T {
-    let bar = progress_bar();
-    bar.set_message(message.to_owned());
-    let done = work(&|done, all| {
-        bar.set_length(all as u64);
-        bar.set_position(done as u64);
-    });
-    bar.finish_and_clear();
-    done
-}
-
-/// A bar on stderr, hidden where that is no terminal.
-fn progress_bar() -> ProgressBar {
-    let bar = ProgressBar::no_length();
-    // A malformed template would be a bug of ours; without it the bar merely looks plainer.
+/// A bar with `message` on stderr, hidden where that is not a terminal. The result is called with the samples done, and
+/// with all samples; dropping it removes the bar.
+pub(super) fn progress_bar(message: &str) -> impl Fn(usize, usize) + Sync + use<> {
+    let bar = ProgressBar::no_length().with_finish(ProgressFinish::AndClear);
+    // A malformed template would be a bug here; the bar merely looks plainer without it.
     if let Ok(style) =
         ProgressStyle::with_template("{bar:24.cyan/dim} {pos}/{len} images {eta:.dim} {wide_msg}")
     {
         bar.set_style(style);
     }
+    bar.set_message(message.to_owned());
     bar.enable_steady_tick(Duration::from_millis(250));
-    bar
+    move |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    }
 }
 
-/// A score by name, and how to read it off a report.
-type Score = (&'static str, fn(&Report) -> f64);
-
-/// The scores that are worth a mean over runs.
-const SUMMARISED: [Score; 6] = [
-    ("ami", |report| report.ami),
-    ("ami_last", |report| report.ami_last),
-    ("ari", |report| report.ari),
-    ("ari_last", |report| report.ari_last),
-    ("loss", |report| report.loss),
-    ("upper_bound", |report| report.upper_bound),
-];
-
-fn summary(reports: &[Report]) -> serde_json::Value {
-    let of = |value: fn(&Report) -> f64| {
-        let (mean, deviation) = mean_and_deviation(&reports.iter().map(value).collect::<Vec<_>>());
-        json!({"mean": mean, "deviation": deviation})
-    };
-    SUMMARISED.iter().map(|(name, value)| ((*name).to_owned(), of(*value))).collect()
+fn summary(reports: &[ScoreReport]) -> serde_json::Value {
+    means(reports).into_iter().map(|(name, mean)| (name.to_owned(), json!(mean))).collect()
 }
 
-fn summary_table(reports: &[Report]) -> String {
+fn summary_table(reports: &[ScoreReport]) -> String {
     let mut table = format!("{} runs{:14}{:>10}{:>12}\n", reports.len(), "", "mean", "deviation");
-    for (name, value) in SUMMARISED {
-        let (mean, deviation) = mean_and_deviation(&reports.iter().map(value).collect::<Vec<_>>());
-        table += &format!("{name:20}{mean:>10.4}{deviation:>12.4}\n");
+    for (name, of) in means(reports) {
+        table += &format!("{name:20}{:>10.4}{:>12.4}\n", of.mean, of.deviation);
     }
     table
 }
 
-fn table(report: &Report, per_step: bool) -> String {
+fn table(report: &ScoreReport, per_step: bool) -> String {
     let mut table = format!(
         "{}, iteration {}\n{} {} {}, K {}, {} steps\n\n",
         report.checkpoint.display(),

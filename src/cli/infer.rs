@@ -11,35 +11,35 @@ use crate::run::directory;
 use crate::tensors;
 use crate::train::infer::{Reading, Request, infer, read_input};
 
-/// Unroll a model on given inputs and write all it computes.
+/// Unroll a model on given inputs and write everything it computes.
 ///
-/// Reads `param.*` (or bare names) from the weights and `in.*` from the input; writes every `out.*`,
-/// and with --grad also `grad.*` and `adam1.*`. Names and shapes: tests/fixtures/README.md. An input may also be a
-/// PNG, a GIF, or an .npy file of [H, W], [F, H, W], [F, C, H, W] or [F, H, W, C]; of F frames there are F - 1 EM
-/// steps, unless --set steps=T asks for fewer.
+/// Reads `param.*` (or bare names) from the weights and `in.*` from the input; writes all `out.*` arrays, and with
+/// --grad also `grad.*` and `adam1.*`. Names and shapes: tests/fixtures/README.md. The input may also be a PNG, a GIF,
+/// or an .npy file of [H, W], [F, H, W], [F, C, H, W] or [F, H, W, C]; F frames give F - 1 EM steps, unless
+/// --set steps=T asks for fewer.
 #[derive(Args, Debug)]
 pub(super) struct InferArgs {
-    /// Name or path of the preset, or the .json that describes a parity case [default: that of the run or
-    /// model whose weights are taken]
+    /// Name or path of the preset, or the .json that describes a parity case [default: that of the run or model whose
+    /// weights are used]
     #[arg(long)]
     preset: Option<String>,
-    /// Whose weights: safetensors, a run's directory (its best checkpoint's), a checkpoint's, or the name of a
-    /// model that comes with the program
+    /// The weights: a safetensors file, the directory of a run (its best checkpoint is used) or a checkpoint, or the
+    /// name of a model that comes with the program
     #[arg(long, value_name = "FILE-OR-MODEL")]
     weights: PathBuf,
-    /// Safetensors with the inputs, which may be the same file; or an image: .png, .gif or .npy
+    /// The inputs: a safetensors file, which may be the same, or an image: .png, .gif or .npy
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Fit an image of another size than the model's in: as large as goes, in its proportions, on black
+    /// Scale an image of another size than the model's: as large as fits, in its proportions, on black
     #[arg(long)]
     resize: bool,
-    /// Safetensors to write
+    /// The safetensors file to write
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// Also the gradients of the total loss, and the weights after one Adam step
+    /// Also write the gradients of the total loss, and the weights after one Adam step
     #[arg(long)]
     grad: bool,
-    /// Draws the initial gamma where the input has none
+    /// The seed of the initial gamma, where the input has none
     #[arg(long, default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
@@ -69,12 +69,12 @@ impl InferArgs {
             (None, Some(preset)) => self.common.applied(&preset)?,
             (None, None) => {
                 return Err(Error::Usage(format!(
-                    "{} holds weights only; say by --preset what they are of",
+                    "{} holds weights only; name their preset with --preset",
                     self.weights.display()
                 )));
             }
         };
-        let reading = Reading { resize: self.resize, steps_are_asked: self.common.sets_steps() };
+        let reading = Reading { resize: self.resize, steps_are_chosen: self.common.sets_field("steps") };
         let (preset, input) = read_input(&self.input, &preset, reading)?;
         let compute = self.precision.compute(&self.common)?;
         let device = compute.open()?;

@@ -8,20 +8,21 @@ use clap::builder::RangedU64ValueParser;
 use super::eval::SplitName;
 use super::{Common, Conditions, print};
 use crate::error::{Error, Result};
-use crate::run::{directory, picture};
+use crate::run::directory;
+use crate::run::picture::{self, OwnImages};
 use crate::snapshot::{self, ExportFormat, TILE, View};
-use crate::train::infer::{Reading, read_input};
+use crate::train::own_image::Chosen;
 
 /// Draw what a run, a checkpoint or a model makes of an image.
 ///
-/// The ending of FILE says what is written: .png, one EM step (the input, the noisy input, the reconstruction,
-/// gamma in the components' colours, the true objects beside the components that hold them, and every component's
-/// prediction and mask); .gif, all EM steps one after the other; .npz (NumPy) or .safetensors, the arrays target,
-/// noisy, groups, preds and gamma.
+/// The extension of FILE decides what is written. A .png shows one EM step: the input, the noisy input, the
+/// reconstruction, gamma in the components' colours, the true objects beside the components that hold them, and every
+/// component's prediction and mask. A .gif shows all EM steps. An .npz (NumPy) or .safetensors file holds the arrays
+/// target, noisy, groups, preds and gamma.
 #[derive(Args, Debug)]
 pub(super) struct PictureArgs {
-    /// A run's directory (its best checkpoint is taken), a checkpoint's, or the name of a model that comes with
-    /// the program
+    /// The directory of a run (its best checkpoint is used) or a checkpoint, or the name of a model that comes with the
+    /// program
     #[arg(value_name = "RUN-OR-MODEL")]
     what: PathBuf,
     /// The file to write: .png, .gif, .npz or .safetensors
@@ -30,23 +31,28 @@ pub(super) struct PictureArgs {
     /// Which sample, counted from 1
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     sample: usize,
-    /// Which part of the data
+    /// Which split of the data
     #[arg(long, value_enum, default_value_t)]
     split: SplitName,
-    /// Images of your own in the place of the data's: a .png, a .gif or an .npy file, as `infer` reads them; or
-    /// safetensors with in.features_clean [1 or T+1, B, C, H, W], of which --sample is one of the B
+    /// Images of your own instead of the data's: a .png, a .gif or an .npy file, as `infer` reads them; or
+    /// safetensors with in.features_clean [1 or T+1, B, C, H, W], of which --sample is one of the B. They enter as
+    /// they are, without noise unless --noise or --set asks for it; noise and initial gamma are those of the
+    /// validation split, as in the workbench
     #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "objects", "mnist"])]
     input: Option<PathBuf>,
-    /// Fit an image of another size than the model's in: as large as goes, in its proportions, on black
+    /// Scale an image of another size than the model's: as large as fits, in its proportions, on black
     #[arg(long, requires = "input")]
     resize: bool,
+    /// The probability of the input noise [default: the preset's; with --input none]
+    #[arg(long, value_name = "P")]
+    noise: Option<f64>,
     /// The EM step of a .png, counted from 1 [default: the last]
     #[arg(long, value_name = "T", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     step: Option<usize>,
-    /// A .png of all EM steps side by side, as the paper has it
+    /// A .png of all EM steps side by side, as in the paper
     #[arg(long, conflicts_with = "step")]
     overview: bool,
-    /// How many pixels an image is wide at least
+    /// The minimum width of an image in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = TILE, value_parser = clap::value_parser!(u32).range(1..=4096))]
     tile: u32,
     #[command(flatten)]
@@ -70,13 +76,16 @@ impl PictureArgs {
         let checkpoint = directory::weights_of(&self.what)?;
         let mut sets = self.common.all_sets()?;
         sets.extend(self.conditions.sets());
+        sets.extend(self.noise.map(|p| format!("noise.probability={p}")));
         let preset = checkpoint.preset_to_test().set(&sets)?;
-        let steps_are_asked = self.conditions.steps.is_some() || self.common.sets_steps();
-        let reading = Reading { resize: self.resize, steps_are_asked };
+        let chosen = Chosen {
+            steps: self.conditions.steps.is_some() || self.common.sets_field("steps"),
+            noise: self.noise.is_some() || self.common.sets_field("noise"),
+        };
         let (preset, own) = match &self.input {
             Some(file) => {
-                let (preset, images) = read_input(file, &preset, reading)?;
-                (preset, Some((file, images)))
+                let (preset, own) = OwnImages::read(file, self.resize, &preset, chosen)?;
+                (preset, Some(own))
             }
             None => (preset, None),
         };
@@ -89,7 +98,7 @@ impl PictureArgs {
         let device = self.common.device()?.open()?;
         let sample = self.sample - 1;
         let snapshot = match &own {
-            Some((file, images)) => picture::of_images(&checkpoint, &preset, file, images, sample, &device)?,
+            Some(own) => own.snapshot(&checkpoint, &preset, sample, &device)?,
             None => picture::of_split(&checkpoint, &preset, self.split.into(), sample, &device)?,
         };
         let shown = self.step.unwrap_or(steps) - 1;

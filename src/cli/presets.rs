@@ -10,7 +10,7 @@ use crate::preset::{Preset, embedded, embedded_names};
 pub(super) struct PresetsArgs {
     /// Print this preset's text, to start one of your own from
     name: Option<String>,
-    /// One JSON object a line: the whole preset
+    /// Print one JSON object a line: the whole preset
     #[arg(long)]
     json: bool,
 }

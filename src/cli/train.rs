@@ -21,39 +21,39 @@ pub(super) struct TrainArgs {
     /// Name or path of the preset
     #[arg(required_unless_present_any = ["resume", "fork", "replay"])]
     preset: Option<String>,
-    /// Go on with this run, exactly where its last checkpoint stands
+    /// Resume this run from its last checkpoint
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "sets", "mnist", "seed", "out"])]
     resume: Option<PathBuf>,
-    /// Begin a new run with the whole state of this run (its last checkpoint) or checkpoint, and with --set
+    /// Begin a new run with the complete state of this run (its last checkpoint) or checkpoint, changed by --set
     #[arg(long, value_name = "RUN-OR-CHECKPOINT", conflicts_with_all = ["preset", "resume", "from", "mnist", "seed", "seeds"])]
     fork: Option<PathBuf>,
-    /// Repeat this run, live changes and all, as far as it went; on a CPU it is the same to the last bit
+    /// Repeat this run, live changes included, as far as it went; on a CPU the result is identical to the last bit
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "resume", "from", "fork", "sets", "mnist", "seed", "seeds", "epochs"])]
     replay: Option<PathBuf>,
-    /// Begin with the weights of this run (its best checkpoint), checkpoint or model, and fresh moments
+    /// Begin with the weights of this run (its best checkpoint), checkpoint or model, and a fresh optimizer
     #[arg(long, value_name = "RUN-OR-CHECKPOINT", conflicts_with = "resume")]
     from: Option<PathBuf>,
     /// Everything random follows from it
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Train this many runs, one after the other, each with the next seed
+    /// Train this many runs, one after another, each with the next seed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "resume")]
     seeds: u64,
-    /// Epochs at most, in the place of the preset's
+    /// Maximum number of epochs, instead of the preset's
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
-    /// Iterations at most, counted from the run's beginning
+    /// Maximum number of iterations, counted from the beginning of the run
     #[arg(long, value_name = "N")]
     max_iterations: Option<u64>,
-    /// The run's directory, or with --seeds that of sSEED directories; must be new or empty [default:
+    /// The run's directory, or with --seeds the parent of directories sSEED; must be new or empty [default:
     /// runs/PRESET-sSEED]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Also write event files for TensorBoard, into tensorboard/ in the run's directory: losses and scores, and at
-    /// each validation a picture of a sample. A run that has them keeps them whenever it is gone on with
+    /// Also write event files for TensorBoard to tensorboard/ in the run's directory: losses and scores, and at each
+    /// validation a picture of a sample. A run that has them continues them when it is resumed
     #[arg(long, conflicts_with_all = ["fork", "replay"])]
     tensorboard: bool,
-    /// One JSON object a line instead of a progress bar (what a pipe gets anyway)
+    /// Print one JSON object a line instead of a progress bar (the default for a pipe)
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -67,7 +67,7 @@ impl TrainArgs {
         let epochs: Vec<String> = self.epochs.iter().map(|n| format!("train.max_epochs={n}")).collect();
         let limited = move |preset: &Preset| match epochs.is_empty() {
             false if preset.is_set_by_stages("train.max_epochs") => Err(Error::Usage(format!(
-                "--epochs: the stages of {} have their own numbers of epochs; give --max-iterations",
+                "--epochs: the stages of {} have their own numbers of epochs; use --max-iterations instead",
                 preset.name
             ))),
             _ => preset.set(&epochs),
@@ -123,15 +123,14 @@ impl TrainArgs {
     }
 }
 
-/// Tells `report` of a run's events until it ends. An interrupt, or the deadline, stops the run, which
-/// saves first.
+/// Passes a run's events to `report` until it ends. An interrupt or the deadline stops the run, which saves first.
 ///
 /// # Errors
-/// What the run failed of, and what `report` meets.
+/// The run's failure, and the errors of `report`.
 pub(super) fn follow(
     mut handle: RunHandle,
     deadline: Option<Instant>,
-    report: &mut dyn Report,
+    report: &mut dyn Reporter,
 ) -> Result<Finish> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -164,7 +163,7 @@ pub(super) fn follow(
                     continue;
                 }
             };
-            let Some(event) = event else { return Err(Error::Worker("it ended without a word".into())) };
+            let Some(event) = event else { return Err(Error::Worker("it ended without a result".into())) };
             let Event::Finished(finish) = event else {
                 report.event(&event)?;
                 continue;
@@ -178,8 +177,8 @@ pub(super) fn follow(
     })
 }
 
-/// How the run's events are told.
-pub(super) trait Report {
+/// Reports a run's events.
+pub(super) trait Reporter {
     fn event(&mut self, event: &Event) -> Result<()>;
     fn finished(&mut self, finish: &Finish) -> Result<()>;
 }
@@ -189,7 +188,7 @@ struct Lines {
     directory: PathBuf,
 }
 
-impl Report for Lines {
+impl Reporter for Lines {
     fn event(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Started(info) => {
@@ -233,8 +232,7 @@ impl Report for Lines {
     }
 }
 
-/// A progress bar on stderr, with a line for each epoch above it; only the lines where stderr is no
-/// terminal.
+/// A progress bar on stderr with a line for each epoch above it; only the lines where stderr is not a terminal.
 pub(super) struct Bar {
     bar: ProgressBar,
     directory: PathBuf,
@@ -254,7 +252,7 @@ impl Bar {
     fn start(&mut self, info: &RunInfo) {
         let all = info.preset.most_epochs().saturating_mul(info.preset.iterations_per_epoch());
         self.bar.set_length(self.max_iterations.map_or(all, |max| max.min(all)));
-        // A malformed template would be a bug of ours; without it the bar merely looks plainer.
+        // A malformed template would be a bug here; the bar merely looks plainer without it.
         if let Ok(style) =
             ProgressStyle::with_template("{bar:24.cyan/dim} {pos}/{len} {per_sec:.dim} {eta:.dim} {wide_msg}")
         {
@@ -275,7 +273,7 @@ impl Bar {
     }
 }
 
-impl Report for Bar {
+impl Reporter for Bar {
     fn event(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Started(info) => {

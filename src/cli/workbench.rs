@@ -7,7 +7,7 @@ use clap::Args;
 use super::detach::detach;
 use super::{Common, PrecisionArg, config, print};
 use crate::backend::{Compute, DeviceName};
-use crate::data::{Dataset, Split, corrupt, own};
+use crate::data::{Dataset, Split, corrupt, image_file};
 use crate::error::{Error, Result};
 use crate::live::begin::{self, Ending, Job};
 use crate::live::model;
@@ -83,7 +83,7 @@ impl WorkbenchArgs {
     /// What cannot be opened is said before the screen is taken over; only another size is a question there.
     fn look(&self, what: &Path) -> Result<Start> {
         let image = directory::weights_of(what)?.preset.data.image();
-        match self.input.as_ref().map(|file| own::read(file, image, false)) {
+        match self.input.as_ref().map(|file| image_file::read(file, image, false)) {
             Some(Err(e)) if !matches!(e, Error::ImageSize { .. }) => return Err(e),
             _ => {}
         }

@@ -1,9 +1,8 @@
-//! A digit writer, for machines that have no MNIST: strokes with random thickness, slant and wobble.
+//! Synthetic digits, for machines without MNIST: strokes with random thickness, slant and wobble.
 //!
-//! Its digits look like digits and are not MNIST's; scores on them compare with each other, not with
-//! the paper's. They are drawn as MNIST's are kept, 28x28 grey levels within a box of 20x20, and then
-//! halved like them. Only sums, products and square roots make them, so they are the same on every
-//! machine.
+//! They look like digits but are not MNIST's: scores on them compare with each other, not with the paper's. They are
+//! drawn in MNIST's format, 28x28 grey levels within a box of 20x20, and then halved like MNIST's. They use only sums,
+//! products and square roots, so they are the same on every machine.
 
 use super::mnist::halve;
 use crate::random::Stream;
@@ -12,9 +11,9 @@ use crate::random::Stream;
 const CANVAS: usize = 28;
 /// Height and width of the box that a digit fills, in pixels.
 const BOX: f32 = 20.0;
-/// How far a template's point is moved at most, in both directions.
+/// How far a template's point is moved at most, on both axes.
 const WOBBLE: f32 = 0.045;
-/// Points that a piece of a stroke is drawn with.
+/// Lines that the curve between two points is drawn with.
 const PIECES: usize = 6;
 
 /// A place: (column, row), in 0..=1 on a template, in pixels on the canvas.
@@ -88,7 +87,7 @@ pub fn write(digit: usize, stream: &mut Stream) -> Vec<f32> {
     let mut between = |from: f32, to: f32| from + (to - from) * stream.uniform();
     let half_width = between(0.9, 1.8);
     let [wide, slant, tilt] = [between(0.75, 1.1), between(-0.15, 0.4), between(-0.15, 0.15)];
-    // A point that strokes share, or a loop begins and ends in, wobbles once.
+    // A point that strokes share, or where a loop closes, wobbles only once.
     let mut wobbled: Vec<(Point, Point)> = Vec::new();
     let mut place = |point: Point| {
         if let Some((_, place)) = wobbled.iter().find(|(of, _)| *of == point) {

@@ -3,8 +3,7 @@
 use crate::preset::Noise;
 use crate::random::Stream;
 
-/// Appends a corrupted copy of `frame` to `out`. Frames of a sequence take their noise from one
-/// stream, one after the other.
+/// Appends a corrupted copy of `frame` to `out`. The frames of a sequence take their noise from one stream, in order.
 pub fn corrupt(noise: Noise, frame: &[f32], stream: &mut Stream, out: &mut Vec<f32>) {
     match noise {
         Noise::Bitflip { probability } => {

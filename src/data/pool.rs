@@ -2,9 +2,9 @@
 //!
 //! | split | from |
 //! |---|---|
-//! | train | MNIST's training images but the last 10,000; of these the first so many, if limited |
-//! | validation | the last 10,000 of them; if limited, the same as for training, since what a stage is to learn is those |
-//! | test | MNIST's test images, all, limited or not |
+//! | train | MNIST's training images except the last 10,000; only the first of these, if limited |
+//! | validation | the last 10,000 of them; if limited, the same as for training, because a stage is to learn just those |
+//! | test | all of MNIST's test images, limited or not |
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -17,9 +17,9 @@ use crate::error::{Error, Result};
 use crate::preset::{DIGIT_SIDE, Digits, Images};
 use crate::random::{Purpose, Stream};
 
-/// Images kept for validation, where there are more.
+/// Images for validation, where there are more.
 const VALIDATION: usize = 10_000;
-/// Synthetic images, as many as MNIST has, for training and validation, and for the test.
+/// Synthetic images for training and validation, and for the test: as many as MNIST has.
 const SYNTHETIC: [usize; 2] = [60_000, 10_000];
 
 /// Where digit images come from.
@@ -70,10 +70,10 @@ impl Pool {
         })
     }
 
-    /// Whether there are as many images for training as `limit`, which `field` of the preset is, asks for.
+    /// Checks that there are as many images for training as `limit`, the preset's `field`, asks for.
     ///
     /// # Errors
-    /// Fewer, naming where they come from.
+    /// Too few, naming where they come from.
     pub fn holds(&self, limit: Images, field: &str) -> Result<()> {
         let there = self.sizes()[0];
         let asked = match limit {
@@ -100,7 +100,7 @@ impl Pool {
         }
     }
 
-    /// The images of a split, by number; the test's follow the others.
+    /// The numbers of a split's images; those of the test follow the others.
     fn range(&self, split: Split, limit: Images) -> Range<usize> {
         let [train, test] = self.sizes();
         // A small file is split the same way, five to one.
@@ -116,7 +116,7 @@ impl Pool {
         }
     }
 
-    /// A digit image of the split, uniformly.
+    /// A digit image of the split, drawn uniformly.
     pub fn any(&self, split: Split, limit: Images, stream: &mut Stream) -> Sprite {
         let range = self.range(split, limit);
         self.image(range.start + stream.below(range.len()))

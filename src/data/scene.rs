@@ -1,8 +1,7 @@
 //! Objects on a canvas, at rest or flying.
 //!
-//! Shapes and digits differ in what they look like and in nothing else: an image is the pixel-wise
-//! maximum of its objects (the union, where they are binary), and a pixel belongs to the object that
-//! exceeds 0.2 there, or to none where two do.
+//! Shapes and digits differ only in what they look like: an image is the pixel-wise maximum of its objects (the union,
+//! where they are binary), and a pixel belongs to the object that exceeds 0.2 there, or to none where several do.
 
 use crate::preset::Speed;
 use crate::random::Stream;
@@ -21,36 +20,36 @@ pub struct Sprite {
     pub pixels: Vec<f32>,
 }
 
-/// An object, where it starts and how it moves: (row, column), in pixels.
+/// An object with its position and velocity as (row, column), in pixels.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Object {
+pub struct SceneObject {
     /// What it looks like.
     pub sprite: Sprite,
     /// Its upper left corner in the first frame.
     pub start: [f64; 2],
-    /// Its way from one frame to the next.
+    /// Its movement from one frame to the next.
     pub velocity: [f64; 2],
 }
 
-impl Object {
-    /// At rest, at a uniform place on the pixel grid, fully inside.
-    pub fn resting(sprite: Sprite, [height, width]: [usize; 2], stream: &mut Stream) -> Object {
+impl SceneObject {
+    /// At rest at a uniformly drawn position on the pixel grid, entirely inside.
+    pub fn resting(sprite: Sprite, [height, width]: [usize; 2], stream: &mut Stream) -> SceneObject {
         let top = stream.below(height - sprite.rows + 1);
         let left = stream.below(width - sprite.columns + 1);
-        Object { sprite, start: [top as f64, left as f64], velocity: [0.0; 2] }
+        SceneObject { sprite, start: [top as f64, left as f64], velocity: [0.0; 2] }
     }
 
-    /// Flying: place, direction and speed uniform.
-    pub fn flying(sprite: Sprite, size: [usize; 2], speed: Speed, stream: &mut Stream) -> Object {
+    /// Flying, with uniformly drawn position, direction and speed.
+    pub fn flying(sprite: Sprite, size: [usize; 2], speed: Speed, stream: &mut Stream) -> SceneObject {
         let room = room(&sprite, size);
         let start = room.map(|room| f64::from(stream.uniform()) * room);
         let pace = speed.min + f64::from(stream.uniform()) * (speed.max - speed.min);
         let velocity = direction(stream).map(|share| share * pace);
-        Object { sprite, start, velocity }
+        SceneObject { sprite, start, velocity }
     }
 
-    /// Where its upper left corner is in frame `t`. Walls are elastic, so that an object flies on as if
-    /// reflected in them, its speed kept; places between pixels are rounded.
+    /// The position of its upper left corner in frame `t`, rounded to pixels. Walls are elastic: they reflect an object,
+    /// which keeps its speed.
     fn place(&self, t: usize, size: [usize; 2]) -> [usize; 2] {
         let room = room(&self.sprite, size);
         [0, 1].map(|axis| {
@@ -60,7 +59,7 @@ impl Object {
     }
 }
 
-/// How far the corner of `sprite` can go in each direction.
+/// How far the corner of `sprite` can move on each axis.
 fn room(sprite: &Sprite, [height, width]: [usize; 2]) -> [f64; 2] {
     [(height - sprite.rows) as f64, (width - sprite.columns) as f64]
 }
@@ -74,8 +73,8 @@ fn bounced(way: f64, room: f64) -> f64 {
     if phase > room { 2.0 * room - phase } else { phase }
 }
 
-/// A uniform direction, of length 1. Drawn from the disc by rejection, since square roots are exact to
-/// the last bit on every machine and sines are not.
+/// A uniform direction, of length 1. It is drawn from the disc by rejection, because square roots are exact to the last
+/// bit on every machine and sines are not.
 fn direction(stream: &mut Stream) -> [f64; 2] {
     loop {
         let [y, x] = [0, 1].map(|_| 2.0 * f64::from(stream.uniform()) - 1.0);
@@ -88,7 +87,7 @@ fn direction(stream: &mut Stream) -> [f64; 2] {
 
 /// Appends frame `t` of `objects` to `features`, and its groups, counted from 1, to `groups`.
 pub fn draw(
-    objects: &[Object],
+    objects: &[SceneObject],
     t: usize,
     [height, width]: [usize; 2],
     features: &mut Vec<f32>,
@@ -97,8 +96,8 @@ pub fn draw(
     let begin = features.len();
     features.resize(begin + height * width, 0.0);
     groups.resize(begin + height * width, 0);
-    // Whether some object has claimed the pixel; one that two have claimed stays with neither.
-    let mut claimed = vec![false; height * width];
+    // Pixels that an object has covered; one that two have covered belongs to neither.
+    let mut covered = vec![false; height * width];
     let (features, groups) = (&mut features[begin..], &mut groups[begin..]);
     for (group, object) in (1..).zip(objects) {
         let [top, left] = object.place(t, [height, width]);
@@ -108,8 +107,8 @@ pub fn draw(
             for (pixel, &value) in (begin..).zip(line) {
                 features[pixel] = features[pixel].max(value);
                 if value > BELONGS {
-                    groups[pixel] = if claimed[pixel] { 0 } else { group };
-                    claimed[pixel] = true;
+                    groups[pixel] = if covered[pixel] { 0 } else { group };
+                    covered[pixel] = true;
                 }
             }
         }
@@ -126,14 +125,14 @@ mod tests {
         Sprite { rows, columns, pixels: vec![value; rows * columns] }
     }
 
-    fn frame(objects: &[Object], t: usize, size: [usize; 2]) -> (Vec<f32>, Vec<u8>) {
+    fn frame(objects: &[SceneObject], t: usize, size: [usize; 2]) -> (Vec<f32>, Vec<u8>) {
         let (mut features, mut groups) = (Vec::new(), Vec::new());
         draw(objects, t, size, &mut features, &mut groups);
         (features, groups)
     }
 
-    fn at_rest(sprite: Sprite, start: [f64; 2]) -> Object {
-        Object { sprite, start, velocity: [0.0; 2] }
+    fn at_rest(sprite: Sprite, start: [f64; 2]) -> SceneObject {
+        SceneObject { sprite, start, velocity: [0.0; 2] }
     }
 
     #[test]
@@ -178,7 +177,7 @@ mod tests {
         fn flying_objects_keep_to_the_speed_range(seed in any::<u64>(), min in 0.0f64..2.0, more in 0.0f64..3.0) {
             let mut stream = Stream::new(seed, Purpose::TrainSample, 0, 0);
             let speed = Speed { min, max: min + more };
-            let object = Object::flying(sprite(7, 12, 1.0), [28, 28], speed, &mut stream);
+            let object = SceneObject::flying(sprite(7, 12, 1.0), [28, 28], speed, &mut stream);
             let [y, x] = object.velocity;
             let pace = (y * y + x * x).sqrt();
             prop_assert!(pace >= min - 1e-9 && pace <= min + more + 1e-9);
@@ -189,7 +188,7 @@ mod tests {
         #[test]
         fn objects_stay_inside(seed in any::<u64>(), t in 0usize..100) {
             let mut stream = Stream::new(seed, Purpose::TrainSample, 0, 0);
-            let object = Object::flying(sprite(4, 5, 1.0), [9, 9], Speed { min: 0.5, max: 4.0 }, &mut stream);
+            let object = SceneObject::flying(sprite(4, 5, 1.0), [9, 9], Speed { min: 0.5, max: 4.0 }, &mut stream);
             let (features, groups) = frame(std::slice::from_ref(&object), t, [9, 9]);
             prop_assert_eq!(features.iter().filter(|v| **v == 1.0).count(), 20);
             prop_assert_eq!(groups.iter().filter(|g| **g == 1).count(), 20);

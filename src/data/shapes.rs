@@ -4,11 +4,11 @@ use super::scene::Sprite;
 use crate::preset::ShapeSet;
 use crate::random::Stream;
 
-/// A shape, as rows of `#` (on) and anything else (off).
-type Shape = &'static [&'static str];
+/// A shape: rows of `#` (on) and anything else (off).
+type Bitmap = &'static [&'static str];
 
-const SQUARE: Shape = &["#######", "#######", "##...##", "##...##", "##...##", "#######", "#######"];
-const TRIANGLE_UP: Shape = &[
+const SQUARE: Bitmap = &["#######", "#######", "##...##", "##...##", "##...##", "#######", "#######"];
+const TRIANGLE_UP: Bitmap = &[
     ".....##.....",
     "....####....",
     "...######...",
@@ -17,7 +17,7 @@ const TRIANGLE_UP: Shape = &[
     "############",
     "############",
 ];
-const TRIANGLE_DOWN: Shape = &[
+const TRIANGLE_DOWN: Bitmap = &[
     "############",
     "############",
     ".###....###.",
@@ -26,26 +26,26 @@ const TRIANGLE_DOWN: Shape = &[
     "....####....",
     ".....##.....",
 ];
-const SMALL_SQUARE: Shape = &["####", "#..#", "#..#", "####"];
-const SMALL_TRIANGLE_UP: Shape = &["...#...", "..###..", ".##.##.", "#######"];
-const SMALL_TRIANGLE_DOWN: Shape = &["#######", ".##.##.", "..###..", "...#..."];
+const SMALL_SQUARE: Bitmap = &["####", "#..#", "#..#", "####"];
+const SMALL_TRIANGLE_UP: Bitmap = &["...#...", "..###..", ".##.##.", "#######"];
+const SMALL_TRIANGLE_DOWN: Bitmap = &["#######", ".##.##.", "..###..", "...#..."];
 
 /// The shapes of a set.
-fn set(set: ShapeSet) -> [Shape; 3] {
+fn set(set: ShapeSet) -> [Bitmap; 3] {
     match set {
         ShapeSet::Paper => [SQUARE, TRIANGLE_UP, TRIANGLE_DOWN],
         ShapeSet::Small => [SMALL_SQUARE, SMALL_TRIANGLE_UP, SMALL_TRIANGLE_DOWN],
     }
 }
 
-/// A shape of the set, uniformly, and its number within it.
+/// A uniformly drawn shape of the set, and its number in the set.
 pub fn any(of: ShapeSet, stream: &mut Stream) -> (Sprite, u8) {
     let shapes = set(of);
     let kind = stream.below(shapes.len());
     (sprite(shapes[kind]), kind as u8)
 }
 
-fn sprite(shape: Shape) -> Sprite {
+fn sprite(shape: Bitmap) -> Sprite {
     let on = |cell: u8| if cell == b'#' { 1.0 } else { 0.0 };
     let pixels = shape.iter().flat_map(|line| line.bytes()).map(on).collect();
     Sprite { rows: shape.len(), columns: shape[0].len(), pixels }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
     use crate::random::Purpose;
 
-    fn pixels(shape: Shape) -> usize {
+    fn pixels(shape: Bitmap) -> usize {
         shape.iter().flat_map(|line| line.bytes()).filter(|cell| *cell == b'#').count()
     }
 

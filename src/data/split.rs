@@ -1,17 +1,16 @@
 //! The parts of the data, disjoint by construction.
 
-use super::hdf5;
 use crate::preset::Train;
 use crate::random::Purpose;
 
 /// A part of the data that shares no image with the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
-    /// What the weights are fitted to.
+    /// The weights are fitted to it.
     Train,
-    /// What decides when to stop.
+    /// It decides when to stop.
     Validation,
-    /// What is reported.
+    /// Its scores are reported.
     Test,
 }
 
@@ -37,15 +36,7 @@ impl Split {
         }
     }
 
-    pub(super) fn part(self) -> hdf5::Part {
-        match self {
-            Split::Train => hdf5::Part::Training,
-            Split::Validation => hdf5::Part::Validation,
-            Split::Test => hdf5::Part::Test,
-        }
-    }
-
-    /// The split an image belongs to: 8 of 10 for training, 1 each for the others.
+    /// The split an image belongs to: 8 of 10 to training, 1 to each of the others.
     pub(super) fn of(features: &[f32]) -> Split {
         match fingerprint(features) % 10 {
             0..=7 => Split::Train,
@@ -81,7 +72,7 @@ impl Split {
     }
 }
 
-/// FNV-1a over the pixels' grey levels: the same on every machine, and cheap beside drawing them.
+/// FNV-1a over the pixels' grey levels: the same on every machine, and cheap compared with drawing them.
 fn fingerprint(features: &[f32]) -> u64 {
     features.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &value| {
         (hash ^ u64::from((value * 255.0) as u8)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -22,9 +22,9 @@ pub fn open(what: &Path, compute: impl Into<Compute>) -> Result<RunHandle> {
     let make = move || {
         let opened = compute.open()?;
         let checkpoint = directory::weights_of(&what)?;
-        let trainer = Trainer::at(&checkpoint.preset_to_test(), checkpoint.manifest.seed, &opened)?;
-        let model = checkpoint.model(trainer.preset(), &opened.autodiff())?;
-        Ok((trainer.from_weights(model).with_precision(compute.precision()), checkpoint))
+        let (preset, seed) = (checkpoint.preset_to_test(), checkpoint.manifest.seed);
+        let trainer = Trainer::at(&preset, seed, &opened, |preset, device| checkpoint.model(preset, device))?;
+        Ok((trainer.with_precision(compute.precision()), checkpoint))
     };
     thread::spawn(make, move |(trainer, checkpoint), ends| {
         let mut shown = Shown { trainer, checkpoint, ends };

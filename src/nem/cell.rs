@@ -1,7 +1,7 @@
 //! The inner network, which computes the M-step: N-EM's gradient step or RNN-EM's recurrent network.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Tensor, activation};
 
 use super::network::{NetworkLayer, Recurrent, chain, glorot};
 use super::weights::Initial;
@@ -56,11 +56,10 @@ pub struct RnnEmCell {
 
 impl InnerNetwork {
     /// The inner network that `model` describes, which must have passed [`crate::preset::Preset::validate`].
-    pub fn new(model: &ModelSpec, image: ImageSize, seed: u64, device: &Device) -> InnerNetwork {
-        let mut initial = Initial::new(seed, device);
+    pub(super) fn new(model: &ModelSpec, image: ImageSize, initial: &mut Initial) -> InnerNetwork {
         match &model.cell {
-            Cell::Nem { units } => InnerNetwork::Nem(NemCell::new(&mut initial, image.values(), *units)),
-            Cell::RnnEm { layers } => InnerNetwork::RnnEm(RnnEmCell::new(&mut initial, layers, model, image)),
+            Cell::Nem { units } => InnerNetwork::Nem(NemCell::new(initial, image.values(), *units)),
+            Cell::RnnEm { layers } => InnerNetwork::RnnEm(RnnEmCell::new(initial, layers, model, image)),
         }
     }
 

@@ -3,8 +3,6 @@
 //! Names follow PyTorch's state dict (`recurrent.wx`, `output.0.weight`, …). A parameter's id is derived from its
 //! name: burn keys an optimizer's state by id, and so it fits again in another process.
 
-use std::collections::BTreeMap;
-
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
@@ -12,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::cell::InnerNetwork;
 use super::tensor::{host, tensor};
+use crate::preset::{ImageSize, ModelSpec};
 use crate::random::{Purpose, Stream};
 use crate::tensors::{Array, Arrays};
 
@@ -54,15 +53,25 @@ fn id(name: &str) -> ParamId {
     ParamId::from(u64::from_le_bytes(word))
 }
 
-/// Draws initial weights.
+/// The values a network is built with: drawn, or given.
 pub(super) struct Initial<'a> {
-    seed: u64,
+    source: Source<'a>,
     device: &'a Device,
 }
 
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Seed(u64),
+    Weights(&'a Arrays),
+}
+
 impl<'a> Initial<'a> {
-    pub(super) fn new(seed: u64, device: &'a Device) -> Initial<'a> {
-        Initial { seed, device }
+    pub(super) fn drawn(seed: u64, device: &'a Device) -> Initial<'a> {
+        Initial { source: Source::Seed(seed), device }
+    }
+
+    fn given(weights: &'a Arrays, device: &'a Device) -> Initial<'a> {
+        Initial { source: Source::Weights(weights), device }
     }
 
     /// Uniform in ±`bound`. Every parameter has its own stream, so adding one changes no other.
@@ -72,25 +81,43 @@ impl<'a> Initial<'a> {
         shape: [usize; D],
         bound: f64,
     ) -> Param<Tensor<D>> {
-        let id = id(name);
-        let mut stream = Stream::new(self.seed, Purpose::Weights, 0, id.val());
-        let values = (0..shape.iter().product())
-            .map(|_| ((2.0 * f64::from(stream.uniform()) - 1.0) * bound) as f32)
-            .collect();
-        self.param(id, tensor(values, shape, self.device))
+        self.param(name, shape, |seed, device| {
+            #[cfg(test)]
+            DRAWN.set(DRAWN.get() + 1);
+            let mut stream = Stream::new(seed, Purpose::Weights, 0, id(name).val());
+            let values = (0..shape.iter().product())
+                .map(|_| ((2.0 * f64::from(stream.uniform()) - 1.0) * bound) as f32)
+                .collect();
+            tensor(values, shape, device)
+        })
     }
 
     pub(super) fn zeros<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Param<Tensor<D>> {
-        self.param(id(name), Tensor::zeros(shape, self.device))
+        self.param(name, shape, |_, device| Tensor::zeros(shape, device))
     }
 
     pub(super) fn ones<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Param<Tensor<D>> {
-        self.param(id(name), Tensor::ones(shape, self.device))
+        self.param(name, shape, |_, device| Tensor::ones(shape, device))
     }
 
     /// A parameter, with a gradient if the device records gradients.
-    fn param<const D: usize>(&self, id: ParamId, value: Tensor<D>) -> Param<Tensor<D>> {
-        Param::initialized(id, value.set_require_grad(self.device.is_autodiff()))
+    fn param<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+        draw: impl FnOnce(u64, &Device) -> Tensor<D>,
+    ) -> Param<Tensor<D>> {
+        let value = match self.source {
+            Source::Seed(seed) => draw(seed, self.device),
+            Source::Weights(weights) => match weights.get(name) {
+                Some(array) if array.values.len() == shape.iter().product::<usize>() => {
+                    tensor(array.values.clone(), shape, self.device)
+                }
+                // `InnerNetwork::with_weights` refuses the network.
+                _ => Tensor::zeros(shape, self.device),
+            },
+        };
+        Param::initialized(id(name), value.set_require_grad(self.device.is_autodiff()))
     }
 
     /// A single number, uniform in ±`bound`: \[1\], because burn has no tensor without axes.
@@ -163,12 +190,18 @@ impl InnerNetwork {
         named.map(|((name, shape), values)| (name, Array { shape, values })).collect()
     }
 
-    /// The same network with other weights.
+    /// The inner network that `model` describes, with these weights. It records gradients if `device` does.
     ///
     /// # Errors
     /// Weights that are missing, unknown or of the wrong shape.
-    pub fn with_weights(&self, weights: &Arrays) -> Result<InnerNetwork, WeightsError> {
-        let parameters = self.parameters();
+    pub fn with_weights(
+        model: &ModelSpec,
+        image: ImageSize,
+        weights: &Arrays,
+        device: &Device,
+    ) -> Result<InnerNetwork, WeightsError> {
+        let network = InnerNetwork::new(model, image, &mut Initial::given(weights, device));
+        let parameters = network.parameters();
         let expected = || parameters.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
         for (name, shape) in &parameters {
             let Some(array) = weights.get(name) else {
@@ -185,18 +218,12 @@ impl InnerNetwork {
         if let Some(name) = weights.keys().find(|name| !parameters.iter().any(|(known, _)| known == *name)) {
             return Err(WeightsError::Unknown { name: name.clone(), expected: expected() });
         }
-
-        struct ValueWriter<'a>(BTreeMap<ParamId, &'a Array>);
-        impl ModuleMapper for ValueWriter<'_> {
-            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-                let Some(array) = self.0.get(&param.id) else { return param };
-                param.map(|old| {
-                    let new = tensor(array.values.clone(), old.dims(), &old.device());
-                    new.set_require_grad(old.is_require_grad())
-                })
-            }
-        }
-        let mut writer = ValueWriter(weights.iter().map(|(name, array)| (id(name), array)).collect());
-        Ok(self.clone().map(&mut writer))
+        Ok(network)
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many parameters this thread has drawn.
+    pub(crate) static DRAWN: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }

@@ -1,15 +1,14 @@
-//! The paper's experiments: which presets are trained, under which conditions each is tested, and what
-//! the paper found. Nothing measured by this program is written here; that is kept by
-//! [`super::tables`].
+//! The paper's experiments: which presets are trained, under which conditions each is tested, and what the paper
+//! reports. What this program measures is in [`super::runs`].
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::score::Report;
+use crate::run::score::ScoreReport;
 
-/// A part of the paper's results.
+/// A section of the paper's results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Part {
+pub enum Section {
     /// Static shapes, §4.1.
     Static,
     /// Flying shapes, Table 1.
@@ -18,18 +17,18 @@ pub enum Part {
     Figure6,
     /// Flying MNIST, §4.3.
     Mnist,
-    /// The paper's data by recipes of our own, which get further in less time.
+    /// The paper's data with recipes of our own, which get further in less time.
     Faster,
 }
 
-/// Which number of a [`Report`] a cell holds.
+/// Which number of a [`ScoreReport`] an experiment is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// AMI (max), weighted over EM steps like the loss.
     Ami,
     /// AMI (max) of the last EM step.
     AmiLast,
-    /// AMI (max) of the last EM step on a part of the images.
+    /// AMI (max) of the last EM step on a subset of the images.
     AmiLastOf(&'static str),
     /// The upper bound of the next-step loss, NLL of max_k ψ, weighted over EM steps.
     UpperBound,
@@ -37,50 +36,50 @@ pub enum Measure {
 
 /// How a trained model is tested.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Test {
+pub struct TestConditions {
     /// Its name in files.
     pub name: &'static str,
-    /// What differs from the training, as for `--set`.
+    /// What differs from the training, as `--set` has it.
     pub sets: &'static [&'static str],
 }
 
-/// What the paper has.
+/// What the paper reports.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Published {
     /// The mean over its five runs.
     pub mean: f64,
     /// Their deviation.
     pub deviation: f64,
-    /// Whether the number was remembered rather than looked up, so that it may be a little off.
+    /// Whether the number was remembered rather than looked up, and so may be slightly wrong.
     pub from_memory: bool,
 }
 
-/// A row of a table.
+/// A preset that is trained, a test of it, and the number that the paper's is compared with: a row of a table.
 #[derive(Debug)]
-pub struct Cell {
+pub struct Experiment {
     /// Where it belongs.
-    pub part: Part,
+    pub section: Section,
     /// What it is, in words.
-    pub row: &'static str,
-    /// The preset that is trained for it.
+    pub title: &'static str,
+    /// The preset.
     pub preset: &'static str,
-    /// How it is tested.
-    pub test: &'static Test,
-    /// The number it holds.
+    /// The test.
+    pub test: &'static TestConditions,
+    /// Which number.
     pub measure: Measure,
     /// The paper's.
     pub published: Option<Published>,
 }
 
-const AS_TRAINED: Test = Test { name: "as-trained", sets: &[] };
-const K3: Test = Test { name: "k3", sets: &["k=3"] };
-const K5: Test = Test { name: "k5", sets: &["k=5"] };
-const OBJECTS3: Test = Test { name: "objects3", sets: &["data.objects=3"] };
-const OBJECTS3_K3: Test = Test { name: "objects3-k3", sets: &["data.objects=3", "k=3"] };
-const OBJECTS5: Test = Test { name: "objects5", sets: &["data.objects=5"] };
-const OBJECTS5_K5: Test = Test { name: "objects5-k5", sets: &["data.objects=5", "k=5"] };
-const STEPS50: Test = Test { name: "steps50", sets: &["steps=50"] };
-const STATIC_PAIRS: Test = Test {
+const AS_TRAINED: TestConditions = TestConditions { name: "as-trained", sets: &[] };
+const K3: TestConditions = TestConditions { name: "k3", sets: &["k=3"] };
+const K5: TestConditions = TestConditions { name: "k5", sets: &["k=5"] };
+const OBJECTS3: TestConditions = TestConditions { name: "objects3", sets: &["data.objects=3"] };
+const OBJECTS3_K3: TestConditions = TestConditions { name: "objects3-k3", sets: &["data.objects=3", "k=3"] };
+const OBJECTS5: TestConditions = TestConditions { name: "objects5", sets: &["data.objects=5"] };
+const OBJECTS5_K5: TestConditions = TestConditions { name: "objects5-k5", sets: &["data.objects=5", "k=5"] };
+const STEPS50: TestConditions = TestConditions { name: "steps50", sets: &["steps=50"] };
+const STATIC_PAIRS: TestConditions = TestConditions {
     name: "static-pairs-steps50",
     sets: &["data=Mnist(height: 24, width: 24, objects: 2)", "steps=50"],
 };
@@ -93,22 +92,22 @@ const fn remembered(mean: f64, deviation: f64) -> Option<Published> {
     Some(Published { mean, deviation, from_memory: true })
 }
 
-const fn cell(
-    part: Part,
-    row: &'static str,
+const fn row(
+    section: Section,
+    title: &'static str,
     preset: &'static str,
-    test: &'static Test,
+    test: &'static TestConditions,
     measure: Measure,
     published: Option<Published>,
-) -> Cell {
-    Cell { part, row, preset, test, measure, published }
+) -> Experiment {
+    Experiment { section, title, preset, test, measure, published }
 }
 
-/// Every row, in the order of the paper.
+/// All of them, in the order of the paper.
 #[rustfmt::skip] // a table
-pub const CELLS: &[Cell] = &{
+pub const EXPERIMENTS: &[Experiment] = &{
     use Measure::{Ami, AmiLast, AmiLastOf, UpperBound};
-    use Part::{Faster, Figure6, Mnist, Static, Table1};
+    use Section::{Faster, Figure6, Mnist, Static, Table1};
     const NEM: &str = "static-shapes-nem";
     const RNN_EM: &str = "static-shapes-rnn-em";
     const DIRECT: &str = "flying-mnist-2";
@@ -117,70 +116,71 @@ pub const CELLS: &[Cell] = &{
     const FLYING_FAST: &str = "flying-shapes-fast";
     const FLYING_FAST_K1: &str = "flying-shapes-fast-k1";
     [
-        cell(Static, "N-EM", NEM, &AS_TRAINED, AmiLast, remembered(0.475, 0.043)),
-        cell(Static, "RNN-EM", RNN_EM, &AS_TRAINED, AmiLast, remembered(0.826, 0.005)),
-        cell(Static, "RNN-EM, images without overlap", RNN_EM, &AS_TRAINED, AmiLastOf("without overlap"), None),
-        cell(Static, "RNN-EM, images with overlap", RNN_EM, &AS_TRAINED, AmiLastOf("with overlap"), None),
-        cell(Static, "RNN-EM, images of different shapes", RNN_EM, &AS_TRAINED, AmiLastOf("all objects different"), None),
-        cell(Static, "RNN-EM, images with identical shapes", RNN_EM, &AS_TRAINED, AmiLastOf("some objects identical"), None),
+        row(Static, "N-EM", NEM, &AS_TRAINED, AmiLast, remembered(0.475, 0.043)),
+        row(Static, "RNN-EM", RNN_EM, &AS_TRAINED, AmiLast, remembered(0.826, 0.005)),
+        row(Static, "RNN-EM, images without overlap", RNN_EM, &AS_TRAINED, AmiLastOf("without overlap"), None),
+        row(Static, "RNN-EM, images with overlap", RNN_EM, &AS_TRAINED, AmiLastOf("with overlap"), None),
+        row(Static, "RNN-EM, images of different shapes", RNN_EM, &AS_TRAINED, AmiLastOf("all objects different"), None),
+        row(Static, "RNN-EM, images with identical shapes", RNN_EM, &AS_TRAINED, AmiLastOf("some objects identical"), None),
 
-        cell(Table1, "trained 3 objects K 3, tested 3 objects K 3", "flying-shapes-3", &AS_TRAINED, Ami, paper(0.970, 0.005)),
-        cell(Table1, "trained 3 objects K 3, tested 3 objects K 5", "flying-shapes-3", &K5, Ami, paper(0.972, 0.007)),
-        cell(Table1, "trained 3 objects K 5, tested 3 objects K 5", "flying-shapes-3-k5", &AS_TRAINED, Ami, paper(0.997, 0.002)),
-        cell(Table1, "trained 3 objects K 5, tested 3 objects K 3", "flying-shapes-3-k5", &K3, Ami, paper(0.914, 0.015)),
-        cell(Table1, "trained 5 objects K 3, tested 5 objects K 3", "flying-shapes-5-k3", &AS_TRAINED, Ami, paper(0.614, 0.003)),
-        cell(Table1, "trained 5 objects K 3, tested 3 objects K 3", "flying-shapes-5-k3", &OBJECTS3, Ami, paper(0.886, 0.010)),
-        cell(Table1, "trained 5 objects K 5, tested 5 objects K 5", "flying-shapes-5-k5", &AS_TRAINED, Ami, paper(0.878, 0.003)),
-        cell(Table1, "trained 5 objects K 5, tested 3 objects K 5", "flying-shapes-5-k5", &OBJECTS3, Ami, paper(0.981, 0.003)),
+        row(Table1, "trained 3 objects K 3, tested 3 objects K 3", "flying-shapes-3", &AS_TRAINED, Ami, paper(0.970, 0.005)),
+        row(Table1, "trained 3 objects K 3, tested 3 objects K 5", "flying-shapes-3", &K5, Ami, paper(0.972, 0.007)),
+        row(Table1, "trained 3 objects K 5, tested 3 objects K 5", "flying-shapes-3-k5", &AS_TRAINED, Ami, paper(0.997, 0.002)),
+        row(Table1, "trained 3 objects K 5, tested 3 objects K 3", "flying-shapes-3-k5", &K3, Ami, paper(0.914, 0.015)),
+        row(Table1, "trained 5 objects K 3, tested 5 objects K 3", "flying-shapes-5-k3", &AS_TRAINED, Ami, paper(0.614, 0.003)),
+        row(Table1, "trained 5 objects K 3, tested 3 objects K 3", "flying-shapes-5-k3", &OBJECTS3, Ami, paper(0.886, 0.010)),
+        row(Table1, "trained 5 objects K 5, tested 5 objects K 5", "flying-shapes-5-k5", &AS_TRAINED, Ami, paper(0.878, 0.003)),
+        row(Table1, "trained 5 objects K 5, tested 3 objects K 5", "flying-shapes-5-k5", &OBJECTS3, Ami, paper(0.981, 0.003)),
 
-        cell(Figure6, "3 objects, K 1", "flying-shapes-3-k1", &AS_TRAINED, UpperBound, None),
-        cell(Figure6, "3 objects, K 3", "flying-shapes-3", &AS_TRAINED, UpperBound, None),
-        cell(Figure6, "4 objects, K 1", "flying-shapes-4-k1", &AS_TRAINED, UpperBound, None),
-        cell(Figure6, "4 objects, K 4", "flying-shapes-4-k4", &AS_TRAINED, UpperBound, None),
-        cell(Figure6, "5 objects, K 1", "flying-shapes-5-k1", &AS_TRAINED, UpperBound, None),
-        cell(Figure6, "5 objects, K 5", "flying-shapes-5-k5", &AS_TRAINED, UpperBound, None),
-        cell(Figure6, "3 objects K 3, sequences of 50 steps", "flying-shapes-3", &STEPS50, AmiLast, None),
-        cell(Figure6, "5 objects K 5, sequences of 50 steps", "flying-shapes-5-k5", &STEPS50, AmiLast, None),
+        row(Figure6, "3 objects, K 1", "flying-shapes-3-k1", &AS_TRAINED, UpperBound, None),
+        row(Figure6, "3 objects, K 3", "flying-shapes-3", &AS_TRAINED, UpperBound, None),
+        row(Figure6, "4 objects, K 1", "flying-shapes-4-k1", &AS_TRAINED, UpperBound, None),
+        row(Figure6, "4 objects, K 4", "flying-shapes-4-k4", &AS_TRAINED, UpperBound, None),
+        row(Figure6, "5 objects, K 1", "flying-shapes-5-k1", &AS_TRAINED, UpperBound, None),
+        row(Figure6, "5 objects, K 5", "flying-shapes-5-k5", &AS_TRAINED, UpperBound, None),
+        row(Figure6, "3 objects K 3, sequences of 50 steps", "flying-shapes-3", &STEPS50, AmiLast, None),
+        row(Figure6, "5 objects K 5, sequences of 50 steps", "flying-shapes-5-k5", &STEPS50, AmiLast, None),
 
-        cell(Mnist, "2 digits, direct", DIRECT, &AS_TRAINED, Ami, remembered(0.819, 0.022)),
-        cell(Mnist, "2 digits, in stages", STAGES, &AS_TRAINED, Ami, remembered(0.917, 0.005)),
-        cell(Mnist, "direct, tested on 3 digits K 3", DIRECT, &OBJECTS3_K3, Ami, remembered(0.729, 0.019)),
-        cell(Mnist, "in stages, tested on 3 digits K 3", STAGES, &OBJECTS3_K3, Ami, remembered(0.838, 0.008)),
-        cell(Mnist, "direct, tested on static pairs, 50 steps", DIRECT, &STATIC_PAIRS, Ami, remembered(0.560, 0.019)),
-        cell(Mnist, "in stages, tested on static pairs, 50 steps", STAGES, &STATIC_PAIRS, Ami, remembered(0.789, 0.010)),
-        cell(Mnist, "direct, sequences of 50 steps", DIRECT, &STEPS50, AmiLast, None),
-        cell(Mnist, "in stages, sequences of 50 steps", STAGES, &STEPS50, AmiLast, None),
+        row(Mnist, "2 digits, direct", DIRECT, &AS_TRAINED, Ami, remembered(0.819, 0.022)),
+        row(Mnist, "2 digits, in stages", STAGES, &AS_TRAINED, Ami, remembered(0.917, 0.005)),
+        row(Mnist, "direct, tested on 3 digits K 3", DIRECT, &OBJECTS3_K3, Ami, remembered(0.729, 0.019)),
+        row(Mnist, "in stages, tested on 3 digits K 3", STAGES, &OBJECTS3_K3, Ami, remembered(0.838, 0.008)),
+        row(Mnist, "direct, tested on static pairs, 50 steps", DIRECT, &STATIC_PAIRS, Ami, remembered(0.560, 0.019)),
+        row(Mnist, "in stages, tested on static pairs, 50 steps", STAGES, &STATIC_PAIRS, Ami, remembered(0.789, 0.010)),
+        row(Mnist, "direct, sequences of 50 steps", DIRECT, &STEPS50, AmiLast, None),
+        row(Mnist, "in stages, sequences of 50 steps", STAGES, &STEPS50, AmiLast, None),
 
-        cell(Faster, "static shapes, RNN-EM", STATIC_FAST, &AS_TRAINED, AmiLast, remembered(0.826, 0.005)),
-        cell(Faster, "flying shapes, 3 objects K 3", FLYING_FAST, &AS_TRAINED, Ami, paper(0.970, 0.005)),
-        cell(Faster, "flying shapes, the last step's", FLYING_FAST, &AS_TRAINED, AmiLast, None),
-        cell(Faster, "flying shapes, tested with K 5", FLYING_FAST, &K5, Ami, paper(0.972, 0.007)),
-        cell(Faster, "flying shapes, tested with 5 objects K 5", FLYING_FAST, &OBJECTS5_K5, Ami, None),
-        cell(Faster, "flying shapes, 3 objects K 1, bound", FLYING_FAST_K1, &AS_TRAINED, UpperBound, None),
-        cell(Faster, "flying shapes, 3 objects K 3, bound", FLYING_FAST, &AS_TRAINED, UpperBound, None),
-        cell(Faster, "flying shapes, 5 objects K 1, bound", FLYING_FAST_K1, &OBJECTS5, UpperBound, None),
-        cell(Faster, "flying shapes, 5 objects K 5, bound", FLYING_FAST, &OBJECTS5_K5, UpperBound, None),
+        row(Faster, "static shapes, RNN-EM", STATIC_FAST, &AS_TRAINED, AmiLast, remembered(0.826, 0.005)),
+        row(Faster, "flying shapes, 3 objects K 3", FLYING_FAST, &AS_TRAINED, Ami, paper(0.970, 0.005)),
+        row(Faster, "flying shapes, the last step's", FLYING_FAST, &AS_TRAINED, AmiLast, None),
+        row(Faster, "flying shapes, tested with K 5", FLYING_FAST, &K5, Ami, paper(0.972, 0.007)),
+        row(Faster, "flying shapes, tested with 5 objects K 5", FLYING_FAST, &OBJECTS5_K5, Ami, None),
+        row(Faster, "flying shapes, 3 objects K 1, bound", FLYING_FAST_K1, &AS_TRAINED, UpperBound, None),
+        row(Faster, "flying shapes, 3 objects K 3, bound", FLYING_FAST, &AS_TRAINED, UpperBound, None),
+        row(Faster, "flying shapes, 5 objects K 1, bound", FLYING_FAST_K1, &OBJECTS5, UpperBound, None),
+        row(Faster, "flying shapes, 5 objects K 5, bound", FLYING_FAST, &OBJECTS5_K5, UpperBound, None),
     ]
 };
 
-impl Part {
+impl Section {
     /// All of them.
-    pub const ALL: [Part; 5] = [Part::Static, Part::Table1, Part::Figure6, Part::Mnist, Part::Faster];
+    pub const ALL: [Section; 5] =
+        [Section::Static, Section::Table1, Section::Figure6, Section::Mnist, Section::Faster];
 
     /// Its heading.
     pub fn title(self) -> &'static str {
         match self {
-            Part::Static => "Static shapes (§4.1)",
-            Part::Table1 => "Flying shapes (§4.2, Table 1)",
-            Part::Figure6 => "Flying shapes (§4.2, Fig. 6)",
-            Part::Mnist => "Flying MNIST (§4.3)",
-            Part::Faster => "A faster road: the same data, recipes of our own",
+            Section::Static => "Static shapes (§4.1)",
+            Section::Table1 => "Flying shapes (§4.2, Table 1)",
+            Section::Figure6 => "Flying shapes (§4.2, Fig. 6)",
+            Section::Mnist => "Flying MNIST (§4.3)",
+            Section::Faster => "A faster road: the same data, recipes of our own",
         }
     }
 
-    /// Its rows.
-    pub fn cells(self) -> impl Iterator<Item = &'static Cell> {
-        CELLS.iter().filter(move |cell| cell.part == self)
+    /// Its experiments.
+    pub fn experiments(self) -> impl Iterator<Item = &'static Experiment> {
+        EXPERIMENTS.iter().filter(move |experiment| experiment.section == self)
     }
 }
 
@@ -194,8 +194,8 @@ impl Measure {
         }
     }
 
-    /// Its value; `None` where the report has no such part.
-    pub fn of(self, report: &Report) -> Option<f64> {
+    /// Its value; `None` where the report has no such subset.
+    pub fn of(self, report: &ScoreReport) -> Option<f64> {
         match self {
             Measure::Ami => Some(report.ami),
             Measure::AmiLast => Some(report.ami_last),
@@ -204,9 +204,9 @@ impl Measure {
         }
     }
 
-    /// What a split by position alone reaches on the same images; `None` where it is no score of the
-    /// grouping, or was not measured.
-    pub fn floor(self, report: &Report) -> Option<f64> {
+    /// What a split by position alone reaches on the same images; `None` where the number is not a score of the
+    /// grouping, or the floor was not measured.
+    pub fn floor(self, report: &ScoreReport) -> Option<f64> {
         match self {
             Measure::Ami | Measure::AmiLast => Some(report.floor),
             Measure::AmiLastOf(name) => report.subset(name)?.floor,
@@ -221,28 +221,32 @@ mod tests {
     use crate::preset::Preset;
 
     #[test]
-    fn every_cell_is_a_preset_and_a_test_it_allows() {
-        for cell in CELLS {
-            let preset = Preset::load(cell.preset).unwrap();
-            assert!(preset.set(cell.test.sets).is_ok(), "{cell:?}");
+    fn every_experiment_is_a_preset_and_a_test_it_allows() {
+        for experiment in EXPERIMENTS {
+            let preset = Preset::load(experiment.preset).unwrap();
+            assert!(preset.set(experiment.test.sets).is_ok(), "{experiment:?}");
         }
     }
 
-    /// A preset says which scores of the paper's to expect, those of its other tests too.
+    /// A preset says which of the paper's scores to expect, those of its other tests included.
     #[test]
-    fn presets_name_the_scores_of_their_cells() {
-        for cell in CELLS {
-            let Some(Published { mean, .. }) = cell.published else { continue };
-            let expect = Preset::load(cell.preset).unwrap().expect;
-            assert!(expect.contains(&format!("{mean:.3}")), "{} lacks {mean:.3}: {expect}", cell.preset);
+    fn presets_name_the_scores_of_their_experiments() {
+        for experiment in EXPERIMENTS {
+            let Some(Published { mean, .. }) = experiment.published else { continue };
+            let expect = Preset::load(experiment.preset).unwrap().expect;
+            assert!(
+                expect.contains(&format!("{mean:.3}")),
+                "{} lacks {mean:.3}: {expect}",
+                experiment.preset
+            );
         }
     }
 
-    /// Files are told apart by preset and test, so a name must mean one thing only.
+    /// Files are named after preset and test, so a name must mean one test.
     #[test]
     fn a_tests_name_means_one_test() {
-        for a in CELLS {
-            for b in CELLS {
+        for a in EXPERIMENTS {
+            for b in EXPERIMENTS {
                 assert_eq!(a.test.name == b.test.name, a.test.sets == b.test.sets);
             }
         }

@@ -1,26 +1,26 @@
-//! The paper's Fig. 6 as SVG, from the scores that are stored, and how each run learned, from its epochs. In the
-//! paper's figures finished and unfinished runs have curves of their own, those of the unfinished dashed and named so.
+//! The paper's Fig. 6 as SVG, from stored scores, and learning curves, from the epochs of archived runs. In the paper's
+//! figures finished and unfinished runs have separate curves; those of unfinished runs are dashed and labelled.
 
 use std::collections::BTreeMap;
 
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
-use super::archived::Kept;
-use super::experiments::{Cell, Measure, Part};
-use super::tables::Scored;
+use super::archived::ArchivedRun;
+use super::experiments::{Experiment, Measure, Section};
+use super::runs::ScoredRun;
 use crate::error::Result;
-use crate::run::chart::{self, COLOURS, Chart, Failure, SIZE};
+use crate::run::chart::{self, COLOURS, Chart, SIZE};
 use crate::scores::mean_and_deviation;
-use crate::train::evaluate::Step;
+use crate::train::evaluate::StepScores;
 
 /// The score that the figures are about.
 const AMI: &str = "AMI (max)";
 
-/// A figure: its part, its caption, the name of its file, and the SVG.
+/// A figure of the document.
 pub struct Figure {
     /// Where it belongs.
-    pub part: Part,
+    pub section: Section,
     /// What it shows.
     pub caption: &'static str,
     /// The name of its file.
@@ -29,34 +29,34 @@ pub struct Figure {
     pub svg: String,
 }
 
-/// What can be drawn of `scored` and of the epochs of `kept`.
+/// The figures that `scored` and the epochs of `archived` suffice for.
 ///
 /// # Errors
 /// [`crate::error::Error::Figure`], where the drawing library refuses.
-pub fn figures(scored: &[Scored], kept: &[Kept]) -> Result<Vec<Figure>> {
-    let learning = |part, file| -> Result<Option<Figure>> {
+pub fn figures(scored: &[ScoredRun], archived: &[ArchivedRun]) -> Result<Vec<Figure>> {
+    let learning = |section, file| -> Result<Option<Figure>> {
         let caption = "Validation AMI of the last EM step over the hours of training";
-        Ok(learning(kept, part)?.map(|svg| Figure { part, caption, file, svg }))
+        Ok(learning(archived, section)?.map(|svg| Figure { section, caption, file, svg }))
     };
     let drawn = [
-        learning(Part::Static, "static-learning.svg")?,
-        learning(Part::Table1, "table1-learning.svg")?,
-        learning(Part::Faster, "faster-learning.svg")?,
-        learning(Part::Mnist, "mnist-learning.svg")?,
+        learning(Section::Static, "static-learning.svg")?,
+        learning(Section::Table1, "table1-learning.svg")?,
+        learning(Section::Faster, "faster-learning.svg")?,
+        learning(Section::Mnist, "mnist-learning.svg")?,
         bounds(scored)?.map(|svg| Figure {
-            part: Part::Figure6,
+            section: Section::Figure6,
             caption: "Upper bound of the next-step loss over the number of objects, with one component and with one for each object, after the iterations in the table",
             file: "figure6-bounds.svg",
             svg,
         }),
-        per_step(scored, Part::Figure6)?.map(|svg| Figure {
-            part: Part::Figure6,
+        per_step(scored, Section::Figure6)?.map(|svg| Figure {
+            section: Section::Figure6,
             caption: "AMI at every EM step, with quartiles, on sequences longer than trained",
             file: "figure6-steps.svg",
             svg,
         }),
-        per_step(scored, Part::Mnist)?.map(|svg| Figure {
-            part: Part::Mnist,
+        per_step(scored, Section::Mnist)?.map(|svg| Figure {
+            section: Section::Mnist,
             caption: "AMI at every EM step, with quartiles, on sequences longer than trained",
             file: "mnist-steps.svg",
             svg,
@@ -65,39 +65,40 @@ pub fn figures(scored: &[Scored], kept: &[Kept]) -> Result<Vec<Figure>> {
     Ok(drawn.into_iter().flatten().collect())
 }
 
-fn of<'a>(scored: &'a [Scored], cell: &Cell) -> Vec<&'a Scored> {
-    scored.iter().filter(|s| s.training.preset == cell.preset && s.test == cell.test.name).collect()
+fn of<'a>(scored: &'a [ScoredRun], experiment: &Experiment) -> Vec<&'a ScoredRun> {
+    let (preset, test) = (experiment.preset, experiment.test.name);
+    scored.iter().filter(|s| s.training.preset == preset && s.test == test).collect()
 }
 
-/// The runs that a curve is the mean of: all finished, or all unfinished, whose scores are no results.
-struct Curve<'a> {
+/// The runs that a curve is the mean of: either all finished or all unfinished.
+struct MeanCurve<'a> {
     name: &'static str,
     colour: RGBColor,
     finished: bool,
-    runs: Vec<&'a Scored>,
+    runs: Vec<&'a ScoredRun>,
 }
 
-impl<'a> Curve<'a> {
-    /// The curves of `runs`: one of those that are finished, and one of the others, where there are any.
-    fn of(name: &'static str, colour: RGBColor, runs: Vec<&'a Scored>) -> Vec<Curve<'a>> {
+impl<'a> MeanCurve<'a> {
+    /// The curves of `runs`: one of the finished ones and one of the others, as far as there are any.
+    fn of(name: &'static str, colour: RGBColor, runs: Vec<&'a ScoredRun>) -> Vec<MeanCurve<'a>> {
         let (finished, unfinished): (Vec<_>, Vec<_>) =
             runs.into_iter().partition(|s| s.training.is_complete());
         [(true, finished), (false, unfinished)]
             .into_iter()
             .filter(|(_, runs)| !runs.is_empty())
-            .map(|(finished, runs)| Curve { name, colour, finished, runs })
+            .map(|(finished, runs)| MeanCurve { name, colour, finished, runs })
             .collect()
     }
 
-    /// What it is called, with what must be known about its runs.
+    /// Its name, and whether its runs are unfinished or saw synthetic digits.
     fn label(&self) -> String {
         let unfinished = if self.finished { "" } else { " (unfinished)" };
         let synthetic = self.runs.iter().any(|s| s.report.synthetic);
         format!("{}{unfinished}{}", self.name, if synthetic { " (synthetic digits)" } else { "" })
     }
 
-    /// Draws it through `points`, dashed where it is of unfinished runs.
-    fn draw<'c>(&self, chart: &mut Chart<'c>, points: Vec<(f64, f64)>) -> Result<(), Failure> {
+    /// Draws it through `points`, dashed for unfinished runs.
+    fn draw<'c>(&self, chart: &mut Chart<'c>, points: Vec<(f64, f64)>) -> Result<(), chart::Failure> {
         let style = self.colour.stroke_width(2);
         let (dash, gap) = if self.finished { (20, 0) } else { (5, 4) };
         let series = if self.finished {
@@ -111,7 +112,7 @@ impl<'a> Curve<'a> {
         Ok(())
     }
 
-    /// By the number of objects, mean and deviation over the runs of the upper bound.
+    /// The number of objects, and the mean and deviation of the upper bound over the runs.
     fn bounds(&self) -> Vec<(f64, f64, f64)> {
         let mut bounds: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
         for report in self.runs.iter().map(|s| &s.report) {
@@ -124,8 +125,8 @@ impl<'a> Curve<'a> {
         bounds.into_iter().map(point).collect()
     }
 
-    /// Step by step, the mean over the runs of a value.
-    fn steps(&self, value: fn(&Step) -> f64) -> Vec<(f64, f64)> {
+    /// The mean of a value over the runs, step by step.
+    fn steps(&self, value: fn(&StepScores) -> f64) -> Vec<(f64, f64)> {
         let steps = self.runs.iter().map(|s| s.report.per_step.len()).max().unwrap_or(0);
         let at = |t: usize| {
             let values: Vec<f64> =
@@ -136,17 +137,17 @@ impl<'a> Curve<'a> {
     }
 }
 
-/// The upper bound over the number of objects: K = 1 and K = objects. `None` where nothing is stored.
-fn bounds(scored: &[Scored]) -> Result<Option<String>> {
+/// The upper bound over the number of objects: K = 1 and K = objects. `None` without scores.
+fn bounds(scored: &[ScoredRun]) -> Result<Option<String>> {
     let mut kinds = [("K 1", Vec::new()), ("K = objects", Vec::new())];
-    for cell in Part::Figure6.cells().filter(|cell| cell.measure == Measure::UpperBound) {
-        for one in of(scored, cell).into_iter().filter(|one| one.report.objects.is_some()) {
+    for bound in Section::Figure6.experiments().filter(|of| of.measure == Measure::UpperBound) {
+        for one in of(scored, bound).into_iter().filter(|one| one.report.objects.is_some()) {
             kinds[usize::from(one.report.k > 1)].1.push(one);
         }
     }
     let coloured = kinds.into_iter().zip(COLOURS);
-    let curves: Vec<Curve> =
-        coloured.flat_map(|((name, runs), colour)| Curve::of(name, colour, runs)).collect();
+    let curves: Vec<MeanCurve> =
+        coloured.flat_map(|((name, runs), colour)| MeanCurve::of(name, colour, runs)).collect();
     let all = curves.iter().flat_map(|curve| &curve.runs).map(|s| s.report.upper_bound);
     let (low, high) = all.fold((f64::MAX, 0.0f64), |(low, high), bound| (low.min(bound), high.max(bound)));
     if curves.is_empty() {
@@ -182,12 +183,12 @@ fn bounds(scored: &[Scored]) -> Result<Option<String>> {
 }
 
 /// AMI step by step where sequences are longer than trained, with a band from the lower to the upper
-/// quartile. `None` where nothing is stored.
-fn per_step(scored: &[Scored], part: Part) -> Result<Option<String>> {
-    let cells = part.cells().filter(|cell| cell.test.name == "steps50");
-    let curves: Vec<Curve> = cells
+/// quartile. `None` without scores.
+fn per_step(scored: &[ScoredRun], section: Section) -> Result<Option<String>> {
+    let longer = section.experiments().filter(|experiment| experiment.test.name == "steps50");
+    let curves: Vec<MeanCurve> = longer
         .zip(COLOURS.iter().cycle())
-        .flat_map(|(cell, colour)| Curve::of(cell.row, *colour, of(scored, cell)))
+        .flat_map(|(experiment, colour)| MeanCurve::of(experiment.title, *colour, of(scored, experiment)))
         .collect();
     let Some(steps) = curves.iter().flat_map(|curve| &curve.runs).map(|s| s.report.steps).max() else {
         return Ok(None);
@@ -205,9 +206,9 @@ fn per_step(scored: &[Scored], part: Part) -> Result<Option<String>> {
     .map(Some)
 }
 
-/// AMI over time, a line for each run of `part`. `None` where there is none.
-fn learning(kept: &[Kept], part: Part) -> Result<Option<String>> {
-    let runs: Vec<&Kept> = kept.iter().filter(|run| run.part() == Some(part)).collect();
+/// AMI over time, a line for each run of `section`; `None` without runs.
+fn learning(archived: &[ArchivedRun], section: Section) -> Result<Option<String>> {
+    let runs: Vec<&ArchivedRun> = archived.iter().filter(|run| run.section() == Some(section)).collect();
     let lines: Vec<Vec<(f64, f64)>> = runs.iter().map(|run| run.ami_by_hours()).collect();
     let hours = lines.iter().filter_map(|line| line.last()).fold(0.0f64, |most, (hours, _)| most.max(*hours));
     if runs.is_empty() {
@@ -230,10 +231,10 @@ fn learning(kept: &[Kept], part: Part) -> Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::paper::tables::tests::scored;
+    use crate::paper::runs::tests::scored;
 
     /// A run of flying-shapes-3 under the test `steps50`, or as it was trained.
-    fn run(seed: u64, finished: bool, ami: f64, bound: f64) -> [Scored; 2] {
+    fn run(seed: u64, finished: bool, ami: f64, bound: f64) -> [ScoredRun; 2] {
         ["steps50", "as-trained"].map(|test| {
             let mut run = scored("flying-shapes-3", seed, test, finished);
             run.report.objects = Some(3);
@@ -246,11 +247,11 @@ mod tests {
 
     #[test]
     fn finished_and_unfinished_runs_are_never_averaged() {
-        let runs: Vec<Scored> =
+        let runs: Vec<ScoredRun> =
             [run(1, true, 0.8, 100.0), run(2, true, 0.9, 120.0), run(3, false, 0.2, 400.0)].concat();
         let longer = runs.iter().filter(|run| run.test == "steps50").collect();
-        let curves = Curve::of("c", BLACK, longer);
-        assert_eq!(curves.iter().map(Curve::label).collect::<Vec<_>>(), ["c", "c (unfinished)"]);
+        let curves = MeanCurve::of("c", BLACK, longer);
+        assert_eq!(curves.iter().map(MeanCurve::label).collect::<Vec<_>>(), ["c", "c (unfinished)"]);
         for (curve, ami, bound) in [(&curves[0], 0.85, 110.0), (&curves[1], 0.2, 400.0)] {
             assert!(curve.steps(|step| step.ami).iter().all(|(_, value)| (value - ami).abs() < 1e-12));
             let [(objects, mean, _)] = curve.bounds()[..] else { panic!("three objects only") };

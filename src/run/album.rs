@@ -1,4 +1,4 @@
-//! The album of a run: what its first watched samples looked like as the training went on.
+//! The album of a run: what its first watched samples looked like during the training.
 //!
 //! ```text
 //! RUN/album/
@@ -7,16 +7,16 @@
 //!   best                         the moment of the best validation loss
 //! ```
 //!
-//! A moment's arrays are those of [`crate::snapshot::arrays`] with the samples as a first axis, one byte a value;
-//! byte b stands for low + b/255 · (high − low), and the file's metadata hold `NAME.low` and `NAME.high`. `ami`,
-//! `ari` and `confidence` are 32-bit floats of shape \[samples, T\], NaN where no pixel has a group.
+//! A moment's arrays are those of [`crate::snapshot::arrays`] with the samples as the first axis, one byte a value: byte
+//! b stands for low + b/255 · (high − low), where the file's metadata has `NAME.low` and `NAME.high`. `ami`, `ari` and
+//! `confidence` are 32-bit floats of shape \[samples, T\], NaN where no pixel has a group.
 //!
-//! The first, the last and the best moment are kept, and of the others four for every doubling of the iterations: a
-//! run a thousand times as long has forty more.
+//! The first, the last and the best moment are kept, and four of the others for every doubling of the iterations: a run
+//! a thousand times as long has forty more.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -37,10 +37,10 @@ const PER_DOUBLING: f64 = 4.0;
 const ALBUM: &str = "album";
 const BEST: &str = "best";
 const ENDING: &str = ".safetensors.gz";
-/// A moment unpacked is never larger; what claims to be is damaged.
+/// An unpacked moment is never larger, unless it is damaged.
 const LARGEST: u64 = 1 << 31;
 
-/// The images of a step, by name: channels or components of them, and how they are found.
+/// The images of a step, by name.
 type Field = (&'static str, fn(&SnapshotStep) -> &[f32]);
 const FIELDS: [Field; 4] = [
     ("target", |step| &step.target),
@@ -49,8 +49,8 @@ const FIELDS: [Field; 4] = [
     ("gamma", |step| &step.gamma),
 ];
 /// The scores of a step, by name.
-type Score = (&'static str, fn(&SnapshotStep) -> Option<f64>);
-const SCORES: [Score; 3] =
+type ScoreField = (&'static str, fn(&SnapshotStep) -> Option<f64>);
+const SCORES: [ScoreField; 3] =
     [("ami", |step| step.ami), ("ari", |step| step.ari), ("confidence", |step| step.confidence)];
 
 /// The album of a run that is being trained.
@@ -89,10 +89,10 @@ impl Album {
         Ok(())
     }
 
-    /// Keeps a moment: what `snapshots`, of one iteration, show. Others may be thinned out.
+    /// Keeps a moment: `snapshots`, all of one iteration. Others may be thinned out.
     ///
     /// # Errors
-    /// A full disk, for one.
+    /// A file that cannot be written, for example on a full disk.
     pub fn keep(&mut self, snapshots: &[Snapshot], best: bool) -> Result<()> {
         let Some(first) = snapshots.first() else { return Ok(()) };
         let path = self.path(first.iteration);
@@ -115,7 +115,7 @@ impl Album {
         self.directory.join(name_of(moment))
     }
 
-    /// Removing is housekeeping: where it fails, a moment too many is left, and that is all.
+    /// Removing is housekeeping: a failure leaves a moment too many and is not reported.
     fn remove(&self, moments: &[u64]) {
         for moment in moments {
             let _ = std::fs::remove_file(self.path(*moment));
@@ -132,7 +132,8 @@ fn rung(iteration: u64) -> i64 {
     if iteration == 0 { -1 } else { (PER_DOUBLING * (iteration as f64).log2()).floor() as i64 }
 }
 
-/// What of `moments`, in order, need not be kept: neither the first, the last, the best, nor the first of its rung.
+/// Those of `moments`, in order, that need not be kept: all but the first, the last, the best, and the first of each
+/// rung.
 fn surplus(moments: &[u64], best: Option<u64>) -> Vec<u64> {
     let inner = moments.windows(2).skip(1).map(|pair| pair[0]);
     let mut before = moments.first().copied();
@@ -155,7 +156,7 @@ fn iteration_of(name: &str) -> Option<u64> {
     name.strip_prefix("it-")?.strip_suffix(ENDING)?.parse().ok()
 }
 
-/// The iterations that the album of the run in `run` has moments of, the first first; none where it has no album.
+/// The iterations of the moments in the album of the run in `run`, in order; empty without an album.
 pub fn moments(run: &Path) -> Vec<u64> {
     let Ok(entries) = std::fs::read_dir(run.join(ALBUM)) else { return Vec::new() };
     let named = |entry: std::fs::DirEntry| iteration_of(entry.file_name().to_str()?);
@@ -164,23 +165,25 @@ pub fn moments(run: &Path) -> Vec<u64> {
     moments
 }
 
-/// Watched sample `sample` as it was after `iteration` iterations of the run in `run`.
+/// Watched sample `sample` after `iteration` iterations of the run in `run`.
 ///
 /// # Errors
-/// A moment or a sample that was not kept, a file that is damaged.
+/// A moment or a sample that was not kept, a file that cannot be read or is damaged.
 pub fn read(run: &Path, iteration: u64, sample: usize) -> Result<Snapshot> {
     let path = run.join(ALBUM).join(name_of(iteration));
     let file = File::open(&path).map_err(Error::io("read", &path))?;
     let mut bytes = Vec::new();
-    GzDecoder::new(file).take(LARGEST).read_to_end(&mut bytes).map_err(|e| damaged(&path, &e.to_string()))?;
+    GzDecoder::new(file).take(LARGEST).read_to_end(&mut bytes).map_err(|e| match e.kind() {
+        ErrorKind::UnexpectedEof | ErrorKind::InvalidInput | ErrorKind::InvalidData => {
+            damaged(&path, &e.to_string())
+        }
+        _ => Error::io("read", &path)(e),
+    })?;
     decode(&bytes, sample, &path)
 }
 
 fn damaged(path: &Path, how: &str) -> Error {
-    Error::content(
-        path,
-        format!("not a whole moment of an album ({how}); remove it, and the others can be seen"),
-    )
+    Error::content(path, format!("not a complete moment of an album ({how}); remove it to see the others"))
 }
 
 /// A safetensors file's bytes.
@@ -240,12 +243,12 @@ fn decode(bytes: &[u8], sample: usize, path: &Path) -> Result<Snapshot> {
     };
     if sample >= samples {
         return Err(Error::Usage(format!(
-            "of sample {} no moments are kept; of 1 to {samples} they are",
+            "the album has no sample {}; it keeps samples 1 to {samples}",
             sample + 1
         )));
     }
     let image = ImageSize { channels, height, width };
-    // The part of an array that is `sample`'s, in `steps` equal pieces.
+    // The sample's part of an array, in `steps` equal pieces.
     let of_sample = |name: &str, size: usize| -> Result<Vec<u8>> {
         let view = array(name)?;
         match view.data().len() == samples * steps * size {
@@ -293,7 +296,7 @@ fn decode(bytes: &[u8], sample: usize, path: &Path) -> Result<Snapshot> {
     })
 }
 
-/// How many samples of a run with this many validation samples are kept.
+/// How many samples are kept of a run with this many validation samples.
 pub fn samples(validation_size: usize) -> usize {
     validation_size.min(ALBUM_SAMPLES)
 }
@@ -346,7 +349,7 @@ mod tests {
             assert_eq!((read.iteration, read.k, read.image), (was.iteration, was.k, was.image));
         }
         let error = read(run.path(), 7, 2).unwrap_err().to_string();
-        assert!(error.contains("of 1 to 2"), "{error}");
+        assert!(error.contains("keeps samples 1 to 2"), "{error}");
         let file = run.path().join(ALBUM).join(name_of(7));
         let bytes = std::fs::read(&file).unwrap();
         for cut in [0, 1, bytes.len() / 2, bytes.len() - 1] {

@@ -1,17 +1,17 @@
-//! A training's whole state in one directory, which appears whole or not at all.
+//! The complete state of a training in one directory, which is written completely or not at all.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `weights.safetensors` | the weights, by their PyTorch names |
 //! | `optimizer.burnpack` | Adam's moments, keyed by parameter ids that are derived from the names |
-//! | `preset.ron` | the preset in force, with every live change so far |
+//! | `preset.ron` | the current preset, with every live change so far |
 //! | `manifest.json` | counters, seed, how much of `metrics.jsonl` belongs to it, and the SHA-256 of every file |
 //!
-//! Nothing else is state: all randomness is a function of the seed and the counters.
+//! There is no other state: all randomness is a function of the seed and the counters.
 //!
-//! A **model** is a checkpoint to be shared: without the optimizer's state, its weights in half precision if
-//! wanted, and its manifest says what was measured with them ([`export`]). Those in `assets/models` are in
-//! the program and go by their names ([`Model`]).
+//! A **model** is a checkpoint to share: without the optimizer's state, in half precision if wanted, and with its scores
+//! in the manifest ([`export`]). Those in `assets/models` come with the program and are known by their names
+//! ([`Model`]).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -34,6 +34,8 @@ const WEIGHTS: &str = "weights.safetensors";
 const OPTIMIZER: &str = "optimizer.burnpack";
 const PRESET: &str = "preset.ron";
 const MANIFEST: &str = "manifest.json";
+/// How the name of a checkpoint begins that is still being written.
+pub(super) const UNFINISHED: &str = ".unfinished-";
 /// Raised when a checkpoint's meaning changes.
 const FORMAT: u32 = 1;
 
@@ -45,18 +47,18 @@ pub struct Manifest {
     pub version: String,
     /// The run's seed.
     pub seed: u64,
-    /// Where the training stood.
+    /// The training's counters.
     pub counters: Counters,
-    /// Bytes of `metrics.jsonl` that were written by then.
+    /// The length of `metrics.jsonl` at that time, in bytes.
     pub metrics_bytes: u64,
-    /// What the weights score, where this is a model to be shared.
+    /// The scores of the weights, if this is a model to share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
     /// SHA-256 of the other files.
     files: BTreeMap<String, String>,
 }
 
-/// What `nem-tui eval MODEL --samples N` finds with the very weights it is written beside.
+/// What `nem-tui eval MODEL --samples N` measures with these very weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// The device and machine.
@@ -80,8 +82,7 @@ pub struct Measured {
 /// Writes `trainer`'s state as the new directory `parent/name`.
 ///
 /// # Errors
-/// A place that cannot be written, a full disk, or weights that are no numbers; nothing is left
-/// behind then.
+/// A place that cannot be written, a full disk, or weights that are not finite; nothing is left behind then.
 pub fn save(trainer: &Trainer, parent: &Path, name: &str, metrics_bytes: u64) -> Result<PathBuf> {
     let path = parent.join(name);
     let weights = trainer.model().weights();
@@ -89,7 +90,7 @@ pub fn save(trainer: &Trainer, parent: &Path, name: &str, metrics_bytes: u64) ->
         return Err(Error::content(
             &path,
             format!(
-                "not written, because {bad} holds values that are no numbers; go on from an earlier checkpoint"
+                "not written, because {bad} holds values that are not finite; resume from an earlier checkpoint"
             ),
         ));
     }
@@ -115,10 +116,10 @@ pub fn save(trainer: &Trainer, parent: &Path, name: &str, metrics_bytes: u64) ->
     Ok(path)
 }
 
-/// Writes the model in `checkpoint`, to be shared, as the new directory `path`: all but the optimizer's state.
+/// Writes `checkpoint` as a model to share, the new directory `path`: everything but the optimizer's state.
 ///
 /// # Errors
-/// A `path` that is there already or cannot be written, a full disk, weights that `storage` cannot hold.
+/// A `path` that exists already or cannot be written, a full disk, weights that `storage` cannot hold.
 pub fn export(
     checkpoint: &Checkpoint,
     path: &Path,
@@ -126,7 +127,7 @@ pub fn export(
     measured: Option<Measured>,
 ) -> Result<()> {
     if path.exists() {
-        return Err(Error::Usage(format!("{} is there already; name a new directory", path.display())));
+        return Err(Error::Usage(format!("{} exists already; name a new directory", path.display())));
     }
     let files = [
         (WEIGHTS, tensors::encode(&checkpoint.weights()?, storage, path)?),
@@ -138,9 +139,9 @@ pub fn export(
 /// Writes `files` and `manifest`, with their SHA-256, as the new directory `path`.
 fn write(path: &Path, manifest: Manifest, files: &[(&str, Vec<u8>)]) -> Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Dropped, and so removed, unless it is renamed at the end.
+    // Removed when dropped, unless it is renamed at the end.
     let aside = tempfile::Builder::new()
-        .prefix(".unfinished-")
+        .prefix(UNFINISHED)
         .tempdir_in(parent)
         .map_err(Error::io("create a checkpoint in", parent))?;
     let directory = aside.path();
@@ -153,7 +154,7 @@ fn write(path: &Path, manifest: Manifest, files: &[(&str, Vec<u8>)]) -> Result<(
     write_atomic(&directory.join(MANIFEST), &text)?;
     sync(directory)?;
     std::fs::rename(directory, path).map_err(Error::io("finish", path))?;
-    // Its name is the checkpoint's now.
+    // Renamed, so there is nothing left to remove.
     let _ = aside.keep();
     sync(parent)
 }
@@ -184,25 +185,27 @@ pub const MODELS: &[Model] = {
 };
 
 /// Where a checkpoint's files are.
-enum Files {
+enum CheckpointFiles {
     Directory(PathBuf),
     Program(Model),
 }
 
-impl Files {
+impl CheckpointFiles {
     /// The file's name, for messages.
     fn path(&self, name: &str) -> PathBuf {
         match self {
-            Files::Directory(path) => path.join(name),
-            Files::Program(model) => Path::new(model.name).join(name),
+            CheckpointFiles::Directory(path) => path.join(name),
+            CheckpointFiles::Program(model) => Path::new(model.name).join(name),
         }
     }
 
     fn read(&self, name: &str) -> Result<Cow<'static, [u8]>> {
         let path = self.path(name);
         match self {
-            Files::Directory(_) => std::fs::read(&path).map(Cow::Owned).map_err(Error::io("read", &path)),
-            Files::Program(model) => match model.files.iter().find(|(known, _)| *known == name) {
+            CheckpointFiles::Directory(_) => {
+                std::fs::read(&path).map(Cow::Owned).map_err(Error::io("read", &path))
+            }
+            CheckpointFiles::Program(model) => match model.files.iter().find(|(known, _)| *known == name) {
                 Some((_, bytes)) => Ok(Cow::Borrowed(*bytes)),
                 None => {
                     Err(Error::content(&path, "not among the files of a model that comes with the program"))
@@ -214,33 +217,33 @@ impl Files {
 
 /// A checkpoint, read and verified.
 pub struct Checkpoint {
-    /// Where it was read from; of a model that comes with the program, its name.
+    /// Its path, or the name of a model that comes with the program.
     pub path: PathBuf,
-    /// What ties it together.
+    /// Its manifest.
     pub manifest: Manifest,
-    /// The preset that was in force.
+    /// The preset at that time.
     pub preset: Preset,
-    files: Files,
+    files: CheckpointFiles,
 }
 
 impl Checkpoint {
     /// Reads the manifest and the preset, and verifies every file against its SHA-256.
     ///
     /// # Errors
-    /// A directory that is no checkpoint, a file that is missing, cut short or changed.
+    /// A directory that is not a checkpoint, a file that is missing, cut short or changed.
     pub fn open(path: &Path) -> Result<Checkpoint> {
-        Checkpoint::read(path.to_owned(), Files::Directory(path.to_owned()))
+        Checkpoint::read(path.to_owned(), CheckpointFiles::Directory(path.to_owned()))
     }
 
     /// The model of that name that comes with the program.
     ///
     /// # Errors
-    /// None in a program that was built well.
+    /// None, unless the program was built from damaged files.
     pub fn of_program(model: Model) -> Result<Checkpoint> {
-        Checkpoint::read(model.name.into(), Files::Program(model))
+        Checkpoint::read(model.name.into(), CheckpointFiles::Program(model))
     }
 
-    fn read(path: PathBuf, files: Files) -> Result<Checkpoint> {
+    fn read(path: PathBuf, files: CheckpointFiles) -> Result<Checkpoint> {
         let file = files.path(MANIFEST);
         let manifest: Manifest = serde_json::from_slice(&files.read(MANIFEST)?).map_err(|e| {
             Error::content(&file, format!("not a checkpoint's manifest ({e}); use another checkpoint"))
@@ -248,7 +251,10 @@ impl Checkpoint {
         if manifest.format != FORMAT {
             return Err(Error::content(
                 &file,
-                format!("checkpoint format {} is not the {FORMAT} that this version reads", manifest.format),
+                format!(
+                    "checkpoint format {} is not format {FORMAT}, which this version reads",
+                    manifest.format
+                ),
             ));
         }
         for (name, expected) in &manifest.files {
@@ -264,8 +270,7 @@ impl Checkpoint {
         Ok(Checkpoint { path, manifest, preset, files })
     }
 
-    /// The preset that the weights are to be tested with: the one in force, with what the stages to come would
-    /// change of it.
+    /// The preset to test the weights with: the current one, with what the stages to come would change of it.
     pub fn preset_to_test(&self) -> Preset {
         let to_come = self.preset.train.stages.iter().skip(self.manifest.counters.stages + 1);
         let mut preset = self.preset.at_stages(to_come);
@@ -273,7 +278,7 @@ impl Checkpoint {
         preset
     }
 
-    /// Whether the latest epoch was of the K and objects that the training is for, and not of an earlier stage's.
+    /// Whether the latest epoch had the K and the objects that the training is for, and not those of an earlier stage.
     pub fn is_of_its_task(&self) -> bool {
         let Counters { stages, epochs, stage_epochs, .. } = self.manifest.counters;
         self.preset.task() == self.preset_to_test().task() && (stages == 0 || epochs > stage_epochs)
@@ -282,29 +287,28 @@ impl Checkpoint {
     /// The weights by their names.
     ///
     /// # Errors
-    /// A file that is no safetensors file.
+    /// A file that is not a safetensors file.
     pub fn weights(&self) -> Result<Arrays> {
         tensors::decode(&self.files.read(WEIGHTS)?, &self.files.path(WEIGHTS))
     }
 
-    /// The model with the checkpoint's weights, as `preset` (the checkpoint's own, or one with other
-    /// settings) describes it.
+    /// The model of `preset` (the checkpoint's own, or one with other settings) with the checkpoint's weights.
     ///
     /// # Errors
     /// Weights of another architecture than `preset`'s.
     pub fn model(&self, preset: &Preset, device: &Device) -> Result<Nem> {
-        Nem::new(preset, self.manifest.seed, device).with_weights(&self.weights()?).map_err(|e| {
+        Nem::with_weights(preset, &self.weights()?, device).map_err(|e| {
             Error::content(
                 &self.files.path(WEIGHTS),
-                format!("another architecture's than {}: these weights {e}", preset.name),
+                format!("not the architecture of {}: these weights {e}", preset.name),
             )
         })
     }
 
-    /// The training, exactly as it stood.
+    /// The training, exactly as it was.
     ///
     /// # Errors
-    /// A model without its optimizer's state; weights or moments that do not all find their parameter.
+    /// A model without its optimizer's state; weights or moments that do not match the parameters.
     pub fn trainer(&self, device: &Device) -> Result<Trainer> {
         if !self.manifest.files.contains_key(OPTIMIZER) {
             return Err(Error::content(
@@ -312,22 +316,23 @@ impl Checkpoint {
                 "a model without its optimizer's state; begin a new run with its weights by train --from",
             ));
         }
-        let trainer = Trainer::at(&self.preset, self.manifest.seed, device)?;
-        let model = self.model(&self.preset, &device.clone().autodiff())?;
+        let model = |preset: &Preset, device: &Device| self.model(preset, device);
+        let trainer = Trainer::at(&self.preset, self.manifest.seed, device, model)?;
         let damaged = |what: String| {
             Error::content(&self.files.path(OPTIMIZER), format!("{what}; use another checkpoint"))
         };
         let optimizer = optimizer(&self.preset.train.adam)
             .from_bytes(Bytes::from_bytes_vec(self.files.read(OPTIMIZER)?.into_owned()))
             .map_err(|e| damaged(format!("not an optimizer's state ({e})")))?;
-        // burn passes over state it cannot place; count what arrived. Adam has two moments for each.
+        // burn ignores state it cannot place, so count what arrived: Adam has two moments for each parameter.
         let Counters { iteration, stage_iterations, .. } = self.manifest.counters;
-        let expected = if iteration == stage_iterations { 0 } else { 2 * model.parameter_tensors() };
+        let expected =
+            if iteration == stage_iterations { 0 } else { 2 * trainer.model().parameter_tensors() };
         let arrived = optimizer.to_record().len();
         if arrived != expected {
             return Err(damaged(format!("holds {arrived} moments where the model has {expected}")));
         }
-        Ok(trainer.resumed(model, optimizer, self.manifest.counters.clone()))
+        Ok(trainer.resumed(optimizer, self.manifest.counters.clone()))
     }
 }
 
@@ -345,4 +350,29 @@ fn sync(directory: &Path) -> Result<()> {
 
 fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::DeviceName;
+    use crate::nem::DRAWN;
+
+    /// The model is built from the saved weights; initial ones, to be thrown away, are not drawn.
+    #[test]
+    fn resuming_draws_no_weights() {
+        let device = DeviceName::Flex.open().unwrap();
+        let runs = tempfile::tempdir().unwrap();
+        let sets = ["train.train_size=4", "train.batch=2", "steps=2"];
+        let preset = Preset::load("quickstart").unwrap().set(&sets).unwrap();
+        let mut trainer = Trainer::new(&preset, 1, &device).unwrap();
+        assert!(DRAWN.get() > 0);
+        trainer.step().unwrap();
+        let path = save(&trainer, runs.path(), "it-00000001", 0).unwrap();
+        DRAWN.set(0);
+        let resumed = Checkpoint::open(&path).unwrap().trainer(&device).unwrap();
+        assert_eq!(DRAWN.get(), 0);
+        assert_eq!(resumed.model().weights(), trainer.model().weights());
+        assert_eq!(resumed.counters(), trainer.counters());
+    }
 }

@@ -1,4 +1,4 @@
-//! What a run leaves on the disk.
+//! A run's directory.
 //!
 //! ```text
 //! runs/quickstart-s1/
@@ -6,16 +6,16 @@
 //!   preset.ron      the preset the run began with, resolved
 //!   metrics.jsonl   one line for each iteration, epoch and live change
 //!   log.txt         what happened when
-//!   album/          what some samples looked like as it went on: see `album`
+//!   album/          what some samples looked like during the training: see `album`
 //!   tensorboard/    event files, where they are wanted
-//!   socket          where viewers attach, while it trains: see `socket`
+//!   socket          where viewers attach during the training: see `socket`
 //!   checkpoints/
 //!     last, best    the name of a checkpoint beside them; of a fork also `begin`
 //!     it-00000200/  see `checkpoint`
 //! ```
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -31,9 +31,9 @@ use crate::preset::Preset;
 use crate::protocol::{Change, Epoch, Iteration, Past, StageStart};
 use crate::train::trainer::Trainer;
 
-/// What points at the checkpoint that a fork began with.
+/// Points to the checkpoint that a fork began with.
 const BEGIN: &str = "begin";
-/// Points at the checkpoint that was asked for last by its name, to be forked.
+/// Points to the checkpoint that was last asked for by name, to be forked.
 const ASKED_FOR: &str = "asked-for";
 const METRICS: &str = "metrics.jsonl";
 /// The same, compressed, where nothing else was kept of a run.
@@ -60,14 +60,14 @@ pub enum Record {
     },
 }
 
-/// What a run is, apart from its preset.
+/// How a run was begun, apart from its preset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunFile {
     /// Everything random follows from it.
     pub seed: u64,
     /// The device it began on.
     pub device: String,
-    /// Of its products and convolutions, now.
+    /// The current precision of its products and convolutions.
     #[serde(default)]
     pub precision: Precision,
     /// The machine it began on, as [`crate::machine::description`] names it.
@@ -78,10 +78,10 @@ pub struct RunFile {
     /// The checkpoint whose weights it began with, if not the seed's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
-    /// The checkpoint that it was forked from, state and all.
+    /// The checkpoint that it was forked from, with its complete state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked: Option<PathBuf>,
-    /// Live changes that it was to make at their iterations, to repeat those of another run.
+    /// Live changes to make at their iterations, because the run repeats another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replay: Vec<Change>,
 }
@@ -104,7 +104,7 @@ impl RunDir {
                 let mut entries = std::fs::read_dir(path).map_err(Error::io("read", path))?;
                 if entries.next().is_some() {
                     return Err(Error::Usage(format!(
-                        "{} is not empty; give --out a new directory, or go on with the run in it by --resume",
+                        "{} is not empty; name a new directory with --out, or resume the run in it with --resume",
                         path.display()
                     )));
                 }
@@ -119,11 +119,11 @@ impl RunDir {
         RunDir::open_metrics(path)
     }
 
-    /// A new run's directory for a fork of `checkpoint`, with its run's metrics until there, so that the curves are
-    /// whole.
+    /// A new run's directory for a fork of `checkpoint`, with the parent's metrics up to there, so that its curves are
+    /// complete.
     ///
     /// # Errors
-    /// What [`RunDir::create`] refuses, and metrics that cannot be copied.
+    /// Those of [`RunDir::create`], and metrics that cannot be copied.
     pub fn fork(
         out: Option<&Path>,
         checkpoint: &Checkpoint,
@@ -141,14 +141,14 @@ impl RunDir {
         Ok(fork)
     }
 
-    /// An earlier run's directory, with its last checkpoint. Lines of `metrics.jsonl` that the
-    /// checkpoint has not seen are cut off, since the iterations will be run again.
+    /// An earlier run's directory, with its last checkpoint. Lines of `metrics.jsonl` that are later than the checkpoint
+    /// are cut off, because their iterations will be run again.
     ///
     /// # Errors
-    /// A directory that is no run or has no checkpoint, or that another process is training in.
+    /// A directory that is not a run or has no checkpoint, or that another process is training in.
     pub fn resume(path: &Path) -> Result<(RunDir, Checkpoint)> {
         RunFile::read(path)?;
-        // Locked first: what another process still writes is not what is gone on with.
+        // Locked first: another process might still be writing.
         let mut run = RunDir::open_metrics(path.to_owned())?;
         let checkpoint = Checkpoint::open(&resolve(path, &["last"])?)?;
         let bytes = checkpoint.manifest.metrics_bytes;
@@ -167,22 +167,27 @@ impl RunDir {
         Ok((run, checkpoint))
     }
 
-    /// Removes a run that was cut off before its first checkpoint, so that nothing of it can be gone on with.
+    /// Removes a run that was cut off before its first checkpoint, and so cannot be resumed.
     ///
     /// # Errors
     /// A run that another process is training in, that has a checkpoint after all, or that cannot be removed.
     pub fn discard(path: &Path) -> Result<()> {
-        // Held until it is gone.
+        // Locked until it is removed.
         let run = RunDir::open_metrics(path.to_owned())?;
         let checkpoints = path.join("checkpoints");
-        let names =
-            std::fs::read_dir(&checkpoints).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let entries = match std::fs::read_dir(&checkpoints) {
+            Ok(entries) => entries.collect::<std::io::Result<Vec<_>>>(),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(e) => Err(e),
+        };
+        let entries = entries.map_err(Error::io("read", &checkpoints))?;
+        let names = entries.iter().map(|entry| entry.file_name());
         let whole = names.filter(|name| checkpoint::is_checkpoint(&checkpoints.join(name)));
         if let Some(name) = whole.map(|name| name.to_string_lossy().into_owned()).max() {
             return Err(Error::content(
                 &checkpoints.join("last"),
                 format!(
-                    "names no checkpoint to go on from, but {name} is there; write its name into this file"
+                    "names no checkpoint to resume from, but {name} is there; write its name into this file"
                 ),
             ));
         }
@@ -197,9 +202,7 @@ impl RunDir {
             .append(true)
             .open(&file)
             .map_err(Error::io("open", &file))?;
-        if metrics.try_lock().is_err() {
-            return Err(Error::content(&path, "another process is training in this run; stop it first"));
-        }
+        metrics.try_lock().map_err(|e| not_locked(&path, e))?;
         Ok(RunDir { path, metrics })
     }
 
@@ -211,7 +214,7 @@ impl RunDir {
     /// Appends a line to `metrics.jsonl`.
     ///
     /// # Errors
-    /// A full disk, for one.
+    /// A file that cannot be written, for example on a full disk.
     pub fn append(&mut self, record: &Record) -> Result<()> {
         let file = self.path.join(METRICS);
         let mut line = serde_json::to_vec(record).map_err(|e| Error::content(&file, e.to_string()))?;
@@ -219,8 +222,8 @@ impl RunDir {
         self.metrics.write_all(&line).map_err(Error::io("write to", &file))
     }
 
-    /// A further event file for TensorBoard, for iterations from `first` on, where the run keeps any:
-    /// [`keep_events`].
+    /// Another event file for TensorBoard, for iterations from `first` on, if the run keeps such files
+    /// ([`keep_events`]).
     ///
     /// # Errors
     /// A place that cannot be written.
@@ -237,11 +240,11 @@ impl RunDir {
         past(&self.path)
     }
 
-    /// Writes a checkpoint and points `last`, and with `best` also `best`, at it; then removes those
-    /// that nothing points at.
+    /// Writes a checkpoint, points `last` to it, and with `best` also `best`; then removes checkpoints that nothing
+    /// points to.
     ///
     /// # Errors
-    /// A full disk, for one; the earlier checkpoints are then as they were.
+    /// A place that cannot be written, for example on a full disk; earlier checkpoints stay as they were.
     pub fn save(&mut self, trainer: &Trainer, best: bool) -> Result<PathBuf> {
         let checkpoints = self.path.join("checkpoints");
         let file = self.path.join(METRICS);
@@ -249,8 +252,8 @@ impl RunDir {
         let bytes = self.metrics.metadata().map_err(Error::io("read", &file))?.len();
         let name = free_name(&checkpoints, &name_at(trainer.counters().iteration));
         let path = checkpoint::save(trainer, &checkpoints, &name, bytes)?;
-        // First `best`: were the program to end between the two, the run would go on from before this
-        // epoch and find it the best again. The other way round it would be forgotten.
+        // First `best`: if the program ended between the two, the run would resume before this epoch and find it the
+        // best again. In the other order it would be forgotten.
         if best {
             write_atomic(&checkpoints.join("best"), name.as_bytes())?;
         }
@@ -259,7 +262,7 @@ impl RunDir {
         Ok(path)
     }
 
-    /// Writes the checkpoint that this fork begins with, and keeps it: the run can then be repeated.
+    /// Writes the checkpoint that this fork begins with, and keeps it, so that the run can be repeated.
     ///
     /// # Errors
     /// As [`RunDir::save`].
@@ -272,22 +275,24 @@ impl RunDir {
     /// The checkpoint of the best validation loss.
     ///
     /// # Errors
-    /// A run that was not validated yet, or a damaged checkpoint.
+    /// A run that has not been validated yet, or a damaged checkpoint.
     pub fn best(&self) -> Result<Checkpoint> {
         Checkpoint::open(&resolve(&self.path, &["best"])?)
     }
 
-    /// Removing is housekeeping: where it fails, a directory too many is left, and that is all.
+    /// Removes this program's own checkpoints that nothing points to, and what an interrupted save left. It is
+    /// housekeeping: a failure leaves a directory too many and is not reported.
     fn prune(&self) {
         let checkpoints = self.path.join("checkpoints");
-        let kept: Vec<PathBuf> = ["last", "best", BEGIN, ASKED_FOR]
-            .iter()
-            .filter_map(|p| resolve(&self.path, &[p]).ok())
-            .collect();
+        let pointed = ["last", "best", BEGIN, ASKED_FOR].map(|name| pointer(&self.path, name));
+        // A pointer that cannot be read might name any of them.
+        let Ok(kept) = pointed.into_iter().collect::<Result<Vec<_>>>() else { return };
+        let kept: Vec<PathBuf> = kept.into_iter().flatten().collect();
         let Ok(entries) = std::fs::read_dir(&checkpoints) else { return };
         for entry in entries.flatten() {
             let path = entry.path();
-            if path.is_dir() && !kept.contains(&path) {
+            let ours = entry.file_name().to_str().is_some_and(is_own_name);
+            if ours && path.is_dir() && !kept.contains(&path) {
                 let _ = std::fs::remove_dir_all(path);
             }
         }
@@ -316,17 +321,17 @@ impl RunFile {
     /// Reads a run's `run.json`.
     ///
     /// # Errors
-    /// A directory that is no run.
+    /// A directory that is not a run.
     pub fn read(run: &Path) -> Result<RunFile> {
         let file = run.join("run.json");
         let bytes = std::fs::read(&file).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => Error::content(
+            ErrorKind::NotFound => Error::content(
                 run,
                 match checkpoint::is_checkpoint(run) {
                     true => {
-                        "a checkpoint or model, not a run; begin one with its weights: train PRESET --from it"
+                        "a checkpoint or model, not a run; begin one with its weights by train PRESET --from"
                     }
-                    false => "not a run directory (it has no run.json); give the directory that train made",
+                    false => "not a run directory (it has no run.json); name the directory that train made",
                 },
             ),
             _ => Error::io("read", &file)(e),
@@ -336,7 +341,7 @@ impl RunFile {
     }
 }
 
-/// The checkpoint that `path` means: itself, or, of a run, the first of `pointers` that there is.
+/// The checkpoint at `path`: `path` itself, or, if it is a run, the first of `pointers` that exists.
 ///
 /// # Errors
 /// A path that is neither, or a run without a checkpoint.
@@ -344,26 +349,65 @@ pub fn resolve(path: &Path, pointers: &[&str]) -> Result<PathBuf> {
     if checkpoint::is_checkpoint(path) {
         return Ok(path.to_owned());
     }
-    let checkpoints = path.join("checkpoints");
-    for pointer in pointers {
-        if let Ok(name) = std::fs::read_to_string(checkpoints.join(pointer)) {
-            return Ok(checkpoints.join(name.trim()));
+    for name in pointers {
+        if let Some(checkpoint) = pointer(path, name)? {
+            return Ok(checkpoint);
         }
     }
     RunFile::read(path)?;
     Err(Error::content(path, "this run has no checkpoint yet; train it further first"))
 }
 
-/// The checkpoint of a run that is called `name`: `best`, `last`, or by its iteration, `1200` or `it-00001200`. The run
-/// keeps it from then on, until another is asked for.
+/// The checkpoint that `name`, such as `best`, points to in `run`; `None` without such a pointer.
+fn pointer(run: &Path, name: &str) -> Result<Option<PathBuf>> {
+    let checkpoints = run.join("checkpoints");
+    let file = checkpoints.join(name);
+    match std::fs::read_to_string(&file) {
+        Ok(name) => Ok(Some(checkpoints.join(name.trim()))),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(Error::io("read", &file)(e)),
+    }
+}
+
+/// Whether the run in `path` has a last checkpoint.
 ///
 /// # Errors
-/// None of that name, with those that there are; a place that cannot be written.
+/// A pointer that cannot be read.
+pub fn is_resumable(path: &Path) -> Result<bool> {
+    Ok(pointer(path, "last")?.is_some())
+}
+
+/// Why the run in `path` could not be locked.
+fn not_locked(path: &Path, error: TryLockError) -> Error {
+    match error {
+        TryLockError::WouldBlock => {
+            Error::content(path, "another process is training in this run; stop it first")
+        }
+        TryLockError::Error(source) => Error::io("lock the metrics of the run in", path)(source),
+    }
+}
+
+/// Whether `name` is one that this program gives to a directory in `checkpoints/`: `it-00000200`, `it-00000200-2`,
+/// or that of a checkpoint it had not finished.
+fn is_own_name(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_checkpoint = |rest: &str| match rest.split_once('-') {
+        Some((iteration, copy)) => iteration.len() >= 8 && is_number(iteration) && is_number(copy),
+        None => rest.len() >= 8 && is_number(rest),
+    };
+    name.starts_with(checkpoint::UNFINISHED) || name.strip_prefix("it-").is_some_and(is_checkpoint)
+}
+
+/// The checkpoint of a run that `name` means: `best`, `last`, or an iteration, `1200` or `it-00001200`. It is kept until
+/// another is asked for.
+///
+/// # Errors
+/// A name without a checkpoint, with a list of those that exist; a place that cannot be written.
 pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
     let checkpoints = run.join("checkpoints");
     let is_one = |path: &PathBuf| checkpoint::is_checkpoint(path);
     let path = match name {
-        "best" | "last" => resolve(run, &[name]).ok(),
+        "best" | "last" => pointer(run, name)?,
         _ => {
             let iteration = name.strip_prefix("it-").unwrap_or(name).parse().ok();
             let whole = (!name.contains(['/', '\\'])).then(|| checkpoints.join(name));
@@ -382,7 +426,7 @@ pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
     let mut there: Vec<String> = pointers.map(str::to_owned).chain(found).collect();
     there.sort_unstable();
     let there = if there.is_empty() {
-        "none yet, which the first validation or c makes".to_owned()
+        "none yet; the first validation, or c, makes one".to_owned()
     } else {
         there.join(", ")
     };
@@ -393,24 +437,24 @@ fn name_at(iteration: u64) -> String {
     format!("it-{iteration:08}")
 }
 
-/// Whose weights `what` means: a model that comes with the program, by its name; a checkpoint; of a run, the
+/// The checkpoint whose weights `what` means: a model that comes with the program, by its name; a checkpoint; or a run's
 /// checkpoint with the best validation loss.
 ///
 /// # Errors
-/// None of these, or a damaged checkpoint.
+/// Another path, or a damaged checkpoint.
 pub fn weights_of(what: &Path) -> Result<Checkpoint> {
-    // A directory of that name that holds weights is meant first.
+    // A directory of that name has precedence, if it holds weights.
     let is_run = what.join("run.json").is_file() || checkpoint::is_checkpoint(what);
     let named = checkpoint::MODELS.iter().find(|model| Path::new(model.name) == what);
     if let (Some(model), false) = (named, is_run) {
         return Checkpoint::of_program(*model);
     }
-    if !what.exists() {
+    if !what.try_exists().map_err(Error::io("read", what))? {
         let names: Vec<_> = checkpoint::MODELS.iter().map(|model| model.name).collect();
         return Err(Error::content(
             what,
             format!(
-                "there is no such directory; give a run's or a checkpoint's, or a model: {}",
+                "there is no such directory; name that of a run or a checkpoint, or a model: {}",
                 names.join(", ")
             ),
         ));
@@ -418,7 +462,7 @@ pub fn weights_of(what: &Path) -> Result<Checkpoint> {
     Checkpoint::open(&resolve(what, &["best", "last"])?)
 }
 
-/// The run that a checkpoint lies in, if it lies in one.
+/// The run that a checkpoint belongs to, if any.
 pub(crate) fn run_of(checkpoint: &Path) -> Option<&Path> {
     checkpoint.parent()?.parent().filter(|run| run.join("run.json").is_file() && run.join(METRICS).is_file())
 }
@@ -441,7 +485,7 @@ impl Repeat {
     /// Reads it from the run in `path`.
     ///
     /// # Errors
-    /// A directory that is no run, or that is damaged.
+    /// A directory that is not a run, or is damaged.
     pub fn of(path: &Path) -> Result<Repeat> {
         let run = RunFile::read(path)?;
         let preset = Preset::load(&path.join("preset.ron").display().to_string())?;
@@ -452,7 +496,7 @@ impl Repeat {
             match record {
                 Record::Step(step) => iterations = step.iteration,
                 Record::Change(change) => changes.push(change),
-                // What was changed before is in the checkpoint that the fork began with.
+                // Earlier changes are in the checkpoint that the fork began with.
                 Record::Fork { iteration } => {
                     iterations = iteration;
                     changes.clear();
@@ -543,25 +587,25 @@ pub fn curves(path: &Path) -> Result<Curves> {
     }
 }
 
-/// When the run in `path` began, as the date of the file says that was written first.
+/// When the run in `path` began: the date of the file that is written first.
 pub fn began(path: &Path) -> SystemTime {
     let written = std::fs::metadata(path.join("run.json")).and_then(|file| file.modified());
     written.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// Makes the run in `path` keep event files for TensorBoard from its next iteration on, whenever it is gone on with.
+/// Makes the run in `path` keep event files for TensorBoard from now on.
 ///
 /// # Errors
-/// A directory that is no run, or cannot be written.
+/// A directory that is not a run, or cannot be written.
 pub fn keep_events(path: &Path) -> Result<()> {
     RunFile::read(path)?;
     let directory = path.join(TENSORBOARD);
     std::fs::create_dir_all(&directory).map_err(Error::io("create", &directory))
 }
 
-/// Whether `path` is what somebody kept of a run, and not a run that was cut off before its first checkpoint:
-/// every run makes the directory of its checkpoints before anything else.
-pub fn is_kept(path: &Path) -> bool {
+/// Whether `path` is an archived run, and not one that was cut off before its first checkpoint: every run makes its
+/// directory of checkpoints before anything else.
+pub fn is_archived(path: &Path) -> bool {
     let kept = [KEPT_METRICS, "reading.md"].iter().any(|file| path.join(file).is_file());
     path.join("run.json").is_file() && (kept || !path.join("checkpoints").is_dir())
 }
@@ -586,7 +630,7 @@ fn new_under(parent: &Path, name: &str) -> Result<PathBuf> {
         let path = parent.join(if n == 1 { name.to_owned() } else { format!("{name}-{n}") });
         match std::fs::create_dir(&path) {
             Ok(()) => return Ok(path),
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
             Err(e) => return Err(Error::io("create the run directory", &path)(e)),
         }
     }
@@ -624,6 +668,55 @@ pub fn latest_log(run: &Path) -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_directories_of_this_program_are_pruned() {
+        let run = tempfile::tempdir().unwrap();
+        let checkpoints = run.path().join("checkpoints");
+        let own = ["it-00000100", "it-00000100-2", "it-123456789", ".unfinished-Ab1"];
+        let others =
+            ["it-00000200", "it-00000300", "mine", "it-00000100-copy", "it-1", "it-00000100-", "backup-2"];
+        for name in own.iter().chain(&others) {
+            std::fs::create_dir_all(checkpoints.join(name)).unwrap();
+        }
+        std::fs::write(checkpoints.join("last"), "it-00000200").unwrap();
+        std::fs::write(checkpoints.join("best"), "it-00000300").unwrap();
+        let directory = RunDir::open_metrics(run.path().to_owned()).unwrap();
+        directory.prune();
+        for name in own {
+            assert!(!checkpoints.join(name).exists(), "{name}");
+        }
+        for name in others {
+            assert!(checkpoints.join(name).is_dir(), "{name}");
+        }
+        // A pointer that cannot be read, here for being a directory, might name any of them.
+        std::fs::create_dir(checkpoints.join(ASKED_FOR)).unwrap();
+        std::fs::create_dir(checkpoints.join("it-00000400")).unwrap();
+        directory.prune();
+        assert!(checkpoints.join("it-00000400").is_dir());
+    }
+
+    #[test]
+    fn only_a_held_lock_means_another_process() {
+        let run = tempfile::tempdir().unwrap();
+        let _held = RunDir::open_metrics(run.path().to_owned()).unwrap();
+        let error = RunDir::open_metrics(run.path().to_owned()).err().unwrap().to_string();
+        assert!(error.contains("another process is training in this run"), "{error}");
+        let unsupported = std::io::Error::from(ErrorKind::Unsupported);
+        let error = not_locked(run.path(), TryLockError::Error(unsupported)).to_string();
+        assert!(error.starts_with("cannot lock") && error.contains("unsupported"), "{error}");
+    }
+
+    /// What is there and cannot be read is not told of as missing.
+    #[test]
+    fn an_unreadable_pointer_is_not_a_run_without_a_checkpoint() {
+        let run = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(run.path().join("checkpoints/best")).unwrap();
+        for error in [resolve(run.path(), &["best"]), named(run.path(), "best")] {
+            let error = error.unwrap_err().to_string();
+            assert!(error.starts_with("cannot read") && error.contains("best"), "{error}");
+        }
+    }
 
     #[test]
     fn of_a_long_log_the_latest_whole_lines_are_read() {

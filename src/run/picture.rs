@@ -1,24 +1,25 @@
-//! A sample unrolled with the weights of a checkpoint: what `picture` draws.
+//! A sample, or an image of the user's own, unrolled with the weights of a checkpoint: what `picture` draws.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
 
 use super::checkpoint::Checkpoint;
-use crate::data::{Dataset, Split, nth};
+use crate::data::{Dataset, Split, image_file};
 use crate::error::{Error, Result};
 use crate::preset::Preset;
-use crate::snapshot::{Snapshot, SnapshotStep};
-use crate::tensors::{Array, Arrays};
-use crate::train::infer::{Request, infer};
+use crate::snapshot::{Input, Snapshot};
+use crate::tensors::Arrays;
+use crate::train::infer::{self, Reading, read_input};
+use crate::train::own_image::{Chosen, Opened};
 use crate::train::unroll::{only, plan, unrolled};
 
 /// Unrolls sample `sample`, counted from 0, of a split of the data that `preset` describes, with the weights of
-/// `checkpoint` and the noise and initial gamma that `eval` has.
+/// `checkpoint` and the noise and initial gamma that `eval` uses.
 ///
 /// # Errors
-/// A sample that the split has not, weights that do not fit `preset`, data that cannot be read.
+/// A sample that the split does not have, weights that do not fit `preset`, data that cannot be read.
 pub fn of_split(
     checkpoint: &Checkpoint,
     preset: &Preset,
@@ -33,49 +34,68 @@ pub fn of_split(
     let data = Arc::new(Dataset::new(preset, seed)?);
     data.holds(split, samples)?;
     let plan = plan(preset, &data, seed, split, vec![sample as u64]);
-    only(unrolled(&model, &plan, plan.make()?, checkpoint.manifest.counters.iteration, device))
+    only(unrolled(&model, plan.make()?, sample, checkpoint.manifest.counters.iteration, device))
 }
 
-/// Unrolls image `sample`, counted from 0, of the `images` that [`infer`] takes, from the file `input`, with the
-/// weights of `checkpoint`. Nobody knows its objects: `groups` is 0, and there are no scores.
-///
-/// # Errors
-/// An image that there is not, arrays that do not fit: see [`infer`].
-pub fn of_images(
-    checkpoint: &Checkpoint,
-    preset: &Preset,
-    input: &Path,
-    images: &Arrays,
-    sample: usize,
-    device: &Device,
-) -> Result<Snapshot> {
-    let request = Request { seed: checkpoint.manifest.seed, ..Request::default() };
-    let mut out = infer(preset, &checkpoint.weights()?, images, device, request)
-        .map_err(|unfit| unfit.of(&checkpoint.path, input))?;
-    let mut take = |name: &str| out.remove(name).unwrap_or_else(|| Array::new([0; 4], Vec::new()));
-    let (preds, gamma) = (take("out.preds"), take("out.gammas"));
-    let (count, k, image) = (preds.shape[1], preds.shape[2], preset.data.image());
-    is_there(sample, count, &input.display().to_string())?;
-    let of_step = |array: &Array, t: usize, size| nth(&array.values, t * count + sample, size).to_vec();
-    let clean = &images["in.features_clean"];
-    let noisy = images.get("in.features_noisy").unwrap_or(clean);
-    // One frame stands for all.
-    let frame = |array: &Array, t: usize| of_step(array, t.min(array.shape[0] - 1), image.values());
-    let steps = (0..preset.steps).map(|t| SnapshotStep {
-        target: frame(clean, t + 1),
-        noisy: frame(noisy, t),
-        groups: vec![0; image.pixels()],
-        preds: of_step(&preds, t, k * image.values()),
-        gamma: of_step(&gamma, t, k * image.pixels()),
-        ami: None,
-        ari: None,
-        confidence: None,
-    });
-    let iteration = checkpoint.manifest.counters.iteration;
-    Ok(Snapshot { iteration, sample, input: None, image, k, look: Vec::new(), steps: steps.collect() })
+/// Images of the user's own, read from a file: what `picture --input` draws.
+pub struct OwnImages {
+    file: PathBuf,
+    images: OwnContent,
 }
 
-/// Refuses sample `sample`, counted from 0, of fewer.
+enum OwnContent {
+    Image(Opened),
+    Arrays(Arrays),
+}
+
+impl OwnImages {
+    /// Reads an image file, or safetensors as [`read_input`] does, for the model of `preset`. Also returns `preset` with
+    /// the EM steps and the noise that they are unrolled with.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or whose images do not fit.
+    pub fn read(file: &Path, resize: bool, preset: &Preset, chosen: Chosen) -> Result<(Preset, OwnImages)> {
+        let (preset, images) = match image_file::is_image(file)? {
+            true => {
+                let input = Input { file: file.to_owned(), resize, request: 0 };
+                let opened = Opened::read(input, preset.data.image())?;
+                (opened.conditions(preset, chosen)?, OwnContent::Image(opened))
+            }
+            false => {
+                let reading = Reading { resize, steps_are_chosen: chosen.steps };
+                let (preset, arrays) = read_input(file, preset, reading)?;
+                (Preset { noise: chosen.noise(preset.noise), ..preset }, OwnContent::Arrays(arrays))
+            }
+        };
+        Ok((preset, OwnImages { file: file.to_owned(), images }))
+    }
+
+    /// Unrolls image `sample`, counted from 0, with the weights of `checkpoint` and the conditions of `preset`. Which objects it shows is unknown: `groups` is 0, and there are no scores.
+    ///
+    /// # Errors
+    /// A sample that does not exist, weights or arrays that do not fit `preset`.
+    pub fn snapshot(
+        &self,
+        checkpoint: &Checkpoint,
+        preset: &Preset,
+        sample: usize,
+        device: &Device,
+    ) -> Result<Snapshot> {
+        let seed = checkpoint.manifest.seed;
+        let batch = match &self.images {
+            OwnContent::Image(opened) => opened.batch(preset, seed),
+            OwnContent::Arrays(arrays) => {
+                infer::batch(preset, arrays, seed).map_err(|unfit| unfit.of(&checkpoint.path, &self.file))?
+            }
+        };
+        is_there(sample, batch.groups.len(), &self.file.display().to_string())?;
+        let model = checkpoint.model(preset, device)?;
+        let mut all = unrolled(&model, batch, 0, checkpoint.manifest.counters.iteration, device);
+        Ok(all.swap_remove(sample))
+    }
+}
+
+/// Refuses `sample`, counted from 0, where there are only `samples`.
 fn is_there(sample: usize, samples: usize, of: &str) -> Result<()> {
     match sample < samples {
         true => Ok(()),
@@ -83,5 +103,55 @@ fn is_there(sample: usize, samples: usize, of: &str) -> Result<()> {
             "there is no sample {}: {of} has {samples}, counted from 1; choose one of them",
             sample + 1
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::DeviceName;
+    use crate::preset::Setting;
+    use crate::run::checkpoint;
+    use crate::train::trainer::Trainer;
+    use crate::train::unroll::take;
+
+    /// The workbench and `picture --input` make the same of one file, with noise only where it was chosen.
+    #[test]
+    fn an_own_image_gives_the_same_in_the_workbench_and_in_a_picture() {
+        let device = DeviceName::Flex.open().unwrap();
+        let here = tempfile::tempdir().unwrap();
+        let sets = ["train.train_size=4", "train.batch=2", "steps=3"];
+        let preset = Preset::load("quickstart").unwrap().set(&sets).unwrap();
+        let mut trainer = Trainer::new(&preset, 1, &device).unwrap();
+        trainer.step().unwrap();
+        let path = checkpoint::save(&trainer, here.path(), "it-00000001", 0).unwrap();
+        let checkpoint = Checkpoint::open(&path).unwrap();
+        let image = preset.data.image();
+        let file = here.path().join("own.png");
+        let grey = |x: u32, y: u32| image::Luma([(40 * x + 25 * y) as u8]);
+        image::GrayImage::from_fn(image.width as u32, image.height as u32, grey).save(&file).unwrap();
+        let input = Input { file: file.clone(), resize: false, request: 7 };
+        let opened = Opened::read(input, image).unwrap();
+        for look in [vec![], vec![Setting::Noise(0.3)], vec![Setting::K(2), Setting::Steps(4)]] {
+            let workbench = take(&trainer, 3, Some(&opened), &look).unwrap();
+            let asked = look.iter().fold(preset.clone(), |preset, set| set.apply(&preset).unwrap());
+            let (asked, own) = OwnImages::read(&file, false, &asked, Chosen::by(&look)).unwrap();
+            let picture = own.snapshot(&checkpoint, &asked, 0, &device).unwrap();
+            assert_eq!(picture.steps, workbench.steps, "{look:?}");
+            let is_clean = picture.steps.iter().all(|step| step.noisy == step.target);
+            assert_eq!(is_clean, !look.contains(&Setting::Noise(0.3)));
+            // The same frame as an array.
+            let frame = crate::tensors::Array::new(
+                [1, 1, image.channels, image.height, image.width],
+                picture.steps[0].target.clone(),
+            );
+            let arrays = here.path().join("own.safetensors");
+            crate::tensors::write(&arrays, &[("in.features_clean".to_owned(), frame)].into()).unwrap();
+            let (asked, own) = OwnImages::read(&arrays, false, &asked, Chosen::by(&look)).unwrap();
+            assert_eq!(own.snapshot(&checkpoint, &asked, 0, &device).unwrap().steps, picture.steps);
+        }
+        let own = OwnImages::read(&file, false, &preset, Chosen::default()).unwrap().1;
+        let error = own.snapshot(&checkpoint, &preset, 1, &device).unwrap_err().to_string();
+        assert!(error.contains("no sample 2"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! The scores of a checkpoint on held-out images: what `eval` prints and `reproduce` keeps.
+//! The scores of a checkpoint on held-out images: what `eval` prints and `reproduce` stores.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,17 +11,20 @@ use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::precision::Precision;
 use crate::preset::Digits;
-use crate::train::evaluate::{Scored, Step, Subset, Task, evaluate, floor, floors_of_subsets};
+use crate::scores::mean_and_deviation;
+use crate::train::evaluate::{ScoredSteps, StepScores, Subset, Task, evaluate, floor, floors_of_subsets};
 
 /// How to score.
 #[derive(Clone, Debug)]
 pub struct Scoring {
-    /// Fields of the checkpoint's preset to override, as for `--set`: K, the number of objects, steps,
-    /// noise, the data.
+    /// Fields of the checkpoint's preset to override, as `--set` has them: K, the number of objects, steps, noise, the
+    /// data.
     pub sets: Vec<String>,
-    /// The part of the data.
+    /// Whose digits, if not those of the preset.
+    pub digits: Option<Digits>,
+    /// The split of the data.
     pub split: Split,
-    /// Samples; all of the split, if not given.
+    /// Samples, or else all of the split.
     pub samples: Option<usize>,
     /// Of the model's products and convolutions.
     pub precision: Precision,
@@ -29,14 +32,14 @@ pub struct Scoring {
 
 /// The scores of one checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Report {
-    /// Where it is; of a model that comes with the program, its name.
+pub struct ScoreReport {
+    /// Its path, or the name of a model that comes with the program.
     pub checkpoint: PathBuf,
     /// Iterations it was trained for.
     pub iteration: u64,
     /// The seed of its run, and of the data it was scored on.
     pub seed: u64,
-    /// The part of the data.
+    /// The split of the data.
     pub split: String,
     /// Samples scored.
     pub samples: usize,
@@ -44,7 +47,7 @@ pub struct Report {
     pub k: usize,
     /// T.
     pub steps: usize,
-    /// Objects per image, where the data says.
+    /// Objects per image, where the data says so.
     pub objects: Option<usize>,
     /// Whether the digits were synthetic; such scores are not comparable with the paper's.
     pub synthetic: bool,
@@ -74,33 +77,35 @@ pub struct Report {
     pub floor: f64,
     /// The best ARI of a split by position alone.
     pub floor_ari: f64,
-    /// Step by step.
-    pub per_step: Vec<Step>,
-    /// With and without overlap, with and without identical objects, where they can be told.
+    /// StepScores by step.
+    pub per_step: Vec<StepScores>,
+    /// With and without overlap, with and without identical objects, where that is known.
     pub subsets: Vec<Subset>,
 }
 
-impl Report {
-    /// The scores of a part of the samples, if there were any in it.
+impl ScoreReport {
+    /// The scores of the subset called `name`, if it has samples.
     pub fn subset(&self, name: &str) -> Option<&Subset> {
         self.subsets.iter().find(|subset| subset.name == name)
     }
 }
 
-/// Scores the run (its best checkpoint) or checkpoint in `path`, or the model of that name. `progress` is called with the samples
-/// done, and with all there are to do.
+/// Scores the run (its best checkpoint) or checkpoint in `path`, or the model of that name. `progress` is called with
+/// the samples done, and with all samples.
 ///
 /// # Errors
-/// A path that is neither, an impossible override, weights that do not fit it, data that cannot be
-/// read.
+/// Another kind of path, an impossible override, weights that do not fit it, data that cannot be read.
 pub fn score(
     path: &Path,
     scoring: &Scoring,
     device: &Device,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<Report> {
+) -> Result<ScoreReport> {
     let checkpoint = directory::weights_of(path)?;
-    let preset = checkpoint.preset_to_test().set(&scoring.sets)?;
+    let mut preset = checkpoint.preset_to_test().set(&scoring.sets)?;
+    if let Some(digits) = &scoring.digits {
+        preset.data = preset.data.with_digits(digits.clone());
+    }
     let split = scoring.split;
     let samples = scoring.samples.unwrap_or_else(|| split.size(&preset.train));
     if samples == 0 {
@@ -110,8 +115,15 @@ pub fn score(
     let seed = checkpoint.manifest.seed;
     let data = Arc::new(Dataset::new(&preset, seed)?);
     data.holds(split, samples)?;
-    let task =
-        Task { model: &model, preset: &preset, data: &data, seed, split, samples, scored: Scored::AllSteps };
+    let task = Task {
+        model: &model,
+        preset: &preset,
+        data: &data,
+        seed,
+        split,
+        samples,
+        scored: ScoredSteps::AllSteps,
+    };
     let mut result = evaluate(task, device, &|done| progress(done, samples))?;
     let floor = floor(&preset, &data, split, samples)?;
     for (name, floor) in floors_of_subsets(&preset, &data, split, samples)? {
@@ -119,7 +131,7 @@ pub fn score(
         subset.into_iter().for_each(|subset| subset.floor = Some(floor.ami));
     }
     let weights = preset.loss.steps.weights(preset.steps);
-    Ok(Report {
+    Ok(ScoreReport {
         iteration: checkpoint.manifest.counters.iteration,
         checkpoint: checkpoint.path,
         seed,
@@ -145,4 +157,29 @@ pub fn score(
         per_step: result.steps,
         subsets: result.subsets,
     })
+}
+
+/// The mean of a score over several reports.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct MeanOfReports {
+    /// The mean.
+    pub mean: f64,
+    /// The deviation (of a sample).
+    pub deviation: f64,
+}
+
+/// The means over `reports` of the scores that are worth one, by their names.
+pub fn means(reports: &[ScoreReport]) -> [(&'static str, MeanOfReports); 6] {
+    let of = |value: fn(&ScoreReport) -> f64| {
+        let (mean, deviation) = mean_and_deviation(&reports.iter().map(value).collect::<Vec<_>>());
+        MeanOfReports { mean, deviation }
+    };
+    [
+        ("ami", of(|report| report.ami)),
+        ("ami_last", of(|report| report.ami_last)),
+        ("ari", of(|report| report.ari)),
+        ("ari_last", of(|report| report.ari_last)),
+        ("loss", of(|report| report.loss)),
+        ("upper_bound", of(|report| report.upper_bound)),
+    ]
 }

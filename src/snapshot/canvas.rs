@@ -1,7 +1,8 @@
 //! A canvas for images and text on a dark background.
 
 use font8x8::legacy::BASIC_LEGACY;
-use png::{BitDepth, ColorType, Encoder};
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageEncoder};
 
 use super::raster::Raster;
 use crate::error::{Error, Result};
@@ -56,15 +57,9 @@ impl Canvas {
     /// [`Error::Figure`] if the encoder fails.
     pub fn png(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        let mut encoder = Encoder::new(&mut bytes, self.width, self.height);
-        encoder.set_color(ColorType::Rgb);
-        encoder.set_depth(BitDepth::Eight);
-        let write = |encoder: Encoder<'_, &mut Vec<u8>>| {
-            let mut writer = encoder.write_header()?;
-            writer.write_image_data(self.pixels.as_flattened())?;
-            writer.finish()
-        };
-        write(encoder).map_err(|e| Error::Figure(e.to_string()))?;
+        PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive)
+            .write_image(self.pixels.as_flattened(), self.width, self.height, ExtendedColorType::Rgb8)
+            .map_err(|e| Error::Figure(e.to_string()))?;
         Ok(bytes)
     }
 

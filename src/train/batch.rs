@@ -98,9 +98,8 @@ impl Plan {
 
 impl Batch {
     /// Moves the frames and the initial γ to a device; the host copies are empty afterwards.
-    pub fn to_device(&mut self, plan: &Plan, device: &Device) -> (Frames, Tensor<4>) {
-        let image = plan.data.image();
-        let batch = plan.indices.len();
+    pub fn to_device(&mut self, image: ImageSize, device: &Device) -> (Frames, Tensor<4>) {
+        let batch = self.groups.len();
         let shape = [batch, 1, image.channels, image.pixels()];
         let frame = |values: &mut Vec<f32>| tensor(std::mem::take(values), shape, device);
         let frames = Frames {
@@ -108,7 +107,8 @@ impl Batch {
             noisy: self.noisy.iter_mut().map(frame).collect(),
         };
         let gamma = std::mem::take(&mut self.gamma);
-        (frames, tensor(gamma, [batch, plan.k, 1, image.pixels()], device))
+        let k = gamma.len() / (batch * image.pixels());
+        (frames, tensor(gamma, [batch, k, 1, image.pixels()], device))
     }
 
     /// The true groups for step `t`, those of the frame it predicts, sample by sample.

@@ -1,7 +1,7 @@
 //! How good a model is on a split whose noise is fixed.
 //!
-//! Samples are unrolled in chunks, on all cores; what every chunk found is put together in the order
-//! of the samples, so that the numbers do not depend on how many cores there are.
+//! Samples are unrolled in chunks on all cores. The chunks' results are combined in the order of the samples, so that the
+//! numbers do not depend on the number of cores.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,14 +20,14 @@ use crate::scores::{self, Quartiles, Scores};
 
 /// Images unrolled at once.
 const CHUNK: usize = 100;
-/// Images that the position-only floor is measured on; its standard error is then below 0.015.
+/// Images that the position-only floor is measured on, for a standard error below 0.015.
 const FLOOR_IMAGES: u64 = 500;
-/// A pixel is on where it exceeds this; on without a group, it is overlap.
+/// A pixel is on where it exceeds this. A pixel that is on without a group is overlap.
 const ON: f32 = 0.2;
 
-/// Which scores are wanted.
+/// The steps whose scores are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scored {
+pub enum ScoredSteps {
     /// Only the last EM step's: what a training curve needs.
     LastStep,
     /// Every step's.
@@ -51,56 +51,54 @@ pub struct Evaluation {
     pub each: Vec<Option<f64>>,
     /// The share of all objects' pixels that each component holds in the last step: where its γ is the largest.
     pub held: Vec<f64>,
-    /// Step by step; empty where only the last was scored.
-    pub steps: Vec<Step>,
-    /// Frames with overlap and without, and samples with identical objects and without, where they
-    /// can be told.
+    /// StepScores by step; empty where only the last was scored.
+    pub steps: Vec<StepScores>,
+    /// Frames with overlap and without, and samples with identical objects and without, where that is known.
     pub subsets: Vec<Subset>,
 }
 
 /// One EM step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Step {
+pub struct StepScores {
     /// Counted from 1.
     pub step: usize,
-    /// The intra-cluster loss: Σ γ · NLL of the frame predicted.
+    /// The intra-cluster loss: Σ γ · NLL of the predicted frame.
     pub intra: f64,
-    /// The whole loss of the step, without its weight.
+    /// The total loss of the step, without its weight.
     pub loss: f64,
     /// NLL of max_k ψ.
     pub upper_bound: f64,
-    /// Mean AMI (max).
+    /// RunningMean AMI (max).
     pub ami: f64,
     /// Quartiles of the AMI (max).
     pub quartiles: Quartiles,
-    /// Mean ARI.
+    /// RunningMean ARI.
     pub ari: f64,
 }
 
-/// The scores of a part of the samples.
+/// The scores of a subset of the samples.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Subset {
-    /// Which part.
+    /// Which subset.
     pub name: String,
     /// Frames scored, over all steps that have a weight.
     pub frames: usize,
-    /// Mean AMI (max) over those, weighted by the step weights.
+    /// RunningMean AMI (max) over those, weighted by the step weights.
     pub ami: f64,
-    /// Mean AMI (max) of the last step.
+    /// RunningMean AMI (max) of the last step.
     pub ami_last: f64,
-    /// The best AMI (max) of a split by position alone on this part; `None` in files that were written
-    /// before it was measured.
+    /// The best AMI (max) of a split by position alone on this subset; `None` in files from before it was measured.
     #[serde(default)]
     pub floor: Option<f64>,
 }
 
-/// The parts that are scored apart: frames, and samples by what their objects are.
-const PARTS: [&str; 4] =
+/// The subsets that are scored separately, of frames and of samples.
+const SUBSETS: [&str; 4] =
     ["without overlap", "with overlap", "all objects different", "some objects identical"];
 
-/// The places in [`PARTS`] of a frame with or without overlap, of a sample that has or has not identical
-/// objects, where that is known.
-fn parts_of(overlap: bool, identical: Option<bool>) -> impl Iterator<Item = usize> {
+/// The indices in [`SUBSETS`] of a frame with or without overlap, and of a sample with or without identical objects, where
+/// that is known.
+fn subsets_of(overlap: bool, identical: Option<bool>) -> impl Iterator<Item = usize> {
     std::iter::once(usize::from(overlap)).chain(identical.map(|same| 2 + usize::from(same)))
 }
 
@@ -120,12 +118,12 @@ pub struct Task<'a> {
     /// How many samples, from the first.
     pub samples: usize,
     /// Which scores.
-    pub scored: Scored,
+    pub scored: ScoredSteps,
 }
 
-/// What one EM step found on a chunk.
-struct Found {
-    /// Sums over the chunk of intra, of the whole loss and of the upper bound.
+/// The results of one EM step on a chunk.
+struct ChunkStep {
+    /// Sums over the chunk of the intra loss, the total loss and the upper bound.
     sums: [f64; 3],
     /// For each sample its scores, and whether the frame has overlap.
     scores: Vec<(Option<Scores>, bool)>,
@@ -170,16 +168,16 @@ pub fn evaluate(task: Task, device: &Device, progress: &(dyn Fn(usize) + Sync)) 
         }
     });
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    // After a failure some chunks were never begun; the failure is among those that were.
+    // After a failure some chunks were never begun; the failure is among the others.
     let chunks = results.into_iter().flatten().collect::<Result<Vec<Chunk>>>()?;
     Ok(summary(&task, &chunks))
 }
 
-/// What was found on some samples in a row.
+/// The results on consecutive samples.
 struct Chunk {
-    /// Step by step; `None` where nothing was asked.
-    steps: Vec<Option<Found>>,
-    /// Whether some of a sample's objects are the same; `None` where that is not known.
+    /// StepScores by step; `None` where nothing was asked.
+    steps: Vec<Option<ChunkStep>>,
+    /// Whether a sample has identical objects; `None` where that is not known.
     identical: Vec<Option<bool>>,
 }
 
@@ -199,20 +197,20 @@ impl Chunk {
         };
         let mut batch = plan.make()?;
         let image = data.image();
-        // On or not, for every frame: the values themselves go to the device.
+        // Only this is kept of the values, which move to the device.
         let on: Vec<Vec<bool>> = batch.clean.iter().map(|x| x.iter().map(|v| *v > ON).collect()).collect();
-        let (frames, gamma) = batch.to_device(&plan, device);
+        let (frames, gamma) = batch.to_device(image, device);
         let size = plan.indices.len() as f64;
         let weights = preset.loss.steps.weights(preset.steps);
         let mut steps = Vec::with_capacity(preset.steps);
         model.unroll(&frames, gamma, preset.steps, |t, state, target| {
-            let all = scored == Scored::AllSteps;
+            let all = scored == ScoredSteps::AllSteps;
             let (with_loss, with_scores) = (all || weights[t] != 0.0, all || t + 1 == preset.steps);
             if !with_loss && !with_scores {
                 steps.push(None);
                 return;
             }
-            let mut found = Found { sums: [0.0; 3], scores: Vec::new(), held: vec![0; preset.k] };
+            let mut found = ChunkStep { sums: [0.0; 3], scores: Vec::new(), held: vec![0; preset.k] };
             if with_loss {
                 let loss = model.step_loss(state, target, preset.loss.prior);
                 let [intra, inter] = [loss.intra, loss.inter].map(|loss| f64::from(host(loss)[0]));
@@ -239,26 +237,26 @@ impl Chunk {
     }
 }
 
-/// Whether some of a sample's objects are the same; `None` where that is not known.
+/// Whether a sample has identical objects; `None` where that is not known.
 fn identical(kinds: &[u8]) -> Option<bool> {
     let mut seen = [false; 256];
     let repeated = kinds.iter().any(|kind| std::mem::replace(&mut seen[usize::from(*kind)], true));
     (!kinds.is_empty()).then_some(repeated)
 }
 
-/// Whether a pixel is on that belongs to nobody. `on` has a value for every channel.
+/// Whether any pixel is on without a group. `on` has a value for every channel.
 fn overlaps(groups: &[u8], on: &[bool]) -> bool {
     on.chunks_exact(groups.len()).any(|on| on.iter().zip(groups).any(|(on, group)| *on && *group == 0))
 }
 
-/// Puts the chunks together.
+/// Combines the chunks.
 fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
     let Task { preset, samples, scored, .. } = *task;
     let weights = preset.loss.steps.weights(preset.steps);
     let identical = || chunks.iter().flat_map(|chunk| chunk.identical.iter().copied());
     let mut evaluation = Evaluation { samples, ..Evaluation::default() };
-    let [mut weighted, mut last] = [Mean::default(), Mean::default()];
-    let mut subsets = PARTS.map(|name| (name, Mean::default(), Mean::default()));
+    let [mut weighted, mut last] = [RunningMean::default(), RunningMean::default()];
+    let mut subsets = SUBSETS.map(|name| (name, RunningMean::default(), RunningMean::default()));
     for (t, weight) in weights.iter().copied().enumerate() {
         let found = || chunks.iter().filter_map(|chunk| chunk.steps[t].as_ref());
         let sum = |i: usize| found().map(|found| found.sums[i]).sum::<f64>() / samples.max(1) as f64;
@@ -271,7 +269,7 @@ fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
             let all: f64 = (0..preset.k).map(held).sum();
             evaluation.held = (0..preset.k).map(|k| held(k) / all.max(1.0)).collect();
         }
-        let mut step = Mean::default();
+        let mut step = RunningMean::default();
         let mut amis = Vec::new();
         let scores = found().flat_map(|found| found.scores.iter());
         for ((scores, overlap), identical) in scores.zip(identical()) {
@@ -285,7 +283,7 @@ fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
             if is_last {
                 last.add(scores, 1.0);
             }
-            for part in parts_of(*overlap, identical) {
+            for part in subsets_of(*overlap, identical) {
                 let (_, weighted, last) = &mut subsets[part];
                 weighted.add(scores, weight);
                 if is_last {
@@ -293,15 +291,15 @@ fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
                 }
             }
         }
-        if scored == Scored::AllSteps {
+        if scored == ScoredSteps::AllSteps {
             let Scores { ami, ari, .. } = step.mean();
             let quartiles = Quartiles::of(amis);
-            evaluation.steps.push(Step { step: t + 1, intra, loss, upper_bound, ami, quartiles, ari });
+            evaluation.steps.push(StepScores { step: t + 1, intra, loss, upper_bound, ami, quartiles, ari });
         }
     }
     evaluation.weighted = weighted.mean();
     evaluation.last = last.mean();
-    if scored == Scored::AllSteps {
+    if scored == ScoredSteps::AllSteps {
         evaluation.subsets = subsets
             .into_iter()
             .filter(|(_, weighted, _)| weighted.count > 0)
@@ -317,14 +315,14 @@ fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
     evaluation
 }
 
-/// The mean of some scores; zeros where there are none.
+/// The mean of some scores; zeros without scores.
 pub fn mean<'a>(scores: impl IntoIterator<Item = &'a Scores>) -> Scores {
-    let mut mean = Mean::default();
+    let mut mean = RunningMean::default();
     scores.into_iter().for_each(|scores| mean.add(scores, 1.0));
     mean.mean()
 }
 
-/// The position-only floor on `split`, in the last frame of as many steps as `preset` has.
+/// The position-only floor on `split`, in the frame of the preset's last step.
 ///
 /// # Errors
 /// What [`Dataset::sample`] meets.
@@ -339,8 +337,8 @@ pub fn floor(preset: &Preset, data: &Dataset, split: Split, samples: usize) -> R
     Ok(scores::floor(preset.k, image, groups.iter().map(Vec::as_slice)))
 }
 
-/// The same for each of the subsets that [`Evaluation`] has, which are made of other images and so have
-/// floors of their own: by name, on the first images that belong to it; nothing where none does.
+/// The floor of each subset that [`Evaluation`] has, by name, on the first images that belong to it. Subsets without
+/// images are left out.
 ///
 /// # Errors
 /// What [`Dataset::sample`] meets.
@@ -351,38 +349,38 @@ pub fn floors_of_subsets(
     samples: usize,
 ) -> Result<Vec<(&'static str, Floor)>> {
     let image = data.image();
-    let mut groups: [Vec<Vec<u8>>; PARTS.len()] = Default::default();
+    let mut groups: [Vec<Vec<u8>>; SUBSETS.len()] = Default::default();
     let enough = |groups: &Vec<Vec<u8>>| groups.len() as u64 >= FLOOR_IMAGES;
     for index in 0..samples as u64 {
-        // What none of so many belongs to is not waited for: where kinds are unknown, nothing ever does.
+        // A subset that is still empty after so many images is given up: without kinds, two stay empty forever.
         if groups.iter().all(|groups| enough(groups) || (groups.is_empty() && index >= FLOOR_IMAGES)) {
             break;
         }
         let sample = data.sample(split, index, preset.steps + 1)?;
         let of_frame = sample.groups_at(preset.steps, image);
         let on: Vec<bool> = sample.frame(preset.steps, image).iter().map(|value| *value > ON).collect();
-        for part in parts_of(overlaps(of_frame, &on), identical(&sample.kinds)) {
+        for part in subsets_of(overlaps(of_frame, &on), identical(&sample.kinds)) {
             if !enough(&groups[part]) {
                 groups[part].push(of_frame.to_vec());
             }
         }
     }
-    let there = PARTS.into_iter().zip(groups).filter(|(_, groups)| !groups.is_empty());
+    let there = SUBSETS.into_iter().zip(groups).filter(|(_, groups)| !groups.is_empty());
     Ok(there
         .map(|(name, groups)| (name, scores::floor(preset.k, image, groups.iter().map(Vec::as_slice))))
         .collect())
 }
 
-/// A weighted mean in the making.
+/// A weighted mean while it is summed up.
 #[derive(Default)]
-struct Mean {
+struct RunningMean {
     sum: Scores,
     weight: f64,
     /// Scores with a weight above 0.
     count: usize,
 }
 
-impl Mean {
+impl RunningMean {
     fn add(&mut self, scores: &Scores, weight: f64) {
         self.sum.ami += weight * scores.ami;
         self.sum.ami_arithmetic += weight * scores.ami_arithmetic;
@@ -408,7 +406,7 @@ mod tests {
     use super::*;
     use crate::backend;
 
-    fn evaluated(sets: &[&str], split: Split, samples: usize, scored: Scored) -> Evaluation {
+    fn evaluated(sets: &[&str], split: Split, samples: usize, scored: ScoredSteps) -> Evaluation {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
         let preset = Preset::load("quickstart").unwrap().set(&sets).unwrap();
         let data = Arc::new(Dataset::new(&preset, 1).unwrap());
@@ -420,9 +418,9 @@ mod tests {
 
     #[test]
     fn parts_add_up_to_the_whole() {
-        let all = evaluated(&["loss.steps=All", "steps=3"], Split::Test, 250, Scored::AllSteps);
+        let all = evaluated(&["loss.steps=All", "steps=3"], Split::Test, 250, ScoredSteps::AllSteps);
         assert_eq!((all.samples, all.steps.len(), all.subsets.len()), (250, 3, 4));
-        let over = |f: fn(&Step) -> f64| all.steps.iter().map(f).sum::<f64>();
+        let over = |f: fn(&StepScores) -> f64| all.steps.iter().map(f).sum::<f64>();
         assert!((over(|s| s.loss) - all.loss).abs() < 1e-9);
         assert!((over(|s| s.upper_bound) - all.upper_bound).abs() < 1e-9);
         assert!((over(|s| s.ami) / 3.0 - all.weighted.ami).abs() < 1e-9);
@@ -440,8 +438,8 @@ mod tests {
 
     #[test]
     fn a_curve_sees_the_same_loss_and_last_scores_as_a_full_evaluation() {
-        let curve = evaluated(&[], Split::Validation, 130, Scored::LastStep);
-        let full = evaluated(&[], Split::Validation, 130, Scored::AllSteps);
+        let curve = evaluated(&[], Split::Validation, 130, ScoredSteps::LastStep);
+        let full = evaluated(&[], Split::Validation, 130, ScoredSteps::AllSteps);
         assert_eq!((curve.loss, curve.last), (full.loss, full.last));
         assert!(curve.steps.is_empty() && curve.subsets.is_empty());
     }
@@ -460,7 +458,7 @@ mod tests {
         let preset = Preset::load("quickstart").unwrap();
         let data = Dataset::new(&preset, 1).unwrap();
         let floors = floors_of_subsets(&preset, &data, Split::Test, 400).unwrap();
-        assert_eq!(floors.iter().map(|(name, _)| *name).collect::<Vec<_>>(), PARTS);
+        assert_eq!(floors.iter().map(|(name, _)| *name).collect::<Vec<_>>(), SUBSETS);
         let image = data.image();
         let samples: Vec<_> = (0..400).map(|i| data.sample(Split::Test, i, 7).unwrap()).collect();
         let measured = |belongs: &dyn Fn(&crate::data::Sample) -> bool| {

@@ -1,7 +1,5 @@
-//! Given weights and inputs as named arrays, everything the model computes from them.
-//!
-//! This is how two implementations are compared: the names and shapes are those of
-//! `tests/fixtures/README.md`.
+//! Everything the model computes from given weights and inputs, as named arrays, to compare implementations. Names and
+//! shapes are those of `tests/fixtures/README.md`.
 
 use std::path::Path;
 
@@ -9,15 +7,17 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
 use super::adam::{descend, optimizer};
-use crate::data::own;
+use super::batch::Batch;
+use super::own_image::own_batch;
+use crate::data::{image_file, nth};
 use crate::error::{Error, Result};
 use crate::nem::{Frames, Losses, Nem, TargetFrame, host, initial_gamma, tensor, upper_bound};
 use crate::precision::Precision;
-use crate::preset::{ImageSize, Preset};
+use crate::preset::{ImageSize, Noise, Preset};
 use crate::random::{Purpose, Stream};
 use crate::tensors::{self, Array, Arrays};
 
-/// Arrays that cannot be computed with, as a sentence about the file they are from.
+/// Arrays that do not fit, as a sentence about their file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unfit {
     /// The weights.
@@ -39,34 +39,34 @@ impl Unfit {
 /// What to compute.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request {
-    /// Also the gradients of the total loss, and the weights after one step of Adam.
+    /// Also compute the gradients of the total loss, and the weights after one step of Adam.
     pub gradients: bool,
-    /// Draws the initial gamma where the input has none.
+    /// The seed of the initial gamma, where the input has none.
     pub seed: u64,
-    /// Of the model's products and convolutions.
+    /// The precision of the model's products and convolutions.
     pub precision: Precision,
 }
 
 /// How [`read_input`] reads a file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reading {
-    /// Fit images of another size in.
+    /// Scale images of another size.
     pub resize: bool,
-    /// The preset's EM steps were asked for, so that frames do not change them.
-    pub steps_are_asked: bool,
+    /// The user has chosen the number of EM steps, so that frames do not change it.
+    pub steps_are_chosen: bool,
 }
 
-/// The input of [`infer`] in the file at `path`: the arrays of a safetensors file, or the frames of one's own image
-/// ([`own::read`]), clean as they are. Of a sequence there are as many EM steps as frames allow, so the preset that
-/// is returned may have others than `preset`.
+/// The input of [`infer`] in the file at `path`: the arrays of a safetensors file, or the clean frames of an image
+/// file ([`image_file::read`]). A sequence gets as many EM steps as its frames allow, so the preset that is returned may
+/// differ from `preset` in that.
 ///
 /// # Errors
-/// A file that is none of these, or whose images do not fit.
+/// Another kind of file, or images that do not fit.
 pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<(Preset, Arrays)> {
-    if !own::is_image(path)? {
+    if !image_file::is_image(path)? {
         if reading.resize {
             return Err(Error::Usage(format!(
-                "--resize is for a PNG, a GIF or an .npy file, and {} is none; leave the option out",
+                "--resize is for a PNG, a GIF or an .npy file, and {} is not one; leave the option out",
                 path.display()
             )));
         }
@@ -80,8 +80,8 @@ pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<(Pre
         };
     }
     let image = preset.data.image();
-    let clip = own::read(path, image, reading.resize)?;
-    let steps = clip.steps(preset.steps, reading.steps_are_asked);
+    let clip = image_file::read(path, image, reading.resize)?;
+    let steps = clip.steps(preset.steps, reading.steps_are_chosen);
     let steps = steps.map_err(|problem| Error::content(path, problem))?;
     let shape = [clip.frames.len(), 1, image.channels, image.height, image.width];
     let frames = Array::new(shape, clip.frames.concat());
@@ -109,33 +109,20 @@ pub fn infer(
     request: Request,
 ) -> Result<Arrays, Unfit> {
     let device = if request.gradients { device.clone().autodiff() } else { device.clone() };
-    let model = Nem::new(preset, 0, &device).with_weights(&parameters(weights)).map_err(|e| {
-        Unfit::Weights(format!("another architecture's than {}: these weights {e}", preset.name))
-    })?;
+    let model = Nem::with_weights(preset, &parameters(weights), &device)
+        .map_err(|e| Unfit::Weights(format!("not the architecture of {}: these weights {e}", preset.name)))?;
     let model = model.with_precision(request.precision);
     let image = preset.data.image();
     let steps = preset.steps;
-    let clean = frames(input, "in.features_clean", image, steps + 1)?;
+    let (clean, noisy) = images(preset, input)?;
     let batch = clean.shape[1];
-    let noisy = match input.contains_key("in.features_noisy") {
-        true => frames(input, "in.features_noisy", image, steps)?,
-        false => clean.clone(),
-    };
-    if noisy.shape[1] != batch {
-        return Err(wrong(
-            "in.features_noisy",
-            &noisy.shape,
-            &format!("{batch} images, as in.features_clean has"),
-        ));
-    }
     let gamma = gamma(input, preset, batch, request.seed)?;
     let k = gamma.shape[1];
 
     let on_device = |array: &Array, count: usize| -> Vec<Tensor<4>> {
-        let frame = batch * image.values();
         let shape = [batch, 1, image.channels, image.pixels()];
-        let at = |t: usize| if array.shape[0] == 1 { 0 } else { t * frame };
-        (0..count).map(|t| tensor(array.values[at(t)..][..frame].to_vec(), shape, &device)).collect()
+        let frame = |t| nth(&array.values, t, batch * image.values()).to_vec();
+        (0..count).map(|t| tensor(frame(t), shape, &device)).collect()
     };
     let clean_frames = if clean.shape[0] == 1 { 1 } else { steps + 1 };
     let frames = Frames {
@@ -144,7 +131,7 @@ pub fn infer(
     };
     let start = tensor(gamma.values, [batch, k, 1, image.pixels()], &device);
 
-    let mut record = Record::default();
+    let mut record = UnrolledValues::default();
     let mut losses = Losses::new(&preset.loss, steps);
     model.unroll(&frames, start, steps, |t, state, target| {
         let loss = model.step_loss(state, target, preset.loss.prior);
@@ -186,9 +173,9 @@ pub fn infer(
     Ok(out)
 }
 
-/// Values of all steps, one after the other.
+/// Values of all steps, one after another.
 #[derive(Default)]
-struct Record {
+struct UnrolledValues {
     preds: Vec<f32>,
     gammas: Vec<f32>,
     thetas: Vec<f32>,
@@ -202,8 +189,7 @@ fn prefixed(prefix: &str, arrays: Arrays) -> impl Iterator<Item = (String, Array
     arrays.into_iter().map(move |(name, array)| (format!("{prefix}.{name}"), array))
 }
 
-/// The weights in a file: those named `param.*`, or, where there are none, all that is not an input
-/// or an output.
+/// The weights in a file: the arrays called `param.*`, or without any, all that are not inputs or outputs.
 pub fn parameters(arrays: &Arrays) -> Arrays {
     let named: Arrays = arrays
         .iter()
@@ -228,6 +214,43 @@ fn missing(name: &str, shape: &str) -> Unfit {
     Unfit::Input(format!("there is no array {name}; it needs one of shape {shape}"))
 }
 
+/// The images in `input` as a batch of the user's own: noise and γ, where the input has none, are those of
+/// [`own_batch`].
+///
+/// # Errors
+/// As [`infer`].
+pub(crate) fn batch(preset: &Preset, input: &Arrays, seed: u64) -> Result<Batch, Unfit> {
+    let (clean, noisy) = images(preset, input)?;
+    let noise = if input.contains_key("in.features_noisy") { Noise::None } else { preset.noise };
+    let size = clean.shape[1] * preset.data.image().values();
+    let frames = |array: &Array, count| (0..count).map(|t| nth(&array.values, t, size).to_vec()).collect();
+    let count = if clean.shape[0] == 1 { 1 } else { preset.steps + 1 };
+    let preset = Preset { noise, ..preset.clone() };
+    let mut batch = own_batch(&preset, seed, frames(&clean, count), frames(&noisy, preset.steps));
+    if input.contains_key("in.gamma_init") {
+        batch.gamma = gamma(input, &preset, clean.shape[1], seed)?.values;
+    }
+    Ok(batch)
+}
+
+/// The clean frames, and the noisy ones, which without any in the input are the clean ones.
+fn images(preset: &Preset, input: &Arrays) -> Result<(Array, Array), Unfit> {
+    let image = preset.data.image();
+    let clean = frames(input, "in.features_clean", image, preset.steps + 1)?;
+    if !input.contains_key("in.features_noisy") {
+        return Ok((clean.clone(), clean));
+    }
+    let noisy = frames(input, "in.features_noisy", image, preset.steps)?;
+    match noisy.shape[1] == clean.shape[1] {
+        true => Ok((clean, noisy)),
+        false => Err(wrong(
+            "in.features_noisy",
+            &noisy.shape,
+            &format!("{} images, as in.features_clean has", clean.shape[1]),
+        )),
+    }
+}
+
 /// The frames called `name`: one, or at least `count`.
 fn frames(input: &Arrays, name: &str, image: ImageSize, count: usize) -> Result<Array, Unfit> {
     let ImageSize { channels, height, width } = image;
@@ -240,6 +263,7 @@ fn frames(input: &Arrays, name: &str, image: ImageSize, count: usize) -> Result<
     if fits { Ok(array.clone()) } else { Err(wrong(name, &array.shape, &expected)) }
 }
 
+/// The initial γ in the input, or else that of the first test samples.
 fn gamma(input: &Arrays, preset: &Preset, batch: usize, seed: u64) -> Result<Array, Unfit> {
     let places = preset.data.image().pixels();
     match input.get("in.gamma_init") {

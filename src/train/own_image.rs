@@ -1,13 +1,41 @@
 //! An image of the user's own, unrolled instead of a sample.
+//!
+//! The workbench and `picture --input` show the same of one file, whatever the model: the image enters as it is,
+//! without the preset's noise, unless noise is asked for; that noise and the initial γ are those of the first
+//! validation sample. (`infer`, which compares implementations, draws its γ from the test split's stream.)
 
-use super::batch::{Batch, Plan};
-use crate::data::corrupt;
-use crate::data::own::{self, Clip};
+use super::batch::Batch;
+use crate::data::image_file::{self, Clip};
+use crate::data::{Split, corrupt, nth};
 use crate::error::{Error, Result};
 use crate::nem::initial_gamma;
-use crate::preset::{ImageSize, Preset, Setting};
+use crate::preset::{ImageSize, Noise, Preset, Setting};
 use crate::random::Stream;
 use crate::snapshot::Input;
+
+/// Which conditions the user has chosen; the image decides about the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// The number of EM steps; otherwise a sequence has as many as its frames allow.
+    pub steps: bool,
+    /// The input noise; otherwise there is none.
+    pub noise: bool,
+}
+
+impl Chosen {
+    /// Those that `look` sets.
+    pub(crate) fn by(look: &[Setting]) -> Chosen {
+        Chosen {
+            steps: look.iter().any(|setting| matches!(setting, Setting::Steps(_))),
+            noise: look.iter().any(|setting| matches!(setting, Setting::Noise(_))),
+        }
+    }
+
+    /// `noise`, if it was chosen.
+    pub(crate) fn noise(self, noise: Noise) -> Noise {
+        if self.noise { noise } else { Noise::None }
+    }
+}
 
 /// An image of the user's own, read.
 #[derive(Debug, PartialEq)]
@@ -20,39 +48,48 @@ impl Opened {
     /// Reads `input` for a model of images of `image`.
     ///
     /// # Errors
-    /// What [`own::read`] refuses.
+    /// What [`image_file::read`] refuses.
     pub(crate) fn read(input: Input, image: ImageSize) -> Result<Opened> {
-        let clip = own::read(&input.file, image, input.resize)?;
+        let clip = image_file::read(&input.file, image, input.resize)?;
         Ok(Opened { input, clip })
     }
 
-    /// The EM steps under `preset`, which has those of `conditions` where these say how many.
-    pub(crate) fn steps(&self, preset: &Preset, conditions: &[Setting]) -> Result<usize> {
-        let asked = conditions.iter().any(|setting| matches!(setting, Setting::Steps(_)));
-        let steps = self.clip.steps(preset.steps, asked);
-        steps.map_err(|problem| Error::content(&self.input.file, problem))
+    /// `preset` with the steps and the noise that the image is unrolled with.
+    ///
+    /// # Errors
+    /// More steps chosen than there are frames for.
+    pub(crate) fn conditions(&self, preset: &Preset, chosen: Chosen) -> Result<Preset> {
+        let steps = self.clip.steps(preset.steps, chosen.steps);
+        let steps = steps.map_err(|problem| Error::content(&self.input.file, problem))?;
+        Ok(Preset { steps, noise: chosen.noise(preset.noise), ..preset.clone() })
     }
 
-    /// What is unrolled, in the place of a sample. Nobody knows its objects.
-    pub(crate) fn batch(&self, plan: &Plan) -> Batch {
-        let image = plan.data.image();
+    /// The image as a batch of one, under the conditions of `preset`.
+    pub(crate) fn batch(&self, preset: &Preset, seed: u64) -> Batch {
         let frames = &self.clip.frames;
         // One frame stands for all.
-        let frame = |t: usize| &frames[t.min(frames.len() - 1)];
-        let clean = if frames.len() == 1 { 1 } else { plan.steps + 1 };
-        let mut noise = Stream::new(plan.seed, plan.split.noise(), 0, 0);
-        let mut gamma = Stream::new(plan.seed, plan.split.gamma(), 0, 0);
-        let noisy = |t| {
-            let mut noisy = Vec::with_capacity(image.values());
-            corrupt(plan.noise, frame(t), &mut noise, &mut noisy);
-            noisy
-        };
-        Batch {
-            clean: (0..clean).map(|t| frame(t).clone()).collect(),
-            noisy: (0..plan.steps).map(noisy).collect(),
-            gamma: initial_gamma(plan.k, image.pixels(), &mut gamma),
-            groups: vec![vec![0; image.pixels()]],
-            kinds: vec![vec![]],
-        }
+        let frame = |t: usize| frames[t.min(frames.len() - 1)].clone();
+        let clean = if frames.len() == 1 { 1 } else { preset.steps + 1 };
+        let noisy = (0..preset.steps).map(frame).collect();
+        own_batch(preset, seed, (0..clean).map(frame).collect(), noisy)
     }
+}
+
+/// A batch of the user's own images, which gets the validation's noise and initial γ. `clean` and `noisy`, which comes without noise, are
+/// frames of \[B, M\], one or T + 1 and T of them. Which objects they show is unknown.
+pub(crate) fn own_batch(preset: &Preset, seed: u64, clean: Vec<Vec<f32>>, mut noisy: Vec<Vec<f32>>) -> Batch {
+    let image = preset.data.image();
+    let images = clean[0].len() / image.values();
+    let mut gamma = Vec::new();
+    for index in 0..images {
+        let stream = |purpose| Stream::new(seed, purpose, 0, index as u64);
+        let mut noise = stream(Split::Validation.noise());
+        for frame in &mut noisy {
+            let mut corrupted = Vec::with_capacity(image.values());
+            corrupt(preset.noise, nth(frame, index, image.values()), &mut noise, &mut corrupted);
+            frame[index * image.values()..][..image.values()].copy_from_slice(&corrupted);
+        }
+        gamma.extend(initial_gamma(preset.k, image.pixels(), &mut stream(Split::Validation.gamma())));
+    }
+    Batch { clean, noisy, gamma, groups: vec![vec![0; image.pixels()]; images], kinds: vec![vec![]; images] }
 }

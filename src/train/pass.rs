@@ -127,7 +127,7 @@ mod tests {
             steps: preset.steps,
             noise: preset.noise,
         };
-        let (frames, gamma) = plan.make().unwrap().to_device(&plan, &device);
+        let (frames, gamma) = plan.make().unwrap().to_device(plan.data.image(), &device);
         let model = Nem::new(&preset, 1, &device.autodiff());
         let pass = pass(shares, &model, &preset, &frames, gamma, &|_| (), || ());
         let gradients = model.gradients(&pass.gradients).into_values().map(|array| array.values);

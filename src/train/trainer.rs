@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::adam::{descend, optimizer};
 use super::batch::{Plan, Prefetch};
-use super::evaluate::{Evaluation, Scored, Task, evaluate, floor, mean};
+use super::evaluate::{Evaluation, ScoredSteps, Task, evaluate, floor, mean};
 use super::pass::{Pass, pass};
 use crate::backend;
 use crate::data::{Dataset, Split};
@@ -140,15 +140,22 @@ impl Trainer {
     /// # Errors
     /// Those of [`Dataset::new`] for any stage, and of [`Dataset::sample`].
     pub fn new(preset: &Preset, seed: u64, device: &Device) -> Result<Trainer> {
-        let trainer = Trainer::at(&preset.at_first_stage(), seed, device)?;
+        let drawn = |preset: &Preset, device: &Device| Ok(Nem::new(preset, seed, device));
+        let trainer = Trainer::at(&preset.at_first_stage(), seed, device, drawn)?;
         for stages in 2..=preset.train.stages.len() {
             trainer.data.supports(&preset.after_stages(stages))?;
         }
         Ok(trainer)
     }
 
-    /// A training of a single stage, for which `preset` holds the values.
-    pub(crate) fn at(preset: &Preset, seed: u64, device: &Device) -> Result<Trainer> {
+    /// A training of a single stage, for which `preset` holds the values. `model` builds the model on a device that records
+    /// gradients.
+    pub(crate) fn at(
+        preset: &Preset,
+        seed: u64,
+        device: &Device,
+        model: impl FnOnce(&Preset, &Device) -> Result<Nem>,
+    ) -> Result<Trainer> {
         let device = device.clone().autodiff();
         let data = Arc::new(Dataset::new(preset, seed)?);
         // Reading finds problems of a data file before the run exists.
@@ -156,7 +163,7 @@ impl Trainer {
             data.sample(split, 0, preset.steps + 1)?;
         }
         Ok(Trainer {
-            model: Nem::new(preset, seed, &device),
+            model: model(preset, &device)?,
             optimizer: optimizer(&preset.train.adam),
             preset: Preset { data: data.spec().clone(), ..preset.clone() },
             data,
@@ -174,11 +181,9 @@ impl Trainer {
         })
     }
 
-    /// The same training with an earlier state.
-    pub fn resumed(mut self, model: Nem, optimizer: ModuleOptimizer, counters: Counters) -> Trainer {
-        self.optimizer = optimizer;
-        self.counters = counters;
-        self.from_weights(model)
+    /// The same training with an earlier one's optimizer and counters.
+    pub(crate) fn resumed(self, optimizer: ModuleOptimizer, counters: Counters) -> Trainer {
+        Trainer { optimizer, counters, ..self }
     }
 
     /// The same training with other initial weights.
@@ -290,7 +295,7 @@ impl Trainer {
         let plan = self.plan(self.counters.epochs, self.counters.batches);
         let next = self.next_plan();
         let mut batch = self.prefetch.get(&plan, Some(next))?;
-        let (frames, gamma) = batch.to_device(&plan, &self.plain_device());
+        let (frames, gamma) = batch.to_device(self.data.image(), &self.plain_device());
         laps.end(|profile| &mut profile.data);
 
         let watch = |phase| {
@@ -404,7 +409,7 @@ impl Trainer {
     pub fn end_epoch(&mut self) -> Result<(Epoch, Watched)> {
         let start = Instant::now();
         let samples = self.preset.train.validation_size;
-        let result = self.evaluate(Split::Validation, samples, Scored::LastStep)?;
+        let result = self.evaluate(Split::Validation, samples, ScoredSteps::LastStep)?;
         let iteration = self.counters.iteration;
         if !result.loss.is_finite() {
             return Err(Error::NotFinite { iteration, loss: result.loss, kept: String::new() });
@@ -481,8 +486,8 @@ impl Trainer {
     /// Evaluates the current weights.
     ///
     /// # Errors
-    /// Errors of the data.
-    pub fn evaluate(&self, split: Split, samples: usize, scored: Scored) -> Result<Evaluation> {
+    /// What the data meets.
+    pub fn evaluate(&self, split: Split, samples: usize, scored: ScoredSteps) -> Result<Evaluation> {
         let model = self.model.without_gradients();
         let (preset, data, seed) = (&self.preset, &self.data, self.seed);
         let task = Task { model: &model, preset, data, seed, split, samples, scored };

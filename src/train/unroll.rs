@@ -1,11 +1,11 @@
-//! A picture of one sample, unrolled with the weights of the moment.
+//! Snapshots: what a model makes of samples, or of the user's own images, step by step.
 
 use std::sync::Arc;
 
 use burn::tensor::Device;
 
 use super::batch::{Batch, Plan};
-use super::own_image::Opened;
+use super::own_image::{Chosen, Opened};
 use super::trainer::Trainer;
 use crate::data::{Dataset, Split, nth};
 use crate::error::{Error, Result};
@@ -14,9 +14,9 @@ use crate::preset::{Preset, Setting};
 use crate::scores;
 use crate::snapshot::{Snapshot, SnapshotStep};
 
-/// Unrolls validation sample `sample`, or in its place the image `opened`, with the trainer's weights, and with its
-/// K, noise and steps where `look` has no others. Noise and initial gamma are the validation's own, so that what
-/// changes on the screen is the model.
+/// Unrolls validation sample `sample`, or the image `opened` instead, with the trainer's weights, under the trainer's
+/// conditions but for those in `look`. A sample's noise and initial γ are the validation's own, so that what changes
+/// on the screen is the model; for an image see [`super::own_image`].
 ///
 /// # Errors
 /// A `look` that is impossible, and what [`Plan::make`] meets.
@@ -27,18 +27,24 @@ pub(crate) fn take(
     look: &[Setting],
 ) -> Result<Snapshot> {
     let own = trainer.preset();
-    let mut preset = look.iter().try_fold(own.clone(), |preset, setting| setting.apply(&preset))?;
-    let data = match preset.data == own.data || opened.is_some() {
-        true => trainer.data().clone(),
-        false => Arc::new(Dataset::new(&preset, trainer.seed())?),
+    let preset = look.iter().try_fold(own.clone(), |preset, setting| setting.apply(&preset))?;
+    let (preset, batch) = match opened {
+        Some(opened) => {
+            let preset = opened.conditions(&preset, Chosen::by(look))?;
+            let batch = opened.batch(&preset, trainer.seed());
+            (preset, batch)
+        }
+        None => {
+            let data = match preset.data == own.data {
+                true => trainer.data().clone(),
+                false => Arc::new(Dataset::new(&preset, trainer.seed())?),
+            };
+            data.supports(&preset)?;
+            let batch = validation(&preset, &data, trainer.seed(), vec![sample as u64]).make()?;
+            (preset, batch)
+        }
     };
-    match opened {
-        Some(opened) => preset.steps = opened.steps(&preset, look)?,
-        None => data.supports(&preset)?,
-    }
-    let plan = plan(&preset, &data, trainer.seed(), Split::Validation, vec![sample as u64]);
-    let batch = opened.map_or_else(|| plan.make(), |opened| Ok(opened.batch(&plan)))?;
-    let snapshot = only(of_trainer(trainer, &preset, &plan, batch))?;
+    let snapshot = only(of_trainer(trainer, &preset, sample, batch))?;
     Ok(Snapshot { look: look.to_vec(), input: opened.map(|opened| opened.input.clone()), ..snapshot })
 }
 
@@ -47,15 +53,19 @@ pub(crate) fn take(
 /// # Errors
 /// What [`Plan::make`] meets.
 pub fn take_first(trainer: &Trainer, samples: usize) -> Result<Vec<Snapshot>> {
-    let (preset, data) = (trainer.preset(), trainer.data());
-    let plan = plan(preset, data, trainer.seed(), Split::Validation, (0..samples as u64).collect());
-    Ok(of_trainer(trainer, preset, &plan, plan.make()?))
+    let preset = trainer.preset();
+    let plan = validation(preset, trainer.data(), trainer.seed(), (0..samples as u64).collect());
+    Ok(of_trainer(trainer, preset, 0, plan.make()?))
 }
 
-fn of_trainer(trainer: &Trainer, preset: &Preset, plan: &Plan, batch: Batch) -> Vec<Snapshot> {
+fn validation(preset: &Preset, data: &Arc<Dataset>, seed: u64, indices: Vec<u64>) -> Plan {
+    plan(preset, data, seed, Split::Validation, indices)
+}
+
+fn of_trainer(trainer: &Trainer, preset: &Preset, first: usize, batch: Batch) -> Vec<Snapshot> {
     let mut model = trainer.model().without_gradients();
     model.distribution = preset.model.distribution;
-    unrolled(&model, plan, batch, trainer.counters().iteration, &trainer.plain_device())
+    unrolled(&model, batch, first, trainer.counters().iteration, &trainer.plain_device())
 }
 
 pub(crate) fn plan(preset: &Preset, data: &Arc<Dataset>, seed: u64, split: Split, indices: Vec<u64>) -> Plan {
@@ -71,34 +81,35 @@ pub(crate) fn plan(preset: &Preset, data: &Arc<Dataset>, seed: u64, split: Split
     }
 }
 
-/// The one snapshot of a plan of one sample.
+/// The one snapshot of a batch of one.
 pub(crate) fn only(snapshots: Vec<Snapshot>) -> Result<Snapshot> {
     snapshots.into_iter().next().ok_or_else(|| Error::Data("a batch without samples".into()))
 }
 
-/// What `model`, without gradients, makes of each image in the `batch` of `plan`.
+/// What `model`, without gradients, makes of each image in `batch`, whose samples count from `first`.
 pub(crate) fn unrolled(
     model: &Nem,
-    plan: &Plan,
     mut batch: Batch,
+    first: usize,
     iteration: u64,
     device: &Device,
 ) -> Vec<Snapshot> {
     let (clean, noisy) = (batch.clean.clone(), batch.noisy.clone());
-    let image = plan.data.image();
-    let (places, values, k) = (image.pixels(), image.values(), plan.k);
-    let (frames, gamma) = batch.to_device(plan, device);
-    let of = |index: &u64| Snapshot {
+    let (image, steps) = (model.image, noisy.len());
+    let (places, values) = (image.pixels(), image.values());
+    let (frames, gamma) = batch.to_device(image, device);
+    let k = gamma.dims()[1];
+    let of = |sample| Snapshot {
         iteration,
-        sample: *index as usize,
+        sample,
         input: None,
         image,
         k,
         look: Vec::new(),
-        steps: Vec::with_capacity(plan.steps),
+        steps: Vec::with_capacity(steps),
     };
-    let mut snapshots: Vec<Snapshot> = plan.indices.iter().map(of).collect();
-    model.unroll(&frames, gamma, plan.steps, |t, state, _| {
+    let mut snapshots: Vec<Snapshot> = (first..).take(batch.groups.len()).map(of).collect();
+    model.unroll(&frames, gamma, steps, |t, state, _| {
         let (gammas, preds) = (host(state.gamma.clone()), host(state.preds.clone()));
         let next = if clean.len() == 1 { 0 } else { t + 1 };
         for (b, snapshot) in snapshots.iter_mut().enumerate() {

@@ -1,6 +1,6 @@
 //! NumPy's `.npy`, versions 1 to 3: a header in Python's syntax, then the values.
 //!
-//! The header is not trusted: what it says is compared with the bytes that are there before anything is made of it.
+//! The header is not trusted: it is compared with the length of the file before it is used.
 
 use crate::tensors::Array;
 
@@ -9,7 +9,7 @@ pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// What the values were before they became floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum NumberKind {
     /// Floats.
     Float,
     /// True or false.
@@ -21,25 +21,28 @@ pub(super) enum Kind {
 /// The array in the bytes of a file, in row-major order.
 ///
 /// # Errors
-/// A sentence, without the file's name: bytes that are cut short or too many, another kind of number.
-pub(super) fn decode(bytes: &[u8]) -> Result<(Array, Kind), String> {
-    let (text, values) = parts(bytes).ok_or("cut short, or no .npy file of version 1 to 3; save it again")?;
+/// A sentence without the file's name: too few or too many bytes, or another type of number.
+pub(super) fn decode(bytes: &[u8]) -> Result<(Array, NumberKind), String> {
+    let (text, values) =
+        parts(bytes).ok_or("cut short, or not an .npy file of version 1 to 3; save it again")?;
     let header = Header::parse(text).ok_or(
-        "its header is none of a plain array; save one array by numpy.save, without fields or pickling",
+        "its header is not that of a plain array; save one array by numpy.save, without fields or pickling",
     )?;
     let (big, name) = match header.descr.split_at_checked(1) {
         Some(("<" | "|", name)) => (false, name),
         Some((">", name)) => (true, name),
         _ => (false, header.descr),
     };
-    type Reader = fn(&[u8], bool) -> Vec<f32>;
-    let (size, kind, reader): (usize, Kind, Reader) = match name {
-        "f4" => (4, Kind::Float, |bytes, big| numbers(bytes, big, f32::from_le_bytes)),
-        "f8" => (8, Kind::Float, |bytes, big| numbers(bytes, big, |b| f64::from_le_bytes(b) as f32)),
-        "i4" => (4, Kind::Integer, |bytes, big| numbers(bytes, big, |b| i32::from_le_bytes(b) as f32)),
-        "i8" => (8, Kind::Integer, |bytes, big| numbers(bytes, big, |b| i64::from_le_bytes(b) as f32)),
-        "u1" => (1, Kind::Integer, |bytes, _| bytes.iter().map(|b| f32::from(*b)).collect()),
-        "b1" => (1, Kind::Bool, |bytes, _| bytes.iter().map(|b| f32::from(u8::from(*b != 0))).collect()),
+    type ReadNumbers = fn(&[u8], bool) -> Vec<f32>;
+    let (size, kind, reader): (usize, NumberKind, ReadNumbers) = match name {
+        "f4" => (4, NumberKind::Float, |bytes, big| numbers(bytes, big, f32::from_le_bytes)),
+        "f8" => (8, NumberKind::Float, |bytes, big| numbers(bytes, big, |b| f64::from_le_bytes(b) as f32)),
+        "i4" => (4, NumberKind::Integer, |bytes, big| numbers(bytes, big, |b| i32::from_le_bytes(b) as f32)),
+        "i8" => (8, NumberKind::Integer, |bytes, big| numbers(bytes, big, |b| i64::from_le_bytes(b) as f32)),
+        "u1" => (1, NumberKind::Integer, |bytes, _| bytes.iter().map(|b| f32::from(*b)).collect()),
+        "b1" => {
+            (1, NumberKind::Bool, |bytes, _| bytes.iter().map(|b| f32::from(u8::from(*b != 0))).collect())
+        }
         _ => {
             return Err(format!(
                 "holds numbers of the type {:?}; float32, float64, uint8, bool, int32 and int64 are read, so convert \
@@ -86,7 +89,7 @@ fn numbers<const N: usize>(bytes: &[u8], big: bool, of: impl Fn([u8; N]) -> f32)
     chunks.iter().map(one).collect()
 }
 
-/// The same values where the first axis has varied fastest.
+/// Values in row-major order, from values whose first axis varies fastest.
 fn row_major(values: &[f32], shape: &[usize]) -> Vec<f32> {
     let at = |i: usize| {
         // The axes from the last to the first, each with the distance of its neighbours.
@@ -188,7 +191,7 @@ mod tests {
         format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}          \n")
     }
 
-    fn read(version: u8, descr: &str, fortran: &str, shape: &str, values: &[u8]) -> (Array, Kind) {
+    fn read(version: u8, descr: &str, fortran: &str, shape: &str, values: &[u8]) -> (Array, NumberKind) {
         decode(&file(version, &header(descr, fortran, shape), values)).unwrap()
     }
 
@@ -202,13 +205,16 @@ mod tests {
         assert_eq!(bytes.len(), 128);
         bytes.extend((0..6).flat_map(|n| (n as f32).to_le_bytes()));
         let (array, kind) = decode(&bytes).unwrap();
-        assert_eq!((array, kind), (Array::new([2, 3], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]), Kind::Float));
+        assert_eq!(
+            (array, kind),
+            (Array::new([2, 3], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]), NumberKind::Float)
+        );
     }
 
     /// Every kind of number, either end first, whichever axis varies fastest, in every version.
     #[test]
     fn every_kind_and_order_is_read() {
-        use Kind::*;
+        use NumberKind::*;
         let of = |descr: &str, bytes: Vec<u8>| read(2, descr, "False", "(2,)", &bytes);
         let two = |values: [f32; 2], kind| (Array::new([2], values.to_vec()), kind);
         assert_eq!(of(">f4", [1.5f32, -2.0].map(f32::to_be_bytes).concat()), two([1.5, -2.0], Float));
@@ -236,7 +242,7 @@ mod tests {
     fn what_lies_or_is_cut_short_is_refused() {
         let huge = "(4294967296, 4294967296)";
         for (bytes, said) in [
-            (b"".to_vec(), "no .npy file"),
+            (b"".to_vec(), "not an .npy file"),
             (file(4, &header("|u1", "False", "(1,)"), &[0]), "version 1 to 3"),
             (file(1, &header("|u1", "False", "(1,)"), &[0])[..20].to_vec(), "cut short"),
             (file(1, &header("|u1", "False", "(3,)"), &[0, 1]), "shape [3], and 2 bytes follow"),

@@ -1,0 +1,345 @@
+//! The user's own image files: a PNG, the frames of a GIF, or NumPy's `.npy`, scaled to the size a model takes.
+
+mod npy;
+
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use image::codecs::gif::GifDecoder;
+use image::codecs::png::PngDecoder;
+use image::imageops::{FilterType, resize};
+use image::{AnimationDecoder, DynamicImage, ImageBuffer, ImageDecoder, ImageError, Limits, Luma};
+
+use crate::error::{Error, Result};
+use crate::preset::{ImageSize, MAX_STEPS};
+use npy::NumberKind;
+
+/// Larger files are not read: their values would take four times the memory.
+const MOST_BYTES: u64 = 1 << 28;
+/// Images with more pixels are not read.
+const MOST_PIXELS: u64 = 1 << 26;
+/// As many frames as the largest number of EM steps needs.
+const MOST_FRAMES: usize = MAX_STEPS + 1;
+/// The weights of red, green and blue in grey (ITU-R BT.709).
+const LUMA: [f32; 3] = [0.2126, 0.7152, 0.0722];
+
+/// A sequence of frames, or a still image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clip {
+    /// M values each, channels first. The only frame of a still image stands for every EM step.
+    pub frames: Vec<Vec<f32>>,
+}
+
+impl Clip {
+    /// How many EM steps to unroll: `steps` for a still image or where the user `asked` for them, otherwise as many as
+    /// there are frames for.
+    ///
+    /// # Errors
+    /// A sentence without the file's name: too few frames for the steps that were asked for.
+    pub fn steps(&self, steps: usize, asked: bool) -> Result<usize, String> {
+        match self.frames.len().saturating_sub(1) {
+            0 => Ok(steps),
+            most if !asked => Ok(most),
+            most if steps <= most => Ok(steps),
+            most => Err(format!(
+                "{} frames, enough for {most} EM steps, and {steps} are asked for; ask for no more than {most}",
+                most + 1
+            )),
+        }
+    }
+}
+
+/// The kind of a file, by its first bytes.
+#[derive(Clone, Copy)]
+enum FileKind {
+    Png,
+    Gif,
+    Npy,
+}
+
+impl FileKind {
+    fn of(bytes: &[u8]) -> Option<FileKind> {
+        let formats =
+            [(&b"\x89PNG"[..], FileKind::Png), (&b"GIF8"[..], FileKind::Gif), (npy::MAGIC, FileKind::Npy)];
+        formats.into_iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, format)| format)
+    }
+}
+
+/// Whether [`read`] takes the file at `path`, judged by its first bytes.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn is_image(path: &Path) -> Result<bool> {
+    let mut head = Vec::new();
+    let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
+    file.take(8).read_to_end(&mut head).map_err(Error::io("read", path))?;
+    Ok(FileKind::of(&head).is_some())
+}
+
+/// Reads the image or the frames in the file at `path` for a model of images of `image`. Colours become grey where the
+/// model has one channel, and transparent pixels lie on black. With `resize` an image of another size is scaled: as large
+/// as fits, in its proportions, on black.
+///
+/// # Errors
+/// A file that cannot be read, is of another kind or damaged, or does not hold such an image; [`Error::ImageSize`] for
+/// another size without `resize`.
+pub fn read(path: &Path, image: ImageSize, resize: bool) -> Result<Clip> {
+    let wrong = |problem: String| Error::content(path, problem);
+    // Reading a pipe or a device might never end.
+    let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
+    if !metadata.is_file() {
+        return Err(wrong("not a regular file; name a PNG, a GIF or an .npy file".into()));
+    }
+    if metadata.len() > MOST_BYTES {
+        return Err(wrong(format!(
+            "larger than {} MiB, the most that is read; make it smaller",
+            MOST_BYTES >> 20
+        )));
+    }
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let fit = |frame: RawFrame| {
+        let size = [frame.width, frame.height];
+        let expected = [image.width, image.height];
+        if size != expected && !resize {
+            return Err(Error::ImageSize { path: path.to_owned(), size, expected });
+        }
+        Ok(frame.with_channels(image.channels).fitted(image))
+    };
+    let frames = match FileKind::of(&bytes) {
+        None => {
+            return Err(wrong("neither a PNG, a GIF nor an .npy file; convert it to one of these".into()));
+        }
+        Some(FileKind::Npy) => {
+            arrays(&bytes, image).map_err(wrong)?.into_iter().map(fit).collect::<Result<_>>()?
+        }
+        Some(_) if !is_convertible(4, image.channels) => {
+            return Err(wrong(format!(
+                "the model's images have {0} channels; give an .npy file of shape [F, {0}, H, W]",
+                image.channels
+            )));
+        }
+        Some(FileKind::Png) => vec![fit(png(&bytes).map_err(wrong)?)?],
+        Some(FileKind::Gif) => gif(&bytes, fit, wrong)?,
+    };
+    match frames.is_empty() {
+        true => Err(wrong("holds no frame; save at least one".into())),
+        false => Ok(Clip { frames }),
+    }
+}
+
+/// Why an image was not decoded.
+fn undecodable(kind: &str, error: ImageError) -> String {
+    match error {
+        ImageError::Limits(e) => format!("this {kind} takes too much memory ({e}); make it smaller"),
+        ImageError::Unsupported(e) => {
+            format!("this kind of {kind} cannot be read ({e}); save it in another format")
+        }
+        e => format!("not a complete {kind} ({e}); save or copy it again"),
+    }
+}
+
+fn png(bytes: &[u8]) -> Result<RawFrame, String> {
+    let damaged = |e| undecodable("PNG", e);
+    let mut decoder = PngDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
+    decoder.set_limits(limits(decoder.dimensions())?).map_err(damaged)?;
+    Ok(RawFrame::of(DynamicImage::from_decoder(decoder).map_err(damaged)?))
+}
+
+/// The frames as a viewer shows them; each is scaled before the next is decoded.
+fn gif(
+    bytes: &[u8],
+    fit: impl Fn(RawFrame) -> Result<Vec<f32>>,
+    wrong: impl Fn(String) -> Error,
+) -> Result<Vec<Vec<f32>>> {
+    let damaged = |e| wrong(undecodable("GIF", e));
+    let mut decoder = GifDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
+    let limits = limits(decoder.dimensions()).map_err(&wrong)?;
+    decoder.set_limits(limits).map_err(damaged)?;
+    let frames = decoder.into_frames().take(MOST_FRAMES);
+    frames.map(|frame| fit(RawFrame::of(frame.map_err(damaged)?.into_buffer().into()))).collect()
+}
+
+/// The memory that decoders may allocate for an image of this size.
+fn limits((width, height): (u32, u32)) -> Result<Limits, String> {
+    if width == 0 || height == 0 {
+        return Err("has no pixels; save another image".into());
+    }
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Err(format!(
+            "{width}x{height} pixels, and at most {} million are read; make it smaller",
+            MOST_PIXELS / 1_000_000
+        ));
+    }
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(16 * MOST_PIXELS);
+    Ok(limits)
+}
+
+/// The frames of an array.
+fn arrays(bytes: &[u8], image: ImageSize) -> Result<Vec<RawFrame>, String> {
+    let (array, kind) = npy::decode(bytes)?;
+    let layout = AxisLayout::of(&array.shape, image)?;
+    if array.values.is_empty() {
+        return Err(format!("its shape {:?} has no pixels; save another array", array.shape));
+    }
+    let largest = array.values.iter().fold(0.0, |max: f32, v| max.max(*v));
+    // Integers are levels of 256, except where all are 0 or 1.
+    let full = if kind == NumberKind::Integer && largest > 1.0 { 255.0 } else { 1.0 };
+    if let Some(value) = array.values.iter().find(|v| !(0.0..=full).contains(*v)) {
+        return Err(format!(
+            "holds {value}; values must be 0 to 1, or integers from 0 to 255, so scale it first"
+        ));
+    }
+    let AxisLayout { frames, channels, height, width, channels_last } = layout;
+    let frame = |f: usize| {
+        let values = &array.values[f * channels * height * width..][..channels * height * width];
+        let value = |i: usize| {
+            let (channel, pixel) = (i / (height * width), i % (height * width));
+            values[if channels_last { pixel * channels + channel } else { i }] / full
+        };
+        RawFrame { channels, height, width, values: (0..values.len()).map(value).collect() }
+    };
+    Ok((0..frames.min(MOST_FRAMES)).map(frame).collect())
+}
+
+/// The meaning of an array's axes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct AxisLayout {
+    frames: usize,
+    channels: usize,
+    height: usize,
+    width: usize,
+    channels_last: bool,
+}
+
+impl AxisLayout {
+    /// The layout with the model's image size, or else the only possible one.
+    fn of(shape: &[usize], image: ImageSize) -> Result<AxisLayout, String> {
+        let planes = |frames, channels, height, width| AxisLayout {
+            frames,
+            channels,
+            height,
+            width,
+            channels_last: false,
+        };
+        let colours = |frames, height, width, channels| AxisLayout {
+            channels_last: true,
+            ..planes(frames, channels, height, width)
+        };
+        let mut all = match *shape {
+            [h, w] => vec![planes(1, 1, h, w)],
+            // Three planes are three frames, unless the model has three channels.
+            [a, b, c] if a > 1 && a == image.channels => {
+                vec![planes(a, 1, b, c), planes(1, a, b, c), colours(1, a, b, c)]
+            }
+            [a, b, c] => vec![planes(a, 1, b, c), colours(1, a, b, c)],
+            [f, a, b, c] => vec![planes(f, a, b, c), colours(f, a, b, c)],
+            _ => vec![],
+        };
+        all.retain(|l| is_convertible(l.channels, image.channels));
+        let fits = |l: &&AxisLayout| (l.height, l.width) == (image.height, image.width);
+        let exact: Vec<AxisLayout> = all.iter().filter(fits).copied().collect();
+        // An axis this short is more likely one of colours than of columns.
+        let narrow = |l: &AxisLayout| !l.channels_last && l.width <= 4;
+        if exact.is_empty() && all.iter().any(|l| l.channels_last) {
+            all.retain(|l| !narrow(l));
+        }
+        match (exact.as_slice(), all.as_slice()) {
+            ([layout], _) | ([], [layout]) => Ok(*layout),
+            ([], []) => Err(format!(
+                "its shape {shape:?} is not [H, W], [F, H, W], [F, C, H, W] or [F, H, W, C] for a model of {} {}; save \
+                 one of several samples [N, F, …]",
+                image.channels,
+                if image.channels == 1 { "channel" } else { "channels" }
+            )),
+            _ => Err(format!(
+                "its shape {shape:?} can be read in several ways; save it as [F, C, H, W], with frames and channels"
+            )),
+        }
+    }
+}
+
+/// Whether images with this number of channels can be converted to a model's.
+fn is_convertible(channels: usize, model: usize) -> bool {
+    channels == model || channels == 1 || ([3, 4].contains(&channels) && [1, 3].contains(&model))
+}
+
+/// An image of any size, channels first.
+struct RawFrame {
+    channels: usize,
+    height: usize,
+    width: usize,
+    values: Vec<f32>,
+}
+
+impl RawFrame {
+    fn of(image: DynamicImage) -> RawFrame {
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        let deep = image.color().bytes_per_pixel() > image.color().channel_count();
+        let values = match deep {
+            true => planes(image.into_rgba16().as_raw(), f32::from(u16::MAX)),
+            false => planes(image.into_rgba8().as_raw(), f32::from(u8::MAX)),
+        };
+        RawFrame { channels: 4, height, width, values }
+    }
+
+    /// Converted to a model's number of channels, which must be possible.
+    fn with_channels(self, model: usize) -> RawFrame {
+        let RawFrame { channels, height, width, values } = self;
+        let places = height * width;
+        let at = |channel: usize, pixel: usize| values[channel * places + pixel];
+        let colour = |channel: usize, pixel: usize| match channels {
+            // Transparent pixels lie on black.
+            4 => at(channel, pixel) * at(3, pixel),
+            _ => at(channel, pixel),
+        };
+        let values = match (channels, model) {
+            (channels, model) if channels == model => values,
+            (1, model) => values.repeat(model),
+            (_, 3) => (0..3 * places).map(|i| colour(i / places, i % places)).collect(),
+            _ => (0..places).map(|pixel| grey([0, 1, 2].map(|channel| colour(channel, pixel)))).collect(),
+        };
+        RawFrame { channels: model, height, width, values }
+    }
+
+    /// Scaled to the model's size: as large as fits, in its proportions, on black; shrinking averages.
+    fn fitted(self, image: ImageSize) -> Vec<f32> {
+        let RawFrame { channels, height, width, values } = self;
+        if (height, width) == (image.height, image.width) {
+            return values;
+        }
+        let scale = (image.width as f64 / width as f64).min(image.height as f64 / height as f64);
+        let side = |n: usize, most: usize| ((n as f64 * scale).round() as usize).clamp(1, most);
+        let (w, h) = (side(width, image.width), side(height, image.height));
+        let (left, top) = ((image.width - w) / 2, (image.height - h) / 2);
+        let mut fitted = vec![0.0; channels * image.pixels()];
+        for (plane, values) in
+            fitted.chunks_exact_mut(image.pixels()).zip(values.chunks_exact(height * width))
+        {
+            let whole = ImageBuffer::<Luma<f32>, _>::from_raw(width as u32, height as u32, values);
+            let Some(whole) = whole else { unreachable!("a plane has as many values as pixels") };
+            let small = resize(&whole, w as u32, h as u32, FilterType::Triangle);
+            for (row, values) in plane.chunks_exact_mut(image.width).skip(top).zip(small.chunks_exact(w)) {
+                row[left..left + w].copy_from_slice(values);
+            }
+        }
+        fitted
+    }
+}
+
+/// The four channels one after another, as shares of `full`.
+fn planes<T: Copy + Into<f32>>(pixels: &[T], full: f32) -> Vec<f32> {
+    (0..4).flat_map(|channel| pixels.iter().skip(channel).step_by(4).map(|v| (*v).into() / full)).collect()
+}
+
+fn grey(colours: [f32; 3]) -> f32 {
+    let [red, green, blue] = colours;
+    // Grey stays the same to the last bit.
+    if red == green && green == blue {
+        return red;
+    }
+    colours.iter().zip(LUMA).map(|(colour, share)| colour * share).sum()
+}
+
+#[cfg(test)]
+mod tests;

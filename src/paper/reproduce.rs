@@ -1,0 +1,311 @@
+//! Reproducing the results: train the runs that the experiments need, score them, and write the document. What is
+//! already there is continued or kept, so that the work can be done in pieces.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::archived::{self, ArchivedRun};
+use super::experiments::{Section, TestConditions};
+use super::figures::figures;
+use super::runs::{FailedRun, ScoredRun, TrainedRun};
+use super::tables::Results;
+use crate::backend::Compute;
+use crate::data::{Split, resolved};
+use crate::error::{Error, Result};
+use crate::files::write_atomic;
+use crate::live::worker::{self, Ending, Job};
+use crate::precision::Precision;
+use crate::preset::{Difference, Preset, differences};
+use crate::protocol::{Finish, RunHandle};
+use crate::run::checkpoint::Checkpoint;
+use crate::run::directory::{self, RunDir};
+use crate::run::score::{Scoring, score};
+
+/// Samples that an unfinished run is scored on; its scores only say how far it is.
+const GLANCE: usize = 1000;
+/// Less time than this is not worth starting a training for.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// What to reproduce, and how.
+pub struct Reproduction<'a> {
+    /// Sections of the paper's results.
+    pub sections: Vec<Section>,
+    /// Runs of every preset; seed 1 of all of them comes first.
+    pub seeds: u64,
+    /// Where runs, scores, tables and figures are.
+    pub out: PathBuf,
+    /// Time for training, shared equally by the runs that are due; unlimited if not given.
+    pub budget: Option<Duration>,
+    /// Samples to score on; if not given, all of the test split, or the first thousand for an unfinished run.
+    pub samples: Option<usize>,
+    /// Iterations of each run at most.
+    pub max_iterations: Option<u64>,
+    /// Where to compute; the precision is that of the training only.
+    pub compute: Compute,
+    /// What the user asks for other than the preset says, if anything.
+    pub settings: Option<Settings<'a>>,
+}
+
+/// Makes of a preset what the user asks for.
+pub type Settings<'a> = &'a dyn Fn(&Preset) -> Result<Preset>;
+
+/// Shows the progress of the work.
+pub trait Progress {
+    /// Follows a training until it ends, and stops it at the deadline.
+    ///
+    /// # Errors
+    /// What the training failed of.
+    fn follow(&mut self, run: RunHandle, deadline: Option<Instant>) -> Result<Finish>;
+
+    /// Begins the scoring of `what`. The result is called with the samples done, and with all samples.
+    fn scoring(&mut self, what: &str) -> Box<dyn Fn(usize, usize) + Sync>;
+
+    /// Says something in a sentence.
+    fn note(&mut self, sentence: &str);
+}
+
+/// What was reproduced.
+pub struct Reproduced {
+    /// The tables, and the runs that failed.
+    pub results: Results,
+    /// The document, `results.md`.
+    pub markdown: String,
+}
+
+/// A run that an experiment needs.
+struct WantedRun {
+    preset: &'static str,
+    /// The preset with the user's settings.
+    settings: Preset,
+    seed: u64,
+    path: PathBuf,
+}
+
+impl WantedRun {
+    /// Whether there is a checkpoint to continue from.
+    fn is_begun(&self) -> Result<bool> {
+        directory::is_resumable(&self.path)
+    }
+
+    fn failed(&self, why: &Error) -> FailedRun {
+        FailedRun { preset: self.preset.to_owned(), seed: self.seed, why: why.to_string() }
+    }
+}
+
+impl Reproduction<'_> {
+    /// Trains and scores, and writes tables and figures. A run that fails stops no other; the results list it.
+    ///
+    /// # Errors
+    /// Settings that a run was not begun with, damaged scores, a place that cannot be written.
+    pub fn run(&self, progress: &mut dyn Progress) -> Result<Reproduced> {
+        let runs = self.wanted()?;
+        runs.iter().try_for_each(|run| self.check_settings(run))?;
+        let scores = self.out.join("scores");
+        std::fs::create_dir_all(&scores).map_err(Error::io("create", &scores))?;
+        let mut failures = Vec::new();
+        if self.train_all(&runs, &mut failures, progress) {
+            for run in runs.iter().filter(|run| run.is_begun().unwrap_or(false)) {
+                let scored = self.score(run, &scores, progress);
+                let is_known = failures.iter().any(|f| (f.preset.as_str(), f.seed) == (run.preset, run.seed));
+                // What prevents the training mostly prevents the scoring too.
+                if let (Err(e), false) = (scored, is_known) {
+                    failures.push(run.failed(&e));
+                }
+            }
+        }
+        let (archived, unread) = ArchivedRun::read_all(&self.out.join("runs"))?;
+        let known: Vec<String> = failures.iter().map(|f| format!("{}-s{}", f.preset, f.seed)).collect();
+        failures.extend(unread.into_iter().filter(|run| !known.contains(&run.preset)));
+        let mut scored = ScoredRun::read_all(&scores)?;
+        ArchivedRun::update_changes(&mut scored, &archived);
+        self.write(&scored, &archived, &failures)
+    }
+
+    /// The runs that the sections need, seed by seed.
+    fn wanted(&self) -> Result<Vec<WantedRun>> {
+        let mut presets: Vec<(&'static str, Preset)> = Vec::new();
+        for experiment in self.sections.iter().copied().flat_map(Section::experiments) {
+            if !presets.iter().any(|(name, _)| *name == experiment.preset) {
+                presets.push((experiment.preset, self.with_settings(&Preset::load(experiment.preset)?)?));
+            }
+        }
+        let run = |(preset, settings): &(&'static str, Preset), seed| WantedRun {
+            preset,
+            settings: settings.clone(),
+            seed,
+            path: self.out.join("runs").join(format!("{preset}-s{seed}")),
+        };
+        Ok((1..=self.seeds).flat_map(|seed| presets.iter().map(move |preset| run(preset, seed))).collect())
+    }
+
+    fn with_settings(&self, preset: &Preset) -> Result<Preset> {
+        self.settings.map_or_else(|| Ok(preset.clone()), |settings| settings(preset))
+    }
+
+    /// Refuses settings that differ from those a run was begun with: it keeps its own, so they would have no effect.
+    fn check_settings(&self, run: &WantedRun) -> Result<()> {
+        // What cannot be read makes the run itself fail later.
+        if self.settings.is_none() || !run.is_begun().unwrap_or(false) {
+            return Ok(());
+        }
+        let Ok(begun) = Preset::load(&run.path.join("preset.ron").to_string_lossy()) else { return Ok(()) };
+        let mut asked = self.with_settings(&begun)?.at_first_stage();
+        asked.data = resolved(&asked.data)?;
+        let changes = differences(&begun, &asked);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Usage(format!(
+            "{} was begun with other settings than --set or --mnist now ask for ({}); leave these out to continue it, \
+             or begin anew in another --out",
+            run.path.display(),
+            changes.iter().map(Difference::to_string).collect::<Vec<_>>().join(", ")
+        )))
+    }
+
+    /// Trains the runs that are not finished, one seed after the other, until the budget is spent. False after an
+    /// interrupt.
+    fn train_all(
+        &self,
+        runs: &[WantedRun],
+        failures: &mut Vec<FailedRun>,
+        progress: &mut dyn Progress,
+    ) -> bool {
+        let end = self.budget.map(|budget| Instant::now() + budget);
+        let left = || end.map(|end| end.saturating_duration_since(Instant::now()));
+        for seed in 1..=self.seeds {
+            let mut due: Vec<&WantedRun> = runs.iter().filter(|run| run.seed == seed).collect();
+            // What a run leaves of its share goes to the others, if need be in another round.
+            while !due.is_empty() {
+                let mut again = Vec::new();
+                for (i, run) in due.iter().enumerate() {
+                    let share = left().map(|left| left / (due.len() - i) as u32);
+                    if share.is_some_and(|share| share < SHORTEST) {
+                        return true;
+                    }
+                    let deadline = share.map(|share| Instant::now() + share);
+                    match self.train(run, deadline, progress) {
+                        Ok(Finish::Stopped) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
+                            return false;
+                        }
+                        Ok(Finish::Stopped) => again.push(*run),
+                        Ok(_) => {}
+                        Err(e) => failures.push(run.failed(&e)),
+                    }
+                }
+                due = again;
+            }
+        }
+        true
+    }
+
+    /// Trains one run, from its start or from its last checkpoint.
+    fn train(
+        &self,
+        run: &WantedRun,
+        deadline: Option<Instant>,
+        progress: &mut dyn Progress,
+    ) -> Result<Finish> {
+        let ending = Ending { max_iterations: self.max_iterations, stay: false };
+        let handle = if run.is_begun()? {
+            let before = TrainedRun::read(&run.path)?;
+            if before.finished {
+                return Ok(Finish::EarlyStop);
+            }
+            if self.max_iterations.is_some_and(|most| before.iterations >= most) {
+                return Ok(Finish::MaxIterations);
+            }
+            worker::resume(&run.path, self.compute, |preset| Ok(preset.clone()), ending)?
+        } else {
+            if directory::is_archived(&run.path) {
+                let scores = ScoredRun::read_all(&self.out.join("scores"))?;
+                let mut of_run = scores.iter().map(|scored| &scored.training);
+                if of_run.any(|of| (of.preset.as_str(), of.seed, of.finished) == (run.preset, run.seed, true))
+                {
+                    return Ok(Finish::EarlyStop);
+                }
+                return Err(Error::content(
+                    &run.path,
+                    "this run is archived without a checkpoint to continue from; train it in another --out",
+                ));
+            }
+            if run.path.join("run.json").is_file() {
+                RunDir::discard(&run.path)?;
+                let path = run.path.display();
+                progress.note(&format!("{path} was cut off before its first checkpoint and begins anew"));
+            }
+            let job = Job::new(run.settings.clone(), run.seed, self.compute);
+            worker::start(&Job { out: Some(run.path.clone()), ending, ..job })?
+        };
+        progress.follow(handle, deadline)
+    }
+
+    /// Scores a run in every test that the experiments have for it, except where that was done before.
+    fn score(&self, run: &WantedRun, scores: &Path, progress: &mut dyn Progress) -> Result<()> {
+        let device = self.compute.open()?;
+        let training = TrainedRun::read(&run.path)?;
+        let best = Checkpoint::open(&directory::resolve(&run.path, &["best", "last"])?)?;
+        let mut tests: Vec<&'static TestConditions> = Vec::new();
+        let experiments = self.sections.iter().copied().flat_map(Section::experiments);
+        for experiment in experiments.filter(|experiment| experiment.preset == run.preset) {
+            if !tests.contains(&experiment.test) {
+                tests.push(experiment.test);
+            }
+        }
+        for test in tests {
+            let file = scores.join(ScoredRun::file_name(run.preset, run.seed, test));
+            let samples = self.samples.unwrap_or(match training.finished {
+                true => best.preset.train.test_size,
+                false => GLANCE.min(best.preset.train.test_size),
+            });
+            let is_done = ScoredRun::read(&file)?.is_some_and(|scored| {
+                scored.training == training
+                    && scored.report.iteration == best.manifest.counters.iteration
+                    && scored.report.samples == samples
+                    && scored.report.subsets.iter().all(|subset| subset.floor.is_some())
+            });
+            if is_done {
+                continue;
+            }
+            let scoring = Scoring {
+                sets: test.sets.iter().map(|set| (*set).to_owned()).collect(),
+                // Those it was trained on, whatever this machine has.
+                digits: best.preset.data.digits().cloned(),
+                split: Split::Test,
+                samples: Some(samples),
+                precision: Precision::F32,
+            };
+            let show = progress.scoring(&format!("{} seed {}, {}", run.preset, run.seed, test.name));
+            let mut report = score(&run.path, &scoring, &device, &show)?;
+            // Relative to the directory, so that it can be moved.
+            if let Ok(within) = report.checkpoint.strip_prefix(&self.out) {
+                report.checkpoint = within.to_owned();
+            }
+            let scored = ScoredRun { training: training.clone(), test: test.name.into(), report };
+            scored.write(scores, test)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the document, its figures, and the tables as JSON.
+    fn write(
+        &self,
+        scored: &[ScoredRun],
+        archived: &[ArchivedRun],
+        failures: &[FailedRun],
+    ) -> Result<Reproduced> {
+        let results = Results::new(&self.sections, self.seeds, scored, failures);
+        let figures = figures(scored, archived)?;
+        for figure in &figures {
+            write_atomic(&self.out.join(figure.file), figure.svg.as_bytes())?;
+        }
+        let markdown = results.markdown(archived::reading(&self.out)?.as_deref(), &figures, archived);
+        write_atomic(&self.out.join("results.md"), markdown.as_bytes())?;
+        let file = self.out.join("results.json");
+        let mut json =
+            serde_json::to_vec_pretty(&results).map_err(|e| Error::content(&file, e.to_string()))?;
+        json.push(b'\n');
+        write_atomic(&file, &json)?;
+        Ok(Reproduced { results, markdown })
+    }
+}
