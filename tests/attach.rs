@@ -88,7 +88,7 @@ fn viewers_see_the_whole_run_and_steer_it() {
     let mut one = attach(&out).unwrap();
     let info = started(&mut one);
     assert_eq!((&info.directory, info.seed), (&out, 1));
-    let mut seen: Vec<u64> = info.past.iterations.iter().map(|i| i.iteration).collect();
+    let mut seen: Vec<u64> = info.metrics.iterations.iter().map(|i| i.iteration).collect();
     assert_eq!(one.events.blocking_recv(), Some(Event::Paused(true)));
     // Although paused, it makes a picture for a new viewer.
     let first = picture(&mut one, |_| true);
@@ -111,9 +111,9 @@ fn viewers_see_the_whole_run_and_steer_it() {
 
     let mut two = attach(&out).unwrap();
     let info = started(&mut two);
-    assert_eq!((info.preset.k, info.past.changes.len()), (3, 1));
-    assert!(info.past.epochs.len() >= 3);
-    let mut seen_by_two: Vec<u64> = info.past.iterations.iter().map(|i| i.iteration).collect();
+    assert_eq!((info.preset.k, info.metrics.changes.len()), (3, 1));
+    assert!(info.metrics.epochs.len() >= 3);
+    let mut seen_by_two: Vec<u64> = info.metrics.iterations.iter().map(|i| i.iteration).collect();
     epochs(&mut one, &mut seen, 3);
     epochs(&mut two, &mut seen_by_two, 3);
     for seen in [&seen, &seen_by_two] {
@@ -299,7 +299,7 @@ fn the_socket_is_its_owners_alone_and_a_stale_one_is_replaced() {
     let mut run = run;
     listens(&mut run);
     let mut viewer = attach(&out).unwrap();
-    assert!(!started(&mut viewer).past.iterations.is_empty());
+    assert!(!started(&mut viewer).metrics.iterations.is_empty());
     drop(run);
     assert_eq!(finished(&mut viewer), Finish::Stopped);
 

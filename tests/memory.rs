@@ -5,7 +5,7 @@
 
 mod support;
 
-use nem_tui::protocol::{Epoch, Event, Iteration, Past};
+use nem_tui::protocol::{Epoch, Event, Iteration, Metrics};
 use nem_tui::tui::theme::Depth;
 use nem_tui::tui::update::{Message, update};
 
@@ -22,7 +22,7 @@ fn resident() -> usize {
 fn a_day_of_curves_takes_less_than_64_mb() {
     const DAY: u64 = 24 * 3600;
     let mut app = support::workbench(Depth::True, support::preset("quickstart"), 100, 4, 6);
-    let mut past = Past::default();
+    let mut past = Metrics::default();
     let before = resident();
     for second in 0..DAY {
         let one = |i: u64| Iteration {

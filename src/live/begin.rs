@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::machine;
 use crate::precision::Precision;
 use crate::preset::{Preset, Setting};
-use crate::protocol::{Change, Past, RunHandle};
+use crate::protocol::{Change, Metrics, RunHandle};
 use crate::run::album::Album;
 use crate::run::checkpoint::Checkpoint;
 use crate::run::directory::{self, Record, Repeat, RunDir, RunFile};
@@ -68,7 +68,7 @@ pub fn start(job: &Job) -> Result<RunHandle> {
         if job.tensorboard {
             directory::keep_events(run.path())?;
         }
-        Ok(Begun { run, trainer, past: Past::default(), replay: job.replay, compute })
+        Ok(Begun { run, trainer, metrics: Metrics::default(), replay: job.replay, compute })
     };
     spawn(make, ending)
 }
@@ -140,7 +140,7 @@ pub fn fork(
         }
         run.begin(&trainer)?;
         let past = run.past()?;
-        Ok(Begun { run, trainer, past, replay, compute })
+        Ok(Begun { run, trainer, metrics, replay, compute })
     };
     spawn(make, ending)
 }
@@ -198,7 +198,7 @@ pub fn resume(
         let next = trainer.counters().iteration + 1;
         let to_come = |change: &Change| change.iteration >= next && !past.changes.contains(change);
         let replay = begun.replay.into_iter().filter(to_come).collect();
-        Ok(Begun { run, trainer, past, replay, compute })
+        Ok(Begun { run, trainer, metrics, replay, compute })
     };
     spawn(make, ending)
 }

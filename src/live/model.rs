@@ -8,7 +8,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use super::thread::{self, Ends};
 use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
-use crate::protocol::{Call, Command, Event, Finish, Past, RunHandle, RunInfo, RunKind, ViewerId};
+use crate::protocol::{Call, Command, Event, Finish, Metrics, RunHandle, RunInfo, RunKind, ViewerId};
 use crate::run::checkpoint::Checkpoint;
 use crate::run::directory;
 use crate::train::trainer::Trainer;
@@ -58,7 +58,7 @@ impl Shown {
             iteration,
             parameters: self.trainer.model().parameter_count(),
             floor: self.trainer.floor()?,
-            past: Past::default(),
+            metrics: Metrics::default(),
         })));
         loop {
             for (viewer, answer) in self.ends.audience.show(&self.trainer, iteration)? {

@@ -159,17 +159,17 @@ impl Now {
         let (info, event) = (&mut self.info, event.clone());
         match event {
             Event::Started(new) => *info = *new,
-            Event::Iterations(list) => list.into_iter().for_each(|i| info.past.add_iteration(i)),
-            Event::Epoch(epoch) => info.past.epochs.push(epoch),
+            Event::Iterations(list) => list.into_iter().for_each(|i| info.metrics.add_iteration(i)),
+            Event::Epoch(epoch) => info.metrics.epochs.push(epoch),
             Event::Changed(change) => {
                 if let Ok(preset) = change.to.apply(&info.preset) {
                     info.preset = preset;
                 }
-                info.past.changes.push(change);
+                info.metrics.changes.push(change);
             }
             Event::Stage(start) => {
                 info.preset = info.preset.at_stage(&start.what);
-                info.past.stages.push(start);
+                info.metrics.stages.push(start);
             }
             Event::Floor(floor) => info.floor = floor,
             // No longer of interest to a viewer that joins.
@@ -346,7 +346,7 @@ async fn tell(
 mod tests {
     use super::*;
     use crate::preset::{Preset, Setting};
-    use crate::protocol::{Change, Finish, Floor, Iteration, Past, RunKind};
+    use crate::protocol::{Change, Finish, Floor, Iteration, Metrics, RunKind};
 
     fn info(directory: &Path) -> RunInfo {
         RunInfo {
@@ -358,7 +358,7 @@ mod tests {
             iteration: 0,
             parameters: 1,
             floor: Floor::default(),
-            past: Past::default(),
+            metrics: Metrics::default(),
         }
     }
 
@@ -391,8 +391,8 @@ mod tests {
         let told: Vec<Event> = now.told().unwrap().into_iter().map(read).collect();
         let Event::Started(started) = &told[0] else { panic!("{told:?}") };
         assert_eq!((started.preset.k, started.floor), (6, floor));
-        assert_eq!(started.past.iterations.iter().map(|i| i.iteration).collect::<Vec<_>>(), [1, 2]);
-        assert_eq!(started.past.changes, [change]);
+        assert_eq!(started.metrics.iterations.iter().map(|i| i.iteration).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(started.metrics.changes, [change]);
         let rest =
             [Event::Paused(false), Event::Saved { iteration: 2, best: true }, Event::Done(Finish::Stopped)];
         assert_eq!(told[1..], rest);

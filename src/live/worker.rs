@@ -14,7 +14,7 @@ use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    Call, Change, Command, Event, Finish, Iteration, Past, RunInfo, RunKind, ViewerId, WATCHED,
+    Call, Change, Command, Event, Finish, Iteration, Metrics, RunInfo, RunKind, ViewerId, WATCHED,
 };
 use crate::run::album::{self, Album};
 use crate::run::directory::{Record, RunDir};
@@ -41,7 +41,7 @@ pub struct Ending {
 pub(super) struct Begun {
     pub(super) run: RunDir,
     pub(super) trainer: Trainer,
-    pub(super) past: Past,
+    pub(super) metrics: Metrics,
     /// Live changes still to be made.
     pub(super) replay: Vec<Change>,
     pub(super) compute: Compute,
@@ -49,7 +49,7 @@ pub(super) struct Begun {
 
 /// Trains `begun` until there is a reason to end, and reports to `ends`.
 pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
-    let Begun { run, trainer, past, replay, compute } = begun;
+    let Begun { run, trainer, metrics, replay, compute } = begun;
     let worker = Worker {
         run,
         trainer,
@@ -64,7 +64,7 @@ pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
         saved: None,
         snapshot_due: Instant::now(),
     };
-    worker.run(past);
+    worker.run(metrics);
 }
 
 struct Worker {
@@ -94,7 +94,7 @@ enum Next {
 }
 
 impl Worker {
-    fn run(mut self, past: Past) {
+    fn run(mut self, metrics: Metrics) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.run.path().join("log.txt"));
         // A run without its log is still a run.
         let _guard = log.ok().map(|file| {
@@ -102,7 +102,7 @@ impl Worker {
                 tracing_subscriber::fmt().with_ansi(false).with_writer(std::sync::Mutex::new(file));
             tracing::subscriber::set_default(subscriber.finish())
         });
-        let work = |worker: &mut Worker| worker.announce(past).and_then(|()| worker.train());
+        let work = |worker: &mut Worker| worker.announce(metrics).and_then(|()| worker.train());
         let result = catch_unwind(AssertUnwindSafe(|| work(&mut self))).unwrap_or_else(|panic| {
             // What the libraries below throw ends here; weights and moments are whole unless it was
             // the optimizer's.
@@ -121,7 +121,7 @@ impl Worker {
         self.ends.outbox.finish(finish);
     }
 
-    fn announce(&mut self, past: Past) -> Result<()> {
+    fn announce(&mut self, metrics: Metrics) -> Result<()> {
         let trainer = &self.trainer;
         let info = RunInfo {
             kind: RunKind::Training,
@@ -132,7 +132,7 @@ impl Worker {
             iteration: trainer.counters().iteration,
             parameters: trainer.model().parameter_count(),
             floor: trainer.floor()?,
-            past,
+            metrics,
         };
         info!(
             "{} on {}, seed {}, {} parameters, from iteration {}",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Command, Epoch, Floor, Iteration, Past, StageStart, Watched};
+use super::{Change, Command, Epoch, Floor, Iteration, Metrics, StageStart, Watched};
 use crate::preset::Preset;
 use crate::snapshot::{Input, as_text};
 
@@ -89,7 +89,7 @@ pub struct RunInfo {
     /// nothing can score.
     pub floor: Floor,
     /// Iterations and epochs of the run before it was resumed, to draw the curves whole.
-    pub past: Past,
+    pub metrics: Metrics,
 }
 
 /// Why a run ended.

@@ -353,7 +353,7 @@ impl Workbench {
             zoomed: false,
             info,
         };
-        let past = std::mem::take(&mut workbench.info.past);
+        let past = std::mem::take(&mut workbench.info.metrics);
         workbench.history = History::of(&past);
         let latest = past.iterations.len().saturating_sub(SPEED_OVER);
         workbench.seconds = past.iterations[latest..].iter().map(|iteration| iteration.seconds).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::protocol::{Change, Epoch, Iteration, Past, StageStart};
+use crate::protocol::{Change, Epoch, Iteration, Metrics, StageStart};
 
 /// Points kept as they are.
 const RECENT: usize = 2048;
@@ -172,7 +172,7 @@ pub struct History {
 
 impl History {
     /// The curves of what is past.
-    pub fn of(past: &Past) -> History {
+    pub fn of(past: &Metrics) -> History {
         let mut history = History::default();
         past.iterations.iter().for_each(|iteration| history.add_iteration(iteration));
         past.epochs.iter().for_each(|epoch| history.add_epoch(epoch));

@@ -1105,7 +1105,7 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::protocol::{
-        Change, Epoch, Floor, Iteration, ModelCard, Past, Profile, RunInfo, RunKind, Watched,
+        Change, Epoch, Floor, Iteration, ModelCard, Metrics, Profile, RunInfo, RunKind, Watched,
     };
     use crate::snapshot::Input;
     use crate::tui::config::Config;
@@ -1147,7 +1147,7 @@ mod tests {
             iteration: 0,
             parameters: 1,
             floor: Floor::default(),
-            past: Past::default(),
+            metrics: Metrics::default(),
         };
         update(&mut app, Message::Engine(Event::Started(Box::new(info))));
         app
@@ -1380,7 +1380,7 @@ mod tests {
         };
         update(&mut app, Message::Runs(["quickstart-s1", "a", "b"].map(card).into()));
         assert_eq!(press(&mut app, "↓ "), [Effect::Rival("runs/b".into())], "the run itself is not offered");
-        let rival = Rival { name: "b".into(), preset: preset(), seed: 2, past: Past::default() };
+        let rival = Rival { name: "b".into(), preset: preset(), seed: 2, metrics: Metrics::default() };
         update(&mut app, Message::Rival(Box::new(rival)));
         assert_eq!(app.workbench.as_ref().unwrap().rivals.len(), 1);
         assert!(press(&mut app, "↵").is_empty());
@@ -1805,7 +1805,7 @@ mod tests {
         let before = app.workbench.clone().unwrap();
         let mut info = before.info.clone();
         info.preset = Setting::Noise(0.4).apply(&info.preset).unwrap();
-        info.past.iterations =
+        info.metrics.iterations =
             vec![Iteration { iteration: 9, loss: 1.0, seconds: 1.0, ..Iteration::default() }];
         assert!(update(&mut app, Message::Engine(Event::Started(Box::new(info)))).is_empty());
         let after = app.workbench.as_ref().unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{
-    Change, Epoch, Event, Floor, Iteration, ModelCard, Past, Preview, Profile, Rival, RunCard, RunHandle,
+    Change, Epoch, Event, Floor, Iteration, ModelCard, Metrics, Preview, Profile, Rival, RunCard, RunHandle,
     RunInfo, RunKind, Shelf,
 };
 use nem_tui::random::{Purpose, Stream};
@@ -99,7 +99,7 @@ fn info(directory: &str, preset: &Preset, iteration: u64, floor: Floor) -> RunIn
         iteration,
         parameters: 110_920,
         floor,
-        past: Past::default(),
+        metrics: Metrics::default(),
     }
 }
 
@@ -173,7 +173,7 @@ pub fn model(depth: Depth) -> App {
 /// Adds two runs that differ from the one on the screen in K and in the learning rate.
 pub fn compare(app: &mut App) {
     let rival = |name: &str, sets: &[&str], by: f64| {
-        let mut past = Past::default();
+        let mut past = Metrics::default();
         for epoch in 1u32..=8 {
             let x = f64::from(epoch);
             past.epochs.push(Epoch {
