@@ -15,8 +15,9 @@ use nem_tui::live::socket::attach;
 use nem_tui::live::worker::{Ending, Job, resume, start};
 use nem_tui::precision::Precision;
 use nem_tui::preset::Setting;
-use nem_tui::protocol::{Command, Event, Finish, RunHandle, RunInfo};
-use nem_tui::run::directory::{Record, RunDir, RunFile, read_metrics};
+use nem_tui::protocol::{Command, Event, Finish, Record, RunHandle, RunInfo};
+use nem_tui::run::directory::{RunDir, RunFile};
+use nem_tui::run::metrics;
 use nem_tui::snapshot::{Input, Snapshot};
 use support::endless;
 
@@ -96,7 +97,7 @@ fn viewers_see_the_whole_run_and_steer_it() {
     let mut one = attach(&out).unwrap();
     let info = started(&mut one);
     assert_eq!((&info.directory, info.seed), (&out, 1));
-    let mut seen: Vec<u64> = info.past.iterations.iter().map(|i| i.iteration).collect();
+    let mut seen: Vec<u64> = info.metrics.iterations.iter().map(|i| i.iteration).collect();
     assert_eq!(one.events.blocking_recv(), Some(Event::Paused(true)));
     // Paused as it is, it makes a picture for who has come.
     let first = picture(&mut one, |_| true);
@@ -119,9 +120,9 @@ fn viewers_see_the_whole_run_and_steer_it() {
 
     let mut two = attach(&out).unwrap();
     let info = started(&mut two);
-    assert_eq!((info.preset.k, info.past.changes.len()), (3, 1));
-    assert!(info.past.epochs.len() >= 3);
-    let mut seen_by_two: Vec<u64> = info.past.iterations.iter().map(|i| i.iteration).collect();
+    assert_eq!((info.preset.k, info.metrics.changes.len()), (3, 1));
+    assert!(info.metrics.epochs.len() >= 3);
+    let mut seen_by_two: Vec<u64> = info.metrics.iterations.iter().map(|i| i.iteration).collect();
     epochs(&mut one, &mut seen, 3);
     epochs(&mut two, &mut seen_by_two, 3);
     for seen in [&seen, &seen_by_two] {
@@ -175,7 +176,7 @@ fn records(run: &Path) -> Vec<Record> {
         }
         other => other,
     };
-    read_metrics(run).unwrap().into_iter().map(timeless).collect()
+    metrics::records(run).unwrap().into_iter().map(timeless).collect()
 }
 
 /// Viewers that read nothing, leave in the middle, talk nonsense or look at one sample after the other: the
@@ -248,7 +249,7 @@ fn the_socket_is_its_owners_alone_and_a_stale_one_is_replaced() {
     let mut run = run;
     listens(&mut run);
     let mut viewer = attach(&out).unwrap();
-    assert!(!started(&mut viewer).past.iterations.is_empty());
+    assert!(!started(&mut viewer).metrics.iterations.is_empty());
     drop(run);
     assert_eq!(finished(&mut viewer), Finish::Stopped);
 

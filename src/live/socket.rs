@@ -40,7 +40,7 @@ use tokio::time::{sleep, timeout};
 pub use self::attached::attach;
 use self::wire::{MOST_OF_RUN, MOST_OF_VIEWER, News, VERSION};
 use crate::error::{Error, Result};
-use crate::protocol::{Command, Event, RunInfo};
+use crate::protocol::{Command, Event, Record, RunInfo};
 use crate::snapshot::Snapshot;
 
 /// The socket's name in the run's directory.
@@ -138,7 +138,7 @@ fn by_short_name<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> io
 
 /// How a run stands.
 struct Now {
-    /// Its preset and floor are those in force, its past goes up to now.
+    /// Its preset and floor are those in force, its metrics go up to now.
     info: RunInfo,
     /// What else a viewer who joins must know, each the newest of its kind.
     paused: Option<Event>,
@@ -157,17 +157,20 @@ impl Now {
         let (info, event) = (&mut self.info, event.clone());
         match event {
             Event::Started(new) => *info = *new,
-            Event::Iterations(list) => list.into_iter().for_each(|i| info.past.add_iteration(i)),
-            Event::Epoch(epoch) => info.past.epochs.push(epoch),
+            Event::Iterations(list) => {
+                list.into_iter().for_each(|iteration| info.metrics.add(Record::Step(iteration)));
+                info.metrics.keep_latest();
+            }
+            Event::Epoch(epoch) => info.metrics.add(Record::Epoch(epoch)),
             Event::Changed(change) => {
                 if let Ok(preset) = change.to.apply(&info.preset) {
                     info.preset = preset;
                 }
-                info.past.changes.push(change);
+                info.metrics.add(Record::Change(change));
             }
             Event::Stage(start) => {
                 info.preset = info.preset.at_stage(&start.what);
-                info.past.stages.push(start);
+                info.metrics.add(Record::Stage(start));
             }
             Event::Floor(floor) => info.floor = floor,
             // For whoever asked, who is there.
@@ -338,7 +341,7 @@ async fn tell(
 mod tests {
     use super::*;
     use crate::preset::{Preset, Setting};
-    use crate::protocol::{Change, Finish, Floor, Iteration, Past};
+    use crate::protocol::{Change, Finish, Floor, Iteration, Metrics};
 
     fn info(directory: &Path) -> RunInfo {
         RunInfo {
@@ -349,7 +352,7 @@ mod tests {
             iteration: 0,
             parameters: 1,
             floor: Floor::default(),
-            past: Past::default(),
+            metrics: Metrics::default(),
         }
     }
 
@@ -382,8 +385,8 @@ mod tests {
         let told: Vec<Event> = now.told().unwrap().into_iter().map(read).collect();
         let Event::Started(started) = &told[0] else { panic!("{told:?}") };
         assert_eq!((started.preset.k, started.floor), (6, floor));
-        assert_eq!(started.past.iterations.iter().map(|i| i.iteration).collect::<Vec<_>>(), [1, 2]);
-        assert_eq!(started.past.changes, [change]);
+        assert_eq!(started.metrics.iterations.iter().map(|i| i.iteration).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(started.metrics.changes, [change]);
         let rest = [
             Event::Paused(false),
             Event::Watched(9),

@@ -11,7 +11,7 @@ use super::look::Look;
 use super::thread::{self, Ends};
 use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
-use crate::protocol::{Command, Event, Finish, Past, RunHandle, RunInfo};
+use crate::protocol::{Command, Event, Finish, Metrics, RunHandle, RunInfo};
 use crate::run::checkpoint::Checkpoint;
 use crate::run::directory;
 use crate::snapshot::Snapshot;
@@ -55,7 +55,7 @@ fn show(trainer: &mut Trainer, checkpoint: &Checkpoint, compute: Compute, ends: 
         iteration,
         parameters: trainer.model().parameter_count(),
         floor: trainer.floor()?,
-        past: Past::default(),
+        metrics: Metrics::default(),
     })));
     ends.outbox.send(Event::Done(Finish::Shown));
     let mut look = Look::default();

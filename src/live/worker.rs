@@ -18,11 +18,13 @@ use crate::error::{Error, Result, panic_message};
 use crate::machine;
 use crate::precision::Precision;
 use crate::preset::{Preset, Setting};
-use crate::protocol::{Change, Command, Event, Finish, Iteration, Past, RunHandle, RunInfo, WATCHED};
+use crate::protocol::{
+    Change, Command, Event, Finish, Iteration, Metrics, Record, RunHandle, RunInfo, WATCHED,
+};
 use crate::run::album::{self, Album};
 use crate::run::checkpoint::Checkpoint;
-use crate::run::directory::{self, Record, Repeat, RunDir, RunFile};
-use crate::run::tensorboard;
+use crate::run::directory::{self, Repeat, RunDir, RunFile};
+use crate::run::{metrics, tensorboard};
 use crate::snapshot::{Input, Snapshot};
 use crate::snapshot::{TILE, pictures};
 use crate::train::trainer::Trainer;
@@ -92,7 +94,7 @@ pub fn start(job: &Job) -> Result<RunHandle> {
         if job.tensorboard {
             directory::keep_events(run.path())?;
         }
-        Ok(Begun { run, trainer, past: Past::default(), replay: job.replay, compute })
+        Ok(Begun { run, trainer, metrics: Metrics::default(), replay: job.replay, compute })
     };
     spawn(make, ending)
 }
@@ -101,7 +103,7 @@ pub fn start(job: &Job) -> Result<RunHandle> {
 struct Begun {
     run: RunDir,
     trainer: Trainer,
-    past: Past,
+    metrics: Metrics,
     /// Live changes still to be made.
     replay: Vec<Change>,
     compute: Compute,
@@ -109,8 +111,8 @@ struct Begun {
 
 fn spawn(make: impl FnOnce() -> Result<Begun> + Send + 'static, ending: Ending) -> Result<RunHandle> {
     thread::spawn(make, move |begun, ends| {
-        let Begun { run, trainer, past, replay, compute } = begun;
-        Worker::new(run, trainer, replay.into(), ends, compute, ending).run(past)
+        let Begun { run, trainer, metrics, replay, compute } = begun;
+        Worker::new(run, trainer, replay.into(), ends, compute, ending).run(metrics)
     })
 }
 
@@ -176,8 +178,9 @@ pub fn fork(
             }
         }
         run.begin(&trainer)?;
-        let past = run.past()?;
-        Ok(Begun { run, trainer, past, replay, compute })
+        let mut metrics = metrics::read(run.path())?;
+        metrics.keep_latest();
+        Ok(Begun { run, trainer, metrics, replay, compute })
     };
     spawn(make, ending)
 }
@@ -230,12 +233,13 @@ pub fn resume(
         if compute.precision() != begun.precision {
             RunFile { precision: compute.precision(), ..begun.clone() }.write(&path)?;
         }
-        let past = run.past()?;
+        let mut metrics = metrics::read(run.path())?;
+        metrics.keep_latest();
         // Of what it was to repeat, that which it has not done yet.
         let next = trainer.counters().iteration + 1;
-        let to_come = |change: &Change| change.iteration >= next && !past.changes.contains(change);
+        let to_come = |change: &Change| change.iteration >= next && !metrics.changes.contains(change);
         let replay = begun.replay.into_iter().filter(to_come).collect();
-        Ok(Begun { run, trainer, past, replay, compute })
+        Ok(Begun { run, trainer, metrics, replay, compute })
     };
     spawn(make, ending)
 }
@@ -304,7 +308,7 @@ impl Worker {
         }
     }
 
-    fn run(mut self, past: Past) {
+    fn run(mut self, metrics: Metrics) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.run.path().join("log.txt"));
         // A run without its log is still a run.
         let _guard = log.ok().map(|file| {
@@ -312,7 +316,7 @@ impl Worker {
                 tracing_subscriber::fmt().with_ansi(false).with_writer(std::sync::Mutex::new(file));
             tracing::subscriber::set_default(subscriber.finish())
         });
-        let work = |worker: &mut Worker| worker.announce(past).and_then(|()| worker.train());
+        let work = |worker: &mut Worker| worker.announce(metrics).and_then(|()| worker.train());
         let result = catch_unwind(AssertUnwindSafe(|| work(&mut self))).unwrap_or_else(|panic| {
             // What the libraries below throw ends here; weights and moments are whole unless it was
             // the optimizer's.
@@ -331,7 +335,7 @@ impl Worker {
         self.outbox.finish(finish);
     }
 
-    fn announce(&mut self, past: Past) -> Result<()> {
+    fn announce(&mut self, metrics: Metrics) -> Result<()> {
         let trainer = &self.trainer;
         let info = RunInfo {
             directory: self.run.path().to_owned(),
@@ -341,7 +345,7 @@ impl Worker {
             iteration: trainer.counters().iteration,
             parameters: trainer.model().parameter_count(),
             floor: trainer.floor()?,
-            past,
+            metrics,
         };
         info!(
             "{} on {}, seed {}, {} parameters, from iteration {}",

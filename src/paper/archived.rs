@@ -16,7 +16,8 @@ use super::tables::{Failure, changed, duration};
 use crate::error::{Error, Result};
 use crate::preset::{Digits, Preset};
 use crate::protocol::Epoch;
-use crate::run::directory::{Record, RunFile, read_metrics};
+use crate::run::directory::RunFile;
+use crate::run::metrics;
 
 /// Rows of a run's table at most.
 const ROWS: usize = 12;
@@ -66,24 +67,16 @@ impl Kept {
     pub fn read(path: &Path) -> Result<Kept> {
         let run = RunFile::read(path)?;
         let preset = Preset::load(&path.join("preset.ron").to_string_lossy())?;
-        // The stage of what was read last, and the one whose values preset.ron has: a fork begins in its parent's.
-        let (mut stage, mut begun) = (1, 1);
-        let (mut epochs, mut live) = (Vec::new(), Vec::new());
-        for record in read_metrics(path)? {
-            match record {
-                Record::Epoch(epoch) => epochs.push((stage, epoch)),
-                Record::Stage(start) => stage = start.stage,
-                Record::Change(change) => live.push(change),
-                Record::Fork { .. } => begun = stage,
-                Record::Step(_) => {}
-            }
-        }
+        let metrics = metrics::read(path)?;
+        let epochs = metrics.epochs.iter().map(|epoch| (metrics.stage_of(epoch.iteration), *epoch)).collect();
+        // preset.ron has the values of the stage that the run itself began in.
+        let changed = changed(&run, &preset, metrics.first_stage() - 1, &metrics.changes);
         let stages = preset.train.stages.len().max(1);
         let task = |stage| preset.after_stages(stage).task();
         let others = (1..=stages).rev().take_while(|stage| task(*stage) == task(stages));
         Ok(Kept {
             name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-            changed: changed(&run, &preset, begun - 1, &live),
+            changed,
             run,
             synthetic: preset.data.digits() == Some(&Digits::Synthetic),
             epochs,

@@ -16,9 +16,10 @@ use super::figures::Figure;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::preset::{Difference, Preset, differences};
-use crate::protocol::Change;
+use crate::protocol::{Change, Metrics};
 use crate::run::checkpoint::Checkpoint;
-use crate::run::directory::{self, Record, RunFile};
+use crate::run::directory::{self, RunFile};
+use crate::run::metrics;
 use crate::run::score::Report;
 use crate::scores::mean_and_deviation;
 
@@ -155,14 +156,10 @@ impl Training {
         let checkpoint = Checkpoint::open(&directory::resolve(path, &["last"])?)?;
         let counters = &checkpoint.manifest.counters;
         let preset = &checkpoint.preset;
-        let (mut epochs, mut live) = (Vec::new(), Vec::new());
-        for record in directory::read_metrics(path)? {
-            match record {
-                Record::Epoch(epoch) if epoch.epoch <= counters.epochs => epochs.push(epoch),
-                Record::Change(change) if change.iteration <= counters.iteration => live.push(change),
-                _ => {}
-            }
-        }
+        // A run that was killed has records that its last checkpoint has not seen.
+        let Metrics { mut epochs, changes: mut live, .. } = metrics::read(path)?;
+        epochs.retain(|epoch| epoch.epoch <= counters.epochs);
+        live.retain(|change| change.iteration <= counters.iteration);
         let seconds = epochs.iter().map(|epoch| epoch.seconds).sum::<f64>() + counters.epoch_seconds;
         let changed = changed(&file, preset, counters.stages, &live);
         Ok(Training {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Epoch, Floor, Iteration, Past, StageStart, Watched};
+use super::{Change, Epoch, Floor, Iteration, Metrics, StageStart, Watched};
 use crate::preset::Preset;
 use crate::snapshot::{Input, as_text};
 
@@ -73,8 +73,8 @@ pub struct RunInfo {
     /// The best position-only AMI (max) and ARI on the validation split: what a model that learned
     /// nothing can score.
     pub floor: Floor,
-    /// Iterations and epochs of the run before it was resumed, to draw the curves whole.
-    pub past: Past,
+    /// What it has recorded so far, to draw the curves whole; of very many iterations only the latest.
+    pub metrics: Metrics,
 }
 
 /// Why a run ended.

@@ -19,7 +19,7 @@ pub struct Against {
 
 impl From<Rival> for Against {
     fn from(rival: Rival) -> Against {
-        let history = History::of(&rival.past);
+        let history = History::of(&rival.metrics);
         Against { name: rival.name, preset: rival.preset, seed: rival.seed, history }
     }
 }
@@ -69,10 +69,10 @@ pub fn table(own: (&Preset, u64), others: &[Against]) -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Past;
+    use crate::protocol::Metrics;
 
     fn against(preset: Preset, seed: u64) -> Against {
-        Rival { name: "other".into(), preset, seed, past: Past::default() }.into()
+        Rival { name: "other".into(), preset, seed, metrics: Metrics::default() }.into()
     }
 
     #[test]

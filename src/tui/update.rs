@@ -1113,7 +1113,7 @@ fn ended(notice: Option<Notice>, workbench: &Workbench, finish: &Finish) -> Vec<
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::protocol::{Change, Epoch, Floor, Iteration, ModelCard, Past, Profile, RunInfo, Watched};
+    use crate::protocol::{Change, Epoch, Floor, Iteration, Metrics, ModelCard, Profile, RunInfo, Watched};
     use crate::snapshot::Input;
     use crate::tui::config::Config;
     use crate::tui::curve_view::{LossPlot, ScorePlot};
@@ -1153,7 +1153,7 @@ mod tests {
             iteration: 0,
             parameters: 1,
             floor: Floor::default(),
-            past: Past::default(),
+            metrics: Metrics::default(),
         };
         update(&mut app, Message::Engine(Event::Started(Box::new(info))));
         app
@@ -1386,7 +1386,7 @@ mod tests {
         };
         update(&mut app, Message::Runs(["quickstart-s1", "a", "b"].map(card).into()));
         assert_eq!(press(&mut app, "↓ "), [Effect::Rival("runs/b".into())], "the run itself is not offered");
-        let rival = Rival { name: "b".into(), preset: preset(), seed: 2, past: Past::default() };
+        let rival = Rival { name: "b".into(), preset: preset(), seed: 2, metrics: Metrics::default() };
         update(&mut app, Message::Rival(Box::new(rival)));
         assert_eq!(app.workbench.as_ref().unwrap().rivals.len(), 1);
         assert!(press(&mut app, "↵").is_empty());

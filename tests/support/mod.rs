@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{
-    Change, Epoch, Event, Finish, Floor, Iteration, ModelCard, Past, Preview, Profile, Rival, RunCard,
+    Change, Epoch, Event, Finish, Floor, Iteration, Metrics, ModelCard, Preview, Profile, Rival, RunCard,
     RunInfo, Shelf,
 };
 use nem_tui::random::{Purpose, Stream};
@@ -84,7 +84,7 @@ fn info(directory: &str, preset: &Preset, iteration: u64, floor: Floor) -> RunIn
         iteration,
         parameters: 110_920,
         floor,
-        past: Past::default(),
+        metrics: Metrics::default(),
     }
 }
 
@@ -158,10 +158,10 @@ pub fn model(depth: Depth) -> App {
 /// Two runs beside the one on the screen, which differ from it in K and in the learning rate.
 pub fn compare(app: &mut App) {
     let rival = |name: &str, sets: &[&str], by: f64| {
-        let mut past = Past::default();
+        let mut metrics = Metrics::default();
         for epoch in 1u32..=8 {
             let x = f64::from(epoch);
-            past.epochs.push(Epoch {
+            metrics.epochs.push(Epoch {
                 epoch: epoch.into(),
                 iteration: u64::from(epoch) * 100,
                 train_loss: 500.0,
@@ -176,7 +176,7 @@ pub fn compare(app: &mut App) {
             });
         }
         let preset = preset("quickstart").set(sets).unwrap();
-        Box::new(Rival { name: name.into(), preset, seed: 2, past })
+        Box::new(Rival { name: name.into(), preset, seed: 2, metrics })
     };
     let run = |name: &str, iteration| RunCard {
         directory: format!("runs/{name}").into(),

@@ -126,7 +126,8 @@ mod tests {
     use super::*;
     use crate::preset::{Images, Preset, Setting, Stage, embedded_names};
     use crate::protocol::{
-        Change, Command, Epoch, Event, Finish, Floor, Iteration, Past, Profile, RunInfo, StageStart, Watched,
+        Change, Clock, Command, Epoch, Event, Finish, Floor, Fork, Iteration, Metrics, Profile, RunInfo,
+        StageStart, Watched,
     };
     use crate::snapshot::{Input, Snapshot, SnapshotStep};
 
@@ -181,11 +182,13 @@ mod tests {
         };
         let [from, to, ..] = settings(v, n);
         let change = Change { iteration: count, from, to };
-        let past = Past {
+        let metrics = Metrics {
             iterations: vec![iteration, scored],
             epochs: vec![epoch],
             changes: vec![change],
             stages: vec![stage(v, n)],
+            forks: vec![Fork { iteration: count, changes: n, stages: n }],
+            dropped: Clock::default(),
         };
         let info = RunInfo {
             directory: "runs/with a space and é".into(),
@@ -195,7 +198,7 @@ mod tests {
             iteration: count,
             parameters: n,
             floor: Floor { ami: v, ari: v },
-            past,
+            metrics,
         };
         let changes = settings(v, n).map(|to| Event::Changed(Change { iteration: count, from: to, to }));
         let finishes = [
