@@ -5,6 +5,8 @@ pub mod chart;
 pub mod checkpoint;
 pub mod curves;
 pub mod directory;
+pub mod log;
+pub mod metrics;
 pub mod picture;
 pub mod score;
 pub mod share;

@@ -14,8 +14,9 @@ use nem_tui::live::begin::{Ending, Job, resume, start};
 use nem_tui::live::socket::attach;
 use nem_tui::precision::Precision;
 use nem_tui::preset::Setting;
-use nem_tui::protocol::{Command, Event, Finish, RunHandle, RunInfo};
-use nem_tui::run::directory::{Record, RunDir, RunFile, read_metrics};
+use nem_tui::protocol::{Command, Event, Finish, Record, RunHandle, RunInfo};
+use nem_tui::run::directory::{RunDir, RunFile};
+use nem_tui::run::metrics;
 use nem_tui::snapshot::Input;
 use support::{endless, picture};
 
@@ -228,7 +229,7 @@ fn records(run: &Path) -> Vec<Record> {
         }
         other => other,
     };
-    read_metrics(run).unwrap().into_iter().map(timeless).collect()
+    metrics::records(run).unwrap().into_iter().map(timeless).collect()
 }
 
 /// Viewers that read nothing, leave early, send garbage or watch one sample after another do not change the run's

@@ -7,9 +7,9 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 
-use nem_tui::preset::{ImageSize, Images, Setting, Stage};
-use nem_tui::protocol::{Change, Epoch, Iteration, StageStart};
-use nem_tui::run::curves::Curves;
+use nem_tui::preset::{ImageSize, Images, Preset, Setting, Stage};
+use nem_tui::protocol::{Change, Epoch, Fork, Iteration, Metrics, StageStart};
+use nem_tui::run::curves;
 use nem_tui::run::tensorboard;
 use nem_tui::snapshot::{self, ExportFormat, TILE, View, arrays};
 use nem_tui::snapshot::{Snapshot, SnapshotStep};
@@ -330,7 +330,7 @@ proptest! {
     }
 }
 
-fn metrics() -> Curves {
+fn metrics() -> Metrics {
     let iteration = |n: u64| Iteration {
         gradient_norm: None,
         iteration: n,
@@ -362,18 +362,23 @@ fn metrics() -> Curves {
         to: Setting::LearningRate(to),
     };
     let what = Stage { images: Images::All, learning_rate: 0.002, set: Vec::new(), max_epochs: None };
-    Curves {
-        learning_rate: 0.01,
+    Metrics {
         iterations: (1..=4).map(iteration).collect(),
         epochs: vec![epoch(1), epoch(2)],
         changes: vec![rate(2, 0.01, 0.005), Change { iteration: 4, from: Setting::K(3), to: Setting::K(4) }],
         stages: vec![StageStart { stage: 2, iteration: 3, what }],
+        ..Metrics::default()
     }
+}
+
+/// The preset that the run of [`metrics`] began with.
+fn begun_with() -> Preset {
+    Preset::load("quickstart").unwrap().set(&["train.learning_rate=0.01"]).unwrap()
 }
 
 #[test]
 fn the_table_has_a_row_for_each_iteration_and_validation_where_an_epoch_ended() {
-    let table = metrics().csv();
+    let table = curves::csv(&metrics(), &begun_with());
     let expected = "\
 iteration,epoch,learning_rate,loss,intra,inter,ami,ari,seconds,epoch_loss,validation_loss,validation_ami,\
 validation_ami_arithmetic,validation_ari,validation_confidence,best,epoch_seconds
@@ -385,9 +390,32 @@ validation_ami_arithmetic,validation_ari,validation_confidence,best,epoch_second
     assert_eq!(table, expected);
 }
 
+/// The iterations that a fork has from its parent ran with the parent's rates.
+#[test]
+fn a_forks_table_and_event_file_have_its_parents_learning_rates() {
+    let rate = |iteration, from, to| Change {
+        iteration,
+        from: Setting::LearningRate(from),
+        to: Setting::LearningRate(to),
+    };
+    let fork = Metrics {
+        changes: vec![rate(2, 0.5, 0.25), rate(4, 0.25, 0.125)],
+        stages: vec![],
+        forks: vec![Fork { iteration: 3, changes: 2, stages: 0 }],
+        ..metrics()
+    };
+    let preset = begun_with().set(&["train.learning_rate=0.125"]).unwrap();
+    let table = curves::csv(&fork, &preset);
+    let rates: Vec<&str> = table.lines().skip(1).filter_map(|line| line.split(',').nth(2)).collect();
+    assert_eq!(rates, ["0.5", "0.25", "0.25", "0.125"]);
+    let events = scalars(&curves::events(&fork, &preset, Duration::ZERO));
+    let rates = events.into_iter().filter(|(_, tag, _)| tag == "train/learning_rate");
+    assert_eq!(rates.map(|(_, _, rate)| rate).collect::<Vec<_>>(), [0.5, 0.25, 0.25, 0.125]);
+}
+
 #[test]
 fn the_diagram_names_its_curves_and_marks_changes() {
-    let svg = metrics().svg().unwrap();
+    let svg = curves::svg(&metrics()).unwrap();
     for word in
         ["train", "validation", "AMI (max), validation", "ARI, validation", "stage 2", "k 4", "iteration"]
     {
@@ -397,19 +425,18 @@ fn the_diagram_names_its_curves_and_marks_changes() {
     // 100,000 iterations are drawn with far fewer points.
     let size = |iterations: u64| {
         let done = |n| Iteration { iteration: n, loss: 1.0, ..Iteration::default() };
-        let curves = Curves { iterations: (1..=iterations).map(done).collect(), ..Curves::default() };
-        curves.svg().unwrap().len()
+        let metrics = Metrics { iterations: (1..=iterations).map(done).collect(), ..Metrics::default() };
+        curves::svg(&metrics).unwrap().len()
     };
     assert!(size(100_000) < 2 * size(700));
-    let none = Curves { epochs: metrics().epochs[..1].to_vec(), ..Curves::default() };
-    assert!(none.svg().unwrap().contains("<circle"));
+    let none = Metrics { epochs: metrics().epochs[..1].to_vec(), ..Metrics::default() };
+    assert!(curves::svg(&none).unwrap().contains("<circle"));
 }
 
 /// The file that TensorBoard itself has read; see `tests/fixtures/tensorboard/README.md`.
 fn event_file() -> Vec<u8> {
-    let curves = metrics();
     let at = Duration::from_secs(1_700_000_000);
-    let mut file = curves.events(at);
+    let mut file = curves::events(&metrics(), &begun_with(), at);
     let png = include_bytes!("fixtures/tensorboard/pixel.png").to_vec();
     file.extend(tensorboard::picture(at + Duration::from_millis(3500), 4, png, (2, 1)));
     file

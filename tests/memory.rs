@@ -5,7 +5,7 @@
 
 mod support;
 
-use nem_tui::protocol::{Epoch, Event, Iteration, Metrics};
+use nem_tui::protocol::{Epoch, Event, Iteration, Metrics, Record};
 use nem_tui::tui::theme::Depth;
 use nem_tui::tui::update::{Message, update};
 
@@ -22,7 +22,7 @@ fn resident() -> usize {
 fn a_day_of_curves_takes_less_than_64_mb() {
     const DAY: u64 = 24 * 3600;
     let mut app = support::workbench(Depth::True, support::preset("quickstart"), 100, 4, 6);
-    let mut past = Metrics::default();
+    let mut metrics = Metrics::default();
     let before = resident();
     for second in 0..DAY {
         let one = |i: u64| Iteration {
@@ -36,11 +36,12 @@ fn a_day_of_curves_takes_less_than_64_mb() {
             ..Iteration::default()
         };
         let iterations: Vec<Iteration> = (0..40).map(one).collect();
-        iterations.iter().for_each(|iteration| past.add_iteration(*iteration));
+        iterations.iter().for_each(|iteration| metrics.add(Record::Step(*iteration)));
+        metrics.keep_latest();
         update(&mut app, Message::Engine(Event::Iterations(iterations)));
         if second % 5 == 4 {
             let epoch = Epoch { epoch: 1 + second / 5, iteration: (second + 1) * 40, ..Epoch::default() };
-            past.epochs.push(epoch);
+            metrics.add(Record::Epoch(epoch));
             update(&mut app, Message::Engine(Event::Epoch(epoch)));
         }
     }

@@ -12,10 +12,11 @@ use nem_tui::live::begin::{Ending, Job, fork, replay, resume, start};
 use nem_tui::paper::runs::TrainedRun;
 use nem_tui::precision::Precision;
 use nem_tui::preset::{Distribution, Images, Preset, Setting};
-use nem_tui::protocol::{Command, Event, Finish, Iteration, RunHandle};
+use nem_tui::protocol::{Command, Event, Finish, Iteration, Record, RunHandle};
 use nem_tui::run::album;
 use nem_tui::run::checkpoint::Checkpoint;
-use nem_tui::run::directory::{Record, RunDir, RunFile, read_metrics, resolve};
+use nem_tui::run::directory::{RunDir, RunFile, resolve};
+use nem_tui::run::metrics;
 use nem_tui::run::picture::of_split;
 use nem_tui::snapshot::Input;
 use nem_tui::train::evaluate::ScoredSteps;
@@ -397,7 +398,7 @@ fn stages_follow_each_other_and_survive_a_stop() {
         let training = TrainedRun::read(&path).unwrap();
         assert!(training.finished && training.epochs == 4, "{training:?}");
         let last = resolve(&path, &["last"]).unwrap();
-        let losses: Vec<f64> = read_metrics(&path)
+        let losses: Vec<f64> = metrics::records(&path)
             .unwrap()
             .into_iter()
             .filter_map(|record| match record {
@@ -442,7 +443,7 @@ fn a_stage_begins_with_the_best_weights_of_the_one_before() {
 
 /// A run's metrics without times, and its last weights: what equal runs have in common.
 fn essence(run: &Path) -> (Vec<String>, Vec<u8>) {
-    let mut records = read_metrics(run).unwrap();
+    let mut records = metrics::records(run).unwrap();
     for record in &mut records {
         match record {
             Record::Step(step) => step.seconds = 0.0,
@@ -485,7 +486,7 @@ fn a_steered_run_is_replayed_to_the_bit() {
     assert_eq!(essence(&at("live")), essence(&at("again")));
     // A replay that was stopped still knows the changes that are to come.
     again("parts", Some(12));
-    let last = read_metrics(&at("live")).unwrap().iter().filter(|r| matches!(r, Record::Step(_))).count();
+    let last = metrics::records(&at("live")).unwrap().iter().filter(|r| matches!(r, Record::Step(_))).count();
     let ending = Ending { max_iterations: Some(last as u64), stay: false };
     ended(resume(&at("parts"), DeviceName::Flex, |preset| Ok(preset.clone()), ending).unwrap());
     assert_eq!(essence(&at("live")), essence(&at("parts")));
@@ -521,7 +522,7 @@ fn a_fork_continues_from_the_whole_state_and_is_replayed_too() {
     assert!(refused.contains("another network"), "{refused}");
     assert!(!at("changed").exists(), "a refused fork left a directory");
     ended(other(&["k=5", "train.learning_rate=0.01"]).unwrap());
-    let records = read_metrics(&at("changed")).unwrap();
+    let records = metrics::records(&at("changed")).unwrap();
     let changes = records.iter().filter_map(|record| match record {
         Record::Change(change) => Some((change.iteration, change.to)),
         _ => None,

@@ -7,8 +7,7 @@ use clap::Args;
 
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
-use crate::run::directory;
-use crate::run::tensorboard;
+use crate::run::{curves, directory, tensorboard};
 
 /// Write a run's curves in formats that other programs read.
 #[derive(Args, Debug)]
@@ -29,18 +28,19 @@ pub(super) struct CurvesArgs {
 
 impl CurvesArgs {
     pub(super) fn run(self) -> Result<()> {
-        let curves = directory::curves(&self.run)?;
+        let (metrics, preset) = curves::read(&self.run)?;
         let mut files = Vec::new();
         if let Some(csv) = self.csv {
-            files.push((csv, curves.csv().into_bytes()));
+            files.push((csv, curves::csv(&metrics, &preset).into_bytes()));
         }
         if let Some(svg) = self.svg {
-            files.push((svg, curves.svg()?.into_bytes()));
+            files.push((svg, curves::svg(&metrics)?.into_bytes()));
         }
         if let Some(directory) = self.tensorboard {
             let began = directory::began(&self.run).duration_since(UNIX_EPOCH).unwrap_or_default();
             make_free(&directory)?;
-            files.push((directory.join(tensorboard::file_name(1, 0)), curves.events(began)));
+            let events = curves::events(&metrics, &preset, began);
+            files.push((directory.join(tensorboard::file_name(1, 0)), events));
         }
         files.iter().try_for_each(|(path, bytes)| write_atomic(path, bytes))
     }

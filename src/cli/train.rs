@@ -12,8 +12,8 @@ use crate::backend::Compute;
 use crate::error::{Error, Result};
 use crate::live::begin::{self, Ending, Job};
 use crate::preset::{Images, Preset};
-use crate::protocol::{Command, Event, Finish, Iteration, RunHandle, RunInfo};
-use crate::run::directory::{self, Record};
+use crate::protocol::{Command, Event, Finish, Iteration, Record, RunHandle, RunInfo};
+use crate::run::directory;
 use crate::tui::signals::Signals;
 
 #[derive(Args, Debug)]

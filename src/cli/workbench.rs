@@ -15,9 +15,9 @@ use crate::precision::{Precision, PrecisionName};
 use crate::preset::{Preset, embedded_names};
 use crate::protocol::{Backstage, ModelCard, Preview, Rival, RunCard, RunHandle, Shelf};
 use crate::random::Stream;
-use crate::run::album;
 use crate::run::checkpoint::{Checkpoint, MODELS, Model};
 use crate::run::directory::{self, RunFile};
+use crate::run::{album, curves, log, metrics};
 use crate::snapshot::Snapshot;
 use crate::tui::{self, Start};
 
@@ -191,15 +191,15 @@ impl Backstage for Rest {
         let begun = RunFile::read(run)?;
         let preset = Preset::load(&run.join("preset.ron").display().to_string())?;
         let name = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Rival { name, preset, seed: begun.seed, past: directory::past(run)? })
+        Ok(Rival { name, preset, seed: begun.seed, metrics: metrics::read(run)? })
     }
 
     fn save_curves(&self, run: &Path, file: &Path) -> Result<()> {
-        directory::curves(run)?.save(file)
+        curves::save(run, file)
     }
 
     fn log(&self, run: &Path) -> Result<Vec<String>> {
-        directory::latest_log(run)
+        log::latest(run)
     }
 
     fn detach(&self, run: &Path, device: &str) -> Result<()> {
@@ -243,7 +243,7 @@ fn card(run: &Path) -> Result<RunCard> {
     let seed = RunFile::read(run)?.seed;
     let checkpoint = Checkpoint::open(&directory::resolve(run, &["last"])?)?;
     // Before the first validation of a stage the latest AMI is that of another task.
-    let ami = directory::latest_ami(run).filter(|_| checkpoint.is_of_its_task());
+    let ami = metrics::latest_ami(run).filter(|_| checkpoint.is_of_its_task());
     Ok(RunCard {
         directory: run.to_owned(),
         preset: checkpoint.preset,

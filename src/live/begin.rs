@@ -12,10 +12,11 @@ use crate::error::{Error, Result};
 use crate::machine;
 use crate::precision::Precision;
 use crate::preset::{Preset, Setting};
-use crate::protocol::{Change, Metrics, RunHandle};
+use crate::protocol::{Change, Metrics, Record, RunHandle};
 use crate::run::album::Album;
 use crate::run::checkpoint::Checkpoint;
-use crate::run::directory::{self, Record, Repeat, RunDir, RunFile};
+use crate::run::directory::{self, Repeat, RunDir, RunFile};
+use crate::run::metrics;
 use crate::train::trainer::Trainer;
 
 /// A training to start.
@@ -139,7 +140,8 @@ pub fn fork(
             }
         }
         run.begin(&trainer)?;
-        let past = run.past()?;
+        let mut metrics = metrics::read(run.path())?;
+        metrics.keep_latest();
         Ok(Begun { run, trainer, metrics, replay, compute })
     };
     spawn(make, ending)
@@ -193,10 +195,11 @@ pub fn resume(
         if compute.precision() != begun.precision {
             RunFile { precision: compute.precision(), ..begun.clone() }.write(&path)?;
         }
-        let past = run.past()?;
+        let mut metrics = metrics::read(run.path())?;
+        metrics.keep_latest();
         // The part of a replay that is still to come.
         let next = trainer.counters().iteration + 1;
-        let to_come = |change: &Change| change.iteration >= next && !past.changes.contains(change);
+        let to_come = |change: &Change| change.iteration >= next && !metrics.changes.contains(change);
         let replay = begun.replay.into_iter().filter(to_come).collect();
         Ok(Begun { run, trainer, metrics, replay, compute })
     };

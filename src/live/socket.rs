@@ -40,7 +40,7 @@ use tokio::time::{sleep, timeout};
 pub use self::attached::attach;
 use self::wire::{MOST_OF_RUN, MOST_OF_VIEWER, News, VERSION};
 use crate::error::{Error, Result};
-use crate::protocol::{Call, Command, Event, OWNER, RunInfo, ViewerId};
+use crate::protocol::{Call, Command, Event, OWNER, Record, RunInfo, ViewerId};
 use crate::snapshot::Snapshot;
 
 /// The socket's name in the run's directory.
@@ -159,17 +159,20 @@ impl Now {
         let (info, event) = (&mut self.info, event.clone());
         match event {
             Event::Started(new) => *info = *new,
-            Event::Iterations(list) => list.into_iter().for_each(|i| info.metrics.add_iteration(i)),
-            Event::Epoch(epoch) => info.metrics.epochs.push(epoch),
+            Event::Iterations(list) => {
+                list.into_iter().for_each(|iteration| info.metrics.add(Record::Step(iteration)));
+                info.metrics.keep_latest();
+            }
+            Event::Epoch(epoch) => info.metrics.add(Record::Epoch(epoch)),
             Event::Changed(change) => {
                 if let Ok(preset) = change.to.apply(&info.preset) {
                     info.preset = preset;
                 }
-                info.metrics.changes.push(change);
+                info.metrics.add(Record::Change(change));
             }
             Event::Stage(start) => {
                 info.preset = info.preset.at_stage(&start.what);
-                info.metrics.stages.push(start);
+                info.metrics.add(Record::Stage(start));
             }
             Event::Floor(floor) => info.floor = floor,
             // No longer of interest to a viewer that joins.

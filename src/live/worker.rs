@@ -14,10 +14,10 @@ use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    Call, Change, Command, Event, Finish, Iteration, Metrics, RunInfo, RunKind, ViewerId, WATCHED,
+    Call, Change, Command, Event, Finish, Iteration, Metrics, Record, RunInfo, RunKind, ViewerId, WATCHED,
 };
 use crate::run::album::{self, Album};
-use crate::run::directory::{Record, RunDir};
+use crate::run::directory::RunDir;
 use crate::run::tensorboard;
 use crate::snapshot::{TILE, pictures};
 use crate::train::trainer::Trainer;

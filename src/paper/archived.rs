@@ -16,7 +16,8 @@ use super::runs::{FailedRun, ScoredRun, changes};
 use crate::error::{Error, Result};
 use crate::preset::{Digits, Preset};
 use crate::protocol::Epoch;
-use crate::run::directory::{Record, RunFile, read_metrics};
+use crate::run::directory::RunFile;
+use crate::run::metrics;
 
 /// A run without its weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,24 +64,16 @@ impl ArchivedRun {
     pub fn read(path: &Path) -> Result<ArchivedRun> {
         let run = RunFile::read(path)?;
         let preset = Preset::load(&path.join("preset.ron").to_string_lossy())?;
-        // The stage of the latest record, and the one that preset.ron is of: a fork begins in its parent's.
-        let (mut stage, mut begun) = (1, 1);
-        let (mut epochs, mut live) = (Vec::new(), Vec::new());
-        for record in read_metrics(path)? {
-            match record {
-                Record::Epoch(epoch) => epochs.push((stage, epoch)),
-                Record::Stage(start) => stage = start.stage,
-                Record::Change(change) => live.push(change),
-                Record::Fork { .. } => begun = stage,
-                Record::Step(_) => {}
-            }
-        }
+        let metrics = metrics::read(path)?;
+        let epochs = metrics.epochs.iter().map(|epoch| (metrics.stage_of(epoch.iteration), *epoch)).collect();
+        // preset.ron has the values of the stage that the run itself began in.
+        let changed = changes(&run, &preset, metrics.first_stage() - 1, &metrics.changes);
         let stages = preset.train.stages.len().max(1);
         let task = |stage| preset.after_stages(stage).task();
         let others = (1..=stages).rev().take_while(|stage| task(*stage) == task(stages));
         Ok(ArchivedRun {
             name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-            changed: changes(&run, &preset, begun - 1, &live),
+            changed,
             run,
             synthetic: preset.data.digits() == Some(&Digits::Synthetic),
             epochs,

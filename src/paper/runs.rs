@@ -14,9 +14,10 @@ use super::experiments::TestConditions;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::preset::{Difference, Preset, differences, embedded_names};
-use crate::protocol::Change;
+use crate::protocol::{Change, Metrics};
 use crate::run::checkpoint::Checkpoint;
-use crate::run::directory::{self, Record, RunFile};
+use crate::run::directory::{self, RunFile};
+use crate::run::metrics;
 use crate::run::score::ScoreReport;
 
 /// The scores of one run in one test.
@@ -84,14 +85,10 @@ impl TrainedRun {
         let checkpoint = Checkpoint::open(&directory::resolve(path, &["last"])?)?;
         let counters = &checkpoint.manifest.counters;
         let preset = &checkpoint.preset;
-        let (mut epochs, mut live) = (Vec::new(), Vec::new());
-        for record in directory::read_metrics(path)? {
-            match record {
-                Record::Epoch(epoch) if epoch.epoch <= counters.epochs => epochs.push(epoch),
-                Record::Change(change) if change.iteration <= counters.iteration => live.push(change),
-                _ => {}
-            }
-        }
+        // A run that was killed has records that are later than its last checkpoint.
+        let Metrics { mut epochs, changes: mut live, .. } = metrics::read(path)?;
+        epochs.retain(|epoch| epoch.epoch <= counters.epochs);
+        live.retain(|change| change.iteration <= counters.iteration);
         let seconds = epochs.iter().map(|epoch| epoch.seconds).sum::<f64>() + counters.epoch_seconds;
         let changed = changes(&file, preset, counters.stages, &live);
         Ok(TrainedRun {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Past, RunHandle};
+use super::{Metrics, RunHandle};
 use crate::error::{Error, Result};
 use crate::preset::{ImageSize, Preset};
 use crate::snapshot::Snapshot;
@@ -58,7 +58,7 @@ pub struct Rival {
     /// Everything random follows from it.
     pub seed: u64,
     /// What its metrics hold.
-    pub past: Past,
+    pub metrics: Metrics,
 }
 
 /// A picture of the data for the picker.

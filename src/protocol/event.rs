@@ -88,7 +88,7 @@ pub struct RunInfo {
     /// The best position-only AMI (max) and ARI on the validation split: what a model that learned
     /// nothing can score.
     pub floor: Floor,
-    /// Iterations and epochs of the run before it was resumed, to draw the curves whole.
+    /// What it has recorded so far, to draw the curves whole; of very many iterations only the latest.
     pub metrics: Metrics,
 }
 

@@ -2,12 +2,32 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::preset::{Setting, Stage};
+use crate::preset::{Preset, Setting, Stage};
 
-/// The metrics that a resumed run brings along, or one that was attached to.
+/// One line of a run's `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Record {
+    /// A training iteration.
+    Step(Iteration),
+    /// An epoch's validation.
+    Epoch(Epoch),
+    /// A live change.
+    Change(Change),
+    /// The beginning of a later stage.
+    Stage(StageStart),
+    /// The run is a fork, and its own records follow. Those above were copied from its parent, except for the
+    /// changes just above, which are what the fork was asked to change.
+    Fork {
+        /// The iteration of the checkpoint that was forked.
+        iteration: u64,
+    },
+}
+
+/// What a run has recorded so far, each list in the order of its iterations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Past {
-    /// As many of the latest iterations as were kept, 20 000 at least.
+pub struct Metrics {
+    /// The iterations, as far as they were kept: an archived run keeps some of them, a run in progress the latest.
     pub iterations: Vec<Iteration>,
     /// All epochs.
     pub epochs: Vec<Epoch>,
@@ -15,20 +35,182 @@ pub struct Past {
     pub changes: Vec<Change>,
     /// The beginnings of all later stages.
     pub stages: Vec<StageStart>,
+    /// Where the run was forked from its parent, and that from its own.
+    pub forks: Vec<Fork>,
+    /// The clock at the last of the iterations that [`Metrics::keep_latest`] has dropped.
+    pub dropped: Clock,
+}
+
+/// Where a fork begins.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fork {
+    /// The iteration of the checkpoint that was forked.
+    pub iteration: u64,
+    /// How many of the changes were made before it, those included that the fork was asked to make.
+    pub changes: usize,
+    /// How many of the stages began before it.
+    pub stages: usize,
+}
+
+/// What takes time in a training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Timed<'a> {
+    /// An iteration.
+    Iteration(&'a Iteration),
+    /// The end of an epoch, with its validation.
+    Epoch(&'a Epoch),
+}
+
+impl Timed<'_> {
+    /// Iterations done when it ends.
+    pub fn iteration(&self) -> u64 {
+        match self {
+            Timed::Iteration(done) => done.iteration,
+            Timed::Epoch(ended) => ended.iteration,
+        }
+    }
 }
 
 /// Iterations that curves begin with.
 const KEPT_ITERATIONS: usize = 20_000;
 
-impl Past {
-    /// Takes in an iteration. Of very many only the latest are kept.
-    pub fn add_iteration(&mut self, iteration: Iteration) {
-        // Twice as many, so that they are moved only once in a long while.
-        if self.iterations.len() >= 2 * KEPT_ITERATIONS {
-            self.iterations.drain(..KEPT_ITERATIONS);
+impl Metrics {
+    /// Takes in the next record.
+    pub fn add(&mut self, record: Record) {
+        match record {
+            Record::Step(iteration) => self.iterations.push(iteration),
+            Record::Epoch(epoch) => self.epochs.push(epoch),
+            Record::Change(change) => self.changes.push(change),
+            Record::Stage(start) => self.stages.push(start),
+            Record::Fork { iteration } => {
+                if self.iterations.is_empty() && self.epochs.is_empty() {
+                    // Nothing is known of its parent, so its time begins here.
+                    self.dropped.iteration = iteration;
+                }
+                self.forks.push(Fork { iteration, changes: self.changes.len(), stages: self.stages.len() });
+            }
         }
-        self.iterations.push(iteration);
     }
+
+    /// Drops the oldest of very many iterations. The clock stays right.
+    pub fn keep_latest(&mut self) {
+        // Twice as many, so that they are moved only once in a long while.
+        let Some(surplus) = self.iterations.len().checked_sub(2 * KEPT_ITERATIONS) else { return };
+        let count = surplus + KEPT_ITERATIONS;
+        let last = self.iterations[count - 1].iteration;
+        let clock = self.timeline().take_while(|(_, timed)| timed.iteration() <= last).last();
+        self.dropped = clock.map_or(self.dropped, |(clock, _)| clock);
+        self.iterations.drain(..count);
+    }
+
+    /// The iterations and epochs in order, each with the clock at its end.
+    pub fn timeline(&self) -> impl Iterator<Item = (Clock, Timed<'_>)> {
+        let mut iterations = self.iterations.iter().peekable();
+        let mut epochs = self.epochs.iter().peekable();
+        let merged = std::iter::from_fn(move || match (iterations.peek(), epochs.peek()) {
+            (Some(done), Some(ended)) if ended.iteration < done.iteration => epochs.next().map(Timed::Epoch),
+            (Some(_), _) => iterations.next().map(Timed::Iteration),
+            (None, _) => epochs.next().map(Timed::Epoch),
+        });
+        // Epochs of iterations that were dropped are timed by their own account.
+        let (mut before, mut clock) = (Clock::default(), self.dropped);
+        merged.map(move |timed| {
+            let clock = if timed.iteration() <= self.dropped.iteration { &mut before } else { &mut clock };
+            clock.advance(timed);
+            (*clock, timed)
+        })
+    }
+
+    /// Iterations done.
+    pub fn last_iteration(&self) -> u64 {
+        let forked = self.forks.last().map_or(0, |fork| fork.iteration);
+        let done = self.iterations.last().map_or(0, |done| done.iteration);
+        self.epochs.last().map_or(0, |ended| ended.iteration).max(done).max(forked)
+    }
+
+    /// The live changes of the run itself, without those that its checkpoint had in it already if it is a fork.
+    pub fn own_changes(&self) -> &[Change] {
+        let before = self.forks.last().map_or(0, |fork| fork.changes);
+        self.changes.get(before..).unwrap_or_default()
+    }
+
+    /// The stage that an iteration belongs to, counted from 1.
+    pub fn stage_of(&self, iteration: u64) -> usize {
+        self.stages.iter().rfind(|start| start.iteration <= iteration).map_or(1, |start| start.stage)
+    }
+
+    /// The stage that the run itself began in, counted from 1: a fork begins in its parent's.
+    pub fn first_stage(&self) -> usize {
+        let before = self.forks.last().map_or(0, |fork| fork.stages);
+        self.stages.get(..before).and_then(<[_]>::last).map_or(1, |start| start.stage)
+    }
+
+    /// The learning rates in order, each with its first iteration. `preset` is the one in the run's directory; that of
+    /// a fork has the fork's rate, so what its parent began with is read off the first change.
+    pub fn learning_rates(&self, preset: &Preset) -> Vec<(u64, f64)> {
+        let stages = self.stages.iter().enumerate().map(|(i, start)| {
+            let forks = self.forks.iter().filter(|fork| fork.stages <= i).count();
+            (forks, start.iteration, None, start.what.learning_rate)
+        });
+        let changes = self.changes.iter().enumerate().filter_map(|(i, change)| {
+            let forks = self.forks.iter().filter(|fork| fork.changes <= i).count();
+            match (change.from, change.to) {
+                (Setting::LearningRate(from), Setting::LearningRate(to)) => {
+                    Some((forks, change.iteration, Some(from), to))
+                }
+                _ => None,
+            }
+        });
+        // A stage begins before the commands of its first iteration are taken, unless the command was a fork.
+        let mut rates: Vec<_> = stages.chain(changes).collect();
+        rates.sort_by_key(|(forks, iteration, ..)| (*forks, *iteration));
+        let first = match rates.first() {
+            Some((_, _, Some(from), _)) => *from,
+            Some((_, _, None, _)) => {
+                preset.train.stages.first().map_or(preset.train.learning_rate, |stage| stage.learning_rate)
+            }
+            None => preset.train.learning_rate,
+        };
+        let later = rates.into_iter().map(|(_, iteration, _, rate)| (iteration, rate));
+        std::iter::once((0, first)).chain(later).collect()
+    }
+}
+
+/// How long a run has trained, validations included, in wall time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Clock {
+    /// Seconds so far.
+    pub seconds: f64,
+    /// The iteration it stands at.
+    iteration: u64,
+    /// Seconds until the last validation's end, as the epochs have measured them.
+    epochs: f64,
+}
+
+impl Clock {
+    /// Goes on to the end of an iteration or epoch.
+    pub fn advance(&mut self, timed: Timed) {
+        match timed {
+            // Where not all iterations were kept, one stands for those before it.
+            Timed::Iteration(done) => {
+                let iterations = done.iteration.saturating_sub(self.iteration);
+                self.seconds += known(done.seconds) * iterations as f64;
+            }
+            Timed::Epoch(ended) => {
+                self.epochs += known(ended.seconds);
+                if self.epochs <= self.seconds {
+                    return;
+                }
+                self.seconds = self.epochs;
+            }
+        }
+        self.iteration = self.iteration.max(timed.iteration());
+    }
+}
+
+/// Seconds; none where there is no such time.
+fn known(seconds: f64) -> f64 {
+    if seconds.is_finite() { seconds.max(0.0) } else { 0.0 }
 }
 
 /// Scores of the best fixed split of the image into K regions, which has seen no image.
@@ -175,4 +357,123 @@ pub struct StageStart {
     pub iteration: u64,
     /// What is other in it.
     pub what: Stage,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset::Images;
+
+    fn done(iteration: u64, seconds: f64) -> Record {
+        Record::Step(Iteration { iteration, seconds, ..Iteration::default() })
+    }
+
+    fn ended(iteration: u64, seconds: f64) -> Record {
+        Record::Epoch(Epoch { iteration, seconds, ..Epoch::default() })
+    }
+
+    fn of(records: impl IntoIterator<Item = Record>) -> Metrics {
+        let mut metrics = Metrics::default();
+        records.into_iter().for_each(|record| metrics.add(record));
+        metrics
+    }
+
+    /// The clock after every iteration and epoch, by iteration.
+    fn clock(metrics: &Metrics) -> Vec<(u64, f64)> {
+        metrics.timeline().map(|(clock, timed)| (timed.iteration(), clock.seconds)).collect()
+    }
+
+    #[test]
+    fn an_iteration_that_was_kept_takes_the_time_of_those_that_were_not() {
+        // 100 iterations of half a second in an epoch, and 10 seconds of validation; every 20th was kept.
+        let whole = (1..=2u64).flat_map(|epoch| {
+            let first = (epoch - 1) * 100;
+            (1..=100).map(move |n| done(first + n, 0.5)).chain([ended(first + 100, 60.0)])
+        });
+        let is_kept = |record: &Record| !matches!(record, Record::Step(step) if step.iteration % 20 != 0);
+        let thinned = of(whole.clone().filter(is_kept));
+        let expected = [
+            (20, 10.0),
+            (40, 20.0),
+            (60, 30.0),
+            (80, 40.0),
+            (100, 50.0),
+            (100, 60.0),
+            (120, 70.0),
+            (140, 80.0),
+            (160, 90.0),
+            (180, 100.0),
+            (200, 110.0),
+            (200, 120.0),
+        ];
+        assert_eq!(clock(&thinned), expected);
+        let whole = clock(&of(whole));
+        assert!(expected.iter().all(|time| whole.contains(time)), "the clock of the whole run is another");
+        // Epochs alone, as some archived runs have them, and a time that is no number.
+        assert_eq!(clock(&of([ended(100, 60.0), ended(200, 60.0)])), [(100, 60.0), (200, 120.0)]);
+        assert_eq!(clock(&of([done(1, f64::NAN), done(2, -1.0), done(3, 2.0)]))[2], (3, 2.0));
+    }
+
+    #[test]
+    fn the_clock_survives_that_old_iterations_are_dropped() {
+        let mut metrics = Metrics::default();
+        let iterations = 5 * KEPT_ITERATIONS as u64;
+        for n in 1..=iterations {
+            metrics.add(done(n, 0.25));
+            if n.is_multiple_of(1000) {
+                metrics.add(ended(n, 260.0));
+            }
+            metrics.keep_latest();
+        }
+        assert!(metrics.iterations.len() < 2 * KEPT_ITERATIONS);
+        let times = clock(&metrics);
+        assert_eq!(times.last(), Some(&(iterations, 260.0 * iterations as f64 / 1000.0)));
+        assert!(times.is_sorted_by(|a, b| a.0 <= b.0 && a.1 <= b.1));
+        let validated = times.iter().filter(|(_, seconds)| seconds % 260.0 == 0.0);
+        assert!(validated.copied().eq((1..=100).map(|epoch| (epoch * 1000, 260.0 * epoch as f64))));
+    }
+
+    #[test]
+    fn a_fork_without_its_parents_metrics_begins_at_time_zero() {
+        let fork = of([Record::Fork { iteration: 500 }, done(501, 2.0), done(502, 2.0)]);
+        assert_eq!(clock(&fork), [(501, 2.0), (502, 4.0)]);
+        assert_eq!(
+            (fork.last_iteration(), of([Record::Fork { iteration: 500 }]).last_iteration()),
+            (502, 500)
+        );
+    }
+
+    fn rate(iteration: u64, from: f64, to: f64) -> Record {
+        let (from, to) = (Setting::LearningRate(from), Setting::LearningRate(to));
+        Record::Change(Change { iteration, from, to })
+    }
+
+    fn stage(stage: usize, iteration: u64, learning_rate: f64) -> Record {
+        let what = Stage { images: Images::All, learning_rate, set: Vec::new(), max_epochs: None };
+        Record::Stage(StageStart { stage, iteration, what })
+    }
+
+    #[test]
+    fn a_forks_parent_keeps_its_own_learning_rates() {
+        let preset = |sets: &[&str]| Preset::load("quickstart").and_then(|preset| preset.set(sets)).unwrap();
+        let fork = |iteration| Record::Fork { iteration };
+        let plain = preset(&["train.learning_rate=0.001"]);
+        assert_eq!(of([done(1, 1.0)]).learning_rates(&plain), [(0, 0.001)]);
+        let forked = of([rate(4, 0.1, 0.02), rate(8, 0.02, 0.001), fork(7), rate(9, 0.001, 0.005)]);
+        assert_eq!(forked.learning_rates(&plain), [(0, 0.1), (4, 0.02), (8, 0.001), (9, 0.005)]);
+        assert_eq!(forked.own_changes().len(), 1);
+        // In stages: what a fork in a later one has in its preset is not what the first one had.
+        let stages = "train.stages=[(learning_rate: 0.1), (learning_rate: 0.02)]";
+        let staged = preset(&[stages, "train.learning_rate=0.001"]);
+        let forked = of([stage(2, 5, 0.02), rate(8, 0.02, 0.001), fork(7)]);
+        assert_eq!(forked.learning_rates(&staged), [(0, 0.1), (5, 0.02), (8, 0.001)]);
+        assert_eq!((forked.first_stage(), forked.stage_of(4), forked.stage_of(5)), (2, 1, 2));
+        // A fork of the last checkpoint of a stage is changed first, and then begins the next one.
+        let forked = of([rate(5, 0.1, 0.5), fork(4), stage(2, 5, 0.02)]);
+        assert_eq!(forked.learning_rates(&staged).last(), Some(&(5, 0.02)));
+        assert_eq!(forked.first_stage(), 1);
+        // A user's change at the first iteration of a stage comes after it.
+        let changed = of([stage(2, 5, 0.02), rate(5, 0.02, 0.3)]);
+        assert_eq!(changed.learning_rates(&staged), [(0, 0.1), (5, 0.02), (5, 0.3)]);
+    }
 }

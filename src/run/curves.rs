@@ -8,32 +8,18 @@ use std::time::Duration;
 use plotters::prelude::*;
 
 use super::chart::{self, COLOURS, Chart, Failure, SIZE};
-use super::tensorboard;
-use crate::error::Result;
+use super::directory::RunFile;
+use super::{metrics, tensorboard};
+use crate::error::{Error, Result};
 use crate::files::write_atomic;
-use crate::preset::Setting;
-use crate::protocol::{Change, Epoch, Iteration, StageStart};
+use crate::preset::Preset;
+use crate::protocol::{Epoch, Iteration, Metrics, Timed};
 
 /// Points of a curve in the diagram at most: a screen has no more columns.
 const POINTS: usize = 700;
 
 /// A score by name, and how to read it off an epoch.
 type Score = (&'static str, fn(&Epoch) -> f64);
-
-/// The metrics of a run, in the order of its iterations.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Curves {
-    /// Adam's step size at the beginning.
-    pub learning_rate: f64,
-    /// The iterations; where not all were kept, some of them.
-    pub iterations: Vec<Iteration>,
-    /// The epochs.
-    pub epochs: Vec<Epoch>,
-    /// The live changes.
-    pub changes: Vec<Change>,
-    /// The beginnings of later stages.
-    pub stages: Vec<StageStart>,
-}
 
 /// The columns of the table, in order.
 const COLUMNS: [&str; 17] = [
@@ -60,154 +46,153 @@ fn is_table(file: &Path) -> bool {
     file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
 }
 
-impl Curves {
-    /// Writes a table where the file's name ends in .csv, else a diagram.
-    ///
-    /// # Errors
-    /// What [`Curves::svg`] refuses, and a place that cannot be written.
-    pub fn save(&self, file: &Path) -> Result<()> {
-        let text = if is_table(file) { self.csv() } else { self.svg()? };
-        write_atomic(file, text.as_bytes())
+/// Reads the metrics of the run in `run`, and the preset it began with.
+///
+/// # Errors
+/// A directory that is no run, or damaged, or that holds no metrics.
+pub fn read(run: &Path) -> Result<(Metrics, Preset)> {
+    RunFile::read(run)?;
+    let preset = Preset::load(&run.join("preset.ron").to_string_lossy())?;
+    let metrics = if metrics::exist(run) { metrics::read(run)? } else { Metrics::default() };
+    if metrics.iterations.is_empty() && metrics.epochs.is_empty() {
+        return Err(Error::content(
+            run,
+            "this run has no metrics, because it was not trained yet; resume it by train --resume",
+        ));
     }
-
-    /// A row for each iteration, as comma-separated values under a line of names; the columns from
-    /// `epoch_loss` on are those of the epoch that ended with the iteration, and empty elsewhere. What was not measured is empty.
-    pub fn csv(&self) -> String {
-        let mut text = COLUMNS.join(",") + "\n";
-        for (iteration, row) in self.rows() {
-            let done = row.iteration;
-            let ended = row.epoch;
-            let epoch = done.map(|d| d.epoch).or(ended.map(|e| e.epoch));
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{iteration},{}", cell(epoch));
-            let _ = write!(text, ",{}", self.learning_rate_at(iteration));
-            for value in [
-                done.map(|d| d.loss),
-                done.map(|d| d.intra),
-                done.map(|d| d.inter),
-                done.and_then(|d| d.ami),
-                done.and_then(|d| d.ari),
-                done.map(|d| d.seconds),
-                ended.map(|e| e.train_loss),
-                ended.map(|e| e.validation_loss),
-                ended.map(|e| e.ami),
-                ended.map(|e| e.ami_arithmetic),
-                ended.map(|e| e.ari),
-                ended.map(|e| e.confidence),
-            ] {
-                let _ = write!(text, ",{}", cell(value));
-            }
-            let best = ended.map(|e| u8::from(e.best));
-            let _ = writeln!(text, ",{},{}", cell(best), cell(ended.map(|e| e.seconds)));
-        }
-        text
-    }
-
-    /// The losses over the iterations, and below them the scores; live changes and stages are marked.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Figure`], where the drawing library refuses.
-    pub fn svg(&self) -> Result<String> {
-        chart::draw((SIZE.0, 2 * SIZE.1), |area| {
-            let (upper, lower) = area.split_vertically(SIZE.1 as i32);
-            let x = 0.0..self.last().max(1) as f64;
-            let train = thinned(self.iterations.iter().map(|i| (i.iteration, i.loss)));
-            let validation: Vec<_> =
-                self.epochs.iter().map(|e| (e.iteration as f64, e.validation_loss)).collect();
-            let losses = || train.iter().chain(&validation).map(|(_, loss)| *loss);
-            let (low, high) = (losses().fold(f64::MAX, f64::min), losses().fold(f64::MIN, f64::max));
-            let margin = 0.05 * (high - low).max(1e-3);
-            let y = low - margin..high + margin;
-            let mut chart = chart::over(&upper, (x.clone(), "iteration"), (y.clone(), "loss"))?;
-            self.mark(&mut chart, &y)?;
-            curve(&mut chart, "train", COLOURS[0], train)?;
-            curve(&mut chart, "validation", COLOURS[1], validation)?;
-            chart::legend(&mut chart, SeriesLabelPosition::UpperRight)?;
-            let mut chart = chart::scores(&lower, x, "iteration", "score of the last EM step")?;
-            self.mark(&mut chart, &(0.0..1.0))?;
-            let scored = self.iterations.iter().filter_map(|i| Some((i.iteration, i.ami?)));
-            curve(&mut chart, "AMI (max), train", COLOURS[0], thinned(scored))?;
-            let scores: [Score; 3] = [
-                ("AMI (max), validation", |e| e.ami),
-                ("ARI, validation", |e| e.ari),
-                ("confidence, validation", |e| e.confidence),
-            ];
-            for ((name, value), colour) in scores.into_iter().zip(&COLOURS[1..]) {
-                let points = self.epochs.iter().map(|e| (e.iteration as f64, value(e)));
-                curve(&mut chart, name, *colour, points.collect())?;
-            }
-            chart::legend(&mut chart, SeriesLabelPosition::LowerRight)
-        })
-    }
-
-    /// The bytes of an event file for TensorBoard, of a run that began at `began` since 1970.
-    pub fn events(&self, began: Duration) -> Vec<u8> {
-        let mut bytes = tensorboard::beginning(began, 1);
-        let (mut training, mut validated, mut last) = (Duration::ZERO, Duration::ZERO, 0);
-        for (iteration, row) in self.rows() {
-            if let Some(done) = row.iteration {
-                // Where not all iterations were kept, one stands for those before it.
-                training += seconds(done.seconds * (iteration - last) as f64);
-                last = iteration;
-                let rate = self.learning_rate_at(iteration);
-                bytes.extend(tensorboard::iteration(began + training, done, rate));
-            }
-            if let Some(ended) = row.epoch {
-                validated += seconds(ended.seconds);
-                training = training.max(validated);
-                bytes.extend(tensorboard::epoch(began + training, ended));
-            }
-        }
-        bytes
-    }
-
-    /// The learning rate that an iteration ran with.
-    fn learning_rate_at(&self, iteration: u64) -> f64 {
-        let of_stages = self.stages.iter().map(|start| (start.iteration, start.what.learning_rate));
-        let of_user = self.changes.iter().filter_map(|change| match change.to {
-            Setting::LearningRate(rate) => Some((change.iteration, rate)),
-            _ => None,
-        });
-        // Where both were at the same iteration, the user was later: a stage begins before commands are taken.
-        let before = of_stages.chain(of_user).filter(|(from, _)| *from <= iteration);
-        before.max_by_key(|(from, _)| *from).map_or(self.learning_rate, |(_, rate)| rate)
-    }
-
-    fn last(&self) -> u64 {
-        self.rows().keys().next_back().copied().unwrap_or(0)
-    }
-
-    fn rows(&self) -> BTreeMap<u64, Row<'_>> {
-        let mut rows: BTreeMap<u64, Row> = BTreeMap::new();
-        for iteration in &self.iterations {
-            rows.entry(iteration.iteration).or_default().iteration = Some(iteration);
-        }
-        for epoch in &self.epochs {
-            rows.entry(epoch.iteration).or_default().epoch = Some(epoch);
-        }
-        rows
-    }
-
-    /// A line and a word where a stage began or the user changed something.
-    fn mark(&self, chart: &mut Chart, y: &std::ops::Range<f64>) -> Result<(), Failure> {
-        let stages = self.stages.iter().map(|start| (start.iteration, format!("stage {}", start.stage)));
-        let changes = self
-            .changes
-            .iter()
-            .map(|change| (change.iteration, format!("{} {}", change.to.field(), change.to.value())));
-        for (iteration, what) in stages.chain(changes) {
-            let x = iteration as f64;
-            let line = vec![(x, y.start), (x, y.end)];
-            chart.draw_series([PathElement::new(line, BLACK.mix(0.3))])?;
-            let style =
-                ("sans-serif", 11).into_font().transform(FontTransform::Rotate90).color(&BLACK.mix(0.6));
-            chart.draw_series([Text::new(what, (x, y.end), style)])?;
-        }
-        Ok(())
-    }
+    Ok((metrics, preset))
 }
 
-/// What an iteration has to say.
+/// Writes the curves of the run in `run`: a table where the file's name ends in .csv, else a diagram.
+///
+/// # Errors
+/// What [`read`] and [`svg`] refuse, and a place that cannot be written.
+pub fn save(run: &Path, file: &Path) -> Result<()> {
+    let (metrics, preset) = read(run)?;
+    let text = if is_table(file) { csv(&metrics, &preset) } else { svg(&metrics)? };
+    write_atomic(file, text.as_bytes())
+}
+
+/// A row for each iteration, as comma-separated values under a line of names; the columns from
+/// `epoch_loss` on are those of the epoch that ended with the iteration, and empty elsewhere. What was not measured is
+/// empty. `preset` is the one that the run began with.
+pub fn csv(metrics: &Metrics, preset: &Preset) -> String {
+    let rates = metrics.learning_rates(preset);
+    let mut text = COLUMNS.join(",") + "\n";
+    for (iteration, row) in rows(metrics) {
+        let done = row.iteration;
+        let ended = row.epoch;
+        let epoch = done.map(|d| d.epoch).or(ended.map(|e| e.epoch));
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{iteration},{}", cell(epoch));
+        let _ = write!(text, ",{}", rate_at(&rates, iteration));
+        for value in [
+            done.map(|d| d.loss),
+            done.map(|d| d.intra),
+            done.map(|d| d.inter),
+            done.and_then(|d| d.ami),
+            done.and_then(|d| d.ari),
+            done.map(|d| d.seconds),
+            ended.map(|e| e.train_loss),
+            ended.map(|e| e.validation_loss),
+            ended.map(|e| e.ami),
+            ended.map(|e| e.ami_arithmetic),
+            ended.map(|e| e.ari),
+            ended.map(|e| e.confidence),
+        ] {
+            let _ = write!(text, ",{}", cell(value));
+        }
+        let best = ended.map(|e| u8::from(e.best));
+        let _ = writeln!(text, ",{},{}", cell(best), cell(ended.map(|e| e.seconds)));
+    }
+    text
+}
+
+/// The losses over the iterations, and below them the scores; live changes and stages are marked.
+///
+/// # Errors
+/// [`crate::error::Error::Figure`], where the drawing library refuses.
+pub fn svg(metrics: &Metrics) -> Result<String> {
+    chart::draw((SIZE.0, 2 * SIZE.1), |area| {
+        let (upper, lower) = area.split_vertically(SIZE.1 as i32);
+        let x = 0.0..metrics.last_iteration().max(1) as f64;
+        let train = thinned(metrics.iterations.iter().map(|i| (i.iteration, i.loss)));
+        let validation: Vec<_> =
+            metrics.epochs.iter().map(|e| (e.iteration as f64, e.validation_loss)).collect();
+        let losses = || train.iter().chain(&validation).map(|(_, loss)| *loss);
+        let (low, high) = (losses().fold(f64::MAX, f64::min), losses().fold(f64::MIN, f64::max));
+        let margin = 0.05 * (high - low).max(1e-3);
+        let y = low - margin..high + margin;
+        let mut chart = chart::over(&upper, (x.clone(), "iteration"), (y.clone(), "loss"))?;
+        mark(metrics, &mut chart, &y)?;
+        curve(&mut chart, "train", COLOURS[0], train)?;
+        curve(&mut chart, "validation", COLOURS[1], validation)?;
+        chart::legend(&mut chart, SeriesLabelPosition::UpperRight)?;
+        let mut chart = chart::scores(&lower, x, "iteration", "score of the last EM step")?;
+        mark(metrics, &mut chart, &(0.0..1.0))?;
+        let scored = metrics.iterations.iter().filter_map(|i| Some((i.iteration, i.ami?)));
+        curve(&mut chart, "AMI (max), train", COLOURS[0], thinned(scored))?;
+        let scores: [Score; 3] = [
+            ("AMI (max), validation", |e| e.ami),
+            ("ARI, validation", |e| e.ari),
+            ("confidence, validation", |e| e.confidence),
+        ];
+        for ((name, value), colour) in scores.into_iter().zip(&COLOURS[1..]) {
+            let points = metrics.epochs.iter().map(|e| (e.iteration as f64, value(e)));
+            curve(&mut chart, name, *colour, points.collect())?;
+        }
+        chart::legend(&mut chart, SeriesLabelPosition::LowerRight)
+    })
+}
+
+/// The bytes of an event file for TensorBoard, of a run that began at `began` since 1970 with `preset`.
+pub fn events(metrics: &Metrics, preset: &Preset, began: Duration) -> Vec<u8> {
+    let rates = metrics.learning_rates(preset);
+    let mut bytes = tensorboard::beginning(began, 1);
+    for (clock, timed) in metrics.timeline() {
+        let at = began + Duration::try_from_secs_f64(clock.seconds).unwrap_or_default();
+        bytes.extend(match timed {
+            Timed::Iteration(done) => tensorboard::iteration(at, done, rate_at(&rates, done.iteration)),
+            Timed::Epoch(ended) => tensorboard::epoch(at, ended),
+        });
+    }
+    bytes
+}
+
+/// The learning rate that an iteration ran with.
+fn rate_at(rates: &[(u64, f64)], iteration: u64) -> f64 {
+    rates.iter().rfind(|(from, _)| *from <= iteration).map_or(f64::NAN, |(_, rate)| *rate)
+}
+
+fn rows(metrics: &Metrics) -> BTreeMap<u64, Row<'_>> {
+    let mut rows: BTreeMap<u64, Row> = BTreeMap::new();
+    for iteration in &metrics.iterations {
+        rows.entry(iteration.iteration).or_default().iteration = Some(iteration);
+    }
+    for epoch in &metrics.epochs {
+        rows.entry(epoch.iteration).or_default().epoch = Some(epoch);
+    }
+    rows
+}
+
+/// A line and a word where a stage began or the user changed something.
+fn mark(metrics: &Metrics, chart: &mut Chart, y: &std::ops::Range<f64>) -> Result<(), Failure> {
+    let stages = metrics.stages.iter().map(|start| (start.iteration, format!("stage {}", start.stage)));
+    let changes = metrics
+        .changes
+        .iter()
+        .map(|change| (change.iteration, format!("{} {}", change.to.field(), change.to.value())));
+    for (iteration, what) in stages.chain(changes) {
+        let x = iteration as f64;
+        let line = vec![(x, y.start), (x, y.end)];
+        chart.draw_series([PathElement::new(line, BLACK.mix(0.3))])?;
+        let style = ("sans-serif", 11).into_font().transform(FontTransform::Rotate90).color(&BLACK.mix(0.6));
+        chart.draw_series([Text::new(what, (x, y.end), style)])?;
+    }
+    Ok(())
+}
+
+/// What was recorded at an iteration.
 #[derive(Clone, Copy, Default)]
 struct Row<'a> {
     iteration: Option<&'a Iteration>,
@@ -216,11 +201,6 @@ struct Row<'a> {
 
 fn cell(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
-}
-
-/// What is no time is none.
-fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
 /// Means over equally many neighbours each, so that no more points are left than can be seen.

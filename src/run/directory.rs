@@ -14,51 +14,28 @@
 //!     it-00000200/  see `checkpoint`
 //! ```
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{self, Checkpoint};
-use super::curves::Curves;
+use super::metrics::{self, MetricsFile};
 use super::tensorboard;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::precision::Precision;
 use crate::preset::Preset;
-use crate::protocol::{Change, Epoch, Iteration, Past, StageStart};
+use crate::protocol::{Change, Record};
 use crate::train::trainer::Trainer;
 
 /// Points to the checkpoint that a fork began with.
 const BEGIN: &str = "begin";
 /// Points to the checkpoint that was last asked for by name, to be forked.
 const ASKED_FOR: &str = "asked-for";
-const METRICS: &str = "metrics.jsonl";
-/// The same, compressed, where nothing else was kept of a run.
-const KEPT_METRICS: &str = "metrics.jsonl.gz";
 /// Where TensorBoard's event files are.
 const TENSORBOARD: &str = "tensorboard";
-
-/// A line of `metrics.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Record {
-    /// A training iteration.
-    Step(Iteration),
-    /// An epoch's validation.
-    Epoch(Epoch),
-    /// A live change.
-    Change(Change),
-    /// The beginning of a later stage.
-    Stage(StageStart),
-    /// What follows is a fork's own; what stands above it was copied, and the changes just above it made it.
-    Fork {
-        /// The iteration of the checkpoint that it was forked from.
-        iteration: u64,
-    },
-}
 
 /// How a run was begun, apart from its preset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,7 +66,7 @@ pub struct RunFile {
 /// An open run directory. Only one process at a time holds it.
 pub struct RunDir {
     path: PathBuf,
-    metrics: File,
+    metrics: MetricsFile,
 }
 
 impl RunDir {
@@ -116,7 +93,7 @@ impl RunDir {
         std::fs::create_dir_all(&checkpoints).map_err(Error::io("create", &checkpoints))?;
         run.write(&path)?;
         write_atomic(&path.join("preset.ron"), preset.to_ron().as_bytes())?;
-        RunDir::open_metrics(path)
+        RunDir::open(path)
     }
 
     /// A new run's directory for a fork of `checkpoint`, with the parent's metrics up to there, so that its curves are
@@ -132,11 +109,7 @@ impl RunDir {
     ) -> Result<RunDir> {
         let mut fork = RunDir::create(out, preset, run)?;
         if let Some(parent) = run_of(&checkpoint.path) {
-            let from = parent.join(METRICS);
-            let file = File::open(&from).map_err(Error::io("read", &from))?;
-            let mut until = file.take(checkpoint.manifest.metrics_bytes);
-            std::io::copy(&mut until, &mut fork.metrics)
-                .map_err(Error::io("copy the metrics to", &fork.path.join(METRICS)))?;
+            fork.metrics.copy(parent, checkpoint.manifest.metrics_bytes)?;
         }
         Ok(fork)
     }
@@ -149,21 +122,9 @@ impl RunDir {
     pub fn resume(path: &Path) -> Result<(RunDir, Checkpoint)> {
         RunFile::read(path)?;
         // Locked first: another process might still be writing.
-        let mut run = RunDir::open_metrics(path.to_owned())?;
+        let mut run = RunDir::open(path.to_owned())?;
         let checkpoint = Checkpoint::open(&resolve(path, &["last"])?)?;
-        let bytes = checkpoint.manifest.metrics_bytes;
-        let file = path.join(METRICS);
-        let length = run.metrics.metadata().map_err(Error::io("read", &file))?.len();
-        if length < bytes {
-            return Err(Error::content(
-                &file,
-                format!(
-                    "shorter ({length} bytes) than when the checkpoint was written ({bytes}); restore the file"
-                ),
-            ));
-        }
-        run.metrics.set_len(bytes).map_err(Error::io("cut", &file))?;
-        run.metrics.seek(SeekFrom::End(0)).map_err(Error::io("read", &file))?;
+        run.metrics.cut(checkpoint.manifest.metrics_bytes)?;
         Ok((run, checkpoint))
     }
 
@@ -173,7 +134,7 @@ impl RunDir {
     /// A run that another process is training in, that has a checkpoint after all, or that cannot be removed.
     pub fn discard(path: &Path) -> Result<()> {
         // Locked until it is removed.
-        let run = RunDir::open_metrics(path.to_owned())?;
+        let run = RunDir::open(path.to_owned())?;
         let checkpoints = path.join("checkpoints");
         let entries = match std::fs::read_dir(&checkpoints) {
             Ok(entries) => entries.collect::<std::io::Result<Vec<_>>>(),
@@ -194,15 +155,8 @@ impl RunDir {
         std::fs::remove_dir_all(&run.path).map_err(Error::io("remove", path))
     }
 
-    fn open_metrics(path: PathBuf) -> Result<RunDir> {
-        let file = path.join(METRICS);
-        let metrics = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .append(true)
-            .open(&file)
-            .map_err(Error::io("open", &file))?;
-        metrics.try_lock().map_err(|e| not_locked(&path, e))?;
+    fn open(path: PathBuf) -> Result<RunDir> {
+        let metrics = MetricsFile::open(&path)?;
         Ok(RunDir { path, metrics })
     }
 
@@ -216,10 +170,7 @@ impl RunDir {
     /// # Errors
     /// A file that cannot be written, for example on a full disk.
     pub fn append(&mut self, record: &Record) -> Result<()> {
-        let file = self.path.join(METRICS);
-        let mut line = serde_json::to_vec(record).map_err(|e| Error::content(&file, e.to_string()))?;
-        line.push(b'\n');
-        self.metrics.write_all(&line).map_err(Error::io("write to", &file))
+        self.metrics.append(record)
     }
 
     /// Another event file for TensorBoard, for iterations from `first` on, if the run keeps such files
@@ -232,14 +183,6 @@ impl RunDir {
         directory.is_dir().then(|| tensorboard::Log::begin(&directory, first)).transpose()
     }
 
-    /// What the metrics hold so far, for the curves of a resumed run.
-    ///
-    /// # Errors
-    /// A file that cannot be read, or a line that is no record.
-    pub fn past(&self) -> Result<Past> {
-        past(&self.path)
-    }
-
     /// Writes a checkpoint, points `last` to it, and with `best` also `best`; then removes checkpoints that nothing
     /// points to.
     ///
@@ -247,9 +190,7 @@ impl RunDir {
     /// A place that cannot be written, for example on a full disk; earlier checkpoints stay as they were.
     pub fn save(&mut self, trainer: &Trainer, best: bool) -> Result<PathBuf> {
         let checkpoints = self.path.join("checkpoints");
-        let file = self.path.join(METRICS);
-        self.metrics.sync_data().map_err(Error::io("flush", &file))?;
-        let bytes = self.metrics.metadata().map_err(Error::io("read", &file))?.len();
+        let bytes = self.metrics.flush()?;
         let name = free_name(&checkpoints, &name_at(trainer.counters().iteration));
         let path = checkpoint::save(trainer, &checkpoints, &name, bytes)?;
         // First `best`: if the program ended between the two, the run would resume before this epoch and find it the
@@ -377,16 +318,6 @@ pub fn is_resumable(path: &Path) -> Result<bool> {
     Ok(pointer(path, "last")?.is_some())
 }
 
-/// Why the run in `path` could not be locked.
-fn not_locked(path: &Path, error: TryLockError) -> Error {
-    match error {
-        TryLockError::WouldBlock => {
-            Error::content(path, "another process is training in this run; stop it first")
-        }
-        TryLockError::Error(source) => Error::io("lock the metrics of the run in", path)(source),
-    }
-}
-
 /// Whether `name` is one that this program gives to a directory in `checkpoints/`: `it-00000200`, `it-00000200-2`,
 /// or that of a checkpoint it had not finished.
 fn is_own_name(name: &str) -> bool {
@@ -464,7 +395,10 @@ pub fn weights_of(what: &Path) -> Result<Checkpoint> {
 
 /// The run that a checkpoint belongs to, if any.
 pub(crate) fn run_of(checkpoint: &Path) -> Option<&Path> {
-    checkpoint.parent()?.parent().filter(|run| run.join("run.json").is_file() && run.join(METRICS).is_file())
+    checkpoint
+        .parent()?
+        .parent()
+        .filter(|run| run.join("run.json").is_file() && run.join(metrics::FILE).is_file())
 }
 
 /// What is needed to repeat a run.
@@ -475,7 +409,7 @@ pub struct Repeat {
     pub preset: Preset,
     /// The checkpoint it began with, if it is a fork.
     pub begin: Option<PathBuf>,
-    /// The live changes made since, in order.
+    /// The live changes made since, in order; what was changed before is in that checkpoint.
     pub changes: Vec<Change>,
     /// The last iteration in its metrics.
     pub iterations: u64,
@@ -490,100 +424,9 @@ impl Repeat {
         let run = RunFile::read(path)?;
         let preset = Preset::load(&path.join("preset.ron").display().to_string())?;
         let begin = resolve(path, &[BEGIN]).ok();
-        let mut iterations = 0;
-        let mut changes = Vec::new();
-        for record in read_metrics(path)? {
-            match record {
-                Record::Step(step) => iterations = step.iteration,
-                Record::Change(change) => changes.push(change),
-                // Earlier changes are in the checkpoint that the fork began with.
-                Record::Fork { iteration } => {
-                    iterations = iteration;
-                    changes.clear();
-                }
-                Record::Epoch(_) | Record::Stage(_) => {}
-            }
-        }
+        let metrics = metrics::read(path)?;
+        let (changes, iterations) = (metrics.own_changes().to_vec(), metrics.last_iteration());
         Ok(Repeat { run, preset, begin, changes, iterations })
-    }
-}
-
-/// All records of a run's `metrics.jsonl`, or of `metrics.jsonl.gz` where only that was kept.
-///
-/// # Errors
-/// A file that cannot be read, or a line that is no record.
-pub fn read_metrics(run: &Path) -> Result<Vec<Record>> {
-    let plain = run.join(METRICS);
-    let (file, gzipped) = match run.join(KEPT_METRICS) {
-        kept if !plain.exists() && kept.exists() => (kept, true),
-        _ => (plain, false),
-    };
-    let open = File::open(&file).map_err(Error::io("read", &file))?;
-    let lines: Box<dyn BufRead> = match gzipped {
-        true => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(open))),
-        false => Box::new(BufReader::new(open)),
-    };
-    let mut records = Vec::new();
-    let mut lines = lines.lines().enumerate().peekable();
-    while let Some((number, line)) = lines.next() {
-        let line = line.map_err(Error::io("read", &file))?;
-        match serde_json::from_str(&line) {
-            Ok(record) => records.push(record),
-            // Whoever wrote it was cut off, or is still writing.
-            Err(e) if e.is_eof() && lines.peek().is_none() => {}
-            Err(e) => return Err(Error::content(&file, format!("line {} is no record: {e}", number + 1))),
-        }
-    }
-    Ok(records)
-}
-
-/// What the metrics of the run in `path` hold, for curves on the screen.
-///
-/// # Errors
-/// What [`read_metrics`] refuses.
-pub fn past(path: &Path) -> Result<Past> {
-    let mut past = Past::default();
-    for record in read_metrics(path)? {
-        match record {
-            Record::Step(step) => past.add_iteration(step),
-            Record::Epoch(epoch) => past.epochs.push(epoch),
-            Record::Change(change) => past.changes.push(change),
-            Record::Stage(start) => past.stages.push(start),
-            Record::Fork { .. } => {}
-        }
-    }
-    Ok(past)
-}
-
-/// The curves of the run in `path`, whole.
-///
-/// # Errors
-/// A directory that is no run, or damaged, or of which no metrics were kept.
-pub fn curves(path: &Path) -> Result<Curves> {
-    RunFile::read(path)?;
-    let preset = Preset::load(&path.join("preset.ron").to_string_lossy())?;
-    let nothing = || {
-        Error::content(
-            path,
-            "this run has no metrics: it was not trained yet; go on with it by train --resume",
-        )
-    };
-    if ![METRICS, KEPT_METRICS].iter().any(|file| path.join(file).exists()) {
-        return Err(nothing());
-    }
-    let mut curves = Curves { learning_rate: preset.train.learning_rate, ..Curves::default() };
-    for record in read_metrics(path)? {
-        match record {
-            Record::Step(step) => curves.iterations.push(step),
-            Record::Epoch(epoch) => curves.epochs.push(epoch),
-            Record::Change(change) => curves.changes.push(change),
-            Record::Stage(start) => curves.stages.push(start),
-            Record::Fork { .. } => {}
-        }
-    }
-    match curves.iterations.is_empty() && curves.epochs.is_empty() {
-        true => Err(nothing()),
-        false => Ok(curves),
     }
 }
 
@@ -606,22 +449,8 @@ pub fn keep_events(path: &Path) -> Result<()> {
 /// Whether `path` is an archived run, and not one that was cut off before its first checkpoint: every run makes its
 /// directory of checkpoints before anything else.
 pub fn is_archived(path: &Path) -> bool {
-    let kept = [KEPT_METRICS, "reading.md"].iter().any(|file| path.join(file).is_file());
+    let kept = [metrics::COMPRESSED, "reading.md"].iter().any(|file| path.join(file).is_file());
     path.join("run.json").is_file() && (kept || !path.join("checkpoints").is_dir())
-}
-
-/// The AMI of the latest epoch, read from the file's end so that long runs list quickly.
-pub fn latest_ami(run: &Path) -> Option<f64> {
-    const TAIL: u64 = 512 * 1024;
-    let mut file = File::open(run.join(METRICS)).ok()?;
-    let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
-    let mut text = String::new();
-    file.read_to_string(&mut text).ok()?;
-    text.lines().rev().find_map(|line| match serde_json::from_str(line) {
-        Ok(Record::Epoch(epoch)) => Some(epoch.ami),
-        _ => None,
-    })
 }
 
 fn new_under(parent: &Path, name: &str) -> Result<PathBuf> {
@@ -644,27 +473,6 @@ fn free_name(parent: &Path, name: &str) -> String {
     (2u32..).map(|n| format!("{name}-{n}")).find(|name| !parent.join(name).exists()).unwrap_or_default()
 }
 
-/// The latest lines of the log of the run in `run`, the newest last.
-///
-/// # Errors
-/// A log that cannot be read.
-pub fn latest_log(run: &Path) -> Result<Vec<String>> {
-    const BYTES: u64 = 64 * 1024;
-    let path = run.join("log.txt");
-    let read = || {
-        let mut file = File::open(&path)?;
-        let from = file.metadata()?.len().saturating_sub(BYTES);
-        file.seek(SeekFrom::Start(from))?;
-        let mut bytes = Vec::new();
-        file.take(BYTES).read_to_end(&mut bytes)?;
-        Ok((from, bytes))
-    };
-    let (from, bytes) = read().map_err(Error::io("read", &path))?;
-    // The first line may be cut, in the middle of a letter even.
-    let cut = usize::from(from > 0);
-    Ok(String::from_utf8_lossy(&bytes).lines().skip(cut).map(str::to_owned).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -681,7 +489,7 @@ mod tests {
         }
         std::fs::write(checkpoints.join("last"), "it-00000200").unwrap();
         std::fs::write(checkpoints.join("best"), "it-00000300").unwrap();
-        let directory = RunDir::open_metrics(run.path().to_owned()).unwrap();
+        let directory = RunDir::open(run.path().to_owned()).unwrap();
         directory.prune();
         for name in own {
             assert!(!checkpoints.join(name).exists(), "{name}");
@@ -696,17 +504,6 @@ mod tests {
         assert!(checkpoints.join("it-00000400").is_dir());
     }
 
-    #[test]
-    fn only_a_held_lock_means_another_process() {
-        let run = tempfile::tempdir().unwrap();
-        let _held = RunDir::open_metrics(run.path().to_owned()).unwrap();
-        let error = RunDir::open_metrics(run.path().to_owned()).err().unwrap().to_string();
-        assert!(error.contains("another process is training in this run"), "{error}");
-        let unsupported = std::io::Error::from(ErrorKind::Unsupported);
-        let error = not_locked(run.path(), TryLockError::Error(unsupported)).to_string();
-        assert!(error.starts_with("cannot lock") && error.contains("unsupported"), "{error}");
-    }
-
     /// What is there and cannot be read is not told of as missing.
     #[test]
     fn an_unreadable_pointer_is_not_a_run_without_a_checkpoint() {
@@ -716,20 +513,5 @@ mod tests {
             let error = error.unwrap_err().to_string();
             assert!(error.starts_with("cannot read") && error.contains("best"), "{error}");
         }
-    }
-
-    #[test]
-    fn of_a_long_log_the_latest_whole_lines_are_read() {
-        let directory = tempfile::tempdir().unwrap();
-        assert!(latest_log(directory.path()).unwrap_err().to_string().contains("log.txt"));
-        let all: Vec<String> = (0..9000).map(|n| format!("line {n} of a log – long")).collect();
-        let write = |lines: &[String]| {
-            std::fs::write(directory.path().join("log.txt"), lines.join("\n")).unwrap();
-        };
-        write(&all[..5]);
-        assert_eq!(latest_log(directory.path()).unwrap(), all[..5]);
-        write(&all);
-        let latest = latest_log(directory.path()).unwrap();
-        assert!(latest.len() > 1000 && all.ends_with(&latest), "{} lines", latest.len());
     }
 }

@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
     Change, Command, Epoch, Finish, Iteration, ModelCard, Preview, Profile, RunCard, RunInfo, RunKind,
-    StageStart, WATCHED, Watched,
+    StageStart, Timed, WATCHED, Watched,
 };
 use crate::snapshot::{Input, Snapshot};
 
@@ -353,18 +353,18 @@ impl Workbench {
             zoomed: false,
             info,
         };
-        let past = std::mem::take(&mut workbench.info.metrics);
-        workbench.history = History::of(&past);
-        let latest = past.iterations.len().saturating_sub(SPEED_OVER);
-        workbench.seconds = past.iterations[latest..].iter().map(|iteration| iteration.seconds).collect();
-        workbench.latest = past.iterations.last().copied();
-        workbench.epoch = past.epochs.last().copied();
+        let metrics = std::mem::take(&mut workbench.info.metrics);
+        workbench.history = History::of(&metrics);
+        let latest = metrics.iterations.len().saturating_sub(SPEED_OVER);
+        workbench.seconds = metrics.iterations[latest..].iter().map(|iteration| iteration.seconds).collect();
+        workbench.latest = metrics.iterations.last().copied();
+        workbench.epoch = metrics.epochs.last().copied();
         workbench
     }
 
     /// Takes in an iteration.
     pub fn add_iteration(&mut self, iteration: Iteration) {
-        self.history.add_iteration(&iteration);
+        self.history.push(Timed::Iteration(&iteration));
         if self.seconds.len() >= SPEED_OVER {
             self.seconds.remove(0);
         }
@@ -378,7 +378,7 @@ impl Workbench {
 
     /// Takes in a validation.
     pub fn add_epoch(&mut self, epoch: Epoch) {
-        self.history.add_epoch(&epoch);
+        self.history.push(Timed::Epoch(&epoch));
         self.epoch = Some(epoch);
     }
 

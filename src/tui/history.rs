@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::protocol::{Change, Epoch, Iteration, Metrics, StageStart};
+use crate::protocol::{Change, Clock, Epoch, Iteration, Metrics, StageStart, Timed};
 
 /// Points kept as they are.
 const RECENT: usize = 2048;
@@ -164,26 +164,55 @@ pub struct History {
     pub gradient: Curve,
     /// Iterations a second.
     pub speed: Curve,
-    /// Seconds spent on iterations so far.
-    pub clock: Curve,
+    /// The clock at every iteration, and at the epochs of iterations that were not kept.
+    times: Curve,
+    clock: Clock,
     /// Live changes: the iteration, and what to write beside the mark.
     pub changes: Vec<(f64, String)>,
 }
 
 impl History {
-    /// The curves of what is past.
-    pub fn of(past: &Metrics) -> History {
-        let mut history = History::default();
-        past.iterations.iter().for_each(|iteration| history.add_iteration(iteration));
-        past.epochs.iter().for_each(|epoch| history.add_epoch(epoch));
-        past.changes.iter().for_each(|change| history.mark(change));
-        past.stages.iter().for_each(|start| history.mark_stage(start));
+    /// The curves of what was recorded so far.
+    pub fn of(metrics: &Metrics) -> History {
+        let mut history = History { clock: metrics.dropped, ..History::default() };
+        for (clock, timed) in metrics.timeline() {
+            history.clock = clock;
+            history.add(timed);
+        }
+        metrics.changes.iter().for_each(|change| history.mark(change));
+        metrics.stages.iter().for_each(|start| history.mark_stage(start));
         history.changes.sort_by(|a, b| a.0.total_cmp(&b.0));
         history
     }
 
-    /// Takes in an iteration.
-    pub fn add_iteration(&mut self, iteration: &Iteration) {
+    /// Takes in what was recorded next.
+    pub fn push(&mut self, timed: Timed) {
+        self.clock.advance(timed);
+        self.add(timed);
+    }
+
+    /// Adds to the curves what ended just now by the clock.
+    fn add(&mut self, timed: Timed) {
+        match timed {
+            Timed::Iteration(iteration) => self.add_iteration(iteration),
+            Timed::Epoch(epoch) => self.add_epoch(epoch),
+        }
+        let x = timed.iteration() as f64;
+        if self.times.recent.back().is_none_or(|last| last.0 < x) {
+            self.times.push(x, self.clock.seconds);
+        }
+    }
+
+    /// Seconds of training until an iteration was done.
+    pub fn seconds_at(&self, iteration: f64) -> f64 {
+        let (first, last) = (self.times.points().next(), self.times.last());
+        match (first, last) {
+            (Some((x, seconds)), _) if iteration < x => seconds * iteration / x,
+            _ => self.times.at(iteration).or(last).unwrap_or(0.0),
+        }
+    }
+
+    fn add_iteration(&mut self, iteration: &Iteration) {
         let x = iteration.iteration as f64;
         self.loss.push(x, iteration.loss);
         self.intra.push(x, iteration.intra);
@@ -193,15 +222,13 @@ impl History {
         }
         // An iteration that took no time is none that was measured; a curve leaves infinity out.
         self.speed.push(x, 1.0 / iteration.seconds);
-        self.clock.push(x, self.clock.last().unwrap_or(0.0) + iteration.seconds);
         if let (Some(ami), Some(ari)) = (iteration.ami, iteration.ari) {
             self.ami.push(x, ami);
             self.ari.push(x, ari);
         }
     }
 
-    /// Takes in a validation.
-    pub fn add_epoch(&mut self, epoch: &Epoch) {
+    fn add_epoch(&mut self, epoch: &Epoch) {
         let x = epoch.iteration as f64;
         self.validation.push(x, epoch.validation_loss);
         self.validation_ami.push(x, epoch.ami);
@@ -236,6 +263,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Record;
 
     #[test]
     fn memory_is_bounded_and_the_recent_past_is_exact() {
@@ -262,6 +290,40 @@ mod tests {
         assert!((curve.at(101.0).unwrap_or(0.0) - 50.5).abs() < 1.0);
         assert_eq!((curve.at(-1.0), curve.at(10_000.0)), (None, None));
         assert_eq!(curve.nearest(9001.4), Some((9002.0, 4501.0)));
+    }
+
+    /// On the axis of time an epoch stands where it ended, whatever iterations were kept, and a live run goes on from
+    /// there.
+    #[test]
+    fn the_time_of_an_epoch_does_not_depend_on_the_iterations_that_were_kept() {
+        let epoch = |n: u64| Epoch { epoch: n, iteration: 1000 * n, seconds: 110.0, ..Epoch::default() };
+        let done = |n: u64| Iteration { iteration: n, seconds: 0.1, ..Iteration::default() };
+        let mut live = History::default();
+        let (mut bounded, mut thinned) = (Metrics::default(), Metrics::default());
+        for n in 1..=50_000 {
+            live.push(Timed::Iteration(&done(n)));
+            bounded.add(Record::Step(done(n)));
+            bounded.keep_latest();
+            if n % 20 == 0 {
+                thinned.add(Record::Step(done(n)));
+            }
+            if n % 1000 == 0 {
+                live.push(Timed::Epoch(&epoch(n / 1000)));
+                for metrics in [&mut bounded, &mut thinned] {
+                    metrics.add(Record::Epoch(epoch(n / 1000)));
+                }
+            }
+        }
+        assert!(bounded.iterations[0].iteration > 1);
+        for mut history in [live, History::of(&bounded), History::of(&thinned)] {
+            for n in 1..=50u32 {
+                let (time, expected) = (history.seconds_at(f64::from(n) * 1000.0), 110.0 * f64::from(n));
+                assert!((time - expected).abs() < 12.0, "epoch {n} at {time} s, not {expected} s");
+            }
+            assert!((history.seconds_at(1.0) - 0.1).abs() < 0.2, "{}", history.seconds_at(1.0));
+            history.push(Timed::Iteration(&done(50_001)));
+            assert!((history.seconds_at(50_001.0) - 5500.1).abs() < 1e-6);
+        }
     }
 
     #[test]

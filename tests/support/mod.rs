@@ -173,10 +173,10 @@ pub fn model(depth: Depth) -> App {
 /// Adds two runs that differ from the one on the screen in K and in the learning rate.
 pub fn compare(app: &mut App) {
     let rival = |name: &str, sets: &[&str], by: f64| {
-        let mut past = Metrics::default();
+        let mut metrics = Metrics::default();
         for epoch in 1u32..=8 {
             let x = f64::from(epoch);
-            past.epochs.push(Epoch {
+            metrics.epochs.push(Epoch {
                 epoch: epoch.into(),
                 iteration: u64::from(epoch) * 100,
                 train_loss: 500.0,
@@ -191,7 +191,7 @@ pub fn compare(app: &mut App) {
             });
         }
         let preset = preset("quickstart").set(sets).unwrap();
-        Box::new(Rival { name: name.into(), preset, seed: 2, past })
+        Box::new(Rival { name: name.into(), preset, seed: 2, metrics })
     };
     let run = |name: &str, iteration| RunCard {
         directory: format!("runs/{name}").into(),

@@ -36,14 +36,14 @@ struct Drawn<'a> {
 /// What the units of the horizontal axis depend on.
 #[derive(Clone, Copy)]
 struct Run<'a> {
-    clock: &'a Curve,
+    history: &'a History,
     /// Iterations in an epoch.
     epoch: f64,
 }
 
 impl<'a> Run<'a> {
     fn new(history: &'a History, preset: &Preset) -> Run<'a> {
-        Run { clock: &history.clock, epoch: preset.iterations_per_epoch().max(1) as f64 }
+        Run { history, epoch: preset.iterations_per_epoch().max(1) as f64 }
     }
 }
 
@@ -143,10 +143,7 @@ impl Axis<'_> {
         match self.unit {
             Unit::Iterations => iteration,
             Unit::Epochs => iteration / of.epoch,
-            Unit::Time => {
-                let end = || of.clock.last().filter(|_| iteration > 1.0);
-                of.clock.at(iteration).or_else(end).unwrap_or(0.0)
-            }
+            Unit::Time => of.history.seconds_at(iteration),
         }
     }
 

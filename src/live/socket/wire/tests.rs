@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::preset::{Images, Preset, Setting, Stage, embedded_names};
 use crate::protocol::{
-    Change, Command, Epoch, Event, Finish, Floor, Iteration, Past, Profile, RunInfo, RunKind, StageStart,
+    Change, Clock, Command, Epoch, Event, Finish, Floor, Fork, Iteration, Past, Profile, RunInfo, RunKind, StageStart,
     Watched,
 };
 use crate::snapshot::{Input, Snapshot, SnapshotStep};
@@ -66,6 +66,8 @@ fn events(v: f64, n: usize, preset: &Preset) -> Vec<Event> {
         epochs: vec![epoch],
         changes: vec![change],
         stages: vec![stage(v, n)],
+        forks: vec![Fork { iteration: count, changes: n, stages: n }],
+        dropped: Clock::default(),
     };
     let info = RunInfo {
         kind: RunKind::Model,

@@ -1,0 +1,174 @@
+//! `metrics.jsonl`: one line for each record of a training, appended as it comes. An archived run may keep it compressed,
+//! as `metrics.jsonl.gz`.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::protocol::{Metrics, Record};
+
+pub(super) const FILE: &str = "metrics.jsonl";
+pub(super) const COMPRESSED: &str = "metrics.jsonl.gz";
+
+/// The file of a run in progress. The process that has it open holds the run.
+pub(super) struct MetricsFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsFile {
+    /// Opens or creates it in the directory `run`, and locks it.
+    ///
+    /// # Errors
+    /// A run that another process is training in; a place that cannot be written.
+    pub(super) fn open(run: &Path) -> Result<MetricsFile> {
+        let path = run.join(FILE);
+        let file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(&path)
+            .map_err(Error::io("open", &path))?;
+        file.try_lock().map_err(|e| not_locked(run, e))?;
+        Ok(MetricsFile { path, file })
+    }
+
+    /// Appends a line.
+    ///
+    /// # Errors
+    /// A full disk, for one.
+    pub(super) fn append(&mut self, record: &Record) -> Result<()> {
+        let mut line = serde_json::to_vec(record).map_err(|e| Error::content(&self.path, e.to_string()))?;
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(Error::io("write to", &self.path))
+    }
+
+    /// Appends the first `bytes` bytes of the metrics of the run in `parent`.
+    ///
+    /// # Errors
+    /// Metrics that cannot be read; a full disk.
+    pub(super) fn copy(&mut self, parent: &Path, bytes: u64) -> Result<()> {
+        let from = parent.join(FILE);
+        let mut parents = File::open(&from).map_err(Error::io("read", &from))?.take(bytes);
+        std::io::copy(&mut parents, &mut self.file).map_err(Error::io("copy the metrics to", &self.path))?;
+        Ok(())
+    }
+
+    /// Cuts off what follows the first `bytes` bytes.
+    ///
+    /// # Errors
+    /// A file that is shorter, or cannot be written.
+    pub(super) fn cut(&mut self, bytes: u64) -> Result<()> {
+        let length = self.file.metadata().map_err(Error::io("read", &self.path))?.len();
+        if length < bytes {
+            return Err(Error::content(
+                &self.path,
+                format!(
+                    "shorter ({length} bytes) than when the checkpoint was written ({bytes}); restore the file"
+                ),
+            ));
+        }
+        self.file.set_len(bytes).map_err(Error::io("cut", &self.path))?;
+        self.file.seek(SeekFrom::End(0)).map_err(Error::io("read", &self.path))?;
+        Ok(())
+    }
+
+    /// Brings everything onto the disk; returns the length in bytes.
+    ///
+    /// # Errors
+    /// A full disk, for one.
+    pub(super) fn flush(&self) -> Result<u64> {
+        self.file.sync_data().map_err(Error::io("flush", &self.path))?;
+        Ok(self.file.metadata().map_err(Error::io("read", &self.path))?.len())
+    }
+}
+
+/// Why the run in `run` was not locked: only a lock that is held means another process.
+fn not_locked(run: &Path, error: TryLockError) -> Error {
+    match error {
+        TryLockError::WouldBlock => {
+            Error::content(run, "another process is training in this run; stop it first")
+        }
+        TryLockError::Error(source) => Error::io("lock the metrics of the run in", run)(source),
+    }
+}
+
+/// What the run in `run` has recorded, whole.
+///
+/// # Errors
+/// What [`records`] refuses.
+pub fn read(run: &Path) -> Result<Metrics> {
+    let mut metrics = Metrics::default();
+    each(run, |record| metrics.add(record))?;
+    Ok(metrics)
+}
+
+/// The same record by record, in the order of the file.
+///
+/// # Errors
+/// A file that cannot be read, or a line that is no record.
+pub fn records(run: &Path) -> Result<Vec<Record>> {
+    let mut records = Vec::new();
+    each(run, |record| records.push(record))?;
+    Ok(records)
+}
+
+fn each(run: &Path, mut take: impl FnMut(Record)) -> Result<()> {
+    let plain = run.join(FILE);
+    let (file, compressed) = match run.join(COMPRESSED) {
+        file if !plain.exists() && file.exists() => (file, true),
+        _ => (plain, false),
+    };
+    let open = File::open(&file).map_err(Error::io("read", &file))?;
+    let lines: Box<dyn BufRead> = match compressed {
+        true => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(open))),
+        false => Box::new(BufReader::new(open)),
+    };
+    let mut lines = lines.lines().enumerate().peekable();
+    while let Some((number, line)) = lines.next() {
+        let line = line.map_err(Error::io("read", &file))?;
+        match serde_json::from_str(&line) {
+            Ok(record) => take(record),
+            // The process that wrote it was killed, or is still writing.
+            Err(e) if e.is_eof() && lines.peek().is_none() => {}
+            Err(e) => return Err(Error::content(&file, format!("line {} is no record: {e}", number + 1))),
+        }
+    }
+    Ok(())
+}
+
+/// Whether the run in `run` has any metrics.
+pub fn exist(run: &Path) -> bool {
+    [FILE, COMPRESSED].iter().any(|file| run.join(file).exists())
+}
+
+/// The AMI of the latest epoch, read from the file's end so that long runs list quickly.
+pub fn latest_ami(run: &Path) -> Option<f64> {
+    const TAIL: u64 = 512 * 1024;
+    let mut file = File::open(run.join(FILE)).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    text.lines().rev().find_map(|line| match serde_json::from_str(line) {
+        Ok(Record::Epoch(epoch)) => Some(epoch.ami),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_held_lock_means_another_process() {
+        let run = tempfile::tempdir().unwrap();
+        let _held = MetricsFile::open(run.path()).unwrap();
+        let error = MetricsFile::open(run.path()).err().unwrap().to_string();
+        assert!(error.contains("another process is training in this run"), "{error}");
+        let unsupported = std::io::Error::from(std::io::ErrorKind::Unsupported);
+        let error = not_locked(run.path(), TryLockError::Error(unsupported)).to_string();
+        assert!(error.starts_with("cannot lock") && error.contains("unsupported"), "{error}");
+    }
+}
