@@ -12,7 +12,7 @@
 
 pub mod album;
 pub mod app;
-pub mod compare;
+pub mod command_line;
 pub mod config;
 pub mod curve_view;
 mod gallery;
@@ -22,9 +22,11 @@ mod input;
 pub mod inspector;
 pub mod keymap;
 pub mod mouse;
-pub mod palette;
+pub mod overlay;
 pub mod signals;
 mod terminal;
+#[cfg(test)]
+mod testing;
 pub mod theme;
 pub mod update;
 pub mod view;
@@ -301,7 +303,7 @@ impl Shell<'_> {
                 return self.handle_message(app, Message::Told(saved));
             }
             Effect::List(directory, listing) => {
-                let names = palette::files_in(&directory, listing.images);
+                let names = command_line::files_in(&directory, listing.images);
                 return self.handle_message(app, Message::Listed(listing, names));
             }
             Effect::Copy(text) => {

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::album::Album;
-use super::compare::{Against, Choice};
 use super::config::Config;
 use super::curve_view::CurveView;
 use super::history::History;
 use super::inspector::Inspector;
 use super::keymap::{Action, Context};
-use super::palette::Palette;
+use super::overlay::Against;
+pub use super::overlay::{Log, Overlay};
 use super::theme::Theme;
 use crate::error::Result;
 use crate::preset::{Preset, Setting};
@@ -55,36 +55,6 @@ pub struct App {
     pub here: PathBuf,
     /// The user's home, `~`.
     pub home: PathBuf,
-}
-
-/// What can lie over the screen.
-#[derive(Clone, Debug)]
-pub enum Overlay {
-    /// All keys, from this line on.
-    Help(usize),
-    /// What looks wrong.
-    Health,
-    /// "Save and leave?"
-    Quit,
-    /// "End the run?", of one that is attached to.
-    Stop,
-    /// "Resize it?", of an image of this width and height.
-    Resize(Input, [usize; 2]),
-    /// The run's log.
-    Log(Log),
-    /// A command that is being typed.
-    Palette(Box<Palette>),
-    /// Other runs to compare this one with, and how their settings differ.
-    Compare(Choice),
-}
-
-/// The run's log, as far as it is looked at.
-#[derive(Clone, Debug, Default)]
-pub struct Log {
-    /// Its latest lines, the newest last.
-    pub lines: Vec<String>,
-    /// How many of them lie below what is shown. While there are any, it stands still.
-    pub below: usize,
 }
 
 /// Where to go when the run on the screen is saved.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crokey::{KeyCombination, OneToThree};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::palette;
+use super::command_line;
 
 /// Where a key means something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -390,7 +390,7 @@ impl Keymap {
             }
         }
         let names: Vec<&str> = self.named().map(|(name, ..)| name).collect();
-        let near = palette::nearest(name, &names);
+        let near = command_line::nearest(name, &names);
         let near = near.map_or(String::new(), |near| format!("did you mean {near:?}? "));
         Err(format!("keys: no action is called {name:?}; {near}`nem-tui config` lists them"))
     }

@@ -1,12 +1,8 @@
 //! From the state to a frame. Every part draws into the area it is given, whatever its size.
 
-mod compare;
 mod components;
 mod curves;
-mod help;
 mod inspector;
-mod log;
-mod palette;
 mod picker;
 mod picture;
 mod profile;
@@ -19,9 +15,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
-use super::app::{App, Overlay, Pane, Workbench};
-use super::health;
+use super::app::{App, Pane, Workbench};
 use super::keymap::Action;
+use super::overlay;
 use super::theme::Theme;
 
 /// A picture and its place, for a terminal that draws pictures itself.
@@ -72,54 +68,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Vec<Placed> {
         pictures.clear();
     }
     message(app, area, buf);
-    match &app.overlay {
-        Some(Overlay::Help(line)) => help::render(app, *line, area, buf),
-        Some(Overlay::Log(read)) => log::render(app, read, area, buf),
-        Some(Overlay::Health) => {
-            let found = app.workbench.as_ref().map(health::warnings).unwrap_or_default();
-            let text = match found.is_empty() {
-                true => "nothing looks wrong".to_owned(),
-                false => found.join("\n"),
-            };
-            help::question(&app.theme, "health", &text, area, buf);
-        }
-        Some(Overlay::Quit) => {
-            let paused = app.workbench.as_ref().is_some_and(|workbench| workbench.paused);
-            let detach = if paused { "detach: it ends its pause and" } else { "detach: it" };
-            let text = format!("y  save, then leave\nd  {detach} trains on without a screen\nn  stay");
-            help::question(&app.theme, "Save and leave?", &text, area, buf);
-        }
-        Some(Overlay::Stop) => {
-            let text = "y  save and end it, for all who look\nn  let it go on";
-            help::question(&app.theme, "End the run?", text, area, buf);
-        }
-        Some(Overlay::Compare(choice)) => {
-            if let Some(workbench) = &app.workbench {
-                compare::render(&app.theme, workbench, choice, area, buf);
-            }
-        }
-        Some(Overlay::Resize(input, [width, height])) => {
-            let model = app.workbench.as_ref().map(|workbench| workbench.preset.data.image());
-            let model = model.map_or_else(String::new, |image| format!("{}x{}", image.width, image.height));
-            let name = input.file.file_name().unwrap_or_default().to_string_lossy();
-            let text = format!(
-                "{name} has {width}x{height} pixels; the model's images have {model}\n\n\
-                 y  resize it, in its proportions, on black\nn  leave it"
-            );
-            help::question(&app.theme, "Resize it?", &text, area, buf);
-        }
-        Some(Overlay::Palette(typed)) => palette::render(app, typed, area, buf),
-        None => {}
-    }
-    if app.leaving.is_some() {
-        let model = app.workbench.as_ref().is_some_and(|workbench| workbench.is_model());
-        let (title, text) = if model {
-            ("Leaving…", "the picture in progress ends")
-        } else {
-            ("Saving…", "the run is being saved")
-        };
-        help::question(&app.theme, title, text, area, buf);
-    }
+    overlay::render(app, area, buf);
     pictures
 }
 
@@ -154,7 +103,7 @@ pub fn target(app: &App, area: Rect, at: Position) -> Option<Target> {
 }
 
 /// A pane with a title in its border; returns what is inside.
-fn pane(title: Line, focused: bool, theme: &Theme, area: Rect, buf: &mut Buffer) -> Rect {
+pub(super) fn pane(title: Line, focused: bool, theme: &Theme, area: Rect, buf: &mut Buffer) -> Rect {
     let style = if focused { theme.accent() } else { theme.dim() };
     let block = Block::bordered().border_type(BorderType::Rounded).border_style(style).title(title);
     block.render(area, buf);
@@ -167,7 +116,7 @@ fn inside(area: Rect) -> Rect {
 }
 
 /// Writes a line, cut to the area's width.
-fn put(line: &Line, x: u16, y: u16, width: u16, buf: &mut Buffer) {
+pub(super) fn put(line: &Line, x: u16, y: u16, width: u16, buf: &mut Buffer) {
     if y < buf.area.bottom() && x < buf.area.right() {
         buf.set_line(x, y, line, width.min(buf.area.right() - x));
     }
@@ -176,7 +125,7 @@ fn put(line: &Line, x: u16, y: u16, width: u16, buf: &mut Buffer) {
 /// What there is to tell, in the place of the last line, or of as many as it needs.
 fn message(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(message) = &app.message else { return };
-    let lines = help::wrapped(message, usize::from(area.width.saturating_sub(2)).max(1));
+    let lines = overlay::wrapped(message, usize::from(area.width.saturating_sub(2)).max(1));
     let top = area.bottom().saturating_sub(lines.len() as u16).max(area.y);
     Clear.render(Rect { y: top, height: area.bottom() - top, ..area }, buf);
     for (line, y) in lines.iter().zip(top..area.bottom()) {

@@ -1,22 +1,16 @@
-//! The commands that are typed after `:`, with completion and a history.
+//! The commands that are typed after `:`: what they mean, and how they are completed.
 //!
 //! Whatever a key does can be typed by its name; some things need an argument and can only be typed.
 
 use std::path::{Path, PathBuf};
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher};
-use tui_input::Input;
-use tui_input::backend::crossterm::EventHandler;
 
 use super::keymap::{self, Action, Context};
 use super::theme::Scheme;
 use crate::error::{Error, Result};
 use crate::preset::Setting;
-
-/// Lines of the history that are kept.
-const REMEMBERED: usize = 100;
 
 /// What a line means.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,19 +83,6 @@ pub struct Offer {
     pub help: &'static str,
 }
 
-/// The line that is being typed.
-#[derive(Clone, Debug, Default)]
-pub struct Palette {
-    /// The text and the cursor.
-    pub input: Input,
-    /// What was typed before Tab went through the offers, and the offer it stands at.
-    completing: Option<(String, usize)>,
-    /// How far back in the history the line comes from.
-    back: usize,
-    /// The directory that something is being named in, and what is there.
-    files: Option<(Listing, Vec<String>)>,
-}
-
 /// What is to be listed, so that a name can be completed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
@@ -109,116 +90,6 @@ pub struct Listing {
     pub directory: String,
     /// Whether images are named in it, or only the directories themselves.
     pub images: bool,
-}
-
-/// What a key did to the line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is still being typed.
-    Typing,
-    /// It was given up.
-    Closed,
-    /// It is to be carried out.
-    Entered(String),
-}
-
-impl Palette {
-    /// Takes in a key.
-    pub fn press(&mut self, key: KeyEvent, context: Context, history: &[String]) -> Outcome {
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        match key.code {
-            KeyCode::Esc => return Outcome::Closed,
-            KeyCode::Char('g') if control => return Outcome::Closed,
-            KeyCode::Backspace if self.input.value().is_empty() => return Outcome::Closed,
-            KeyCode::Enter => return Outcome::Entered(self.input.value().trim().to_owned()),
-            KeyCode::Tab => self.complete(1, context),
-            KeyCode::BackTab => self.complete(-1, context),
-            KeyCode::Up => self.recall(1, history),
-            KeyCode::Down => self.recall(-1, history),
-            _ => {
-                self.completing = None;
-                self.input.handle_event(&Event::Key(key));
-            }
-        }
-        Outcome::Typing
-    }
-
-    /// What completions are for: the text as it was typed.
-    fn typed(&self) -> &str {
-        self.completing.as_ref().map_or(self.input.value(), |(typed, _)| typed)
-    }
-
-    /// What is to be listed now that something is being named in it.
-    pub fn to_list(&mut self, context: Context) -> Option<Listing> {
-        let named = Named::in_line(self.input.value()).filter(|named| has_word(context, named.word))?;
-        let listing = named.listing();
-        if self.files.as_ref().is_some_and(|(listed, _)| *listed == listing) {
-            return None;
-        }
-        self.files = Some((listing.clone(), Vec::new()));
-        Some(listing)
-    }
-
-    /// Takes in what there is in a directory, if that is still the one.
-    pub fn list(&mut self, listing: &Listing, names: Vec<String>) {
-        if let Some((listed, files)) = &mut self.files
-            && listed == listing
-        {
-            *files = names;
-        }
-    }
-
-    /// What `typed` may become.
-    fn all_offers(&self, typed: &str, context: Context) -> Vec<Offer> {
-        match (Named::in_line(typed), &self.files) {
-            (Some(named), Some((listed, names))) if named.listing() == *listed => {
-                let begun = names.iter().filter(|name| name.starts_with(named.begun));
-                let line = |name| format!("{} {}{name}", named.word, named.directory);
-                begun.map(|name| Offer { line: line(name), takes: "", help: "" }).collect()
-            }
-            _ => offers(typed, context),
-        }
-    }
-
-    /// The completions, the best first, and which of them the line holds.
-    pub fn offers(&self, context: Context) -> (Vec<Offer>, Option<usize>) {
-        (self.all_offers(self.typed(), context), self.completing.as_ref().map(|(_, at)| *at))
-    }
-
-    fn complete(&mut self, by: i64, context: Context) {
-        let typed = self.typed().to_owned();
-        let offers = self.all_offers(&typed, context);
-        if offers.is_empty() {
-            return;
-        }
-        let at = match &self.completing {
-            Some((_, at)) => (*at as i64 + by).rem_euclid(offers.len() as i64) as usize,
-            None if by > 0 => 0,
-            None => offers.len() - 1,
-        };
-        self.input = Input::new(offers[at].line.clone());
-        // The next Tab goes on in a directory, not to the one beside it.
-        self.completing = (!self.input.value().ends_with('/')).then_some((typed, at));
-    }
-
-    fn recall(&mut self, by: i64, history: &[String]) {
-        let back = self.back.saturating_add_signed(by as isize).min(history.len());
-        if back == self.back {
-            return;
-        }
-        self.back = back;
-        self.completing = None;
-        let line = if back == 0 { "" } else { &history[history.len() - back] };
-        self.input = Input::new(line.to_owned());
-    }
-}
-
-/// Adds a line to the history, once where it is there already.
-pub fn remember(history: &mut Vec<String>, line: &str) {
-    history.retain(|old| old != line);
-    history.push(line.to_owned());
-    let surplus = history.len().saturating_sub(REMEMBERED);
-    history.drain(..surplus);
 }
 
 /// The directories in a directory, and where they are wanted the images that can be opened, in the order of their
@@ -239,29 +110,32 @@ pub fn files_in(directory: &Path, images: bool) -> Vec<String> {
 }
 
 /// Where a line names a file or a directory.
-struct Named<'a> {
-    word: &'static str,
+pub struct Named<'a> {
+    /// The command.
+    pub word: &'static str,
     /// Up to the last slash.
-    directory: &'a str,
+    pub directory: &'a str,
     /// What follows it.
-    begun: &'a str,
+    pub begun: &'a str,
 }
 
 impl<'a> Named<'a> {
-    fn in_line(line: &'a str) -> Option<Named<'a>> {
+    /// The name in a line, where the command takes one.
+    pub fn in_line(line: &'a str) -> Option<Named<'a>> {
         let (head, file) = line.split_once(' ')?;
         let word = ["open", "compare"].into_iter().find(|word| *word == head)?;
         let (directory, begun) = file.split_at(file.rfind('/').map_or(0, |slash| slash + 1));
         Some(Named { word, directory, begun })
     }
 
-    fn listing(&self) -> Listing {
+    /// What is to be listed to complete it.
+    pub fn listing(&self) -> Listing {
         Listing { directory: self.directory.to_owned(), images: self.word == "open" }
     }
 }
 
 /// What `typed` may become in this context, the best match first; everything where nothing is typed.
-fn offers(typed: &str, context: Context) -> Vec<Offer> {
+pub fn offers(typed: &str, context: Context) -> Vec<Offer> {
     let (head, rest) = typed.split_once(' ').unwrap_or((typed, ""));
     if typed.contains(' ') {
         return match head {
@@ -293,7 +167,7 @@ fn offers(typed: &str, context: Context) -> Vec<Offer> {
 }
 
 /// Whether a command of that name with arguments has a meaning here.
-fn has_word(context: Context, name: &str) -> bool {
+pub fn has_word(context: Context, name: &str) -> bool {
     WORDS.iter().any(|word| word.name == name && is_offered(word, context))
 }
 
@@ -416,24 +290,6 @@ pub fn parse(line: &str, context: Context) -> Result<Typed> {
 mod tests {
     use super::*;
 
-    fn press(palette: &mut Palette, keys: &str, history: &[String]) -> Outcome {
-        let mut outcome = Outcome::Typing;
-        for c in keys.chars() {
-            let code = match c {
-                '⇥' => KeyCode::Tab,
-                '↑' => KeyCode::Up,
-                '↓' => KeyCode::Down,
-                '↵' => KeyCode::Enter,
-                '⎋' => KeyCode::Esc,
-                '⌫' => KeyCode::Backspace,
-                '←' => KeyCode::Left,
-                c => KeyCode::Char(c),
-            };
-            outcome = palette.press(KeyEvent::from(code), Context::Workbench, history);
-        }
-        outcome
-    }
-
     #[test]
     fn lines_mean_what_they_say() {
         let parse = |line| parse(line, Context::Workbench).unwrap();
@@ -470,57 +326,6 @@ mod tests {
     }
 
     #[test]
-    fn tab_completes_the_best_match_and_goes_on_through_the_others() {
-        let mut palette = Palette::default();
-        press(&mut palette, "noi⇥", &[]);
-        assert_eq!(palette.input.value(), "noise ");
-        let mut palette = Palette::default();
-        press(&mut palette, "set sg⇥", &[]);
-        assert_eq!(palette.input.value(), "set sigma ");
-        assert_eq!(press(&mut palette, "0.3↵", &[]), Outcome::Entered("set sigma 0.3".into()));
-        let mut palette = Palette::default();
-        press(&mut palette, "fork b⇥", &[]);
-        assert_eq!(press(&mut palette, "k=5↵", &[]), Outcome::Entered("fork best k=5".into()));
-        assert!(offers("fork b", Context::Model).is_empty(), "a model is not trained");
-        let mut palette = Palette::default();
-        press(&mut palette, "s⇥", &[]);
-        let first = palette.input.value().to_owned();
-        press(&mut palette, "⇥", &[]);
-        assert_ne!(palette.input.value(), first);
-    }
-
-    #[test]
-    fn files_are_completed_directory_by_directory() {
-        let mut palette = Palette::default();
-        let value = |palette: &Palette| palette.input.value().to_owned();
-        press(&mut palette, "open ", &[]);
-        assert_eq!(palette.to_list(Context::Picker), None, "nothing is opened there");
-        let of = |directory: &str| Listing { directory: directory.into(), images: true };
-        assert_eq!(palette.to_list(Context::Workbench), Some(of("")));
-        assert_eq!(palette.to_list(Context::Workbench), None, "once");
-        palette.list(&of(""), ["a.png", "b.gif", "bees/", "c.npy"].map(String::from).to_vec());
-        assert_eq!(palette.offers(Context::Workbench).0.len(), 4);
-        press(&mut palette, "b⇥", &[]);
-        assert_eq!(value(&palette), "open b.gif");
-        press(&mut palette, "⇥", &[]);
-        assert_eq!(value(&palette), "open bees/");
-        assert_eq!(palette.to_list(Context::Workbench), Some(of("bees/")));
-        palette.list(&of(""), vec!["late.png".into()]);
-        assert!(palette.offers(Context::Workbench).0.is_empty(), "that was another directory's");
-        palette.list(&of("bees/"), vec!["one bee.png".into()]);
-        press(&mut palette, "⇥", &[]);
-        assert_eq!(press(&mut palette, "↵", &[]), Outcome::Entered("open bees/one bee.png".into()));
-        let mut palette = Palette::default();
-        press(&mut palette, "compare r", &[]);
-        let runs = palette.to_list(Context::Workbench).unwrap();
-        assert!(!runs.images, "a run is a directory");
-        palette.list(&runs, vec!["runs/".into()]);
-        press(&mut palette, "⇥", &[]);
-        assert_eq!(value(&palette), "compare runs/");
-        assert_eq!(palette.to_list(Context::Model), None, "a model has no curves");
-    }
-
-    #[test]
     fn only_images_and_directories_are_listed() {
         let directory = tempfile::tempdir().unwrap();
         for name in ["b.PNG", "a.gif", "c.npy", "d.txt", ".hidden.png", "png"] {
@@ -540,20 +345,6 @@ mod tests {
     }
 
     #[test]
-    fn the_history_is_walked_and_the_line_edited() {
-        let history = vec!["k 4".to_owned(), "noise 0.1".to_owned()];
-        let mut palette = Palette::default();
-        press(&mut palette, "↑↑", &history);
-        assert_eq!(palette.input.value(), "k 4");
-        press(&mut palette, "↓", &history);
-        assert_eq!(palette.input.value(), "noise 0.1");
-        press(&mut palette, "⌫2", &history);
-        assert_eq!(press(&mut palette, "↵", &history), Outcome::Entered("noise 0.2".into()));
-        assert_eq!(press(&mut Palette::default(), "⌫", &[]), Outcome::Closed);
-        assert_eq!(press(&mut palette, "⎋", &[]), Outcome::Closed);
-    }
-
-    #[test]
     fn what_was_meant_is_guessed_from_a_letter_too_few_too_many_or_wrong() {
         let names = ["health", "help", "pause", "profile"];
         for (text, name) in [("paus", "pause"), ("puase", "pause"), ("halp", "help"), ("heallth", "health")] {
@@ -562,14 +353,5 @@ mod tests {
         for text in ["", "x", "zzz"] {
             assert_eq!(nearest(text, &names), None, "{text}");
         }
-    }
-
-    #[test]
-    fn the_history_holds_a_line_once() {
-        let mut history = vec![];
-        for line in ["a", "b", "a"] {
-            remember(&mut history, line);
-        }
-        assert_eq!(history, ["b", "a"]);
     }
 }

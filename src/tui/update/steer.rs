@@ -1,0 +1,280 @@
+//! Steering the training: its values, its pauses, its checkpoints.
+
+use std::collections::VecDeque;
+
+use super::{ENDED, Effect, NO_PICTURE, look, past};
+use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
+use crate::protocol::{ALBUM_SAMPLES, Command};
+use crate::tui::app::{Pane, Workbench};
+use crate::tui::inspector::Inspector;
+use crate::tui::keymap::{Action, Dial};
+
+/// Why nothing of a training can be steered any more.
+const OVER: &str = "the training is over; :inspect looks into it, and a fork goes on from here";
+
+pub fn steer(workbench: &mut Workbench, action: Action) -> Result<Vec<Effect>, String> {
+    let running = workbench.finish.is_none();
+    let command = match action {
+        Action::TogglePause if running => {
+            // Shown at once; the engine confirms after the iteration in progress.
+            workbench.paused = !workbench.paused;
+            if workbench.paused { Command::Pause } else { Command::Resume }
+        }
+        Action::StepOnce if running => {
+            workbench.paused = true;
+            Command::Step
+        }
+        Action::Checkpoint if running => Command::Checkpoint,
+        Action::Profile if running || workbench.profiles.is_some() => {
+            workbench.profiles = workbench.profiles.is_none().then(VecDeque::new);
+            Command::Profile(workbench.profiles.is_some())
+        }
+        Action::Turn(dial, by) => {
+            let of = workbench.inspector.as_ref().map_or(&workbench.wanted, |inspector| &inspector.preset);
+            return match turned(of, dial, by) {
+                Some(setting) => change(workbench, setting),
+                None if kind(dial).current(of).is_none() => {
+                    Err(format!("there is no {} to change in this run", kind(dial).short()))
+                }
+                None => Ok(vec![]),
+            };
+        }
+        Action::TogglePause | Action::StepOnce | Action::Checkpoint | Action::Profile => {
+            return Err(OVER.into());
+        }
+        Action::Undo => return undo(workbench),
+        Action::Moment(by) => return Ok(past::go_back(workbench, by)),
+        Action::PlayMoments => return Ok(past::play_moments(workbench)),
+        Action::Sample(by) if workbench.alive => {
+            let mut order = workbench.order();
+            if workbench.album.is_some() {
+                order.retain(|sample| *sample < ALBUM_SAMPLES);
+            }
+            let at = order.iter().position(|sample| *sample == workbench.sample).unwrap_or(0) as i64;
+            let next = order[(at + by).rem_euclid(order.len() as i64) as usize];
+            return Ok(look::watch(workbench, next));
+        }
+        Action::Sample(_) => return Err(ENDED.into()),
+        Action::Inspect => {
+            let Some(snapshot) = workbench.shown().cloned() else { return Err(NO_PICTURE.into()) };
+            let mut inspector = Inspector::new(snapshot, workbench.preset.clone());
+            inspector.waits = workbench.input.is_some();
+            workbench.inspector = Some(inspector);
+            return Ok(vec![]);
+        }
+        Action::LogAxis if workbench.focus == Pane::Scores => {
+            return Err("scores are not drawn on a logarithmic axis".into());
+        }
+        Action::Back => return Ok(look::look_up(workbench)),
+        Action::Sort if workbench.watched.amis.is_empty() => {
+            return Err("no sample has a score before the first validation".into());
+        }
+        Action::Sort => {
+            workbench.sorted = !workbench.sorted;
+            let first = workbench.order()[0];
+            // The worst is what one wants to see; back in their own order, what is seen stays.
+            let stays = !workbench.sorted
+                || first == workbench.sample
+                || !workbench.alive
+                || workbench.album.is_some();
+            return Ok(if stays { vec![] } else { look::watch(workbench, first) });
+        }
+        _ => {
+            look::look_at(workbench, action);
+            return Ok(vec![]);
+        }
+    };
+    Ok(vec![Effect::Send(command)])
+}
+
+/// Changes a value: of the training, or while the inspector is open only of what it shows.
+pub fn change(workbench: &mut Workbench, setting: Setting) -> Result<Vec<Effect>, String> {
+    if let Some(inspector) = &mut workbench.inspector {
+        let look = inspector.change(setting)?;
+        // Only the weights of now can be asked again.
+        workbench.album = None;
+        return Ok(vec![Effect::Send(Command::Look(look))]);
+    }
+    if workbench.finish.is_some() && !workbench.is_model() {
+        return Err(OVER.into());
+    }
+    let Some(before) = setting.current(&workbench.wanted) else {
+        return Err(format!("this run has no {}", setting.field()));
+    };
+    if before == setting {
+        return Ok(vec![]);
+    }
+    workbench.wanted = setting.apply(&workbench.wanted).map_err(|e| e.to_string())?;
+    workbench.undo.push(before);
+    Ok(vec![Effect::Send(Command::Set(setting))])
+}
+
+/// Takes the latest change back that still makes a difference: its old value, as a new change.
+fn undo(workbench: &mut Workbench) -> Result<Vec<Effect>, String> {
+    while let Some(before) = workbench.undo.pop() {
+        if before.current(&workbench.wanted) == Some(before) {
+            continue;
+        }
+        let effects = change(workbench, before);
+        if effects.is_ok() {
+            // Taking back is no change to be taken back; the one before is next.
+            workbench.undo.pop();
+        }
+        return effects;
+    }
+    Err("nothing was changed that could be taken back".into())
+}
+
+/// What a dial turns, whatever its value.
+fn kind(dial: Dial) -> Setting {
+    match dial {
+        Dial::Components => Setting::K(0),
+        Dial::Noise => Setting::Noise(0.0),
+        Dial::LearningRate => Setting::LearningRate(0.0),
+        Dial::Steps => Setting::Steps(0),
+        Dial::InterWeight => Setting::InterWeight(0.0),
+        Dial::Objects => Setting::Objects(0),
+        Dial::ESigma => Setting::ESigma(0.0),
+    }
+}
+
+/// The setting one notch on; `None` where the preset has no such value, or at the end of the scale.
+fn turned(preset: &Preset, dial: Dial, by: i64) -> Option<Setting> {
+    let count = |n: usize, most: usize| n.saturating_add_signed(by as isize).clamp(1, most);
+    let setting = match dial {
+        Dial::Components => Setting::K(count(preset.k, MAX_COMPONENTS)),
+        Dial::Steps => Setting::Steps(count(preset.steps, MAX_STEPS)),
+        Dial::Objects => Setting::Objects(count(preset.data.objects()?, 255)),
+        Dial::Noise => Setting::Noise(notch(preset.noise.probability()?, 20.0, by).clamp(0.0, 1.0)),
+        Dial::LearningRate => Setting::LearningRate(rung(preset.train.learning_rate, by)),
+        Dial::InterWeight => Setting::InterWeight(notch(preset.loss.inter_weight, 10.0, by).max(0.0)),
+        Dial::ESigma => match kind(dial).current(preset)? {
+            // No component can be that sure of itself.
+            Setting::ESigma(sigma) => Setting::ESigma(notch(sigma, 20.0, by).max(0.05)),
+            _ => return None,
+        },
+    };
+    (setting.current(preset) != Some(setting) && setting.apply(preset).is_ok()).then_some(setting)
+}
+
+/// The next multiple of 1/`per_unit` up or down. Multiples are computed from whole numbers, so that 0.1
+/// and not 0.1000001 comes back.
+fn notch(value: f64, per_unit: f64, by: i64) -> f64 {
+    let at = value * per_unit;
+    let near = (at - at.round()).abs() < 1e-6;
+    let next = match (near, by > 0) {
+        (true, true) => at.round() + 1.0,
+        (true, false) => at.round() - 1.0,
+        (false, true) => at.ceil(),
+        (false, false) => at.floor(),
+    };
+    next / per_unit
+}
+
+/// The next value up or down on the ladder …, 1, 2, 5, 10, …
+fn rung(value: f64, by: i64) -> f64 {
+    let ladder = (-8..=0).flat_map(|exponent| [1, 2, 5].map(|digit| format!("{digit}e{exponent}")));
+    let ladder: Vec<f64> = ladder.filter_map(|text| text.parse().ok()).collect();
+    let near = |rung: f64| (rung / value - 1.0).abs() < 1e-6;
+    let next = match by {
+        1.. => ladder.iter().find(|rung| **rung > value && !near(**rung)),
+        _ => ladder.iter().rev().find(|rung| **rung < value && !near(**rung)),
+    };
+    next.copied().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Event, Finish, Iteration, Profile};
+    use crate::tui::testing::{press, sent, workbench};
+    use crate::tui::update::{Message, update};
+
+    /// (state, keys, what is sent)
+    #[test]
+    fn letters_lower_and_raise_values() {
+        use Setting::*;
+        for (keys, expected) in [
+            ("k", vec![K(3)]),
+            ("KK", vec![K(5), K(6)]),
+            ("kkkkk", vec![K(3), K(2), K(1)]),
+            ("n", vec![Noise(0.05)]),
+            ("nnn", vec![Noise(0.05), Noise(0.0)]),
+            ("N", vec![Noise(0.15)]),
+            ("l", vec![LearningRate(2e-3)]),
+            ("LL", vec![LearningRate(5e-3), LearningRate(1e-2)]),
+            ("tT", vec![Steps(5), Steps(6)]),
+            ("wW", vec![InterWeight(0.9), InterWeight(1.0)]),
+            ("oO", vec![Objects(2), Objects(3)]),
+        ] {
+            let mut app = workbench();
+            let expected: Vec<Command> = expected.into_iter().map(Command::Set).collect();
+            assert_eq!(sent(&press(&mut app, keys)), expected, "{keys}");
+        }
+    }
+
+    #[test]
+    fn values_between_notches_go_to_the_next_one() {
+        assert_eq!(notch(0.13, 20.0, 1), 0.15);
+        assert_eq!(notch(0.12, 20.0, -1), 0.1);
+        assert_eq!((rung(0.004, 1), rung(0.004, -1), rung(0.005, 1)), (0.005, 0.002, 0.01));
+    }
+
+    #[test]
+    fn undo_brings_old_values_back_as_new_changes() {
+        use Setting::*;
+        let mut app = workbench();
+        assert_eq!(
+            sent(&press(&mut app, "KNNuuu")),
+            [K(5), Noise(0.15), Noise(0.2), Noise(0.15), Noise(0.1), K(4)].map(Command::Set)
+        );
+        assert!(sent(&press(&mut app, "u")).is_empty());
+        assert!(app.message.as_deref().is_some_and(|message| message.contains("nothing")));
+        // What came to nothing is not brought back.
+        assert_eq!(sent(&press(&mut app, "KkNu")).last(), Some(&Command::Set(Noise(0.1))));
+        assert_eq!(sent(&press(&mut app, "u")), [Command::Set(K(5))]);
+    }
+
+    #[test]
+    fn space_s_and_c_steer_the_training() {
+        let mut app = workbench();
+        assert_eq!(sent(&press(&mut app, " ")), [Command::Pause]);
+        assert_eq!(sent(&press(&mut app, " ")), [Command::Resume]);
+        assert_eq!(sent(&press(&mut app, "sc")), [Command::Step, Command::Checkpoint]);
+        assert!(app.workbench.unwrap().paused, "a single step pauses");
+    }
+
+    #[test]
+    fn the_profile_is_asked_for_averaged_and_given_up() {
+        let mut app = workbench();
+        assert_eq!(sent(&press(&mut app, "p")), [Command::Profile(true)]);
+        let profile = |data| Some(Profile { data, ..Profile::default() });
+        for (n, profile) in [(1, None), (2, profile(1.0)), (3, profile(3.0))] {
+            let done = Iteration { iteration: n, profile, ..Iteration::default() };
+            update(&mut app, Message::Engine(Event::Iterations(vec![done])));
+        }
+        let profiles = app.workbench.as_ref().unwrap().profiles.as_ref().unwrap();
+        assert_eq!(Profile::mean(profiles.iter()), profile(2.0));
+        assert_eq!(sent(&press(&mut app, "p")), [Command::Profile(false)]);
+        assert!(app.workbench.unwrap().profiles.is_none());
+    }
+
+    /// A model takes what changes its view of an image, and nothing of a training.
+    #[test]
+    fn a_model_is_looked_at_and_not_trained() {
+        use Setting::*;
+        let mut app = workbench();
+        update(&mut app, Message::Engine(Event::Done(Finish::Shown)));
+        for (keys, expected) in [
+            ("K", vec![Command::Set(K(5))]),
+            ("n", vec![Command::Set(Noise(0.05))]),
+            ("T", vec![Command::Set(Steps(7))]),
+            ("O", vec![Command::Set(Objects(4))]),
+            (".", vec![Command::Watch(1)]),
+            ("lLwWsc p⇥", vec![]),
+        ] {
+            assert_eq!(sent(&press(&mut app.clone(), keys)), expected, "{keys}");
+        }
+        assert_eq!(press(&mut app, "q"), [Effect::Send(Command::Stop)], "and is left without a question");
+    }
+}
