@@ -10,6 +10,7 @@
 //! `update` and `view` know no terminal and no clock, and are tested without one. This file is the
 //! shell around them: it waits, carries effects out, and decides when a frame is worth drawing.
 
+pub mod actions;
 pub mod album;
 pub mod app;
 pub mod command_line;
@@ -30,6 +31,8 @@ mod testing;
 pub mod theme;
 pub mod update;
 pub mod view;
+mod width;
+pub mod workbench;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -321,9 +324,9 @@ impl Shell<'_> {
             Effect::Runs => {
                 return self.handle_message(app, Message::Runs(self.backstage.runs()));
             }
-            Effect::Rival(run) => {
+            Effect::Compare(run) => {
                 let told = match self.backstage.rival(&run) {
-                    Ok(rival) => Message::Rival(Box::new(rival)),
+                    Ok(read) => Message::Compared(run, Box::new(read)),
                     Err(error) => Message::Told(error.to_string()),
                 };
                 return self.handle_message(app, told);

@@ -7,70 +7,16 @@ use std::path::{Path, PathBuf};
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher};
 
-use super::keymap::{self, Action, Context};
+use super::actions::Does::With;
+use super::actions::{self, Action, Argument};
+use super::app::{App, Context};
 use super::theme::Scheme;
-use crate::error::{Error, Result};
+use super::update::{Done, steer};
+use super::workbench::Workbench;
 use crate::preset::Setting;
 
-/// What a line means.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Typed {
-    /// What a key does too.
-    Do(Action),
-    /// Change a value.
-    Set(Setting),
-    /// Show this watched sample, counted from 0.
-    Sample(usize),
-    /// Show this EM step, counted from 0.
-    EmStep(usize),
-    /// Write what is looked at to this file.
-    Export(PathBuf),
-    /// Draw the curves of the run in this directory beside this one's, or no longer.
-    Compare(PathBuf),
-    /// Other colours.
-    Theme(Scheme),
-    /// Look into the image in this file.
-    Open(PathBuf),
-    /// A new run from this one's state, or from its checkpoint of that name, with these settings of its preset.
-    Fork(Option<String>, Vec<String>),
-    /// A new run from this one's initial weights, with these settings of its preset.
-    Restart(Vec<String>),
-}
-
-/// A command that takes an argument.
-pub struct Word {
-    /// What is typed.
-    pub name: &'static str,
-    /// What follows it.
-    pub takes: &'static str,
-    /// A line for the list.
-    pub help: &'static str,
-}
-
-const fn word(name: &'static str, takes: &'static str, help: &'static str) -> Word {
-    Word { name, takes, help }
-}
-
-/// The commands that take arguments, in the order of the list.
-#[rustfmt::skip] // a table
-pub const WORDS: &[Word] = &[
-    word("set", "NAME VALUE", "change a value: k, noise, lr, steps, inter, objects, sigma"),
-    word("k", "N", "the number of components"),
-    word("noise", "P", "the probability of the input noise"),
-    word("lr", "RATE", "the learning rate"),
-    word("steps", "N", "the number of EM steps"),
-    word("inter", "WEIGHT", "the weight of the inter-cluster loss"),
-    word("objects", "N", "objects per image"),
-    word("sigma", "S", "the deviation e_sigma of the Gaussian E-step"),
-    word("sample", "N", "show watched sample N"),
-    word("em", "N", "show EM step N"),
-    word("export", "FILE", "write a .png, .gif, .npz or .safetensors of it, .svg or .csv of the curves"),
-    word("compare", "RUN", "draw the curves of the run in this directory beside this one's, or no longer"),
-    word("theme", "NAME", "other colours: dark, light, colour-blind"),
-    word("open", "FILE", "look into an image of your own: .png, .gif or .npy"),
-    word("fork", "[best] [NAME=VALUE …]", "a new run from here, or the best checkpoint, with other settings"),
-    word("restart", "[NAME=VALUE …]", "a new run from the same initial weights, with other settings"),
-];
+/// What a line asks for, to be carried out once.
+pub type Call = Box<dyn FnOnce(&mut App) -> Done>;
 
 /// A completion.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +58,7 @@ pub fn files_in(directory: &Path, images: bool) -> Vec<String> {
 /// Where a line names a file or a directory.
 pub struct Named<'a> {
     /// The command.
-    pub word: &'static str,
+    pub command: &'static Action,
     /// Up to the last slash.
     pub directory: &'a str,
     /// What follows it.
@@ -120,71 +66,63 @@ pub struct Named<'a> {
 }
 
 impl<'a> Named<'a> {
-    /// The name in a line, where the command takes one.
-    pub fn in_line(line: &'a str) -> Option<Named<'a>> {
+    /// The name in a line, where its command takes one that can be completed.
+    pub fn in_line(line: &'a str, context: Context) -> Option<Named<'a>> {
         let (head, file) = line.split_once(' ')?;
-        let word = ["open", "compare"].into_iter().find(|word| *word == head)?;
+        let command = actions::command(context, head)?;
         let (directory, begun) = file.split_at(file.rfind('/').map_or(0, |slash| slash + 1));
-        Some(Named { word, directory, begun })
+        let completed = matches!(command.does, With(Argument::Image(_) | Argument::Run(_)));
+        completed.then_some(Named { command, directory, begun })
     }
 
     /// What is to be listed to complete it.
     pub fn listing(&self) -> Listing {
-        Listing { directory: self.directory.to_owned(), images: self.word == "open" }
+        let images = matches!(self.command.does, With(Argument::Image(_)));
+        Listing { directory: self.directory.to_owned(), images }
     }
 }
 
 /// What `typed` may become in this context, the best match first; everything where nothing is typed.
 pub fn offers(typed: &str, context: Context) -> Vec<Offer> {
-    let (head, rest) = typed.split_once(' ').unwrap_or((typed, ""));
-    if typed.contains(' ') {
-        return match head {
-            "set" if !rest.contains(' ') => {
-                let of = |kind: &Setting| Offer {
-                    line: format!("set {} ", kind.short()),
-                    takes: "VALUE",
-                    help: kind.field(),
-                };
-                best(rest, Setting::KINDS.iter().map(|kind| (kind.short(), of(kind))).collect())
-            }
-            "theme" if !rest.contains(' ') => {
-                let of = |name| Offer { line: format!("theme {name}"), takes: "", help: "these colours" };
-                best(rest, Scheme::ALL.iter().map(|(name, _)| (*name, of(*name))).collect())
-            }
-            "fork" if !rest.contains(' ') && has_word(context, head) => {
-                let help = "from the checkpoint with the best validation loss";
-                best(rest, vec![("best", Offer { line: "fork best ".into(), takes: "", help })])
-            }
-            _ => vec![],
+    let Some((head, rest)) = typed.split_once(' ') else {
+        let offer = |action: &Action| {
+            let space = if action.takes.is_empty() { "" } else { " " };
+            Offer { line: format!("{}{space}", action.name), takes: action.takes, help: action.help }
         };
-    }
-    let words = WORDS.iter().filter(|word| is_offered(word, context)).map(|word| {
-        (word.name, Offer { line: format!("{} ", word.name), takes: word.takes, help: word.help })
-    });
-    let actions =
-        keymap::named(context).map(|(name, help)| (name, Offer { line: name.to_owned(), takes: "", help }));
-    best(head, words.chain(actions).collect())
-}
-
-/// Whether a command of that name with arguments has a meaning here.
-pub fn has_word(context: Context, name: &str) -> bool {
-    WORDS.iter().any(|word| word.name == name && is_offered(word, context))
-}
-
-/// Whether a command with arguments has a meaning here.
-fn is_offered(word: &Word, context: Context) -> bool {
-    match context {
-        _ if word.name == "theme" => true,
-        Context::Picker => false,
-        Context::Model | Context::ModelInspector => {
-            !["lr", "inter", "compare", "fork", "restart"].contains(&word.name)
+        return best(typed, actions::commands(context).map(|action| (action.name, offer(action))));
+    };
+    let argument = match actions::command(context, head).map(|command| command.does) {
+        Some(With(argument)) if !rest.contains(' ') => argument,
+        _ => return vec![],
+    };
+    match argument {
+        Argument::AnySetting => {
+            let of = |kind: &Setting| Offer {
+                line: format!("{head} {} ", kind.short()),
+                takes: "VALUE",
+                help: kind.field(),
+            };
+            best(rest, Setting::KINDS.iter().map(|kind| (kind.short(), of(kind))))
         }
-        _ => true,
+        Argument::Theme(_) => {
+            let of = |name| Offer { line: format!("{head} {name}"), takes: "", help: "these colours" };
+            best(rest, Scheme::ALL.iter().map(|(name, _)| (*name, of(*name))))
+        }
+        Argument::Checkpoint(_) => {
+            let help = "from the checkpoint with the best validation loss";
+            best(rest, [("best", Offer { line: format!("{head} best "), takes: "", help })])
+        }
+        Argument::Value(_)
+        | Argument::Number(_)
+        | Argument::File(_)
+        | Argument::Image(_)
+        | Argument::Run(_)
+        | Argument::Sets(_) => vec![],
     }
 }
 
 /// Those that `text` matches, the best first, and equals in their own order.
-fn best(text: &str, all: Vec<(&'static str, Offer)>) -> Vec<Offer> {
+fn best(text: &str, all: impl IntoIterator<Item = (&'static str, Offer)>) -> Vec<Offer> {
     let pattern = Pattern::parse(text, CaseMatching::Ignore, Normalization::Smart);
     let mut matcher = Matcher::new(Config::DEFAULT);
     let mut buffer = Vec::new();
@@ -200,112 +138,128 @@ fn best(text: &str, all: Vec<(&'static str, Offer)>) -> Vec<Offer> {
     scored.into_iter().map(|(_, offer)| offer).collect()
 }
 
-/// The name that `text` may be a misspelling of: it has these letters in this order, or all of them but one.
-pub fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
-    let mut matcher = Matcher::new(Config::DEFAULT);
-    let mut best = |text: &str| {
-        let pattern = Pattern::parse(text, CaseMatching::Ignore, Normalization::Smart);
-        let found = pattern.match_list(names.iter().copied(), &mut matcher);
-        found.into_iter().next().filter(|_| !text.is_empty())
-    };
-    let without = |(at, letter): (usize, char)| text[..at].to_owned() + &text[at + letter.len_utf8()..];
-    let whole = best(text);
-    let found = whole.or_else(|| {
-        text.char_indices()
-            .map(without)
-            .filter_map(|text| best(&text))
-            .min_by_key(|(name, _)| name.len().abs_diff(text.len()))
-    });
-    found.map(|(name, _)| name)
+/// The name that `text` may be a misspelling of.
+pub fn nearest(text: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let near = names.map(|name| (name, strsim::jaro_winkler(text, name))).filter(|(_, near)| *near > 0.8);
+    near.max_by(|one, other| one.1.total_cmp(&other.1)).map(|(name, _)| name)
 }
 
-/// What a line means in this context.
+/// What a line asks for in this context.
 ///
 /// # Errors
-/// A line that means nothing, with the command that comes nearest.
-pub fn parse(line: &str, context: Context) -> Result<Typed> {
-    let mut parts = line.split_whitespace();
-    let head = parts.next().unwrap_or_default();
-    let rest: Vec<&str> = parts.collect();
-    let word = WORDS.iter().find(|word| word.name == head && is_offered(word, context));
-    let Some(word) = word else {
-        return match keymap::action_named(context, head) {
-            Some(action) if rest.is_empty() => Ok(Typed::Do(action)),
-            Some(_) => Err(Error::Usage(format!("{head} takes nothing after it"))),
-            None => Err(Error::Usage(match offers(head, context).first() {
-                Some(near) => {
-                    format!("there is no command {head:?} here; did you mean {}?", near.line.trim())
-                }
-                None => format!("there is no command {head:?} here; Tab lists those that there are"),
-            })),
+/// A sentence, for a line that means nothing; it names the command that may have been meant.
+pub fn parse(line: &str, context: Context) -> Result<Call, String> {
+    let line = line.trim();
+    let (head, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    // With the spaces that a file's name may have.
+    let rest = rest.trim_start();
+    let Some(action) = actions::command(context, head) else {
+        let near = nearest(head, actions::commands(context).map(|action| action.name));
+        let hint = near.map_or("Tab lists the commands".to_owned(), |near| format!("did you mean {near}?"));
+        return Err(format!("there is no command {head:?} here; {hint}"));
+    };
+    let With(argument) = action.does else {
+        return match rest {
+            "" => Ok(Box::new(|app| action.run(app))),
+            _ => Err(format!("{head} takes nothing after it")),
         };
     };
-    let usage = || Error::Usage(format!("{} takes {}", word.name, word.takes));
-    let number = |text: &str| match text.parse::<usize>() {
-        Ok(n @ 1..) => Ok(n - 1),
-        _ => Err(Error::Usage(format!("{head} takes a number from 1, and {text:?} is none"))),
+    let usage = || format!("{head} takes {}", action.takes);
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let one = || if let [word] = words[..] { Ok(word) } else { Err(usage()) };
+    let path = || if rest.is_empty() { Err(usage()) } else { Ok(PathBuf::from(rest)) };
+    let sets = |words: &[&str]| words.iter().map(|set| (*set).to_owned()).collect::<Vec<String>>();
+    let set = |name: &str, value: &str| -> Result<Call, String> {
+        let setting = Setting::parse(name, value).map_err(|error| error.to_string())?;
+        Ok(on_screen(move |workbench| steer::change(workbench, setting)))
     };
-    let owned = |sets: &[&str]| sets.iter().map(|set| (*set).to_owned()).collect::<Vec<String>>();
-    // With the spaces that its name has.
-    let named = || PathBuf::from(line.trim()[head.len()..].trim_start());
-    match (head, rest.as_slice()) {
-        ("set", [name, value]) if Setting::named(name).is_none() => {
-            let live = Setting::KINDS.map(|kind| kind.short()).join(", ");
-            let instead = match has_word(context, "fork") {
-                true => format!(
-                    ": fork {name}={value} begins a run with it, or restart, where that needs another network"
-                ),
-                false => String::new(),
-            };
-            Err(Error::Usage(format!("no live value is {name:?}{instead}; live are {live}")))
-        }
-        ("set", [name, value]) => Setting::parse(name, value).map(Typed::Set),
-        ("set", _) => Err(usage()),
-        ("sample", [n]) => number(n).map(Typed::Sample),
-        ("em", [n]) => number(n).map(Typed::EmStep),
-        ("export", [_, ..]) => Ok(Typed::Export(named())),
-        ("export", _) => Err(usage()),
-        ("compare", [_, ..]) => Ok(Typed::Compare(named())),
-        ("compare", _) => Err(usage()),
-        ("theme", [name]) => match Scheme::ALL.iter().find(|(known, _)| known == name) {
-            Some((_, scheme)) => Ok(Typed::Theme(*scheme)),
-            None => Err(Error::Usage(format!(
-                "there is no theme {name:?}; there are dark, light and colour-blind"
-            ))),
+    Ok(match argument {
+        Argument::Value(kind) => set(kind.short(), one()?)?,
+        Argument::AnySetting => match words[..] {
+            [name, value] if Setting::named(name).is_some() => set(name, value)?,
+            [name, value] => return Err(not_live(name, value, context)),
+            _ => return Err(usage()),
         },
-        ("open", [_, ..]) => Ok(Typed::Open(named())),
-        ("open", _) => Err(usage()),
-        ("fork", [from, sets @ ..]) if !from.contains('=') => {
-            Ok(Typed::Fork(Some((*from).into()), owned(sets)))
+        Argument::Number(show) => match one()?.parse::<usize>() {
+            Ok(number @ 1..) => on_screen(move |workbench| show(workbench, number - 1)),
+            _ => return Err(format!("{head} takes a number from 1, not {rest:?}")),
+        },
+        Argument::File(act) | Argument::Image(act) | Argument::Run(act) => {
+            let path = path()?;
+            Box::new(move |app| act(app, &path))
         }
-        ("fork", sets) => Ok(Typed::Fork(None, owned(sets))),
-        ("restart", sets) => Ok(Typed::Restart(owned(sets))),
-        ("sample" | "em" | "theme", _) => Err(usage()),
-        (name, [value]) => Setting::parse(name, value).map(Typed::Set),
-        _ => Err(usage()),
-    }
+        Argument::Theme(act) => {
+            let name = one()?;
+            let scheme = Scheme::ALL.into_iter().find(|(known, _)| *known == name);
+            let unknown = || format!("there is no theme {name:?}; there are dark, light and colour-blind");
+            let (_, scheme) = scheme.ok_or_else(unknown)?;
+            Box::new(move |app| act(app, scheme))
+        }
+        Argument::Sets(act) => {
+            let sets = sets(&words);
+            Box::new(move |app| act(app, sets))
+        }
+        Argument::Checkpoint(act) => {
+            let (from, rest) = match &words[..] {
+                [from, rest @ ..] if !from.contains('=') => (Some((*from).to_owned()), rest),
+                rest => (None, rest),
+            };
+            let sets = sets(rest);
+            Box::new(move |app| act(app, from, sets))
+        }
+    })
+}
+
+/// Something that is done to the run on the screen.
+fn on_screen(act: impl FnOnce(&mut Workbench) -> Done + 'static) -> Call {
+    Box::new(|app| app.workbench.as_mut().map_or(Ok(vec![]), act))
+}
+
+/// Why a setting cannot be changed in a running training, and what can be done instead.
+fn not_live(name: &str, value: &str, context: Context) -> String {
+    let live = Setting::KINDS.map(|kind| kind.short()).join(", ");
+    let instead = match actions::command(context, "fork") {
+        Some(_) => {
+            format!("; fork {name}={value} starts a run with it, or restart if it needs another network")
+        }
+        None => String::new(),
+    };
+    format!("{name:?} cannot be changed while the run trains, only {live} can{instead}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Command;
+    use crate::tui::app::Leave;
+    use crate::tui::testing::{own, sent, workbench};
+    use crate::tui::update::Effect;
+
+    /// What a line does to a run on the screen.
+    fn done(line: &str) -> (App, Vec<Effect>) {
+        let mut app = workbench();
+        app.here = "/here".into();
+        let effects = parse(line, Context::Workbench).unwrap()(&mut app).unwrap();
+        (app, effects)
+    }
 
     #[test]
     fn lines_mean_what_they_say() {
-        let parse = |line| parse(line, Context::Workbench).unwrap();
-        assert_eq!(parse("set noise 0.3"), Typed::Set(Setting::Noise(0.3)));
-        assert_eq!(parse("set loss.inter_weight 2"), Typed::Set(Setting::InterWeight(2.0)));
-        assert_eq!(parse("lr 5e-4"), Typed::Set(Setting::LearningRate(5e-4)));
-        assert_eq!(parse("k 5"), Typed::Set(Setting::K(5)));
-        assert_eq!(parse("sample 3"), Typed::Sample(2));
-        assert_eq!(parse(" open a  b.png "), Typed::Open("a  b.png".into()));
-        assert_eq!(parse("pause"), Typed::Do(Action::TogglePause));
-        assert_eq!(
-            parse("fork k=5 train.batch=8"),
-            Typed::Fork(None, vec!["k=5".into(), "train.batch=8".into()])
-        );
-        assert_eq!(parse("fork best k=5"), Typed::Fork(Some("best".into()), vec!["k=5".into()]));
-        assert_eq!(parse("compare my  run"), Typed::Compare("my  run".into()));
+        let sets = |line: &str, setting| assert_eq!(sent(&done(line).1), [Command::Set(setting)], "{line}");
+        sets("set noise 0.3", Setting::Noise(0.3));
+        sets("set loss.inter_weight 2", Setting::InterWeight(2.0));
+        sets("lr 5e-4", Setting::LearningRate(5e-4));
+        sets("k 5", Setting::K(5));
+        assert_eq!(sent(&done("sample 3").1), [Command::Watch(2)]);
+        let image = own("/here/a  b.png", false, 1);
+        assert_eq!(sent(&done(" open a  b.png ").1), [Command::Input(Some(image))]);
+        assert_eq!(sent(&done("pause").1), [Command::Pause]);
+        let run = || PathBuf::from("runs/quickstart-s1");
+        let settings = vec!["k=5".to_owned(), "train.batch=8".to_owned()];
+        let (app, effects) = done("fork k=5 train.batch=8");
+        assert_eq!((sent(&effects), app.leaving), (vec![Command::Stop], Some(Leave::Fork(run(), settings))));
+        assert_eq!(done("fork best k=5").1, [Effect::Find(run(), "best".into(), vec!["k=5".into()])]);
+        assert_eq!(done("compare my  run").1, [Effect::Compare("/here/my  run".into())]);
     }
 
     #[test]
@@ -319,7 +273,7 @@ mod tests {
             ("pause now", "nothing after"),
             ("zzz", "Tab lists"),
         ] {
-            let error = parse(line, Context::Workbench).unwrap_err().to_string();
+            let error = parse(line, Context::Workbench).err().unwrap();
             assert!(error.contains(words), "{line}: {error}");
         }
         assert!(parse("lr 1e-3", Context::Model).is_err(), "a model is not trained");
@@ -339,8 +293,8 @@ mod tests {
 
     #[test]
     fn a_word_typed_whole_comes_first() {
-        for word in WORDS {
-            assert_eq!(offers(word.name, Context::Workbench)[0].line.trim(), word.name);
+        for command in actions::commands(Context::Workbench) {
+            assert_eq!(offers(command.name, Context::Workbench)[0].line.trim(), command.name);
         }
     }
 
@@ -348,10 +302,10 @@ mod tests {
     fn what_was_meant_is_guessed_from_a_letter_too_few_too_many_or_wrong() {
         let names = ["health", "help", "pause", "profile"];
         for (text, name) in [("paus", "pause"), ("puase", "pause"), ("halp", "help"), ("heallth", "health")] {
-            assert_eq!(nearest(text, &names), Some(name), "{text}");
+            assert_eq!(nearest(text, names.into_iter()), Some(name), "{text}");
         }
         for text in ["", "x", "zzz"] {
-            assert_eq!(nearest(text, &names), None, "{text}");
+            assert_eq!(nearest(text, names.into_iter()), None, "{text}");
         }
     }
 }

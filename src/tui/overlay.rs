@@ -8,7 +8,7 @@ pub(super) mod log;
 pub(super) mod palette;
 pub(super) mod resize;
 
-pub use self::compare::{Against, Choice};
+pub use self::compare::Choice;
 pub use self::log::Log;
 pub use self::palette::Palette;
 
@@ -21,7 +21,8 @@ use ratatui::widgets::{Clear, Widget};
 use super::app::App;
 use super::theme::Theme;
 use super::update::Effect;
-use super::view::{pane, put};
+use super::view::parts::{pane, put, wrapped};
+use super::width::width;
 use crate::snapshot::Input;
 
 /// Lines that a page key goes by.
@@ -93,10 +94,11 @@ pub fn question(theme: &Theme, title: &str, text: &str, area: Rect, buf: &mut Bu
 
 /// Lines in a pane of their size, in the middle of the screen.
 pub fn over(theme: &Theme, title: &str, lines: &[Line], area: Rect, buf: &mut Buffer) {
-    let width = lines.iter().map(Line::width).max().unwrap_or(0).max(title.chars().count()) as u16 + 4;
-    let width = width.min(area.width);
+    let columns = lines.iter().map(Line::width).max().unwrap_or(0).max(width(title)) as u16 + 4;
+    let columns = columns.min(area.width);
     let height = (lines.len() as u16 + 2).min(area.height);
-    let at = Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height);
+    let at =
+        Rect::new(area.x + (area.width - columns) / 2, area.y + (area.height - height) / 2, columns, height);
     Clear.render(at, buf);
     let inner = pane(Line::styled(title.to_owned(), theme.accent()), true, theme, at, buf);
     let room = usize::from(inner.height);
@@ -108,34 +110,5 @@ pub fn over(theme: &Theme, title: &str, lines: &[Line], area: Rect, buf: &mut Bu
         let blank = Line::raw(" ".repeat(usize::from(inner.width)));
         put(&blank, inner.x, inner.bottom() - 1, inner.width, buf);
         put(&Line::styled(note, theme.warning()), inner.x, inner.bottom() - 1, inner.width, buf);
-    }
-}
-
-/// The line in parts of at most `room` letters, parted between words; a longer word stays whole.
-pub fn wrapped(line: &str, room: usize) -> Vec<String> {
-    if line.chars().count() <= room {
-        return vec![line.to_owned()];
-    }
-    line.split_whitespace().fold(Vec::new(), |mut parts: Vec<String>, word| {
-        match parts.last_mut() {
-            Some(part) if part.chars().count() + 1 + word.chars().count() <= room => {
-                part.push(' ');
-                part.push_str(word);
-            }
-            _ => parts.push(word.to_owned()),
-        }
-        parts
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_lines_are_parted_between_words() {
-        assert_eq!(wrapped("y  save", 10), ["y  save"], "what fits stays as it is");
-        assert_eq!(wrapped("one two three four", 9), ["one two", "three", "four"]);
-        assert_eq!(wrapped("immeasurable", 4), ["immeasurable"]);
     }
 }

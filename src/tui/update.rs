@@ -2,24 +2,25 @@
 //! no terminal.
 
 pub(super) mod engine;
+pub(super) mod files;
 pub(super) mod leave;
-mod look;
-mod past;
-mod picker;
-mod steer;
+pub(super) mod look;
+pub(super) mod past;
+pub(super) mod picker;
+pub(super) mod steer;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use self::look::export;
-use super::app::{App, Leave, Overlay, Pane, Workbench};
-use super::command_line::{self, Listing, Typed};
+use super::actions;
+use super::app::{App, Leave, Overlay};
+use super::command_line::Listing;
 use super::config::Notice;
-use super::keymap::Action;
-use super::overlay::{self, Choice, compare};
+use super::overlay;
 use super::view::Target;
+use super::workbench::{ComparedRun, Pane, Workbench};
 use crate::preset::Preset;
 use crate::protocol::{Command, Event, Preview, Rival, RunCard, Shelf};
 use crate::snapshot::Snapshot;
@@ -57,8 +58,8 @@ pub enum Message {
     Moment(Result<Arc<Snapshot>, String>),
     /// The runs there are by now.
     Runs(Vec<RunCard>),
-    /// A run to compare with.
-    Rival(Box<Rival>),
+    /// The run in this directory was read, to be compared.
+    Compared(PathBuf, Box<Rival>),
     /// The checkpoint to fork from with these settings, or a sentence that says that there is none.
     Found(Result<PathBuf, String>, Vec<String>),
     /// What there is in a directory that something is being named in.
@@ -102,8 +103,8 @@ pub enum Effect {
     Moment(PathBuf, u64, usize),
     /// Find out which runs there are.
     Runs,
-    /// Read the metrics of the run in this directory.
-    Rival(PathBuf),
+    /// Read the run in this directory, to compare it.
+    Compare(PathBuf),
     /// Let the run in this directory, which has ended, go on without a screen on this device.
     Detach(PathBuf, String),
     /// Write this view of the snapshot to this file.
@@ -123,6 +124,9 @@ pub enum Effect {
     /// Leave the loop.
     Exit,
 }
+
+/// What there is to do, or a sentence that says why nothing can be done.
+pub type Done = Result<Vec<Effect>, String>;
 
 /// Takes in a message.
 pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
@@ -167,11 +171,8 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
             vec![]
         }
-        Message::Runs(mut runs) => {
-            if let Some(workbench) = &app.workbench {
-                runs.retain(|run| run.directory != workbench.info.directory);
-                app.overlay = Some(Overlay::Compare(Choice { runs, selected: 0 }));
-            }
+        Message::Runs(runs) => {
+            overlay::compare::open(app, runs);
             vec![]
         }
         Message::Listed(listing, names) => {
@@ -186,10 +187,8 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         }
         Message::Reread if app.follows_log() => overlay::log::read(app),
         Message::Reread => vec![],
-        Message::Rival(rival) => {
-            if let Some(workbench) = &mut app.workbench {
-                workbench.rivals.push((*rival).into());
-            }
+        Message::Compared(directory, read) => {
+            overlay::compare::add(app, ComparedRun::new(directory, *read));
             vec![]
         }
         Message::Found(Ok(_), _) if app.starting => vec![],
@@ -218,10 +217,9 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         Some(overlay) => overlay::press(app, overlay, key),
         None => {
             app.message = None;
-            match app.config.keymap.action(app.context(), key) {
-                Some(action) => act(app, action),
-                None => vec![],
-            }
+            let action = actions::pressed(&app.config.keymap, app.context(), key);
+            let done = action.map_or(Ok(vec![]), |action| action.run(app));
+            told(app, done)
         }
     }
 }
@@ -252,7 +250,10 @@ fn clicked(app: &mut App, target: Target) -> Vec<Effect> {
             let picker = &mut app.picker;
             let before = std::mem::replace(&mut picker.selected, entry);
             return match picker.clicked.replace(entry) {
-                Some(clicked) if clicked == entry && before == entry => picker::pick(app, Action::Open),
+                Some(clicked) if clicked == entry && before == entry => {
+                    let opened = picker::open(app);
+                    told(app, opened)
+                }
                 _ if before == entry => vec![],
                 _ => picker::preview(app),
             };
@@ -272,161 +273,27 @@ fn wheeled(app: &mut App, target: Option<Target>, by: i64) -> Vec<Effect> {
         return vec![];
     }
     let line = KeyEvent::from(if by < 0 { KeyCode::Up } else { KeyCode::Down });
-    match (&app.overlay, target) {
-        (Some(Overlay::Help(_) | Overlay::Log(_)), _) => pressed(app, line),
-        (Some(_), _) | (None, None) => vec![],
-        (None, Some(Target::Entry(_) | Target::Picker)) => {
-            act(app, if by < 0 { Action::Up } else { Action::Down })
+    match (&app.overlay, target, &mut app.workbench) {
+        (Some(Overlay::Help(_) | Overlay::Log(_)), ..) => return pressed(app, line),
+        (Some(_), ..) | (None, None, _) => {}
+        (None, Some(Target::Entry(_) | Target::Picker), _) if app.starting => {}
+        (None, Some(Target::Entry(_) | Target::Picker), _) => {
+            let chosen = picker::step(app, by);
+            return told(app, chosen);
         }
-        (None, Some(Target::Pane(Pane::Loss | Pane::Scores))) => act(app, Action::Scale(-by)),
-        (None, Some(Target::Pane(Pane::Components) | Target::Pixel(..) | Target::Inspector)) => {
-            act(app, Action::EmStep(by))
-        }
-    }
-}
-
-/// Carries out a command that was typed.
-pub(super) fn entered(app: &mut App, line: &str) -> Vec<Effect> {
-    if line.is_empty() {
-        return vec![];
-    }
-    overlay::palette::remember(&mut app.commands, line);
-    let typed = match command_line::parse(line, app.context()) {
-        Ok(typed) => typed,
-        Err(error) => {
-            app.message = Some(error.to_string());
-            return vec![];
-        }
-    };
-    if let Typed::Do(action) = typed {
-        return act(app, action);
-    }
-    if let Typed::Theme(scheme) = typed {
-        app.theme.scheme = scheme;
-        return vec![];
-    }
-    let Some(workbench) = &mut app.workbench else { return vec![] };
-    let done = match typed {
-        Typed::Set(setting) => steer::change(workbench, setting),
-        Typed::Export(file) => {
-            let file = at_home(app, &file);
-            return export(app, file);
-        }
-        Typed::Compare(run) => {
-            let run = located(app, &run);
-            return app
-                .workbench
-                .as_mut()
-                .map_or_else(Vec::new, |workbench| compare::compare_with(workbench, run));
-        }
-        Typed::Open(file) => return look::open(app, &file),
-        Typed::Sample(n) if n < workbench.samples() => Ok(look::watch(workbench, n)),
-        Typed::Sample(_) => Err(format!("there are samples 1 to {}", workbench.samples())),
-        Typed::EmStep(n) => {
-            let steps = workbench.shown().map_or(0, |snapshot| snapshot.steps.len());
-            workbench.playing = false;
-            workbench.em_step = (n + 1 < steps).then_some(n);
-            Ok(vec![])
-        }
-        Typed::Fork(..) | Typed::Restart(_) if app.attached => {
-            let run = workbench.info.directory.display();
-            Err(format!("this run is another process's; fork it by `nem-tui train --fork {run}`"))
-        }
-        Typed::Fork(..) | Typed::Restart(_) if app.starting => Err("a run is on its way already".into()),
-        Typed::Restart(sets) => match workbench.preset.set(&sets) {
-            Err(error) => Err(error.to_string()),
-            Ok(_) => return leave::leave(app, Leave::Restart(sets)),
-        },
-        Typed::Fork(from, sets) => match workbench.preset.set(&sets) {
-            Err(error) => Err(error.to_string()),
-            Ok(preset) if !preset.has_network_of(&workbench.preset) => {
-                let sets = sets.join(" ");
-                Err(format!(
-                    "a fork keeps the weights, and {sets} needs another network; :restart {sets} begins it"
-                ))
-            }
-            Ok(_) => {
-                let run = workbench.info.directory.clone();
-                match from.filter(|name| name != "last") {
-                    // Before this one is stopped for it.
-                    Some(name) => Ok(vec![Effect::Find(run, name, sets)]),
-                    None => return leave::leave(app, Leave::Fork(run, sets)),
-                }
-            }
-        },
-        Typed::Do(_) | Typed::Theme(_) => Ok(vec![]),
-    };
-    told(app, done)
-}
-
-/// The effects, or the sentence that says why there are none.
-fn told(app: &mut App, done: Result<Vec<Effect>, String>) -> Vec<Effect> {
-    done.unwrap_or_else(|sentence| {
-        app.message = Some(sentence);
-        vec![]
-    })
-}
-
-fn act(app: &mut App, action: Action) -> Vec<Effect> {
-    match (action, app.workbench.is_some()) {
-        (Action::Help, _) => app.overlay = Some(Overlay::Help(0)),
-        (Action::Health, _) => app.overlay = Some(Overlay::Health),
-        (Action::Log, true) => {
-            return overlay::log::open(app);
-        }
-        (Action::Mouse, _) => {
-            app.config.mouse = !app.config.mouse;
-            let key = app.key(Action::Mouse);
-            app.message = Some(match app.config.mouse {
-                true => format!("the mouse is the program's; {key} lets it select text"),
-                false => format!("the mouse selects text; {key} gives it back to the program"),
-            });
-            return vec![Effect::Mouse(app.config.mouse)];
-        }
-        (Action::CopyCommand, true) => {
-            let run =
-                app.workbench.as_ref().map(|workbench| workbench.info.directory.clone()).unwrap_or_default();
-            let command = format!("nem-tui train --replay {}", run.display());
-            app.message = Some(format!("copied: {command}"));
-            return vec![Effect::Copy(command)];
-        }
-        (Action::Export, true) => {
-            return match app.workbench.as_ref().and_then(look::export_name) {
-                Some(file) => export(app, file),
-                None => told(app, Err(NO_PICTURE.into())),
-            };
-        }
-        (Action::Compare, true) => return vec![Effect::Runs],
-        (Action::Command, _) => app.overlay = Some(Overlay::Palette(Box::default())),
-        (Action::Quit | Action::Stop, _) => {
-            let running = app.workbench.as_ref().is_some_and(Workbench::is_running);
-            match (running, app.attached, action) {
-                (true, true, Action::Stop) => app.overlay = Some(Overlay::Stop),
-                (true, false, _) => app.overlay = Some(Overlay::Quit),
-                _ => return leave::leave(app, Leave::Program),
-            }
-        }
-        // A run is on its way; a second one is not asked for.
-        (_, false) if app.starting => {}
-        (action, false) => return picker::pick(app, action),
-        (action, true) => {
-            if let Some(workbench) = &mut app.workbench {
-                let done = steer::steer(workbench, action);
-                return told(app, done);
-            }
-        }
+        (None, Some(_), None) => {}
+        (None, Some(Target::Pane(Pane::Loss | Pane::Scores)), Some(workbench)) => look::scale(workbench, -by),
+        (None, Some(_), Some(workbench)) => look::em_step(workbench, by),
     }
     vec![]
 }
 
-/// The whole path of what was typed.
-pub(super) fn located(app: &App, file: &Path) -> PathBuf {
-    app.here.join(at_home(app, file))
-}
-
-/// What was typed, where it begins with `~` in the user's home.
-fn at_home(app: &App, file: &Path) -> PathBuf {
-    file.strip_prefix("~").map_or_else(|_| file.to_owned(), |file| app.home.join(file))
+/// The effects, or none, and the sentence that says why.
+pub(super) fn told(app: &mut App, done: Done) -> Vec<Effect> {
+    done.unwrap_or_else(|sentence| {
+        app.message = Some(sentence);
+        vec![]
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::question;
-use crate::tui::app::{App, Leave, Workbench};
+use crate::tui::app::{App, Leave};
 use crate::tui::update::Effect;
 use crate::tui::update::leave::{leave, stop};
 
@@ -14,8 +14,8 @@ pub fn press_quit(app: &mut App, key: KeyCode) -> Vec<Effect> {
     match key {
         KeyCode::Char('y' | 'q' | 'Q') | KeyCode::Enter => leave(app, Leave::Program),
         KeyCode::Char('d') => {
-            let running = app.workbench.as_ref().is_some_and(Workbench::is_running);
-            leave(app, if running { Leave::Detach } else { Leave::Program })
+            let to = if app.is_running() { Leave::Detach } else { Leave::Program };
+            leave(app, to)
         }
         _ => vec![],
     }

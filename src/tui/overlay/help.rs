@@ -1,4 +1,4 @@
-//! All keys of the place one is in.
+//! The help: all keys of the context.
 
 use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
@@ -6,12 +6,14 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::{Overlay, over};
+use crate::tui::actions;
 use crate::tui::app::App;
+use crate::tui::width::padded;
 
-/// A key while the keys are shown from line `from` on: all but the arrows close it.
+/// A key while the help is shown from line `from` on: all but the arrows close it.
 pub fn press(app: &mut App, from: usize, key: KeyCode) {
-    // As far as there are lines; how many fit is the drawing's affair.
-    let last = app.config.keymap.of(app.context()).count();
+    // As far as there are lines; how many fit depends on the screen.
+    let last = actions::help(&app.config.keymap, app.context()).len();
     app.overlay = match key {
         KeyCode::Down => Some(Overlay::Help((from + 1).min(last))),
         KeyCode::Up => Some(Overlay::Help(from.saturating_sub(1))),
@@ -19,33 +21,30 @@ pub fn press(app: &mut App, from: usize, key: KeyCode) {
     };
 }
 
-/// All keys of the context, from the key table; where they do not fit, from line `from` on.
+/// Draws the keys of the context; where they do not fit, from line `from` on.
 pub fn render(app: &App, from: usize, area: Rect, buf: &mut Buffer) {
-    let (theme, keymap, context) = (&app.theme, &app.config.keymap, app.context());
-    let keys = keymap.of(context).count();
+    let theme = &app.theme;
+    let keys = actions::help(&app.config.keymap, app.context());
     let room = usize::from(area.height.saturating_sub(6)).max(1);
-    let from = from.min(keys.saturating_sub(room));
-    let lines: Vec<Line> = keymap
-        .of(context)
-        .skip(from)
-        .take(room)
-        .map(|bound| {
-            let label = format!(" {:<9} ", bound.all_keys());
-            Line::from(vec![Span::styled(label, theme.strong()), Span::raw(bound.binding.help)])
-        })
-        .collect();
-    let more = if room < keys { "↑ ↓ the other keys. " } else { "" };
-    let rest = [
-        Line::raw(""),
-        Line::styled(" A lower-case letter lowers its value, upper case raises it.", theme.dim()),
-        Line::styled(" Ctrl-C saves and leaves at once. Ctrl-Z suspends, the training too.", theme.dim()),
-        Line::styled(format!(" {more}Any key closes this."), theme.dim()),
-    ];
-    let title = match room < keys {
-        true => format!(" keys {} to {} of {keys} ", from + 1, from + lines.len()),
-        false => " keys ".to_owned(),
+    let from = from.min(keys.len().saturating_sub(room));
+    let shown = keys.iter().skip(from).take(room).map(|line| {
+        let label = format!(" {} ", padded(&line.keys, 9));
+        Line::from(vec![Span::styled(label, theme.strong()), Span::raw(line.help)])
+    });
+    let mut lines: Vec<Line> = shown.collect();
+    let (more, title) = match room < keys.len() {
+        true => ("↑ ↓ scroll. ", format!(" keys {} to {} of {} ", from + 1, from + lines.len(), keys.len())),
+        false => ("", " keys ".to_owned()),
     };
-    over(theme, &title, &[lines.as_slice(), &rest].concat(), area, buf);
+    lines.push(Line::raw(""));
+    for note in [
+        "A lower-case letter lowers its value, upper case raises it.".to_owned(),
+        "Ctrl-C saves and leaves at once. Ctrl-Z suspends, the training too.".to_owned(),
+        format!("{more}Any other key closes this."),
+    ] {
+        lines.push(Line::styled(format!(" {note}"), theme.dim()));
+    }
+    over(theme, &title, &lines, area, buf);
 }
 
 #[cfg(test)]

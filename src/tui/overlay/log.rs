@@ -6,10 +6,10 @@ use ratatui::layout::{Margin, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::{Clear, Widget};
 
-use super::{Overlay, PAGE, wrapped};
+use super::{Overlay, PAGE};
 use crate::tui::app::App;
-use crate::tui::update::Effect;
-use crate::tui::view::{pane, put};
+use crate::tui::update::{Done, Effect};
+use crate::tui::view::parts::{pane, put, wrapped};
 
 /// The run's log, as far as it is looked at.
 #[derive(Clone, Debug, Default)]
@@ -21,9 +21,9 @@ pub struct Log {
 }
 
 /// Opens it.
-pub fn open(app: &mut App) -> Vec<Effect> {
+pub fn open(app: &mut App) -> Done {
     app.overlay = Some(Overlay::Log(Log::default()));
-    read(app)
+    Ok(read(app))
 }
 
 /// Asks for its latest lines.

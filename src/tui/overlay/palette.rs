@@ -12,11 +12,11 @@ use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
 use super::Overlay;
-use crate::tui::app::App;
-use crate::tui::command_line::{Listing, Named, Offer, has_word, offers};
-use crate::tui::keymap::Context;
-use crate::tui::update::{Effect, entered, located};
-use crate::tui::view::put;
+use crate::tui::app::{App, Context};
+use crate::tui::command_line::{Listing, Named, Offer, offers, parse};
+use crate::tui::update::{Effect, told};
+use crate::tui::view::parts::put;
+use crate::tui::width::skipped;
 
 /// Lines of the history that are kept.
 const REMEMBERED: usize = 100;
@@ -76,8 +76,7 @@ impl Palette {
 
     /// What is to be listed now that something is being named in it.
     pub fn to_list(&mut self, context: Context) -> Option<Listing> {
-        let named = Named::in_line(self.input.value()).filter(|named| has_word(context, named.word))?;
-        let listing = named.listing();
+        let listing = Named::in_line(self.input.value(), context)?.listing();
         if self.files.as_ref().is_some_and(|(listed, _)| *listed == listing) {
             return None;
         }
@@ -96,10 +95,10 @@ impl Palette {
 
     /// What `typed` may become.
     fn all_offers(&self, typed: &str, context: Context) -> Vec<Offer> {
-        match (Named::in_line(typed), &self.files) {
+        match (Named::in_line(typed, context), &self.files) {
             (Some(named), Some((listed, names))) if named.listing() == *listed => {
                 let begun = names.iter().filter(|name| name.starts_with(named.begun));
-                let line = |name| format!("{} {}{name}", named.word, named.directory);
+                let line = |name| format!("{} {}{name}", named.command.name, named.directory);
                 begun.map(|name| Offer { line: line(name), takes: "", help: "" }).collect()
             }
             _ => offers(typed, context),
@@ -140,11 +139,21 @@ impl Palette {
 }
 
 /// Adds a line to the history, once where it is there already.
-pub(in crate::tui) fn remember(history: &mut Vec<String>, line: &str) {
+fn remember(history: &mut Vec<String>, line: &str) {
     history.retain(|old| old != line);
     history.push(line.to_owned());
     let surplus = history.len().saturating_sub(REMEMBERED);
     history.drain(..surplus);
+}
+
+/// Carries out a command that was typed.
+fn entered(app: &mut App, line: &str) -> Vec<Effect> {
+    if line.is_empty() {
+        return vec![];
+    }
+    remember(&mut app.commands, line);
+    let done = parse(line, app.context()).and_then(|call| call(app));
+    told(app, done)
 }
 
 /// A key while a command is typed.
@@ -154,7 +163,7 @@ pub fn press(app: &mut App, mut palette: Box<Palette>, key: KeyEvent) -> Vec<Eff
         Outcome::Typing => {
             let to_list = palette.to_list(app.context());
             app.overlay = Some(Overlay::Palette(palette));
-            let place = |listing: &Listing| located(app, Path::new(&listing.directory));
+            let place = |listing: &Listing| app.located(Path::new(&listing.directory));
             let list = |listing| Effect::List(place(&listing), listing);
             to_list.map(list).into_iter().collect()
         }
@@ -189,7 +198,7 @@ pub fn render(app: &App, palette: &Palette, area: Rect, buf: &mut Buffer) {
     let input = &palette.input;
     // The cursor stays in sight, whatever the width.
     let scroll = input.visual_scroll(usize::from(area.width.saturating_sub(2)));
-    let text: String = input.value().chars().skip(scroll).collect();
+    let text = skipped(input.value(), scroll);
     put(&Line::from(vec![Span::styled(":", theme.accent()), Span::raw(text)]), area.x, y, area.width, buf);
     let at = area.x + 1 + input.visual_cursor().saturating_sub(scroll) as u16;
     if let Some(cell) = buf.cell_mut((at.min(area.right() - 1), y)) {

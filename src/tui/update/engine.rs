@@ -1,10 +1,11 @@
 //! What the engine says.
 
 use super::leave::arrive;
-use super::{Effect, look};
+use super::{Effect, files, told};
 use crate::protocol::{Event, Finish};
-use crate::tui::app::{App, Overlay, Workbench};
+use crate::tui::app::{App, Overlay};
 use crate::tui::config::Notice;
+use crate::tui::workbench::Workbench;
 
 pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
     if let Event::Started(info) = event {
@@ -12,7 +13,8 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         workbench.snapshot = app.early.take();
         app.workbench = Some(workbench);
         app.starting = false;
-        return app.opening.take().map_or_else(Vec::new, |file| look::open(app, &file));
+        let opened = app.opening.take().map_or(Ok(vec![]), |file| files::open(app, &file));
+        return told(app, opened);
     }
     let Some(workbench) = &mut app.workbench else { return vec![] };
     match event {

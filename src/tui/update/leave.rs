@@ -1,9 +1,65 @@
 //! Leaving a run: for the shell, or for a run that begins with its state or its weights.
 
-use super::Effect;
-use super::look::look_up;
+use super::look::back;
+use super::{Done, Effect};
 use crate::protocol::{Command, Finish};
-use crate::tui::app::{App, Leave};
+use crate::tui::app::{App, Leave, Overlay};
+use crate::tui::workbench::Workbench;
+
+/// Leaves, and asks before a run of one's own ends.
+pub fn quit(app: &mut App) -> Done {
+    if app.is_running() && !app.attached {
+        app.overlay = Some(Overlay::Quit);
+        return Ok(vec![]);
+    }
+    Ok(leave(app, Leave::Program))
+}
+
+/// Ends the run, also one of another process, and asks before that.
+pub fn end(app: &mut App) -> Done {
+    if app.is_running() && app.attached {
+        app.overlay = Some(Overlay::Stop);
+        return Ok(vec![]);
+    }
+    quit(app)
+}
+
+/// A new run with these settings from the run on the screen, or from its checkpoint of this name.
+pub fn fork(app: &mut App, from: Option<String>, sets: Vec<String>) -> Done {
+    let workbench = free(app)?;
+    let preset = workbench.preset.set(&sets).map_err(|error| error.to_string())?;
+    if !preset.has_network_of(&workbench.preset) {
+        let sets = sets.join(" ");
+        return Err(format!(
+            "a fork keeps the weights, and {sets} needs another network; use :restart {sets}"
+        ));
+    }
+    let run = workbench.info.directory.clone();
+    Ok(match from.filter(|name| name != "last") {
+        // The checkpoint is looked for before this run is stopped for it.
+        Some(name) => vec![Effect::Find(run, name, sets)],
+        None => leave(app, Leave::Fork(run, sets)),
+    })
+}
+
+/// A new run with these settings from the initial weights of the run on the screen.
+pub fn restart(app: &mut App, sets: Vec<String>) -> Done {
+    free(app)?.preset.set(&sets).map_err(|error| error.to_string())?;
+    Ok(leave(app, Leave::Restart(sets)))
+}
+
+/// The run on the screen, if a new run may take its place.
+fn free(app: &App) -> Result<&Workbench, String> {
+    let workbench = app.workbench.as_ref().ok_or("there is no run on the screen")?;
+    if app.attached {
+        let run = workbench.info.directory.display();
+        return Err(format!("this run belongs to another process; use `nem-tui train --fork {run}`"));
+    }
+    if app.starting {
+        return Err("another run is starting already".into());
+    }
+    Ok(workbench)
+}
 
 /// Goes on to `to`: from a run of another process at once; from one's own, if one is running, once it is stopped
 /// and saved.
@@ -12,7 +68,7 @@ pub fn leave(app: &mut App, to: Leave) -> Vec<Effect> {
         return stop(app, to);
     }
     // Others go on looking, and at the training's own samples.
-    let back = app.workbench.as_mut().map(look_up).unwrap_or_default();
+    let back = app.workbench.as_mut().map(back).unwrap_or_default();
     back.into_iter().chain([Effect::Exit]).collect()
 }
 
@@ -55,7 +111,6 @@ pub fn arrive(app: &mut App) -> Vec<Effect> {
 mod tests {
     use super::*;
     use crate::protocol::{Event, RunInfo};
-    use crate::tui::app::Overlay;
     use crate::tui::testing::{
         attached, iteration, own, picker, picture_of, press, sent, with_a_sample, workbench,
     };

@@ -1,9 +1,9 @@
 //! Looking back: the album of a run.
 
-use super::{Effect, look};
+use super::{Done, Effect, look};
 use crate::protocol::ALBUM_SAMPLES;
 use crate::tui::album::Album;
-use crate::tui::app::Workbench;
+use crate::tui::workbench::Workbench;
 
 /// Takes in which moments there are; without any, there is no looking back.
 pub fn open_album(workbench: &mut Workbench, moments: Vec<u64>) -> Vec<Effect> {
@@ -17,7 +17,7 @@ pub fn open_album(workbench: &mut Workbench, moments: Vec<u64>) -> Vec<Effect> {
         }
         now if now == before => vec![],
         Some(_) => {
-            // Of the other samples nothing is kept.
+            // The album holds only the first samples.
             let of_it = workbench.sample < ALBUM_SAMPLES;
             let watched = if of_it { vec![] } else { look::watch(workbench, 0) };
             if watched.is_empty() { read_moment(workbench) } else { watched }
@@ -32,38 +32,37 @@ pub fn read_moment(workbench: &Workbench) -> Vec<Effect> {
     moment.map(|moment| Effect::Moment(run, moment, workbench.sample)).into_iter().collect()
 }
 
-/// Looks back: the album is opened, or stands at another moment; beyond the last is now.
-pub fn go_back(workbench: &mut Workbench, by: i64) -> Vec<Effect> {
+/// Shows an earlier (−1) or later (+1) moment; the first time the album is opened. Beyond the last moment is now.
+pub fn go(workbench: &mut Workbench, by: i64) -> Done {
     let Some(album) = &mut workbench.album else {
-        // From now only the past lies ahead.
+        // Nothing is later than now.
         if by > 0 {
-            return vec![];
+            return Ok(vec![]);
         }
         workbench.album = Some(Album::new(false));
-        return vec![Effect::Moments(workbench.info.directory.clone())];
+        return Ok(vec![Effect::Moments(workbench.info.directory.clone())]);
     };
     album.playing = false;
     let before = album.moment();
     if album.go(by) {
-        if album.moment() == before { vec![] } else { read_moment(workbench) }
-    } else {
-        if by > 0 {
-            workbench.come_back();
-        }
-        vec![]
+        return Ok(if album.moment() == before { vec![] } else { read_moment(workbench) });
     }
+    if by > 0 {
+        workbench.come_back();
+    }
+    Ok(vec![])
 }
 
-/// Plays the moments, or stands still at one.
-pub fn play_moments(workbench: &mut Workbench) -> Vec<Effect> {
+/// Plays the moments, or stops at one.
+pub fn play(workbench: &mut Workbench) -> Done {
     match &mut workbench.album {
         Some(album) => {
             album.playing = !album.playing;
-            vec![]
+            Ok(vec![])
         }
         None => {
             workbench.album = Some(Album::new(true));
-            vec![Effect::Moments(workbench.info.directory.clone())]
+            Ok(vec![Effect::Moments(workbench.info.directory.clone())])
         }
     }
 }

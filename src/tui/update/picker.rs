@@ -1,9 +1,8 @@
 //! Choosing a model, a preset or a run.
 
-use super::Effect;
+use super::{Done, Effect};
 use crate::protocol::{Command, Shelf};
 use crate::tui::app::{App, Entry};
-use crate::tui::keymap::Action;
 
 /// Puts models, presets and runs on the shelf.
 pub fn fill(app: &mut App, shelf: Shelf) -> Vec<Effect> {
@@ -18,61 +17,69 @@ pub fn fill(app: &mut App, shelf: Shelf) -> Vec<Effect> {
     preview(app)
 }
 
-pub fn pick(app: &mut App, action: Action) -> Vec<Effect> {
-    let picker = &mut app.picker;
-    let last = picker.entries.len().saturating_sub(1);
-    let before = picker.selected;
-    match action {
-        Action::Up => picker.selected = before.saturating_sub(1),
-        Action::Down => picker.selected = (before + 1).min(last),
-        Action::First => picker.selected = 0,
-        Action::Last => picker.selected = last,
-        Action::Device(by) => {
-            let devices = picker.devices.len().max(1) as i64;
-            picker.device = (picker.device as i64 + by).rem_euclid(devices) as usize;
-        }
-        Action::Sample(by) => {
-            picker.sample = picker.sample.saturating_add_signed(by);
-            return preview(app);
-        }
-        Action::Open => {
-            let effect = match picker.entries.get(before) {
-                Some(Entry::Model(model)) => Effect::Open(model.name.clone(), picker.device().to_owned()),
-                Some(Entry::Preset(preset)) => Effect::Start(preset.clone(), picker.device().to_owned()),
-                Some(Entry::Run(run)) => Effect::Resume(run.clone(), picker.device().to_owned()),
-                None => return vec![],
-            };
-            app.starting = true;
-            return vec![effect];
-        }
-        Action::Inspect => {
-            let device = picker.device().to_owned();
-            let effects = match picker.entries.get(before) {
-                Some(Entry::Model(model)) => vec![Effect::Open(model.name.clone(), device)],
-                // It is gone on with, and pauses before it has done anything.
-                Some(Entry::Run(run)) => {
-                    vec![Effect::Resume(run.clone(), device), Effect::Send(Command::Pause)]
-                }
-                Some(Entry::Preset(_)) => {
-                    let key = app.key(Action::Open);
-                    app.message =
-                        Some(format!("of a preset there is nothing to look at yet; {key} trains it"));
-                    return vec![];
-                }
-                None => return vec![],
-            };
-            app.starting = true;
-            return effects;
-        }
-        _ => {}
-    }
-    if picker.selected == before {
-        return vec![];
-    }
-    picker.clicked = None;
-    preview(app)
+/// Chooses the entry `by` lines further down.
+pub fn step(app: &mut App, by: i64) -> Done {
+    let to = app.picker.selected.saturating_add_signed(by as isize);
+    select(app, to)
 }
 
+/// Chooses this entry, or the last.
+pub fn select(app: &mut App, to: usize) -> Done {
+    let picker = &mut app.picker;
+    let to = to.min(picker.entries.len().saturating_sub(1));
+    if std::mem::replace(&mut picker.selected, to) == to {
+        return Ok(vec![]);
+    }
+    picker.clicked = None;
+    Ok(preview(app))
+}
+
+/// Shows another sample of the chosen entry's data.
+pub fn sample(app: &mut App, by: i64) -> Done {
+    app.picker.sample = app.picker.sample.saturating_add_signed(by);
+    Ok(preview(app))
+}
+
+/// Chooses another device.
+pub fn device(app: &mut App, by: i64) -> Done {
+    let devices = app.picker.devices.len().max(1) as i64;
+    app.picker.device = (app.picker.device as i64 + by).rem_euclid(devices) as usize;
+    Ok(vec![])
+}
+
+/// Shows the chosen model, trains the chosen preset, or resumes the chosen run.
+pub fn open(app: &mut App) -> Done {
+    let device = app.picker.device().to_owned();
+    let effect = match app.picker.entries.get(app.picker.selected) {
+        Some(Entry::Model(model)) => Effect::Open(model.name.clone(), device),
+        Some(Entry::Preset(preset)) => Effect::Start(preset.clone(), device),
+        Some(Entry::Run(run)) => Effect::Resume(run.clone(), device),
+        None => return Ok(vec![]),
+    };
+    app.starting = true;
+    Ok(vec![effect])
+}
+
+/// Shows the chosen model or run without training it.
+///
+/// # Errors
+/// A preset, which `open` trains.
+pub fn look(app: &mut App, open: &str) -> Done {
+    match app.picker.entries.get(app.picker.selected) {
+        Some(Entry::Preset(_)) => {
+            Err(format!("a preset has nothing to look at before it is trained; {open} trains it"))
+        }
+        entry => {
+            let run = matches!(entry, Some(Entry::Run(_)));
+            let mut effects = self::open(app)?;
+            // The run is resumed, and pauses before its first iteration.
+            effects.extend(run.then_some(Effect::Send(Command::Pause)));
+            Ok(effects)
+        }
+    }
+}
+
+/// Asks for the preview of the chosen entry.
 pub fn preview(app: &App) -> Vec<Effect> {
     let entry = app.picker.entries.get(app.picker.selected);
     entry.map(|e| Effect::Preview(Box::new(e.preset().clone()), app.picker.sample)).into_iter().collect()

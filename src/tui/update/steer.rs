@@ -2,100 +2,66 @@
 
 use std::collections::VecDeque;
 
-use super::{ENDED, Effect, NO_PICTURE, look, past};
+use super::{Done, Effect};
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
-use crate::protocol::{ALBUM_SAMPLES, Command};
-use crate::tui::app::{Pane, Workbench};
-use crate::tui::inspector::Inspector;
-use crate::tui::keymap::{Action, Dial};
+use crate::protocol::Command;
+use crate::tui::workbench::Workbench;
 
-/// Why nothing of a training can be steered any more.
-const OVER: &str = "the training is over; :inspect looks into it, and a fork goes on from here";
+/// Why a training can no longer be steered.
+const OVER: &str = "the training is over; :inspect looks into it, and :fork trains on from here";
 
-pub fn steer(workbench: &mut Workbench, action: Action) -> Result<Vec<Effect>, String> {
-    let running = workbench.finish.is_none();
-    let command = match action {
-        Action::TogglePause if running => {
-            // Shown at once; the engine confirms after the iteration in progress.
-            workbench.paused = !workbench.paused;
-            if workbench.paused { Command::Pause } else { Command::Resume }
-        }
-        Action::StepOnce if running => {
-            workbench.paused = true;
-            Command::Step
-        }
-        Action::Checkpoint if running => Command::Checkpoint,
-        Action::Profile if running || workbench.profiles.is_some() => {
-            workbench.profiles = workbench.profiles.is_none().then(VecDeque::new);
-            Command::Profile(workbench.profiles.is_some())
-        }
-        Action::Turn(dial, by) => {
-            let of = workbench.inspector.as_ref().map_or(&workbench.wanted, |inspector| &inspector.preset);
-            return match turned(of, dial, by) {
-                Some(setting) => change(workbench, setting),
-                None if kind(dial).current(of).is_none() => {
-                    Err(format!("there is no {} to change in this run", kind(dial).short()))
-                }
-                None => Ok(vec![]),
-            };
-        }
-        Action::TogglePause | Action::StepOnce | Action::Checkpoint | Action::Profile => {
-            return Err(OVER.into());
-        }
-        Action::Undo => return undo(workbench),
-        Action::Moment(by) => return Ok(past::go_back(workbench, by)),
-        Action::PlayMoments => return Ok(past::play_moments(workbench)),
-        Action::Sample(by) if workbench.alive => {
-            let mut order = workbench.order();
-            if workbench.album.is_some() {
-                order.retain(|sample| *sample < ALBUM_SAMPLES);
-            }
-            let at = order.iter().position(|sample| *sample == workbench.sample).unwrap_or(0) as i64;
-            let next = order[(at + by).rem_euclid(order.len() as i64) as usize];
-            return Ok(look::watch(workbench, next));
-        }
-        Action::Sample(_) => return Err(ENDED.into()),
-        Action::Inspect => {
-            let Some(snapshot) = workbench.shown().cloned() else { return Err(NO_PICTURE.into()) };
-            let mut inspector = Inspector::new(snapshot, workbench.preset.clone());
-            inspector.waits = workbench.input.is_some();
-            workbench.inspector = Some(inspector);
-            return Ok(vec![]);
-        }
-        Action::LogAxis if workbench.focus == Pane::Scores => {
-            return Err("scores are not drawn on a logarithmic axis".into());
-        }
-        Action::Back => return Ok(look::look_up(workbench)),
-        Action::Sort if workbench.watched.amis.is_empty() => {
-            return Err("no sample has a score before the first validation".into());
-        }
-        Action::Sort => {
-            workbench.sorted = !workbench.sorted;
-            let first = workbench.order()[0];
-            // The worst is what one wants to see; back in their own order, what is seen stays.
-            let stays = !workbench.sorted
-                || first == workbench.sample
-                || !workbench.alive
-                || workbench.album.is_some();
-            return Ok(if stays { vec![] } else { look::watch(workbench, first) });
-        }
-        _ => {
-            look::look_at(workbench, action);
-            return Ok(vec![]);
-        }
-    };
-    Ok(vec![Effect::Send(command)])
+fn send(workbench: &Workbench, command: Command) -> Done {
+    if workbench.is_running() { Ok(vec![Effect::Send(command)]) } else { Err(OVER.into()) }
+}
+
+/// Pauses the training, or lets it continue. Shown at once; the engine confirms after the iteration in progress.
+pub fn pause(workbench: &mut Workbench) -> Done {
+    let command = if workbench.paused { Command::Resume } else { Command::Pause };
+    let sent = send(workbench, command)?;
+    workbench.paused = !workbench.paused;
+    Ok(sent)
+}
+
+/// Trains for one iteration, then pauses.
+pub fn step(workbench: &mut Workbench) -> Done {
+    let sent = send(workbench, Command::Step)?;
+    workbench.paused = true;
+    Ok(sent)
+}
+
+/// Writes a checkpoint now.
+pub fn checkpoint(workbench: &mut Workbench) -> Done {
+    send(workbench, Command::Checkpoint)
+}
+
+/// Shows where an iteration's time goes, or the scores again.
+pub fn profile(workbench: &mut Workbench) -> Done {
+    if !workbench.is_running() && workbench.profiles.is_none() {
+        return Err(OVER.into());
+    }
+    workbench.profiles = workbench.profiles.is_none().then(VecDeque::new);
+    Ok(vec![Effect::Send(Command::Profile(workbench.profiles.is_some()))])
+}
+
+/// Lowers or raises a value by a notch.
+pub fn turn(workbench: &mut Workbench, kind: Setting, by: i64) -> Done {
+    let preset = workbench.inspector.as_ref().map_or(&workbench.wanted, |inspector| &inspector.preset);
+    match turned(preset, kind, by) {
+        Some(setting) => change(workbench, setting),
+        None if kind.current(preset).is_none() => Err(format!("this run has no {} to change", kind.short())),
+        None => Ok(vec![]),
+    }
 }
 
 /// Changes a value: of the training, or while the inspector is open only of what it shows.
-pub fn change(workbench: &mut Workbench, setting: Setting) -> Result<Vec<Effect>, String> {
+pub fn change(workbench: &mut Workbench, setting: Setting) -> Done {
     if let Some(inspector) = &mut workbench.inspector {
         let look = inspector.change(setting)?;
-        // Only the weights of now can be asked again.
+        // Only the present weights can compute another picture.
         workbench.album = None;
         return Ok(vec![Effect::Send(Command::Look(look))]);
     }
-    if workbench.finish.is_some() && !workbench.is_model() {
+    if !workbench.is_running() && !workbench.is_model() {
         return Err(OVER.into());
     }
     let Some(before) = setting.current(&workbench.wanted) else {
@@ -109,56 +75,40 @@ pub fn change(workbench: &mut Workbench, setting: Setting) -> Result<Vec<Effect>
     Ok(vec![Effect::Send(Command::Set(setting))])
 }
 
-/// Takes the latest change back that still makes a difference: its old value, as a new change.
-fn undo(workbench: &mut Workbench) -> Result<Vec<Effect>, String> {
+/// Undoes the latest change that still makes a difference: its old value becomes a new change.
+pub fn undo(workbench: &mut Workbench) -> Done {
     while let Some(before) = workbench.undo.pop() {
         if before.current(&workbench.wanted) == Some(before) {
             continue;
         }
         let effects = change(workbench, before);
         if effects.is_ok() {
-            // Taking back is no change to be taken back; the one before is next.
+            // An undo cannot be undone; the change before it is next.
             workbench.undo.pop();
         }
         return effects;
     }
-    Err("nothing was changed that could be taken back".into())
+    Err("there is nothing to undo".into())
 }
 
-/// What a dial turns, whatever its value.
-fn kind(dial: Dial) -> Setting {
-    match dial {
-        Dial::Components => Setting::K(0),
-        Dial::Noise => Setting::Noise(0.0),
-        Dial::LearningRate => Setting::LearningRate(0.0),
-        Dial::Steps => Setting::Steps(0),
-        Dial::InterWeight => Setting::InterWeight(0.0),
-        Dial::Objects => Setting::Objects(0),
-        Dial::ESigma => Setting::ESigma(0.0),
-    }
-}
-
-/// The setting one notch on; `None` where the preset has no such value, or at the end of the scale.
-fn turned(preset: &Preset, dial: Dial, by: i64) -> Option<Setting> {
+/// The setting one notch further; `None` where the preset has no such value, or at the end of the scale.
+fn turned(preset: &Preset, kind: Setting, by: i64) -> Option<Setting> {
     let count = |n: usize, most: usize| n.saturating_add_signed(by as isize).clamp(1, most);
-    let setting = match dial {
-        Dial::Components => Setting::K(count(preset.k, MAX_COMPONENTS)),
-        Dial::Steps => Setting::Steps(count(preset.steps, MAX_STEPS)),
-        Dial::Objects => Setting::Objects(count(preset.data.objects()?, 255)),
-        Dial::Noise => Setting::Noise(notch(preset.noise.probability()?, 20.0, by).clamp(0.0, 1.0)),
-        Dial::LearningRate => Setting::LearningRate(rung(preset.train.learning_rate, by)),
-        Dial::InterWeight => Setting::InterWeight(notch(preset.loss.inter_weight, 10.0, by).max(0.0)),
-        Dial::ESigma => match kind(dial).current(preset)? {
-            // No component can be that sure of itself.
-            Setting::ESigma(sigma) => Setting::ESigma(notch(sigma, 20.0, by).max(0.05)),
-            _ => return None,
-        },
+    let setting = match kind.current(preset)? {
+        Setting::K(k) => Setting::K(count(k, MAX_COMPONENTS)),
+        Setting::Steps(steps) => Setting::Steps(count(steps, MAX_STEPS)),
+        Setting::Objects(objects) => Setting::Objects(count(objects, 255)),
+        Setting::Noise(probability) => Setting::Noise(notch(probability, 20.0, by).clamp(0.0, 1.0)),
+        Setting::LearningRate(rate) => Setting::LearningRate(rung(rate, by)),
+        Setting::InterWeight(weight) => Setting::InterWeight(notch(weight, 10.0, by).max(0.0)),
+        // No component can be surer of itself than this.
+        Setting::ESigma(sigma) => Setting::ESigma(notch(sigma, 20.0, by).max(0.05)),
     };
     (setting.current(preset) != Some(setting) && setting.apply(preset).is_ok()).then_some(setting)
 }
 
 /// The next multiple of 1/`per_unit` up or down. Multiples are computed from whole numbers, so that 0.1
-/// and not 0.1000001 comes back.
+/// does not become 0.1000001.
 fn notch(value: f64, per_unit: f64, by: i64) -> f64 {
     let at = value * per_unit;
     let near = (at - at.round()).abs() < 1e-6;
