@@ -1,6 +1,7 @@
 //! The command line: clap parses the arguments here, and `cli/` has a file for each command that turns them into work
 //! for the other modules.
 
+mod args;
 mod attach;
 mod bench;
 mod config;
@@ -12,20 +13,16 @@ mod export;
 mod infer;
 mod picture;
 mod presets;
+mod print;
 mod reproduce;
 mod train;
 mod workbench;
 
-use std::ffi::OsStr;
-use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
-
-use crate::backend::{self, Compute, DeviceName};
-use crate::error::{Error, Result};
-use crate::precision::PrecisionName;
-use crate::preset::{Digits, Preset};
+use self::print::{print, stdout_error};
+use crate::backend;
+use crate::error::Result;
 
 /// Neural Expectation Maximization in your terminal.
 ///
@@ -101,166 +98,6 @@ enum CliCommand {
     Man,
 }
 
-/// The options of every command that computes.
-#[derive(Args, Debug, Clone, Default)]
-struct Common {
-    /// Where to compute: auto, flex, libtorch, cuda, cuda:N or cubecl-cuda:N; auto is a GPU if there is one, else
-    /// libtorch's CPU, else Flex
-    #[arg(long, value_name = "DEVICE", default_value_t)]
-    device: DeviceName,
-    /// Let a CUDA GPU round the factors of matrix products to TF32, which is faster and less precise
-    #[arg(long)]
-    tf32: bool,
-    /// Override a field of the preset, for example --set train.batch=32; may be repeated
-    #[arg(long = "set", value_name = "PATH=VALUE")]
-    sets: Vec<String>,
-    /// Read digits from MNIST's IDX files in this directory
-    #[arg(long, value_name = "DIR")]
-    mnist: Option<PathBuf>,
-}
-
-/// The precision of commands that train or score.
-#[derive(Args, Debug, Clone, Copy, Default)]
-struct PrecisionArg {
-    /// Precision of matrix products and convolutions: f32, bf16 (libtorch only), or auto (bf16 where the hardware is
-    /// faster at it) [default: f32; a resumed run keeps its own]
-    #[arg(long, value_name = "PRECISION")]
-    precision: Option<PrecisionName>,
-}
-
-impl PrecisionArg {
-    /// The device of `common` with this precision.
-    fn compute(self, common: &Common) -> Result<Compute> {
-        Compute::requested(common.device()?, self.precision)
-    }
-}
-
-/// The conditions that a trained model is tested under, where they are not its preset's.
-#[derive(Args, Debug, Clone, Copy)]
-struct Conditions {
-    /// Number of components, instead of the preset's
-    #[arg(long)]
-    k: Option<usize>,
-    /// Objects per image, instead of the preset's
-    #[arg(long, value_name = "N")]
-    objects: Option<usize>,
-    /// Number of EM steps, instead of the preset's
-    #[arg(long, value_name = "T")]
-    steps: Option<usize>,
-}
-
-impl Conditions {
-    /// The same as arguments of `--set`.
-    fn sets(self) -> impl Iterator<Item = String> {
-        let Conditions { k, objects, steps } = self;
-        let (k, objects) = (k.map(|k| format!("k={k}")), objects.map(|n| format!("data.objects={n}")));
-        k.into_iter().chain(objects).chain(steps.map(|n| format!("steps={n}")))
-    }
-}
-
-impl Common {
-    /// The device to compute on. Restarts the program where the device needs another environment, so call it before
-    /// doing any work.
-    fn device(&self) -> Result<DeviceName> {
-        let device = self.device.resolved();
-        if self.tf32 && !matches!(device, DeviceName::Cuda(_)) {
-            return Err(Error::Usage(format!(
-                "--tf32 is for libtorch's CUDA devices, and the device is {device}; leave it out, or choose --device cuda"
-            )));
-        }
-        device.open()?;
-        let wanted = backend::environment(backend::gpus(), self.tf32);
-        if wanted.iter().all(|(name, value)| std::env::var_os(name).as_deref() == value.map(OsStr::new)) {
-            return Ok(device);
-        }
-        let failed = |e: std::io::Error| {
-            let list: Vec<String> = wanted
-                .iter()
-                .map(|(name, value)| value.map_or(format!("no {name}"), |value| format!("{name}={value}")))
-                .collect();
-            Error::Device(format!(
-                "{device} needs an environment with {}, and the program cannot restart with it ({e}); set it by hand",
-                list.join(" and ")
-            ))
-        };
-        let mut again = std::process::Command::new(std::env::current_exe().map_err(failed)?);
-        again.args(std::env::args_os().skip(1));
-        for (name, value) in &wanted {
-            match value {
-                Some(value) => again.env(name, value),
-                None => again.env_remove(name),
-            };
-        }
-        #[cfg(unix)]
-        return Err(failed(std::os::unix::process::CommandExt::exec(&mut again)));
-        #[cfg(not(unix))]
-        std::process::exit(again.status().map_err(failed)?.code().unwrap_or(1));
-    }
-
-    /// A preset by name or path, with `--set` and `--mnist` applied.
-    fn preset(&self, name: &str) -> Result<Preset> {
-        let preset = self.preset_of_many(name)?;
-        if self.mnist.is_some() && preset.data.digits().is_none() {
-            return Err(Error::Usage(format!("--mnist: {name} has no digits; leave the option out")));
-        }
-        Ok(preset)
-    }
-
-    /// The same, except that `--mnist` is ignored by a preset without digits.
-    fn preset_of_many(&self, name: &str) -> Result<Preset> {
-        self.applied(&Preset::load(name)?)
-    }
-
-    /// `preset` with `--set` applied, and `--mnist` where it has digits.
-    fn applied(&self, preset: &Preset) -> Result<Preset> {
-        let mut preset = preset.set(&self.sets)?;
-        if let Some(directory) = &self.mnist {
-            preset.data = preset.data.with_digits(mnist(directory)?);
-        }
-        Ok(preset)
-    }
-
-    /// Refuses a `--set` that the stages of `preset` would override.
-    fn holds_in(&self, preset: &Preset) -> Result<()> {
-        let path = |set: &String| set.split_once('=').map(|(path, _)| path.trim().to_owned());
-        match self.sets.iter().filter_map(path).find(|path| preset.is_set_by_stages(path)) {
-            None => Ok(()),
-            Some(path) => Err(Error::Usage(format!(
-                "--set {path}: the stages of {} set that themselves; override train.stages, or remove them with \
-                 --set 'train.stages=[]'",
-                preset.name
-            ))),
-        }
-    }
-
-    /// All overrides: `--set`, and `--mnist` as a `--set`.
-    fn all_sets(&self) -> Result<Vec<String>> {
-        let mut sets = self.sets.clone();
-        if let Some(directory) = &self.mnist {
-            sets.push(digits_set(&mnist(directory)?)?);
-        }
-        Ok(sets)
-    }
-
-    /// Whether `--set` sets the preset's field `name`, or a part of it.
-    fn sets_field(&self, name: &str) -> bool {
-        let path = |set: &String| set.split(['=', '.']).next().is_some_and(|field| field.trim() == name);
-        self.sets.iter().any(path)
-    }
-}
-
-/// MNIST's digits from `directory`, absolute, so that the run can be resumed from anywhere.
-fn mnist(directory: &Path) -> Result<Digits> {
-    let directory = std::path::absolute(directory).map_err(Error::io("find", directory))?;
-    Ok(Digits::Mnist { directory: Some(directory.display().to_string()) })
-}
-
-/// The `--set` that chooses `digits`.
-fn digits_set(digits: &Digits) -> Result<String> {
-    let text = ron::to_string(digits).map_err(|e| Error::Usage(format!("--mnist: {e}")))?;
-    Ok(format!("data.digits={text}"))
-}
-
 impl Cli {
     /// Runs the command.
     ///
@@ -298,29 +135,6 @@ impl Cli {
             }
         }
     }
-}
-
-/// Writes `text` to stdout. A closed pipe (`nem-tui presets | head -1`) is not an error.
-fn print(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(stdout_error),
-    }
-}
-
-/// Writes one JSON object as a line.
-fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    let line =
-        serde_json::to_string(value).map_err(|e| Error::Usage(format!("cannot be written as JSON: {e}")))?;
-    print(&(line + "\n"))
-}
-
-fn stdout_error(source: std::io::Error) -> Error {
-    Error::Io { action: "write to", path: "stdout".into(), source }
-}
-
-fn stdout_is_terminal() -> bool {
-    std::io::stdout().is_terminal()
 }
 
 #[cfg(test)]

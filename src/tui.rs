@@ -10,9 +10,10 @@
 //! `update` and `view` know no terminal and no clock, and are tested without one. This file is the
 //! shell around them: it waits, carries effects out, and decides when a frame is worth drawing.
 
+pub mod actions;
 pub mod album;
 pub mod app;
-pub mod compare;
+pub mod command_line;
 pub mod config;
 pub mod curve_view;
 mod gallery;
@@ -22,12 +23,16 @@ mod input;
 pub mod inspector;
 pub mod keymap;
 pub mod mouse;
-pub mod palette;
+pub mod overlay;
 pub mod signals;
 mod terminal;
+#[cfg(test)]
+mod testing;
 pub mod theme;
 pub mod update;
 pub mod view;
+mod width;
+pub mod workbench;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -301,7 +306,7 @@ impl Shell<'_> {
                 return self.handle_message(app, Message::Told(saved));
             }
             Effect::List(directory, listing) => {
-                let names = palette::files_in(&directory, listing.images);
+                let names = command_line::files_in(&directory, listing.images);
                 return self.handle_message(app, Message::Listed(listing, names));
             }
             Effect::Copy(text) => {
@@ -319,9 +324,9 @@ impl Shell<'_> {
             Effect::Runs => {
                 return self.handle_message(app, Message::Runs(self.backstage.runs()));
             }
-            Effect::Rival(run) => {
+            Effect::Compare(run) => {
                 let told = match self.backstage.rival(&run) {
-                    Ok(rival) => Message::Rival(Box::new(rival)),
+                    Ok(read) => Message::Compared(run, Box::new(read)),
                     Err(error) => Message::Told(error.to_string()),
                 };
                 return self.handle_message(app, told);

@@ -8,8 +8,8 @@ mod support;
 use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{Event, Finish, RunCard, RunKind, Watched};
-use nem_tui::tui::app::{App, Entry, Overlay};
-use nem_tui::tui::keymap::{self, Context};
+use nem_tui::tui::actions;
+use nem_tui::tui::app::{App, Context, Entry, Overlay};
 use nem_tui::tui::theme::Depth;
 use nem_tui::tui::update::{Effect, Message, update};
 
@@ -120,8 +120,7 @@ fn name(key: KeyCode) -> String {
 
 /// The states of a context: the first in full, the others where they differ from it.
 fn table(context: Context, states: &[(&str, App)]) -> String {
-    let keys: Vec<KeyCode> =
-        keymap::of(context).flat_map(|binding| binding.keys).map(|(key, _)| *key).collect();
+    let keys: Vec<KeyCode> = actions::of(context).flat_map(|action| action.keys).copied().collect();
     let mut table = String::new();
     for (at, (title, app)) in states.iter().enumerate() {
         assert_eq!(app.context(), context, "{title}");

@@ -209,8 +209,8 @@ fn help_and_questions_lie_over_the_screen() {
         update(&mut app, Message::Key(KeyEvent::from(KeyCode::Down)));
         shown += &text(&render(&app, 100, 24));
     }
-    for binding in app.config.keymap.of(app.context()).map(|bound| bound.binding) {
-        assert!(shown.contains(binding.help), "help lacks {:?}:\n{shown}", binding.help);
+    for line in nem_tui::tui::actions::help(&app.config.keymap, app.context()) {
+        assert!(shown.contains(line.help), "help lacks {:?}:\n{shown}", line.help);
     }
     update(&mut app, Message::Key(KeyEvent::from(KeyCode::Esc)));
     update(&mut app, Message::Key(KeyEvent::from(KeyCode::Char('q'))));
@@ -373,8 +373,8 @@ fn the_log_lies_over_the_screen() {
 /// A click hits what is drawn there, at any size.
 #[test]
 fn the_mouse_hits_what_is_drawn() {
-    use nem_tui::tui::app::Pane;
     use nem_tui::tui::view::{Target, target};
+    use nem_tui::tui::workbench::Pane;
     use ratatui::layout::Position;
     for (width, height) in [(30, 9), (40, 12), (80, 24), (200, 60)] {
         let area = Rect::new(0, 0, width, height);

@@ -3,7 +3,8 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{Common, PrecisionArg, print, print_json};
+use super::args::{Common, PrecisionArg};
+use super::print::{print, print_json};
 use crate::error::{Error, Result};
 use crate::machine;
 use crate::precision::Precision;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use directories::ProjectDirs;
 
-use super::print;
+use super::print::print;
 use crate::error::{Error, Result};
 use crate::tui::config::Config;
 

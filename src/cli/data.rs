@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{print, print_json};
+use super::print::{print, print_json};
 use crate::data::mnist::{self, FoundFile};
 use crate::error::{Error, Result};
 

@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde_json::json;
 
-use super::{Common, Conditions, PrecisionArg, print, print_json};
+use super::args::{Common, Conditions, PrecisionArg};
+use super::print::{print, print_json};
 use crate::data::Split;
 use crate::error::Result;
 use crate::run::score::{ScoreReport, Scoring, means, score};

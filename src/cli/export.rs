@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::eval::progress_bar;
-use super::{Common, print};
+use super::args::Common;
+use super::print::print;
 use crate::error::{Error, Result};
 use crate::run::directory;
 use crate::run::share::share;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Common, PrecisionArg};
+use super::args::{Common, PrecisionArg};
 use crate::error::{Error, Result};
 use crate::preset::Preset;
 use crate::run::directory;

@@ -6,7 +6,8 @@ use clap::Args;
 use clap::builder::RangedU64ValueParser;
 
 use super::eval::SplitName;
-use super::{Common, Conditions, print};
+use super::args::{Common, Conditions};
+use super::print::print;
 use crate::error::{Error, Result};
 use crate::run::directory;
 use crate::run::picture::{self, OwnImages};

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{print, print_json};
+use super::print::{print, print_json};
 use crate::error::Result;
 use crate::preset::{Preset, embedded, embedded_names};
 

@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 
 use super::eval::progress_bar;
 use super::train::{Bar, follow};
-use super::{Common, PrecisionArg, print, print_json};
+use super::args::{Common, PrecisionArg};
+use super::print::{print, print_json};
 use crate::error::{Error, Result};
 use crate::paper::experiments::Section;
 use crate::paper::reproduce::{Progress, Reproduced, Reproduction};

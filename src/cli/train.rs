@@ -7,7 +7,8 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{Common, PrecisionArg, print_json, stdout_is_terminal};
+use super::args::{Common, PrecisionArg};
+use super::print::{print_json, stdout_is_terminal};
 use crate::backend::Compute;
 use crate::error::{Error, Result};
 use crate::live::begin::{self, Ending, Job};

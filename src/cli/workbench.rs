@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::detach::detach;
-use super::{Common, PrecisionArg, config, print};
+use super::args::{Common, PrecisionArg};
+use super::config;
+use super::print::print;
 use crate::backend::{Compute, DeviceName};
 use crate::data::{Dataset, Split, corrupt, image_file};
 use crate::error::{Error, Result};

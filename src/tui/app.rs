@@ -1,28 +1,16 @@
 //! The state of the screen: all that the view draws from, and all that `update` changes.
 
-use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::album::Album;
-use super::compare::{Against, Choice};
 use super::config::Config;
-use super::curve_view::CurveView;
-use super::history::History;
-use super::inspector::Inspector;
-use super::keymap::{Action, Context};
-use super::palette::Palette;
+pub use super::overlay::Overlay;
 use super::theme::Theme;
+use super::workbench::{Pane, Workbench};
 use crate::error::Result;
-use crate::preset::{Preset, Setting};
-use crate::protocol::{
-    Change, Command, Epoch, Finish, Iteration, ModelCard, Preview, Profile, RunCard, RunInfo, RunKind,
-    StageStart, Timed, WATCHED, Watched,
-};
-use crate::snapshot::{Input, Snapshot};
-
-/// Iterations that the speed is averaged over.
-const SPEED_OVER: usize = 30;
+use crate::preset::Preset;
+use crate::protocol::{ModelCard, Preview, RunCard};
+use crate::snapshot::Snapshot;
 
 /// Everything.
 #[derive(Clone, Debug)]
@@ -57,34 +45,35 @@ pub struct App {
     pub home: PathBuf,
 }
 
-/// What can lie over the screen.
-#[derive(Clone, Debug)]
-pub enum Overlay {
-    /// All keys, from this line on.
-    Help(usize),
-    /// What looks wrong.
-    Health,
-    /// "Save and leave?"
-    Quit,
-    /// "End the run?", of one that is attached to.
-    Stop,
-    /// "Resize it?", of an image of this width and height.
-    Resize(Input, [usize; 2]),
-    /// The run's log.
-    Log(Log),
-    /// A command that is being typed.
-    Palette(Box<Palette>),
-    /// Other runs to compare this one with, and how their settings differ.
-    Compare(Choice),
+/// Where a key means something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// Choosing a model, a preset or a run.
+    Picker,
+    /// Watching a training, with the focus on its pictures.
+    Workbench,
+    /// Watching a training, with the focus on curves.
+    Curves,
+    /// Looking at a trained model.
+    Model,
+    /// Looking into one sample of a training.
+    Inspector,
+    /// Looking into one sample of a trained model.
+    ModelInspector,
 }
 
-/// The run's log, as far as it is looked at.
-#[derive(Clone, Debug, Default)]
-pub struct Log {
-    /// Its latest lines, the newest last.
-    pub lines: Vec<String>,
-    /// How many of them lie below what is shown. While there are any, it stands still.
-    pub below: usize,
+impl Context {
+    /// Where that is, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Context::Picker => "the picker",
+            Context::Workbench => "the workbench",
+            Context::Curves => "the curves",
+            Context::Model => "a model on show",
+            Context::Inspector => "the inspector",
+            Context::ModelInspector => "a model's inspector",
+        }
+    }
 }
 
 /// Where to go when the run on the screen is saved.
@@ -148,105 +137,6 @@ impl Entry {
     }
 }
 
-/// The panes of the workbench.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pane {
-    /// The loss curves.
-    Loss,
-    /// The AMI and ARI curves.
-    Scores,
-    /// The pictures.
-    Components,
-}
-
-impl Pane {
-    /// In the order that Tab visits them.
-    pub const ALL: [Pane; 3] = [Pane::Components, Pane::Loss, Pane::Scores];
-}
-
-/// How gamma is shown beside the truth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Masks {
-    /// The components' colours, mixed by gamma.
-    #[default]
-    Blend,
-    /// The colour of each pixel's largest gamma.
-    Largest,
-}
-
-/// What is shown of each component.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rows {
-    /// Its prediction and its mask.
-    #[default]
-    Masks,
-    /// Its prediction, its mask, and its masked delta: what it is told is wrong.
-    Deltas,
-}
-
-/// A training on the screen.
-#[derive(Clone, Debug)]
-pub struct Workbench {
-    /// The run, as it began.
-    pub info: RunInfo,
-    /// The preset in force.
-    pub preset: Preset,
-    /// The preset as the user has asked for it; equal to `preset` once the engine has followed.
-    pub wanted: Preset,
-    /// The curves.
-    pub history: History,
-    /// What of them is shown.
-    pub curves: CurveView,
-    /// Runs whose curves are drawn beside them.
-    pub rivals: Vec<Against>,
-    /// The newest iteration.
-    pub latest: Option<Iteration>,
-    /// The newest validation.
-    pub epoch: Option<Epoch>,
-    /// The newest picture.
-    pub snapshot: Option<Arc<Snapshot>>,
-    /// The validation sample asked for.
-    pub sample: usize,
-    /// The image of the user's own that was asked for in its place.
-    pub input: Option<Input>,
-    /// How many were asked for so far.
-    pub requests: u64,
-    /// The EM step shown; the last one where none is chosen.
-    pub em_step: Option<usize>,
-    /// Whether the EM steps are played one after the other.
-    pub playing: bool,
-    /// How gamma is shown.
-    pub masks: Masks,
-    /// What is shown of each component.
-    pub rows: Rows,
-    /// What the last validation found of single samples and components.
-    pub watched: Watched,
-    /// Whether the samples come worst first.
-    pub sorted: bool,
-    /// What the user has changed, as it was before, the latest last.
-    pub undo: Vec<Setting>,
-    /// A look back at how the sample was.
-    pub album: Option<Album>,
-    /// A look into the sample on the screen.
-    pub inspector: Option<Inspector>,
-    /// Whether the training stands still.
-    pub paused: bool,
-    /// Why the training ended, if it did.
-    pub finish: Option<Finish>,
-    /// Whether the worker still answers; it stays for pictures when the training is over.
-    pub alive: bool,
-    /// The iteration of the newest checkpoint.
-    pub saved: Option<u64>,
-    /// Seconds of the latest iterations.
-    seconds: Vec<f64>,
-    /// Where the time of the latest iterations went, while that is asked for.
-    pub profiles: Option<VecDeque<Profile>>,
-    /// The pane with the focus.
-    pub focus: Pane,
-    /// Whether it has the whole body.
-    pub zoomed: bool,
-}
-
 impl App {
     /// The picker, with nothing on its shelf yet.
     pub fn new(theme: Theme) -> App {
@@ -285,9 +175,19 @@ impl App {
         !any_run && self.config == Config::default()
     }
 
-    /// How a key that means `action` here is written.
-    pub fn key(&self, action: Action) -> String {
-        self.config.keymap.key(self.context(), action)
+    /// Whether a run on the screen is being trained, or paused.
+    pub fn is_running(&self) -> bool {
+        self.workbench.as_ref().is_some_and(Workbench::is_running)
+    }
+
+    /// The whole path of a file that was typed.
+    pub fn located(&self, file: &Path) -> PathBuf {
+        self.here.join(self.at_home(file))
+    }
+
+    /// A file that was typed, in the user's home where it begins with `~`.
+    pub fn at_home(&self, file: &Path) -> PathBuf {
+        file.strip_prefix("~").map_or_else(|_| file.to_owned(), |file| self.home.join(file))
     }
 
     /// Whether the run's log is looked at, and follows it.
@@ -316,266 +216,5 @@ impl App {
             Some(workbench) if workbench.focus == Pane::Components => Context::Workbench,
             Some(_) => Context::Curves,
         }
-    }
-}
-
-impl Workbench {
-    /// A training that has just begun, or gone on.
-    pub fn new(info: RunInfo) -> Workbench {
-        let mut workbench = Workbench {
-            preset: info.preset.clone(),
-            wanted: info.preset.clone(),
-            history: History::default(),
-            curves: CurveView::default(),
-            rivals: Vec::new(),
-            latest: None,
-            epoch: None,
-            snapshot: None,
-            sample: 0,
-            input: None,
-            requests: 0,
-            em_step: None,
-            playing: false,
-            masks: Masks::default(),
-            rows: Rows::default(),
-            watched: Watched::default(),
-            sorted: false,
-            undo: Vec::new(),
-            album: None,
-            inspector: None,
-            paused: false,
-            finish: None,
-            alive: true,
-            saved: (info.iteration > 0).then_some(info.iteration),
-            seconds: Vec::new(),
-            profiles: None,
-            focus: Pane::Components,
-            zoomed: false,
-            info,
-        };
-        let metrics = std::mem::take(&mut workbench.info.metrics);
-        workbench.history = History::of(&metrics);
-        let latest = metrics.iterations.len().saturating_sub(SPEED_OVER);
-        workbench.seconds = metrics.iterations[latest..].iter().map(|iteration| iteration.seconds).collect();
-        workbench.latest = metrics.iterations.last().copied();
-        workbench.epoch = metrics.epochs.last().copied();
-        workbench
-    }
-
-    /// Takes in an iteration.
-    pub fn add_iteration(&mut self, iteration: Iteration) {
-        self.history.push(Timed::Iteration(&iteration));
-        if self.seconds.len() >= SPEED_OVER {
-            self.seconds.remove(0);
-        }
-        self.seconds.push(iteration.seconds);
-        if let (Some(profiles), Some(profile)) = (&mut self.profiles, iteration.profile) {
-            profiles.truncate(SPEED_OVER - 1);
-            profiles.push_front(profile);
-        }
-        self.latest = Some(iteration);
-    }
-
-    /// Takes in a validation.
-    pub fn add_epoch(&mut self, epoch: Epoch) {
-        self.history.push(Timed::Epoch(&epoch));
-        self.epoch = Some(epoch);
-    }
-
-    /// Takes in a live change.
-    pub fn add_change(&mut self, change: Change) {
-        if let Ok(preset) = change.to.apply(&self.preset) {
-            // What the user asked for holds this change already, unless a refusal made it forget.
-            if change.from.current(&self.wanted) == Some(change.from)
-                && let Ok(wanted) = change.to.apply(&self.wanted)
-            {
-                self.wanted = wanted;
-            }
-            self.preset = preset;
-        }
-        self.history.mark(&change);
-    }
-
-    /// Takes in the beginning of a later stage.
-    pub fn begin_stage(&mut self, start: StageStart) {
-        self.preset = self.preset.at_stage(&start.what);
-        self.wanted = self.wanted.at_stage(&start.what);
-        self.history.mark_stage(&start);
-    }
-
-    /// Whether a trained model is on show, and no training.
-    pub fn is_model(&self) -> bool {
-        self.info.kind == RunKind::Model
-    }
-
-    /// Iterations done.
-    pub fn iteration(&self) -> u64 {
-        self.latest.map_or(self.info.iteration, |i| i.iteration)
-    }
-
-    /// Iterations per second, by the latest ones.
-    pub fn speed(&self) -> Option<f64> {
-        let mean = self.seconds.iter().sum::<f64>() / self.seconds.len() as f64;
-        (mean > 0.0).then(|| 1.0 / mean)
-    }
-
-    /// Seconds to the preset's last epoch at this speed.
-    pub fn eta(&self) -> Option<f64> {
-        let all = self.preset.most_epochs().saturating_mul(self.preset.iterations_per_epoch());
-        Some(all.saturating_sub(self.iteration()) as f64 / self.speed()?)
-    }
-
-    /// Whether it trains, or pauses.
-    pub fn is_running(&self) -> bool {
-        self.finish.is_none() && !self.is_model()
-    }
-
-    /// How many samples there are to look at: of a training those whose scores are followed.
-    pub fn samples(&self) -> usize {
-        let all = self.preset.train.validation_size.max(1);
-        if self.is_model() { all } else { all.min(WATCHED) }
-    }
-
-    /// The samples in the order in which they are visited.
-    pub fn order(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.samples()).collect();
-        if self.sorted {
-            // A sample without a score is neither good nor bad, and comes last.
-            let score = |i: &usize| self.watched.amis.get(*i).copied().flatten().unwrap_or(f64::INFINITY);
-            order.sort_by(|a, b| score(a).total_cmp(&score(b)));
-        }
-        order
-    }
-
-    /// The picture that is looked at: the inspector's, one of the past, or the newest.
-    pub fn shown(&self) -> Option<&Arc<Snapshot>> {
-        let past = || self.album.as_ref().and_then(|album| album.snapshot.as_ref());
-        match &self.inspector {
-            Some(inspector) => Some(&inspector.snapshot),
-            None => past().or(self.snapshot.as_ref()),
-        }
-    }
-
-    /// The first and the last iteration that this run or one beside it has something of.
-    pub fn span(&self) -> (f64, f64) {
-        let spans = self.rivals.iter().map(|rival| rival.history.span());
-        spans.fold(self.history.span(), |all, span| (all.0.min(span.0), all.1.max(span.1)))
-    }
-
-    /// Takes in a picture.
-    pub fn show(&mut self, snapshot: Arc<Snapshot>) {
-        match &mut self.inspector {
-            Some(inspector) => inspector.offer(&snapshot, self.sample, &self.input, &self.preset),
-            // An image of the user's own is looked into as soon as it is there.
-            None if snapshot.input.is_some() && snapshot.input == self.input => {
-                let mut inspector = Inspector::new(snapshot.clone(), self.preset.clone());
-                inspector.settle(&self.preset);
-                self.inspector = Some(inspector);
-            }
-            None => {}
-        }
-        // Under other conditions it is the inspector's alone.
-        if snapshot.look.is_empty() && snapshot.input.is_none() {
-            self.snapshot = Some(snapshot);
-        }
-    }
-
-    /// Takes in a sample as it was, if that is still what is looked for.
-    pub fn look_back(&mut self, snapshot: Arc<Snapshot>) {
-        let Some(album) = &mut self.album else { return };
-        if album.moment() != Some(snapshot.iteration) || snapshot.sample != self.sample {
-            return;
-        }
-        if let Some(inspector) = &mut self.inspector {
-            inspector.replace(snapshot.clone(), &self.preset);
-        }
-        album.snapshot = Some(snapshot);
-    }
-
-    /// Back from the past to now.
-    pub fn come_back(&mut self) {
-        if self.album.take().is_some()
-            && let (Some(inspector), Some(snapshot)) = (&mut self.inspector, &self.snapshot)
-        {
-            inspector.replace(snapshot.clone(), &self.preset);
-        }
-    }
-
-    /// Asks for an image of the user's own.
-    pub fn ask_for(&mut self, file: PathBuf, resize: bool) -> Input {
-        self.requests += 1;
-        let input = Input { file, resize, request: self.requests };
-        self.input = Some(input.clone());
-        // Only the weights of now can be asked.
-        self.album = None;
-        if let Some(inspector) = &mut self.inspector {
-            inspector.waits = true;
-        }
-        input
-    }
-
-    /// The run's state anew, after events were missed. What the user looks at, and how, stays.
-    pub fn catch_up(&mut self, info: RunInfo) {
-        let old = std::mem::replace(self, Workbench::new(info));
-        self.curves = old.curves;
-        self.rivals = old.rivals;
-        self.snapshot = old.snapshot;
-        self.sample = old.sample;
-        self.input = old.input;
-        self.requests = old.requests;
-        self.em_step = old.em_step;
-        self.playing = old.playing;
-        self.masks = old.masks;
-        self.rows = old.rows;
-        self.watched = old.watched;
-        self.sorted = old.sorted;
-        self.undo = old.undo;
-        self.album = old.album;
-        self.inspector = old.inspector;
-        self.profiles = old.profiles;
-        self.focus = old.focus;
-        self.zoomed = old.zoomed;
-    }
-
-    /// A request was refused. What it asked for is wanted no longer, unless the user has asked for something else since.
-    pub fn forget(&mut self, request: &Command) {
-        match request {
-            Command::Set(refused) if refused.current(&self.wanted) == Some(*refused) => {
-                let now = refused.current(&self.preset).and_then(|now| now.apply(&self.wanted).ok());
-                self.wanted = now.unwrap_or_else(|| self.preset.clone());
-            }
-            Command::Look(look)
-                if self.inspector.as_ref().is_some_and(|inspector| inspector.look == *look) =>
-            {
-                self.stay();
-            }
-            Command::Input(input) if *input == self.input => self.stay(),
-            _ => {}
-        }
-    }
-
-    /// What was asked for does not come: continues with what is shown.
-    pub fn stay(&mut self) {
-        match &mut self.inspector {
-            None => self.input = None,
-            Some(inspector) if inspector.waits => {
-                inspector.settle(&self.preset);
-                self.input.clone_from(&inspector.snapshot.input);
-            }
-            Some(_) => {}
-        }
-    }
-
-    /// The next EM step, the first after the last.
-    pub fn play_on(&mut self) {
-        let Some(snapshot) = self.shown() else { return };
-        let next = (self.shown_step(snapshot) + 1) % snapshot.steps.len().max(1);
-        self.em_step = Some(next);
-    }
-
-    /// The EM step to show of `snapshot`, which has at least one.
-    pub fn shown_step(&self, snapshot: &Snapshot) -> usize {
-        let last = snapshot.steps.len().saturating_sub(1);
-        self.em_step.map_or(last, |step| step.min(last))
     }
 }

@@ -7,6 +7,7 @@ use ron::extensions::Extensions;
 use ron::ser::PrettyConfig;
 use serde::{Deserialize, Serialize};
 
+use super::actions;
 use super::keymap::Keymap;
 use super::theme::Scheme;
 use crate::precision::PrecisionName;
@@ -115,13 +116,13 @@ impl Config {
             Keys::One(key) => (name, vec![key]),
             Keys::Many(keys) => (name, keys),
         });
-        Ok(Config { theme, mouse, notice, pictures, precision, keymap: Keymap::with(&keys.collect())? })
+        Ok(Config { theme, mouse, notice, pictures, precision, keymap: actions::keymap(&keys.collect())? })
     }
 
     /// All of it as RON text that [`Config::parse`] reads back, with every action's name.
     pub fn to_ron(&self) -> String {
         let Config { theme, mouse, notice, pictures, precision, ref keymap } = *self;
-        let keys = keymap.names().into_iter().map(|(name, keys)| (name, Keys::Many(keys))).collect();
+        let keys = actions::names(keymap).into_iter().map(|(name, keys)| (name, Keys::Many(keys))).collect();
         let file = File { theme, mouse, notice, pictures, precision, keys };
         // A list of keys stays on its line.
         let pretty =
@@ -145,7 +146,7 @@ mod tests {
         assert_eq!((config.theme, config.mouse), (Scheme::Light, false));
         assert_eq!((config.notice, config.pictures), (Some(Notice::Bell), Pictures::Blocks));
         assert_eq!(config.precision, Some(PrecisionName::Bf16));
-        let names = config.keymap.names();
+        let names = actions::names(&config.keymap);
         assert_eq!(
             (&names["pause"][..], &names["inspect"][..]),
             (&["ctrl-p".to_owned()][..], &["i".into(), "f2".into()][..])

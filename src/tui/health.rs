@@ -1,6 +1,6 @@
 //! What looks wrong with a training, each in a sentence with the number behind it.
 
-use super::app::Workbench;
+use super::workbench::Workbench;
 use crate::snapshot::objects::largest;
 use crate::snapshot::{Snapshot, SnapshotStep};
 

@@ -189,9 +189,8 @@ impl Theme {
         self.ink(rgb).add_modifier(Modifier::BOLD)
     }
 
-    /// The colour of the `i`-th run beside the one on the screen: one of the components' that no curve
-    /// has.
-    pub fn rival(&self, i: usize) -> Rgb {
+    /// The colour of the `i`-th compared run: one of the components' that no curve has.
+    pub fn compared(&self, i: usize) -> Rgb {
         const COLOURS: [usize; 4] = [5, 3, 6, 7];
         colours::component(COLOURS[i % COLOURS.len()])
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{
-    Change, Epoch, Event, Floor, Iteration, ModelCard, Metrics, Preview, Profile, Rival, RunCard, RunHandle,
+    Change, Epoch, Event, Floor, Iteration, Metrics, ModelCard, Preview, Profile, Rival, RunCard, RunHandle,
     RunInfo, RunKind, Shelf,
 };
 use nem_tui::random::{Purpose, Stream};
@@ -201,8 +201,20 @@ pub fn compare(app: &mut App) {
         ami: Some(0.7312),
     };
     let runs = vec![run("quickstart-s2", 800), run("quickstart-k6", 800), run("static-shapes-nem-s3", 3166)];
-    update(app, Message::Rival(rival("quickstart-s2", &["train.learning_rate=0.01"], 1.3)));
-    update(app, Message::Rival(rival("quickstart-k6", &["k=6", "train.learning_rate=0.005"], 1.7)));
+    update(
+        app,
+        Message::Compared(
+            "runs/quickstart-s2".into(),
+            rival("quickstart-s2", &["train.learning_rate=0.01"], 1.3),
+        ),
+    );
+    update(
+        app,
+        Message::Compared(
+            "runs/quickstart-k6".into(),
+            rival("quickstart-k6", &["k=6", "train.learning_rate=0.005"], 1.7),
+        ),
+    );
     update(app, Message::Runs(runs));
 }
 

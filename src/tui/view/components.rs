@@ -4,14 +4,16 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::super::app::{App, Masks, Rows, Workbench};
-use super::super::inspector::masked_delta;
-use super::super::theme::Theme;
+use super::parts::{Sheet, pane, put, sliders, title_style, with_sliders};
 use super::picture::{Picture, digit};
-use super::{Sheet, pane, put, sliders, title_style, with_sliders};
 use crate::snapshot::objects::{colours, winners};
 use crate::snapshot::reconstruction;
 use crate::snapshot::{Snapshot, SnapshotStep};
+use crate::tui::app::App;
+use crate::tui::inspector::masked_delta;
+use crate::tui::theme::Theme;
+use crate::tui::width::width;
+use crate::tui::workbench::{Masks, Rows, Workbench};
 
 /// A component with less of the image than this holds nothing.
 const EMPTY: f32 = 0.01;
@@ -197,7 +199,7 @@ impl Layout {
         }
         if left_out > 0 && area.height > 0 {
             let note = format!("+{left_out} more");
-            let x = area.right().saturating_sub(note.len() as u16).max(area.x);
+            let x = area.right().saturating_sub(width(&note) as u16).max(area.x);
             put(&Line::styled(note, theme.warning()), x, area.bottom() - 1, area.width, sheet.cells);
         }
     }

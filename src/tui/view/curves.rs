@@ -10,14 +10,17 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 use ratatui::widgets::canvas::{Canvas, Line as Stroke, Points};
 
-use super::super::album::Album;
-use super::super::app::{App, Workbench};
-use super::super::curve_view::{LossPlot, ScorePlot, Unit};
-use super::super::history::{Curve, History, thinned};
-use super::super::theme::{Rgb, Series, Theme};
-use super::workbench::duration;
-use super::{pane, put, title_style};
+use super::format::{duration, number};
+use super::parts::{pane, put, title_style};
 use crate::preset::Preset;
+use crate::tui::album::Album;
+use crate::tui::app::App;
+use crate::tui::curve_view::{LossPlot, ScorePlot, Unit};
+use crate::tui::history::{Curve, History, thinned};
+use crate::tui::theme::{Rgb, Series, Theme};
+use crate::tui::width::width;
+use crate::tui::workbench::Workbench;
+use crate::tui::workbench::short_names;
 
 /// Columns for the numbers on the left.
 const GUTTER: u16 = 7;
@@ -109,14 +112,15 @@ pub fn scores(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: 
     render(app, workbench, &Plot { title, curves, floor, shares: true }, focused, area, buf);
 }
 
-/// The run's own curves, and `main` of every run that is drawn beside it, behind them.
+/// The run's own curves, and `main` of every compared run, behind them.
 fn drawn<'a>(app: &App, workbench: &'a Workbench, own: &[Own], main: Of) -> Vec<Drawn<'a>> {
-    let rivals = workbench.rivals.iter().enumerate().map(|(i, rival)| Drawn {
-        name: rival.name.clone().into(),
-        curve: main(&rival.history),
-        colour: app.theme.rival(i),
+    let names = short_names(workbench.compared.iter().map(|run| run.directory.as_path()));
+    let compared = workbench.compared.iter().zip(names).enumerate().map(|(i, (run, name))| Drawn {
+        name: name.into(),
+        curve: main(&run.history),
+        colour: app.theme.compared(i),
         sparse: true,
-        of: Run::new(&rival.history, &rival.preset),
+        of: Run::new(&run.history, &run.preset),
     });
     let of = Run::new(&workbench.history, &workbench.preset);
     let own = own.iter().map(|(name, curve, series, sparse)| Drawn {
@@ -126,7 +130,7 @@ fn drawn<'a>(app: &App, workbench: &'a Workbench, own: &[Own], main: Of) -> Vec<
         sparse: *sparse,
         of,
     });
-    rivals.chain(own).collect()
+    compared.chain(own).collect()
 }
 
 /// What the horizontal axis means, and which part of it is shown.
@@ -268,7 +272,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
             if theme.color([1.0; 3]).is_none() {
                 for (drawn, points) in curves.iter().zip(&thin) {
                     if let Some((x, y)) = points.last() {
-                        let back = (to - from) / f64::from(plot.width) * drawn.name.len() as f64;
+                        let back = (to - from) / f64::from(plot.width) * width(&drawn.name) as f64;
                         context.print((x - back).max(from), y.clamp(low, high), drawn.name.to_string());
                     }
                 }
@@ -359,18 +363,6 @@ fn scale(
     }
     left(value(low), plot.bottom() - 1);
     put(&Line::styled(from, style), plot.x, plot.bottom(), plot.width, buf);
-    let at = plot.right().saturating_sub(to.len() as u16).max(plot.x);
+    let at = plot.right().saturating_sub(width(&to) as u16).max(plot.x);
     put(&Line::styled(to, style), at, plot.bottom(), plot.width, buf);
-}
-
-/// A number in at most six characters.
-pub fn number(value: f64) -> String {
-    match value.abs() {
-        v if !v.is_finite() => "?".into(),
-        v if v >= 1e6 => format!("{value:.0e}"),
-        v if v >= 100.0 => format!("{value:.0}"),
-        v if v >= 10.0 => format!("{value:.1}"),
-        v if v >= 0.001 || v == 0.0 => format!("{value:.3}"),
-        _ => format!("{value:.0e}"),
-    }
 }

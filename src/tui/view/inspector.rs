@@ -5,15 +5,16 @@ use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 
-use super::super::app::{App, Masks, Workbench};
-use super::super::inspector::Inspector;
-use super::super::theme::{Rgb, Theme};
 use super::components::{argmax, truth};
+use super::parts::{Sheet, footer, frame_lines, put, sliders, with_sliders};
 use super::picture::{Picture, digit};
-use super::{Sheet, footer, frame_lines, put, sliders, with_sliders};
 use crate::snapshot::objects::{colours, objects};
 use crate::snapshot::reconstruction;
 use crate::snapshot::{Snapshot, SnapshotStep};
+use crate::tui::app::App;
+use crate::tui::inspector::Inspector;
+use crate::tui::theme::{Rgb, Theme};
+use crate::tui::workbench::{Masks, Workbench};
 
 const WHITE: Rgb = [1.0; 3];
 /// Columns of what the cursor reads.

@@ -5,12 +5,13 @@ use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Paragraph, Widget, Wrap};
 
-use super::super::app::{App, Entry};
-use super::super::keymap::Action;
+use super::parts::{Sheet, footer, frame_lines, inside, pane, put};
 use super::picture::Picture;
-use super::{Sheet, footer, frame_lines, inside, pane, put};
 use crate::preset::{Cell, Data, Layer, Noise, Preset, StepWeights};
 use crate::protocol::{ModelCard, Preview};
+use crate::tui::actions::key;
+use crate::tui::app::{App, Entry};
+use crate::tui::width::padded;
 
 /// Lines of the shelf from which on one may say how many are hidden.
 const ROOM_FOR_HINTS: usize = 9;
@@ -26,7 +27,7 @@ pub fn render(app: &App, area: Rect, sheet: &mut Sheet) {
     ]);
     put(&title, top.x, top.y, top.width, buf);
     if top.height > 1 {
-        let [open, up, help] = [Action::Open, Action::Up, Action::Help].map(|action| app.key(action));
+        let [open, up, help] = ["open", "up", "help"].map(|name| key(app, name));
         let hint = format!(
             " first time? {open} trains quickstart in a minute; {up} trained models; {help} all keys"
         );
@@ -119,8 +120,7 @@ fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
         let below = lines.len().saturating_sub(skip + height);
         let mut hint = |hidden: usize, arrow, y| {
             if hidden > 0 {
-                let hint =
-                    format!("{:width$}", format!(" {arrow} {} more", hidden + 1), width = inner.width.into());
+                let hint = padded(&format!(" {arrow} {} more", hidden + 1), inner.width.into());
                 put(&Line::styled(hint, theme.dim()), inner.x, y, inner.width, buf);
             }
         };
@@ -170,7 +170,7 @@ fn trained(app: &App, model: &ModelCard) -> String {
     let score = model.ami.map_or(String::new(), |(ami, floor)| {
         format!(": AMI {ami:.3} (max) on images it never saw, where a split by position alone has {floor:.3}")
     });
-    format!("{} iterations{score}; {} opens it at once", model.iteration, app.key(Action::Open))
+    format!("{} iterations{score}; {} opens it at once", model.iteration, key(app, "open"))
 }
 
 /// The chosen device, and the others.

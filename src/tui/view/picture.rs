@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 
-use super::super::theme::{Depth, Rgb, Theme};
-use super::{Placed, Sheet};
+use super::parts::{Placed, Sheet};
 use crate::colours;
+use crate::tui::theme::{Depth, Rgb, Theme};
 
 /// From dark to bright.
 const RAMP: [char; 10] = [' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'];

@@ -6,10 +6,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::super::app::App;
-use super::super::keymap::Action;
-use super::{pane, put, title_style};
+use super::parts::{pane, put, title_style};
 use crate::protocol::Profile;
+use crate::tui::actions::key;
+use crate::tui::app::App;
 
 /// Columns for a part's name and for its numbers.
 const NAME: usize = 18;
@@ -20,7 +20,7 @@ pub fn render(app: &App, profiles: &VecDeque<Profile>, focused: bool, area: Rect
     let theme = &app.theme;
     let title = Line::from(vec![
         Span::styled(" time ", title_style(theme, focused)),
-        Span::styled(format!("of an iteration, {} for the scores ", app.key(Action::Profile)), theme.dim()),
+        Span::styled(format!("of an iteration, {} for the scores ", key(app, "profile")), theme.dim()),
     ]);
     let inner = pane(title, focused, theme, area, buf);
     let Some(mean) = Profile::mean(profiles.iter()) else {

@@ -4,18 +4,20 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
-use super::super::app::{App, Pane, Workbench};
-use super::super::health;
-use super::super::keymap::Action;
-use super::curves::number;
-use super::{Sheet, components, curves, footer, frame_lines, labelled, profile, put};
+use super::format::{duration, number};
+use super::parts::{Sheet, footer, frame_lines, labelled, put};
+use super::{components, curves, inspector, profile};
 use crate::preset::{Preset, Setting};
 use crate::protocol::Finish;
+use crate::tui::actions::key;
+use crate::tui::app::App;
+use crate::tui::health;
+use crate::tui::workbench::{Pane, Workbench};
 
 /// Draws the screen.
 pub fn render(app: &App, workbench: &Workbench, area: Rect, sheet: &mut Sheet) {
-    if let Some(inspector) = &workbench.inspector {
-        return super::inspector::render(app, workbench, inspector, area, sheet);
+    if let Some(inspected) = &workbench.inspector {
+        return inspector::render(app, workbench, inspected, area, sheet);
     }
     let [status, _, bottom] = lines(area);
     status_line(app, workbench, status, sheet.cells);
@@ -113,7 +115,7 @@ fn status_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     }
     let warnings = health::warnings(workbench).len();
     if warnings > 0 {
-        spans.push(Span::styled(format!("  ! {warnings} ({})", app.key(Action::Health)), theme.warning()));
+        spans.push(Span::styled(format!("  ! {warnings} ({})", key(app, "health")), theme.warning()));
     }
     if let Some(Finish::Failed(sentence)) = &workbench.finish {
         spans.push(Span::styled(format!("  {sentence}"), theme.warning()));
@@ -128,15 +130,6 @@ fn why(finish: &Finish) -> &'static str {
         Finish::MaxIterations => "all iterations done",
         Finish::Stopped => "stopped",
         Finish::Failed(_) => "failed",
-    }
-}
-
-/// Seconds as minutes or hours.
-pub fn duration(seconds: f64) -> String {
-    let seconds = seconds.clamp(0.0, 359_999.0) as u64;
-    match seconds {
-        0..3600 => format!("{}:{:02}", seconds / 60, seconds % 60),
-        _ => format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60),
     }
 }
 

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::preset::{Images, Preset, Setting, Stage, embedded_names};
 use crate::protocol::{
-    Change, Clock, Command, Epoch, Event, Finish, Floor, Fork, Iteration, Past, Profile, RunInfo, RunKind, StageStart,
-    Watched,
+    Change, Clock, Command, Epoch, Event, Finish, Floor, Fork, Iteration, Past, Profile, RunInfo, RunKind,
+    StageStart, Watched,
 };
 use crate::snapshot::{Input, Snapshot, SnapshotStep};
 

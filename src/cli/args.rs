@@ -1,0 +1,171 @@
+//! Arguments that several commands share.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::backend::{self, Compute, DeviceName};
+use crate::error::{Error, Result};
+use crate::precision::PrecisionName;
+use crate::preset::{Digits, Preset};
+
+/// The options of every command that computes.
+#[derive(Args, Debug, Clone, Default)]
+pub(super) struct Common {
+    /// Where to compute: auto, flex, libtorch, cuda, cuda:N or cubecl-cuda:N; auto is a GPU if there is one, else
+    /// libtorch's CPU, else Flex
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    pub(super) device: DeviceName,
+    /// Let a CUDA GPU round the factors of matrix products to TF32, which is faster and less precise
+    #[arg(long)]
+    pub(super) tf32: bool,
+    /// Override a field of the preset, for example --set train.batch=32; may be repeated
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(super) sets: Vec<String>,
+    /// Read digits from MNIST's IDX files in this directory
+    #[arg(long, value_name = "DIR")]
+    pub(super) mnist: Option<PathBuf>,
+}
+
+/// The precision of commands that train or score.
+#[derive(Args, Debug, Clone, Copy, Default)]
+pub(super) struct PrecisionArg {
+    /// Precision of matrix products and convolutions: f32, bf16 (libtorch only), or auto (bf16 where the hardware is
+    /// faster at it) [default: f32; a resumed run keeps its own]
+    #[arg(long, value_name = "PRECISION")]
+    pub(super) precision: Option<PrecisionName>,
+}
+
+impl PrecisionArg {
+    /// The device of `common` with this precision.
+    pub(super) fn compute(self, common: &Common) -> Result<Compute> {
+        Compute::requested(common.device()?, self.precision)
+    }
+}
+
+/// The conditions that a trained model is tested under, where they are not its preset's.
+#[derive(Args, Debug, Clone, Copy)]
+pub(super) struct Conditions {
+    /// Number of components, instead of the preset's
+    #[arg(long)]
+    pub(super) k: Option<usize>,
+    /// Objects per image, instead of the preset's
+    #[arg(long, value_name = "N")]
+    pub(super) objects: Option<usize>,
+    /// Number of EM steps, instead of the preset's
+    #[arg(long, value_name = "T")]
+    pub(super) steps: Option<usize>,
+}
+
+impl Conditions {
+    /// The same as arguments of `--set`.
+    pub(super) fn sets(self) -> impl Iterator<Item = String> {
+        let Conditions { k, objects, steps } = self;
+        let (k, objects) = (k.map(|k| format!("k={k}")), objects.map(|n| format!("data.objects={n}")));
+        k.into_iter().chain(objects).chain(steps.map(|n| format!("steps={n}")))
+    }
+}
+
+impl Common {
+    /// The device to compute on. Restarts the program where the device needs another environment, so call it before
+    /// doing any work.
+    pub(super) fn device(&self) -> Result<DeviceName> {
+        let device = self.device.resolved();
+        if self.tf32 && !matches!(device, DeviceName::Cuda(_)) {
+            return Err(Error::Usage(format!(
+                "--tf32 is for libtorch's CUDA devices, and the device is {device}; leave it out, or choose --device cuda"
+            )));
+        }
+        device.open()?;
+        let wanted = backend::environment(backend::gpus(), self.tf32);
+        if wanted.iter().all(|(name, value)| std::env::var_os(name).as_deref() == value.map(OsStr::new)) {
+            return Ok(device);
+        }
+        let failed = |e: std::io::Error| {
+            let list: Vec<String> = wanted
+                .iter()
+                .map(|(name, value)| value.map_or(format!("no {name}"), |value| format!("{name}={value}")))
+                .collect();
+            Error::Device(format!(
+                "{device} needs an environment with {}, and the program cannot restart with it ({e}); set it by hand",
+                list.join(" and ")
+            ))
+        };
+        let mut again = std::process::Command::new(std::env::current_exe().map_err(failed)?);
+        again.args(std::env::args_os().skip(1));
+        for (name, value) in &wanted {
+            match value {
+                Some(value) => again.env(name, value),
+                None => again.env_remove(name),
+            };
+        }
+        #[cfg(unix)]
+        return Err(failed(std::os::unix::process::CommandExt::exec(&mut again)));
+        #[cfg(not(unix))]
+        std::process::exit(again.status().map_err(failed)?.code().unwrap_or(1));
+    }
+
+    /// A preset by name or path, with `--set` and `--mnist` applied.
+    pub(super) fn preset(&self, name: &str) -> Result<Preset> {
+        let preset = self.preset_of_many(name)?;
+        if self.mnist.is_some() && preset.data.digits().is_none() {
+            return Err(Error::Usage(format!("--mnist: {name} has no digits; leave the option out")));
+        }
+        Ok(preset)
+    }
+
+    /// The same, except that `--mnist` is ignored by a preset without digits.
+    pub(super) fn preset_of_many(&self, name: &str) -> Result<Preset> {
+        self.applied(&Preset::load(name)?)
+    }
+
+    /// `preset` with `--set` applied, and `--mnist` where it has digits.
+    pub(super) fn applied(&self, preset: &Preset) -> Result<Preset> {
+        let mut preset = preset.set(&self.sets)?;
+        if let Some(directory) = &self.mnist {
+            preset.data = preset.data.with_digits(mnist(directory)?);
+        }
+        Ok(preset)
+    }
+
+    /// Refuses a `--set` that the stages of `preset` would override.
+    pub(super) fn holds_in(&self, preset: &Preset) -> Result<()> {
+        let path = |set: &String| set.split_once('=').map(|(path, _)| path.trim().to_owned());
+        match self.sets.iter().filter_map(path).find(|path| preset.is_set_by_stages(path)) {
+            None => Ok(()),
+            Some(path) => Err(Error::Usage(format!(
+                "--set {path}: the stages of {} set that themselves; override train.stages, or remove them with \
+                 --set 'train.stages=[]'",
+                preset.name
+            ))),
+        }
+    }
+
+    /// All overrides: `--set`, and `--mnist` as a `--set`.
+    pub(super) fn all_sets(&self) -> Result<Vec<String>> {
+        let mut sets = self.sets.clone();
+        if let Some(directory) = &self.mnist {
+            sets.push(digits_set(&mnist(directory)?)?);
+        }
+        Ok(sets)
+    }
+
+    /// Whether `--set` sets the preset's field `name`, or a part of it.
+    pub(super) fn sets_field(&self, name: &str) -> bool {
+        let path = |set: &String| set.split(['=', '.']).next().is_some_and(|field| field.trim() == name);
+        self.sets.iter().any(path)
+    }
+}
+
+/// MNIST's digits from `directory`, absolute, so that the run can be resumed from anywhere.
+fn mnist(directory: &Path) -> Result<Digits> {
+    let directory = std::path::absolute(directory).map_err(Error::io("find", directory))?;
+    Ok(Digits::Mnist { directory: Some(directory.display().to_string()) })
+}
+
+/// The `--set` that chooses `digits`.
+pub(super) fn digits_set(digits: &Digits) -> Result<String> {
+    let text = ron::to_string(digits).map_err(|e| Error::Usage(format!("--mnist: {e}")))?;
+    Ok(format!("data.digits={text}"))
+}

@@ -1,0 +1,512 @@
+//! Every action, once: its name, its keys, where they hold, what is said of it, and what it does. The dispatch of
+//! keys, the help, the hints, the commands after `:` and the names in the config all come from this table.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crokey::KeyCombination;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use self::Argument::{AnySetting, Checkpoint, File, Image, Number, Run, Sets, Value};
+use self::Does::{Act, Pick, See, Steer, With};
+use super::app::{App, Context, Overlay};
+use super::command_line;
+use super::keymap::{Keymap, normal, parse_key, shown, written};
+use super::mouse;
+use super::overlay::{compare, log};
+use super::theme::Scheme;
+use super::update::{Done, Effect, files, leave, look, past, picker, steer};
+use super::workbench::Workbench;
+use crate::preset::Setting;
+use Context::{Curves, Inspector, Model, ModelInspector, Picker, Workbench as Pictures};
+use KeyCode::{Char, Enter, Esc, Tab};
+
+/// Something that a user can do.
+pub struct Action {
+    /// What is typed after `:`, and what the config calls it.
+    pub name: &'static str,
+    /// Whether it can be typed; what moves a step at a time only has keys.
+    typed: bool,
+    /// Where it holds.
+    pub contexts: &'static [Context],
+    /// Its keys, unless the config names others.
+    pub keys: &'static [KeyCode],
+    /// Two words for the hints; empty where there is no room to spend.
+    pub hint: &'static str,
+    /// A line for the help. Neighbours with the same help share their line.
+    pub help: &'static str,
+    /// What follows its name when it is typed.
+    pub takes: &'static str,
+    /// What it does.
+    pub does: Does,
+}
+
+/// What an action does.
+#[derive(Clone, Copy)]
+pub enum Does {
+    /// Something to the program as a whole.
+    Act(fn(&mut App) -> Done),
+    /// Something to the picker, unless a run is on its way to the screen already.
+    Pick(fn(&mut App) -> Done),
+    /// Something to the run on the screen.
+    Steer(fn(&mut Workbench) -> Done),
+    /// Changes only what is seen of that run.
+    See(fn(&mut Workbench)),
+    /// Needs an argument, and can therefore only be typed.
+    With(Argument),
+}
+
+/// How an argument is read and completed, and what is done with it.
+#[derive(Clone, Copy)]
+pub enum Argument {
+    /// A new value for this setting, whose own value means nothing.
+    Value(Setting),
+    /// The name of a setting and its new value.
+    AnySetting,
+    /// A number from 1, passed on counted from 0.
+    Number(fn(&mut Workbench, usize) -> Done),
+    /// A file to write.
+    File(fn(&mut App, &Path) -> Done),
+    /// An image to read.
+    Image(fn(&mut App, &Path) -> Done),
+    /// The directory of a run.
+    Run(fn(&mut App, &Path) -> Done),
+    /// The name of a colour scheme.
+    Theme(fn(&mut App, Scheme) -> Done),
+    /// Settings of the preset, as NAME=VALUE.
+    Sets(fn(&mut App, Vec<String>) -> Done),
+    /// The name of a checkpoint, if one is named, then settings of the preset.
+    Checkpoint(fn(&mut App, Option<String>, Vec<String>) -> Done),
+}
+
+const TRAINING: &[Context] = &[Pictures, Curves];
+const PICTURES: &[Context] = &[Pictures, Model];
+const LOOKING: &[Context] = &[Pictures, Curves, Model, Inspector, ModelInspector];
+const INSIDE: &[Context] = &[Inspector, ModelInspector];
+const RUN: &[Context] = &[Pictures, Curves, Inspector];
+const SHOWN: &[Context] = &[Pictures, Curves, Model];
+const EVERYWHERE: &[Context] = &[Picker, Pictures, Curves, Model, Inspector, ModelInspector];
+
+const K: Setting = Setting::K(0);
+const NOISE: Setting = Setting::Noise(0.0);
+const RATE: Setting = Setting::LearningRate(0.0);
+const STEPS: Setting = Setting::Steps(0);
+const INTER: Setting = Setting::InterWeight(0.0);
+const OBJECTS: Setting = Setting::Objects(0);
+const SIGMA: Setting = Setting::ESigma(0.0);
+
+/// An action that takes an argument.
+const fn typed(
+    name: &'static str,
+    contexts: &'static [Context],
+    takes: &'static str,
+    help: &'static str,
+    argument: Argument,
+) -> Action {
+    Action { name, typed: true, contexts, keys: &[], hint: "", help, takes, does: With(argument) }
+}
+
+/// An action that has keys and can be typed.
+const fn named(
+    name: &'static str,
+    contexts: &'static [Context],
+    keys: &'static [KeyCode],
+    hint: &'static str,
+    help: &'static str,
+    does: Does,
+) -> Action {
+    Action { name, typed: true, contexts, keys, hint, help, takes: "", does }
+}
+
+/// An action that only has keys; its name is for the config.
+const fn bound(
+    name: &'static str,
+    contexts: &'static [Context],
+    keys: &'static [KeyCode],
+    hint: &'static str,
+    help: &'static str,
+    does: Does,
+) -> Action {
+    Action { typed: false, ..named(name, contexts, keys, hint, help, does) }
+}
+
+/// The table. Its order is that of the hints, the help and the completions.
+#[rustfmt::skip]
+pub const ACTIONS: &[Action] = &[
+    typed("set", LOOKING, "NAME VALUE", "change a value: k, noise, lr, steps, inter, objects, sigma", AnySetting),
+    typed("k", LOOKING, "N", "the number of components", Value(K)),
+    typed("noise", LOOKING, "P", "the probability of the input noise", Value(NOISE)),
+    typed("lr", RUN, "RATE", "the learning rate", Value(RATE)),
+    typed("steps", LOOKING, "N", "the number of EM steps", Value(STEPS)),
+    typed("inter", RUN, "WEIGHT", "the weight of the inter-cluster loss", Value(INTER)),
+    typed("objects", LOOKING, "N", "objects per image", Value(OBJECTS)),
+    typed("sigma", LOOKING, "S", "the deviation e_sigma of the Gaussian E-step", Value(SIGMA)),
+    typed("sample", LOOKING, "N", "show watched sample N", Number(look::show_sample)),
+    typed("em", LOOKING, "N", "show EM step N", Number(look::show_em_step)),
+    typed("export", LOOKING, "FILE", "write a .png, .gif, .npz or .safetensors of it, .svg or .csv of the curves", File(files::export)),
+    typed("compare", RUN, "RUN", "show or hide the curves of the run in this directory beside this run's", Run(compare::toggle_named)),
+    typed("theme", EVERYWHERE, "NAME", "other colours: dark, light, colour-blind", Argument::Theme(|app, scheme| { app.theme.scheme = scheme; Ok(vec![]) })),
+    typed("open", LOOKING, "FILE", "inspect an image of your own: .png, .gif or .npy", Image(files::open)),
+    typed("fork", RUN, "[best] [NAME=VALUE …]", "a new run from here, or the best checkpoint, with other settings", Checkpoint(leave::fork)),
+    typed("restart", RUN, "[NAME=VALUE …]", "a new run from the same initial weights, with other settings", Sets(leave::restart)),
+
+    bound("open", &[Picker], &[Enter], "open", "look at the model, train the preset, resume the run", Pick(picker::open)),
+    bound("look", &[Picker], &[Char('i')], "", "look at the run or the model without training", Pick(|app| { let open = key(app, "open"); picker::look(app, &open) })),
+    bound("up", &[Picker], &[KeyCode::Up], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, -1))),
+    bound("down", &[Picker], &[KeyCode::Down], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, 1))),
+    bound("first", &[Picker], &[KeyCode::Home], "", "the first, the last", Pick(|app| picker::select(app, 0))),
+    bound("last", &[Picker], &[KeyCode::End], "", "the first, the last", Pick(|app| picker::select(app, usize::MAX))),
+    bound("preview-previous", &[Picker], &[KeyCode::Left, Char(',')], "sample", "another sample of its data", Pick(|app| picker::sample(app, -1))),
+    bound("preview-next", &[Picker], &[KeyCode::Right, Char('.')], "sample", "another sample of its data", Pick(|app| picker::sample(app, 1))),
+    named("device", &[Picker], &[Char('d')], "device", "the next or previous device and precision", Pick(|app| picker::device(app, 1))),
+    bound("device-previous", &[Picker], &[Char('D')], "", "the next or previous device and precision", Pick(|app| picker::device(app, -1))),
+
+    named("pause", TRAINING, &[Char(' ')], "pause", "pause, continue", Steer(steer::pause)),
+    named("step", TRAINING, &[Char('s')], "step", "one iteration, then pause", Steer(steer::step)),
+    bound("k-down", LOOKING, &[Char('k')], "components", "fewer, more components", Steer(|run| steer::turn(run, K, -1))),
+    bound("k-up", LOOKING, &[Char('K')], "components", "fewer, more components", Steer(|run| steer::turn(run, K, 1))),
+    bound("noise-down", LOOKING, &[Char('n')], "noise", "less, more input noise", Steer(|run| steer::turn(run, NOISE, -1))),
+    bound("noise-up", LOOKING, &[Char('N')], "noise", "less, more input noise", Steer(|run| steer::turn(run, NOISE, 1))),
+    bound("lr-down", TRAINING, &[Char('l')], "rate", "lower, higher learning rate", Steer(|run| steer::turn(run, RATE, -1))),
+    bound("lr-up", TRAINING, &[Char('L')], "rate", "lower, higher learning rate", Steer(|run| steer::turn(run, RATE, 1))),
+    bound("cursor-left", &[Curves], &[KeyCode::Left], "read", "a cursor that reads the curves", See(|run| look::move_cursor(run, -1))),
+    bound("cursor-right", &[Curves], &[KeyCode::Right], "read", "a cursor that reads the curves", See(|run| look::move_cursor(run, 1))),
+    bound("zoom-in", &[Curves], &[Char('+'), Char('=')], "zoom", "show less, more of the curves", See(|run| look::scale(run, 1))),
+    bound("zoom-out", &[Curves], &[Char('-')], "zoom", "show less, more of the curves", See(|run| look::scale(run, -1))),
+    bound("earlier", &[Curves], &[Char('<')], "", "earlier, later", See(|run| look::pan(run, -1))),
+    bound("later", &[Curves], &[Char('>')], "", "earlier, later", See(|run| look::pan(run, 1))),
+    named("log-axis", &[Curves], &[Char('y')], "log", "a logarithmic axis for losses, or a linear one", Steer(look::log_axis)),
+    named("axis", &[Curves], &[Char('x')], "axis", "iterations, epochs or time on the axis", See(|run| run.curves.unit = run.curves.unit.next())),
+    bound("smooth-less", &[Curves], &[Char('v')], "smooth", "less, more smoothing; the points stay", See(|run| run.curves.smooth_by(-1))),
+    bound("smooth-more", &[Curves], &[Char('V')], "smooth", "less, more smoothing; the points stay", See(|run| run.curves.smooth_by(1))),
+    bound("em-previous", LOOKING, &[Char('[')], "EM step", "the EM step that is shown", See(|run| look::em_step(run, -1))),
+    bound("em-next", LOOKING, &[Char(']')], "EM step", "the EM step that is shown", See(|run| look::em_step(run, 1))),
+    bound("sample-previous", LOOKING, &[Char(',')], "sample", "the watched sample that is shown", Steer(|run| look::sample(run, -1))),
+    bound("sample-next", LOOKING, &[Char('.')], "sample", "the watched sample that is shown", Steer(|run| look::sample(run, 1))),
+    bound("em-left", PICTURES, &[KeyCode::Left], "", "the EM step too", See(|run| look::em_step(run, -1))),
+    bound("em-right", PICTURES, &[KeyCode::Right], "", "the EM step too", See(|run| look::em_step(run, 1))),
+    bound("sample-up", PICTURES, &[KeyCode::Up], "", "the sample too", Steer(|run| look::sample(run, -1))),
+    bound("sample-down", PICTURES, &[KeyCode::Down], "", "the sample too", Steer(|run| look::sample(run, 1))),
+    bound("pixel-left", INSIDE, &[KeyCode::Left], "pixel", "the pixel that is read", See(|run| look::pixel(run, -1, 0))),
+    bound("pixel-right", INSIDE, &[KeyCode::Right], "pixel", "the pixel that is read", See(|run| look::pixel(run, 1, 0))),
+    bound("pixel-up", INSIDE, &[KeyCode::Up], "pixel", "the pixel that is read", See(|run| look::pixel(run, 0, -1))),
+    bound("pixel-down", INSIDE, &[KeyCode::Down], "pixel", "the pixel that is read", See(|run| look::pixel(run, 0, 1))),
+    named("inspect", SHOWN, &[Char('i')], "inspect", "inspect this sample", Steer(look::inspect)),
+    named("play", LOOKING, &[Char('a')], "play", "play or stop the EM steps", See(look::play)),
+    bound("past-back", RUN, &[Char('{')], "past", "how the sample looked earlier, later in the training", Steer(|run| past::go(run, -1))),
+    bound("past-on", RUN, &[Char('}')], "past", "how the sample looked earlier, later in the training", Steer(|run| past::go(run, 1))),
+    named("play-training", RUN, &[Char('A')], "", "play or stop how the training went", Steer(past::play)),
+    named("now", TRAINING, &[Esc], "", "back from the past to now", See(Workbench::come_back)),
+    named("runs", TRAINING, &[Char('r')], "", "runs to compare with this one, and how their settings differ", Steer(|_| Ok(vec![Effect::Runs]))),
+    named("plot", &[Curves], &[Char('f')], "plot", "losses, upper bound, gradient norm, speed; scores, confidence", See(look::next_plot)),
+    named("masks", PICTURES, &[Char('m')], "", "gamma as colours, as each pixel's largest, beside the truth", See(|run| run.masks = run.masks.next())),
+    named("rows", PICTURES, &[Char('v')], "", "predictions and masks, or also each component's masked delta", See(|run| run.rows = run.rows.next())),
+    named("sort", TRAINING, &[Char('b')], "", "the samples in their order, or the worst first", Steer(look::sort)),
+    named("undo", TRAINING, &[Char('u')], "undo", "undo the latest change: the old value, from now on", Steer(steer::undo)),
+    named("health", SHOWN, &[Char('h')], "", "what looks wrong, with its number", Act(|app| over(app, Overlay::Health))),
+    named("log", TRAINING, &[Char('!')], "", "the run's log, with the latest lines at the bottom", Act(log::open)),
+    bound("export-picture", LOOKING, &[Char('e')], "", "write a PNG of what is seen; on curves, an SVG of all of them", Act(files::export_seen)),
+    named("copy", TRAINING, &[Char('C')], "", "copy the command that repeats this run", Act(files::copy_command)),
+    named("back", INSIDE, &[Esc, Char('i')], "back", "back to the workbench", Steer(|run| Ok(look::back(run)))),
+    bound("command", EVERYWHERE, &[Char(':')], "command", "type a command", Act(|app| over(app, Overlay::Palette(Box::default())))),
+    named("checkpoint", TRAINING, &[Char('c')], "checkpoint", "write a checkpoint now", Steer(steer::checkpoint)),
+    bound("mouse", EVERYWHERE, &[Char('M')], "", "the mouse works here, or selects text in the terminal", Act(|app| { let mouse = key(app, "mouse"); mouse::toggle(app, &mouse) })),
+    named("help", EVERYWHERE, &[Char('?')], "help", "this help", Act(|app| over(app, Overlay::Help(0)))),
+    named("quit", EVERYWHERE, &[Char('q')], "quit", "leave: save the run, or let it train on without a screen", Act(leave::quit)),
+    named("stop", TRAINING, &[Char('Q')], "", "end the run, also an attached one; it is saved first", Act(leave::end)),
+    named("pane", TRAINING, &[Tab], "pane", "the next pane", See(look::next_pane)),
+    named("zoom", TRAINING, &[Char('z'), Enter], "zoom", "show the pane on the whole screen, or all panes", See(|run| run.zoomed = !run.zoomed)),
+    bound("steps-down", LOOKING, &[Char('t')], "", "fewer, more EM steps", Steer(|run| steer::turn(run, STEPS, -1))),
+    bound("steps-up", LOOKING, &[Char('T')], "", "fewer, more EM steps", Steer(|run| steer::turn(run, STEPS, 1))),
+    bound("inter-down", TRAINING, &[Char('w')], "", "less, more weight on the inter-cluster loss", Steer(|run| steer::turn(run, INTER, -1))),
+    bound("inter-up", TRAINING, &[Char('W')], "", "less, more weight on the inter-cluster loss", Steer(|run| steer::turn(run, INTER, 1))),
+    bound("sigma-down", LOOKING, &[Char('g')], "", "a smaller, larger deviation of the Gaussian E-step", Steer(|run| steer::turn(run, SIGMA, -1))),
+    bound("sigma-up", LOOKING, &[Char('G')], "", "a smaller, larger deviation of the Gaussian E-step", Steer(|run| steer::turn(run, SIGMA, 1))),
+    named("profile", TRAINING, &[Char('p')], "", "where an iteration's time goes, instead of the scores", Steer(steer::profile)),
+    bound("objects-down", LOOKING, &[Char('o')], "", "fewer, more objects per image", Steer(|run| steer::turn(run, OBJECTS, -1))),
+    bound("objects-up", LOOKING, &[Char('O')], "", "fewer, more objects per image", Steer(|run| steer::turn(run, OBJECTS, 1))),
+];
+
+fn over(app: &mut App, overlay: Overlay) -> Done {
+    app.overlay = Some(overlay);
+    Ok(vec![])
+}
+
+impl Action {
+    /// Carries it out, without an argument.
+    ///
+    /// # Errors
+    /// A sentence that says why it cannot be done.
+    pub fn run(&self, app: &mut App) -> Done {
+        match (self.does, &mut app.workbench) {
+            (Act(act), _) => act(app),
+            (Pick(_), _) if app.starting => Ok(vec![]),
+            (Pick(pick), _) => pick(app),
+            (Steer(steer), Some(workbench)) => steer(workbench),
+            (See(see), Some(workbench)) => {
+                see(workbench);
+                Ok(vec![])
+            }
+            (Steer(_) | See(_), None) => Ok(vec![]),
+            (With(_), _) => Err(format!("{} takes {}", self.name, self.takes)),
+        }
+    }
+
+    /// Whether it can be given keys.
+    fn is_bindable(&self) -> bool {
+        !matches!(self.does, With(_))
+    }
+
+    /// The keys that it has now.
+    fn keys_in(&self, keymap: &Keymap) -> Vec<KeyCombination> {
+        match keymap.get(self.name) {
+            Some(keys) if self.is_bindable() => keys.to_vec(),
+            _ => self.keys.iter().map(|code| normal(KeyEvent::from(*code).into())).collect(),
+        }
+    }
+}
+
+/// The actions of a context.
+pub fn of(context: Context) -> impl Iterator<Item = &'static Action> {
+    ACTIONS.iter().filter(move |action| action.contexts.contains(&context))
+}
+
+/// The actions of a context that can be typed.
+pub fn commands(context: Context) -> impl Iterator<Item = &'static Action> {
+    of(context).filter(|action| action.typed)
+}
+
+/// The action of a context that is typed by this name.
+pub fn command(context: Context, name: &str) -> Option<&'static Action> {
+    commands(context).find(|action| action.name == name)
+}
+
+/// What `key` does in `context`.
+pub fn pressed(keymap: &Keymap, context: Context, key: KeyEvent) -> Option<&'static Action> {
+    let find = |key| of(context).find(|action| action.keys_in(keymap).contains(&key));
+    let key = normal(key.into());
+    // Where nothing is bound to shift and an arrow, it is the arrow.
+    find(key).or_else(|| find(KeyCombination { modifiers: key.modifiers - KeyModifiers::SHIFT, ..key }))
+}
+
+/// How the first key of the action `name` is written here; `:name` where it has no key.
+pub fn key(app: &App, name: &str) -> String {
+    let action = of(app.context()).find(|action| action.name == name && action.is_bindable());
+    let keys = action.map(|action| action.keys_in(&app.config.keymap)).unwrap_or_default();
+    keys.first().map_or_else(|| format!(":{name}"), |key| shown(*key))
+}
+
+/// Neighbouring actions that share a line of the help.
+pub struct HelpLine {
+    /// What they do.
+    pub help: &'static str,
+    /// Two words for the hints; empty where there are none.
+    pub hint: &'static str,
+    /// The first key of each that is hinted at.
+    pub label: String,
+    /// All their keys.
+    pub keys: String,
+}
+
+/// The help of a context, of all that has keys.
+pub fn help(keymap: &Keymap, context: Context) -> Vec<HelpLine> {
+    let bound: Vec<_> = of(context)
+        .map(|action| (action, action.keys_in(keymap)))
+        .filter(|(_, keys)| !keys.is_empty())
+        .collect();
+    let lines = bound.chunk_by(|(one, _), (other, _)| one.help == other.help);
+    lines
+        .map(|line| {
+            let hinted = line.iter().filter(|(action, _)| !action.hint.is_empty());
+            let first: Vec<String> =
+                hinted.filter_map(|(_, keys)| keys.first()).map(|key| shown(*key)).collect();
+            // First every action's first key, then what else there is.
+            let most = line.iter().map(|(_, keys)| keys.len()).max().unwrap_or(0);
+            let keys = (0..most).flat_map(|at| line.iter().filter_map(move |(_, keys)| keys.get(at)));
+            let label = match first.join(" ").as_str() {
+                "← → ↑ ↓" => "arrows".to_owned(),
+                keys => keys.to_owned(),
+            };
+            let (help, hint) = (line[0].0.help, line[0].0.hint);
+            HelpLine { help, hint, label, keys: keys.map(|key| shown(*key)).collect::<Vec<_>>().join(" ") }
+        })
+        .collect()
+}
+
+/// The keys that the config gives to actions, by name.
+///
+/// # Errors
+/// A sentence: a name that no action has, a text that names no key, two actions on one key.
+pub fn keymap(keys: &BTreeMap<String, Vec<String>>) -> Result<Keymap, String> {
+    let mut keymap = Keymap::default();
+    for (name, keys) in keys {
+        let bindable = || ACTIONS.iter().filter(|action| action.is_bindable());
+        let Some(action) = bindable().find(|action| action.name == name) else {
+            let near = command_line::nearest(name, bindable().map(|action| action.name));
+            let near = near.map_or(String::new(), |near| format!("did you mean {near:?}? "));
+            return Err(format!("keys: no action is called {name:?}; {near}`nem-tui config` lists them"));
+        };
+        let keys = keys.iter().map(|key| parse_key(name, key)).collect::<Result<Vec<_>, _>>()?;
+        if keys != action.keys_in(&Keymap::default()) {
+            keymap.set(action.name, keys);
+        }
+    }
+    for context in EVERYWHERE {
+        let mut seen: Vec<(KeyCombination, &str)> = Vec::new();
+        for (action, key) in
+            of(*context).flat_map(|a| a.keys_in(&keymap).into_iter().map(move |key| (a, key)))
+        {
+            if let Some((_, other)) = seen.iter().find(|(other, _)| *other == key) {
+                let (key, place, name) = (written(key), context.words(), action.name);
+                return Err(format!(
+                    "keys: {key:?} would mean both {other:?} and {name:?} in {place}; give one of them another key"
+                ));
+            }
+            seen.push((key, action.name));
+        }
+    }
+    Ok(keymap)
+}
+
+/// The name of every action that can have keys, with those that it has, as the config writes them.
+pub fn names(keymap: &Keymap) -> BTreeMap<String, Vec<String>> {
+    let keys = |action: &Action| action.keys_in(keymap).into_iter().map(written).collect();
+    let bindable = ACTIONS.iter().filter(|action| action.is_bindable());
+    bindable.map(|action| (action.name.to_owned(), keys(action))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_means_two_things_and_every_binding_is_explained() {
+        for context in EVERYWHERE.iter().copied() {
+            let keys: Vec<KeyCode> = of(context).flat_map(|action| action.keys).copied().collect();
+            for (i, key) in keys.iter().enumerate() {
+                assert!(!keys[..i].contains(key), "{key:?} is bound twice in {context:?}");
+            }
+            let names: Vec<&str> = of(context).map(|action| action.name).collect();
+            for (i, name) in names.iter().enumerate() {
+                assert!(!names[..i].contains(name), "{name} means two things in {context:?}");
+            }
+            for line in help(&Keymap::default(), context) {
+                assert!(!line.keys.is_empty() && !line.help.is_empty(), "{}", line.help);
+                assert_eq!(line.hint.is_empty(), line.label.is_empty(), "{}", line.help);
+            }
+        }
+    }
+
+    #[test]
+    fn every_action_is_explained_holds_somewhere_and_can_be_reached() {
+        for action in ACTIONS {
+            assert!(!action.help.is_empty() && !action.contexts.is_empty(), "{}", action.name);
+            assert!(
+                action.typed || !action.keys.is_empty(),
+                "{} can be neither pressed nor typed",
+                action.name
+            );
+            let argument = matches!(action.does, With(_));
+            assert_eq!(argument, !action.takes.is_empty(), "{}", action.name);
+            assert!(!argument || action.keys.is_empty(), "{}: a key gives no argument", action.name);
+        }
+        // What shares a line stands together, and in the same places.
+        for pair in ACTIONS.windows(2).filter(|pair| pair[0].help == pair[1].help) {
+            assert_eq!(pair[0].contexts, pair[1].contexts, "{}", pair[0].help);
+        }
+    }
+
+    #[test]
+    fn a_lower_case_letter_lowers_and_upper_case_raises() {
+        for action in ACTIONS {
+            let raises = match action.name.rsplit_once('-') {
+                Some((_, "up" | "more")) => true,
+                Some((_, "down" | "less")) => false,
+                _ => continue,
+            };
+            for code in action.keys {
+                if let Char(letter) = code {
+                    assert_eq!(letter.is_ascii_uppercase(), raises, "{letter}");
+                }
+            }
+        }
+    }
+
+    /// The name of what a key does in the workbench.
+    fn does(keymap: &Keymap, code: KeyCode, modifiers: KeyModifiers) -> Option<&'static str> {
+        pressed(keymap, Context::Workbench, KeyEvent::new(code, modifiers)).map(|action| action.name)
+    }
+
+    #[test]
+    fn control_makes_it_another_key() {
+        let keymap = Keymap::default();
+        assert!(does(&keymap, Char('k'), KeyModifiers::NONE).is_some());
+        assert!(does(&keymap, Char('k'), KeyModifiers::CONTROL).is_none());
+        // Terminals differ in whether they report shift with a capital letter, and with a sign.
+        for modifiers in [KeyModifiers::NONE, KeyModifiers::SHIFT] {
+            assert_eq!(does(&keymap, Char('K'), modifiers), Some("k-up"));
+            assert_eq!(does(&keymap, Char('?'), modifiers), Some("help"));
+            assert_eq!(does(&keymap, KeyCode::Left, modifiers), Some("em-left"));
+        }
+    }
+
+    /// The keys of a config, written `name key key, name key`.
+    fn with(keys: &str) -> Result<Keymap, String> {
+        let one = |line: &str| {
+            let mut words = line.split_whitespace().map(str::to_owned);
+            (words.next().unwrap_or_default(), words.collect())
+        };
+        keymap(&keys.split(", ").map(one).collect())
+    }
+
+    #[test]
+    fn every_action_has_a_name_of_its_own_and_its_keys_are_read_back() {
+        let mut seen = Vec::new();
+        for action in ACTIONS.iter().filter(|action| action.is_bindable()) {
+            assert!(!seen.contains(&action.name), "{:?} is two actions", action.name);
+            seen.push(action.name);
+        }
+        assert_eq!(keymap(&names(&Keymap::default())), Ok(Keymap::default()));
+    }
+
+    #[test]
+    fn keys_are_given_to_actions_by_name() {
+        let keymap = with("pause ctrl-p, inspect I f2, k-up ctrl-k, undo").unwrap();
+        let action = |code, modifiers| does(&keymap, code, modifiers);
+        assert_eq!(action(Char('p'), KeyModifiers::CONTROL), Some("pause"));
+        assert_eq!(action(Char(' '), KeyModifiers::NONE), None);
+        assert_eq!(action(Char('I'), KeyModifiers::SHIFT), Some("inspect"));
+        assert_eq!(action(KeyCode::F(2), KeyModifiers::NONE), Some("inspect"));
+        assert_eq!(action(Char('i'), KeyModifiers::NONE), None);
+        assert_eq!(action(Char('u'), KeyModifiers::NONE), None);
+        let mut app = crate::tui::testing::workbench();
+        app.config.keymap = keymap.clone();
+        assert_eq!(key(&app, "undo"), ":undo");
+        let lines = help(&keymap, Context::Workbench);
+        for label in ["ctrl-p", "I", "k ctrl-k", ", ."] {
+            assert!(lines.iter().any(|line| line.label == label), "{label}");
+        }
+        assert!(lines.iter().any(|line| line.keys == "I f2"));
+        assert!(!lines.iter().any(|line| line.hint == "undo"), "has no key");
+    }
+
+    #[test]
+    fn what_cannot_be_bound_says_why() {
+        for (keys, words) in [
+            ("puase x", "did you mean \"pause\"?"),
+            ("qqqqqq x", "called \"qqqqqq\"; `nem-tui config`"),
+            ("export x", "no action is called \"export\""),
+            ("pause hyper-x", "\"hyper-x\", for \"pause\", is no key; write it like"),
+            ("pause ü", "is no key"),
+            ("pause a-b", "more than one key"),
+            ("pause ctrl-c", "always saves"),
+            ("pause CTRL-Z", "always suspends"),
+            ("pause s", "\"s\" would mean both \"pause\" and \"step\" in the workbench"),
+            ("axis shift-v", "\"V\" would mean both \"axis\" and \"smooth-more\" in the curves"),
+        ] {
+            let error = with(keys).unwrap_err();
+            assert!(error.contains(words), "{keys}: {error}");
+        }
+        assert!(with("step S, pause s").is_ok(), "once the other has another key");
+    }
+}

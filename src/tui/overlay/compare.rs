@@ -1,0 +1,271 @@
+//! Other runs, drawn beside the one on the screen, and how their settings differ.
+
+use std::path::Path;
+
+use crossterm::event::KeyCode;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::{Overlay, PAGE, over};
+use crate::preset::{Preset, differences};
+use crate::protocol::RunCard;
+use crate::tui::app::App;
+use crate::tui::theme::Series;
+use crate::tui::update::{Done, Effect};
+use crate::tui::width::{cut, padded, width};
+use crate::tui::workbench::{ComparedRun, is_same, short_names};
+
+/// Runs that are listed at once at most.
+const LISTED: usize = 8;
+
+/// Columns of a value at most.
+const VALUE: usize = 18;
+
+/// The choice of runs to compare with.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// The runs there are, but for the one on the screen.
+    pub runs: Vec<RunCard>,
+    /// The line that the choice stands at.
+    pub selected: usize,
+}
+
+/// A setting in which runs differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Where it stands in the preset.
+    pub path: String,
+    /// Its value in the run on the screen, then in the others.
+    pub values: Vec<String>,
+}
+
+/// The settings in which any of `others` differs from `own` (each a preset and a seed), in the order of their names.
+/// What a preset says about itself is left out.
+pub fn table(own: (&Preset, u64), others: &[ComparedRun]) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for (column, other) in others.iter().enumerate() {
+        for difference in differences(own.0, &other.preset) {
+            if ["about", "expect"].contains(&difference.path.as_str()) {
+                continue;
+            }
+            let at = rows.partition_point(|row| row.path < difference.path);
+            if rows.get(at).is_none_or(|row| row.path != difference.path) {
+                let values = vec![difference.before; 1 + others.len()];
+                rows.insert(at, Row { path: difference.path, values });
+            }
+            rows[at].values[1 + column] = difference.after;
+        }
+    }
+    if others.iter().any(|other| other.seed != own.1) {
+        let seeds = std::iter::once(own.1).chain(others.iter().map(|other| other.seed));
+        rows.push(Row { path: "seed".into(), values: seeds.map(|seed| seed.to_string()).collect() });
+    }
+    rows
+}
+
+/// A key while runs to compare with are chosen.
+pub fn press(app: &mut App, mut choice: Choice, key: KeyCode) -> Vec<Effect> {
+    let last = choice.runs.len().saturating_sub(1);
+    let mut effects = vec![];
+    match key {
+        KeyCode::Up => choice.selected = choice.selected.saturating_sub(1),
+        KeyCode::Down => choice.selected = (choice.selected + 1).min(last),
+        KeyCode::PageUp => choice.selected = choice.selected.saturating_sub(PAGE),
+        KeyCode::PageDown => choice.selected = (choice.selected + PAGE).min(last),
+        KeyCode::Home => choice.selected = 0,
+        KeyCode::End => choice.selected = last,
+        KeyCode::Enter | KeyCode::Char(' ') => {
+            if let Some(run) = choice.runs.get(choice.selected) {
+                effects = toggle(app, &run.directory);
+            }
+        }
+        _ => return vec![],
+    }
+    app.overlay = Some(Overlay::Compare(choice));
+    effects
+}
+
+/// Compares the run in this directory, or no longer.
+fn toggle(app: &mut App, run: &Path) -> Vec<Effect> {
+    let run = app.located(run);
+    let Some(workbench) = &mut app.workbench else { return vec![] };
+    let before = workbench.compared.len();
+    workbench.compared.retain(|compared| !is_same(&compared.directory, &run));
+    if workbench.compared.len() < before { vec![] } else { vec![Effect::Compare(run)] }
+}
+
+/// Compares the run in a directory that was typed, or no longer.
+pub fn toggle_named(app: &mut App, run: &Path) -> Done {
+    Ok(toggle(app, run))
+}
+
+/// Opens the list of the runs there are, without the one on the screen.
+pub fn open(app: &mut App, mut runs: Vec<RunCard>) {
+    if let Some(workbench) = &app.workbench {
+        let own = app.located(&workbench.info.directory);
+        runs.retain(|run| !is_same(&app.located(&run.directory), &own));
+        app.overlay = Some(Overlay::Compare(Choice { runs, selected: 0 }));
+    }
+}
+
+/// Takes in what was read of a run, once.
+pub fn add(app: &mut App, run: ComparedRun) {
+    if let Some(workbench) = &mut app.workbench {
+        workbench.compared.retain(|compared| !is_same(&compared.directory, &run.directory));
+        workbench.compared.push(run);
+    }
+}
+
+/// The list, and below it the table.
+pub fn render(app: &App, choice: &Choice, area: Rect, buf: &mut Buffer) {
+    let theme = &app.theme;
+    let Some(workbench) = &app.workbench else { return };
+    let mut lines = Vec::new();
+    if choice.runs.is_empty() {
+        lines.push(Line::raw(" there is no other run in runs; :compare takes one from elsewhere"));
+    }
+    // The chosen one stays in sight.
+    let first = choice.selected.saturating_sub(LISTED - 1);
+    let names = short_names(choice.runs.iter().map(|run| run.directory.as_path()));
+    for (i, (run, name)) in choice.runs.iter().zip(names).enumerate().skip(first).take(LISTED) {
+        let directory = app.located(&run.directory);
+        let mark = if workbench.compared.iter().any(|run| is_same(&run.directory, &directory)) {
+            "✓"
+        } else {
+            " "
+        };
+        let ami = run.ami.map_or(String::new(), |ami| format!("  AMI {ami:.2}"));
+        let text = format!(" {mark} {name}  it {}{ami} ", run.iteration);
+        let style = if i == choice.selected { theme.selected() } else { theme.strong() };
+        lines.push(Line::styled(text, style));
+    }
+    lines.push(Line::raw(""));
+    let rows = table((&workbench.info.preset, workbench.info.seed), &workbench.compared);
+    if !workbench.compared.is_empty() {
+        let here = ("this run".to_owned(), theme.series(Series::Validation));
+        let names = short_names(workbench.compared.iter().map(|run| run.directory.as_path()));
+        let names = names.into_iter().enumerate().map(|(i, name)| (name, theme.compared(i)));
+        let heads: Vec<_> = std::iter::once(here).chain(names).collect();
+        let wide = rows.iter().map(|row| width(&row.path)).max().unwrap_or(0);
+        // Names and values get what the longest of their column needs, up to a bound.
+        let columns = |column: usize| {
+            let values = rows.iter().map(|row| width(&row.values[column]));
+            values.chain([width(&heads[column].0)]).max().unwrap_or(0).min(VALUE)
+        };
+        let cell = |text: &str, column: usize| {
+            let columns = columns(column);
+            format!("  {}", padded(&cut(text, columns), columns))
+        };
+        let mut head = vec![Span::raw(format!(" {:wide$}", ""))];
+        head.extend(
+            heads.iter().enumerate().map(|(c, (name, ink))| Span::styled(cell(name, c), theme.ink(*ink))),
+        );
+        lines.push(Line::from(head));
+        for row in &rows {
+            let mut spans = vec![Span::styled(format!(" {}", padded(&row.path, wide)), theme.dim())];
+            spans.extend(row.values.iter().enumerate().map(|(c, value)| Span::raw(cell(value, c))));
+            lines.push(Line::from(spans));
+        }
+        if rows.is_empty() {
+            lines.push(Line::raw(" no setting differs"));
+        }
+        lines.push(Line::raw(""));
+    }
+    lines.push(Line::styled(" ↑ ↓ choose   space show or hide it   any other key closes this", theme.dim()));
+    over(theme, " other runs ", &lines, area, buf);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Metrics, Rival};
+    use crate::tui::testing::{preset, press, workbench};
+    use crate::tui::update::{Message, update};
+    use std::path::PathBuf;
+
+    fn compared(preset: Preset, seed: u64) -> ComparedRun {
+        let read = Rival { name: "other".into(), preset, seed, metrics: Metrics::default() };
+        ComparedRun::new("other".into(), read)
+    }
+
+    #[test]
+    fn only_what_differs_is_in_the_table() {
+        let own = Preset::load("quickstart").unwrap();
+        let set = |sets: &[&str]| own.set(&sets.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()).unwrap();
+        let (many, fast) = (set(&["k=6"]), set(&["train.learning_rate=0.01", "k=7"]));
+        let rows = table((&own, 1), &[compared(many, 1), compared(fast, 1)]);
+        let k = own.k.to_string();
+        assert_eq!(rows[0], Row { path: "k".into(), values: vec![k, "6".into(), "7".into()] });
+        assert_eq!((rows.len(), rows[1].path.as_str()), (2, "train.learning_rate"));
+        assert_eq!(rows[1].values[0], rows[1].values[1], "the second run has the first's rate");
+        assert!(table((&own, 1), &[compared(own.clone(), 1)]).is_empty());
+        assert_eq!(table((&own, 1), &[compared(own.clone(), 2)])[0].values, ["1", "2"]);
+    }
+
+    #[test]
+    fn runs_are_drawn_beside_and_taken_away() {
+        let mut app = workbench();
+        assert_eq!(press(&mut app, "r"), [Effect::Runs]);
+        let card = |name: &str| RunCard {
+            directory: Path::new("runs").join(name),
+            preset: preset(),
+            seed: 2,
+            iteration: 9,
+            ami: None,
+        };
+        update(&mut app, Message::Runs(["quickstart-s1", "a", "b"].map(card).into()));
+        assert_eq!(
+            press(&mut app, "↓ "),
+            [Effect::Compare("runs/b".into())],
+            "the run itself is not offered"
+        );
+        let rival = Rival { name: "b".into(), preset: preset(), seed: 2, metrics: Metrics::default() };
+        update(&mut app, Message::Compared("runs/b".into(), Box::new(rival)));
+        assert_eq!(app.workbench.as_ref().unwrap().compared.len(), 1);
+        assert!(press(&mut app, "↵").is_empty());
+        assert!(app.workbench.as_ref().unwrap().compared.is_empty(), "chosen again, it goes");
+        press(&mut app, "q");
+        assert!(app.overlay.is_none() && app.leaving.is_none());
+        let named = press(&mut app, ":compare docs/runs/x↵");
+        assert_eq!(named.last(), Some(&Effect::Compare("docs/runs/x".into())));
+    }
+
+    /// Two runs of one name are two runs, and one run is the same however its path is written.
+    #[test]
+    fn runs_are_told_apart_by_their_directories() {
+        let mut app = workbench();
+        app.here = "/here".into();
+        for run in ["runs/x", "docs/runs/x"] {
+            let read = Effect::Compare(Path::new("/here").join(run));
+            assert_eq!(press(&mut app, &format!(":compare {run}↵")).last(), Some(&read));
+            let rival = Rival { name: "x".into(), preset: preset(), seed: 2, metrics: Metrics::default() };
+            update(&mut app, Message::Compared(Path::new("/here").join(run), Box::new(rival)));
+        }
+        let directories = |app: &App| -> Vec<_> {
+            let runs = &app.workbench.as_ref().unwrap().compared;
+            runs.iter().map(|run| run.directory.clone()).collect()
+        };
+        let names = short_names(directories(&app).iter().map(|directory| directory.as_path()));
+        assert_eq!(names, ["here/runs/x", "docs/runs/x"]);
+        for (same, left) in [("./runs/../runs/x/", "/here/docs/runs/x"), ("/here/docs/runs/x", "")] {
+            let effects = press(&mut app, &format!(":compare {same}↵"));
+            assert!(
+                !effects.iter().any(|effect| matches!(effect, Effect::Compare(_))),
+                "{same}: {effects:?}"
+            );
+            let left: Vec<_> =
+                [left].into_iter().filter(|left| !left.is_empty()).map(PathBuf::from).collect();
+            assert_eq!(directories(&app), left);
+        }
+        let own = RunCard { directory: "/here/runs/quickstart-s1".into(), ..card("a") };
+        update(&mut app, Message::Runs(vec![own, card("a")]));
+        let Some(Overlay::Compare(choice)) = &app.overlay else { panic!("no list") };
+        assert_eq!(choice.runs, [card("a")], "the run on the screen is not offered");
+    }
+
+    fn card(name: &str) -> RunCard {
+        let directory = Path::new("runs").join(name);
+        RunCard { directory, preset: preset(), seed: 2, iteration: 9, ami: None }
+    }
+}

@@ -1,0 +1,18 @@
+//! What looks wrong with the training.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::question;
+use crate::tui::app::App;
+use crate::tui::health;
+
+/// Draws every warning, or that there is none.
+pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
+    let found = app.workbench.as_ref().map(health::warnings).unwrap_or_default();
+    let text = match found.is_empty() {
+        true => "nothing looks wrong".to_owned(),
+        false => found.join("\n"),
+    };
+    question(&app.theme, "health", &text, area, buf);
+}

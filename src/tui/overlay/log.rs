@@ -1,0 +1,139 @@
+//! The run's log.
+
+use crossterm::event::KeyCode;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Margin, Rect};
+use ratatui::text::Line;
+use ratatui::widgets::{Clear, Widget};
+
+use super::{Overlay, PAGE};
+use crate::tui::app::App;
+use crate::tui::update::{Done, Effect};
+use crate::tui::view::parts::{pane, put, wrapped};
+
+/// The run's log, as far as it is looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// Its latest lines, the newest last.
+    pub lines: Vec<String>,
+    /// How many of them lie below what is shown. While there are any, it stands still.
+    pub below: usize,
+}
+
+/// Opens it.
+pub fn open(app: &mut App) -> Done {
+    app.overlay = Some(Overlay::Log(Log::default()));
+    Ok(read(app))
+}
+
+/// Asks for its latest lines.
+pub fn read(app: &App) -> Vec<Effect> {
+    app.workbench.iter().map(|workbench| Effect::ReadLog(workbench.info.directory.clone())).collect()
+}
+
+/// Takes in what was read, or closes the log and says why nothing could be.
+pub fn take_in(app: &mut App, lines: Result<Vec<String>, String>) {
+    let Some(Overlay::Log(log)) = &mut app.overlay else { return };
+    match lines {
+        Ok(lines) if log.below == 0 => log.lines = lines,
+        Ok(_) => {}
+        Err(sentence) => {
+            app.overlay = None;
+            app.message = Some(sentence);
+        }
+    }
+}
+
+/// A key while it is shown: what does not scroll it closes it.
+pub fn press(app: &mut App, mut log: Log, key: KeyCode) {
+    let most = log.lines.len().saturating_sub(1);
+    log.below = match key {
+        KeyCode::Up => (log.below + 1).min(most),
+        KeyCode::Down => log.below.saturating_sub(1),
+        KeyCode::PageUp => (log.below + PAGE).min(most),
+        KeyCode::PageDown => log.below.saturating_sub(PAGE),
+        KeyCode::Home => most,
+        KeyCode::End => 0,
+        _ => return,
+    };
+    app.overlay = Some(Overlay::Log(log));
+}
+
+/// Draws as many of the latest lines as fit, the newest at the bottom.
+pub fn render(app: &App, log: &Log, area: Rect, buf: &mut Buffer) {
+    let theme = &app.theme;
+    // Small screens have no room for what lies around it.
+    let margin = if area.width >= 60 && area.height >= 16 { Margin::new(2, 1) } else { Margin::new(0, 0) };
+    let at = area.inner(margin);
+    Clear.render(at, buf);
+    let title = match log.below {
+        0 => " log ─ ↑ ↓ ".to_owned(),
+        below => format!(" log ─ ↑ ↓ ─ stands still, {below} below "),
+    };
+    let inner = pane(Line::styled(title, theme.accent()), true, theme, at, buf);
+    if inner.is_empty() {
+        return;
+    }
+    let shown = &log.lines[..log.lines.len().saturating_sub(log.below)];
+    let room = usize::from(inner.height);
+    let mut rows: Vec<String> = Vec::new();
+    // From the newest up, as far as there is room; a control sequence in a log must not reach the terminal.
+    for line in shown.iter().rev() {
+        let plain: String = line.replace('\t', " ").chars().filter(|c| !c.is_control()).collect();
+        let parts = wrapped(&plain, usize::from(inner.width));
+        rows.splice(0..0, parts);
+        if rows.len() >= room {
+            break;
+        }
+    }
+    if rows.is_empty() {
+        put(&Line::styled("nothing is written there", theme.dim()), inner.x, inner.y, inner.width, buf);
+    }
+    let skip = rows.len().saturating_sub(room);
+    for (row, y) in rows[skip..].iter().zip(inner.y..) {
+        put(&Line::raw(row.as_str()), inner.x, y, inner.width, buf);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::testing::{picker, press, workbench};
+    use crate::tui::update::{Message, update};
+
+    /// It follows what is written, stands still while older lines are read, and follows again at the end.
+    #[test]
+    fn the_log_is_read_followed_and_scrolled() {
+        let lines = |n: usize| Message::Log(Ok((0..n).map(|n| format!("line {n}")).collect()));
+        let read = || vec![Effect::ReadLog("runs/quickstart-s1".into())];
+        let log = |app: &App| match &app.overlay {
+            Some(Overlay::Log(log)) => (log.lines.len(), log.below),
+            other => panic!("{other:?} in the place of the log"),
+        };
+        for keys in ["!", ":log↵", "⇥!"] {
+            let mut app = workbench();
+            assert_eq!(press(&mut app, keys), read(), "{keys}");
+            update(&mut app, lines(3));
+            assert_eq!(update(&mut app, Message::Reread), read());
+            update(&mut app, lines(30));
+            assert_eq!(log(&app), (30, 0));
+            press(&mut app, "↑↑↑↓");
+            update(&mut app, Message::Wheel(None, -1));
+            assert_eq!(log(&app), (30, 3));
+            assert!(update(&mut app, Message::Reread).is_empty());
+            update(&mut app, lines(40));
+            assert_eq!(log(&app), (30, 3), "stands still");
+            press(&mut app, &"↑".repeat(50));
+            assert_eq!(log(&app), (30, 29));
+            press(&mut app, &"↓".repeat(29));
+            assert_eq!(update(&mut app, Message::Reread), read(), "follows again");
+            assert!(press(&mut app, "k").is_empty() && app.overlay.is_none(), "any other key closes it");
+            assert!(update(&mut app, Message::Reread).is_empty());
+        }
+        let mut app = workbench();
+        press(&mut app, "!");
+        update(&mut app, Message::Log(Err("cannot read it".into())));
+        assert!(app.overlay.is_none() && app.message.as_deref() == Some("cannot read it"));
+        assert!(press(&mut picker(), "!").is_empty());
+    }
+}

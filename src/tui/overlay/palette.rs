@@ -1,0 +1,329 @@
+//! The line on which a command is typed after `:`, with completion and a history.
+
+use std::path::Path;
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Modifier;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Widget};
+use tui_input::Input;
+use tui_input::backend::crossterm::EventHandler;
+
+use super::Overlay;
+use crate::tui::app::{App, Context};
+use crate::tui::command_line::{Listing, Named, Offer, offers, parse};
+use crate::tui::update::{Effect, told};
+use crate::tui::view::parts::put;
+use crate::tui::width::skipped;
+
+/// Lines of the history that are kept.
+const REMEMBERED: usize = 100;
+
+/// Offers shown at most.
+const SHOWN: usize = 8;
+
+/// The line that is being typed.
+#[derive(Clone, Debug, Default)]
+pub struct Palette {
+    /// The text and the cursor.
+    pub input: Input,
+    /// What was typed before Tab went through the offers, and the offer it stands at.
+    completing: Option<(String, usize)>,
+    /// How far back in the history the line comes from.
+    back: usize,
+    /// The directory that something is being named in, and what is there.
+    files: Option<(Listing, Vec<String>)>,
+}
+
+/// What a key did to the line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is still being typed.
+    Typing,
+    /// It was given up.
+    Closed,
+    /// It is to be carried out.
+    Entered(String),
+}
+
+impl Palette {
+    /// Takes in a key.
+    pub fn press(&mut self, key: KeyEvent, context: Context, history: &[String]) -> Outcome {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Esc => return Outcome::Closed,
+            KeyCode::Char('g') if control => return Outcome::Closed,
+            KeyCode::Backspace if self.input.value().is_empty() => return Outcome::Closed,
+            KeyCode::Enter => return Outcome::Entered(self.input.value().trim().to_owned()),
+            KeyCode::Tab => self.complete(1, context),
+            KeyCode::BackTab => self.complete(-1, context),
+            KeyCode::Up => self.recall(1, history),
+            KeyCode::Down => self.recall(-1, history),
+            _ => {
+                self.completing = None;
+                self.input.handle_event(&Event::Key(key));
+            }
+        }
+        Outcome::Typing
+    }
+
+    /// What completions are for: the text as it was typed.
+    fn typed(&self) -> &str {
+        self.completing.as_ref().map_or(self.input.value(), |(typed, _)| typed)
+    }
+
+    /// What is to be listed now that something is being named in it.
+    pub fn to_list(&mut self, context: Context) -> Option<Listing> {
+        let listing = Named::in_line(self.input.value(), context)?.listing();
+        if self.files.as_ref().is_some_and(|(listed, _)| *listed == listing) {
+            return None;
+        }
+        self.files = Some((listing.clone(), Vec::new()));
+        Some(listing)
+    }
+
+    /// Takes in what there is in a directory, if that is still the one.
+    pub fn list(&mut self, listing: &Listing, names: Vec<String>) {
+        if let Some((listed, files)) = &mut self.files
+            && listed == listing
+        {
+            *files = names;
+        }
+    }
+
+    /// What `typed` may become.
+    fn all_offers(&self, typed: &str, context: Context) -> Vec<Offer> {
+        match (Named::in_line(typed, context), &self.files) {
+            (Some(named), Some((listed, names))) if named.listing() == *listed => {
+                let begun = names.iter().filter(|name| name.starts_with(named.begun));
+                let line = |name| format!("{} {}{name}", named.command.name, named.directory);
+                begun.map(|name| Offer { line: line(name), takes: "", help: "" }).collect()
+            }
+            _ => offers(typed, context),
+        }
+    }
+
+    /// The completions, the best first, and which of them the line holds.
+    pub fn offers(&self, context: Context) -> (Vec<Offer>, Option<usize>) {
+        (self.all_offers(self.typed(), context), self.completing.as_ref().map(|(_, at)| *at))
+    }
+
+    fn complete(&mut self, by: i64, context: Context) {
+        let typed = self.typed().to_owned();
+        let offers = self.all_offers(&typed, context);
+        if offers.is_empty() {
+            return;
+        }
+        let at = match &self.completing {
+            Some((_, at)) => (*at as i64 + by).rem_euclid(offers.len() as i64) as usize,
+            None if by > 0 => 0,
+            None => offers.len() - 1,
+        };
+        self.input = Input::new(offers[at].line.clone());
+        // The next Tab goes on in a directory, not to the one beside it.
+        self.completing = (!self.input.value().ends_with('/')).then_some((typed, at));
+    }
+
+    fn recall(&mut self, by: i64, history: &[String]) {
+        let back = self.back.saturating_add_signed(by as isize).min(history.len());
+        if back == self.back {
+            return;
+        }
+        self.back = back;
+        self.completing = None;
+        let line = if back == 0 { "" } else { &history[history.len() - back] };
+        self.input = Input::new(line.to_owned());
+    }
+}
+
+/// Adds a line to the history, once where it is there already.
+fn remember(history: &mut Vec<String>, line: &str) {
+    history.retain(|old| old != line);
+    history.push(line.to_owned());
+    let surplus = history.len().saturating_sub(REMEMBERED);
+    history.drain(..surplus);
+}
+
+/// Carries out a command that was typed.
+fn entered(app: &mut App, line: &str) -> Vec<Effect> {
+    if line.is_empty() {
+        return vec![];
+    }
+    remember(&mut app.commands, line);
+    let done = parse(line, app.context()).and_then(|call| call(app));
+    told(app, done)
+}
+
+/// A key while a command is typed.
+pub fn press(app: &mut App, mut palette: Box<Palette>, key: KeyEvent) -> Vec<Effect> {
+    app.message = None;
+    match palette.press(key, app.context(), &app.commands) {
+        Outcome::Typing => {
+            let to_list = palette.to_list(app.context());
+            app.overlay = Some(Overlay::Palette(palette));
+            let place = |listing: &Listing| app.located(Path::new(&listing.directory));
+            let list = |listing| Effect::List(place(&listing), listing);
+            to_list.map(list).into_iter().collect()
+        }
+        Outcome::Closed => vec![],
+        Outcome::Entered(line) => entered(app, &line),
+    }
+}
+
+/// Draws it over the lowest lines.
+pub fn render(app: &App, palette: &Palette, area: Rect, buf: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let theme = &app.theme;
+    let (offers, chosen) = palette.offers(app.context());
+    let room = usize::from(area.height - 1).min(SHOWN);
+    // The chosen one stays in sight.
+    let from = chosen.map_or(0, |chosen| (chosen + 1).saturating_sub(room));
+    let shown = &offers[from.min(offers.len())..offers.len().min(from + room)];
+    let top = area.bottom() - 1 - shown.len() as u16;
+    Clear.render(Rect { y: top, height: area.bottom() - top, ..area }, buf);
+    for (i, (offer, y)) in shown.iter().zip(top..).enumerate() {
+        let line = Line::from(vec![
+            Span::styled(format!(" {} ", offer.line.trim_end()), theme.strong()),
+            Span::styled(format!("{}  ", offer.takes), theme.dim()),
+            Span::styled(offer.help, theme.dim()),
+        ]);
+        let line = if chosen == Some(from + i) { line.style(theme.selected()) } else { line };
+        put(&line, area.x, y, area.width, buf);
+    }
+    let y = area.bottom() - 1;
+    let input = &palette.input;
+    // The cursor stays in sight, whatever the width.
+    let scroll = input.visual_scroll(usize::from(area.width.saturating_sub(2)));
+    let text = skipped(input.value(), scroll);
+    put(&Line::from(vec![Span::styled(":", theme.accent()), Span::raw(text)]), area.x, y, area.width, buf);
+    let at = area.x + 1 + input.visual_cursor().saturating_sub(scroll) as u16;
+    if let Some(cell) = buf.cell_mut((at.min(area.right() - 1), y)) {
+        cell.modifier.insert(Modifier::REVERSED);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Command;
+    use crate::tui::testing;
+    use crate::tui::testing::{own, sent, with_a_sample};
+    use crate::tui::update::{Message, update};
+
+    fn press(palette: &mut Palette, keys: &str, history: &[String]) -> Outcome {
+        let mut outcome = Outcome::Typing;
+        for c in keys.chars() {
+            let code = match c {
+                '⇥' => KeyCode::Tab,
+                '↑' => KeyCode::Up,
+                '↓' => KeyCode::Down,
+                '↵' => KeyCode::Enter,
+                '⎋' => KeyCode::Esc,
+                '⌫' => KeyCode::Backspace,
+                '←' => KeyCode::Left,
+                c => KeyCode::Char(c),
+            };
+            outcome = palette.press(KeyEvent::from(code), Context::Workbench, history);
+        }
+        outcome
+    }
+
+    #[test]
+    fn tab_completes_the_best_match_and_goes_on_through_the_others() {
+        let mut palette = Palette::default();
+        press(&mut palette, "noi⇥", &[]);
+        assert_eq!(palette.input.value(), "noise ");
+        let mut palette = Palette::default();
+        press(&mut palette, "set sg⇥", &[]);
+        assert_eq!(palette.input.value(), "set sigma ");
+        assert_eq!(press(&mut palette, "0.3↵", &[]), Outcome::Entered("set sigma 0.3".into()));
+        let mut palette = Palette::default();
+        press(&mut palette, "fork b⇥", &[]);
+        assert_eq!(press(&mut palette, "k=5↵", &[]), Outcome::Entered("fork best k=5".into()));
+        assert!(offers("fork b", Context::Model).is_empty(), "a model is not trained");
+        let mut palette = Palette::default();
+        press(&mut palette, "s⇥", &[]);
+        let first = palette.input.value().to_owned();
+        press(&mut palette, "⇥", &[]);
+        assert_ne!(palette.input.value(), first);
+    }
+
+    #[test]
+    fn files_are_completed_directory_by_directory() {
+        let mut palette = Palette::default();
+        let value = |palette: &Palette| palette.input.value().to_owned();
+        press(&mut palette, "open ", &[]);
+        assert_eq!(palette.to_list(Context::Picker), None, "nothing is opened there");
+        let of = |directory: &str| Listing { directory: directory.into(), images: true };
+        assert_eq!(palette.to_list(Context::Workbench), Some(of("")));
+        assert_eq!(palette.to_list(Context::Workbench), None, "once");
+        palette.list(&of(""), ["a.png", "b.gif", "bees/", "c.npy"].map(String::from).to_vec());
+        assert_eq!(palette.offers(Context::Workbench).0.len(), 4);
+        press(&mut palette, "b⇥", &[]);
+        assert_eq!(value(&palette), "open b.gif");
+        press(&mut palette, "⇥", &[]);
+        assert_eq!(value(&palette), "open bees/");
+        assert_eq!(palette.to_list(Context::Workbench), Some(of("bees/")));
+        palette.list(&of(""), vec!["late.png".into()]);
+        assert!(palette.offers(Context::Workbench).0.is_empty(), "that was another directory's");
+        palette.list(&of("bees/"), vec!["one bee.png".into()]);
+        press(&mut palette, "⇥", &[]);
+        assert_eq!(press(&mut palette, "↵", &[]), Outcome::Entered("open bees/one bee.png".into()));
+        let mut palette = Palette::default();
+        press(&mut palette, "compare r", &[]);
+        let runs = palette.to_list(Context::Workbench).unwrap();
+        assert!(!runs.images, "a run is a directory");
+        palette.list(&runs, vec!["runs/".into()]);
+        press(&mut palette, "⇥", &[]);
+        assert_eq!(value(&palette), "compare runs/");
+        assert_eq!(palette.to_list(Context::Model), None, "a model has no curves");
+    }
+
+    #[test]
+    fn the_history_is_walked_and_the_line_edited() {
+        let history = vec!["k 4".to_owned(), "noise 0.1".to_owned()];
+        let mut palette = Palette::default();
+        press(&mut palette, "↑↑", &history);
+        assert_eq!(palette.input.value(), "k 4");
+        press(&mut palette, "↓", &history);
+        assert_eq!(palette.input.value(), "noise 0.1");
+        press(&mut palette, "⌫2", &history);
+        assert_eq!(press(&mut palette, "↵", &history), Outcome::Entered("noise 0.2".into()));
+        assert_eq!(press(&mut Palette::default(), "⌫", &[]), Outcome::Closed);
+        assert_eq!(press(&mut palette, "⎋", &[]), Outcome::Closed);
+    }
+
+    #[test]
+    fn the_history_holds_a_line_once() {
+        let mut history = vec![];
+        for line in ["a", "b", "a"] {
+            remember(&mut history, line);
+        }
+        assert_eq!(history, ["b", "a"]);
+    }
+
+    #[test]
+    fn a_file_that_is_being_named_is_completed() {
+        let mut app = with_a_sample();
+        let of = |directory: &str| Listing { directory: directory.into(), images: true };
+        assert_eq!(testing::press(&mut app, ":open "), [Effect::List("/here".into(), of(""))]);
+        update(&mut app, Message::Listed(of(""), vec!["a.png".into(), "my/".into()]));
+        assert_eq!(testing::press(&mut app, "m⇥"), [Effect::List("/here/my".into(), of("my/"))]);
+        update(&mut app, Message::Listed(of("my/"), vec!["b.png".into()]));
+        let image = own("/here/my/b.png", false, 1);
+        assert_eq!(sent(&testing::press(&mut app, "⇥↵")), [Command::Input(Some(image))]);
+        assert_eq!(
+            testing::press(&mut app, ":open ~/").last(),
+            Some(&Effect::List("/home/me".into(), of("~/")))
+        );
+        let runs = Listing { directory: "runs/".into(), images: false };
+        assert_eq!(
+            testing::press(&mut app, "⎋:compare runs/").last(),
+            Some(&Effect::List("/here/runs".into(), runs))
+        );
+    }
+}

@@ -1,0 +1,84 @@
+//! Whether to resize an image of the user's own.
+
+use crossterm::event::KeyCode;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::question;
+use crate::protocol::Command;
+use crate::snapshot::Input;
+use crate::tui::app::App;
+use crate::tui::update::Effect;
+
+/// A key at the question.
+pub fn press(app: &mut App, input: Input, key: KeyCode) -> Vec<Effect> {
+    let Some(workbench) = &mut app.workbench else { return vec![] };
+    match key {
+        KeyCode::Char('y') | KeyCode::Enter => {
+            let input = workbench.ask_for(input.file, true);
+            vec![Effect::Send(Command::Input(Some(input)))]
+        }
+        _ => {
+            workbench.stay();
+            vec![]
+        }
+    }
+}
+
+/// Draws it.
+pub fn render(app: &App, input: &Input, [width, height]: [usize; 2], area: Rect, buf: &mut Buffer) {
+    let model = app.workbench.as_ref().map(|workbench| workbench.preset.data.image());
+    let model = model.map_or_else(String::new, |image| format!("{}x{}", image.width, image.height));
+    let name = input.file.file_name().unwrap_or_default().to_string_lossy();
+    let text = format!(
+        "{name} has {width}x{height} pixels; the model's images have {model}\n\n\
+         y  resize it, in its proportions, on black\nn  leave it"
+    );
+    question(&app.theme, "Resize it?", &text, area, buf);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Event;
+    use crate::tui::app::Overlay;
+    use crate::tui::testing::{inspected, own, picture_of, press, sent, with_a_sample};
+    use crate::tui::update::{Message, update};
+
+    #[test]
+    fn another_size_is_a_question() {
+        let mut app = with_a_sample();
+        press(&mut app, ":open a.png↵");
+        let image = own("/here/a.png", false, 1);
+        let wrong =
+            |input: &Input| Message::Engine(Event::WrongSize { input: input.clone(), size: [640, 480] });
+        update(&mut app, wrong(&own("/here/b.png", false, 1)));
+        assert!(app.overlay.is_none(), "that is for somebody else");
+        update(&mut app, wrong(&image));
+        assert!(matches!(&app.overlay, Some(Overlay::Resize(of, [640, 480])) if *of == image));
+
+        let mut yes = app.clone();
+        let resized = own("/here/a.png", true, 2);
+        assert_eq!(sent(&press(&mut yes, "y")), [Command::Input(Some(resized.clone()))]);
+        update(&mut yes, picture_of(&resized, 6, vec![]));
+        assert_eq!(inspected(&yes), Some((Some(resized.clone()), false)));
+        // From the inspector, where no leaves what is shown.
+        press(&mut yes, ":open a.png↵");
+        update(&mut yes, wrong(&own("/here/a.png", false, 3)));
+        assert!(press(&mut yes, "n").is_empty() && yes.overlay.is_none());
+        assert_eq!(inspected(&yes), Some((Some(resized.clone()), false)));
+        assert_eq!(yes.workbench.unwrap().input, Some(resized));
+
+        let mut no = app.clone();
+        assert!(press(&mut no, "n").is_empty() && no.overlay.is_none());
+        assert!(no.workbench.unwrap().input.is_none());
+
+        // What is being typed is not lost over it.
+        let mut typing = with_a_sample();
+        press(&mut typing, ":open a.png↵:noi");
+        update(&mut typing, wrong(&image));
+        assert!(matches!(typing.overlay, Some(Overlay::Palette(_))));
+        assert!(typing.message.is_some_and(|message| message.contains("640x480")));
+        assert!(typing.workbench.unwrap().input.is_none());
+    }
+}

@@ -1,0 +1,187 @@
+//! What the engine says.
+
+use super::leave::arrive;
+use super::{Effect, files, told};
+use crate::protocol::{Event, Finish};
+use crate::tui::album::Album;
+use crate::tui::app::{App, Overlay};
+use crate::tui::config::Notice;
+use crate::tui::workbench::Workbench;
+
+pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
+    if let Event::Started(info) = event {
+        if let (false, Some(workbench)) = (app.starting, &mut app.workbench) {
+            workbench.catch_up(*info);
+            let read = |_: &Album| Effect::Moments(workbench.info.directory.clone());
+            return workbench.album.iter().map(read).collect();
+        }
+        let mut workbench = Workbench::new(*info);
+        workbench.snapshot = app.early.take();
+        app.workbench = Some(workbench);
+        app.starting = false;
+        let opened = app.opening.take().map_or(Ok(vec![]), |file| files::open(app, &file));
+        return told(app, opened);
+    }
+    let Some(workbench) = &mut app.workbench else { return vec![] };
+    match event {
+        Event::Started(_) => {}
+        Event::Iterations(list) => list.into_iter().for_each(|i| workbench.add_iteration(i)),
+        Event::Epoch(epoch) => {
+            workbench.add_epoch(epoch);
+            if workbench.album.is_some() {
+                // It has a moment more, and perhaps others less.
+                return vec![Effect::Moments(workbench.info.directory.clone())];
+            }
+        }
+        Event::Changed(change) => workbench.add_change(change),
+        Event::Stage(start) => workbench.begin_stage(start),
+        Event::Floor(floor) => workbench.info.floor = floor,
+        Event::WatchedScores(scores) => workbench.watched = scores,
+        Event::Refused { request, why } => {
+            workbench.forget(&request);
+            app.message = Some(why);
+        }
+        Event::Note(note) => app.message = Some(note),
+        // The user has asked for something else since.
+        Event::WrongSize { input, .. } if workbench.input.as_ref() != Some(&input) => {}
+        Event::WrongSize { input, size } if app.overlay.is_none() => {
+            app.overlay = Some(Overlay::Resize(input, size));
+        }
+        Event::WrongSize { input, size: [width, height] } => {
+            workbench.stay();
+            let file = input.file.display();
+            app.message = Some(format!("{file} is {width}x{height}; open it again, to be asked about that"));
+        }
+        Event::Paused(paused) => workbench.paused = paused,
+        Event::Saved { iteration, .. } => workbench.saved = Some(iteration),
+        Event::Done(finish) => {
+            let notice = ended(app.config.notice, workbench, &finish);
+            workbench.finish = Some(finish);
+            return notice;
+        }
+        Event::Finished(finish) => {
+            workbench.alive = false;
+            // Whoever leaves knows, and so does who was told when it was done.
+            let told = app.leaving.is_some() || workbench.finish.is_some();
+            let notice = if told { vec![] } else { ended(app.config.notice, workbench, &finish) };
+            if let Finish::Failed(sentence) = &finish {
+                // The status line may be too short for it.
+                app.message = Some(sentence.clone());
+            }
+            workbench.finish = Some(finish);
+            if app.leaving.is_some() {
+                return arrive(app);
+            }
+            return notice;
+        }
+    }
+    vec![]
+}
+
+/// Tells that the training ended, as the user wants it told.
+fn ended(notice: Option<Notice>, workbench: &Workbench, finish: &Finish) -> Vec<Effect> {
+    let Some(notice) = notice.filter(|_| !workbench.is_model()) else { return vec![] };
+    let run = workbench.info.directory.file_name().unwrap_or_default().to_string_lossy();
+    let what = if matches!(finish, Finish::Failed(_)) { "has failed" } else { "is over" };
+    let ami = workbench.epoch.map_or(String::new(), |epoch| format!(", AMI {:.2}", epoch.ami));
+    vec![Effect::Notify(notice, format!("the training of {run} {what}{ami}"))]
+}
+
+/// The engine is gone without having said that it ended.
+pub fn gone(app: &mut App) -> Vec<Effect> {
+    if app.leaving.is_some() {
+        return arrive(app);
+    }
+    let sentence = "the training thread ended without a word; its last checkpoint is kept";
+    match &mut app.workbench {
+        Some(workbench) => {
+            let finish = Finish::Failed(sentence.into());
+            let notice = ended(app.config.notice, workbench, &finish);
+            workbench.finish = Some(finish);
+            workbench.alive = false;
+            return notice;
+        }
+        None => app.message = Some(sentence.into()),
+    }
+    app.starting = false;
+    vec![]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset::Setting;
+    use crate::protocol::{Change, Command, RunKind};
+    use crate::snapshot::Snapshot;
+    use crate::tui::config::Config;
+    use crate::tui::testing::{picker, preset, press, workbench};
+    use crate::tui::update::{Message, update};
+    use std::sync::Arc;
+
+    /// A model has one picture until it is asked for another, so the first must not be lost.
+    #[test]
+    fn a_picture_before_its_training_is_kept() {
+        let info = workbench().workbench.unwrap().info;
+        let mut app = picker();
+        let image = preset().data.image();
+        let picture =
+            Snapshot { iteration: 9, sample: 0, input: None, image, k: 4, look: vec![], steps: vec![] };
+        update(&mut app, Message::Picture(Arc::new(picture.clone())));
+        update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+        assert_eq!(app.workbench.unwrap().snapshot.as_deref(), Some(&picture));
+    }
+
+    #[test]
+    fn a_wanted_value_is_shown_until_the_engine_takes_or_refuses_it() {
+        let mut app = workbench();
+        press(&mut app, "KK");
+        let values = |app: &App| app.workbench.as_ref().map(|w| (w.preset.k, w.wanted.k)).unwrap();
+        assert_eq!(values(&app), (4, 6));
+        let change =
+            |from, to| Event::Changed(Change { iteration: 7, from: Setting::K(from), to: Setting::K(to) });
+        update(&mut app, Message::Engine(change(4, 5)));
+        assert_eq!(values(&app), (5, 6));
+        let refused = |request| Event::Refused { request, why: "no".into() };
+        update(&mut app, Message::Engine(refused(Command::Set(Setting::K(5)))));
+        assert_eq!(values(&app), (5, 6), "of an older request");
+        update(&mut app, Message::Engine(refused(Command::Set(Setting::K(6)))));
+        assert_eq!((values(&app), app.message.as_deref()), ((5, 5), Some("no")));
+        update(&mut app, Message::Engine(change(5, 6)));
+        assert_eq!(values(&app), (6, 6));
+        assert_eq!(app.workbench.unwrap().history.changes.len(), 2);
+    }
+
+    #[test]
+    fn the_end_of_a_training_is_told_once_to_whoever_wants_that() {
+        let told = |effects: Vec<Effect>| effects.iter().filter(|e| matches!(e, Effect::Notify(..))).count();
+        let done = || Message::Engine(Event::Done(Finish::MaxEpochs));
+        let finished = |finish| Message::Engine(Event::Finished(finish));
+        assert_eq!(told(update(&mut workbench(), done())), 0, "unless asked");
+        let asked = || {
+            let mut app = workbench();
+            app.configure(Ok(Config::parse("(notice: Desktop)").unwrap()));
+            app
+        };
+        let mut app = asked();
+        let sentence = "the training of quickstart-s1 is over".to_owned();
+        assert_eq!(update(&mut app, done()), [Effect::Notify(Notice::Desktop, sentence)]);
+        assert_eq!(told(update(&mut app, finished(Finish::MaxEpochs))), 0, "once");
+        let failed = update(&mut asked(), finished(Finish::Failed("no disk".into())));
+        assert!(matches!(&failed[..], [Effect::Notify(_, sentence)] if sentence.contains("has failed")));
+        assert_eq!(told(update(&mut asked(), Message::EngineGone)), 1);
+        let mut app = asked();
+        app.workbench.as_mut().unwrap().info.kind = RunKind::Model;
+        assert_eq!(told(update(&mut app, finished(Finish::Stopped))), 0, "a model");
+        let mut app = asked();
+        press(&mut app, "qy");
+        assert_eq!(update(&mut app, finished(Finish::Stopped)), [Effect::Exit], "whoever leaves knows");
+    }
+
+    #[test]
+    fn an_engine_that_vanishes_is_a_failed_run() {
+        let mut app = workbench();
+        update(&mut app, Message::EngineGone);
+        assert!(matches!(app.workbench.as_ref().unwrap().finish, Some(Finish::Failed(_))));
+        assert_eq!(press(&mut app, "q"), [Effect::Exit]);
+    }
+}

@@ -1,0 +1,220 @@
+//! What is written to files or to the clipboard, and images that are read from files.
+
+use std::path::{Path, PathBuf};
+
+use super::{Done, ENDED, Effect, NO_PICTURE};
+use crate::protocol::{Command, is_for_curves};
+use crate::snapshot::View;
+use crate::tui::app::App;
+use crate::tui::workbench::{Pane, Workbench};
+
+/// The file that `e` writes: in the directory that the program was started in, named after what it shows.
+fn name_of_seen(workbench: &Workbench) -> Option<PathBuf> {
+    let run = workbench.info.directory.file_name()?.to_string_lossy().into_owned();
+    if workbench.inspector.is_none() && workbench.focus != Pane::Components {
+        return Some(format!("{run}-it{}-curves.svg", workbench.iteration()).into());
+    }
+    let snapshot = workbench.shown()?;
+    let view = match workbench.inspector {
+        Some(_) => "overview".to_owned(),
+        None => format!("step{}", workbench.shown_step(snapshot) + 1),
+    };
+    let of = match snapshot.input.as_ref().and_then(|input| input.file.file_stem()) {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None => format!("sample{}", snapshot.sample + 1),
+    };
+    Some(format!("{run}-it{}-{of}-{view}.png", snapshot.iteration).into())
+}
+
+/// Writes what is seen to a file named after it.
+pub fn export_seen(app: &mut App) -> Done {
+    let file = app.workbench.as_ref().and_then(name_of_seen).ok_or(NO_PICTURE)?;
+    export(app, &file)
+}
+
+/// Writes what is seen to this file: in the inspector a PNG of all EM steps, else of the one that is shown.
+pub fn export(app: &mut App, file: &Path) -> Done {
+    let file = app.at_home(file);
+    let Some(workbench) = &app.workbench else { return Ok(vec![]) };
+    if is_for_curves(&file) {
+        if workbench.is_model() {
+            return Err("a model has no curves; export those of a run".into());
+        }
+        return Ok(vec![Effect::SaveCurves(workbench.info.directory.clone(), file)]);
+    }
+    let snapshot = workbench.shown().cloned().ok_or(NO_PICTURE)?;
+    let is_png = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+    let view = match is_png && workbench.inspector.is_some() {
+        true => View::Overview,
+        false => View::Step(workbench.shown_step(&snapshot)),
+    };
+    Ok(vec![Effect::Save(snapshot, view, file)])
+}
+
+/// Asks for an image of the user's own.
+pub fn open(app: &mut App, file: &Path) -> Done {
+    let file = app.located(file);
+    let Some(workbench) = &mut app.workbench else { return Ok(vec![]) };
+    if !workbench.alive {
+        return Err(ENDED.into());
+    }
+    Ok(vec![Effect::Send(Command::Input(Some(workbench.ask_for(file, false))))])
+}
+
+/// Puts the command that repeats this run on the clipboard.
+pub fn copy_command(app: &mut App) -> Done {
+    let Some(workbench) = &app.workbench else { return Ok(vec![]) };
+    let command = format!("nem-tui train --replay {}", workbench.info.directory.display());
+    app.message = Some(format!("copied: {command}"));
+    Ok(vec![Effect::Copy(command)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset::Setting;
+    use crate::protocol::{Event, Finish};
+    use crate::tui::testing::{
+        inspected, own, picker, picture_of, press, sent, snapshot, with_a_sample, workbench,
+    };
+    use crate::tui::update::{Message, update};
+
+    #[test]
+    fn an_image_of_ones_own_is_looked_into_when_it_is_there() {
+        let mut app = with_a_sample();
+        let image = own("/here/a b.png", false, 1);
+        assert_eq!(sent(&press(&mut app, ":open a b.png↵")), [Command::Input(Some(image.clone()))]);
+        assert_eq!(inspected(&app), None);
+        update(&mut app, picture_of(&own("/here/c.png", false, 1), 6, vec![]));
+        assert_eq!(inspected(&app), None, "that was somebody else's");
+        update(&mut app, picture_of(&image, 9, vec![]));
+        assert_eq!(inspected(&app), Some((Some(image.clone()), false)));
+        let workbench = app.workbench.as_ref().unwrap();
+        assert!(workbench.snapshot.as_ref().unwrap().input.is_none(), "behind it the sample is still there");
+        let saved = press(&mut app, "e");
+        assert!(
+            matches!(&saved[..], [Effect::Save(_, _, file)] if file.ends_with("quickstart-s1-it3-a b-overview.png"))
+        );
+
+        // Its frames say how many EM steps there are, and a refused change of that leaves it as it is.
+        let more = vec![Setting::Steps(10)];
+        assert_eq!(sent(&press(&mut app, "T")), [Command::Look(more.clone())]);
+        update(
+            &mut app,
+            Message::Engine(Event::Refused { request: Command::Look(more), why: "10 frames".into() }),
+        );
+        assert_eq!(
+            (inspected(&app), app.message.as_deref()),
+            (Some((Some(image.clone()), false)), Some("10 frames"))
+        );
+        assert_eq!(sent(&press(&mut app, "t")), [Command::Look(vec![Setting::Steps(8)])]);
+        update(&mut app, picture_of(&image, 8, vec![Setting::Steps(8)]));
+        assert!(sent(&press(&mut app, "o")).is_empty(), "its objects are what they are");
+
+        // The same file again may hold another image; the older picture of it does not do.
+        let again = own("/here/a b.png", false, 2);
+        assert_eq!(sent(&press(&mut app, ":open a b.png↵")), [Command::Input(Some(again.clone()))]);
+        update(&mut app, picture_of(&image, 8, vec![Setting::Steps(8)]));
+        assert_eq!(inspected(&app), Some((Some(image), true)));
+        update(&mut app, picture_of(&again, 8, vec![Setting::Steps(8)]));
+        assert_eq!(inspected(&app), Some((Some(again), false)));
+
+        for (keys, back) in [
+            (".", vec![Command::Watch(1)]),
+            (":sample 7↵", vec![Command::Watch(6)]),
+            ("⎋", vec![Command::Look(vec![]), Command::Input(None)]),
+        ] {
+            let mut app = app.clone();
+            assert_eq!(sent(&press(&mut app, keys)), back, "{keys}");
+            let workbench = app.workbench.as_ref().unwrap();
+            assert!(workbench.input.is_none(), "{keys}");
+            assert_eq!(workbench.inspector.is_none(), keys == "⎋", "{keys}");
+        }
+        assert_eq!(
+            sent(&press(&mut with_a_sample(), ":open ~/b.gif↵")),
+            [Command::Input(Some(own("/home/me/b.gif", false, 1)))]
+        );
+        assert_eq!(
+            sent(&press(&mut with_a_sample(), ":open /b.npy↵")),
+            [Command::Input(Some(own("/b.npy", false, 1)))]
+        );
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_is_a_sentence() {
+        let mut app = with_a_sample();
+        press(&mut app, ":open a.png↵");
+        let request = Command::Input(Some(own("/here/a.png", false, 1)));
+        update(
+            &mut app,
+            Message::Engine(Event::Refused {
+                request: Command::Input(Some(own("/here/b.png", false, 0))),
+                why: "no GIF".into(),
+            }),
+        );
+        assert!(app.workbench.as_ref().unwrap().input.is_some(), "of an older request");
+        update(&mut app, Message::Engine(Event::Note("no disk".into())));
+        assert!(app.workbench.as_ref().unwrap().input.is_some(), "nothing was asked");
+        update(&mut app, Message::Engine(Event::Refused { request, why: "no PNG".into() }));
+        assert_eq!((app.message.as_deref(), inspected(&app)), (Some("no PNG"), None));
+        assert!(app.workbench.as_ref().unwrap().input.is_none());
+        assert!(press(&mut app, ":open↵").is_empty());
+        assert!(app.message.as_deref().is_some_and(|message| message.contains("open takes FILE")));
+        update(&mut app, Message::Engine(Event::Finished(Finish::MaxEpochs)));
+        assert!(sent(&press(&mut app, ":open a.png↵")).is_empty());
+        assert!(app.message.as_deref().is_some_and(|message| message.contains("--look")));
+    }
+
+    #[test]
+    fn a_model_comes_with_the_image_that_was_named() {
+        let info = workbench().workbench.unwrap().info;
+        let mut app = picker();
+        (app.here, app.opening) = ("/here".into(), Some("a.png".into()));
+        let effects = update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+        assert_eq!(sent(&effects), [Command::Input(Some(own("/here/a.png", false, 1)))]);
+        assert!(app.opening.is_none());
+    }
+
+    #[test]
+    fn anothers_sample_takes_the_place_of_ones_image() {
+        let mut app = with_a_sample();
+        press(&mut app, ":open a.png↵");
+        let image = own("/here/a.png", false, 1);
+        update(&mut app, picture_of(&image, 6, vec![]));
+        update(&mut app, Message::Engine(Event::Watched(4)));
+        assert_eq!(inspected(&app), Some((Some(image), false)), "held still");
+        press(&mut app, "K");
+        update(&mut app, Message::Picture(snapshot(4, vec![Setting::K(5)])));
+        assert_eq!(inspected(&app), Some((None, false)));
+        // One's own wish for a sample does not take away the image that was asked for after it.
+        let mut app = with_a_sample();
+        press(&mut app, ".:open a.png↵");
+        update(&mut app, Message::Engine(Event::Watched(1)));
+        assert!(app.workbench.unwrap().input.is_some());
+    }
+
+    #[test]
+    fn what_is_looked_at_is_written() {
+        let mut app = workbench();
+        assert!(press(&mut app, "e").is_empty() && app.message.is_some(), "nothing to see yet");
+        let picture = snapshot(0, vec![]);
+        update(&mut app, Message::Picture(picture.clone()));
+        let saved = |view, file: &str| [Effect::Save(picture.clone(), view, file.into())];
+        assert_eq!(press(&mut app, "[e"), saved(View::Step(4), "quickstart-s1-it3-sample1-step5.png"));
+        assert_eq!(press(&mut app, ":export a b.gif↵"), saved(View::Step(4), "a b.gif"));
+        assert_eq!(press(&mut app, "ie"), saved(View::Overview, "quickstart-s1-it3-sample1-overview.png"));
+        press(&mut app, "⎋");
+        update(&mut app, Message::Told("written: x".into()));
+        assert_eq!(app.message.as_deref(), Some("written: x"));
+        let curves = |file: &str| [Effect::SaveCurves("runs/quickstart-s1".into(), file.into())];
+        assert_eq!(
+            press(&mut app, "⇥e"),
+            curves("quickstart-s1-it0-curves.svg"),
+            "the curves where they are looked at"
+        );
+        app.home = "/home/me".into();
+        assert_eq!(press(&mut app, ":export ~/a.csv↵"), curves("/home/me/a.csv"));
+        let copied = Effect::Copy("nem-tui train --replay runs/quickstart-s1".into());
+        assert_eq!(press(&mut app, "C"), [copied]);
+    }
+}

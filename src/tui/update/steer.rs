@@ -1,0 +1,230 @@
+//! Steering the training: its values, its pauses, its checkpoints.
+
+use std::collections::VecDeque;
+
+use super::{Done, Effect};
+use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
+use crate::protocol::Command;
+use crate::tui::workbench::Workbench;
+
+/// Why a training can no longer be steered.
+const OVER: &str = "the training is over; :inspect looks into it, and :fork trains on from here";
+
+fn send(workbench: &Workbench, command: Command) -> Done {
+    if workbench.is_running() { Ok(vec![Effect::Send(command)]) } else { Err(OVER.into()) }
+}
+
+/// Pauses the training, or lets it continue. Shown at once; the engine confirms after the iteration in progress.
+pub fn pause(workbench: &mut Workbench) -> Done {
+    let command = if workbench.paused { Command::Resume } else { Command::Pause };
+    let sent = send(workbench, command)?;
+    workbench.paused = !workbench.paused;
+    Ok(sent)
+}
+
+/// Trains for one iteration, then pauses.
+pub fn step(workbench: &mut Workbench) -> Done {
+    let sent = send(workbench, Command::Step)?;
+    workbench.paused = true;
+    Ok(sent)
+}
+
+/// Writes a checkpoint now.
+pub fn checkpoint(workbench: &mut Workbench) -> Done {
+    send(workbench, Command::Checkpoint)
+}
+
+/// Shows where an iteration's time goes, or the scores again.
+pub fn profile(workbench: &mut Workbench) -> Done {
+    if !workbench.is_running() && workbench.profiles.is_none() {
+        return Err(OVER.into());
+    }
+    workbench.profiles = workbench.profiles.is_none().then(VecDeque::new);
+    Ok(vec![Effect::Send(Command::Profile(workbench.profiles.is_some()))])
+}
+
+/// Lowers or raises a value by a notch.
+pub fn turn(workbench: &mut Workbench, kind: Setting, by: i64) -> Done {
+    let preset = workbench.inspector.as_ref().map_or(&workbench.wanted, |inspector| &inspector.preset);
+    match turned(preset, kind, by) {
+        Some(setting) => change(workbench, setting),
+        None if kind.current(preset).is_none() => Err(format!("this run has no {} to change", kind.short())),
+        None => Ok(vec![]),
+    }
+}
+
+/// Changes a value: of the training, or while the inspector is open only of what it shows.
+pub fn change(workbench: &mut Workbench, setting: Setting) -> Done {
+    if let Some(inspector) = &mut workbench.inspector {
+        let look = inspector.change(setting)?;
+        // Only the present weights can compute another picture.
+        workbench.album = None;
+        return Ok(vec![Effect::Send(Command::Look(look))]);
+    }
+    if !workbench.is_running() && !workbench.is_model() {
+        return Err(OVER.into());
+    }
+    let Some(before) = setting.current(&workbench.wanted) else {
+        return Err(format!("this run has no {}", setting.field()));
+    };
+    if before == setting {
+        return Ok(vec![]);
+    }
+    workbench.wanted = setting.apply(&workbench.wanted).map_err(|e| e.to_string())?;
+    workbench.undo.push(before);
+    Ok(vec![Effect::Send(Command::Set(setting))])
+}
+
+/// Undoes the latest change that still makes a difference: its old value becomes a new change.
+pub fn undo(workbench: &mut Workbench) -> Done {
+    while let Some(before) = workbench.undo.pop() {
+        if before.current(&workbench.wanted) == Some(before) {
+            continue;
+        }
+        let effects = change(workbench, before);
+        if effects.is_ok() {
+            // An undo cannot be undone; the change before it is next.
+            workbench.undo.pop();
+        }
+        return effects;
+    }
+    Err("there is nothing to undo".into())
+}
+
+/// The setting one notch further; `None` where the preset has no such value, or at the end of the scale.
+fn turned(preset: &Preset, kind: Setting, by: i64) -> Option<Setting> {
+    let count = |n: usize, most: usize| n.saturating_add_signed(by as isize).clamp(1, most);
+    let setting = match kind.current(preset)? {
+        Setting::K(k) => Setting::K(count(k, MAX_COMPONENTS)),
+        Setting::Steps(steps) => Setting::Steps(count(steps, MAX_STEPS)),
+        Setting::Objects(objects) => Setting::Objects(count(objects, 255)),
+        Setting::Noise(probability) => Setting::Noise(notch(probability, 20.0, by).clamp(0.0, 1.0)),
+        Setting::LearningRate(rate) => Setting::LearningRate(rung(rate, by)),
+        Setting::InterWeight(weight) => Setting::InterWeight(notch(weight, 10.0, by).max(0.0)),
+        // No component can be surer of itself than this.
+        Setting::ESigma(sigma) => Setting::ESigma(notch(sigma, 20.0, by).max(0.05)),
+    };
+    (setting.current(preset) != Some(setting) && setting.apply(preset).is_ok()).then_some(setting)
+}
+
+/// The next multiple of 1/`per_unit` up or down. Multiples are computed from whole numbers, so that 0.1
+/// does not become 0.1000001.
+fn notch(value: f64, per_unit: f64, by: i64) -> f64 {
+    let at = value * per_unit;
+    let near = (at - at.round()).abs() < 1e-6;
+    let next = match (near, by > 0) {
+        (true, true) => at.round() + 1.0,
+        (true, false) => at.round() - 1.0,
+        (false, true) => at.ceil(),
+        (false, false) => at.floor(),
+    };
+    next / per_unit
+}
+
+/// The next value up or down on the ladder …, 1, 2, 5, 10, …
+fn rung(value: f64, by: i64) -> f64 {
+    let ladder = (-8..=0).flat_map(|exponent| [1, 2, 5].map(|digit| format!("{digit}e{exponent}")));
+    let ladder: Vec<f64> = ladder.filter_map(|text| text.parse().ok()).collect();
+    let near = |rung: f64| (rung / value - 1.0).abs() < 1e-6;
+    let next = match by {
+        1.. => ladder.iter().find(|rung| **rung > value && !near(**rung)),
+        _ => ladder.iter().rev().find(|rung| **rung < value && !near(**rung)),
+    };
+    next.copied().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Event, Iteration, Profile, RunKind};
+    use crate::tui::testing::{press, sent, workbench};
+    use crate::tui::update::{Message, update};
+
+    /// (state, keys, what is sent)
+    #[test]
+    fn letters_lower_and_raise_values() {
+        use Setting::*;
+        for (keys, expected) in [
+            ("k", vec![K(3)]),
+            ("KK", vec![K(5), K(6)]),
+            ("kkkkk", vec![K(3), K(2), K(1)]),
+            ("n", vec![Noise(0.05)]),
+            ("nnn", vec![Noise(0.05), Noise(0.0)]),
+            ("N", vec![Noise(0.15)]),
+            ("l", vec![LearningRate(2e-3)]),
+            ("LL", vec![LearningRate(5e-3), LearningRate(1e-2)]),
+            ("tT", vec![Steps(5), Steps(6)]),
+            ("wW", vec![InterWeight(0.9), InterWeight(1.0)]),
+            ("oO", vec![Objects(2), Objects(3)]),
+        ] {
+            let mut app = workbench();
+            let expected: Vec<Command> = expected.into_iter().map(Command::Set).collect();
+            assert_eq!(sent(&press(&mut app, keys)), expected, "{keys}");
+        }
+    }
+
+    #[test]
+    fn values_between_notches_go_to_the_next_one() {
+        assert_eq!(notch(0.13, 20.0, 1), 0.15);
+        assert_eq!(notch(0.12, 20.0, -1), 0.1);
+        assert_eq!((rung(0.004, 1), rung(0.004, -1), rung(0.005, 1)), (0.005, 0.002, 0.01));
+    }
+
+    #[test]
+    fn undo_brings_old_values_back_as_new_changes() {
+        use Setting::*;
+        let mut app = workbench();
+        assert_eq!(
+            sent(&press(&mut app, "KNNuuu")),
+            [K(5), Noise(0.15), Noise(0.2), Noise(0.15), Noise(0.1), K(4)].map(Command::Set)
+        );
+        assert!(sent(&press(&mut app, "u")).is_empty());
+        assert!(app.message.as_deref().is_some_and(|message| message.contains("nothing")));
+        // What came to nothing is not brought back.
+        assert_eq!(sent(&press(&mut app, "KkNu")).last(), Some(&Command::Set(Noise(0.1))));
+        assert_eq!(sent(&press(&mut app, "u")), [Command::Set(K(5))]);
+    }
+
+    #[test]
+    fn space_s_and_c_steer_the_training() {
+        let mut app = workbench();
+        assert_eq!(sent(&press(&mut app, " ")), [Command::Pause]);
+        assert_eq!(sent(&press(&mut app, " ")), [Command::Resume]);
+        assert_eq!(sent(&press(&mut app, "sc")), [Command::Step, Command::Checkpoint]);
+        assert!(app.workbench.unwrap().paused, "a single step pauses");
+    }
+
+    #[test]
+    fn the_profile_is_asked_for_averaged_and_given_up() {
+        let mut app = workbench();
+        assert_eq!(sent(&press(&mut app, "p")), [Command::Profile(true)]);
+        let profile = |data| Some(Profile { data, ..Profile::default() });
+        for (n, profile) in [(1, None), (2, profile(1.0)), (3, profile(3.0))] {
+            let done = Iteration { iteration: n, profile, ..Iteration::default() };
+            update(&mut app, Message::Engine(Event::Iterations(vec![done])));
+        }
+        let profiles = app.workbench.as_ref().unwrap().profiles.as_ref().unwrap();
+        assert_eq!(Profile::mean(profiles.iter()), profile(2.0));
+        assert_eq!(sent(&press(&mut app, "p")), [Command::Profile(false)]);
+        assert!(app.workbench.unwrap().profiles.is_none());
+    }
+
+    /// A model takes what changes its view of an image, and nothing of a training.
+    #[test]
+    fn a_model_is_looked_at_and_not_trained() {
+        use Setting::*;
+        let mut app = workbench();
+        app.workbench.as_mut().unwrap().info.kind = RunKind::Model;
+        for (keys, expected) in [
+            ("K", vec![Command::Set(K(5))]),
+            ("n", vec![Command::Set(Noise(0.05))]),
+            ("T", vec![Command::Set(Steps(7))]),
+            ("O", vec![Command::Set(Objects(4))]),
+            (".", vec![Command::Watch(1)]),
+            ("lLwWsc p⇥", vec![]),
+        ] {
+            assert_eq!(sent(&press(&mut app.clone(), keys)), expected, "{keys}");
+        }
+        assert_eq!(press(&mut app, "q"), [Effect::Send(Command::Stop)], "and is left without a question");
+    }
+}
