@@ -212,7 +212,7 @@ impl Files {
     }
 }
 
-/// A checkpoint, read and verified.
+/// A checkpoint that was read.
 pub struct Checkpoint {
     /// Where it was read from; of a model that comes with the program, its name.
     pub path: PathBuf,
@@ -229,7 +229,16 @@ impl Checkpoint {
     /// # Errors
     /// A directory that is no checkpoint, a file that is missing, cut short or changed.
     pub fn open(path: &Path) -> Result<Checkpoint> {
-        Checkpoint::read(path.to_owned(), Files::Directory(path.to_owned()))
+        Checkpoint::read(path.to_owned(), Files::Directory(path.to_owned()), |_| true)
+    }
+
+    /// Reads and verifies no more than a list of checkpoints says: the manifest and the preset. Damaged weights are
+    /// found by [`Checkpoint::open`].
+    ///
+    /// # Errors
+    /// What [`Checkpoint::open`] refuses about these two.
+    pub fn glance(path: &Path) -> Result<Checkpoint> {
+        Checkpoint::read(path.to_owned(), Files::Directory(path.to_owned()), |file| file == PRESET)
     }
 
     /// The model of that name that comes with the program.
@@ -237,10 +246,18 @@ impl Checkpoint {
     /// # Errors
     /// None in a program that was built well.
     pub fn of_program(model: Model) -> Result<Checkpoint> {
-        Checkpoint::read(model.name.into(), Files::Program(model))
+        Checkpoint::read(model.name.into(), Files::Program(model), |_| true)
     }
 
-    fn read(path: PathBuf, files: Files) -> Result<Checkpoint> {
+    /// The same, read as [`Checkpoint::glance`] reads.
+    ///
+    /// # Errors
+    /// None in a program that was built well.
+    pub fn glance_at_program(model: Model) -> Result<Checkpoint> {
+        Checkpoint::read(model.name.into(), Files::Program(model), |file| file == PRESET)
+    }
+
+    fn read(path: PathBuf, files: Files, is_verified: impl Fn(&str) -> bool) -> Result<Checkpoint> {
         let file = files.path(MANIFEST);
         let manifest: Manifest = serde_json::from_slice(&files.read(MANIFEST)?).map_err(|e| {
             Error::content(&file, format!("not a checkpoint's manifest ({e}); use another checkpoint"))
@@ -251,7 +268,7 @@ impl Checkpoint {
                 format!("checkpoint format {} is not the {FORMAT} that this version reads", manifest.format),
             ));
         }
-        for (name, expected) in &manifest.files {
+        for (name, expected) in manifest.files.iter().filter(|(name, _)| is_verified(name)) {
             if sha256(&files.read(name)?) != *expected {
                 return Err(Error::content(
                     &files.path(name),

@@ -1,7 +1,7 @@
 //! The state of the screen: all that the view draws from, and all that `update` changes.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::album::Album;
@@ -12,12 +12,13 @@ use super::history::History;
 use super::inspector::Inspector;
 use super::keymap::{Action, Context};
 use super::palette::Palette;
+use super::shelf::Previewed;
 use super::theme::Theme;
 use crate::error::Result;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    Change, Epoch, Finish, Iteration, ModelCard, Preview, Profile, RunCard, RunInfo, StageStart, Timed,
-    WATCHED, Watched,
+    Change, Epoch, Finish, Iteration, ModelCard, Profile, RunCard, RunInfo, StageStart, Timed, WATCHED,
+    Watched,
 };
 use crate::snapshot::{Input, Snapshot};
 
@@ -111,8 +112,10 @@ pub struct Picker {
     pub clicked: Option<usize>,
     /// Which sample of its data is shown.
     pub sample: u64,
-    /// That sample.
-    pub preview: Option<Preview>,
+    /// The newest preview.
+    pub preview: Option<Previewed>,
+    /// Whether there may be runs that were not found yet.
+    pub reading: bool,
     /// The devices to train on.
     pub devices: Vec<String>,
     /// The chosen one.
@@ -284,7 +287,7 @@ impl App {
     /// Whether the user seems to be new here: nothing was ever trained, and nothing is otherwise than it comes.
     pub fn is_new(&self) -> bool {
         let any_run = self.picker.entries.iter().any(|entry| matches!(entry, Entry::Run(_)));
-        !any_run && self.config == Config::default()
+        !any_run && !self.picker.reading && self.config == Config::default()
     }
 
     /// How a key that means `action` here is written.
@@ -295,6 +298,11 @@ impl App {
     /// Whether the run's log is looked at, and follows it.
     pub fn follows_log(&self) -> bool {
         matches!(&self.overlay, Some(Overlay::Log(log)) if log.below == 0)
+    }
+
+    /// Whether the run in this directory is on the screen.
+    pub fn shows(&self, run: &Path) -> bool {
+        self.workbench.as_ref().is_some_and(|workbench| workbench.info.directory == run)
     }
 
     /// Whether EM steps are being played.

@@ -33,6 +33,20 @@ pub struct Choice {
     pub selected: usize,
 }
 
+impl Choice {
+    /// Adds a run below those that are newer. What is chosen stays chosen.
+    pub fn add(&mut self, run: RunCard) {
+        if self.runs.iter().any(|known| known.directory == run.directory) {
+            return;
+        }
+        let at = self.runs.partition_point(|other| other.changed >= run.changed);
+        if at <= self.selected && !self.runs.is_empty() {
+            self.selected += 1;
+        }
+        self.runs.insert(at, run);
+    }
+}
+
 /// A setting in which runs differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {

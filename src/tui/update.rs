@@ -45,18 +45,20 @@ pub enum Message {
     Engine(Event),
     /// The engine made a picture.
     Picture(Arc<Snapshot>),
-    /// A preview is there.
-    Preview(Option<Preview>),
+    /// A preview of this sample of a preset's data was made, if it could be.
+    Preview(Box<Preset>, u64, Option<Preview>),
     /// Starting or resuming failed; a sentence.
     StartFailed(String),
     /// Something was done, or could not be; a sentence.
     Told(String),
-    /// The moments there are of the run on the screen.
-    Moments(Vec<u64>),
-    /// A sample as it was at one of them, or a sentence that says why not.
-    Moment(Result<Arc<Snapshot>, String>),
-    /// The runs there are by now.
+    /// The moments there are of the run in this directory.
+    Moments(PathBuf, Vec<u64>),
+    /// Of this run, at this iteration, this sample as it was, or a sentence that says why not.
+    Moment(PathBuf, u64, usize, Result<Arc<Snapshot>, String>),
+    /// Runs that were found.
     Runs(Vec<RunCard>),
+    /// All runs that can be read were found.
+    AllRuns,
     /// A run to compare with.
     Rival(Box<Rival>),
     /// The checkpoint to fork from with these settings, or a sentence that says that there is none.
@@ -100,7 +102,7 @@ pub enum Effect {
     Moments(PathBuf),
     /// Read this sample at this iteration from that album.
     Moment(PathBuf, u64, usize),
-    /// Find out which runs there are.
+    /// Find the runs there are by now.
     Runs,
     /// Read the metrics of the run in this directory.
     Rival(PathBuf),
@@ -127,14 +129,8 @@ pub enum Effect {
 /// Takes in a message.
 pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
     match message {
-        Message::Shelf(Shelf { models, presets, runs, devices }) => {
-            app.picker.devices = devices;
-            // The first preset is what to begin with.
-            app.picker.selected = models.len();
-            let models = models.into_iter().map(|model| Entry::Model(Box::new(model)));
-            let presets = presets.into_iter().map(|preset| Entry::Preset(Box::new(preset)));
-            let runs = runs.into_iter().map(|run| Entry::Run(Box::new(run)));
-            app.picker.entries = models.chain(presets).chain(runs).collect();
+        Message::Shelf(shelf) => {
+            app.picker.stock(shelf);
             preview(app)
         }
         Message::Key(key) => pressed(app, key),
@@ -148,8 +144,8 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
             vec![]
         }
-        Message::Preview(preview) => {
-            app.picker.preview = preview;
+        Message::Preview(preset, sample, preview) => {
+            app.picker.take_preview(*preset, sample, preview);
             vec![]
         }
         Message::StartFailed(sentence) => {
@@ -162,13 +158,24 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             vec![]
         }
         Message::Tick => app.workbench.as_mut().map_or_else(Vec::new, tick),
-        Message::Moments(moments) => {
+        Message::Moments(run, _) if !app.shows(&run) => vec![],
+        Message::Moments(_, moments) => {
             if moments.is_empty() {
                 app.message = Some("no moment of this run was kept yet".into());
             }
             app.workbench.as_mut().map_or_else(Vec::new, |workbench| open_album(workbench, moments))
         }
-        Message::Moment(moment) => {
+        // Another one is wanted by now.
+        Message::Moment(run, iteration, sample, _)
+            if !app.workbench.as_ref().map(read_moment).unwrap_or_default().contains(&Effect::Moment(
+                run.clone(),
+                iteration,
+                sample,
+            )) =>
+        {
+            vec![]
+        }
+        Message::Moment(.., moment) => {
             match (moment, &mut app.workbench) {
                 (Ok(snapshot), Some(workbench)) => workbench.look_back(snapshot),
                 (Err(sentence), _) => app.message = Some(sentence),
@@ -176,11 +183,12 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
             vec![]
         }
-        Message::Runs(mut runs) => {
-            if let Some(workbench) = &app.workbench {
-                runs.retain(|run| run.directory != workbench.info.directory);
-                app.overlay = Some(Overlay::Compare(Choice { runs, selected: 0 }));
-            }
+        Message::Runs(runs) => {
+            runs.into_iter().for_each(|run| app.take_run(run));
+            vec![]
+        }
+        Message::AllRuns => {
+            app.picker.reading = false;
             vec![]
         }
         Message::Listed(listing, names) => {
@@ -206,11 +214,13 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         Message::Reread => vec![],
         Message::Rival(rival) => {
             if let Some(workbench) = &mut app.workbench {
+                // Asked for twice before it was read, it is still one.
+                workbench.rivals.retain(|known| known.name != rival.name);
                 workbench.rivals.push((*rival).into());
             }
             vec![]
         }
-        Message::Found(Ok(_), _) if app.starting => vec![],
+        Message::Found(Ok(_), _) if app.starting || app.leaving.is_some() => vec![],
         Message::Found(Ok(checkpoint), sets) => leave(app, Leave::Fork(checkpoint, sets)),
         Message::Found(Err(sentence), _) => {
             app.message = Some(sentence);
@@ -585,7 +595,10 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
                 None => told(app, Err(NO_PICTURE.into())),
             };
         }
-        (Action::Compare, true) => return vec![Effect::Runs],
+        (Action::Compare, true) => {
+            app.overlay = Some(Overlay::Compare(Choice::default()));
+            return vec![Effect::Runs];
+        }
         (Action::Command, _) => app.overlay = Some(Overlay::Palette(Box::default())),
         (Action::Quit | Action::Stop, _) => {
             let running = app.workbench.as_ref().is_some_and(Workbench::is_running);
@@ -1111,6 +1124,8 @@ fn ended(notice: Option<Notice>, workbench: &Workbench, finish: &Finish) -> Vec<
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
     use crate::error::Error;
     use crate::protocol::{Change, Epoch, Floor, Iteration, Metrics, ModelCard, Profile, RunInfo, Watched};
@@ -1135,7 +1150,6 @@ mod tests {
             Message::Shelf(Shelf {
                 models: vec![model()],
                 presets: vec![preset(), other],
-                runs: vec![],
                 devices: vec!["libtorch".into(), "flex".into()],
             }),
         );
@@ -1224,7 +1238,14 @@ mod tests {
     fn the_picker_opens_runs_to_look_at_them() {
         let mut app = picker();
         assert!(press(&mut app, "i").is_empty() && app.message.is_some(), "a preset");
-        let run = RunCard { directory: "runs/a".into(), preset: preset(), seed: 1, iteration: 5, ami: None };
+        let run = RunCard {
+            directory: "runs/a".into(),
+            preset: preset(),
+            seed: 1,
+            iteration: 5,
+            ami: None,
+            changed: SystemTime::UNIX_EPOCH,
+        };
         app.picker.entries.push(Entry::Run(Box::new(run.clone())));
         app.picker.selected = 3;
         let effects = press(&mut app, "i");
@@ -1294,7 +1315,7 @@ mod tests {
 
     fn past(iteration: u64, sample: usize) -> Message {
         let moment = Snapshot { iteration, ..(*snapshot(sample, vec![])).clone() };
-        Message::Moment(Ok(Arc::new(moment)))
+        Message::Moment("runs/quickstart-s1".into(), iteration, sample, Ok(Arc::new(moment)))
     }
 
     fn seen(app: &App) -> Option<u64> {
@@ -1309,7 +1330,7 @@ mod tests {
         update(&mut app, Message::Picture(Arc::new(now)));
         assert!(press(&mut app, "}").is_empty(), "there is nothing after now");
         assert_eq!(press(&mut app, "{"), [Effect::Moments(run())]);
-        let read = update(&mut app, Message::Moments(vec![0, 8, 64]));
+        let read = update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![0, 8, 64]));
         assert_eq!(read, [Effect::Moment(run(), 64, 0)]);
         assert_eq!(seen(&app), Some(90), "until the moment is read");
         update(&mut app, past(64, 0));
@@ -1343,7 +1364,7 @@ mod tests {
         let mut app = workbench();
         let run = PathBuf::from("runs/quickstart-s1");
         assert_eq!(press(&mut app, "A"), [Effect::Moments(run.clone())]);
-        let first = update(&mut app, Message::Moments(vec![0, 8]));
+        let first = update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![0, 8]));
         assert_eq!(first, [Effect::Moment(run.clone(), 0, 0)]);
         assert!(app.is_playing());
         for moment in [8, 0] {
@@ -1354,7 +1375,7 @@ mod tests {
         // A run without an album says so.
         let mut app = workbench();
         press(&mut app, "{");
-        assert!(update(&mut app, Message::Moments(vec![])).is_empty());
+        assert!(update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![])).is_empty());
         assert!(app.message.is_some() && app.workbench.unwrap().album.is_none());
     }
 
@@ -1364,12 +1385,12 @@ mod tests {
         let mut app = workbench();
         app.workbench.as_mut().unwrap().sample = 30;
         press(&mut app, "{");
-        let effects = update(&mut app, Message::Moments(vec![0, 8]));
+        let effects = update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![0, 8]));
         let run = PathBuf::from("runs/quickstart-s1");
         assert_eq!(effects, [Effect::Send(Command::Watch(0)), Effect::Moment(run.clone(), 8, 0)]);
         let epoch = Epoch { iteration: 9, ..Epoch::default() };
         assert_eq!(update(&mut app, Message::Engine(Event::Epoch(epoch))), [Effect::Moments(run)]);
-        assert!(update(&mut app, Message::Moments(vec![0, 8, 9])).is_empty());
+        assert!(update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![0, 8, 9])).is_empty());
         assert_eq!(app.workbench.unwrap().album.unwrap().place(), (2, 3));
     }
 
@@ -1383,6 +1404,7 @@ mod tests {
             seed: 2,
             iteration: 9,
             ami: None,
+            changed: SystemTime::UNIX_EPOCH,
         };
         update(&mut app, Message::Runs(["quickstart-s1", "a", "b"].map(card).into()));
         assert_eq!(press(&mut app, "↓ "), [Effect::Rival("runs/b".into())], "the run itself is not offered");

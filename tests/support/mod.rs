@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used)] // every test file uses its own part
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
@@ -49,6 +50,7 @@ pub fn picker_with(depth: Depth, past: bool) -> App {
         seed: 1,
         iteration: 1200,
         ami: Some(0.8512),
+        changed: SystemTime::UNIX_EPOCH,
     };
     let model = ModelCard {
         name: "static-shapes".into(),
@@ -59,10 +61,10 @@ pub fn picker_with(depth: Depth, past: bool) -> App {
     let shelf = Shelf {
         models: vec![model],
         presets: presets.to_vec(),
-        runs: past.then_some(run).into_iter().collect(),
         devices: vec!["flex".into(), "libtorch".into()],
     };
     update(&mut app, Message::Shelf(shelf));
+    update(&mut app, Message::Runs(past.then_some(run).into_iter().collect()));
     let snapshot = snapshot(&preset("quickstart"), 4, 1);
     let step = &snapshot.steps[0];
     let preview = Preview {
@@ -71,7 +73,8 @@ pub fn picker_with(depth: Depth, past: bool) -> App {
         noisy: step.noisy.clone(),
         groups: step.groups.clone(),
     };
-    update(&mut app, Message::Preview(Some(preview)));
+    let chosen = Box::new(app.picker.entries[app.picker.selected].preset().clone());
+    update(&mut app, Message::Preview(chosen, 0, Some(preview)));
     app
 }
 
@@ -184,24 +187,27 @@ pub fn compare(app: &mut App) {
         seed: 2,
         iteration,
         ami: Some(0.7312),
+        changed: SystemTime::UNIX_EPOCH,
     };
     let runs = vec![run("quickstart-s2", 800), run("quickstart-k6", 800), run("static-shapes-nem-s3", 3166)];
     update(app, Message::Rival(rival("quickstart-s2", &["train.learning_rate=0.01"], 1.3)));
     update(app, Message::Rival(rival("quickstart-k6", &["k=6", "train.learning_rate=0.005"], 1.7)));
+    update(app, Message::Key(KeyEvent::from(KeyCode::Char('r'))));
     update(app, Message::Runs(runs));
 }
 
 /// Looks back at the run's sixth moment of nine.
 pub fn look_back(app: &mut App) {
     update(app, Message::Key(KeyEvent::from(KeyCode::Char('{'))));
-    update(app, Message::Moments(vec![0, 1, 4, 16, 64, 100, 200, 400, 620]));
+    let run = app.workbench.as_ref().unwrap().info.directory.clone();
+    update(app, Message::Moments(run.clone(), vec![0, 1, 4, 16, 64, 100, 200, 400, 620]));
     for _ in 0..3 {
         update(app, Message::Key(KeyEvent::from(KeyCode::Char('{'))));
     }
     let mut past = snapshot(&preset("quickstart"), 4, 6);
     past.steps.iter_mut().for_each(|step| step.ami = Some(0.31));
     let moment = Snapshot { iteration: 100, sample: 0, ..past };
-    update(app, Message::Moment(Ok(Arc::new(moment))));
+    update(app, Message::Moment(run, 100, 0, Ok(Arc::new(moment))));
 }
 
 /// Asks for the profile, and gets one.
