@@ -7,7 +7,6 @@ mod bench;
 mod config;
 mod curves;
 mod data;
-mod detach;
 mod eval;
 mod export;
 mod infer;

@@ -5,7 +5,9 @@
 //! viewer looks at, [`socket`] the viewers in other processes.
 
 mod audience;
+pub mod backstage;
 pub mod begin;
+mod detach;
 pub mod model;
 #[cfg_attr(not(unix), path = "live/no_socket.rs")]
 pub mod socket;

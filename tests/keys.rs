@@ -254,7 +254,9 @@ fn every_key_over_the_screen() {
         seed: 2,
         iteration: 9,
         ami: None,
+        changed: std::time::SystemTime::UNIX_EPOCH,
     };
+    runs = support::pressed(&runs, "r");
     update(&mut runs, Message::Runs(vec![run("a"), run("b")]));
     let mut log = support::pressed(&workbench, "!");
     update(&mut log, Message::Log(Ok((0..30).map(|n| format!("line {n}")).collect())));

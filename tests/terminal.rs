@@ -649,6 +649,38 @@ fn a_terminal_that_draws_pictures_is_sent_some() {
     assert!(code == 0 && !raw.windows(3).any(|part| part == b"\x1b_G"));
 }
 
+/// A file of the newest run never ends: the screen comes all the same, the other run is offered, and `q` leaves.
+#[test]
+fn a_run_that_cannot_be_read_holds_nothing_up() {
+    use nem_tui::live::begin::{Ending, Job, start};
+    let directory = tempfile::tempdir().unwrap();
+    let runs = directory.path().join("runs");
+    let job = Job {
+        out: Some(runs.join("readable")),
+        ending: Ending { max_iterations: Some(1), stay: false },
+        ..Job::new(Preset::load("quickstart").unwrap(), 1, nem_tui::backend::DeviceName::Flex)
+    };
+    let mut handle = start(&job).unwrap();
+    while !matches!(handle.events.blocking_recv(), Some(Event::Finished(_)) | None) {}
+    drop(handle);
+    let (readable, stuck) = (runs.join("readable"), runs.join("stuck"));
+    let checkpoint = Path::new("checkpoints").join("it-00000001");
+    std::fs::create_dir_all(stuck.join(&checkpoint)).unwrap();
+    for file in [Path::new("run.json"), Path::new("checkpoints/last"), &checkpoint.join("manifest.json")] {
+        std::fs::copy(readable.join(file), stuck.join(file)).unwrap();
+    }
+    let endless = stuck.join(&checkpoint).join("preset.ron");
+    assert!(std::process::Command::new("mkfifo").arg(endless).status().unwrap().success());
+    std::fs::write(stuck.join("metrics.jsonl"), "").unwrap();
+    let mut terminal = Terminal::open(directory.path(), &[], 40, 120);
+    terminal.wait("the other run", |s| s.contains("readable  it 1") && s.contains("› quickstart"));
+    terminal.press("\x1b[B");
+    terminal.wait("the next preset and its data", |s| s.contains("› static") && s.contains("with noise"));
+    assert!(!terminal.text().contains("stuck"));
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
 /// A workbench whose preview panics. It would end this process's terminal, so it only runs inside the
 /// pseudo-terminal of the test below.
 #[test]
@@ -668,7 +700,7 @@ fn a_workbench_that_panics() {
             Err(Error::Usage("no preview".into()))
         }
     }
-    let _ = nem_tui::tui::run(&Broken, None, Ok(nem_tui::tui::config::Config::default()));
+    let _ = nem_tui::tui::run(std::sync::Arc::new(Broken), None, Ok(nem_tui::tui::config::Config::default()));
 }
 
 #[test]

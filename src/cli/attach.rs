@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::config;
-use super::workbench::Rest;
+use super::workbench;
 use crate::error::Result;
+use crate::live::backstage::Engine;
 use crate::live::socket;
-use crate::tui::{self, Start};
+use crate::tui::Start;
 
 #[derive(Args, Debug)]
 pub(super) struct AttachArgs {
@@ -18,6 +19,7 @@ pub(super) struct AttachArgs {
 
 impl AttachArgs {
     pub(super) fn run(&self) -> Result<()> {
-        tui::run(&Rest::default(), Some(Start::Attached(socket::attach(&self.run)?)), config::read())
+        let start = Start::Attached(socket::attach(&self.run)?);
+        workbench::open(Engine::default(), Some(start), config::read())
     }
 }

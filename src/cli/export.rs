@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::eval::progress_bar;
 use super::args::Common;
+use super::eval::progress_bar;
 use super::print::print;
 use crate::error::{Error, Result};
 use crate::run::directory;

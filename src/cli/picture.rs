@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 
-use super::eval::SplitName;
 use super::args::{Common, Conditions};
+use super::eval::SplitName;
 use super::print::print;
 use crate::error::{Error, Result};
 use crate::run::directory;

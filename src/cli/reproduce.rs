@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-use super::eval::progress_bar;
-use super::train::{Bar, follow};
 use super::args::{Common, PrecisionArg};
+use super::eval::progress_bar;
 use super::print::{print, print_json};
+use super::train::{Bar, follow};
 use crate::error::{Error, Result};
 use crate::paper::experiments::Section;
 use crate::paper::reproduce::{Progress, Reproduced, Reproduction};

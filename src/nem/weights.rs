@@ -3,7 +3,7 @@
 //! Names follow PyTorch's state dict (`recurrent.wx`, `output.0.weight`, …). A parameter's id is derived from its
 //! name: burn keys an optimizer's state by id, and so it fits again in another process.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use sha2::{Digest, Sha256};

@@ -13,7 +13,7 @@ use crate::backend::Compute;
 use crate::data::{Split, resolved};
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
-use crate::live::worker::{self, Ending, Job};
+use crate::live::begin::{self, Ending, Job};
 use crate::precision::Precision;
 use crate::preset::{Difference, Preset, differences};
 use crate::protocol::{Finish, RunHandle};
@@ -215,7 +215,7 @@ impl Reproduction<'_> {
             if self.max_iterations.is_some_and(|most| before.iterations >= most) {
                 return Ok(Finish::MaxIterations);
             }
-            worker::resume(&run.path, self.compute, |preset| Ok(preset.clone()), ending)?
+            begin::resume(&run.path, self.compute, |preset| Ok(preset.clone()), ending)?
         } else {
             if directory::is_archived(&run.path) {
                 let scores = ScoredRun::read_all(&self.out.join("scores"))?;
@@ -235,7 +235,7 @@ impl Reproduction<'_> {
                 progress.note(&format!("{path} was cut off before its first checkpoint and begins anew"));
             }
             let job = Job::new(run.settings.clone(), run.seed, self.compute);
-            worker::start(&Job { out: Some(run.path.clone()), ending, ..job })?
+            begin::start(&Job { out: Some(run.path.clone()), ending, ..job })?
         };
         progress.follow(handle, deadline)
     }

@@ -1,6 +1,7 @@
 //! What the workbench needs from the rest of the program.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::{Metrics, RunHandle};
 use crate::error::{Error, Result};
@@ -20,6 +21,8 @@ pub struct RunCard {
     pub iteration: u64,
     /// Its latest validation AMI, if it was ever validated.
     pub ami: Option<f64>,
+    /// When something was last recorded in it.
+    pub changed: SystemTime,
 }
 
 /// A trained model on the picker's shelf.
@@ -35,22 +38,20 @@ pub struct ModelCard {
     pub ami: Option<(f64, f64)>,
 }
 
-/// What the picker offers.
+/// What the picker offers besides runs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shelf {
     /// The trained models to look at.
     pub models: Vec<ModelCard>,
     /// The presets to train.
     pub presets: Vec<Preset>,
-    /// The runs found on the disk, newest first.
-    pub runs: Vec<RunCard>,
     /// The names of the devices, the one to begin with first.
     pub devices: Vec<String>,
 }
 
 /// A run to compare another with.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rival {
+pub struct RunToCompare {
     /// Its name.
     pub name: String,
     /// The preset it began with.
@@ -75,22 +76,19 @@ pub struct Preview {
 }
 
 /// What the workbench needs from the rest of the program, so that it never names an engine. What a program cannot do
-/// it leaves as it stands here.
-pub trait Backstage {
-    /// What there is to choose from.
+/// it leaves as it stands here. All of it may take long, and is called on threads other than the screen's.
+pub trait Backstage: Send + Sync {
+    /// What there is to choose from besides runs.
     fn shelf(&self) -> Shelf {
         Shelf::default()
     }
-    /// The runs there are by now, newest first.
-    fn runs(&self) -> Vec<RunCard> {
-        Vec::new()
-    }
+    /// Tells of every run there is by now, the newest first as far as they can be read equally fast.
+    fn runs(&self, _found: &(dyn Fn(RunCard) + Sync)) {}
     /// Sample `index` of a preset's data.
     fn preview(&self, _preset: &Preset, _index: u64) -> Result<Preview> {
         not_here()
     }
-    /// Starts a new run of `preset` on one of the devices. Returns at once; failures arrive as events or as an
-    /// error.
+    /// Starts a new run of `preset` on one of the devices.
     fn start(&self, _preset: &Preset, _device: &str) -> Result<RunHandle> {
         not_here()
     }
@@ -98,7 +96,7 @@ pub trait Backstage {
     fn open(&self, _model: &str, _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// Goes on with a past run.
+    /// Resumes a past run.
     fn resume(&self, _run: &RunCard, _device: &str) -> Result<RunHandle> {
         not_here()
     }
@@ -127,15 +125,15 @@ pub trait Backstage {
         not_here()
     }
     /// The metrics of the run in this directory, to lay beside another's.
-    fn rival(&self, _run: &Path) -> Result<Rival> {
+    fn compared(&self, _run: &Path) -> Result<RunToCompare> {
         not_here()
     }
     /// Writes the curves of the run in this directory to a file that ends in .csv or .svg.
     fn save_curves(&self, _run: &Path, _file: &Path) -> Result<()> {
         not_here()
     }
-    /// Lets the run in this directory, which nobody trains any more, go on without a screen, in a process
-    /// of its own, and tells the user so. Called when the terminal is itself again.
+    /// Resumes the run in this directory, which nobody trains any more, without a screen, in a process of its own.
+    /// Called when the terminal is restored.
     fn detach(&self, _run: &Path, _device: &str) -> Result<()> {
         not_here()
     }

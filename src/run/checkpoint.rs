@@ -215,7 +215,7 @@ impl CheckpointFiles {
     }
 }
 
-/// A checkpoint, read and verified.
+/// A checkpoint that was read.
 pub struct Checkpoint {
     /// Its path, or the name of a model that comes with the program.
     pub path: PathBuf,
@@ -232,7 +232,15 @@ impl Checkpoint {
     /// # Errors
     /// A directory that is not a checkpoint, a file that is missing, cut short or changed.
     pub fn open(path: &Path) -> Result<Checkpoint> {
-        Checkpoint::read(path.to_owned(), CheckpointFiles::Directory(path.to_owned()))
+        Checkpoint::read(path.to_owned(), CheckpointFiles::Directory(path.to_owned()), |_| true)
+    }
+
+    /// Reads and verifies only the manifest and the preset, for lists. [`Checkpoint::open`] finds damaged weights.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::open`] about these two.
+    pub fn glance(path: &Path) -> Result<Checkpoint> {
+        Checkpoint::read(path.to_owned(), CheckpointFiles::Directory(path.to_owned()), |file| file == PRESET)
     }
 
     /// The model of that name that comes with the program.
@@ -240,10 +248,18 @@ impl Checkpoint {
     /// # Errors
     /// None, unless the program was built from damaged files.
     pub fn of_program(model: Model) -> Result<Checkpoint> {
-        Checkpoint::read(model.name.into(), CheckpointFiles::Program(model))
+        Checkpoint::read(model.name.into(), CheckpointFiles::Program(model), |_| true)
     }
 
-    fn read(path: PathBuf, files: CheckpointFiles) -> Result<Checkpoint> {
+    /// The same, read as [`Checkpoint::glance`] reads.
+    ///
+    /// # Errors
+    /// None, unless the program was built from damaged files.
+    pub fn glance_at_program(model: Model) -> Result<Checkpoint> {
+        Checkpoint::read(model.name.into(), CheckpointFiles::Program(model), |file| file == PRESET)
+    }
+
+    fn read(path: PathBuf, files: CheckpointFiles, is_verified: impl Fn(&str) -> bool) -> Result<Checkpoint> {
         let file = files.path(MANIFEST);
         let manifest: Manifest = serde_json::from_slice(&files.read(MANIFEST)?).map_err(|e| {
             Error::content(&file, format!("not a checkpoint's manifest ({e}); use another checkpoint"))
@@ -257,7 +273,7 @@ impl Checkpoint {
                 ),
             ));
         }
-        for (name, expected) in &manifest.files {
+        for (name, expected) in manifest.files.iter().filter(|(name, _)| is_verified(name)) {
             if sha256(&files.read(name)?) != *expected {
                 return Err(Error::content(
                     &files.path(name),

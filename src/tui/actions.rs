@@ -15,7 +15,7 @@ use super::keymap::{Keymap, normal, parse_key, shown, written};
 use super::mouse;
 use super::overlay::{compare, log};
 use super::theme::Scheme;
-use super::update::{Done, Effect, files, leave, look, past, picker, steer};
+use super::update::{Done, files, leave, look, past, picker, steer};
 use super::workbench::Workbench;
 use crate::preset::Setting;
 use Context::{Curves, Inspector, Model, ModelInspector, Picker, Workbench as Pictures};
@@ -197,7 +197,7 @@ pub const ACTIONS: &[Action] = &[
     bound("past-on", RUN, &[Char('}')], "past", "how the sample looked earlier, later in the training", Steer(|run| past::go(run, 1))),
     named("play-training", RUN, &[Char('A')], "", "play or stop how the training went", Steer(past::play)),
     named("now", TRAINING, &[Esc], "", "back from the past to now", See(Workbench::come_back)),
-    named("runs", TRAINING, &[Char('r')], "", "runs to compare with this one, and how their settings differ", Steer(|_| Ok(vec![Effect::Runs]))),
+    named("runs", TRAINING, &[Char('r')], "", "runs to compare with this one, and how their settings differ", Act(compare::open)),
     named("plot", &[Curves], &[Char('f')], "plot", "losses, upper bound, gradient norm, speed; scores, confidence", See(look::next_plot)),
     named("masks", PICTURES, &[Char('m')], "", "gamma as colours, as each pixel's largest, beside the truth", See(|run| run.masks = run.masks.next())),
     named("rows", PICTURES, &[Char('v')], "", "predictions and masks, or also each component's masked delta", See(|run| run.rows = run.rows.next())),

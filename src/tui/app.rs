@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::config::Config;
 pub use super::overlay::Overlay;
+use super::shelf::Previewed;
 use super::theme::Theme;
 use super::workbench::{Pane, Workbench};
 use crate::error::Result;
 use crate::preset::Preset;
-use crate::protocol::{ModelCard, Preview, RunCard};
+use crate::protocol::{ModelCard, RunCard};
 use crate::snapshot::Snapshot;
 
 /// Everything.
@@ -100,8 +101,10 @@ pub struct Picker {
     pub clicked: Option<usize>,
     /// Which sample of its data is shown.
     pub sample: u64,
-    /// That sample.
-    pub preview: Option<Preview>,
+    /// The newest preview.
+    pub preview: Option<Previewed>,
+    /// Whether there may be runs that were not found yet.
+    pub reading: bool,
     /// The devices to train on.
     pub devices: Vec<String>,
     /// The chosen one.
@@ -172,7 +175,7 @@ impl App {
     /// Whether the user seems to be new here: nothing was ever trained, and nothing is otherwise than it comes.
     pub fn is_new(&self) -> bool {
         let any_run = self.picker.entries.iter().any(|entry| matches!(entry, Entry::Run(_)));
-        !any_run && self.config == Config::default()
+        !any_run && !self.picker.reading && self.config == Config::default()
     }
 
     /// Whether a run on the screen is being trained, or paused.
@@ -193,6 +196,11 @@ impl App {
     /// Whether the run's log is looked at, and follows it.
     pub fn follows_log(&self) -> bool {
         matches!(&self.overlay, Some(Overlay::Log(log)) if log.below == 0)
+    }
+
+    /// Whether the run in this directory is on the screen.
+    pub fn shows(&self, run: &Path) -> bool {
+        self.workbench.as_ref().is_some_and(|workbench| workbench.info.directory == run)
     }
 
     /// Whether EM steps are being played.

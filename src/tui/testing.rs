@@ -27,7 +27,6 @@ pub fn picker() -> App {
         Message::Shelf(Shelf {
             models: vec![model()],
             presets: vec![preset(), other],
-            runs: vec![],
             devices: vec!["libtorch".into(), "flex".into()],
         }),
     );
@@ -139,7 +138,7 @@ pub fn attached() -> App {
 
 pub fn past(iteration: u64, sample: usize) -> Message {
     let moment = Snapshot { iteration, ..(*snapshot(sample, vec![])).clone() };
-    Message::Moment(Ok(Arc::new(moment)))
+    Message::Moment("runs/quickstart-s1".into(), iteration, sample, Ok(Arc::new(moment)))
 }
 
 pub fn seen(app: &App) -> Option<u64> {

@@ -22,7 +22,7 @@ use super::overlay;
 use super::view::Target;
 use super::workbench::{ComparedRun, Pane, Workbench};
 use crate::preset::Preset;
-use crate::protocol::{Command, Event, Preview, Rival, RunCard, Shelf};
+use crate::protocol::{Command, Event, Preview, RunCard, RunToCompare, Shelf};
 use crate::snapshot::Snapshot;
 use crate::snapshot::View;
 
@@ -46,20 +46,22 @@ pub enum Message {
     Engine(Event),
     /// The engine made a picture.
     Picture(Arc<Snapshot>),
-    /// A preview is there.
-    Preview(Option<Preview>),
+    /// A preview of this sample of a preset's data was made, if it could be.
+    Preview(Box<Preset>, u64, Option<Preview>),
     /// Starting or resuming failed; a sentence.
     StartFailed(String),
     /// Something was done, or could not be; a sentence.
     Told(String),
-    /// The moments there are of the run on the screen.
-    Moments(Vec<u64>),
-    /// A sample as it was at one of them, or a sentence that says why not.
-    Moment(Result<Arc<Snapshot>, String>),
-    /// The runs there are by now.
+    /// The moments there are of the run in this directory.
+    Moments(PathBuf, Vec<u64>),
+    /// Of this run, at this iteration, this sample as it was, or a sentence that says why not.
+    Moment(PathBuf, u64, usize, Result<Arc<Snapshot>, String>),
+    /// Runs that were found.
     Runs(Vec<RunCard>),
     /// The run in this directory was read, to be compared.
-    Compared(PathBuf, Box<Rival>),
+    Compared(PathBuf, Box<RunToCompare>),
+    /// All runs that can be read were found.
+    AllRuns,
     /// The checkpoint to fork from with these settings, or a sentence that says that there is none.
     Found(Result<PathBuf, String>, Vec<String>),
     /// What there is in a directory that something is being named in.
@@ -101,7 +103,7 @@ pub enum Effect {
     Moments(PathBuf),
     /// Read this sample at this iteration from that album.
     Moment(PathBuf, u64, usize),
-    /// Find out which runs there are.
+    /// Find the runs there are by now.
     Runs,
     /// Read the run in this directory, to compare it.
     Compare(PathBuf),
@@ -131,7 +133,10 @@ pub type Done = Result<Vec<Effect>, String>;
 /// Takes in a message.
 pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
     match message {
-        Message::Shelf(shelf) => picker::fill(app, shelf),
+        Message::Shelf(shelf) => {
+            app.picker.stock(shelf);
+            picker::preview(app)
+        }
         Message::Key(key) => pressed(app, key),
         Message::Click(target) => clicked(app, target),
         Message::Wheel(target, by) => wheeled(app, target, by),
@@ -143,8 +148,8 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
             vec![]
         }
-        Message::Preview(preview) => {
-            app.picker.preview = preview;
+        Message::Preview(preset, sample, preview) => {
+            app.picker.take_preview(*preset, sample, preview);
             vec![]
         }
         Message::StartFailed(sentence) => {
@@ -157,13 +162,25 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             vec![]
         }
         Message::Tick => app.workbench.as_mut().map_or_else(Vec::new, tick),
-        Message::Moments(moments) => {
+        Message::Moments(run, _) if !app.shows(&run) => vec![],
+        Message::Moments(_, moments) => {
             if moments.is_empty() {
                 app.message = Some("no moment of this run was kept yet".into());
             }
             app.workbench.as_mut().map_or_else(Vec::new, |workbench| past::open_album(workbench, moments))
         }
-        Message::Moment(moment) => {
+        // Another one is wanted by now.
+        Message::Moment(run, iteration, sample, _)
+            if !app
+                .workbench
+                .as_ref()
+                .map(past::read_moment)
+                .unwrap_or_default()
+                .contains(&Effect::Moment(run.clone(), iteration, sample)) =>
+        {
+            vec![]
+        }
+        Message::Moment(.., moment) => {
             match (moment, &mut app.workbench) {
                 (Ok(snapshot), Some(workbench)) => workbench.look_back(snapshot),
                 (Err(sentence), _) => app.message = Some(sentence),
@@ -172,7 +189,11 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             vec![]
         }
         Message::Runs(runs) => {
-            overlay::compare::open(app, runs);
+            runs.into_iter().for_each(|run| app.take_run(run));
+            vec![]
+        }
+        Message::AllRuns => {
+            app.picker.reading = false;
             vec![]
         }
         Message::Listed(listing, names) => {
@@ -191,7 +212,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             overlay::compare::add(app, ComparedRun::new(directory, *read));
             vec![]
         }
-        Message::Found(Ok(_), _) if app.starting => vec![],
+        Message::Found(Ok(_), _) if app.starting || app.leaving.is_some() => vec![],
         Message::Found(Ok(checkpoint), sets) => leave::leave(app, Leave::Fork(checkpoint, sets)),
         Message::Found(Err(sentence), _) => {
             app.message = Some(sentence);

@@ -11,8 +11,8 @@ use super::history::History;
 use super::inspector::Inspector;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    Change, Command, Epoch, Finish, Iteration, Profile, Rival, RunInfo, RunKind, StageStart, Timed, WATCHED,
-    Watched,
+    Change, Command, Epoch, Finish, Iteration, Profile, RunInfo, RunKind, RunToCompare, StageStart, Timed,
+    WATCHED, Watched,
 };
 use crate::snapshot::{Input, Snapshot};
 
@@ -153,7 +153,7 @@ pub struct ComparedRun {
 
 impl ComparedRun {
     /// The run in `directory`, with what was read of it.
-    pub fn new(directory: PathBuf, read: Rival) -> ComparedRun {
+    pub fn new(directory: PathBuf, read: RunToCompare) -> ComparedRun {
         let history = History::of(&read.metrics);
         ComparedRun { directory, preset: read.preset, seed: read.seed, history }
     }
@@ -393,7 +393,7 @@ impl Workbench {
     pub fn catch_up(&mut self, info: RunInfo) {
         let old = std::mem::replace(self, Workbench::new(info));
         self.curves = old.curves;
-        self.rivals = old.rivals;
+        self.compared = old.compared;
         self.snapshot = old.snapshot;
         self.sample = old.sample;
         self.input = old.input;

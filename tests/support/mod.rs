@@ -2,13 +2,13 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used)] // every test file uses its own part
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{
-    Change, Epoch, Event, Floor, Iteration, Metrics, ModelCard, Preview, Profile, Rival, RunCard, RunHandle,
-    RunInfo, RunKind, Shelf,
+    Change, Epoch, Event, Floor, Iteration, Metrics, ModelCard, Preview, Profile, RunCard, RunHandle,
+    RunInfo, RunKind, RunToCompare, Shelf,
 };
 use nem_tui::random::{Purpose, Stream};
 use nem_tui::snapshot::{Snapshot, SnapshotStep};
@@ -63,6 +63,7 @@ pub fn picker_with(depth: Depth, past: bool) -> App {
         seed: 1,
         iteration: 1200,
         ami: Some(0.8512),
+        changed: SystemTime::UNIX_EPOCH,
     };
     let model = ModelCard {
         name: "static-shapes".into(),
@@ -73,10 +74,10 @@ pub fn picker_with(depth: Depth, past: bool) -> App {
     let shelf = Shelf {
         models: vec![model],
         presets: presets.to_vec(),
-        runs: past.then_some(run).into_iter().collect(),
         devices: vec!["flex".into(), "libtorch".into()],
     };
     update(&mut app, Message::Shelf(shelf));
+    update(&mut app, Message::Runs(past.then_some(run).into_iter().collect()));
     let snapshot = snapshot(&preset("quickstart"), 4, 1);
     let step = &snapshot.steps[0];
     let preview = Preview {
@@ -85,7 +86,8 @@ pub fn picker_with(depth: Depth, past: bool) -> App {
         noisy: step.noisy.clone(),
         groups: step.groups.clone(),
     };
-    update(&mut app, Message::Preview(Some(preview)));
+    let chosen = Box::new(app.picker.entries[app.picker.selected].preset().clone());
+    update(&mut app, Message::Preview(chosen, 0, Some(preview)));
     app
 }
 
@@ -191,7 +193,7 @@ pub fn compare(app: &mut App) {
             });
         }
         let preset = preset("quickstart").set(sets).unwrap();
-        Box::new(Rival { name: name.into(), preset, seed: 2, metrics })
+        Box::new(RunToCompare { name: name.into(), preset, seed: 2, metrics })
     };
     let run = |name: &str, iteration| RunCard {
         directory: format!("runs/{name}").into(),
@@ -199,6 +201,7 @@ pub fn compare(app: &mut App) {
         seed: 2,
         iteration,
         ami: Some(0.7312),
+        changed: SystemTime::UNIX_EPOCH,
     };
     let runs = vec![run("quickstart-s2", 800), run("quickstart-k6", 800), run("static-shapes-nem-s3", 3166)];
     update(
@@ -215,20 +218,22 @@ pub fn compare(app: &mut App) {
             rival("quickstart-k6", &["k=6", "train.learning_rate=0.005"], 1.7),
         ),
     );
+    update(app, Message::Key(KeyEvent::from(KeyCode::Char('r'))));
     update(app, Message::Runs(runs));
 }
 
 /// Shows the sixth of nine moments of the run's past.
 pub fn look_back(app: &mut App) {
     update(app, Message::Key(KeyEvent::from(KeyCode::Char('{'))));
-    update(app, Message::Moments(vec![0, 1, 4, 16, 64, 100, 200, 400, 620]));
+    let run = app.workbench.as_ref().unwrap().info.directory.clone();
+    update(app, Message::Moments(run.clone(), vec![0, 1, 4, 16, 64, 100, 200, 400, 620]));
     for _ in 0..3 {
         update(app, Message::Key(KeyEvent::from(KeyCode::Char('{'))));
     }
     let mut past = snapshot(&preset("quickstart"), 4, 6);
     past.steps.iter_mut().for_each(|step| step.ami = Some(0.31));
     let moment = Snapshot { iteration: 100, sample: 0, ..past };
-    update(app, Message::Moment(Ok(Arc::new(moment))));
+    update(app, Message::Moment(run, 100, 0, Ok(Arc::new(moment))));
 }
 
 /// Asks for the profile and receives one.

@@ -31,6 +31,20 @@ pub struct Choice {
     pub selected: usize,
 }
 
+impl Choice {
+    /// Adds a run below those that are newer. What is chosen stays chosen.
+    fn add(&mut self, run: RunCard) {
+        if self.runs.iter().any(|known| known.directory == run.directory) {
+            return;
+        }
+        let at = self.runs.partition_point(|other| other.changed >= run.changed);
+        if at <= self.selected && !self.runs.is_empty() {
+            self.selected += 1;
+        }
+        self.runs.insert(at, run);
+    }
+}
+
 /// A setting in which runs differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -100,12 +114,18 @@ pub fn toggle_named(app: &mut App, run: &Path) -> Done {
     Ok(toggle(app, run))
 }
 
-/// Opens the list of the runs there are, without the one on the screen.
-pub fn open(app: &mut App, mut runs: Vec<RunCard>) {
-    if let Some(workbench) = &app.workbench {
-        let own = app.located(&workbench.info.directory);
-        runs.retain(|run| !is_same(&app.located(&run.directory), &own));
-        app.overlay = Some(Overlay::Compare(Choice { runs, selected: 0 }));
+/// Opens the list, which fills as runs are found.
+pub fn open(app: &mut App) -> Done {
+    app.overlay = Some(Overlay::Compare(Choice::default()));
+    Ok(vec![Effect::Runs])
+}
+
+/// Takes in a run that was found, unless it is the one on the screen.
+pub fn offer(app: &mut App, run: RunCard) {
+    let Some(workbench) = &app.workbench else { return };
+    let is_own = is_same(&app.located(&run.directory), &app.located(&workbench.info.directory));
+    if let (false, Some(Overlay::Compare(choice))) = (is_own, &mut app.overlay) {
+        choice.add(run);
     }
 }
 
@@ -178,14 +198,16 @@ pub fn render(app: &App, choice: &Choice, area: Rect, buf: &mut Buffer) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
-    use crate::protocol::{Metrics, Rival};
+    use crate::protocol::{Metrics, RunToCompare};
     use crate::tui::testing::{preset, press, workbench};
     use crate::tui::update::{Message, update};
     use std::path::PathBuf;
 
     fn compared(preset: Preset, seed: u64) -> ComparedRun {
-        let read = Rival { name: "other".into(), preset, seed, metrics: Metrics::default() };
+        let read = RunToCompare { name: "other".into(), preset, seed, metrics: Metrics::default() };
         ComparedRun::new("other".into(), read)
     }
 
@@ -213,6 +235,7 @@ mod tests {
             seed: 2,
             iteration: 9,
             ami: None,
+            changed: SystemTime::UNIX_EPOCH,
         };
         update(&mut app, Message::Runs(["quickstart-s1", "a", "b"].map(card).into()));
         assert_eq!(
@@ -220,7 +243,7 @@ mod tests {
             [Effect::Compare("runs/b".into())],
             "the run itself is not offered"
         );
-        let rival = Rival { name: "b".into(), preset: preset(), seed: 2, metrics: Metrics::default() };
+        let rival = RunToCompare { name: "b".into(), preset: preset(), seed: 2, metrics: Metrics::default() };
         update(&mut app, Message::Compared("runs/b".into(), Box::new(rival)));
         assert_eq!(app.workbench.as_ref().unwrap().compared.len(), 1);
         assert!(press(&mut app, "↵").is_empty());
@@ -239,7 +262,8 @@ mod tests {
         for run in ["runs/x", "docs/runs/x"] {
             let read = Effect::Compare(Path::new("/here").join(run));
             assert_eq!(press(&mut app, &format!(":compare {run}↵")).last(), Some(&read));
-            let rival = Rival { name: "x".into(), preset: preset(), seed: 2, metrics: Metrics::default() };
+            let rival =
+                RunToCompare { name: "x".into(), preset: preset(), seed: 2, metrics: Metrics::default() };
             update(&mut app, Message::Compared(Path::new("/here").join(run), Box::new(rival)));
         }
         let directories = |app: &App| -> Vec<_> {
@@ -266,6 +290,13 @@ mod tests {
 
     fn card(name: &str) -> RunCard {
         let directory = Path::new("runs").join(name);
-        RunCard { directory, preset: preset(), seed: 2, iteration: 9, ami: None }
+        RunCard {
+            directory,
+            preset: preset(),
+            seed: 2,
+            iteration: 9,
+            ami: None,
+            changed: SystemTime::UNIX_EPOCH,
+        }
     }
 }

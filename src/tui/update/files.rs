@@ -73,7 +73,7 @@ pub fn copy_command(app: &mut App) -> Done {
 mod tests {
     use super::*;
     use crate::preset::Setting;
-    use crate::protocol::{Event, Finish};
+    use crate::protocol::{Event, Finish, Iteration};
     use crate::tui::testing::{
         inspected, own, picker, picture_of, press, sent, snapshot, with_a_sample, workbench,
     };
@@ -175,22 +175,26 @@ mod tests {
         assert!(app.opening.is_none());
     }
 
+    /// A viewer that lagged gets the state of the run anew, and keeps its place.
     #[test]
-    fn anothers_sample_takes_the_place_of_ones_image() {
+    fn catching_up_keeps_what_the_user_looks_at() {
         let mut app = with_a_sample();
-        press(&mut app, ":open a.png↵");
+        press(&mut app, ".⇥zx+:open a.png↵");
         let image = own("/here/a.png", false, 1);
         update(&mut app, picture_of(&image, 6, vec![]));
-        update(&mut app, Message::Engine(Event::Watched(4)));
-        assert_eq!(inspected(&app), Some((Some(image), false)), "held still");
         press(&mut app, "K");
-        update(&mut app, Message::Picture(snapshot(4, vec![Setting::K(5)])));
-        assert_eq!(inspected(&app), Some((None, false)));
-        // One's own wish for a sample does not take away the image that was asked for after it.
-        let mut app = with_a_sample();
-        press(&mut app, ".:open a.png↵");
-        update(&mut app, Message::Engine(Event::Watched(1)));
-        assert!(app.workbench.unwrap().input.is_some());
+        let before = app.workbench.clone().unwrap();
+        let mut info = before.info.clone();
+        info.preset = Setting::Noise(0.4).apply(&info.preset).unwrap();
+        info.metrics.iterations = vec![Iteration { iteration: 9, loss: 1.0, seconds: 1.0, ..Iteration::default() }];
+        assert!(update(&mut app, Message::Engine(Event::Started(Box::new(info)))).is_empty());
+        let after = app.workbench.as_ref().unwrap();
+        assert_eq!((after.iteration(), after.preset.noise.probability()), (9, Some(0.4)));
+        assert_eq!((after.focus, after.zoomed, &after.curves), (before.focus, before.zoomed, &before.curves));
+        assert_eq!((after.sample, &after.input), (1, &Some(image.clone())));
+        assert_eq!(inspected(&app), Some((Some(image.clone()), true)));
+        update(&mut app, picture_of(&image, 6, vec![Setting::K(5)]));
+        assert_eq!(inspected(&app), Some((Some(image), false)));
     }
 
     #[test]

@@ -107,9 +107,7 @@ pub fn arrive(app: &mut App) -> Vec<Effect> {
 mod tests {
     use super::*;
     use crate::protocol::{Event, RunInfo};
-    use crate::tui::testing::{
-        attached, iteration, own, picker, picture_of, press, sent, with_a_sample, workbench,
-    };
+    use crate::tui::testing::{attached, iteration, picker, press, sent, workbench};
     use crate::tui::update::{Message, update};
     use std::path::PathBuf;
 

@@ -156,7 +156,7 @@ mod tests {
     use crate::protocol::{Event, Watched};
     use crate::tui::app::App;
     use crate::tui::curve_view::{LossPlot, ScorePlot};
-    use crate::tui::testing::{attached, iteration, press, sent, snapshot, workbench};
+    use crate::tui::testing::{iteration, press, sent, snapshot, workbench};
     use crate::tui::update::{Message, update};
     use std::sync::Arc;
 

@@ -86,7 +86,7 @@ mod tests {
         update(&mut app, Message::Picture(Arc::new(now)));
         assert!(press(&mut app, "}").is_empty(), "there is nothing after now");
         assert_eq!(press(&mut app, "{"), [Effect::Moments(run())]);
-        let read = update(&mut app, Message::Moments(vec![0, 8, 64]));
+        let read = update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![0, 8, 64]));
         assert_eq!(read, [Effect::Moment(run(), 64, 0)]);
         assert_eq!(seen(&app), Some(90), "until the moment is read");
         update(&mut app, past(64, 0));
@@ -120,7 +120,7 @@ mod tests {
         let mut app = workbench();
         let run = PathBuf::from("runs/quickstart-s1");
         assert_eq!(press(&mut app, "A"), [Effect::Moments(run.clone())]);
-        let first = update(&mut app, Message::Moments(vec![0, 8]));
+        let first = update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![0, 8]));
         assert_eq!(first, [Effect::Moment(run.clone(), 0, 0)]);
         assert!(app.is_playing());
         for moment in [8, 0] {
@@ -131,7 +131,7 @@ mod tests {
         // A run without an album says so.
         let mut app = workbench();
         press(&mut app, "{");
-        assert!(update(&mut app, Message::Moments(vec![])).is_empty());
+        assert!(update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![])).is_empty());
         assert!(app.message.is_some() && app.workbench.unwrap().album.is_none());
     }
 
@@ -141,12 +141,12 @@ mod tests {
         let mut app = workbench();
         app.workbench.as_mut().unwrap().sample = 30;
         press(&mut app, "{");
-        let effects = update(&mut app, Message::Moments(vec![0, 8]));
+        let effects = update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![0, 8]));
         let run = PathBuf::from("runs/quickstart-s1");
         assert_eq!(effects, [Effect::Send(Command::Watch(0)), Effect::Moment(run.clone(), 8, 0)]);
         let epoch = Epoch { iteration: 9, ..Epoch::default() };
         assert_eq!(update(&mut app, Message::Engine(Event::Epoch(epoch))), [Effect::Moments(run)]);
-        assert!(update(&mut app, Message::Moments(vec![0, 8, 9])).is_empty());
+        assert!(update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![0, 8, 9])).is_empty());
         assert_eq!(app.workbench.unwrap().album.unwrap().place(), (2, 3));
     }
 }

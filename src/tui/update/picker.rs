@@ -1,21 +1,8 @@
 //! Choosing a model, a preset or a run.
 
 use super::{Done, Effect};
-use crate::protocol::{Command, Shelf};
+use crate::protocol::Command;
 use crate::tui::app::{App, Entry};
-
-/// Puts models, presets and runs on the shelf.
-pub fn fill(app: &mut App, shelf: Shelf) -> Vec<Effect> {
-    let Shelf { models, presets, runs, devices } = shelf;
-    app.picker.devices = devices;
-    // The first preset is what to begin with.
-    app.picker.selected = models.len();
-    let models = models.into_iter().map(|model| Entry::Model(Box::new(model)));
-    let presets = presets.into_iter().map(|preset| Entry::Preset(Box::new(preset)));
-    let runs = runs.into_iter().map(|run| Entry::Run(Box::new(run)));
-    app.picker.entries = models.chain(presets).chain(runs).collect();
-    preview(app)
-}
 
 /// Chooses the entry `by` lines further down.
 pub fn step(app: &mut App, by: i64) -> Done {
@@ -118,7 +105,14 @@ mod tests {
     fn the_picker_opens_runs_to_look_at_them() {
         let mut app = picker();
         assert!(press(&mut app, "i").is_empty() && app.message.is_some(), "a preset");
-        let run = RunCard { directory: "runs/a".into(), preset: preset(), seed: 1, iteration: 5, ami: None };
+        let run = RunCard {
+            directory: "runs/a".into(),
+            preset: preset(),
+            seed: 1,
+            iteration: 5,
+            ami: None,
+            changed: std::time::SystemTime::UNIX_EPOCH,
+        };
         app.picker.entries.push(Entry::Run(Box::new(run.clone())));
         app.picker.selected = 3;
         let effects = press(&mut app, "i");

@@ -8,9 +8,10 @@ use ratatui::widgets::{Paragraph, Widget, Wrap};
 use super::parts::{Sheet, footer, frame_lines, inside, pane, put};
 use super::picture::Picture;
 use crate::preset::{Cell, Data, Layer, Noise, Preset, StepWeights};
-use crate::protocol::{ModelCard, Preview};
+use crate::protocol::ModelCard;
 use crate::tui::actions::key;
 use crate::tui::app::{App, Entry};
+use crate::tui::shelf::Previewed;
 use crate::tui::width::padded;
 
 /// Lines of the shelf from which on one may say how many are hidden.
@@ -21,10 +22,13 @@ pub fn render(app: &App, area: Rect, sheet: &mut Sheet) {
     let theme = &app.theme;
     let buf = &mut *sheet.cells;
     let [top, list, about, bottom] = places(app, area);
-    let title = Line::from(vec![
-        Span::styled(" nem-tui  ", theme.accent()),
-        Span::styled("pick a trained model to look at, or an experiment to watch learning", theme.dim()),
-    ]);
+    let what = match app.starting {
+        true => Span::styled("starting…", theme.warning()),
+        false => {
+            Span::styled("pick a trained model to look at, or an experiment to watch learning", theme.dim())
+        }
+    };
+    let title = Line::from(vec![Span::styled(" nem-tui  ", theme.accent()), what]);
     put(&title, top.x, top.y, top.width, buf);
     if top.height > 1 {
         let [open, up, help] = ["open", "up", "help"].map(|name| key(app, name));
@@ -160,7 +164,7 @@ fn details(app: &App, area: Rect, sheet: &mut Sheet) {
     let above = (text.line_count(inner.width) as u16).min(inner.height);
     text.render(Rect { height: above, ..inner }, sheet.cells);
     let below = Rect { y: inner.y + above, height: inner.height - above, ..inner };
-    if let Some(preview) = &app.picker.preview {
+    if let Some(preview) = app.picker.preview.as_ref().filter(|previewed| previewed.preset == *preset) {
         thumbnails(app, preview, below, sheet);
     }
 }
@@ -186,7 +190,8 @@ fn device(app: &App) -> Line<'_> {
 }
 
 /// The image, what the network gets to see of it, and the objects in it.
-fn thumbnails(app: &App, preview: &Preview, area: Rect, sheet: &mut Sheet) {
+fn thumbnails(app: &App, previewed: &Previewed, area: Rect, sheet: &mut Sheet) {
+    let Previewed { preview, sample, .. } = previewed;
     let (width, height) = (preview.image.width, preview.image.height);
     let fits = |w: usize| {
         let h = (w * height).div_ceil(2 * width.max(1));
@@ -196,7 +201,7 @@ fn thumbnails(app: &App, preview: &Preview, area: Rect, sheet: &mut Sheet) {
     let h = (w * height).div_ceil(2 * width.max(1)) as u16;
     let white = [1.0; 3];
     let pictures = [
-        (format!("sample {}", app.picker.sample), Picture::shades(&preview.clean, width, height, white)),
+        (format!("sample {sample}"), Picture::shades(&preview.clean, width, height, white)),
         ("with noise".to_owned(), Picture::shades(&preview.noisy, width, height, white)),
         ("objects".to_owned(), Picture::groups(&preview.groups, width, height, &app.theme)),
     ];

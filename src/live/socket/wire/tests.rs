@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::preset::{Images, Preset, Setting, Stage, embedded_names};
 use crate::protocol::{
-    Change, Clock, Command, Epoch, Event, Finish, Floor, Fork, Iteration, Past, Profile, RunInfo, RunKind,
+    Change, Clock, Command, Epoch, Event, Finish, Floor, Fork, Iteration, Metrics, Profile, RunInfo, RunKind,
     StageStart, Watched,
 };
 use crate::snapshot::{Input, Snapshot, SnapshotStep};
@@ -61,7 +61,7 @@ fn events(v: f64, n: usize, preset: &Preset) -> Vec<Event> {
     };
     let [from, to, ..] = settings(v, n);
     let change = Change { iteration: count, from, to };
-    let past = Past {
+    let metrics = Metrics {
         iterations: vec![iteration, scored],
         epochs: vec![epoch],
         changes: vec![change],
@@ -78,7 +78,7 @@ fn events(v: f64, n: usize, preset: &Preset) -> Vec<Event> {
         iteration: count,
         parameters: n,
         floor: Floor { ami: v, ari: v },
-        past,
+        metrics,
     };
     let changes = settings(v, n).map(|to| Event::Changed(Change { iteration: count, from: to, to }));
     let finishes = [

@@ -1,4 +1,4 @@
-//! A run that goes on without a screen, in a process of its own.
+//! A run that continues without a screen, in a process of its own.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -6,17 +6,17 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::socket;
 use crate::backend::Compute;
 use crate::error::{Error, Result};
-use crate::live::socket;
 
-/// A run that cannot be attached to after so long goes on all the same, if it has not ended.
+/// A run that cannot be attached to after so long continues all the same, if it has not ended.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Resumes `run`, which nobody trains, in a process of its own, and returns once it can be attached to.
 ///
 /// # Errors
-/// Whatever keeps it from going on.
+/// Whatever keeps it from continuing.
 pub(super) fn detach(run: &Path, compute: Compute, tf32: bool) -> Result<()> {
     let failed = |why: String| {
         let run = run.display();

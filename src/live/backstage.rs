@@ -1,0 +1,205 @@
+//! What the workbench needs from the rest of the program: [`Backstage`], as this program does it.
+
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use super::begin::{self, Ending, Job};
+use super::detach::detach;
+use super::model;
+use crate::backend::Compute;
+use crate::data::{Dataset, Split, corrupt};
+use crate::error::Result;
+use crate::precision::Precision;
+use crate::preset::Preset;
+use crate::protocol::{Backstage, ModelCard, Preview, RunCard, RunHandle, RunToCompare, Shelf};
+use crate::random::Stream;
+use crate::run::checkpoint::{Checkpoint, MODELS, Model};
+use crate::run::directory::{self, RunFile};
+use crate::run::{album, curves, log, metrics};
+use crate::snapshot::Snapshot;
+
+/// A training that is over can still be looked at.
+const STAY: Ending = Ending { max_iterations: None, stay: true };
+
+/// Threads that read runs. One that waits for a slow disk does not keep the others from being listed.
+const READERS: usize = 4;
+
+/// What the workbench needs from the rest of the program. A workbench that looks at another process's run starts
+/// none itself, and needs no more than the default.
+#[derive(Default)]
+pub struct Engine {
+    /// The presets to choose from.
+    pub presets: Vec<Preset>,
+    /// Of new runs, and of what is previewed.
+    pub seed: u64,
+    /// The devices to choose from, the first one chosen.
+    pub devices: Vec<Compute>,
+    /// The precision of new runs for which none was chosen.
+    pub usual: Precision,
+    /// Whether new runs write event files for TensorBoard.
+    pub tensorboard: bool,
+    /// Whether the first device may round to TF32.
+    pub tf32: bool,
+    /// The data that was previewed last, and its preset.
+    pub previewed: Mutex<Option<(Preset, Arc<Dataset>)>>,
+}
+
+impl Engine {
+    /// The data of a preset; made anew only if another preset's were previewed last.
+    fn data(&self, preset: &Preset) -> Result<Arc<Dataset>> {
+        let mut previewed = self.previewed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, data)) = previewed.as_ref().filter(|(of, _)| of == preset) {
+            return Ok(data.clone());
+        }
+        // Never two at a time in memory.
+        *previewed = None;
+        let data = Arc::new(Dataset::new(preset, self.seed)?);
+        *previewed = Some((preset.clone(), data.clone()));
+        Ok(data)
+    }
+}
+
+impl Backstage for Engine {
+    fn shelf(&self) -> Shelf {
+        Shelf {
+            models: MODELS.iter().filter_map(|model| model_card(*model).ok()).collect(),
+            presets: self.presets.clone(),
+            devices: self.devices.iter().map(Compute::to_string).collect(),
+        }
+    }
+
+    fn runs(&self, found: &(dyn Fn(RunCard) + Sync)) {
+        let waiting = Mutex::new(newest_first(Path::new("runs")).into_iter());
+        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+        std::thread::scope(|scope| {
+            for _ in 0..READERS {
+                // What is no run, or is damaged, is not offered; `train --resume` says why.
+                let read = || std::iter::from_fn(next).filter_map(|run| card(&run).ok()).for_each(found);
+                let _ = std::thread::Builder::new().spawn_scoped(scope, read);
+            }
+        });
+    }
+
+    fn preview(&self, preset: &Preset, index: u64) -> Result<Preview> {
+        let data = self.data(preset)?;
+        let sample = data.sample(Split::Train, index, 1)?;
+        let mut noise = Stream::new(self.seed, Split::Train.noise(), 0, index);
+        let mut noisy = Vec::new();
+        corrupt(preset.noise, &sample.features, &mut noise, &mut noisy);
+        Ok(Preview { image: data.image(), clean: sample.features, noisy, groups: sample.groups })
+    }
+
+    fn start(&self, preset: &Preset, device: &str) -> Result<RunHandle> {
+        let compute = device.parse::<Compute>()?.or(self.usual);
+        let preset = preset.clone();
+        let tensorboard = self.tensorboard;
+        begin::start(&Job { tensorboard, ending: STAY, ..Job::new(preset, self.seed, compute) })
+    }
+
+    fn open(&self, model: &str, device: &str) -> Result<RunHandle> {
+        model::open(Path::new(model), device.parse::<Compute>()?)
+    }
+
+    fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
+        let device: Compute = device.parse()?;
+        begin::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY)
+    }
+
+    fn checkpoint(&self, run: &Path, name: &str) -> Result<PathBuf> {
+        directory::named(run, name)
+    }
+
+    fn fork(&self, from: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
+        let sets = sets.to_vec();
+        begin::fork(from, device.parse::<Compute>()?, move |preset| preset.set(&sets), None, Vec::new(), STAY)
+    }
+
+    fn restart(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
+        let begun = RunFile::read(run)?;
+        let last = Checkpoint::open(&directory::resolve(run, &["last"])?)?.preset;
+        // Stages set their values themselves, so that those in force are not what the run began with.
+        let preset = match last.train.stages.is_empty() {
+            true => last,
+            false => Preset::load(&run.join("preset.ron").display().to_string())?,
+        };
+        let compute = device.parse::<Compute>()?.or(begun.precision);
+        let job = Job::new(preset.set(sets)?, begun.seed, compute);
+        let tensorboard = self.tensorboard;
+        begin::start(&Job { from: begun.from, tensorboard, ending: STAY, ..job })
+    }
+
+    fn moments(&self, run: &Path) -> Vec<u64> {
+        album::moments(run)
+    }
+
+    fn moment(&self, run: &Path, iteration: u64, sample: usize) -> Result<Snapshot> {
+        album::read(run, iteration, sample)
+    }
+
+    fn compared(&self, run: &Path) -> Result<RunToCompare> {
+        let begun = RunFile::read(run)?;
+        let preset = Preset::load(&run.join("preset.ron").display().to_string())?;
+        let name = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(RunToCompare { name, preset, seed: begun.seed, metrics: metrics::read(run)? })
+    }
+
+    fn save_curves(&self, run: &Path, file: &Path) -> Result<()> {
+        curves::save(run, file)
+    }
+
+    fn log(&self, run: &Path) -> Result<Vec<String>> {
+        log::latest(run)
+    }
+
+    fn detach(&self, run: &Path, device: &str) -> Result<()> {
+        // Only the device that was asked for may round.
+        let compute: Compute = device.parse()?;
+        let tf32 = self.tf32 && self.devices.first().is_some_and(|first| first.device == compute.device);
+        detach(run, compute, tf32)
+    }
+}
+
+/// The directories of the runs under `runs`, by when something was last recorded in them.
+fn newest_first(runs: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
+    let mut runs: Vec<_> =
+        entries.filter_map(|entry| Some((changed(&entry.path())?, entry.path()))).collect();
+    runs.sort_by_key(|(changed, _)| Reverse(*changed));
+    runs.into_iter().map(|(_, run)| run).collect()
+}
+
+/// When something was last recorded in the run in `run`.
+fn changed(run: &Path) -> Option<SystemTime> {
+    run.join("metrics.jsonl").metadata().ok()?.modified().ok()
+}
+
+fn model_card(model: Model) -> Result<ModelCard> {
+    let checkpoint = Checkpoint::glance_at_program(model)?;
+    Ok(ModelCard {
+        name: model.name.to_owned(),
+        preset: checkpoint.preset,
+        iteration: checkpoint.manifest.counters.iteration,
+        ami: checkpoint.manifest.measured.map(|measured| (measured.ami_last, measured.floor)),
+    })
+}
+
+/// What the shelf says of the run in `run`. Its weights are not read.
+///
+/// # Errors
+/// A directory that is no run, or has no checkpoint.
+pub fn card(run: &Path) -> Result<RunCard> {
+    let seed = RunFile::read(run)?.seed;
+    let checkpoint = Checkpoint::glance(&directory::resolve(run, &["last"])?)?;
+    // Before the first validation of a stage the latest AMI is that of another task.
+    let ami = metrics::latest_ami(run).filter(|_| checkpoint.is_of_its_task());
+    Ok(RunCard {
+        directory: run.to_owned(),
+        preset: checkpoint.preset,
+        seed,
+        iteration: checkpoint.manifest.counters.iteration,
+        ami,
+        changed: changed(run).unwrap_or(SystemTime::UNIX_EPOCH),
+    })
+}

@@ -1,0 +1,520 @@
+//! The loop around the state: waits, carries effects out, and decides when a frame is worth drawing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::event::{Event as TerminalEvent, KeyEventKind};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use tokio::sync::mpsc;
+
+use super::app::App;
+use super::backstage::{Answer, Jobs, OnScreen};
+use super::gallery::Gallery;
+use super::input::TerminalEvents;
+use super::signals::Signals;
+use super::terminal::{self, Screen};
+use super::update::{Effect, Message, update};
+use super::{Start, command_line, mouse, view};
+use crate::error::{Error, Result};
+use crate::protocol::{Backstage, Event};
+use crate::snapshot::{self, TILE};
+
+/// An EM step is shown this long while they are played.
+const PLAY: Duration = Duration::from_millis(150);
+/// A log that is looked at is read again this much later.
+const REREAD: Duration = Duration::from_millis(500);
+/// What the training does is drawn more rarely, because drawing takes time from it.
+const PROGRESS_FRAME: Duration = Duration::from_millis(150);
+
+/// What the state must not know: the run's handle and the rest of the program.
+pub struct Shell {
+    run: OnScreen,
+    jobs: Jobs,
+    answers: mpsc::UnboundedReceiver<Answer>,
+    /// What to begin with as soon as the devices are known.
+    start: Option<Start>,
+    /// The run that is to continue without a screen, and its device.
+    pub detached: Option<(PathBuf, String)>,
+    /// Whether the process is to be suspended as soon as this message is dealt with.
+    suspend: bool,
+}
+
+impl Shell {
+    /// Begins to read the shelf, unless it is another process's run that is looked at.
+    pub fn new(backstage: Arc<dyn Backstage>, app: &mut App, start: Option<Start>) -> Shell {
+        let (jobs, answers) = Jobs::new(backstage);
+        let mut shell =
+            Shell { run: OnScreen::Nothing, jobs, answers, start: None, detached: None, suspend: false };
+        app.starting = start.is_some();
+        if let Some(attached @ Start::Attached(_)) = start {
+            shell.begin(app, attached);
+        } else {
+            shell.start = start;
+            app.picker.reading = true;
+            shell.jobs.once(|backstage| Message::Shelf(backstage.shelf()));
+        }
+        shell
+    }
+
+    /// The loop.
+    ///
+    /// # Errors
+    /// A terminal that fails.
+    pub async fn turn(
+        &mut self,
+        app: &mut App,
+        screen: &mut Screen,
+        gallery: &mut Option<Gallery>,
+        signals: &mut Signals,
+    ) -> Result<()> {
+        let mut keys = TerminalEvents::read()?;
+        let mut next_frame = Instant::now();
+        let mut next_step = Instant::now();
+        let mut next_read = Instant::now();
+        let mut dirty = true;
+        let mut drawn = Rect::default();
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = signals.next() => Some(Message::Terminate),
+                key = keys.next() => match key {
+                    Some(Ok(TerminalEvent::Key(key))) if key.kind != KeyEventKind::Release => {
+                        // As soon as no further key is waiting.
+                        next_frame = Instant::now();
+                        Some(Message::Key(key))
+                    }
+                    Some(Ok(TerminalEvent::Mouse(event))) => {
+                        let message = mouse::message(app, drawn, event);
+                        if message.is_some() {
+                            next_frame = Instant::now();
+                        }
+                        message
+                    }
+                    Some(Ok(TerminalEvent::Resize(..))) => {
+                        next_frame = Instant::now();
+                        dirty = true;
+                        None
+                    }
+                    Some(Ok(_)) => None,
+                    // The terminal is gone: save and leave.
+                    Some(Err(_)) | None => Some(Message::Terminate),
+                },
+                // Drawing comes before more news, or steady news would starve it.
+                () = tokio::time::sleep_until(next_frame.into()), if dirty => {
+                    let started = Instant::now();
+                    let mut late = false;
+                    let draw = |frame: &mut Frame| {
+                        let placed = view::draw(app, frame);
+                        if let Some(gallery) = gallery {
+                            late = gallery.draw(&placed, frame.buffer_mut());
+                        }
+                    };
+                    drawn = screen
+                        .terminal
+                        .draw(draw)
+                        .map(|frame| frame.area)
+                        .map_err(|e| Error::Terminal(format!("the terminal cannot be drawn on: {e}")))?;
+                    dirty = late;
+                    next_frame = started + PROGRESS_FRAME;
+                    continue;
+                }
+                () = tokio::time::sleep_until(next_step.into()), if app.is_playing() => {
+                    next_step = Instant::now() + PLAY;
+                    next_frame = next_frame.min(Instant::now());
+                    Some(Message::Tick)
+                }
+                () = tokio::time::sleep_until(next_read.into()), if app.follows_log() => {
+                    next_read = Instant::now() + REREAD;
+                    Some(Message::Reread)
+                }
+                message = self.next() => {
+                    if answers_the_user(&message) {
+                        next_frame = Instant::now();
+                    }
+                    Some(message)
+                }
+            };
+            if let Some(message) = message {
+                dirty = true;
+                if self.handle_message(app, message) {
+                    return Ok(());
+                }
+                if std::mem::take(&mut self.suspend) {
+                    if let Err(error) = screen.suspend(app.config.mouse) {
+                        update(app, Message::Told(error.to_string()));
+                    }
+                    // The terminal may have lost what it was sent.
+                    gallery.iter_mut().for_each(Gallery::forget);
+                    next_frame = Instant::now();
+                }
+            }
+        }
+    }
+
+    /// What a job or the run has to say next.
+    async fn next(&mut self) -> Message {
+        let message = tokio::select! {
+            biased;
+            Some(answer) = self.answers.recv() => match answer {
+                Answer::Message(message) => message,
+                // It is reported, and the run saved, as if it had happened here.
+                Answer::Panicked(why) => panic!("{why}"),
+            },
+            message = self.run.news() => message,
+        };
+        if matches!(message, Message::Engine(Event::Finished(_)) | Message::EngineGone) {
+            // The channels are closed from here on and would be ready for ever; and what is started next finds the
+            // run's directory and device free.
+            self.run = OnScreen::Nothing;
+        }
+        message
+    }
+
+    /// Takes in a message and carries its effects out; true when it is time to go.
+    fn handle_message(&mut self, app: &mut App, message: Message) -> bool {
+        let is_shelf = matches!(message, Message::Shelf(_));
+        let mut effects = update(app, message);
+        if is_shelf {
+            self.jobs.runs();
+            effects.extend(self.start.take().and_then(|start| self.begin(app, start)));
+        }
+        let mut exit = false;
+        for effect in effects {
+            exit |= self.carry_out(effect);
+        }
+        exit
+    }
+
+    /// Begins with what the program was started with.
+    fn begin(&mut self, app: &mut App, start: Start) -> Option<Effect> {
+        let device = app.picker.device().to_owned();
+        match start {
+            Start::Preset(preset) => Some(Effect::Start(preset, device)),
+            Start::Run(run) => Some(Effect::Resume(run, device)),
+            Start::Model(model, image) => {
+                app.opening = image;
+                Some(Effect::Open(model, device))
+            }
+            Start::Attached(handle) => {
+                app.attached = true;
+                self.run = OnScreen::Run(handle);
+                None
+            }
+        }
+    }
+
+    /// Waits for what must not be cut off, when the screen is gone: files that are being written, and a run that is
+    /// being started, which is then saved and ended as any other.
+    pub async fn settle(&mut self) {
+        self.jobs.finish().await;
+        self.run.arrived().await;
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> bool {
+        let jobs = &mut self.jobs;
+        match effect {
+            Effect::Exit => return true,
+            Effect::Suspend => self.suspend = true,
+            Effect::Detach(run, device) => self.detached = Some((run, device)),
+            Effect::Send(command) => self.run.send(command),
+            Effect::Start(preset, device) => {
+                self.run = jobs.start(move |backstage| backstage.start(&preset, &device));
+            }
+            Effect::Open(model, device) => {
+                self.run = jobs.start(move |backstage| backstage.open(&model, &device));
+            }
+            Effect::Resume(run, device) => {
+                self.run = jobs.start(move |backstage| backstage.resume(&run, &device));
+            }
+            Effect::Fork(from, sets, device) => {
+                self.run = jobs.start(move |backstage| backstage.fork(&from, &sets, &device));
+            }
+            Effect::Restart(run, sets, device) => {
+                self.run = jobs.start(move |backstage| backstage.restart(&run, &sets, &device));
+            }
+            Effect::Save(snapshot, view, file) => {
+                jobs.export(file, move |_, file| snapshot::save(&snapshot, view, TILE, file));
+            }
+            Effect::SaveCurves(run, file) => {
+                jobs.export(file, move |backstage, file| backstage.save_curves(&run, file));
+            }
+            Effect::Find(run, name, sets) => jobs.once(move |backstage| {
+                let found = backstage.checkpoint(&run, &name).map_err(|error| error.to_string());
+                Message::Found(found, sets)
+            }),
+            Effect::Compare(run) => jobs.once(move |backstage| match backstage.compared(&run) {
+                Ok(read) => Message::Compared(run, Box::new(read)),
+                Err(error) => Message::Told(error.to_string()),
+            }),
+            Effect::Runs => jobs.runs(),
+            Effect::Preview(preset, sample) => jobs.latest("preview", move |backstage| {
+                let preview = backstage.preview(&preset, sample).ok();
+                Message::Preview(preset, sample, preview)
+            }),
+            Effect::Moments(run) => jobs.latest("album", move |backstage| {
+                let moments = backstage.moments(&run);
+                Message::Moments(run, moments)
+            }),
+            Effect::Moment(run, iteration, sample) => jobs.latest("moment", move |backstage| {
+                let moment = backstage.moment(&run, iteration, sample);
+                Message::Moment(run, iteration, sample, moment.map(Arc::new).map_err(|e| e.to_string()))
+            }),
+            Effect::ReadLog(run) => jobs.latest("log", move |backstage| {
+                Message::Log(backstage.log(&run).map_err(|error| error.to_string()))
+            }),
+            Effect::List(directory, listing) => jobs.latest("files", move |_| {
+                let names = command_line::files_in(&directory, listing.images);
+                Message::Listed(listing, names)
+            }),
+            Effect::Copy(text) => {
+                // The terminal may not know this; then it says nothing, and the text is on the screen.
+                let _ = crossterm::execute!(std::io::stdout(), CopyToClipboard::to_clipboard_from(&text));
+            }
+            Effect::Notify(notice, text) => terminal::notify(notice, &text),
+            Effect::Mouse(on) => terminal::capture_mouse(on),
+        }
+        false
+    }
+}
+
+/// Whether the user waits for it, so that it is drawn at once.
+fn answers_the_user(message: &Message) -> bool {
+    !matches!(message, Message::Engine(_) | Message::Picture(_) | Message::Runs(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::thread;
+
+    use crossterm::event::{KeyCode, KeyEvent};
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+    use tokio::sync::{mpsc as tokio_mpsc, watch};
+
+    use super::*;
+    use crate::preset::Preset;
+    use crate::protocol::{Call, Command, Preview, RunCard, RunHandle, Shelf};
+    use crate::tui::theme::{Depth, Theme};
+
+    /// A call that waits until it is let go.
+    struct Gate(Mutex<Receiver<()>>);
+
+    impl Gate {
+        fn new() -> (Sender<()>, Gate) {
+            let (opens, gate) = channel();
+            (opens, Gate(Mutex::new(gate)))
+        }
+
+        /// Also returns when the test is over.
+        fn wait(&self) {
+            let _ = self.0.lock().unwrap().recv();
+        }
+    }
+
+    /// A program of which every call gets stuck.
+    struct Stuck {
+        shelf: Gate,
+        runs: Gate,
+        preview: Gate,
+        start: Gate,
+        /// What a started run is told, until its handle is dropped.
+        told: Mutex<Option<Sender<Command>>>,
+    }
+
+    impl Backstage for Stuck {
+        fn shelf(&self) -> Shelf {
+            self.shelf.wait();
+            let presets = ["quickstart", "static-shapes-nem"].map(|name| Preset::load(name).unwrap());
+            Shelf { models: vec![], presets: presets.into(), devices: vec!["flex".into()] }
+        }
+
+        fn runs(&self, found: &(dyn Fn(RunCard) + Sync)) {
+            found(card("first"));
+            self.runs.wait();
+            found(card("second"));
+        }
+
+        fn preview(&self, preset: &Preset, index: u64) -> Result<Preview> {
+            self.preview.wait();
+            let image = preset.data.image();
+            let clean = vec![index as f32; image.values()];
+            Ok(Preview { image, noisy: clean.clone(), clean, groups: vec![0; image.pixels()] })
+        }
+
+        fn start(&self, _: &Preset, _: &str) -> Result<RunHandle> {
+            self.start.wait();
+            let Some(told) = self.told.lock().unwrap().take() else {
+                return Err(Error::Failed("no disk".into()));
+            };
+            let (calls, mut sent) = tokio_mpsc::unbounded_channel();
+            let (says, events) = tokio_mpsc::channel(1);
+            let thread = thread::spawn(move || {
+                while let Some(call) = sent.blocking_recv() {
+                    let Call::Command(_, command) = call else { continue };
+                    let over = command == Command::Stop;
+                    let _ = told.send(command);
+                    if over {
+                        return;
+                    }
+                    let _ = says.blocking_send(Event::Paused(true));
+                }
+            });
+            Ok(RunHandle::new(calls, events, watch::channel(None).1, thread))
+        }
+    }
+
+    fn card(name: &str) -> RunCard {
+        RunCard {
+            directory: Path::new("runs").join(name),
+            preset: Preset::load("quickstart").unwrap(),
+            seed: 1,
+            iteration: 1,
+            ami: None,
+            changed: std::time::SystemTime::UNIX_EPOCH,
+        }
+    }
+
+    /// A workbench around a program that is stuck, and what lets it go.
+    struct Bench {
+        app: App,
+        shell: Shell,
+        terminal: Terminal<TestBackend>,
+        runtime: tokio::runtime::Runtime,
+        shelf: Sender<()>,
+        runs: Sender<()>,
+        preview: Sender<()>,
+        start: Sender<()>,
+        told: Receiver<Command>,
+    }
+
+    impl Bench {
+        fn new(starts: bool) -> Bench {
+            let [(shelf, a), (runs, b), (preview, c), (start, d)] = std::array::from_fn(|_| Gate::new());
+            let (tells, told) = channel();
+            let told_by = Mutex::new(starts.then_some(tells));
+            let stuck = Stuck { shelf: a, runs: b, preview: c, start: d, told: told_by };
+            let mut app = App::new(Theme::new(Depth::True));
+            let shell = Shell::new(Arc::new(stuck), &mut app, None);
+            let terminal = Terminal::new(TestBackend::new(100, 30)).unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            Bench { app, shell, terminal, runtime, shelf, runs, preview, start, told }
+        }
+
+        /// Presses a key and draws; true when it is time to go.
+        fn press(&mut self, key: KeyCode) -> bool {
+            let exit = self.shell.handle_message(&mut self.app, Message::Key(KeyEvent::from(key)));
+            self.terminal.draw(|frame| drop(view::draw(&self.app, frame))).unwrap();
+            exit
+        }
+
+        /// Takes in the next answer, and draws.
+        fn hear(&mut self) -> Message {
+            let message = self.runtime.block_on(self.shell.next());
+            self.shell.handle_message(&mut self.app, message.clone());
+            self.terminal.draw(|frame| drop(view::draw(&self.app, frame))).unwrap();
+            message
+        }
+
+        fn screen(&self) -> String {
+            self.terminal.backend().buffer().content().iter().map(|cell| cell.symbol()).collect()
+        }
+
+        /// With the shelf read and one of two runs found.
+        fn stocked(starts: bool) -> Bench {
+            let mut bench = Bench::new(starts);
+            bench.shelf.send(()).unwrap();
+            assert!(matches!(bench.hear(), Message::Shelf(_)));
+            assert!(matches!(bench.hear(), Message::Runs(_)));
+            bench
+        }
+    }
+
+    #[test]
+    fn keys_are_handled_and_frames_drawn_while_everything_is_stuck() {
+        let mut bench = Bench::new(false);
+        assert!(!bench.press(KeyCode::Char('?')) && bench.screen().contains("this help"));
+        assert!(!bench.press(KeyCode::Esc) && bench.screen().contains("models, presets, runs"));
+        bench.shelf.send(()).unwrap();
+        bench.hear();
+        bench.hear();
+        assert!(bench.screen().contains("› quickstart") && bench.screen().contains("first  it 1"));
+        for _ in 0..20 {
+            bench.press(KeyCode::Down);
+            bench.press(KeyCode::Up);
+        }
+        bench.press(KeyCode::Down);
+        assert!(bench.screen().contains("› static-shapes-nem"));
+        bench.runs.send(()).unwrap();
+        bench.hear();
+        assert!(bench.screen().contains("second  it 1"));
+        assert!(!bench.press(KeyCode::Enter) && bench.screen().contains("starting…"));
+        assert!(bench.press(KeyCode::Char('q')), "it can be left");
+    }
+
+    /// Of all previews that were asked for while one was being made, only the last is made.
+    #[test]
+    fn only_the_latest_preview_is_made() {
+        let mut bench = Bench::stocked(false);
+        for _ in 0..50 {
+            bench.press(KeyCode::Right);
+        }
+        bench.preview.send(()).unwrap();
+        bench.preview.send(()).unwrap();
+        let mut made = Vec::new();
+        while bench.app.picker.preview.as_ref().is_none_or(|previewed| previewed.sample != 50) {
+            if let Message::Preview(_, sample, _) = bench.hear() {
+                made.push(sample);
+            }
+        }
+        assert!(made.len() <= 2 && made.last() == Some(&50), "{made:?}");
+        assert!(bench.screen().contains("sample 50"));
+    }
+
+    #[test]
+    fn a_run_that_is_being_started_takes_commands() {
+        let mut bench = Bench::stocked(true);
+        bench.press(KeyCode::Enter);
+        bench.shell.carry_out(Effect::Send(Command::Pause));
+        bench.start.send(()).unwrap();
+        while !matches!(bench.hear(), Message::Engine(Event::Paused(true))) {}
+        assert_eq!(bench.told.recv(), Ok(Command::Pause));
+    }
+
+    /// What arrives after its user has left is saved and ended: its handle is dropped.
+    #[test]
+    fn a_run_that_arrives_late_is_ended() {
+        let mut bench = Bench::stocked(true);
+        bench.press(KeyCode::Enter);
+        assert!(bench.press(KeyCode::Char('q')));
+        bench.start.send(()).unwrap();
+        let Bench { runtime, mut shell, told, .. } = bench;
+        runtime.block_on(shell.settle());
+        drop(shell);
+        assert_eq!(told.recv(), Ok(Command::Stop));
+        // And if nobody waits for it.
+        let mut bench = Bench::stocked(true);
+        bench.press(KeyCode::Enter);
+        drop(bench.shell);
+        bench.start.send(()).unwrap();
+        assert_eq!(bench.told.recv(), Ok(Command::Stop));
+    }
+
+    #[test]
+    fn a_start_that_fails_is_said_and_may_be_tried_again() {
+        let mut bench = Bench::stocked(false);
+        bench.press(KeyCode::Enter);
+        bench.start.send(()).unwrap();
+        while !matches!(bench.hear(), Message::StartFailed(_)) {}
+        assert!(bench.screen().contains("no disk") && !bench.app.starting);
+        bench.press(KeyCode::Enter);
+        assert!(bench.press(KeyCode::Char('q')), "left before it fails");
+        bench.start.send(()).unwrap();
+        bench.runtime.block_on(bench.shell.settle());
+    }
+}
