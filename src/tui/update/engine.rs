@@ -23,7 +23,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Epoch(epoch) => {
             workbench.add_epoch(epoch);
             if workbench.album.is_some() {
-                // It has a moment more, and perhaps others less.
+                // The album has one more moment, and may have dropped others.
                 return vec![Effect::Moments(workbench.info.directory.clone())];
             }
         }
@@ -32,10 +32,10 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Floor(floor) => workbench.info.floor = floor,
         Event::Watched(sample) => {
             if workbench.asked == 0 {
-                // Somebody else's wish, in the place of one's own image.
+                // Another viewer has asked for a sample: it replaces the user's own image.
                 workbench.input = None;
             }
-            // While one's own wishes are on their way, an earlier one does not undo the latest.
+            // While requests of this viewer are on their way, an answer to an earlier one does not undo the latest.
             workbench.asked = workbench.asked.saturating_sub(1);
             if workbench.asked == 0 {
                 workbench.sample = sample;
@@ -47,7 +47,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
             workbench.stay();
             app.message = Some(sentence);
         }
-        // Of others' images others are asked.
+        // Another viewer's image.
         Event::WrongSize { input, .. } if workbench.input.as_ref() != Some(&input) => {}
         Event::WrongSize { input, size } if app.overlay.is_none() => {
             app.overlay = Some(Overlay::Resize(input, size));
@@ -66,7 +66,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Finished(finish) => {
             workbench.alive = false;
-            // Whoever leaves knows, and so does who was told when it was done.
+            // A user who is leaving knows, and so does one who was told at `Done`.
             let told = app.leaving.is_some() || workbench.finish.is_some();
             let notice = if told { vec![] } else { ended(app.config.notice, workbench, &finish) };
             if let Finish::Failed(sentence) = &finish {
@@ -83,7 +83,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
     vec![]
 }
 
-/// Tells that the training ended, as the user wants it told.
+/// Tells the user that the training ended, in the way the config asks for.
 fn ended(notice: Option<Notice>, workbench: &Workbench, finish: &Finish) -> Vec<Effect> {
     let Some(notice) = notice.filter(|_| *finish != Finish::Shown) else { return vec![] };
     let run = workbench.info.directory.file_name().unwrap_or_default().to_string_lossy();
@@ -92,12 +92,12 @@ fn ended(notice: Option<Notice>, workbench: &Workbench, finish: &Finish) -> Vec<
     vec![Effect::Notify(notice, format!("the training of {run} {what}{ami}"))]
 }
 
-/// The engine is gone without having said that it ended.
+/// Takes in that the engine is gone without a last event.
 pub fn gone(app: &mut App) -> Vec<Effect> {
     if app.leaving.is_some() {
         return arrive(app);
     }
-    let sentence = "the training thread ended without a word; its last checkpoint is kept";
+    let sentence = "the training thread ended unexpectedly; its last checkpoint is kept";
     match &mut app.workbench {
         Some(workbench) => {
             let finish = Finish::Failed(sentence.into());

@@ -6,7 +6,7 @@ use crate::protocol::{Command, Finish};
 use crate::tui::app::{App, Leave, Overlay};
 use crate::tui::workbench::Workbench;
 
-/// Leaves, and asks before a run of one's own ends.
+/// Leaves; asks first if that ends the run.
 pub fn quit(app: &mut App) -> Done {
     if app.is_running() && !app.attached {
         app.overlay = Some(Overlay::Quit);
@@ -15,7 +15,7 @@ pub fn quit(app: &mut App) -> Done {
     Ok(leave(app, Leave::Program))
 }
 
-/// Ends the run, also one of another process, and asks before that.
+/// Ends the run, also an attached one; asks first.
 pub fn end(app: &mut App) -> Done {
     if app.is_running() && app.attached {
         app.overlay = Some(Overlay::Stop);
@@ -31,12 +31,12 @@ pub fn fork(app: &mut App, from: Option<String>, sets: Vec<String>) -> Done {
     if !preset.has_network_of(&workbench.preset) {
         let sets = sets.join(" ");
         return Err(format!(
-            "a fork keeps the weights, and {sets} needs another network; use :restart {sets}"
+            "a fork keeps the weights, and {sets} needs another network; :restart {sets} begins it"
         ));
     }
     let run = workbench.info.directory.clone();
     Ok(match from.filter(|name| name != "last") {
-        // The checkpoint is looked for before this run is stopped for it.
+        // The checkpoint is looked up before this run is stopped for it.
         Some(name) => vec![Effect::Find(run, name, sets)],
         None => leave(app, Leave::Fork(run, sets)),
     })
@@ -61,18 +61,17 @@ fn free(app: &App) -> Result<&Workbench, String> {
     Ok(workbench)
 }
 
-/// Goes on to `to`: from a run of another process at once; from one's own, if one is running, once it is stopped
-/// and saved.
+/// Leaves for `to`: an attached run at once, the program's own run once it is stopped and saved.
 pub fn leave(app: &mut App, to: Leave) -> Vec<Effect> {
     if !app.attached {
         return stop(app, to);
     }
-    // Others go on looking, and at the training's own samples.
+    // Other viewers get the training's own samples back.
     let back = app.workbench.as_mut().map(back).unwrap_or_default();
     back.into_iter().chain([Effect::Exit]).collect()
 }
 
-/// Stops the run, whoever's it is, if one is running, and goes on to `to` once it is saved.
+/// Stops the run, if one is running, also an attached one, and leaves for `to` once it is saved.
 pub fn stop(app: &mut App, to: Leave) -> Vec<Effect> {
     let running = app.workbench.as_ref().is_some_and(|w| w.alive);
     let again = app.leaving.replace(to).is_some();
@@ -84,14 +83,14 @@ pub fn stop(app: &mut App, to: Leave) -> Vec<Effect> {
     }
 }
 
-/// The run is saved, or there is none.
+/// Leaves: the run is saved by now, or there was no run.
 pub fn arrive(app: &mut App) -> Vec<Effect> {
     let workbench = app.workbench.as_ref();
     let run = workbench.map(|workbench| workbench.info.directory.clone()).unwrap_or_default();
     if let (Some(Leave::Detach), Some(workbench)) = (&app.leaving, workbench) {
-        // A run that has ended by itself meanwhile does not go on.
-        let goes_on = workbench.finish == Some(Finish::Stopped);
-        let detach = goes_on.then(|| Effect::Detach(run, workbench.info.device.clone()));
+        // A run that ended by itself meanwhile is not continued.
+        let continues = workbench.finish == Some(Finish::Stopped);
+        let detach = continues.then(|| Effect::Detach(run, workbench.info.device.clone()));
         return detach.into_iter().chain([Effect::Exit]).collect();
     }
     let device = app.picker.device().to_owned();
@@ -206,7 +205,7 @@ mod tests {
         assert_eq!(update(&mut picker(), Message::Terminate), [Effect::Exit]);
     }
 
-    /// Who leaves an attached run leaves its samples to the others.
+    /// An attached run gets its samples back when a viewer leaves.
     #[test]
     fn leaving_from_the_inspector_puts_the_samples_back() {
         let mut app = with_a_sample();
@@ -242,7 +241,7 @@ mod tests {
         }
     }
 
-    /// A checkpoint is looked for before the training is stopped for it.
+    /// A checkpoint is looked up before the training is stopped for it.
     #[test]
     fn a_fork_begins_at_any_checkpoint() {
         let mut app = workbench();
