@@ -10,9 +10,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use self::Argument::{AnySetting, Checkpoint, File, Image, Number, Run, Sets, Value};
 use self::Does::{Act, Pick, See, Steer, With};
 use super::app::{App, Context, Overlay};
-use super::command_line;
 use super::keymap::{Keymap, normal, parse_key, shown, written};
-use super::mouse;
 use super::overlay::{compare, log};
 use super::theme::Scheme;
 use super::update::{Done, files, leave, look, past, picker, steer};
@@ -210,7 +208,7 @@ pub const ACTIONS: &[Action] = &[
     named("back", INSIDE, &[Esc, Char('i')], "back", "back to the workbench", Steer(|run| Ok(look::back(run)))),
     bound("command", EVERYWHERE, &[Char(':')], "command", "type a command", Act(|app| over(app, Overlay::Palette(Box::default())))),
     named("checkpoint", TRAINING, &[Char('c')], "checkpoint", "write a checkpoint now", Steer(steer::checkpoint)),
-    bound("mouse", EVERYWHERE, &[Char('M')], "", "the mouse works here, or selects text in the terminal", Act(|app| { let mouse = key(app, "mouse"); mouse::toggle(app, &mouse) })),
+    bound("mouse", EVERYWHERE, &[Char('M')], "", "the mouse works here, or selects text in the terminal", Act(toggle_mouse)),
     named("help", EVERYWHERE, &[Char('?')], "help", "this help", Act(|app| over(app, Overlay::Help(0)))),
     named("quit", EVERYWHERE, &[Char('q')], "quit", "leave: save the run, or let it train on without a screen", Act(leave::quit)),
     named("stop", TRAINING, &[Char('Q')], "", "end the run, also an attached one; it is saved first", Act(leave::end)),
@@ -230,6 +228,17 @@ pub const ACTIONS: &[Action] = &[
 fn over(app: &mut App, overlay: Overlay) -> Done {
     app.overlay = Some(overlay);
     Ok(vec![])
+}
+
+/// Gives the mouse to the terminal, or takes it back.
+fn toggle_mouse(app: &mut App) -> Done {
+    app.config.mouse = !app.config.mouse;
+    let key = key(app, "mouse");
+    app.message = Some(match app.config.mouse {
+        true => format!("the mouse works here; {key} lets it select text"),
+        false => format!("the mouse selects text; {key} gives it back to the program"),
+    });
+    Ok(vec![Effect::Mouse(app.config.mouse)])
 }
 
 impl Action {
@@ -342,7 +351,7 @@ pub fn keymap(keys: &BTreeMap<String, Vec<String>>) -> Result<Keymap, String> {
     for (name, keys) in keys {
         let bindable = || ACTIONS.iter().filter(|action| action.is_bindable());
         let Some(action) = bindable().find(|action| action.name == name) else {
-            let near = command_line::nearest(name, bindable().map(|action| action.name));
+            let near = nearest(name, bindable().map(|action| action.name));
             let near = near.map_or(String::new(), |near| format!("did you mean {near:?}? "));
             return Err(format!("keys: no action is called {name:?}; {near}`nem-tui config` lists them"));
         };
@@ -373,6 +382,12 @@ pub fn names(keymap: &Keymap) -> BTreeMap<String, Vec<String>> {
     let keys = |action: &Action| action.keys_in(keymap).into_iter().map(written).collect();
     let bindable = ACTIONS.iter().filter(|action| action.is_bindable());
     bindable.map(|action| (action.name.to_owned(), keys(action))).collect()
+}
+
+/// The name that `text` may be a misspelling of.
+pub fn nearest(text: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let near = names.map(|name| (name, strsim::jaro_winkler(text, name))).filter(|(_, near)| *near > 0.8);
+    near.max_by(|one, other| one.1.total_cmp(&other.1)).map(|(name, _)| name)
 }
 
 #[cfg(test)]
@@ -508,5 +523,16 @@ mod tests {
             assert!(error.contains(words), "{keys}: {error}");
         }
         assert!(with("step S, pause s").is_ok(), "once the other has another key");
+    }
+
+    #[test]
+    fn what_was_meant_is_guessed_from_a_letter_too_few_too_many_or_wrong() {
+        let names = ["health", "help", "pause", "profile"];
+        for (text, name) in [("paus", "pause"), ("puase", "pause"), ("halp", "help"), ("heallth", "health")] {
+            assert_eq!(nearest(text, names.into_iter()), Some(name), "{text}");
+        }
+        for text in ["", "x", "zzz"] {
+            assert_eq!(nearest(text, names.into_iter()), None, "{text}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Looking back: the moments of a run's album, and the one that is on the screen.
+//! A run's album while it is open: its moments, and the one on the screen.
 
 use std::sync::Arc;
 
@@ -7,23 +7,23 @@ use crate::snapshot::Snapshot;
 /// The album, opened.
 #[derive(Clone, Debug, Default)]
 pub struct Album {
-    /// The iterations that there are moments of, in order; none until they are read.
+    /// The iterations of the moments, in order; empty until they are read.
     moments: Vec<u64>,
-    /// The one that is looked at.
+    /// The index of the chosen one.
     at: usize,
-    /// What it looked like, once that is read.
+    /// Its picture, once it is read.
     pub snapshot: Option<Arc<Snapshot>>,
-    /// Whether the moments are played one after the other.
+    /// Whether the moments are being played.
     pub playing: bool,
 }
 
 impl Album {
-    /// An album to be read: from its first moment on, played, or at its last, standing still.
+    /// An album to be read: played from its first moment, or stopped at its last.
     pub fn new(playing: bool) -> Album {
         Album { playing, ..Album::default() }
     }
 
-    /// Takes in which moments there are; the one that is looked at stays, or the nearest before it.
+    /// Takes in which moments there are. The chosen one stays chosen, or the nearest before it.
     pub fn read(&mut self, moments: Vec<u64>) {
         let last = moments.len().saturating_sub(1);
         self.at = match self.moment() {
@@ -34,12 +34,12 @@ impl Album {
         self.moments = moments;
     }
 
-    /// The iteration that is looked at.
+    /// The iteration of the chosen moment.
     pub fn moment(&self) -> Option<u64> {
         self.moments.get(self.at).copied()
     }
 
-    /// Which of how many moments it is, counted from 1.
+    /// Its number, from 1, and how many moments there are.
     pub fn place(&self) -> (usize, usize) {
         (self.at + 1, self.moments.len())
     }

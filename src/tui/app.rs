@@ -13,32 +13,32 @@ use crate::preset::Preset;
 use crate::protocol::{ModelCard, RunCard};
 use crate::snapshot::Snapshot;
 
-/// Everything.
+/// The whole state.
 #[derive(Clone, Debug)]
 pub struct App {
     /// Colours.
     pub theme: Theme,
-    /// What the user wants otherwise: keys, among others.
+    /// The user's settings.
     pub config: Config,
     /// The shelf of presets and runs.
     pub picker: Picker,
     /// The training on the screen, if one was started.
     pub workbench: Option<Workbench>,
-    /// A picture that came before the training it is of was announced: the two have channels of their own.
+    /// A picture that arrived before its run was announced: pictures and events have channels of their own.
     pub early: Option<Arc<Snapshot>>,
-    /// What lies over the screen.
+    /// What covers the screen.
     pub overlay: Option<Overlay>,
     /// The commands typed so far, the latest last.
     pub commands: Vec<String>,
     /// One line for the user: a refusal, a note.
     pub message: Option<String>,
-    /// Set while a run is on its way to the screen.
+    /// Whether a run is starting.
     pub starting: bool,
-    /// Set once the run on the screen is to end: where to go when it is saved.
+    /// Where to go once the run on the screen is saved; set while it ends.
     pub leaving: Option<Leave>,
-    /// Whether the run is another process's, which goes on when the user leaves.
+    /// Whether the run belongs to another process, which continues when the user leaves.
     pub attached: bool,
-    /// An image of the user's own to open with the model that is on its way to the screen.
+    /// The user's own image, to be opened with the model that is starting.
     pub opening: Option<PathBuf>,
     /// The directory that files are named from.
     pub here: PathBuf,
@@ -46,7 +46,7 @@ pub struct App {
     pub home: PathBuf,
 }
 
-/// Where a key means something.
+/// Where an action holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Context {
     /// Choosing a model, a preset or a run.
@@ -64,7 +64,7 @@ pub enum Context {
 }
 
 impl Context {
-    /// Where that is, in words.
+    /// The context, in words.
     pub fn words(self) -> &'static str {
         match self {
             Context::Picker => "the picker",
@@ -82,11 +82,11 @@ impl Context {
 pub enum Leave {
     /// Back to the shell.
     Program,
-    /// Back to the shell, and the run goes on without a screen.
+    /// Back to the shell, while the run continues without a screen.
     Detach,
-    /// To a new run with the state of this checkpoint, or of this run's last one, and these settings.
+    /// To a new run from the state of this checkpoint or run, with these settings.
     Fork(PathBuf, Vec<String>),
-    /// To a new run with the initial weights of this one and these settings.
+    /// To a new run from the initial weights of this one, with these settings.
     Restart(Vec<String>),
 }
 
@@ -97,7 +97,7 @@ pub struct Picker {
     pub entries: Vec<Entry>,
     /// The chosen one.
     pub selected: usize,
-    /// The one that the mouse has chosen last: pressed there again, it opens it.
+    /// The entry that was clicked last; a second click opens it.
     pub clicked: Option<usize>,
     /// Which sample of its data is shown.
     pub sample: u64,
@@ -125,7 +125,7 @@ pub enum Entry {
     Model(Box<ModelCard>),
     /// A new run of this preset.
     Preset(Box<Preset>),
-    /// Going on with this run.
+    /// Resuming this run.
     Run(Box<RunCard>),
 }
 
@@ -161,7 +161,7 @@ impl App {
         }
     }
 
-    /// Takes the user's config in, or says what is wrong with it.
+    /// Applies the user's config, or says what is wrong with it.
     pub fn configure(&mut self, config: Result<Config>) {
         match config {
             Ok(config) => {
@@ -172,7 +172,7 @@ impl App {
         }
     }
 
-    /// Whether the user seems to be new here: nothing was ever trained, and nothing is otherwise than it comes.
+    /// Whether the user seems to be new: no run yet, and the default config.
     pub fn is_new(&self) -> bool {
         let any_run = self.picker.entries.iter().any(|entry| matches!(entry, Entry::Run(_)));
         !any_run && !self.picker.reading && self.config == Config::default()
@@ -193,7 +193,7 @@ impl App {
         file.strip_prefix("~").map_or_else(|_| file.to_owned(), |file| self.home.join(file))
     }
 
-    /// Whether the run's log is looked at, and follows it.
+    /// Whether the run's log is open and follows its newest lines.
     pub fn follows_log(&self) -> bool {
         matches!(&self.overlay, Some(Overlay::Log(log)) if log.below == 0)
     }
@@ -212,7 +212,7 @@ impl App {
         })
     }
 
-    /// Which keys hold.
+    /// Which actions hold.
     pub fn context(&self) -> Context {
         match &self.workbench {
             None => Context::Picker,

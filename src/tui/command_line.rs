@@ -138,12 +138,6 @@ fn best(text: &str, all: impl IntoIterator<Item = (&'static str, Offer)>) -> Vec
     scored.into_iter().map(|(_, offer)| offer).collect()
 }
 
-/// The name that `text` may be a misspelling of.
-pub fn nearest(text: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let near = names.map(|name| (name, strsim::jaro_winkler(text, name))).filter(|(_, near)| *near > 0.8);
-    near.max_by(|one, other| one.1.total_cmp(&other.1)).map(|(name, _)| name)
-}
-
 /// What a line asks for in this context.
 ///
 /// # Errors
@@ -154,7 +148,7 @@ pub fn parse(line: &str, context: Context) -> Result<Call, String> {
     // With the spaces that a file's name may have.
     let rest = rest.trim_start();
     let Some(action) = actions::command(context, head) else {
-        let near = nearest(head, actions::commands(context).map(|action| action.name));
+        let near = actions::nearest(head, actions::commands(context).map(|action| action.name));
         let hint = near.map_or("Tab lists the commands".to_owned(), |near| format!("did you mean {near}?"));
         return Err(format!("there is no command {head:?} here; {hint}"));
     };
@@ -295,17 +289,6 @@ mod tests {
     fn a_word_typed_whole_comes_first() {
         for command in actions::commands(Context::Workbench) {
             assert_eq!(offers(command.name, Context::Workbench)[0].line.trim(), command.name);
-        }
-    }
-
-    #[test]
-    fn what_was_meant_is_guessed_from_a_letter_too_few_too_many_or_wrong() {
-        let names = ["health", "help", "pause", "profile"];
-        for (text, name) in [("paus", "pause"), ("puase", "pause"), ("halp", "help"), ("heallth", "health")] {
-            assert_eq!(nearest(text, names.into_iter()), Some(name), "{text}");
-        }
-        for text in ["", "x", "zzz"] {
-            assert_eq!(nearest(text, names.into_iter()), None, "{text}");
         }
     }
 }

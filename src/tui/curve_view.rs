@@ -13,7 +13,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The one after.
+    /// The next one.
     pub fn next(self) -> Unit {
         match self {
             Unit::Iterations => Unit::Epochs,
@@ -47,7 +47,7 @@ pub enum LossPlot {
 }
 
 impl LossPlot {
-    /// The one after.
+    /// The next one.
     pub fn next(self) -> LossPlot {
         match self {
             LossPlot::Loss => LossPlot::UpperBound,
@@ -69,7 +69,7 @@ pub enum ScorePlot {
 }
 
 impl ScorePlot {
-    /// The other one.
+    /// The next one.
     pub fn next(self) -> ScorePlot {
         match self {
             ScorePlot::Agreement => ScorePlot::Confidence,
@@ -78,9 +78,9 @@ impl ScorePlot {
     }
 }
 
-/// How much a point counts for less than the mean of those before it, level by level; the first is no smoothing.
+/// The levels of smoothing: the weight of the mean so far against a new point.
 const SMOOTHING: [f64; 7] = [0.0, 0.5, 0.7, 0.85, 0.93, 0.97, 0.99];
-/// Halvings of the whole at most.
+/// The deepest zoom, in halvings.
 const DEEPEST: u32 = 12;
 
 /// What of the curves is shown.
@@ -96,11 +96,11 @@ pub struct CurveView {
     pub log: bool,
     /// An index into the levels of smoothing.
     smooth: usize,
-    /// How often what is shown is half of what there is.
+    /// How often the span is halved.
     zoom: u32,
-    /// The iteration at the right edge; the newest where there is none.
+    /// The iteration at the right edge; `None` follows the newest.
     end: Option<f64>,
-    /// The iteration that is read.
+    /// The iteration under the cursor.
     cursor: Option<f64>,
 }
 
@@ -110,12 +110,12 @@ impl CurveView {
         SMOOTHING[self.smooth]
     }
 
-    /// One level more or less of it.
+    /// More (+1) or less (−1) smoothing.
     pub fn smooth_by(&mut self, by: i64) {
         self.smooth = self.smooth.saturating_add_signed(by as isize).min(SMOOTHING.len() - 1);
     }
 
-    /// Whether only a part is shown.
+    /// Whether only a part of the curves is shown.
     pub fn is_zoomed(&self) -> bool {
         self.zoom > 0
     }

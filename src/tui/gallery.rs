@@ -1,7 +1,7 @@
-//! Pictures that the terminal draws itself, finer than cells can: Kitty's, Sixel's and iTerm2's ways.
+//! Pictures that the terminal draws itself, finer than cells: by the protocols of Kitty, Sixel and iTerm2.
 //!
-//! The view says which picture goes where; what is here turns that into what the terminal understands, after the cells
-//! are drawn. A terminal without any of these ways shows the half-blocks that are drawn in any case.
+//! The view says which picture goes where, and the gallery encodes it after the cells are drawn. Other terminals show
+//! the half-blocks, which are drawn in any case.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use ratatui_image::{Image, Resize};
 
 use super::view::Placed;
 
-/// A picture stays at least so long, since each change of it is sent to the terminal whole.
+/// A picture stays at least this long, since every change sends it to the terminal whole.
 const STAYS: Duration = Duration::from_millis(300);
 
 /// Programs whose terminals draw pictures, by what the environment says of them.
@@ -26,12 +26,12 @@ const BY_VARIABLE: [&str; 5] =
 const BY_TERM: [&str; 4] = ["kitty", "foot", "wezterm", "ghostty"];
 const BY_PROGRAM: [&str; 6] = ["iTerm", "WezTerm", "ghostty", "vscode", "mintty", "rio"];
 
-/// Whether the environment, read through `variable`, speaks of a terminal that draws pictures, so that it is worth
-/// being asked. One that does not answer would hold the start up.
+/// Whether the environment, read through `variable`, suggests a terminal that draws pictures and is worth asking. One
+/// that does not answer would delay the start.
 pub fn is_likely(variable: impl Fn(&str) -> Option<String>) -> bool {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
     let (term, program) = (set("TERM").unwrap_or_default(), set("TERM_PROGRAM").unwrap_or_default());
-    // Within tmux or screen these speak of the terminal outside, and pictures pass through only if that is allowed.
+    // Within tmux or screen these variables describe the outer terminal, and pictures pass through only if allowed.
     let inside = term.starts_with("screen") || term.starts_with("tmux") || program == "tmux";
     !inside
         && (BY_VARIABLE.iter().any(|name| set(name).is_some())

@@ -14,13 +14,13 @@ const NOTHING: f64 = 0.1;
 const UNDECIDED: f64 = 0.05;
 /// Where every component predicts more of what is drawn, none has an object of its own.
 const EVERYTHING: f64 = 0.6;
-/// A loss so many times what is usual is a spike, and a gradient so many times explodes.
+/// A loss this many times its usual value is a spike, and a gradient this many times is an explosion.
 const SPIKE: f64 = 2.0;
 const EXPLOSION: f64 = 20.0;
-/// A validation loss above the best by this share, in so many validations in a row, is rising.
+/// A validation loss above the best by this share, in this many validations in a row, is rising.
 const RISE: f64 = 0.02;
 const RISING: usize = 3;
-/// Latest points that say what is usual, and how few say nothing.
+/// Latest points that tell the usual value, and how few are not enough.
 const USUAL: usize = 200;
 const TOO_FEW: usize = 20;
 
@@ -54,7 +54,7 @@ pub fn warnings(workbench: &Workbench) -> Vec<String> {
     found
 }
 
-/// Components that hold next to nothing, more of them than objects leave over.
+/// Components that hold next to nothing, if there are more of them than spare ones.
 fn dead(k: usize, objects: Option<usize>, share: impl Fn(usize) -> f64, of: &str) -> Option<String> {
     let empty: Vec<String> = (0..k).filter(|k| share(*k) < EMPTY).map(|k| k.to_string()).collect();
     let spare = objects.map_or(1, |objects| k.saturating_sub(objects));
@@ -133,7 +133,7 @@ fn components(snapshot: &Snapshot, step: &SnapshotStep, objects: Option<usize>, 
     if !known {
         found.extend(dead(k, objects, share, "this sample"));
     }
-    // Two that predict nothing here are not the same for that.
+    // Two components that predict nothing here are not duplicates.
     for one in (0..k).filter(|one| mean(&|i| pred(*one, i)) > NOTHING) {
         for other in one + 1..k {
             let apart = mean(&|i| (pred(one, i) - pred(other, i)).abs());

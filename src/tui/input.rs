@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
 
-/// The thread goes on for at most so long after nobody listens any more.
+/// The thread ends at most this long after the last listener is gone.
 const LISTENS: Duration = Duration::from_millis(50);
 
 /// The terminal's events, read on a thread of its own. crossterm's reader does not return from a terminal that
@@ -43,11 +43,11 @@ impl TerminalEvents {
             }
         };
         let thread = std::thread::Builder::new().name("input".into()).spawn(read);
-        thread.map_err(|e| Error::Terminal(format!("nothing can be read from it: {e}")))?;
+        thread.map_err(|e| Error::Terminal(format!("its events cannot be read: {e}")))?;
         Ok(TerminalEvents { events, ended })
     }
 
-    /// The next event; an error or none where there will be no more.
+    /// The next event; an error or `None` is the last.
     pub async fn next(&mut self) -> Option<io::Result<Event>> {
         self.events.recv().await
     }

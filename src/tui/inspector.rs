@@ -1,5 +1,5 @@
-//! A look into one sample: held still while the training goes on, and seen under other conditions than it is
-//! trained with, should its user want that.
+//! One sample, inspected: held while the training continues, and shown under other conditions if the user asks
+//! for them.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ pub struct Inspector {
     pub preset: Preset,
     /// Which of them are not the training's.
     pub look: Vec<Setting>,
-    /// Whether another picture was asked for and is not there yet.
+    /// Whether another picture was asked for and has not arrived.
     pub waits: bool,
-    /// Column of the pixel that is read.
+    /// Column of the cursor.
     pub x: usize,
-    /// Its row.
+    /// Row of the cursor.
     pub y: usize,
 }
 
@@ -30,7 +30,7 @@ impl Inspector {
         Inspector { snapshot, preset, look: Vec::new(), waits: false, x, y }
     }
 
-    /// Moves the cursor, as far as there are pixels.
+    /// Moves the cursor within the image.
     pub fn move_by(&mut self, right: i64, down: i64) {
         let step =
             |at: usize, by: i64, size: usize| at.saturating_add_signed(by as isize).min(size.max(1) - 1);
@@ -38,22 +38,22 @@ impl Inspector {
         self.y = step(self.y, down, self.snapshot.image.height);
     }
 
-    /// The place of the cursor in a mask.
+    /// The cursor's index in a mask.
     pub fn pixel(&self) -> usize {
         let image = &self.snapshot.image;
         self.y.min(image.height.max(1) - 1) * image.width + self.x.min(image.width.max(1) - 1)
     }
 
-    /// Asks for other conditions; returns all that are not the training's.
+    /// Changes a condition; returns all that differ from the training's.
     ///
     /// # Errors
-    /// A sentence, where the sample does not depend on that, or where it is impossible.
+    /// A sentence, if the sample does not depend on it, or the value is impossible.
     pub fn change(&mut self, setting: Setting) -> Result<Vec<Setting>, String> {
         if matches!(setting, Setting::LearningRate(_) | Setting::InterWeight(_)) {
-            return Err(format!("what is seen here does not depend on {}", setting.field()));
+            return Err(format!("the inspector's pictures do not depend on {}", setting.field()));
         }
         if self.snapshot.input.is_some() && matches!(setting, Setting::Objects(_)) {
-            return Err("an image of your own has the objects that it has".into());
+            return Err("the objects of your own image cannot be changed".into());
         }
         if setting.current(&self.preset).is_none() {
             return Err(format!("this run has no {}", setting.field()));
@@ -65,8 +65,8 @@ impl Inspector {
         Ok(self.look.clone())
     }
 
-    /// Takes a new picture in, if it is the one that was asked for: of `input`, or where there is none of `sample`.
-    /// `training` is the preset that it is trained with.
+    /// Takes in a new picture, if it is the one that was asked for: of `input`, else of `sample`. `training` is the
+    /// training's preset.
     pub fn offer(
         &mut self,
         snapshot: &Arc<Snapshot>,
@@ -83,25 +83,25 @@ impl Inspector {
     /// Shows another picture.
     pub fn replace(&mut self, snapshot: Arc<Snapshot>, training: &Preset) {
         self.snapshot = snapshot;
-        self.settle(training);
+        self.adopt_shown(training);
         self.move_by(0, 0);
     }
 
-    /// Holds to the conditions that are shown, where others than `training`'s.
-    pub fn settle(&mut self, training: &Preset) {
+    /// Goes back to the conditions of the picture that is shown; the others are `training`'s.
+    pub fn adopt_shown(&mut self, training: &Preset) {
         self.look.clone_from(&self.snapshot.look);
         let apply = |preset: Preset, setting: &Setting| setting.apply(&preset).unwrap_or(preset);
         self.preset = self.look.iter().fold(training.clone(), apply);
         if self.snapshot.input.is_some() {
-            // As many as it has frames for.
+            // It has as many steps as it has frames.
             self.preset.steps = self.snapshot.steps.len();
         }
         self.waits = false;
     }
 }
 
-/// What component `component` was told is wrong at EM step `at`: γ (x̃ − ψ) with γ and ψ of the step before,
-/// M values; nothing at the first step, whose γ and ψ are not in the snapshot.
+/// The masked delta of a component at EM step `at`: γ (x̃ − ψ) with γ and ψ of the step before, M values. `None`
+/// at the first step, since what precedes it is not in the snapshot.
 pub fn masked_delta(snapshot: &Snapshot, at: usize, component: usize) -> Option<Vec<f32>> {
     let (before, now) = (snapshot.steps.get(at.checked_sub(1)?)?, snapshot.steps.get(at)?);
     let (places, values) = (snapshot.image.pixels(), snapshot.image.values());

@@ -1,4 +1,4 @@
-//! What lies over the screen: each in one room with its state, its keys and its drawing.
+//! Overlays: each in one file with its state, its keys and its drawing.
 
 pub(super) mod compare;
 pub(super) mod confirm;
@@ -15,20 +15,15 @@ pub use self::palette::Palette;
 use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::Line;
-use ratatui::widgets::{Clear, Widget};
 
 use super::app::App;
-use super::theme::Theme;
 use super::update::Effect;
-use super::view::parts::{pane, put, wrapped};
-use super::width::width;
 use crate::snapshot::Input;
 
 /// Lines that a page key goes by.
 const PAGE: usize = 10;
 
-/// What can lie over the screen.
+/// What covers the screen and takes the keys.
 #[derive(Clone, Debug)]
 pub enum Overlay {
     /// All keys, from this line on.
@@ -37,7 +32,7 @@ pub enum Overlay {
     Health,
     /// "Save and leave?"
     Quit,
-    /// "End the run?", of one that is attached to.
+    /// "End the run?", for an attached one.
     Stop,
     /// "Resize it?", of an image of this width and height.
     Resize(Input, [usize; 2]),
@@ -64,7 +59,7 @@ pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
     vec![]
 }
 
-/// Draws what lies over the screen, if anything does.
+/// Draws the overlay, if there is one.
 pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     match &app.overlay {
         Some(Overlay::Help(from)) => help::render(app, *from, area, buf),
@@ -79,36 +74,5 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     }
     if app.leaving.is_some() {
         confirm::render_leaving(app, area, buf);
-    }
-}
-
-/// A question, or a notice, in the middle of the screen; lines that are too long for it go on in the next.
-pub fn question(theme: &Theme, title: &str, text: &str, area: Rect, buf: &mut Buffer) {
-    let room = usize::from(area.width.saturating_sub(8)).max(1);
-    let text = text.lines().flat_map(|line| wrapped(line, room));
-    let text = text.map(|line| Line::raw(format!("  {line}  ")));
-    let blank = std::iter::once(Line::raw(""));
-    let lines: Vec<Line> = blank.clone().chain(text).chain(blank).collect();
-    over(theme, &format!(" {title} "), &lines, area, buf);
-}
-
-/// Lines in a pane of their size, in the middle of the screen.
-pub fn over(theme: &Theme, title: &str, lines: &[Line], area: Rect, buf: &mut Buffer) {
-    let columns = lines.iter().map(Line::width).max().unwrap_or(0).max(width(title)) as u16 + 4;
-    let columns = columns.min(area.width);
-    let height = (lines.len() as u16 + 2).min(area.height);
-    let at =
-        Rect::new(area.x + (area.width - columns) / 2, area.y + (area.height - height) / 2, columns, height);
-    Clear.render(at, buf);
-    let inner = pane(Line::styled(title.to_owned(), theme.accent()), true, theme, at, buf);
-    let room = usize::from(inner.height);
-    for (line, y) in lines.iter().zip(inner.y..inner.bottom()) {
-        put(line, inner.x, y, inner.width, buf);
-    }
-    if lines.len() > room && room > 0 {
-        let note = format!(" +{} more in a higher terminal", lines.len() - room + 1);
-        let blank = Line::raw(" ".repeat(usize::from(inner.width)));
-        put(&blank, inner.x, inner.bottom() - 1, inner.width, buf);
-        put(&Line::styled(note, theme.warning()), inner.x, inner.bottom() - 1, inner.width, buf);
     }
 }

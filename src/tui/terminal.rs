@@ -30,7 +30,7 @@ impl Screen {
     pub fn enter(mouse: bool) -> Result<Screen> {
         if !stdout().is_terminal() || !std::io::stdin().is_terminal() {
             return Err(Error::Terminal(
-                "the workbench needs a terminal, and stdin or stdout is none; \
+                "the workbench needs a terminal, and stdin or stdout is not one; \
                  to train without one, run `nem-tui train quickstart`"
                     .into(),
             ));
@@ -47,7 +47,7 @@ impl Screen {
 }
 
 impl Screen {
-    /// Gives the terminal back, stops the whole process until its user goes on with it, and takes the terminal
+    /// Gives the terminal back, stops the whole process until the user continues it, and takes the terminal
     /// over again.
     ///
     /// # Errors
@@ -57,8 +57,8 @@ impl Screen {
             return Err(Error::Terminal("programs cannot be suspended on this system".into()));
         }
         restore();
-        // To the whole group, as the terminal would, so that also what started the program waits. The shell that
-        // sends it stops with us; this returns when all of it goes on. Where nobody could go on with it, the
+        // To the whole group, as the terminal does, so that what started the program waits too. The shell that
+        // sends it stops as well, so this returns when the group continues. If nobody could continue it, the
         // system ignores it.
         let sent = Command::new("sh").args(["-c", "kill -TSTP 0"]).status();
         let taken = take_over(mouse).and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));

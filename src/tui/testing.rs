@@ -123,7 +123,7 @@ pub fn with_a_sample() -> App {
     app
 }
 
-/// What the inspector shows, if it is open: the image of one's own, and whether another is on its way.
+/// What the inspector shows, if it is open: the user's own image, and whether another picture is awaited.
 pub fn inspected(app: &App) -> Option<(Option<Input>, bool)> {
     let inspector = app.workbench.as_ref()?.inspector.as_ref()?;
     Some((inspector.snapshot.input.clone(), inspector.waits))

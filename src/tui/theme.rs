@@ -27,7 +27,7 @@ pub enum Scheme {
     Dark,
     /// For a white background.
     Light,
-    /// For a dark background, and nothing told by green against yellow. Components have Okabe and Ito's colours in
+    /// For a dark background, without green against yellow. Components have Okabe and Ito's colours in
     /// every scheme.
     #[serde(alias = "ColorBlind")]
     ColourBlind,
@@ -195,7 +195,7 @@ impl Theme {
         colours::component(COLOURS[i % COLOURS.len()])
     }
 
-    /// Colours of the curves.
+    /// The colours of the curves.
     pub fn series(&self, series: Series) -> Rgb {
         let colour_blind = self.scheme == Scheme::ColourBlind;
         match series {
@@ -215,7 +215,7 @@ fn of(bytes: [u8; 3]) -> Rgb {
     bytes.map(|v| f32::from(v) / 255.0)
 }
 
-/// The one of the 16 colours that stands for the nearest.
+/// The nearest of the 16 colours.
 fn nearest(rgb: Rgb, colours: &[(Color, [u8; 3])]) -> Color {
     let distance = |other: Rgb| rgb.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
     let near = colours.iter().min_by(|a, b| distance(of(a.1)).total_cmp(&distance(of(b.1))));

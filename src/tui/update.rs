@@ -1,5 +1,5 @@
-//! What happens when: a pure function from state and message to state and effects. No I/O, no clock,
-//! no terminal.
+//! What every message does: a pure function from state and message to state and effects. No I/O, no clock, no
+//! terminal.
 
 pub(super) mod engine;
 pub(super) mod files;
@@ -26,10 +26,10 @@ use crate::protocol::{Command, Event, Preview, RunCard, RunToCompare, Shelf};
 use crate::snapshot::Snapshot;
 use crate::snapshot::View;
 
-/// Why nothing can be looked into or written.
+/// Why there is nothing to inspect or to write.
 const NO_PICTURE: &str = "there is no picture yet";
 /// Why no other sample can be shown.
-const ENDED: &str = "the run has ended, and nothing more can be shown; open it by nem-tui --look";
+const ENDED: &str = "the run has ended and shows nothing new; open it with nem-tui --look";
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub enum Message {
     Click(Target),
     /// The wheel was turned here, up (−1) or down (+1).
     Wheel(Option<Target>, i64),
-    /// The engine said something.
+    /// An event of the engine.
     Engine(Event),
     /// The engine made a picture.
     Picture(Arc<Snapshot>),
@@ -50,7 +50,7 @@ pub enum Message {
     Preview(Box<Preset>, u64, Option<Preview>),
     /// Starting or resuming failed; a sentence.
     StartFailed(String),
-    /// Something was done, or could not be; a sentence.
+    /// A sentence about what was done, or could not be.
     Told(String),
     /// The moments there are of the run in this directory.
     Moments(PathBuf, Vec<u64>),
@@ -64,7 +64,7 @@ pub enum Message {
     AllRuns,
     /// The checkpoint to fork from with these settings, or a sentence that says that there is none.
     Found(Result<PathBuf, String>, Vec<String>),
-    /// What there is in a directory that something is being named in.
+    /// The entries of a directory, for completion.
     Listed(Listing, Vec<String>),
     /// The run's log was read, or could not be; a sentence.
     Log(Result<Vec<String>, String>),
@@ -74,7 +74,7 @@ pub enum Message {
     Tick,
     /// The system asks the program to end.
     Terminate,
-    /// The engine is gone without having said that it ended.
+    /// The engine is gone without a last event.
     EngineGone,
 }
 
@@ -85,7 +85,7 @@ pub enum Effect {
     Start(Box<Preset>, String),
     /// Show this model, computed on this device.
     Open(String, String),
-    /// Go on with this run on this device.
+    /// Resume this run on this device.
     Resume(Box<RunCard>, String),
     /// Say by [`Message::Found`] which checkpoint of the run in this directory is called so, and these settings.
     Find(PathBuf, String, Vec<String>),
@@ -107,7 +107,7 @@ pub enum Effect {
     Runs,
     /// Read the run in this directory, to compare it.
     Compare(PathBuf),
-    /// Let the run in this directory, which has ended, go on without a screen on this device.
+    /// Continue the run in this directory, which has ended, without a screen on this device.
     Detach(PathBuf, String),
     /// Write this view of the snapshot to this file.
     Save(Arc<Snapshot>, View, PathBuf),
@@ -115,13 +115,13 @@ pub enum Effect {
     List(PathBuf, Listing),
     /// Read the log of the run in this directory.
     ReadLog(PathBuf),
-    /// Tell a user who looks elsewhere.
+    /// Tell a user who may not be looking.
     Notify(Notice, String),
     /// Put this on the clipboard.
     Copy(String),
     /// Take the mouse, or leave it to the terminal.
     Mouse(bool),
-    /// Stop the whole process, as the shell's user asks, and go on when they do.
+    /// Suspend the whole process until the shell continues it.
     Suspend,
     /// Leave the loop.
     Exit,

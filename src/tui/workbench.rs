@@ -61,7 +61,7 @@ pub enum Rows {
     /// Its prediction and its mask.
     #[default]
     Masks,
-    /// Its prediction, its mask, and its masked delta: what it is told is wrong.
+    /// Its prediction, its mask, and its masked delta.
     Deltas,
 }
 
@@ -98,43 +98,43 @@ pub struct Workbench {
     pub snapshot: Option<Arc<Snapshot>>,
     /// The validation sample asked for.
     pub sample: usize,
-    /// The image of the user's own that was asked for in its place.
+    /// The user's own image that was asked for instead.
     pub input: Option<Input>,
-    /// How many were asked for so far.
+    /// How many own images were asked for so far.
     pub requests: u64,
     /// The EM step shown; the last one where none is chosen.
     pub em_step: Option<usize>,
-    /// Whether the EM steps are played one after the other.
+    /// Whether the EM steps are being played.
     pub playing: bool,
     /// How gamma is shown.
     pub masks: Masks,
     /// What is shown of each component.
     pub rows: Rows,
-    /// What the last validation found of single samples and components.
+    /// What the last validation found for single samples and components.
     pub watched: Watched,
     /// Whether the samples come worst first.
     pub sorted: bool,
-    /// What the user has changed, as it was before, the latest last.
+    /// The values before the user's changes, the latest last.
     pub undo: Vec<Setting>,
-    /// A look back at how the sample was.
+    /// The album, while past moments are shown.
     pub album: Option<Album>,
-    /// A look into the sample on the screen.
+    /// The inspector, while it is open.
     pub inspector: Option<Inspector>,
-    /// Whether the training stands still.
+    /// Whether the training is paused.
     pub paused: bool,
     /// Why the training ended, if it did.
     pub finish: Option<Finish>,
-    /// Whether the worker still answers; it stays for pictures when the training is over.
+    /// Whether the worker still answers: after the training it stays for pictures.
     pub alive: bool,
     /// The iteration of the newest checkpoint.
     pub saved: Option<u64>,
     /// Seconds of the latest iterations.
     seconds: Vec<f64>,
-    /// Where the time of the latest iterations went, while that is asked for.
+    /// Where the time of the latest iterations went, while the profile is shown.
     pub profiles: Option<VecDeque<Profile>>,
     /// The pane with the focus.
     pub focus: Pane,
-    /// Whether it has the whole body.
+    /// Whether it fills the screen.
     pub zoomed: bool,
 }
 
@@ -195,7 +195,7 @@ pub fn short_names<'a>(runs: impl Iterator<Item = &'a Path>) -> Vec<String> {
 }
 
 impl Workbench {
-    /// A training that has just begun, or gone on.
+    /// A run that was just started or resumed.
     pub fn new(info: RunInfo) -> Workbench {
         let mut workbench = Workbench {
             preset: info.preset.clone(),
@@ -260,7 +260,7 @@ impl Workbench {
     /// Takes in a live change.
     pub fn add_change(&mut self, change: Change) {
         if let Ok(preset) = change.to.apply(&self.preset) {
-            // What the user asked for holds this change already, unless a refusal made it forget.
+            // `wanted` has this change already, unless a refusal reset it.
             if change.from.current(&self.wanted) == Some(change.from)
                 && let Ok(wanted) = change.to.apply(&self.wanted)
             {
@@ -278,7 +278,7 @@ impl Workbench {
         self.history.mark_stage(&start);
     }
 
-    /// Whether a trained model is on show, and no training.
+    /// Whether this is a trained model, not a training.
     pub fn is_model(&self) -> bool {
         self.info.kind == RunKind::Model
     }
@@ -300,12 +300,12 @@ impl Workbench {
         Some(all.saturating_sub(self.iteration()) as f64 / self.speed()?)
     }
 
-    /// Whether it trains, or pauses.
+    /// Whether it is training or paused.
     pub fn is_running(&self) -> bool {
         self.finish.is_none() && !self.is_model()
     }
 
-    /// How many samples there are to look at: of a training those whose scores are followed.
+    /// How many samples can be shown; during a training, those whose scores are followed.
     pub fn samples(&self) -> usize {
         let all = self.preset.train.validation_size.max(1);
         if self.is_model() { all } else { all.min(WATCHED) }
@@ -315,14 +315,14 @@ impl Workbench {
     pub fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.samples()).collect();
         if self.sorted {
-            // A sample without a score is neither good nor bad, and comes last.
+            // Samples without a score come last.
             let score = |i: &usize| self.watched.amis.get(*i).copied().flatten().unwrap_or(f64::INFINITY);
             order.sort_by(|a, b| score(a).total_cmp(&score(b)));
         }
         order
     }
 
-    /// The picture that is looked at: the inspector's, one of the past, or the newest.
+    /// The picture on the screen: the inspector's, a past one, or the newest.
     pub fn shown(&self) -> Option<&Arc<Snapshot>> {
         let past = || self.album.as_ref().and_then(|album| album.snapshot.as_ref());
         match &self.inspector {
@@ -331,7 +331,7 @@ impl Workbench {
         }
     }
 
-    /// The first and the last iteration that this run or one beside it has something of.
+    /// The first and the last iteration on the curves of this run and the compared ones.
     pub fn span(&self) -> (f64, f64) {
         let spans = self.compared.iter().map(|run| run.history.span());
         spans.fold(self.history.span(), |all, span| (all.0.min(span.0), all.1.max(span.1)))
@@ -341,21 +341,21 @@ impl Workbench {
     pub fn show(&mut self, snapshot: Arc<Snapshot>) {
         match &mut self.inspector {
             Some(inspector) => inspector.offer(&snapshot, self.sample, &self.input, &self.preset),
-            // An image of the user's own is looked into as soon as it is there.
+            // The user's own image is inspected as soon as it is there.
             None if snapshot.input.is_some() && snapshot.input == self.input => {
                 let mut inspector = Inspector::new(snapshot.clone(), self.preset.clone());
-                inspector.settle(&self.preset);
+                inspector.adopt_shown(&self.preset);
                 self.inspector = Some(inspector);
             }
             None => {}
         }
-        // Under other conditions it is the inspector's alone.
+        // A picture under other conditions is only for the inspector.
         if snapshot.look.is_empty() && snapshot.input.is_none() {
             self.snapshot = Some(snapshot);
         }
     }
 
-    /// Takes in a sample as it was, if that is still what is looked for.
+    /// Takes in a past picture, if it is still the one that was asked for.
     pub fn look_back(&mut self, snapshot: Arc<Snapshot>) {
         let Some(album) = &mut self.album else { return };
         if album.moment() != Some(snapshot.iteration) || snapshot.sample != self.sample {
@@ -376,12 +376,12 @@ impl Workbench {
         }
     }
 
-    /// Asks for an image of the user's own.
+    /// The request for the user's own image in this file.
     pub fn ask_for(&mut self, file: PathBuf, resize: bool) -> Input {
         self.requests += 1;
         let input = Input { file, resize, request: self.requests };
         self.input = Some(input.clone());
-        // Only the weights of now can be asked.
+        // Only the present weights can compute it.
         self.album = None;
         if let Some(inspector) = &mut self.inspector {
             inspector.waits = true;
@@ -429,12 +429,12 @@ impl Workbench {
         }
     }
 
-    /// What was asked for does not come: continues with what is shown.
+    /// What was asked for will not come: keeps what is shown.
     pub fn stay(&mut self) {
         match &mut self.inspector {
             None => self.input = None,
             Some(inspector) if inspector.waits => {
-                inspector.settle(&self.preset);
+                inspector.adopt_shown(&self.preset);
                 self.input.clone_from(&inspector.snapshot.input);
             }
             Some(_) => {}

@@ -7,12 +7,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{Overlay, PAGE, over};
+use super::{Overlay, PAGE};
 use crate::preset::{Preset, differences};
 use crate::protocol::RunCard;
 use crate::tui::app::App;
 use crate::tui::theme::Series;
 use crate::tui::update::{Done, Effect};
+use crate::tui::view::parts::over;
 use crate::tui::width::{cut, padded, width};
 use crate::tui::workbench::{ComparedRun, is_same, short_names};
 
@@ -27,7 +28,7 @@ const VALUE: usize = 18;
 pub struct Choice {
     /// The runs there are, but for the one on the screen.
     pub runs: Vec<RunCard>,
-    /// The line that the choice stands at.
+    /// The chosen line.
     pub selected: usize,
 }
 
@@ -48,7 +49,7 @@ impl Choice {
 /// A setting in which runs differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Where it stands in the preset.
+    /// Its path in the preset.
     pub path: String,
     /// Its value in the run on the screen, then in the others.
     pub values: Vec<String>,
@@ -145,7 +146,7 @@ pub fn render(app: &App, choice: &Choice, area: Rect, buf: &mut Buffer) {
     if choice.runs.is_empty() {
         lines.push(Line::raw(" there is no other run in runs; :compare takes one from elsewhere"));
     }
-    // The chosen one stays in sight.
+    // The chosen one stays visible.
     let first = choice.selected.saturating_sub(LISTED - 1);
     let names = short_names(choice.runs.iter().map(|run| run.directory.as_path()));
     for (i, (run, name)) in choice.runs.iter().zip(names).enumerate().skip(first).take(LISTED) {
@@ -286,6 +287,29 @@ mod tests {
         update(&mut app, Message::Runs(vec![own, card("a")]));
         let Some(Overlay::Compare(choice)) = &app.overlay else { panic!("no list") };
         assert_eq!(choice.runs, [card("a")], "the run on the screen is not offered");
+    }
+
+    /// A name in wide characters moves no column of the table.
+    #[test]
+    fn columns_are_aligned_under_wide_names() {
+        let mut app = workbench();
+        for (run, k) in [("runs/実験のとても長い名前です", "k=6"), ("runs/ab", "k=7")] {
+            let preset = preset().set(&[k]).unwrap();
+            let read = Rival { name: String::new(), preset, seed: 1, past: Past::default() };
+            update(&mut app, Message::Compared(run.into(), Box::new(read)));
+        }
+        let area = Rect::new(0, 0, 80, 24);
+        let mut buf = Buffer::empty(area);
+        render(&app, &Choice::default(), area, &mut buf);
+        let place = |text: &str| {
+            area.positions().find(|at| {
+                let cells = (at.x..area.right()).take(text.chars().count()).map(|x| buf[(x, at.y)].symbol());
+                cells.collect::<String>() == text
+            })
+        };
+        let (name, value) = (place("ab ").unwrap(), place("7 ").unwrap());
+        assert_eq!((name.x, name.y + 1), (value.x, value.y));
+        assert!(place("…").is_some(), "the long name is cut to its column");
     }
 
     fn card(name: &str) -> RunCard {

@@ -4,10 +4,10 @@ use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::question;
 use crate::tui::app::{App, Leave};
 use crate::tui::update::Effect;
 use crate::tui::update::leave::{leave, stop};
+use crate::tui::view::parts::question;
 
 /// A key at "Save and leave?".
 pub fn press_quit(app: &mut App, key: KeyCode) -> Vec<Effect> {
@@ -37,9 +37,9 @@ pub fn render_quit(app: &App, area: Rect, buf: &mut Buffer) {
     question(&app.theme, "Save and leave?", &text, area, buf);
 }
 
-/// Asks whether to end a run for everybody.
+/// Asks whether to end an attached run.
 pub fn render_stop(app: &App, area: Rect, buf: &mut Buffer) {
-    let text = "y  save and end it, for all who look\nn  let it go on";
+    let text = "y  save and end it, for every viewer\nn  let it train on";
     question(&app.theme, "End the run?", text, area, buf);
 }
 

@@ -3,9 +3,9 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::question;
 use crate::tui::app::App;
 use crate::tui::health;
+use crate::tui::view::parts::question;
 
 /// Draws every warning, or that there is none.
 pub fn render(app: &App, area: Rect, buf: &mut Buffer) {

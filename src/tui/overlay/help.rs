@@ -5,9 +5,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{Overlay, over};
+use super::Overlay;
 use crate::tui::actions;
 use crate::tui::app::App;
+use crate::tui::view::parts::over;
 use crate::tui::width::padded;
 
 /// A key while the help is shown from line `from` on: all but the arrows close it.

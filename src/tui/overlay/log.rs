@@ -16,7 +16,7 @@ use crate::tui::view::parts::{pane, put, wrapped};
 pub struct Log {
     /// Its latest lines, the newest last.
     pub lines: Vec<String>,
-    /// How many of them lie below what is shown. While there are any, it stands still.
+    /// How many of them are below the screen. While there are any, the log does not follow.
     pub below: usize,
 }
 
@@ -31,7 +31,7 @@ pub fn read(app: &App) -> Vec<Effect> {
     app.workbench.iter().map(|workbench| Effect::ReadLog(workbench.info.directory.clone())).collect()
 }
 
-/// Takes in what was read, or closes the log and says why nothing could be.
+/// Takes in what was read, or closes the log and says why it could not be.
 pub fn take_in(app: &mut App, lines: Result<Vec<String>, String>) {
     let Some(Overlay::Log(log)) = &mut app.overlay else { return };
     match lines {
@@ -87,7 +87,7 @@ pub fn render(app: &App, log: &Log, area: Rect, buf: &mut Buffer) {
         }
     }
     if rows.is_empty() {
-        put(&Line::styled("nothing is written there", theme.dim()), inner.x, inner.y, inner.width, buf);
+        put(&Line::styled("the log is empty", theme.dim()), inner.x, inner.y, inner.width, buf);
     }
     let skip = rows.len().saturating_sub(room);
     for (row, y) in rows[skip..].iter().zip(inner.y..) {
@@ -101,14 +101,14 @@ mod tests {
     use crate::tui::testing::{picker, press, workbench};
     use crate::tui::update::{Message, update};
 
-    /// It follows what is written, stands still while older lines are read, and follows again at the end.
+    /// The log follows the newest lines, stops while older ones are read, and follows again at the end.
     #[test]
     fn the_log_is_read_followed_and_scrolled() {
         let lines = |n: usize| Message::Log(Ok((0..n).map(|n| format!("line {n}")).collect()));
         let read = || vec![Effect::ReadLog("runs/quickstart-s1".into())];
         let log = |app: &App| match &app.overlay {
             Some(Overlay::Log(log)) => (log.lines.len(), log.below),
-            other => panic!("{other:?} in the place of the log"),
+            other => panic!("{other:?} instead of the log"),
         };
         for keys in ["!", ":log↵", "⇥!"] {
             let mut app = workbench();

@@ -29,11 +29,11 @@ const SHOWN: usize = 8;
 pub struct Palette {
     /// The text and the cursor.
     pub input: Input,
-    /// What was typed before Tab went through the offers, and the offer it stands at.
+    /// What was typed before Tab, and the completion chosen since.
     completing: Option<(String, usize)>,
     /// How far back in the history the line comes from.
     back: usize,
-    /// The directory that something is being named in, and what is there.
+    /// The directory being completed, and its entries.
     files: Option<(Listing, Vec<String>)>,
 }
 
@@ -74,7 +74,7 @@ impl Palette {
         self.completing.as_ref().map_or(self.input.value(), |(typed, _)| typed)
     }
 
-    /// What is to be listed now that something is being named in it.
+    /// The directory to list for completion, once for each.
     pub fn to_list(&mut self, context: Context) -> Option<Listing> {
         let listing = Named::in_line(self.input.value(), context)?.listing();
         if self.files.as_ref().is_some_and(|(listed, _)| *listed == listing) {
@@ -84,7 +84,7 @@ impl Palette {
         Some(listing)
     }
 
-    /// Takes in what there is in a directory, if that is still the one.
+    /// Takes in the entries of a directory, if it is still the one being completed.
     pub fn list(&mut self, listing: &Listing, names: Vec<String>) {
         if let Some((listed, files)) = &mut self.files
             && listed == listing
@@ -122,7 +122,7 @@ impl Palette {
             None => offers.len() - 1,
         };
         self.input = Input::new(offers[at].line.clone());
-        // The next Tab goes on in a directory, not to the one beside it.
+        // The next Tab completes inside a chosen directory.
         self.completing = (!self.input.value().ends_with('/')).then_some((typed, at));
     }
 
@@ -180,7 +180,7 @@ pub fn render(app: &App, palette: &Palette, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
     let (offers, chosen) = palette.offers(app.context());
     let room = usize::from(area.height - 1).min(SHOWN);
-    // The chosen one stays in sight.
+    // The chosen one stays visible.
     let from = chosen.map_or(0, |chosen| (chosen + 1).saturating_sub(room));
     let shown = &offers[from.min(offers.len())..offers.len().min(from + room)];
     let top = area.bottom() - 1 - shown.len() as u16;
@@ -196,7 +196,7 @@ pub fn render(app: &App, palette: &Palette, area: Rect, buf: &mut Buffer) {
     }
     let y = area.bottom() - 1;
     let input = &palette.input;
-    // The cursor stays in sight, whatever the width.
+    // The cursor stays visible at any width.
     let scroll = input.visual_scroll(usize::from(area.width.saturating_sub(2)));
     let text = skipped(input.value(), scroll);
     put(&Line::from(vec![Span::styled(":", theme.accent()), Span::raw(text)]), area.x, y, area.width, buf);

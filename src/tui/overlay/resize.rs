@@ -4,11 +4,11 @@ use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::question;
 use crate::protocol::Command;
 use crate::snapshot::Input;
 use crate::tui::app::App;
 use crate::tui::update::Effect;
+use crate::tui::view::parts::question;
 
 /// A key at the question.
 pub fn press(app: &mut App, input: Input, key: KeyCode) -> Vec<Effect> {

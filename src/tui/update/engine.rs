@@ -29,7 +29,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Epoch(epoch) => {
             workbench.add_epoch(epoch);
             if workbench.album.is_some() {
-                // It has a moment more, and perhaps others less.
+                // The album has one more moment, and may have dropped others.
                 return vec![Effect::Moments(workbench.info.directory.clone())];
             }
         }
@@ -61,7 +61,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Finished(finish) => {
             workbench.alive = false;
-            // Whoever leaves knows, and so does who was told when it was done.
+            // A user who is leaving knows, and so does one who was told at `Done`.
             let told = app.leaving.is_some() || workbench.finish.is_some();
             let notice = if told { vec![] } else { ended(app.config.notice, workbench, &finish) };
             if let Finish::Failed(sentence) = &finish {
@@ -78,7 +78,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
     vec![]
 }
 
-/// Tells that the training ended, as the user wants it told.
+/// Tells the user that the training ended, in the way the config asks for.
 fn ended(notice: Option<Notice>, workbench: &Workbench, finish: &Finish) -> Vec<Effect> {
     let Some(notice) = notice.filter(|_| !workbench.is_model()) else { return vec![] };
     let run = workbench.info.directory.file_name().unwrap_or_default().to_string_lossy();
@@ -87,12 +87,12 @@ fn ended(notice: Option<Notice>, workbench: &Workbench, finish: &Finish) -> Vec<
     vec![Effect::Notify(notice, format!("the training of {run} {what}{ami}"))]
 }
 
-/// The engine is gone without having said that it ended.
+/// Takes in that the engine is gone without a last event.
 pub fn gone(app: &mut App) -> Vec<Effect> {
     if app.leaving.is_some() {
         return arrive(app);
     }
-    let sentence = "the training thread ended without a word; its last checkpoint is kept";
+    let sentence = "the training thread ended unexpectedly; its last checkpoint is kept";
     match &mut app.workbench {
         Some(workbench) => {
             let finish = Finish::Failed(sentence.into());

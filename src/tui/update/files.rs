@@ -51,7 +51,7 @@ pub fn export(app: &mut App, file: &Path) -> Done {
     Ok(vec![Effect::Save(snapshot, view, file)])
 }
 
-/// Asks for an image of the user's own.
+/// Asks for the user's own image in this file.
 pub fn open(app: &mut App, file: &Path) -> Done {
     let file = app.located(file);
     let Some(workbench) = &mut app.workbench else { return Ok(vec![]) };
@@ -207,6 +207,8 @@ mod tests {
         assert_eq!(press(&mut app, "[e"), saved(View::Step(4), "quickstart-s1-it3-sample1-step5.png"));
         assert_eq!(press(&mut app, ":export a b.gif↵"), saved(View::Step(4), "a b.gif"));
         assert_eq!(press(&mut app, "ie"), saved(View::Overview, "quickstart-s1-it3-sample1-overview.png"));
+        let shouted = press(&mut app, ":export x.PNG↵");
+        assert_eq!(shouted, saved(View::Overview, "x.PNG"), "an extension in capitals is the same");
         press(&mut app, "⎋");
         update(&mut app, Message::Told("written: x".into()));
         assert_eq!(app.message.as_deref(), Some("written: x"));

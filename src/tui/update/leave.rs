@@ -5,7 +5,7 @@ use crate::protocol::{Command, Finish};
 use crate::tui::app::{App, Leave, Overlay};
 use crate::tui::workbench::Workbench;
 
-/// Leaves, and asks before a run of one's own ends.
+/// Leaves; asks first if that ends the run.
 pub fn quit(app: &mut App) -> Done {
     if app.is_running() && !app.attached {
         app.overlay = Some(Overlay::Quit);
@@ -14,7 +14,7 @@ pub fn quit(app: &mut App) -> Done {
     Ok(leave(app, Leave::Program))
 }
 
-/// Ends the run, also one of another process, and asks before that.
+/// Ends the run, also an attached one; asks first.
 pub fn end(app: &mut App) -> Done {
     if app.is_running() && app.attached {
         app.overlay = Some(Overlay::Stop);
@@ -30,12 +30,12 @@ pub fn fork(app: &mut App, from: Option<String>, sets: Vec<String>) -> Done {
     if !preset.has_network_of(&workbench.preset) {
         let sets = sets.join(" ");
         return Err(format!(
-            "a fork keeps the weights, and {sets} needs another network; use :restart {sets}"
+            "a fork keeps the weights, and {sets} needs another network; :restart {sets} begins it"
         ));
     }
     let run = workbench.info.directory.clone();
     Ok(match from.filter(|name| name != "last") {
-        // The checkpoint is looked for before this run is stopped for it.
+        // The checkpoint is looked up before this run is stopped for it.
         Some(name) => vec![Effect::Find(run, name, sets)],
         None => leave(app, Leave::Fork(run, sets)),
     })
@@ -68,7 +68,7 @@ pub fn leave(app: &mut App, to: Leave) -> Vec<Effect> {
     vec![Effect::Exit]
 }
 
-/// Stops the run, whoever's it is, if one is running, and goes on to `to` once it is saved.
+/// Stops the run, if one is running, also an attached one, and leaves for `to` once it is saved.
 pub fn stop(app: &mut App, to: Leave) -> Vec<Effect> {
     let running = app.workbench.as_ref().is_some_and(|w| w.alive);
     let again = app.leaving.replace(to).is_some();
@@ -80,14 +80,14 @@ pub fn stop(app: &mut App, to: Leave) -> Vec<Effect> {
     }
 }
 
-/// The run is saved, or there is none.
+/// Leaves: the run is saved by now, or there was no run.
 pub fn arrive(app: &mut App) -> Vec<Effect> {
     let workbench = app.workbench.as_ref();
     let run = workbench.map(|workbench| workbench.info.directory.clone()).unwrap_or_default();
     if let (Some(Leave::Detach), Some(workbench)) = (&app.leaving, workbench) {
-        // A run that has ended by itself meanwhile does not go on.
-        let goes_on = workbench.finish == Some(Finish::Stopped);
-        let detach = goes_on.then(|| Effect::Detach(run, workbench.info.device.clone()));
+        // A run that ended by itself meanwhile is not continued.
+        let continues = workbench.finish == Some(Finish::Stopped);
+        let detach = continues.then(|| Effect::Detach(run, workbench.info.device.clone()));
         return detach.into_iter().chain([Effect::Exit]).collect();
     }
     let device = app.picker.device().to_owned();
@@ -224,7 +224,7 @@ mod tests {
         }
     }
 
-    /// A checkpoint is looked for before the training is stopped for it.
+    /// A checkpoint is looked up before the training is stopped for it.
     #[test]
     fn a_fork_begins_at_any_checkpoint() {
         let mut app = workbench();

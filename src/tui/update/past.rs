@@ -5,7 +5,7 @@ use crate::protocol::ALBUM_SAMPLES;
 use crate::tui::album::Album;
 use crate::tui::workbench::Workbench;
 
-/// Takes in which moments there are; without any, there is no looking back.
+/// Takes in which moments there are; without any, the album closes.
 pub fn open_album(workbench: &mut Workbench, moments: Vec<u64>) -> Vec<Effect> {
     let Some(album) = &mut workbench.album else { return vec![] };
     let before = album.moment();
@@ -25,7 +25,7 @@ pub fn open_album(workbench: &mut Workbench, moments: Vec<u64>) -> Vec<Effect> {
     }
 }
 
-/// Asks for the moment that the album stands at.
+/// Asks for the chosen moment.
 pub fn read_moment(workbench: &Workbench) -> Vec<Effect> {
     let moment = workbench.album.as_ref().and_then(Album::moment);
     let run = workbench.info.directory.clone();
@@ -135,7 +135,7 @@ mod tests {
         assert!(app.message.is_some() && app.workbench.unwrap().album.is_none());
     }
 
-    /// What is kept while one looks back is looked at too, and a sample that is not kept gives way to one that is.
+    /// New moments join an open album, and a sample that is not in it is replaced by one that is.
     #[test]
     fn the_album_grows_and_has_only_some_samples() {
         let mut app = workbench();

@@ -180,7 +180,7 @@ mod tests {
         );
         assert!(sent(&press(&mut app, "u")).is_empty());
         assert!(app.message.as_deref().is_some_and(|message| message.contains("nothing")));
-        // What came to nothing is not brought back.
+        // A change that was taken back by hand is skipped.
         assert_eq!(sent(&press(&mut app, "KkNu")).last(), Some(&Command::Set(Noise(0.1))));
         assert_eq!(sent(&press(&mut app, "u")), [Command::Set(K(5))]);
     }
@@ -209,7 +209,7 @@ mod tests {
         assert!(app.workbench.unwrap().profiles.is_none());
     }
 
-    /// A model takes what changes its view of an image, and nothing of a training.
+    /// A model takes what changes its view of an image, but nothing about training.
     #[test]
     fn a_model_is_looked_at_and_not_trained() {
         use Setting::*;

@@ -1,4 +1,4 @@
-//! What the model makes of one image: the component view.
+//! The pane of components: what the model makes of one image.
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -33,7 +33,7 @@ pub fn render(app: &App, workbench: &Workbench, focused: bool, area: Rect, sheet
         let title = Line::styled(" components ", title_style(theme, focused));
         let inner = pane(title, focused, theme, area, buf);
         put(
-            &Line::styled("the first picture is being made…", theme.dim()),
+            &Line::styled("waiting for the first picture…", theme.dim()),
             inner.x + 1,
             inner.y,
             inner.width,
@@ -78,8 +78,7 @@ fn title(
     ])
 }
 
-/// What the image is, then every component's prediction, then every component's mask, and where that is wanted
-/// what every component was told is wrong.
+/// The whole image, then every component's prediction, its mask and, if asked for, its masked delta.
 fn sections(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, at: usize) -> Vec<Vec<Tile>> {
     let step = &snapshot.steps[at];
     let (width, height) = (snapshot.image.width, snapshot.image.height);
@@ -161,8 +160,8 @@ struct Layout {
 }
 
 impl Layout {
-    /// The largest pictures that all fit: at three, two or one cell a pixel, else shrunk; and the
-    /// smallest there are where nothing fits.
+    /// The largest pictures that all fit: at three, two or one cell a pixel, else shrunk; or the
+    /// smallest if nothing fits.
     fn fit(sections: &[Vec<Tile>], snapshot: &Snapshot, area: Rect) -> Layout {
         let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
         let least = 5.min(w).max(1);

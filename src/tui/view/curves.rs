@@ -142,7 +142,7 @@ struct Axis<'a> {
 }
 
 impl Axis<'_> {
-    /// Where an iteration of a run stands on the axis.
+    /// The place of a run's iteration on the axis.
     fn place(&self, iteration: f64, of: Run) -> f64 {
         match self.unit {
             Unit::Iterations => iteration,
@@ -194,8 +194,8 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
     let thin: Vec<Vec<(f64, f64)>> = curves.iter().map(raw).collect();
     let Some((low, high, clipped)) = range(&thin, shares) else {
         let waiting = match workbench.history.loss.last() {
-            None => "the first iterations are being made…",
-            Some(_) => "nothing was measured here",
+            None => "waiting for the first iterations…",
+            Some(_) => "no values here",
         };
         let waiting = Line::styled(waiting, theme.dim());
         put(&waiting, inner.x + 1, inner.y + inner.height / 2, inner.width, buf);
@@ -314,7 +314,7 @@ fn legend(plot: &Plot, cursor: Option<(f64, String)>, focused: bool, theme: &The
 }
 
 /// The values to show: all but the few most extreme, so that a first huge loss does not flatten the
-/// rest. True where something above is cut off.
+/// rest. True if something above is cut off.
 fn range(curves: &[Vec<(f64, f64)>], shares: bool) -> Option<(f64, f64, bool)> {
     let mut values: Vec<f64> = curves.iter().flatten().map(|p| p.1).collect();
     if values.is_empty() {

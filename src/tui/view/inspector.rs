@@ -1,4 +1,4 @@
-//! A look into one sample: large pictures with a cursor, all EM steps in a grid, and what the cursor reads.
+//! The inspector: large pictures with a cursor, all EM steps in a grid, and what the cursor reads.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
@@ -17,13 +17,13 @@ use crate::tui::theme::{Rgb, Theme};
 use crate::tui::workbench::{Masks, Workbench};
 
 const WHITE: Rgb = [1.0; 3];
-/// Columns of what the cursor reads.
+/// Columns of the readout.
 const READOUT: u16 = 34;
 /// The same where the screen is narrow.
 const NARROW_READOUT: u16 = 25;
-/// Large pictures at most.
+/// At most this many large pictures.
 const TILES: usize = 6;
-/// Lines of a picture in the grid at least.
+/// The least lines of a picture in the grid.
 const LEAST: u16 = 3;
 
 /// Draws the screen.
@@ -45,10 +45,10 @@ pub fn render(app: &App, workbench: &Workbench, inspector: &Inspector, area: Rec
     grid(app, workbench, snapshot, at, below, sheet);
 }
 
-/// The pictures' room, and that of what the cursor reads.
+/// The areas of the pictures and of the readout.
 fn halves(body: Rect, snapshot: &Snapshot) -> [Rect; 2] {
     let wanted = if body.width >= 100 { READOUT } else { NARROW_READOUT };
-    // Where there is no room beside a picture, what the cursor reads goes below.
+    // Without room beside a picture, the readout goes below.
     let least = snapshot.image.width as u16 / 2;
     if body.width >= wanted + least.max(16) {
         Layout::horizontal([Constraint::Min(0), Constraint::Length(wanted)]).areas(body)
@@ -70,7 +70,7 @@ fn frames(area: Rect, snapshot: &Snapshot) -> Vec<Rect> {
     if area.height < height + 1 {
         return Vec::new();
     }
-    // Nobody knows the objects of one's own image.
+    // The objects in the user's own image are not known.
     let tiles = if snapshot.input.is_some() { TILES - 1 } else { TILES };
     let lefts = (0..tiles as u16).map(|i| area.x + i * (width + 1)).take_while(|x| x + width <= area.right());
     lefts.map(|x| Rect::new(x, area.y + 1, width, height)).collect()
@@ -157,7 +157,7 @@ fn large(
     Rect { y: area.y + used, height: area.height - used, ..area }
 }
 
-/// What there is to see of an EM step, the most telling first.
+/// The pictures of an EM step, the most telling first.
 fn tiles<'a>(
     theme: &Theme,
     workbench: &Workbench,
@@ -178,7 +178,7 @@ fn tiles<'a>(
         ("truth", truth(theme, snapshot, step)),
         ("noisy", Picture::shades(&step.noisy, w, h, WHITE)),
     ];
-    // Nobody knows the objects of one's own image.
+    // The objects in the user's own image are not known.
     tiles.retain(|(name, _)| snapshot.input.is_none() || *name != "truth");
     tiles
 }
@@ -192,7 +192,7 @@ fn masks(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, step: &Snaps
     }
 }
 
-/// Marks the cell of the pixel that is read.
+/// Marks the cell under the cursor.
 fn cursor(inspector: &Inspector, frame: Rect, buf: &mut Buffer) {
     let image = &inspector.snapshot.image;
     let cell = |at: usize, pixels: usize, cells: u16| {
@@ -289,7 +289,7 @@ fn read(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, area: Rect, b
     };
     let recon = reconstruction(&step.preds, &step.gamma, places, values);
     let group = step.groups.get(pixel).copied().unwrap_or(0);
-    // Nobody knows the objects of one's own image.
+    // The objects in the user's own image are not known.
     let known = snapshot.input.is_none();
     let whose = match group {
         _ if !known => String::new(),

@@ -90,6 +90,37 @@ pub fn message(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
+/// Lines in a pane of their size, in the middle of the screen.
+pub fn over(theme: &Theme, title: &str, lines: &[Line], area: Rect, buf: &mut Buffer) {
+    let columns = lines.iter().map(Line::width).max().unwrap_or(0).max(width(title)) as u16 + 4;
+    let columns = columns.min(area.width);
+    let height = (lines.len() as u16 + 2).min(area.height);
+    let at =
+        Rect::new(area.x + (area.width - columns) / 2, area.y + (area.height - height) / 2, columns, height);
+    Clear.render(at, buf);
+    let inner = pane(Line::styled(title.to_owned(), theme.accent()), true, theme, at, buf);
+    let room = usize::from(inner.height);
+    for (line, y) in lines.iter().zip(inner.y..inner.bottom()) {
+        put(line, inner.x, y, inner.width, buf);
+    }
+    if lines.len() > room && room > 0 {
+        let note = format!(" +{} more in a higher terminal", lines.len() - room + 1);
+        let blank = Line::raw(" ".repeat(usize::from(inner.width)));
+        put(&blank, inner.x, inner.bottom() - 1, inner.width, buf);
+        put(&Line::styled(note, theme.warning()), inner.x, inner.bottom() - 1, inner.width, buf);
+    }
+}
+
+/// A question or a notice in the middle of the screen, with long lines wrapped.
+pub fn question(theme: &Theme, title: &str, text: &str, area: Rect, buf: &mut Buffer) {
+    let room = usize::from(area.width.saturating_sub(8)).max(1);
+    let text = text.lines().flat_map(|line| wrapped(line, room));
+    let text = text.map(|line| Line::raw(format!("  {line}  ")));
+    let blank = std::iter::once(Line::raw(""));
+    let lines: Vec<Line> = blank.clone().chain(text).chain(blank).collect();
+    over(theme, &format!(" {title} "), &lines, area, buf);
+}
+
 /// The last line: as many keys as fit.
 pub fn footer(app: &App, area: Rect, buf: &mut Buffer) {
     let mut spans = vec![Span::raw(" ")];
@@ -112,7 +143,7 @@ pub fn labelled<'a>(label: &'a str, value: String, theme: &Theme) -> [Span<'a>; 
     [Span::styled(label, theme.dim()), Span::styled(value, theme.strong())]
 }
 
-/// A slider of this many columns that stands at `at` of `of` places, counted from 1, with what it says.
+/// A slider of this many columns at place `at` of `of`, counted from 1, with a text.
 pub fn slider<'a>(
     label: &'a str,
     (at, of): (usize, usize),

@@ -1,4 +1,4 @@
-//! The shelf: presets, past runs, and what the chosen one is about.
+//! The picker: models, presets and runs, with details of the chosen one.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
@@ -14,7 +14,7 @@ use crate::tui::app::{App, Entry};
 use crate::tui::shelf::Previewed;
 use crate::tui::width::padded;
 
-/// Lines of the shelf from which on one may say how many are hidden.
+/// From this many lines on, the shelf says how many more there are.
 const ROOM_FOR_HINTS: usize = 9;
 
 /// Draws the screen.
@@ -42,9 +42,9 @@ pub fn render(app: &App, area: Rect, sheet: &mut Sheet) {
     details(app, about, sheet);
 }
 
-/// The title, the shelf, what the chosen one is about, and the hints.
+/// The areas of the title, the shelf, the details and the hints.
 fn places(app: &App, area: Rect) -> [Rect; 4] {
-    // What to press first has a line where it can be spared.
+    // A newcomer is told what to press first, if there is a line to spare.
     let first = if app.is_new() && area.height >= 16 { 2 } else { 1 };
     let [top, body, bottom] = frame_lines(area, first, 1);
     let [list, about] = if body.width < 60 {
@@ -74,7 +74,7 @@ fn lines(app: &App, height: usize) -> (Vec<(Line<'static>, Option<usize>)>, usiz
         let kind = match entry {
             Entry::Model(_) => "look at, trained already",
             Entry::Preset(_) => "train",
-            Entry::Run(_) => "go on with",
+            Entry::Run(_) => "resume",
         };
         if kind != heading {
             heading = kind;
@@ -119,7 +119,7 @@ fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
     for ((line, _), y) in lines.iter().skip(skip).zip(inner.y..inner.bottom()) {
         put(line, inner.x, y, inner.width, buf);
     }
-    // What lies beyond, where a line can be spared for it.
+    // How much is hidden, if there is a line to spare.
     if height >= ROOM_FOR_HINTS {
         let below = lines.len().saturating_sub(skip + height);
         let mut hint = |hidden: usize, arrow, y| {

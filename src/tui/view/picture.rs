@@ -79,7 +79,7 @@ impl Picture {
         Picture::labels(of, width, height, theme)
     }
 
-    /// Every pixel in the colour of the component or object that `of` names; black where it names none.
+    /// Every pixel in the colour of the component or object that `of` names; black for `None`.
     pub fn labels(
         of: impl Fn(usize) -> Option<usize>,
         width: usize,
@@ -173,7 +173,7 @@ impl Picture {
         let pixels =
             || rows.clone().flat_map(|row| columns.clone().map(move |column| row * self.width + column));
         let count = pixels().count();
-        // The first name held by at least half of the pixels; a mixture has none.
+        // The first name held by at least half of the pixels; a mixture has no name.
         let held = |name: char| 2 * pixels().filter(|i| self.name[*i] == Some(name)).count() >= count;
         let named = |i: usize| self.name[i].filter(|name| held(*name)).map(|name| (name, self.ink[i]));
         if let Some(named) = pixels().find_map(named) {

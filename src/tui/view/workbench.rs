@@ -1,4 +1,4 @@
-//! A training on the screen: status, curves, pictures, values, keys.
+//! The workbench: status, curves, pictures, values, keys.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -31,7 +31,7 @@ pub fn render(app: &App, workbench: &Workbench, area: Rect, sheet: &mut Sheet) {
     }
 }
 
-/// The status, the panes' room, and values and hints.
+/// The areas of the status, the panes, and the values with the hints.
 fn lines(area: Rect) -> [Rect; 3] {
     frame_lines(area, 1, if area.height > 4 { 2 } else { 1 })
 }
@@ -60,7 +60,7 @@ fn pane(app: &App, workbench: &Workbench, which: Pane, area: Rect, sheet: &mut S
 /// Curves on the left, pictures on the right; where it is too narrow or too low for both, only the
 /// pane with the focus.
 fn arrange(body: Rect, workbench: &Workbench) -> Vec<(Pane, Rect)> {
-    // A model on show has no curves.
+    // A model has no curves.
     if workbench.is_model() {
         return vec![(Pane::Components, body)];
     }
