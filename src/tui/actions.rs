@@ -13,7 +13,7 @@ use super::app::{App, Context, Overlay};
 use super::keymap::{Keymap, normal, parse_key, shown, written};
 use super::overlay::{compare, log};
 use super::theme::Scheme;
-use super::update::{Done, files, leave, look, past, picker, steer};
+use super::update::{Done, Effect, files, leave, look, past, picker, steer};
 use super::workbench::Workbench;
 use crate::preset::Setting;
 use Context::{Curves, Inspector, Model, ModelInspector, Picker, Workbench as Pictures};

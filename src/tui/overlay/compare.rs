@@ -295,7 +295,7 @@ mod tests {
         let mut app = workbench();
         for (run, k) in [("runs/実験のとても長い名前です", "k=6"), ("runs/ab", "k=7")] {
             let preset = preset().set(&[k]).unwrap();
-            let read = Rival { name: String::new(), preset, seed: 1, past: Past::default() };
+            let read = RunToCompare { name: String::new(), preset, seed: 1, metrics: Metrics::default() };
             update(&mut app, Message::Compared(run.into(), Box::new(read)));
         }
         let area = Rect::new(0, 0, 80, 24);

@@ -186,7 +186,8 @@ mod tests {
         let before = app.workbench.clone().unwrap();
         let mut info = before.info.clone();
         info.preset = Setting::Noise(0.4).apply(&info.preset).unwrap();
-        info.metrics.iterations = vec![Iteration { iteration: 9, loss: 1.0, seconds: 1.0, ..Iteration::default() }];
+        info.metrics.iterations =
+            vec![Iteration { iteration: 9, loss: 1.0, seconds: 1.0, ..Iteration::default() }];
         assert!(update(&mut app, Message::Engine(Event::Started(Box::new(info)))).is_empty());
         let after = app.workbench.as_ref().unwrap();
         assert_eq!((after.iteration(), after.preset.noise.probability()), (9, Some(0.4)));
