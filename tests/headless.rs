@@ -256,11 +256,15 @@ fn infer_refuses_files_that_do_not_fit() {
         (&good, "without", "without: there is no array in.features_clean"),
         (&good, "fewer", "fewer: in.features_noisy has shape [4, 2, 1, 8, 8]; it needs 3 images"),
         (&good, "gamma", "gamma: in.gamma_init has shape [3, 1, 63]; it needs [3, K, 64]"),
-        ("lacking", good.as_str(), "lacking: not the architecture of k1: these weights lack recurrent.wh"),
+        (
+            "lacking",
+            good.as_str(),
+            "lacking: another architecture than that of k1: these weights lack recurrent.wh",
+        ),
         (
             "narrow",
             &good,
-            "narrow: not the architecture of k1: these weights hold recurrent.wh with shape [10, 9]",
+            "narrow: another architecture than that of k1: these weights hold recurrent.wh with shape [10, 9]",
         ),
     ] {
         let files = ["--weights", weights, "--input", input, "--output", "o"];

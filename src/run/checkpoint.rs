@@ -316,7 +316,7 @@ impl Checkpoint {
         Nem::with_weights(preset, &self.weights()?, device).map_err(|e| {
             Error::content(
                 &self.files.path(WEIGHTS),
-                format!("not the architecture of {}: these weights {e}", preset.name),
+                format!("another architecture than that of {}: these weights {e}", preset.name),
             )
         })
     }

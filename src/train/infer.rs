@@ -109,8 +109,9 @@ pub fn infer(
     request: Request,
 ) -> Result<Arrays, Unfit> {
     let device = if request.gradients { device.clone().autodiff() } else { device.clone() };
-    let model = Nem::with_weights(preset, &parameters(weights), &device)
-        .map_err(|e| Unfit::Weights(format!("not the architecture of {}: these weights {e}", preset.name)))?;
+    let model = Nem::with_weights(preset, &parameters(weights), &device).map_err(|e| {
+        Unfit::Weights(format!("another architecture than that of {}: these weights {e}", preset.name))
+    })?;
     let model = model.with_precision(request.precision);
     let image = preset.data.image();
     let steps = preset.steps;
