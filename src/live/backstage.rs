@@ -43,7 +43,7 @@ pub struct Engine {
     /// Whether the first device may round to TF32.
     pub tf32: bool,
     /// The data that was previewed last, and its preset.
-    pub previewed: Mutex<Option<(Preset, Arc<Dataset>)>>,
+    pub(crate) previewed: Mutex<Option<(Preset, Arc<Dataset>)>>,
 }
 
 impl Engine {
@@ -58,6 +58,14 @@ impl Engine {
         let data = Arc::new(Dataset::new(preset, self.seed)?);
         *previewed = Some((preset.clone(), data.clone()));
         Ok(data)
+    }
+
+    /// Frees the previewed data for a run, which has its own.
+    fn make_room(&self) {
+        // A preview that is being made is not waited for.
+        if let Ok(mut previewed) = self.previewed.try_lock() {
+            *previewed = None;
+        }
     }
 }
 
@@ -92,6 +100,7 @@ impl Backstage for Engine {
     }
 
     fn start(&self, preset: &Preset, device: &str) -> Result<RunHandle> {
+        self.make_room();
         let compute = device.parse::<Compute>()?.or(self.usual);
         let preset = preset.clone();
         let tensorboard = self.tensorboard;
@@ -99,10 +108,12 @@ impl Backstage for Engine {
     }
 
     fn open(&self, model: &str, device: &str) -> Result<RunHandle> {
+        self.make_room();
         viewer::open(Path::new(model), device.parse::<Compute>()?)
     }
 
     fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
+        self.make_room();
         let device: Compute = device.parse()?;
         worker::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY)
     }

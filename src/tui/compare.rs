@@ -31,6 +31,8 @@ pub struct Choice {
     pub runs: Vec<RunCard>,
     /// The line that the choice stands at.
     pub selected: usize,
+    /// Whether there may be runs that were not found yet.
+    pub reading: bool,
 }
 
 impl Choice {

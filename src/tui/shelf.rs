@@ -61,6 +61,14 @@ impl App {
             _ => {}
         }
     }
+
+    /// Takes in that no more runs will be found.
+    pub fn all_runs_found(&mut self) {
+        self.picker.reading = false;
+        if let Some(Overlay::Compare(choice)) = &mut self.overlay {
+            choice.reading = false;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -188,7 +188,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             vec![]
         }
         Message::AllRuns => {
-            app.picker.reading = false;
+            app.all_runs_found();
             vec![]
         }
         Message::Listed(listing, names) => {
@@ -596,7 +596,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
             };
         }
         (Action::Compare, true) => {
-            app.overlay = Some(Overlay::Compare(Choice::default()));
+            app.overlay = Some(Overlay::Compare(Choice { reading: true, ..Choice::default() }));
             return vec![Effect::Runs];
         }
         (Action::Command, _) => app.overlay = Some(Overlay::Palette(Box::default())),

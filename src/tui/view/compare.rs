@@ -17,7 +17,9 @@ const VALUE: usize = 18;
 /// The list, and below it the table.
 pub fn render(theme: &Theme, workbench: &Workbench, choice: &Choice, area: Rect, buf: &mut Buffer) {
     let mut lines = Vec::new();
-    if choice.runs.is_empty() {
+    if choice.runs.is_empty() && choice.reading {
+        lines.push(Line::raw(" looking for runs under runs…"));
+    } else if choice.runs.is_empty() {
         lines.push(Line::raw(" there is no other run under runs; :compare takes one from elsewhere"));
     }
     // The chosen one stays in sight.
