@@ -235,25 +235,14 @@ fn a_model_shows_the_users_own_images() {
     assert_eq!((shown.input.as_ref(), shown.steps.len(), shown.k), (Some(&own), 6, 4));
     let step = &shown.steps[5];
     assert_eq!(step.target[..12], [[1.0; 4], [0.0; 4], [0.0; 4]].concat()[..]);
-<<<<<<< HEAD
-    assert!(step.noisy != step.target, "the preset's noise is missing");
-    assert!(step.groups.iter().all(|group| *group == 0) && step.ami.is_none() && step.confidence.is_none());
-    // The conditions are for it too.
-    handle.send(Command::Look(vec![Setting::K(2), Setting::Noise(0.0), Setting::Steps(3)]));
-    let shown = picture(&mut handle, |picture| picture.k == 2);
-    assert_eq!((shown.input.as_ref(), shown.steps.len()), (Some(&own), 3));
-    assert_eq!(shown.steps[0].noisy, shown.steps[0].target);
-    handle.send(Command::Look(vec![]));
-=======
     assert_eq!(step.noisy, step.target, "as it is, without the preset's noise");
     assert!(step.groups.iter().all(|group| *group == 0) && step.ami.is_none() && step.confidence.is_none());
     // The conditions are for it too.
-    handle.commands.send(Command::Look(vec![Setting::K(2), Setting::Noise(0.3), Setting::Steps(3)])).unwrap();
-    let shown = picture(&mut handle, &|picture| picture.k == 2);
+    handle.send(Command::Look(vec![Setting::K(2), Setting::Noise(0.3), Setting::Steps(3)]));
+    let shown = picture(&mut handle, |picture| picture.k == 2);
     assert_eq!((shown.input.as_ref(), shown.steps.len()), (Some(&own), 3));
     assert_ne!(shown.steps[0].noisy, shown.steps[0].target);
-    handle.commands.send(Command::Look(vec![])).unwrap();
->>>>>>> wt-paper
+    handle.send(Command::Look(vec![]));
 
     // An image that cannot be shown leaves the current one.
     for name in ["large.png", "gone.png"] {

@@ -43,7 +43,7 @@ pub struct Engine {
     /// Whether the first device may round to TF32.
     pub tf32: bool,
     /// The data that was previewed last, and its preset.
-    pub previewed: Mutex<Option<(Preset, Arc<Dataset>)>>,
+    pub(crate) previewed: Mutex<Option<(Preset, Arc<Dataset>)>>,
 }
 
 impl Engine {
@@ -58,6 +58,14 @@ impl Engine {
         let data = Arc::new(Dataset::new(preset, self.seed)?);
         *previewed = Some((preset.clone(), data.clone()));
         Ok(data)
+    }
+
+    /// Frees the previewed data for a run, which has its own.
+    fn make_room(&self) {
+        // A preview that is being made is not waited for.
+        if let Ok(mut previewed) = self.previewed.try_lock() {
+            *previewed = None;
+        }
     }
 }
 
@@ -92,6 +100,7 @@ impl Backstage for Engine {
     }
 
     fn start(&self, preset: &Preset, device: &str) -> Result<RunHandle> {
+        self.make_room();
         let compute = device.parse::<Compute>()?.or(self.usual);
         let preset = preset.clone();
         let tensorboard = self.tensorboard;
@@ -99,10 +108,12 @@ impl Backstage for Engine {
     }
 
     fn open(&self, model: &str, device: &str) -> Result<RunHandle> {
+        self.make_room();
         model::open(Path::new(model), device.parse::<Compute>()?)
     }
 
     fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
+        self.make_room();
         let device: Compute = device.parse()?;
         begin::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY)
     }
@@ -202,4 +213,41 @@ pub fn card(run: &Path) -> Result<RunCard> {
         ami,
         changed: changed(run).unwrap_or(SystemTime::UNIX_EPOCH),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::DeviceName;
+    use crate::protocol::Event;
+
+    #[test]
+    fn previewed_data_is_made_once_for_a_preset() {
+        let engine = Engine::default();
+        let [one, other] = ["quickstart", "static-shapes-nem"].map(|name| Preset::load(name).unwrap());
+        let first = engine.data(&one).unwrap();
+        assert!(Arc::ptr_eq(&first, &engine.data(&one).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &engine.data(&other).unwrap()));
+        engine.make_room();
+        assert!(!Arc::ptr_eq(&first, &engine.data(&one).unwrap()));
+        assert_eq!(engine.preview(&one, 3).unwrap(), engine.preview(&one, 3).unwrap());
+    }
+
+    /// Damaged weights are found when the run is opened, and not while runs are listed.
+    #[test]
+    fn a_run_is_listed_without_its_weights() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = directory.path().join("r");
+        let ending = Ending { max_iterations: Some(1), stay: false };
+        let preset = Preset::load("quickstart").unwrap();
+        let job = Job { out: Some(run.clone()), ending, ..Job::new(preset, 7, DeviceName::Flex) };
+        let mut handle = worker::start(&job).unwrap();
+        while !matches!(handle.events.blocking_recv(), Some(Event::Finished(_)) | None) {}
+        drop(handle);
+        let checkpoint = directory::resolve(&run, &["last"]).unwrap();
+        std::fs::write(checkpoint.join("weights.safetensors"), "damaged").unwrap();
+        let card = card(&run).unwrap();
+        assert_eq!((card.seed, card.iteration, newest_first(directory.path())), (7, 1, vec![run]));
+        assert!(Checkpoint::open(&checkpoint).is_err());
+    }
 }

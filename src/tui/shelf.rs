@@ -61,6 +61,14 @@ impl App {
             Some(_) => compare::offer(self, run),
         }
     }
+
+    /// Takes in that no more runs will be found.
+    pub fn all_runs_found(&mut self) {
+        self.picker.reading = false;
+        if let Some(Overlay::Compare(choice)) = &mut self.overlay {
+            choice.reading = false;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -193,7 +193,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             vec![]
         }
         Message::AllRuns => {
-            app.picker.reading = false;
+            app.all_runs_found();
             vec![]
         }
         Message::Listed(listing, names) => {

@@ -117,7 +117,7 @@ pub fn toggle_named(app: &mut App, run: &Path) -> Done {
 
 /// Opens the list, which fills as runs are found.
 pub fn open(app: &mut App) -> Done {
-    app.overlay = Some(Overlay::Compare(Choice::default()));
+    app.overlay = Some(Overlay::Compare(Choice { reading: true, ..Choice::default() }));
     Ok(vec![Effect::Runs])
 }
 
@@ -143,7 +143,9 @@ pub fn render(app: &App, choice: &Choice, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
     let Some(workbench) = &app.workbench else { return };
     let mut lines = Vec::new();
-    if choice.runs.is_empty() {
+    if choice.runs.is_empty() && choice.reading {
+        lines.push(Line::raw(" looking for runs in runs…"));
+    } else if choice.runs.is_empty() {
         lines.push(Line::raw(" there is no other run in runs; :compare takes one from elsewhere"));
     }
     // The chosen one stays visible.
@@ -283,6 +285,7 @@ mod tests {
                 [left].into_iter().filter(|left| !left.is_empty()).map(PathBuf::from).collect();
             assert_eq!(directories(&app), left);
         }
+        press(&mut app, "r");
         let own = RunCard { directory: "/here/runs/quickstart-s1".into(), ..card("a") };
         update(&mut app, Message::Runs(vec![own, card("a")]));
         let Some(Overlay::Compare(choice)) = &app.overlay else { panic!("no list") };
