@@ -38,7 +38,7 @@ pub struct Listing {
     pub images: bool,
 }
 
-/// The directories in a directory, and where they are wanted the images that can be opened, in the order of their
+/// The directories in a directory and, if wanted, the images that can be opened, in the order of their
 /// names.
 pub fn files_in(directory: &Path, images: bool) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
@@ -82,7 +82,7 @@ impl<'a> Named<'a> {
     }
 }
 
-/// What `typed` may become in this context, the best match first; everything where nothing is typed.
+/// The completions of `typed` in this context, the best match first; all commands if nothing is typed.
 pub fn offers(typed: &str, context: Context) -> Vec<Offer> {
     let Some((head, rest)) = typed.split_once(' ') else {
         let offer = |action: &Action| {
@@ -204,7 +204,7 @@ pub fn parse(line: &str, context: Context) -> Result<Call, String> {
     })
 }
 
-/// Something that is done to the run on the screen.
+/// A call on the run on the screen.
 fn on_screen(act: impl FnOnce(&mut Workbench) -> Done + 'static) -> Call {
     Box::new(|app| app.workbench.as_mut().map_or(Ok(vec![]), act))
 }

@@ -87,7 +87,7 @@ pub enum Effect {
     Open(String, String),
     /// Resume this run on this device.
     Resume(Box<RunCard>, String),
-    /// Say by [`Message::Found`] which checkpoint of the run in this directory is called so, and these settings.
+    /// Answer with [`Message::Found`]: the checkpoint of this name in the run in this directory, and these settings.
     Find(PathBuf, String, Vec<String>),
     /// Write the curves of the run in this directory to this file.
     SaveCurves(PathBuf, PathBuf),
@@ -111,7 +111,7 @@ pub enum Effect {
     Detach(PathBuf, String),
     /// Write this view of the snapshot to this file.
     Save(Arc<Snapshot>, View, PathBuf),
-    /// Say by [`Message::Listed`] what there is in this directory.
+    /// Answer with [`Message::Listed`]: the entries of this directory.
     List(PathBuf, Listing),
     /// Read the log of the run in this directory.
     ReadLog(PathBuf),
@@ -245,7 +245,7 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     }
 }
 
-/// The next moment of the past, while that is played, else the next EM step.
+/// The next past moment, if those are played, else the next EM step.
 fn tick(workbench: &mut Workbench) -> Vec<Effect> {
     match &mut workbench.album {
         Some(album) if album.playing => {

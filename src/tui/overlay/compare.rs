@@ -48,7 +48,7 @@ impl Choice {
 
 /// A setting in which runs differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct SettingRow {
     /// Its path in the preset.
     pub path: String,
     /// Its value in the run on the screen, then in the others.
@@ -57,8 +57,8 @@ pub struct Row {
 
 /// The settings in which any of `others` differs from `own` (each a preset and a seed), in the order of their names.
 /// What a preset says about itself is left out.
-pub fn table(own: (&Preset, u64), others: &[ComparedRun]) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
+pub fn table(own: (&Preset, u64), others: &[ComparedRun]) -> Vec<SettingRow> {
+    let mut rows: Vec<SettingRow> = Vec::new();
     for (column, other) in others.iter().enumerate() {
         for difference in differences(own.0, &other.preset) {
             if ["about", "expect"].contains(&difference.path.as_str()) {
@@ -67,14 +67,14 @@ pub fn table(own: (&Preset, u64), others: &[ComparedRun]) -> Vec<Row> {
             let at = rows.partition_point(|row| row.path < difference.path);
             if rows.get(at).is_none_or(|row| row.path != difference.path) {
                 let values = vec![difference.before; 1 + others.len()];
-                rows.insert(at, Row { path: difference.path, values });
+                rows.insert(at, SettingRow { path: difference.path, values });
             }
             rows[at].values[1 + column] = difference.after;
         }
     }
     if others.iter().any(|other| other.seed != own.1) {
         let seeds = std::iter::once(own.1).chain(others.iter().map(|other| other.seed));
-        rows.push(Row { path: "seed".into(), values: seeds.map(|seed| seed.to_string()).collect() });
+        rows.push(SettingRow { path: "seed".into(), values: seeds.map(|seed| seed.to_string()).collect() });
     }
     rows
 }
@@ -221,7 +221,7 @@ mod tests {
         let (many, fast) = (set(&["k=6"]), set(&["train.learning_rate=0.01", "k=7"]));
         let rows = table((&own, 1), &[compared(many, 1), compared(fast, 1)]);
         let k = own.k.to_string();
-        assert_eq!(rows[0], Row { path: "k".into(), values: vec![k, "6".into(), "7".into()] });
+        assert_eq!(rows[0], SettingRow { path: "k".into(), values: vec![k, "6".into(), "7".into()] });
         assert_eq!((rows.len(), rows[1].path.as_str()), (2, "train.learning_rate"));
         assert_eq!(rows[1].values[0], rows[1].values[1], "the second run has the first's rate");
         assert!(table((&own, 1), &[compared(own.clone(), 1)]).is_empty());

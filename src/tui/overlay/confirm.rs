@@ -43,7 +43,7 @@ pub fn render_stop(app: &App, area: Rect, buf: &mut Buffer) {
     question(&app.theme, "End the run?", text, area, buf);
 }
 
-/// Says what is waited for while the run on the screen ends.
+/// Says what the program is waiting for.
 pub fn render_leaving(app: &App, area: Rect, buf: &mut Buffer) {
     let model = app.workbench.as_ref().is_some_and(|workbench| workbench.is_model());
     let (title, text) = if model {

@@ -1,4 +1,4 @@
-//! What the engine says.
+//! What the events of the engine change.
 
 use super::leave::arrive;
 use super::{Effect, files, told};
@@ -8,6 +8,7 @@ use crate::tui::app::{App, Overlay};
 use crate::tui::config::Notice;
 use crate::tui::workbench::Workbench;
 
+/// Takes in an event of the engine.
 pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
     if let Event::Started(info) = event {
         if let (false, Some(workbench)) = (app.starting, &mut app.workbench) {

@@ -46,7 +46,7 @@ pub fn render(app: &App, workbench: &Workbench, focused: bool, area: Rect, sheet
     let [inner, below] = with_sliders(workbench, inner);
     sliders(app, workbench, below, buf);
     let sections = sections(theme, workbench, snapshot, at);
-    let layout = Layout::fit(&sections, snapshot, inner);
+    let layout = Tiling::fit(&sections, snapshot, inner);
     layout.render(theme, &sections, inner, sheet);
 }
 
@@ -151,7 +151,7 @@ fn ink_shares(step: &SnapshotStep, k: usize, places: usize) -> Vec<f32> {
 }
 
 /// Where the tiles go: sections one below the other, each wrapped into as many rows as it needs.
-struct Layout {
+struct Tiling {
     /// Cells of a picture.
     width: u16,
     height: u16,
@@ -159,10 +159,10 @@ struct Layout {
     columns: usize,
 }
 
-impl Layout {
+impl Tiling {
     /// The largest pictures that all fit: at three, two or one cell a pixel, else shrunk; or the
     /// smallest if nothing fits.
-    fn fit(sections: &[Vec<Tile>], snapshot: &Snapshot, area: Rect) -> Layout {
+    fn fit(sections: &[Vec<Tile>], snapshot: &Snapshot, area: Rect) -> Tiling {
         let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
         let least = 5.min(w).max(1);
         let widths = [3 * w, 2 * w].into_iter().chain((least..=w).rev());
@@ -176,7 +176,7 @@ impl Layout {
             width <= usize::from(area.width) && rows * (height + 1) <= usize::from(area.height)
         };
         let (width, height, columns) = widths.map(sized).find(fits).unwrap_or_else(|| sized(least));
-        Layout { width: width as u16, height: height as u16, columns }
+        Tiling { width: width as u16, height: height as u16, columns }
     }
 
     fn render(&self, theme: &Theme, sections: &[Vec<Tile>], area: Rect, sheet: &mut Sheet) {
