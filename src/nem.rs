@@ -35,6 +35,7 @@
 mod cell;
 mod e_step;
 mod gradients;
+mod initial;
 mod loss;
 mod mixture;
 mod network;

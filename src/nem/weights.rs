@@ -1,18 +1,15 @@
-//! A model's weights by name: initial values, export and import.
-//!
-//! Names follow PyTorch's state dict (`recurrent.wx`, `output.0.weight`, …). A parameter's id is derived from its
-//! name: burn keys an optimizer's state by id, and so it fits again in another process.
+//! A model's weights by name: export and import. Names follow PyTorch's state dict (`recurrent.wx`,
+//! `output.0.weight`, …).
 
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
-use sha2::{Digest, Sha256};
+use burn::tensor::Tensor;
 
 use super::cell::InnerNetwork;
+use super::initial::id;
 use super::tensor::{host, tensor};
-use crate::random::{Purpose, Stream};
 use crate::tensors::{Array, Arrays};
 
 /// Why weights do not fit a model. Messages complete "these weights …".
@@ -44,59 +41,6 @@ pub enum WeightsError {
         /// The model's shape.
         expected: Vec<usize>,
     },
-}
-
-/// burn's id of the parameter `name`.
-fn id(name: &str) -> ParamId {
-    let digest = Sha256::digest(name.as_bytes());
-    let mut word = [0; 8];
-    word.copy_from_slice(&digest[..8]);
-    ParamId::from(u64::from_le_bytes(word))
-}
-
-/// Draws initial weights.
-pub(super) struct Initial<'a> {
-    seed: u64,
-    device: &'a Device,
-}
-
-impl<'a> Initial<'a> {
-    pub(super) fn new(seed: u64, device: &'a Device) -> Initial<'a> {
-        Initial { seed, device }
-    }
-
-    /// Uniform in ±`bound`. Every parameter has its own stream, so adding one changes no other.
-    pub(super) fn uniform<const D: usize>(
-        &mut self,
-        name: &str,
-        shape: [usize; D],
-        bound: f64,
-    ) -> Param<Tensor<D>> {
-        let id = id(name);
-        let mut stream = Stream::new(self.seed, Purpose::Weights, 0, id.val());
-        let values = (0..shape.iter().product())
-            .map(|_| ((2.0 * f64::from(stream.uniform()) - 1.0) * bound) as f32)
-            .collect();
-        self.param(id, tensor(values, shape, self.device))
-    }
-
-    pub(super) fn zeros<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Param<Tensor<D>> {
-        self.param(id(name), Tensor::zeros(shape, self.device))
-    }
-
-    pub(super) fn ones<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Param<Tensor<D>> {
-        self.param(id(name), Tensor::ones(shape, self.device))
-    }
-
-    /// A parameter, with a gradient if the device records gradients.
-    fn param<const D: usize>(&self, id: ParamId, value: Tensor<D>) -> Param<Tensor<D>> {
-        Param::initialized(id, value.set_require_grad(self.device.is_autodiff()))
-    }
-
-    /// A single number, uniform in ±`bound`: \[1\], because burn has no tensor without axes.
-    pub(super) fn scalar(&mut self, name: &str, bound: f64) -> Param<Tensor<1>> {
-        self.uniform(name, [1], bound)
-    }
 }
 
 impl InnerNetwork {
