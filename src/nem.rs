@@ -35,6 +35,7 @@
 mod cell;
 mod e_step;
 mod gradients;
+mod initial;
 mod loss;
 mod mixture;
 mod network;
@@ -49,18 +50,18 @@ use burn::tensor::{Device, Tensor, s};
 
 pub use cell::{InnerNetwork, MStep, Phase, Watch};
 pub use e_step::e_step;
+#[cfg(test)]
+pub(crate) use initial::DRAWN;
 pub use loss::{Losses, StepLoss, upper_bound};
 pub use mixture::{TargetFrame, kl_from_prior, nll};
 pub use tensor::{host, tensor};
-#[cfg(test)]
-pub(crate) use weights::DRAWN;
 pub use weights::WeightsError;
 
 use crate::precision::Precision;
 use crate::preset::{Distribution, ImageSize, Preset};
 use crate::random::Stream;
 use crate::tensors::Arrays;
-use weights::Initial;
+use initial::Initial;
 
 /// The model.
 #[derive(Clone, Debug)]

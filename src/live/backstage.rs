@@ -241,7 +241,7 @@ mod tests {
         let ending = Ending { max_iterations: Some(1), stay: false };
         let preset = Preset::load("quickstart").unwrap();
         let job = Job { out: Some(run.clone()), ending, ..Job::new(preset, 7, DeviceName::Flex) };
-        let mut handle = worker::start(&job).unwrap();
+        let mut handle = begin::start(&job).unwrap();
         while !matches!(handle.events.blocking_recv(), Some(Event::Finished(_)) | None) {}
         drop(handle);
         let checkpoint = directory::resolve(&run, &["last"]).unwrap();

@@ -3,8 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, activation};
 
-use super::network::{NetworkLayer, Recurrent, chain, glorot};
-use super::weights::Initial;
+use super::initial::{Initial, glorot};
+use super::network::{NetworkLayer, Recurrent, chain};
 use crate::backend::spec::{LayerSpec, Op};
 use crate::precision::Precision;
 use crate::preset::{Activation, Cell, ImageSize, Layer, LayerOutput, ModelSpec, layer_outputs};

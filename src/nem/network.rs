@@ -12,8 +12,8 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, activation};
 
+use super::initial::{Initial, glorot};
 use super::tensor::tensor;
-use super::weights::Initial;
 use crate::backend::native;
 use crate::backend::spec::{Chain, LayerSpec, Norm, Op};
 use crate::precision::Precision;
@@ -389,9 +389,4 @@ fn normalised(x: Tensor<2>, norm: &Norm) -> Tensor<2> {
     let maps = standard.reshape([rows, channels, values / channels]);
     let maps = maps * gain.unsqueeze_dim(2) + offset.unsqueeze_dim(2);
     maps.reshape([rows, values])
-}
-
-/// The bound of Glorot and Bengio's uniform initialisation (2010, eq. 16).
-pub(super) fn glorot(inputs: usize, outputs: usize) -> f64 {
-    (6.0 / (inputs + outputs) as f64).sqrt()
 }

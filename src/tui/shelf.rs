@@ -1,6 +1,6 @@
 //! What the picker offers, as it is found.
 
-use super::app::{App, Entry, Picker};
+use super::app::{App, Entry, Overlay, Picker};
 use super::overlay::compare;
 use crate::preset::Preset;
 use crate::protocol::{Preview, RunCard, Shelf};

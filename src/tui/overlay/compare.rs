@@ -30,6 +30,8 @@ pub struct Choice {
     pub runs: Vec<RunCard>,
     /// The chosen line.
     pub selected: usize,
+    /// Whether there may be runs that were not found yet.
+    pub reading: bool,
 }
 
 impl Choice {
