@@ -174,7 +174,7 @@ fn another_size_is_refused_with_both_and_fitted_when_asked() {
     let size = ImageSize { channels: 1, height: 4, width: 6 };
     let error = read(&path, size, false).unwrap_err();
     assert!(matches!(error, Error::ImageSize { size: [12, 4], expected: [6, 4], .. }));
-    assert!(error.to_string().contains("12x4 pixels, and the model's images are 6x4"), "{error}");
+    assert!(error.to_string().contains("has 12x4 pixels but the model takes 6x4"), "{error}");
     let fitted = read(&path, size, true).unwrap().frames.remove(0);
     let rows: Vec<&[f32]> = fitted.chunks(6).collect();
     assert!(fitted[..6].iter().chain(&fitted[18..]).all(|v| *v == 0.0), "black above and below: {fitted:?}");
