@@ -1,18 +1,18 @@
-//! What the training thread and its user say to each other: plain data, no tensor, no terminal.
+//! The messages between the training thread and its user: plain data, without tensors or a terminal.
 //!
 //! ```text
-//!            Command (unbounded; taken between two iterations)
+//!            Command (unbounded; read between two iterations)
 //!   user  ───────────────────────────────────────────────▶  worker thread
 //!         ◀───────────────────────────────────────────────
-//!            Event    (bounded; arrives; the worker keeps what does not fit and goes on)
-//!            Snapshot (newest wins; older ones are never seen)
+//!            Event    (bounded; never lost; the worker keeps what does not fit)
+//!            Snapshot (only the newest is kept)
 //! ```
 //!
-//! The user holds a [`RunHandle`]. Dropping it tells the worker to save and stop. When the worker
-//! ends, for whatever reason, its last event is [`Event::Finished`] and the channel closes.
+//! The user holds a [`RunHandle`]. Dropping it tells the worker to save and stop. When the worker ends, for any
+//! reason, its last event is [`Event::Finished`], and the channel closes.
 //!
-//! Viewers in other processes say and hear the same over a socket; the handle of one that is attached so
-//! does no more than disconnect when it is dropped.
+//! Viewers in other processes exchange the same messages over a socket. Dropping the handle of an attached viewer only
+//! disconnects it.
 
 mod backstage;
 mod command;
@@ -26,9 +26,9 @@ pub use self::event::*;
 pub use self::handle::*;
 pub use self::metrics::*;
 
-/// How many samples of the validation split, from its first, are watched: shown in a training, and scored one by
-/// one at every validation.
+/// How many samples at the start of the validation split are watched: shown during training, and scored one by one at
+/// every validation.
 pub const WATCHED: usize = 64;
 
-/// How many of the watched samples, from the first, are kept in a run's album.
+/// How many of the first watched samples are kept in a run's album.
 pub const ALBUM_SAMPLES: usize = 8;

@@ -1,4 +1,4 @@
-//! What a run leaves on the disk, and what is computed from it.
+//! The files of a run, and what is computed from them.
 
 pub mod album;
 pub mod chart;

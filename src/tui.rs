@@ -1,4 +1,4 @@
-//! The workbench: one loop around a pure state.
+//! The workbench: an event loop around a pure state.
 //!
 //! ```text
 //! keys, engine events, pictures, signals ──▶ Message ──▶ update(&mut App) ──▶ Effect ──▶ engine
@@ -7,7 +7,7 @@
 //!                                                     view(&App) ──▶ terminal
 //! ```
 //!
-//! `update` and `view` know no terminal and no clock, and are tested without one. `shell` is the loop around them,
+//! `update` and `view` use neither terminal nor clock, and are tested without them. `shell` is the loop around them,
 //! and `backstage` has the threads for effects that may take long.
 
 pub mod actions;
@@ -51,22 +51,22 @@ use crate::error::{Error, Result};
 use crate::preset::Preset;
 use crate::protocol::{Backstage, Finish, RunCard, RunHandle};
 
-/// What to begin with, instead of the picker.
+/// What to start with instead of the picker.
 #[derive(Debug)]
 pub enum Start {
-    /// A new run of this preset.
+    /// Start a new run of this preset.
     Preset(Box<Preset>),
-    /// Resuming this run.
+    /// Resume this run.
     Run(Box<RunCard>),
-    /// Looking at this run's, checkpoint's or model's weights, and at this image of the user's own.
+    /// Inspect the weights of this run, checkpoint or model, and this image of the user's own.
     Model(String, Option<PathBuf>),
-    /// Looking at this run of another process.
+    /// Show this run of another process.
     Attached(RunHandle),
 }
 
-/// Runs the workbench until its user leaves. A run in progress is saved first, also when the system
-/// asks the program to end; one of another process continues. A `config` that cannot be read is said on the screen,
-/// and does no more. Returns the run that continues without a screen, if the user has detached it.
+/// Runs the workbench until the user leaves. A run in progress is saved first, also when the system asks the program to
+/// end; a run of another process continues. A `config` that cannot be read is reported on the screen and otherwise
+/// ignored. Returns the run that is to continue without a screen, if the user has detached it.
 ///
 /// # Errors
 /// No terminal, or one that fails; a run that failed.
@@ -87,8 +87,8 @@ pub fn run(
         app.home = std::env::home_dir().unwrap_or_default();
         let mut signals =
             Signals::new().map_err(|e| Error::Terminal(format!("cannot listen for signals: {e}")))?;
-        // The shell, which has the run, is declared before the screen, so that on the way out, by a panic too, the
-        // terminal is restored first and then the run is waited for.
+        // The shell, which holds the run, is declared before the screen. On the way out, even after a panic, the
+        // terminal is therefore restored first, and then the run is waited for.
         let mut shell = Shell::new(backstage.clone(), &mut app, start);
         let mut screen = Screen::enter(mouse)?;
         let asked =
@@ -98,16 +98,16 @@ pub fn run(
         drop(screen);
         tokio::select! {
             () = shell.settle() => {}
-            // Asked again: what is not finished is cut off.
+            // A second request to end interrupts what is not finished.
             () = signals.next() => {}
         }
-        // A run that failed, at the last save perhaps, must not look like one that went well.
+        // A failure, perhaps of the last save, must not look like success.
         match app.workbench.and_then(|workbench| workbench.finish) {
             Some(Finish::Failed(sentence)) => Err(Error::Failed(sentence)),
             _ => Ok(shell.detached.take()),
         }
     })?;
-    // By now this process no longer holds the run.
+    // This process no longer has the run open.
     let Some((run, device)) = detached else { return Ok(None) };
     backstage.detach(&run, &device)?;
     Ok(Some(run))

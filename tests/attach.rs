@@ -334,7 +334,7 @@ fn a_run_that_cannot_listen_continues_and_its_log_says_so() {
     assert!(log.contains("the run continues, but nobody can attach to it"), "{log}");
 }
 
-/// A run directory in which another program listens, and sends `bytes` to whoever connects.
+/// A run directory in which another program listens and sends `bytes` to every viewer that connects.
 fn impostor(directory: &Path, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
     let what = RunFile {
         seed: 1,

@@ -473,7 +473,7 @@ fn a_run_is_attached_to_left_attached_to_again_and_ended() {
     command.args(["attach", "runs/quickstart-s1"]).current_dir(directory.path());
     let output = command.output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("no training is running in runs/quickstart-s1; go on with it by"), "{said}");
+    assert!(said.contains("no training is running in runs/quickstart-s1; resume it with"), "{said}");
     assert_eq!(output.status.code(), Some(1));
 }
 
@@ -525,7 +525,7 @@ fn a_detached_run_outlives_its_terminal() {
     let (code, raw) = terminal.end_with_output();
     let raw = String::from_utf8_lossy(&raw);
     assert_eq!(code, 0, "{raw}");
-    assert!(raw.contains("look at it by `nem-tui attach runs/quickstart-s1`"), "{raw}");
+    assert!(raw.contains("attach with `nem-tui attach runs/quickstart-s1`"), "{raw}");
 
     let mut terminal = attach(directory.path());
     terminal.wait("the run continuing", |s| s.contains("● training") && iteration(s) > before + 2);

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use crate::error::PROBE;
 use crate::error::{Error, Result, is_thrown, panic_message};
 
-/// Runs `work` and turns an exception of libtorch into an error. Other panics go on.
+/// Runs `work` and turns an exception of libtorch into an error. Other panics continue.
 ///
 /// # Errors
 /// Those of `work`, and [`Error::Failed`].

@@ -30,7 +30,7 @@ pub(super) struct BenchArgs {
     /// Iterations before that, which are not timed
     #[arg(long, value_name = "N", default_value_t = 3)]
     warm_up: usize,
-    /// Everything random follows from it
+    /// The seed of all random numbers
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Also print where the time goes

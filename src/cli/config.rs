@@ -1,4 +1,4 @@
-//! `nem-tui config`, and where the workbench's config is read from.
+//! `nem-tui config`, and reading the workbench's config.
 
 use std::path::PathBuf;
 
@@ -8,24 +8,24 @@ use super::print::print;
 use crate::error::{Error, Result};
 use crate::tui::config::Config;
 
-/// Names another file than that in the user's config directory.
+/// The environment variable that names a config file to use instead of the user's.
 const VARIABLE: &str = "NEM_TUI_CONFIG";
 
-/// The file that [`VARIABLE`] names.
+/// The file named by [`VARIABLE`].
 fn named() -> Option<PathBuf> {
     std::env::var_os(VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from)
 }
 
-/// The file, whether or not it exists; `None` for a user without a home directory.
+/// The config file's path, whether or not it exists; `None` for a user without a home directory.
 fn path() -> Option<PathBuf> {
     let own = || ProjectDirs::from("", "", "nem-tui").map(|of| of.config_dir().join("config.ron"));
     named().or_else(own)
 }
 
-/// The user's config; the defaults where there is no file.
+/// The user's config; the defaults if there is no file.
 ///
 /// # Errors
-/// A file that cannot be read or is invalid, or a missing one that [`VARIABLE`] names.
+/// A file that cannot be read or is invalid, or a missing file named by [`VARIABLE`].
 pub(super) fn read() -> Result<Config> {
     let Some(path) = path() else { return Ok(Config::default()) };
     match std::fs::read_to_string(&path) {
@@ -34,7 +34,7 @@ pub(super) fn read() -> Result<Config> {
             None => Ok(Config::default()),
             Some(_) => {
                 let problem = format!(
-                    "{VARIABLE} names it as the config, and it does not exist; write it, or unset the variable"
+                    "the config named by {VARIABLE} does not exist; create it, or unset the variable"
                 );
                 Err(Error::content(&path, problem))
             }
@@ -43,7 +43,7 @@ pub(super) fn read() -> Result<Config> {
     }
 }
 
-/// Prints the current config under a comment with its path.
+/// Prints the current config below a comment with its path.
 pub(super) fn print_config() -> Result<()> {
     let config = read()?;
     let place = match path() {

@@ -34,7 +34,7 @@ pub(super) struct TrainArgs {
     /// Begin with the weights of this run (its best checkpoint), checkpoint or model, and a fresh optimizer
     #[arg(long, value_name = "RUN-OR-CHECKPOINT", conflicts_with = "resume")]
     from: Option<PathBuf>,
-    /// Everything random follows from it
+    /// The seed of all random numbers
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Train this many runs, one after another, each with the next seed

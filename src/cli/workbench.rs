@@ -21,24 +21,24 @@ use crate::tui::{self, Start};
 
 #[derive(Args, Debug, Clone)]
 pub(super) struct WorkbenchArgs {
-    /// Start training this preset at once, without the picker; a path is added to the picker's shelf
+    /// Start training this preset at once, without the picker; a path is added to the picker's list
     #[arg(long, value_name = "PRESET")]
     preset: Option<String>,
-    /// Go on with this run at once, without the picker
+    /// Resume this run at once, without the picker
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "seed", "sets", "mnist"])]
     resume: Option<PathBuf>,
-    /// Look at this at once, without the picker and without training it: a run's directory (its best checkpoint), a
-    /// checkpoint's, or the name of a model that comes with the program
+    /// Inspect these weights at once, without the picker and without training: a run's directory (its best
+    /// checkpoint), a checkpoint's, or the name of a model that comes with the program
     #[arg(long, value_name = "RUN-OR-MODEL", conflicts_with_all = ["preset", "resume", "seed", "sets", "mnist"])]
     look: Option<PathBuf>,
-    /// Open this image in it: .png, .gif or .npy
+    /// Inspect this image of your own: .png, .gif or .npy
     #[arg(short, long, value_name = "FILE", requires = "look")]
     input: Option<PathBuf>,
-    /// Everything random follows from it
+    /// The seed of all random numbers
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Also write event files for TensorBoard, into tensorboard/ in the directory of every run that a preset begins; a
-    /// run that has them keeps them whenever it is gone on with
+    /// Also write event files for TensorBoard, into tensorboard/ in the directory of every new run; a resumed run that
+    /// has such files continues to write them
     #[arg(long, conflicts_with_all = ["resume", "look"])]
     tensorboard: bool,
     #[command(flatten)]
@@ -49,7 +49,7 @@ pub(super) struct WorkbenchArgs {
 
 impl WorkbenchArgs {
     pub(super) fn run(&self) -> Result<()> {
-        // What is set for the one preset that is named need not fit the others on the shelf.
+        // Settings for a named preset need not fit the others in the list.
         let shelf = if self.preset.is_some() { &Common::default() } else { &self.common };
         let mut presets =
             embedded_names().map(|name| shelf.preset_of_many(name)).collect::<Result<Vec<_>>>()?;
@@ -63,7 +63,7 @@ impl WorkbenchArgs {
                 Some(Start::Preset(Box::new(preset)))
             }
             (None, Some(run), _) => {
-                // A damaged checkpoint is said before the screen is taken over.
+                // Report a damaged checkpoint before taking over the screen.
                 Checkpoint::open(&directory::resolve(run, &["last"])?)?;
                 Some(Start::Run(Box::new(card(run)?)))
             }
@@ -71,10 +71,10 @@ impl WorkbenchArgs {
             (None, None, None) => None,
         };
         let config = config::read();
-        // A device this binary lacks is said before the screen is taken over.
+        // Report a missing device before taking over the screen.
         let first = self.precision.compute(&self.common)?;
         let wanted = config.as_ref().ok().and_then(|config| config.precision);
-        // What the config wants and this device cannot do is done in f32.
+        // If this device lacks the config's precision, use f32.
         let usual = Compute::requested(first.device, wanted).map_or(Precision::F32, Compute::precision);
         let devices = [first].into_iter().chain(others(first, usual)).collect();
         let (tensorboard, tf32) = (self.tensorboard, self.common.tf32);
@@ -83,7 +83,8 @@ impl WorkbenchArgs {
         open(engine, start, config)
     }
 
-    /// What cannot be opened is said before the screen is taken over; only another size is a question there.
+    /// Reports what cannot be opened before taking over the screen, except an image of another size, which the
+    /// workbench offers to scale.
     fn look(&self, what: &Path) -> Result<Start> {
         let image = directory::weights_of(what)?.preset.data.image();
         match self.input.as_ref().map(|file| image_file::read(file, image, false)) {
@@ -94,18 +95,18 @@ impl WorkbenchArgs {
     }
 }
 
-/// Opens the workbench. A run that continues without it is named at the end.
+/// Opens the workbench, and says at the end how to attach to a run that continues without it.
 pub(super) fn open(engine: Engine, start: Option<Start>, config: Result<Config>) -> Result<()> {
     match tui::run(Arc::new(engine), start, config)? {
         Some(run) => print(&format!(
-            "the run goes on without a screen; look at it by `nem-tui attach {}`\n",
+            "the run continues without a screen; attach with `nem-tui attach {}`\n",
             run.display()
         )),
         None => Ok(()),
     }
 }
 
-/// What else can be chosen beside `first`, which without a precision of its own means `usual` for a new run.
+/// The other devices and precisions to choose from. `first` without a precision of its own means `usual`.
 fn others(first: Compute, usual: Precision) -> impl Iterator<Item = Compute> {
     let precise = |device| {
         let precisions = [PrecisionName::F32, PrecisionName::Bf16];

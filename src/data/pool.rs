@@ -33,7 +33,7 @@ pub enum Pool {
     },
     /// Strokes drawn from the seed.
     Synthetic {
-        /// Everything random follows from it.
+        /// The seed of all random numbers.
         seed: u64,
     },
 }

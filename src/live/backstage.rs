@@ -1,4 +1,4 @@
-//! What the workbench needs from the rest of the program: [`Backstage`], as this program does it.
+//! This program's implementation of [`Backstage`].
 
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
@@ -15,54 +15,54 @@ use crate::precision::Precision;
 use crate::preset::Preset;
 use crate::protocol::{Backstage, ModelCard, Preview, RunCard, RunHandle, RunToCompare, Shelf};
 use crate::random::Stream;
-use crate::run::checkpoint::{Checkpoint, MODELS, Model};
+use crate::run::checkpoint::{Checkpoint, EmbeddedModel, MODELS};
 use crate::run::directory::{self, RunFile};
 use crate::run::{album, curves, log, metrics};
 use crate::snapshot::Snapshot;
 
-/// A training that is over can still be looked at.
+/// A finished training can still be inspected.
 const STAY: Ending = Ending { max_iterations: None, stay: true };
 
-/// Threads that read runs. One that waits for a slow disk does not keep the others from being listed.
+/// The number of threads that read runs, so that a run on a slow disk does not delay the list.
 const READERS: usize = 4;
 
-/// What the workbench needs from the rest of the program. A workbench that looks at another process's run starts
-/// none itself, and needs no more than the default.
+/// Starts and reads runs for the workbench. A workbench attached to another process's run starts none itself, so the
+/// default is enough for it.
 #[derive(Default)]
 pub struct Engine {
     /// The presets to choose from.
     pub presets: Vec<Preset>,
-    /// Of new runs, and of what is previewed.
+    /// The seed of new runs and previews.
     pub seed: u64,
-    /// The devices to choose from, the first one chosen.
+    /// The devices to choose from; the first is the default.
     pub devices: Vec<Compute>,
-    /// The precision of new runs for which none was chosen.
+    /// The precision of new runs if none was chosen.
     pub usual: Precision,
     /// Whether new runs write event files for TensorBoard.
     pub tensorboard: bool,
     /// Whether the first device may round to TF32.
     pub tf32: bool,
-    /// The data that was previewed last, and its preset.
+    /// The data of the latest preview, and its preset.
     pub(crate) previewed: Mutex<Option<(Preset, Arc<Dataset>)>>,
 }
 
 impl Engine {
-    /// The data of a preset; made anew only if another preset's were previewed last.
+    /// The data of a preset, generated again only if another preset was previewed last.
     fn data(&self, preset: &Preset) -> Result<Arc<Dataset>> {
         let mut previewed = self.previewed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, data)) = previewed.as_ref().filter(|(of, _)| of == preset) {
             return Ok(data.clone());
         }
-        // Never two at a time in memory.
+        // Never keep two data sets in memory.
         *previewed = None;
         let data = Arc::new(Dataset::new(preset, self.seed)?);
         *previewed = Some((preset.clone(), data.clone()));
         Ok(data)
     }
 
-    /// Frees the previewed data for a run, which has its own.
+    /// Frees the previewed data, since a run has its own.
     fn make_room(&self) {
-        // A preview that is being made is not waited for.
+        // Do not wait for a preview in progress.
         if let Ok(mut previewed) = self.previewed.try_lock() {
             *previewed = None;
         }
@@ -83,7 +83,7 @@ impl Backstage for Engine {
         let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
         std::thread::scope(|scope| {
             for _ in 0..READERS {
-                // What is no run, or is damaged, is not offered; `train --resume` says why.
+                // Directories that are not runs or are damaged are left out; `train --resume` says why.
                 let read = || std::iter::from_fn(next).filter_map(|run| card(&run).ok()).for_each(found);
                 let _ = std::thread::Builder::new().spawn_scoped(scope, read);
             }
@@ -130,7 +130,7 @@ impl Backstage for Engine {
     fn restart(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
         let begun = RunFile::read(run)?;
         let last = Checkpoint::open(&directory::resolve(run, &["last"])?)?.preset;
-        // Stages set their values themselves, so that those in force are not what the run began with.
+        // Stages set their own values, so with stages the current preset is not the one the run began with.
         let preset = match last.train.stages.is_empty() {
             true => last,
             false => Preset::load(&run.join("preset.ron").display().to_string())?,
@@ -165,14 +165,14 @@ impl Backstage for Engine {
     }
 
     fn detach(&self, run: &Path, device: &str) -> Result<()> {
-        // Only the device that was asked for may round.
+        // TF32 was allowed for the first device only.
         let compute: Compute = device.parse()?;
         let tf32 = self.tf32 && self.devices.first().is_some_and(|first| first.device == compute.device);
         detach(run, compute, tf32)
     }
 }
 
-/// The directories of the runs under `runs`, by when something was last recorded in them.
+/// The directories of the runs under `runs`, the most recently changed first.
 fn newest_first(runs: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
     let mut runs: Vec<_> =
@@ -181,12 +181,12 @@ fn newest_first(runs: &Path) -> Vec<PathBuf> {
     runs.into_iter().map(|(_, run)| run).collect()
 }
 
-/// When something was last recorded in the run in `run`.
+/// When the metrics of the run in `run` were last written.
 fn changed(run: &Path) -> Option<SystemTime> {
     run.join("metrics.jsonl").metadata().ok()?.modified().ok()
 }
 
-fn model_card(model: Model) -> Result<ModelCard> {
+fn model_card(model: EmbeddedModel) -> Result<ModelCard> {
     let checkpoint = Checkpoint::glance_at_program(model)?;
     Ok(ModelCard {
         name: model.name.to_owned(),
@@ -196,14 +196,14 @@ fn model_card(model: Model) -> Result<ModelCard> {
     })
 }
 
-/// What the shelf says of the run in `run`. Its weights are not read.
+/// Describes the run in `run` for the picker, without reading its weights.
 ///
 /// # Errors
-/// A directory that is no run, or has no checkpoint.
+/// A directory that is not a run or has no checkpoint.
 pub fn card(run: &Path) -> Result<RunCard> {
     let seed = RunFile::read(run)?.seed;
     let checkpoint = Checkpoint::glance(&directory::resolve(run, &["last"])?)?;
-    // Before the first validation of a stage the latest AMI is that of another task.
+    // Before the first validation of a stage, the latest AMI belongs to another task.
     let ami = metrics::latest_ami(run).filter(|_| checkpoint.is_of_its_task());
     Ok(RunCard {
         directory: run.to_owned(),
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(engine.preview(&one, 3).unwrap(), engine.preview(&one, 3).unwrap());
     }
 
-    /// Damaged weights are found when the run is opened, and not while runs are listed.
+    /// Damaged weights are found when the run is opened, not when runs are listed.
     #[test]
     fn a_run_is_listed_without_its_weights() {
         let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! How a run begins: new, resumed, forked or replayed.
+//! Starting a run: new, resumed, forked or replayed.
 
 use std::path::{Path, PathBuf};
 
@@ -24,9 +24,9 @@ use crate::train::trainer::Trainer;
 pub struct Job {
     /// What to train.
     pub preset: Preset,
-    /// Everything random follows from it.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// Where to compute, and how precisely.
+    /// The device and the precision.
     pub compute: Compute,
     /// A run, checkpoint or model whose weights it begins with, instead of the seed's.
     pub from: Option<PathBuf>,
@@ -41,7 +41,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// A new run under `runs` from the seed's weights, until the preset's own end.
+    /// A new run under `runs` with the seed's weights and the preset's own conditions to stop.
     pub fn new(preset: Preset, seed: u64, compute: impl Into<Compute>) -> Job {
         let (compute, ending) = (compute.into(), Ending::default());
         Job { preset, seed, compute, from: None, out: None, replay: Vec::new(), tensorboard: false, ending }
@@ -78,7 +78,7 @@ fn spawn(make: impl FnOnce() -> Result<Begun> + Send + 'static, ending: Ending) 
     thread::spawn(make, move |begun, ends| worker::train(begun, ends, ending))
 }
 
-/// The description of a run that begins now, on this machine.
+/// The description of a run that begins now on this machine.
 fn run_file(seed: u64, compute: Compute) -> RunFile {
     RunFile {
         seed,
@@ -92,11 +92,11 @@ fn run_file(seed: u64, compute: Compute) -> RunFile {
     }
 }
 
-/// Starts a new run from the whole state of `path` (a checkpoint, or a run's last one), with `change` made to its
-/// preset. Its curves begin with its parent's.
+/// Starts a new run from the complete state of `path` (a checkpoint, or a run's last one), with its preset changed by
+/// `change`. Its curves begin with its parent's.
 ///
 /// # Errors
-/// What [`Checkpoint::trainer`] refuses: a `change` that needs another network, for one.
+/// Those of [`Checkpoint::trainer`], for example for a `change` that needs another network.
 pub fn fork(
     path: &Path,
     compute: impl Into<Compute>,
@@ -116,7 +116,7 @@ pub fn fork(
         checkpoint.preset = change(&before)?;
         if !checkpoint.preset.has_network_of(&before) {
             return Err(Error::Usage(
-                "a fork keeps the weights, and these settings need another network; begin a new run with them"
+                "a fork keeps the weights, but these settings need another network; start a new run with them"
                     .into(),
             ));
         }
@@ -134,7 +134,7 @@ pub fn fork(
         }
         run.append(&Record::Fork { iteration })?;
         if let Some(parent) = &parent {
-            // A parent that still trains may thin its album meanwhile; an incomplete copy is no reason to fail.
+            // A parent in training may thin its album meanwhile; an incomplete copy is no reason to fail.
             if let Err(e) = Album::copy(parent, run.path(), iteration) {
                 info!("{e}; the fork's album lacks it");
             }
@@ -147,11 +147,11 @@ pub fn fork(
     spawn(make, ending)
 }
 
-/// Starts a run that repeats the one in `path`, live changes and all, to its last iteration or to that of
-/// `ending`. On a CPU it is the same to the last bit.
+/// Starts a run that repeats the one in `path`, including its live changes, up to its last iteration or that of
+/// `ending`. On a CPU the result is identical to the bit.
 ///
 /// # Errors
-/// What [`Repeat::of`], [`start`] and [`fork`] refuse.
+/// Those of [`Repeat::of`], [`start`] and [`fork`].
 pub fn replay(
     path: &Path,
     compute: impl Into<Compute>,
@@ -176,7 +176,7 @@ pub fn replay(
 /// Resumes the run in `path` from its last checkpoint.
 ///
 /// # Errors
-/// What [`RunDir::resume`] and [`crate::run::checkpoint::Checkpoint::trainer`] refuse.
+/// Those of [`RunDir::resume`] and [`Checkpoint::trainer`].
 pub fn resume(
     path: &Path,
     compute: impl Into<Compute>,

@@ -1,4 +1,4 @@
-//! The training thread: commands in, events and snapshots out. Commands are taken between two iterations.
+//! The training thread: it receives commands and sends events and snapshots. Commands are read between two iterations.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,22 +18,22 @@ use crate::protocol::{
 };
 use crate::run::album::{self, Album};
 use crate::run::directory::RunDir;
-use crate::run::tensorboard;
+use crate::run::tensorboard::EventFile;
 use crate::snapshot::{TILE, pictures};
 use crate::train::trainer::Trainer;
 use crate::train::unroll;
 
 /// The shortest time between two snapshots.
 const SNAPSHOT_PERIOD: Duration = Duration::from_millis(100);
-/// Snapshots take at most one part in this many of the time.
+/// Snapshots take at most this fraction of the time, as its denominator.
 const SNAPSHOT_SHARE: u32 = 80;
 
-/// When a worker stops, apart from the preset's own reasons.
+/// When a worker stops, besides the preset's own conditions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ending {
-    /// After this many iterations, counted from the run's beginning.
+    /// Stop after this many iterations, counted from the start of the run.
     pub max_iterations: Option<u64>,
-    /// Stay when the training is over, to show pictures until told to stop.
+    /// When the training is over, keep showing samples until told to stop.
     pub stay: bool,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Begun {
     pub(super) compute: Compute,
 }
 
-/// Trains `begun` until there is a reason to end, and reports to `ends`.
+/// Trains `begun` until a condition to stop is met, and reports to `ends`.
 pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
     let Begun { run, trainer, metrics, replay, compute } = begun;
     let worker = Worker {
@@ -72,22 +72,22 @@ struct Worker {
     trainer: Trainer,
     ends: Ends,
     /// For TensorBoard, if the run keeps event files.
-    events: Option<tensorboard::Log>,
-    /// Snapshots kept for looking back; `None` once one could not be written.
+    events: Option<EventFile>,
+    /// The snapshots kept for later; `None` once one could not be written.
     album: Option<Album>,
     compute: Compute,
     ending: Ending,
     /// Live changes still to be made, each at its iteration.
     replay: VecDeque<Change>,
     paused: bool,
-    /// Iterations to make although paused.
+    /// Single iterations still to make while paused.
     steps_to_go: u64,
     /// The iteration and preset of the newest checkpoint.
     saved: Option<(u64, Preset)>,
     snapshot_due: Instant,
 }
 
-/// What follows the commands.
+/// What to do after the commands.
 enum Next {
     Iteration,
     Stop,
@@ -96,7 +96,7 @@ enum Next {
 impl Worker {
     fn run(mut self, metrics: Metrics) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.run.path().join("log.txt"));
-        // A run without its log is still a run.
+        // A missing log is no reason to stop the run.
         let _guard = log.ok().map(|file| {
             let subscriber =
                 tracing_subscriber::fmt().with_ansi(false).with_writer(std::sync::Mutex::new(file));
@@ -104,8 +104,7 @@ impl Worker {
         });
         let work = |worker: &mut Worker| worker.announce(metrics).and_then(|()| worker.train());
         let result = catch_unwind(AssertUnwindSafe(|| work(&mut self))).unwrap_or_else(|panic| {
-            // What the libraries below throw ends here; weights and moments are whole unless it was
-            // the optimizer's.
+            // Panics of the libraries end here. Weights and moments are intact unless the optimizer panicked.
             let kept = match self.trainer.is_whole() {
                 true => catch_unwind(AssertUnwindSafe(|| self.save(false))).is_ok_and(|saved| saved.is_ok()),
                 false => false,
@@ -157,9 +156,9 @@ impl Worker {
         self.show()
     }
 
-    /// Trains until there is a reason to end.
+    /// Trains until a condition to stop is met.
     fn train(&mut self) -> Result<Finish> {
-        // A panic in a validation saved the run as it was before it.
+        // After a panic during a validation, the run was saved as it was before the validation.
         if self.trainer.epoch_is_over() {
             self.end_epoch()?;
         }
@@ -188,7 +187,7 @@ impl Worker {
         }
     }
 
-    /// The training is over. If asked to stay, shows samples until told to stop.
+    /// Ends the training. If asked to stay, shows samples until told to stop.
     fn stay(&mut self, finish: Finish) -> Result<Finish> {
         if self.ending.stay {
             self.ends.outbox.send(Event::Done(finish.clone()));
@@ -210,7 +209,7 @@ impl Worker {
         Ok(finish)
     }
 
-    /// Keeps and sends the iterations whose losses were read.
+    /// Records and sends the iterations whose losses were read.
     fn record(&mut self, read: Result<Vec<Iteration>>) -> Result<()> {
         for iteration in read.map_err(|e| self.with_kept(e))? {
             self.run.append(&Record::Step(Iteration { profile: None, ..iteration }))?;
@@ -221,9 +220,9 @@ impl Worker {
         Ok(())
     }
 
-    /// Adds to the event file, if there is one. If that fails, the file ends there and the training continues: the
-    /// metrics hold the same.
-    fn log_event(&mut self, add: impl FnOnce(&mut tensorboard::Log, &Trainer) -> Result<()>) {
+    /// Adds to the event file, if there is one. If that fails, the file ends there and the training continues, because
+    /// the metrics contain the same data.
+    fn log_event(&mut self, add: impl FnOnce(&mut EventFile, &Trainer) -> Result<()>) {
         let Some(events) = &mut self.events else { return };
         if let Err(e) = add(events, &self.trainer) {
             self.events = None;
@@ -231,7 +230,7 @@ impl Worker {
         }
     }
 
-    /// Records what is still unread, before anything that looks at the metrics.
+    /// Reads and records the outstanding losses, before anything that needs the metrics.
     fn read_losses(&mut self) -> Result<()> {
         let read = self.trainer.read_losses();
         self.record(read)
@@ -273,7 +272,7 @@ impl Worker {
         }
     }
 
-    /// Whether the run is over, between two iterations. A stage that is over gives way to the next.
+    /// Whether the run is over, checked between two iterations. After a stage, starts the next one.
     fn is_done(&mut self) -> Result<Option<Finish>> {
         let iteration = self.trainer.counters().iteration;
         if self.ending.max_iterations.is_some_and(|max| iteration >= max) {
@@ -290,7 +289,7 @@ impl Worker {
         Ok(None)
     }
 
-    /// Carries out the commands that are waiting; while paused, waits for more.
+    /// Carries out the waiting commands; while paused, waits for more.
     fn take_commands(&mut self) -> Result<Next> {
         loop {
             let waiting = self.paused && self.steps_to_go == 0;
@@ -327,7 +326,7 @@ impl Worker {
         }
     }
 
-    /// Carries out a command about what the viewer looks at; gives any other back.
+    /// Carries out a command about the viewer's own view; returns any other.
     fn look(&mut self, viewer: ViewerId, command: Command) -> Result<Option<Command>> {
         let preset = self.trainer.preset();
         let samples = preset.train.validation_size.min(WATCHED);
@@ -359,7 +358,7 @@ impl Worker {
                 }
             }
             Command::Profile(on) => self.trainer.set_profiled(on),
-            // `look` and `take_commands` take these.
+            // Handled by `look` and `take_commands`.
             Command::Watch(_) | Command::Look(_) | Command::Input(_) | Command::Show | Command::Stop => {}
         }
         Ok(())
@@ -386,7 +385,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Makes a live change. The inner error is one that the training survives.
+    /// Makes a live change. The inner error does not stop the training.
     fn change(&mut self, setting: Setting) -> Result<Result<()>> {
         let recorded = self.trainer.change(setting).and_then(|change| {
             self.run.append(&Record::Change(change))?;
@@ -412,7 +411,7 @@ impl Worker {
         self.ends.outbox.answer(viewer, Event::Refused { request, why: e.to_string() });
     }
 
-    /// Tells all viewers what went wrong beside the training.
+    /// Tells all viewers about a problem that does not stop the training.
     fn note(&mut self, e: &Error) {
         info!("{e}");
         self.ends.outbox.send(Event::Note(e.to_string()));
@@ -437,11 +436,11 @@ impl Worker {
         }
     }
 
-    /// Adds to the error of a loss that is not finite which checkpoint is kept.
+    /// Adds the kept checkpoint to the error of a loss that is not finite.
     fn with_kept(&self, e: Error) -> Error {
         let kept = match &self.saved {
             Some((iteration, _)) => format!("the checkpoint of iteration {iteration} is kept"),
-            None => "no checkpoint had been written by then".to_owned(),
+            None => "no checkpoint had been written yet".to_owned(),
         };
         match e {
             Error::NotFinite { iteration, loss, .. } => Error::NotFinite { iteration, loss, kept },
@@ -453,7 +452,7 @@ impl Worker {
         if Instant::now() >= self.snapshot_due || self.paused { self.show() } else { Ok(()) }
     }
 
-    /// Sends every viewer a snapshot, if there are any.
+    /// Sends every viewer a snapshot.
     fn show(&mut self) -> Result<()> {
         if self.ends.audience.is_empty() {
             return Ok(());

@@ -4,7 +4,7 @@
 //! layout, [outputs, inputs, ..], so that exported files can be loaded there.
 //!
 //! A layer describes its computation as a [`LayerSpec`]. [`chain`] runs the backend's own implementation
-//! ([`native::chain`]) or, where there is none, [`forward`]. What depends only on the weights is computed once
+//! ([`native::chain`]) or, without one, [`forward`]. What depends only on the weights is computed once
 //! per unroll.
 
 use burn::module::{Module, Param};

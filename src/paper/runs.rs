@@ -36,7 +36,7 @@ pub struct ScoredRun {
 pub struct TrainedRun {
     /// The preset's name.
     pub preset: String,
-    /// Everything random follows from it.
+    /// The seed of all random numbers.
     pub seed: u64,
     /// Whether the protocol ended it.
     pub finished: bool,

@@ -8,24 +8,24 @@ use crate::error::{Error, Result};
 use crate::preset::{ImageSize, Preset};
 use crate::snapshot::Snapshot;
 
-/// A past run on the picker's shelf.
+/// A past run in the picker's list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunCard {
     /// Its directory.
     pub directory: PathBuf,
     /// The preset it began with.
     pub preset: Preset,
-    /// Everything random follows from it.
+    /// The seed of all random numbers.
     pub seed: u64,
     /// Iterations in its last checkpoint.
     pub iteration: u64,
     /// Its latest validation AMI, if it was ever validated.
     pub ami: Option<f64>,
-    /// When something was last recorded in it.
+    /// When its metrics were last written.
     pub changed: SystemTime,
 }
 
-/// A trained model on the picker's shelf.
+/// A trained model in the picker's list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelCard {
     /// Its name.
@@ -38,31 +38,31 @@ pub struct ModelCard {
     pub ami: Option<(f64, f64)>,
 }
 
-/// What the picker offers besides runs.
+/// The models, presets and devices to choose from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shelf {
-    /// The trained models to look at.
+    /// The trained models to inspect.
     pub models: Vec<ModelCard>,
     /// The presets to train.
     pub presets: Vec<Preset>,
-    /// The names of the devices, the one to begin with first.
+    /// The names of the devices; the first is the default.
     pub devices: Vec<String>,
 }
 
-/// A run to compare another with.
+/// A run to be compared with another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunToCompare {
     /// Its name.
     pub name: String,
     /// The preset it began with.
     pub preset: Preset,
-    /// Everything random follows from it.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// What its metrics hold.
+    /// Its metrics.
     pub metrics: Metrics,
 }
 
-/// A picture of the data for the picker.
+/// A sample of a preset's data, for the picker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preview {
     /// C, H and W.
@@ -75,24 +75,25 @@ pub struct Preview {
     pub groups: Vec<u8>,
 }
 
-/// What the workbench needs from the rest of the program, so that it never names an engine. What a program cannot do
-/// it leaves as it stands here. All of it may take long, and is called on threads other than the screen's.
+/// What the workbench needs from the rest of the program. The trait keeps the workbench independent of the engine.
+/// The defaults are for a program that cannot do these things. Every method may take long and is called on a thread
+/// other than the screen's.
 pub trait Backstage: Send + Sync {
-    /// What there is to choose from besides runs.
+    /// The models, presets and devices to choose from.
     fn shelf(&self) -> Shelf {
         Shelf::default()
     }
-    /// Tells of every run there is by now, the newest first as far as they can be read equally fast.
+    /// Finds all runs and passes each to `found` as soon as it is read, roughly newest first.
     fn runs(&self, _found: &(dyn Fn(RunCard) + Sync)) {}
     /// Sample `index` of a preset's data.
     fn preview(&self, _preset: &Preset, _index: u64) -> Result<Preview> {
         not_here()
     }
-    /// Starts a new run of `preset` on one of the devices.
+    /// Starts a new run of `preset` on this device.
     fn start(&self, _preset: &Preset, _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// Opens the model of that name to look at.
+    /// Opens the model of that name for inspection.
     fn open(&self, _model: &str, _device: &str) -> Result<RunHandle> {
         not_here()
     }
@@ -100,23 +101,24 @@ pub trait Backstage: Send + Sync {
     fn resume(&self, _run: &RunCard, _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// The checkpoint of the run in this directory that is called so: `best`, `last`, or by its iteration.
+    /// The checkpoint of the run in this directory by name: `best`, `last`, or its iteration.
     fn checkpoint(&self, _run: &Path, _name: &str) -> Result<PathBuf> {
         not_here()
     }
-    /// A new run with the state of a checkpoint, or of another run's last one, and these `--set` changes of its preset.
+    /// Starts a new run from the state of a checkpoint, or of a run's last one, with these `--set` changes to its
+    /// preset.
     fn fork(&self, _from: &Path, _sets: &[String], _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// A new run with the initial weights of another, and these `--set` changes of its preset in force.
+    /// Starts a new run from the initial weights of another, with these `--set` changes to its current preset.
     fn restart(&self, _run: &Path, _sets: &[String], _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// The iterations that the album of the run in this directory has moments of, in order.
+    /// The iterations in the album of the run in this directory, in order.
     fn moments(&self, _run: &Path) -> Vec<u64> {
         Vec::new()
     }
-    /// A watched sample as it was at one of those iterations.
+    /// A watched sample at one of those iterations.
     fn moment(&self, _run: &Path, _iteration: u64, _sample: usize) -> Result<Snapshot> {
         not_here()
     }
@@ -124,7 +126,7 @@ pub trait Backstage: Send + Sync {
     fn log(&self, _run: &Path) -> Result<Vec<String>> {
         not_here()
     }
-    /// The metrics of the run in this directory, to lay beside another's.
+    /// The metrics of the run in this directory, for comparison with another's.
     fn compared(&self, _run: &Path) -> Result<RunToCompare> {
         not_here()
     }
@@ -132,18 +134,21 @@ pub trait Backstage: Send + Sync {
     fn save_curves(&self, _run: &Path, _file: &Path) -> Result<()> {
         not_here()
     }
-    /// Resumes the run in this directory, which nobody trains any more, without a screen, in a process of its own.
-    /// Called when the terminal is restored.
+    /// Resumes the run in this directory without a screen, in a process of its own. Called after the terminal is
+    /// restored, when no process trains the run any more.
     fn detach(&self, _run: &Path, _device: &str) -> Result<()> {
         not_here()
     }
 }
 
 fn not_here<T>() -> Result<T> {
-    Err(Error::Usage("this cannot be done from here; leave, and begin or open a run by nem-tui".into()))
+    Err(Error::Usage(
+        "this cannot be done in an attached workbench; leave it, and run nem-tui to start or open a run"
+            .into(),
+    ))
 }
 
-/// Whether a file of this name is for curves: .csv or .svg.
+/// Whether a file of this name holds curves: .csv or .svg.
 pub fn is_for_curves(file: &Path) -> bool {
     file.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv") || end.eq_ignore_ascii_case("svg"))
 }

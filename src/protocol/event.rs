@@ -77,7 +77,7 @@ pub struct RunInfo {
     pub directory: PathBuf,
     /// The preset in force, with every change so far.
     pub preset: Preset,
-    /// Everything random follows from it.
+    /// The seed of all random numbers.
     pub seed: u64,
     /// The device's name, for people.
     pub device: String,

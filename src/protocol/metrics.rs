@@ -14,10 +14,10 @@ pub enum Record {
     Epoch(Epoch),
     /// A live change.
     Change(Change),
-    /// The beginning of a later stage.
+    /// The start of a later stage.
     Stage(StageStart),
-    /// The run is a fork, and its own records follow. Those above were copied from its parent, except for the
-    /// changes just above, which are what the fork was asked to change.
+    /// The run is a fork, and its own records follow. The records before this one were copied from its parent, except
+    /// for the changes directly before it, which were made by the fork.
     Fork {
         /// The iteration of the checkpoint that was forked.
         iteration: u64,
@@ -27,17 +27,17 @@ pub enum Record {
 /// What a run has recorded so far, each list in the order of its iterations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// The iterations, as far as they were kept: an archived run keeps some of them, a run in progress the latest.
+    /// The iterations that were kept: some of them in an archived run, the latest in a run in progress.
     pub iterations: Vec<Iteration>,
     /// All epochs.
     pub epochs: Vec<Epoch>,
     /// All live changes.
     pub changes: Vec<Change>,
-    /// The beginnings of all later stages.
+    /// The starts of all later stages.
     pub stages: Vec<StageStart>,
-    /// Where the run was forked from its parent, and that from its own.
+    /// Where the run was forked from its parent, after the forks of its ancestors.
     pub forks: Vec<Fork>,
-    /// The clock at the last of the iterations that [`Metrics::keep_latest`] has dropped.
+    /// The clock at the last iteration dropped by [`Metrics::keep_latest`].
     pub dropped: Clock,
 }
 
@@ -46,13 +46,13 @@ pub struct Metrics {
 pub struct Fork {
     /// The iteration of the checkpoint that was forked.
     pub iteration: u64,
-    /// How many of the changes were made before it, those included that the fork was asked to make.
+    /// How many of the changes belong to the part before it, including those made by the fork itself.
     pub changes: usize,
     /// How many of the stages began before it.
     pub stages: usize,
 }
 
-/// What takes time in a training.
+/// A timed part of a training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Timed<'a> {
     /// An iteration.
@@ -71,11 +71,11 @@ impl Timed<'_> {
     }
 }
 
-/// Iterations that curves begin with.
+/// How many iterations are kept for the curves, at least.
 const KEPT_ITERATIONS: usize = 20_000;
 
 impl Metrics {
-    /// Takes in the next record.
+    /// Adds the next record.
     pub fn add(&mut self, record: Record) {
         match record {
             Record::Step(iteration) => self.iterations.push(iteration),
@@ -84,7 +84,7 @@ impl Metrics {
             Record::Stage(start) => self.stages.push(start),
             Record::Fork { iteration } => {
                 if self.iterations.is_empty() && self.epochs.is_empty() {
-                    // Nothing is known of its parent, so its time begins here.
+                    // Its parent's metrics are unknown, so its clock starts here.
                     self.dropped.iteration = iteration;
                 }
                 self.forks.push(Fork { iteration, changes: self.changes.len(), stages: self.stages.len() });
@@ -92,9 +92,9 @@ impl Metrics {
         }
     }
 
-    /// Drops the oldest of very many iterations. The clock stays right.
+    /// Drops the oldest iterations if there are very many. The clock stays right.
     pub fn keep_latest(&mut self) {
-        // Twice as many, so that they are moved only once in a long while.
+        // Only at twice as many, so that the rest is moved rarely.
         let Some(surplus) = self.iterations.len().checked_sub(2 * KEPT_ITERATIONS) else { return };
         let count = surplus + KEPT_ITERATIONS;
         let last = self.iterations[count - 1].iteration;
@@ -112,7 +112,7 @@ impl Metrics {
             (Some(_), _) => iterations.next().map(Timed::Iteration),
             (None, _) => epochs.next().map(Timed::Epoch),
         });
-        // Epochs of iterations that were dropped are timed by their own account.
+        // Epochs among the dropped iterations have only their own times.
         let (mut before, mut clock) = (Clock::default(), self.dropped);
         merged.map(move |timed| {
             let clock = if timed.iteration() <= self.dropped.iteration { &mut before } else { &mut clock };
@@ -121,14 +121,14 @@ impl Metrics {
         })
     }
 
-    /// Iterations done.
+    /// The number of iterations done.
     pub fn last_iteration(&self) -> u64 {
         let forked = self.forks.last().map_or(0, |fork| fork.iteration);
         let done = self.iterations.last().map_or(0, |done| done.iteration);
         self.epochs.last().map_or(0, |ended| ended.iteration).max(done).max(forked)
     }
 
-    /// The live changes of the run itself, without those that its checkpoint had in it already if it is a fork.
+    /// The live changes of the run itself: for a fork, without those that its first checkpoint already contains.
     pub fn own_changes(&self) -> &[Change] {
         let before = self.forks.last().map_or(0, |fork| fork.changes);
         self.changes.get(before..).unwrap_or_default()
@@ -145,8 +145,8 @@ impl Metrics {
         self.stages.get(..before).and_then(<[_]>::last).map_or(1, |start| start.stage)
     }
 
-    /// The learning rates in order, each with its first iteration. `preset` is the one in the run's directory; that of
-    /// a fork has the fork's rate, so what its parent began with is read off the first change.
+    /// The learning rates in order, each with its first iteration. `preset` is the one in the run's directory. A fork's
+    /// preset has the fork's rate, so its parent's initial rate is taken from the first change.
     pub fn learning_rates(&self, preset: &Preset) -> Vec<(u64, f64)> {
         let stages = self.stages.iter().enumerate().map(|(i, start)| {
             let forks = self.forks.iter().filter(|fork| fork.stages <= i).count();
@@ -161,7 +161,7 @@ impl Metrics {
                 _ => None,
             }
         });
-        // A stage begins before the commands of its first iteration are taken, unless the command was a fork.
+        // A stage starts before the commands of its first iteration are read. A fork comes before both.
         let mut rates: Vec<_> = stages.chain(changes).collect();
         rates.sort_by_key(|(forks, iteration, ..)| (*forks, *iteration));
         let first = match rates.first() {
@@ -176,22 +176,22 @@ impl Metrics {
     }
 }
 
-/// How long a run has trained, validations included, in wall time.
+/// How long a run has trained in wall time, including validations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Clock {
     /// Seconds so far.
     pub seconds: f64,
-    /// The iteration it stands at.
+    /// The iteration it has reached.
     iteration: u64,
-    /// Seconds until the last validation's end, as the epochs have measured them.
+    /// Seconds until the end of the last validation, by the times of the epochs.
     epochs: f64,
 }
 
 impl Clock {
-    /// Goes on to the end of an iteration or epoch.
+    /// Advances to the end of an iteration or epoch.
     pub fn advance(&mut self, timed: Timed) {
         match timed {
-            // Where not all iterations were kept, one stands for those before it.
+            // If not all iterations were kept, one stands for those missing before it.
             Timed::Iteration(done) => {
                 let iterations = done.iteration.saturating_sub(self.iteration);
                 self.seconds += known(done.seconds) * iterations as f64;
@@ -208,12 +208,12 @@ impl Clock {
     }
 }
 
-/// Seconds; none where there is no such time.
+/// A time in seconds; 0 if it is negative or not a number.
 fn known(seconds: f64) -> f64 {
     if seconds.is_finite() { seconds.max(0.0) } else { 0.0 }
 }
 
-/// Scores of the best fixed split of the image into K regions, which has seen no image.
+/// Scores of the best fixed split of the image into K regions, made without looking at an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Floor {
     /// Mean AMI, normalised by the larger entropy.
@@ -235,10 +235,10 @@ pub struct Iteration {
     pub intra: f64,
     /// Its inter-cluster part, step-weighted, before `inter_weight`.
     pub inter: f64,
-    /// Mean AMI (max) of the last step on some images of the batch, every `score_every` iterations.
+    /// Mean AMI (max) of the last EM step on some images of the batch, every `score_every` iterations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ami: Option<f64>,
-    /// Mean ARI of the same.
+    /// Mean ARI of the same images, as often.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ari: Option<f64>,
     /// Euclidean norm of the gradient of all weights, before `train.clip_norm` scales it, as often.
@@ -246,12 +246,12 @@ pub struct Iteration {
     pub gradient_norm: Option<f64>,
     /// Wall time of the iteration. The only field that differs between two equal runs.
     pub seconds: f64,
-    /// Where it went, where that is measured; not kept with the metrics.
+    /// How the time was spent, if that was measured; not written to the metrics file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
 }
 
-/// Where an iteration's time went, in seconds.
+/// How an iteration's time was spent, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     /// Waiting for the batch, and moving it to the device.
@@ -266,12 +266,12 @@ pub struct Profile {
     pub backward: f64,
     /// Adam.
     pub optimizer: f64,
-    /// Scores of the training batch, when it is their turn.
+    /// Scores of the training batch, if they were due.
     pub scores: f64,
 }
 
 impl Profile {
-    /// The means of some; `None` where there are none.
+    /// The mean of several profiles; `None` without any.
     pub fn mean<'a>(of: impl ExactSizeIterator<Item = &'a Profile> + Clone) -> Option<Profile> {
         let mean = |part: fn(&Profile) -> f64| of.clone().map(part).sum::<f64>() / of.len() as f64;
         (of.len() > 0).then(|| Profile {
@@ -318,8 +318,7 @@ pub struct Epoch {
     pub ari: f64,
     /// Mean of the largest gamma.
     pub confidence: f64,
-    /// NLL of max_k ψ, weighted over steps like the loss (§4.2's upper bound); `None` in metrics from before it was
-    /// kept.
+    /// NLL of max_k ψ, weighted over steps like the loss (§4.2's upper bound); `None` in metrics of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upper_bound: Option<f64>,
     /// Whether the validation loss is the best so far.
@@ -328,16 +327,16 @@ pub struct Epoch {
     pub seconds: f64,
 }
 
-/// What a validation found of single samples and of single components, in the last EM step.
+/// Results of a validation for single samples and single components, in the last EM step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Watched {
-    /// The AMI (max) of each watched sample; `None` where its frame has no group.
+    /// The AMI (max) of each watched sample; `None` if its frame has no object.
     pub amis: Vec<Option<f64>>,
-    /// The share of all objects' pixels that each component holds: where its γ is the largest.
+    /// The share of all objects' pixels that each component holds, that is, where its γ is the largest.
     pub held: Vec<f64>,
 }
 
-/// A live change, as it took effect.
+/// A live change that took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// The first iteration that ran with it.
@@ -348,14 +347,14 @@ pub struct Change {
     pub to: Setting,
 }
 
-/// The beginning of a later stage of a training in stages.
+/// The start of a later stage of a training in stages.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageStart {
-    /// Which, counted from 1; so this is 2 or more.
+    /// Its number, counted from 1; so this is 2 or more.
     pub stage: usize,
     /// Its first iteration.
     pub iteration: u64,
-    /// What is other in it.
+    /// Its settings.
     pub what: Stage,
 }
 
@@ -408,8 +407,8 @@ mod tests {
         ];
         assert_eq!(clock(&thinned), expected);
         let whole = clock(&of(whole));
-        assert!(expected.iter().all(|time| whole.contains(time)), "the clock of the whole run is another");
-        // Epochs alone, as some archived runs have them, and a time that is no number.
+        assert!(expected.iter().all(|time| whole.contains(time)), "the clock of the whole run differs");
+        // Epochs alone, as in some archived runs, and a time that is not a number.
         assert_eq!(clock(&of([ended(100, 60.0), ended(200, 60.0)])), [(100, 60.0), (200, 120.0)]);
         assert_eq!(clock(&of([done(1, f64::NAN), done(2, -1.0), done(3, 2.0)]))[2], (3, 2.0));
     }
@@ -462,13 +461,13 @@ mod tests {
         let forked = of([rate(4, 0.1, 0.02), rate(8, 0.02, 0.001), fork(7), rate(9, 0.001, 0.005)]);
         assert_eq!(forked.learning_rates(&plain), [(0, 0.1), (4, 0.02), (8, 0.001), (9, 0.005)]);
         assert_eq!(forked.own_changes().len(), 1);
-        // In stages: what a fork in a later one has in its preset is not what the first one had.
+        // In stages: the preset of a fork in a later stage does not hold the rate of the first one.
         let stages = "train.stages=[(learning_rate: 0.1), (learning_rate: 0.02)]";
         let staged = preset(&[stages, "train.learning_rate=0.001"]);
         let forked = of([stage(2, 5, 0.02), rate(8, 0.02, 0.001), fork(7)]);
         assert_eq!(forked.learning_rates(&staged), [(0, 0.1), (5, 0.02), (8, 0.001)]);
         assert_eq!((forked.first_stage(), forked.stage_of(4), forked.stage_of(5)), (2, 1, 2));
-        // A fork of the last checkpoint of a stage is changed first, and then begins the next one.
+        // A fork of the last checkpoint of a stage is changed first and then starts the next stage.
         let forked = of([rate(5, 0.1, 0.5), fork(4), stage(2, 5, 0.02)]);
         assert_eq!(forked.learning_rates(&staged).last(), Some(&(5, 0.02)));
         assert_eq!(forked.first_stage(), 1);

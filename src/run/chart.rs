@@ -1,4 +1,4 @@
-//! What all diagrams share: their size, their colours, how they become SVG.
+//! The parts shared by all diagrams: size, colours, and conversion to SVG.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// Width and height of a diagram in pixels.
 pub const SIZE: (u32, u32) = (720, 440);
-/// Curves in the order in which they get their colours: on white the dark ones first.
+/// The colours of curves, in order: the dark ones first, because the background is white.
 pub const COLOURS: [RGBColor; 7] =
     [rgb(BLUE), rgb(VERMILION), rgb(GREEN), rgb(PURPLE), rgb(SKY), rgb(ORANGE), BLACK];
 
@@ -19,9 +19,9 @@ const fn rgb([r, g, b]: [u8; 3]) -> RGBColor {
     RGBColor(r, g, b)
 }
 
-/// What drawing may fail of.
+/// An error of the drawing library.
 pub type Failure = Box<dyn std::error::Error>;
-/// A canvas.
+/// A drawing area.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// A diagram on it.
 pub type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
@@ -29,7 +29,7 @@ pub type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64
 /// The SVG of what `on` draws on a white canvas of `size`.
 ///
 /// # Errors
-/// [`Error::Figure`], where the drawing library refuses.
+/// [`Error::Figure`] if the drawing library fails.
 pub fn draw(size: (u32, u32), on: impl FnOnce(&Area) -> Result<(), Failure>) -> Result<String> {
     let mut svg = String::new();
     let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
@@ -45,15 +45,15 @@ pub fn draw(size: (u32, u32), on: impl FnOnce(&Area) -> Result<(), Failure>) -> 
 /// An empty diagram of a score, between 0 and 1, over `x`.
 ///
 /// # Errors
-/// What the drawing library refuses.
+/// Errors of the drawing library.
 pub fn scores<'a>(area: &Area<'a>, x: Range<f64>, x_desc: &str, y_desc: &str) -> Result<Chart<'a>, Failure> {
     over(area, (x, x_desc), (0.0..1.0, y_desc))
 }
 
-/// An empty diagram: for each axis its range and what it counts.
+/// An empty diagram with the range and label of each axis.
 ///
 /// # Errors
-/// What the drawing library refuses.
+/// Errors of the drawing library.
 pub fn over<'a>(
     area: &Area<'a>,
     (x, x_desc): (Range<f64>, &str),
@@ -68,10 +68,10 @@ pub fn over<'a>(
     Ok(chart)
 }
 
-/// Names the curves in the corner at `position`.
+/// Draws the legend in the corner at `position`.
 ///
 /// # Errors
-/// What the drawing library refuses.
+/// Errors of the drawing library.
 pub fn legend(chart: &mut Chart, position: SeriesLabelPosition) -> Result<(), Failure> {
     chart
         .configure_series_labels()

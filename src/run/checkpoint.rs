@@ -161,17 +161,17 @@ fn write(path: &Path, manifest: Manifest, files: &[(&str, Vec<u8>)]) -> Result<(
 
 /// A trained model that comes with the program.
 #[derive(Clone, Copy, Debug)]
-pub struct Model {
+pub struct EmbeddedModel {
     /// Its name.
     pub name: &'static str,
     files: &'static [(&'static str, &'static [u8])],
 }
 
 /// The models that come with the program, in the order of the picker.
-pub const MODELS: &[Model] = {
+pub const MODELS: &[EmbeddedModel] = {
     macro_rules! models {
         ($($name:literal),* $(,)?) => {
-            &[$(Model {
+            &[$(EmbeddedModel {
                 name: $name,
                 files: &[
                     (WEIGHTS, include_bytes!(concat!("../../assets/models/", $name, "/weights.safetensors"))),
@@ -187,7 +187,7 @@ pub const MODELS: &[Model] = {
 /// Where a checkpoint's files are.
 enum CheckpointFiles {
     Directory(PathBuf),
-    Program(Model),
+    Program(EmbeddedModel),
 }
 
 impl CheckpointFiles {
@@ -247,7 +247,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// None, unless the program was built from damaged files.
-    pub fn of_program(model: Model) -> Result<Checkpoint> {
+    pub fn of_program(model: EmbeddedModel) -> Result<Checkpoint> {
         Checkpoint::read(model.name.into(), CheckpointFiles::Program(model), |_| true)
     }
 
@@ -255,7 +255,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// None, unless the program was built from damaged files.
-    pub fn glance_at_program(model: Model) -> Result<Checkpoint> {
+    pub fn glance_at_program(model: EmbeddedModel) -> Result<Checkpoint> {
         Checkpoint::read(model.name.into(), CheckpointFiles::Program(model), |file| file == PRESET)
     }
 

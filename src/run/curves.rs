@@ -1,4 +1,4 @@
-//! How a run went: a table, a diagram, and event files for TensorBoard.
+//! The curves of a run as a table, a diagram, and event files for TensorBoard.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -15,10 +15,10 @@ use crate::files::write_atomic;
 use crate::preset::Preset;
 use crate::protocol::{Epoch, Iteration, Metrics, Timed};
 
-/// Points of a curve in the diagram at most: a screen has no more columns.
+/// The most points of a curve in the diagram, about as many as a screen has columns.
 const POINTS: usize = 700;
 
-/// A score by name, and how to read it off an epoch.
+/// The name of a score, and how to get it from an epoch.
 type Score = (&'static str, fn(&Epoch) -> f64);
 
 /// The columns of the table, in order.
@@ -49,7 +49,7 @@ fn is_table(file: &Path) -> bool {
 /// Reads the metrics of the run in `run`, and the preset it began with.
 ///
 /// # Errors
-/// A directory that is no run, or damaged, or that holds no metrics.
+/// A directory that is not a run, is damaged, or has no metrics.
 pub fn read(run: &Path) -> Result<(Metrics, Preset)> {
     RunFile::read(run)?;
     let preset = Preset::load(&run.join("preset.ron").to_string_lossy())?;
@@ -57,13 +57,13 @@ pub fn read(run: &Path) -> Result<(Metrics, Preset)> {
     if metrics.iterations.is_empty() && metrics.epochs.is_empty() {
         return Err(Error::content(
             run,
-            "this run has no metrics, because it was not trained yet; resume it by train --resume",
+            "this run has no metrics because it has not been trained yet; resume it with train --resume",
         ));
     }
     Ok((metrics, preset))
 }
 
-/// Writes the curves of the run in `run`: a table where the file's name ends in .csv, else a diagram.
+/// Writes the curves of the run in `run`: a table if the file's name ends in .csv, else a diagram.
 ///
 /// # Errors
 /// What [`read`] and [`svg`] refuse, and a place that cannot be written.
@@ -73,9 +73,9 @@ pub fn save(run: &Path, file: &Path) -> Result<()> {
     write_atomic(file, text.as_bytes())
 }
 
-/// A row for each iteration, as comma-separated values under a line of names; the columns from
-/// `epoch_loss` on are those of the epoch that ended with the iteration, and empty elsewhere. What was not measured is
-/// empty. `preset` is the one that the run began with.
+/// Comma-separated values with a header and a row for each iteration. The columns from `epoch_loss` on describe the
+/// epoch that ended with the iteration, if one did. A cell is empty if its value was not measured. `preset` is the one
+/// the run began with.
 pub fn csv(metrics: &Metrics, preset: &Preset) -> String {
     let rates = metrics.learning_rates(preset);
     let mut text = COLUMNS.join(",") + "\n";
@@ -108,10 +108,10 @@ pub fn csv(metrics: &Metrics, preset: &Preset) -> String {
     text
 }
 
-/// The losses over the iterations, and below them the scores; live changes and stages are marked.
+/// A diagram of the losses over the iterations, and one of the scores below it; live changes and stages are marked.
 ///
 /// # Errors
-/// [`crate::error::Error::Figure`], where the drawing library refuses.
+/// [`crate::error::Error::Figure`] if the drawing library fails.
 pub fn svg(metrics: &Metrics) -> Result<String> {
     chart::draw((SIZE.0, 2 * SIZE.1), |area| {
         let (upper, lower) = area.split_vertically(SIZE.1 as i32);
@@ -145,7 +145,7 @@ pub fn svg(metrics: &Metrics) -> Result<String> {
     })
 }
 
-/// The bytes of an event file for TensorBoard, of a run that began at `began` since 1970 with `preset`.
+/// The bytes of an event file for TensorBoard, for a run that began with `preset` at `began` since 1970.
 pub fn events(metrics: &Metrics, preset: &Preset, began: Duration) -> Vec<u8> {
     let rates = metrics.learning_rates(preset);
     let mut bytes = tensorboard::beginning(began, 1);
@@ -159,7 +159,7 @@ pub fn events(metrics: &Metrics, preset: &Preset, began: Duration) -> Vec<u8> {
     bytes
 }
 
-/// The learning rate that an iteration ran with.
+/// The learning rate of an iteration.
 fn rate_at(rates: &[(u64, f64)], iteration: u64) -> f64 {
     rates.iter().rfind(|(from, _)| *from <= iteration).map_or(f64::NAN, |(_, rate)| *rate)
 }
@@ -175,7 +175,7 @@ fn rows(metrics: &Metrics) -> BTreeMap<u64, Row<'_>> {
     rows
 }
 
-/// A line and a word where a stage began or the user changed something.
+/// Draws a labelled line at every stage and live change.
 fn mark(metrics: &Metrics, chart: &mut Chart, y: &std::ops::Range<f64>) -> Result<(), Failure> {
     let stages = metrics.stages.iter().map(|start| (start.iteration, format!("stage {}", start.stage)));
     let changes = metrics
@@ -203,7 +203,7 @@ fn cell(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
-/// Means over equally many neighbours each, so that no more points are left than can be seen.
+/// Averages groups of neighbouring points, so that at most [`POINTS`] are left.
 fn thinned(points: impl Iterator<Item = (u64, f64)>) -> Vec<(f64, f64)> {
     let points: Vec<(f64, f64)> = points.map(|(x, y)| (x as f64, y)).collect();
     let mean = |some: &[(f64, f64)]| {
@@ -218,7 +218,7 @@ fn curve(chart: &mut Chart, name: &str, colour: RGBColor, points: Vec<(f64, f64)
         return Ok(());
     }
     let style = colour.stroke_width(2);
-    // A point alone makes no line that could be seen.
+    // A line through a single point would be invisible.
     if let [point] = points[..] {
         chart.draw_series([Circle::new(point, 3, colour.filled())])?;
     }

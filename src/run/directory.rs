@@ -5,12 +5,12 @@
 //!   run.json        seed, device, version
 //!   preset.ron      the preset the run began with, resolved
 //!   metrics.jsonl   one line for each iteration, epoch and live change
-//!   log.txt         what happened when
-//!   album/          what some samples looked like during the training: see `album`
-//!   tensorboard/    event files, where they are wanted
+//!   log.txt         the log, for people to read
+//!   album/          snapshots of some samples during the training: see `album`
+//!   tensorboard/    event files, if they were asked for
 //!   socket          where viewers attach during the training: see `socket`
 //!   checkpoints/
-//!     last, best    the name of a checkpoint beside them; of a fork also `begin`
+//!     last, best    files with the name of a checkpoint beside them; in a fork also `begin`
 //!     it-00000200/  see `checkpoint`
 //! ```
 
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{self, Checkpoint};
 use super::metrics::{self, MetricsFile};
-use super::tensorboard;
+use super::tensorboard::EventFile;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::precision::Precision;
@@ -32,19 +32,19 @@ use crate::train::trainer::Trainer;
 
 /// Points to the checkpoint that a fork began with.
 const BEGIN: &str = "begin";
-/// Points to the checkpoint that was last asked for by name, to be forked.
+/// Points to the checkpoint that was last asked for by name, for a fork.
 const ASKED_FOR: &str = "asked-for";
-/// Where TensorBoard's event files are.
+/// The directory of TensorBoard's event files.
 const TENSORBOARD: &str = "tensorboard";
 
 /// How a run was begun, apart from its preset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunFile {
-    /// Everything random follows from it.
+    /// The seed of all random numbers.
     pub seed: u64,
     /// The device it began on.
     pub device: String,
-    /// The current precision of its products and convolutions.
+    /// The current precision of its matrix products and convolutions.
     #[serde(default)]
     pub precision: Precision,
     /// The machine it began on, as [`crate::machine::description`] names it.
@@ -52,18 +52,18 @@ pub struct RunFile {
     pub machine: String,
     /// The version and commit of the program that began it.
     pub version: String,
-    /// The checkpoint whose weights it began with, if not the seed's.
+    /// The checkpoint whose weights it began with; `None` for the seed's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
-    /// The checkpoint that it was forked from, with its complete state.
+    /// The checkpoint whose complete state it began with, if it is a fork.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked: Option<PathBuf>,
-    /// Live changes to make at their iterations, because the run repeats another.
+    /// Live changes to make at their iterations, if the run repeats another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replay: Vec<Change>,
 }
 
-/// An open run directory. Only one process at a time holds it.
+/// An open run directory. Only one process at a time can have it open.
 pub struct RunDir {
     path: PathBuf,
     metrics: MetricsFile,
@@ -73,7 +73,7 @@ impl RunDir {
     /// A new run's directory: `out`, or the first free `runs/<preset>-s<seed>[-n]`.
     ///
     /// # Errors
-    /// An `out` that is not empty, or a place that cannot be written.
+    /// An `out` that is not empty, or a directory that cannot be written.
     pub fn create(out: Option<&Path>, preset: &Preset, run: &RunFile) -> Result<RunDir> {
         let path = match out {
             Some(path) => {
@@ -96,8 +96,8 @@ impl RunDir {
         RunDir::open(path)
     }
 
-    /// A new run's directory for a fork of `checkpoint`, with the parent's metrics up to there, so that its curves are
-    /// complete.
+    /// A new run's directory for a fork of `checkpoint`. It gets its parent's metrics up to the checkpoint, so that its
+    /// curves are complete.
     ///
     /// # Errors
     /// Those of [`RunDir::create`], and metrics that cannot be copied.
@@ -114,26 +114,26 @@ impl RunDir {
         Ok(fork)
     }
 
-    /// An earlier run's directory, with its last checkpoint. Lines of `metrics.jsonl` that are later than the checkpoint
-    /// are cut off, because their iterations will be run again.
+    /// An existing run's directory, with its last checkpoint. Lines of `metrics.jsonl` after the checkpoint are removed,
+    /// because their iterations will be run again.
     ///
     /// # Errors
-    /// A directory that is not a run or has no checkpoint, or that another process is training in.
+    /// A directory that is not a run or has no checkpoint, or a run that another process is training.
     pub fn resume(path: &Path) -> Result<(RunDir, Checkpoint)> {
         RunFile::read(path)?;
-        // Locked first: another process might still be writing.
+        // Locked first, because another process might still be writing.
         let mut run = RunDir::open(path.to_owned())?;
         let checkpoint = Checkpoint::open(&resolve(path, &["last"])?)?;
         run.metrics.cut(checkpoint.manifest.metrics_bytes)?;
         Ok((run, checkpoint))
     }
 
-    /// Removes a run that was cut off before its first checkpoint, and so cannot be resumed.
+    /// Removes a run that ended before its first checkpoint and so cannot be resumed.
     ///
     /// # Errors
-    /// A run that another process is training in, that has a checkpoint after all, or that cannot be removed.
+    /// A run that another process is training, that has a checkpoint after all, or that cannot be removed.
     pub fn discard(path: &Path) -> Result<()> {
-        // Locked until it is removed.
+        // Stays locked until it is removed.
         let run = RunDir::open(path.to_owned())?;
         let checkpoints = path.join("checkpoints");
         let entries = match std::fs::read_dir(&checkpoints) {
@@ -160,7 +160,7 @@ impl RunDir {
         Ok(RunDir { path, metrics })
     }
 
-    /// Where it is.
+    /// The directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -177,24 +177,24 @@ impl RunDir {
     /// ([`keep_events`]).
     ///
     /// # Errors
-    /// A place that cannot be written.
-    pub fn events(&self, first: u64) -> Result<Option<tensorboard::Log>> {
+    /// A directory that cannot be written.
+    pub fn events(&self, first: u64) -> Result<Option<EventFile>> {
         let directory = self.path.join(TENSORBOARD);
-        directory.is_dir().then(|| tensorboard::Log::begin(&directory, first)).transpose()
+        directory.is_dir().then(|| EventFile::begin(&directory, first)).transpose()
     }
 
-    /// Writes a checkpoint, points `last` to it, and with `best` also `best`; then removes checkpoints that nothing
+    /// Writes a checkpoint and points `last` to it, and with `best` also `best`; then removes checkpoints that nothing
     /// points to.
     ///
     /// # Errors
-    /// A place that cannot be written, for example on a full disk; earlier checkpoints stay as they were.
+    /// A directory that cannot be written, for example on a full disk; earlier checkpoints stay as they were.
     pub fn save(&mut self, trainer: &Trainer, best: bool) -> Result<PathBuf> {
         let checkpoints = self.path.join("checkpoints");
         let bytes = self.metrics.flush()?;
         let name = free_name(&checkpoints, &name_at(trainer.counters().iteration));
         let path = checkpoint::save(trainer, &checkpoints, &name, bytes)?;
-        // First `best`: if the program ended between the two, the run would resume before this epoch and find it the
-        // best again. In the other order it would be forgotten.
+        // `best` first: if the program ends between the two, the run resumes before this epoch and finds it the best
+        // again. In the other order the best checkpoint would be lost.
         if best {
             write_atomic(&checkpoints.join("best"), name.as_bytes())?;
         }
@@ -203,17 +203,17 @@ impl RunDir {
         Ok(path)
     }
 
-    /// Writes the checkpoint that this fork begins with, and keeps it, so that the run can be repeated.
+    /// Writes the checkpoint that this fork begins with and keeps it, so that the run can be repeated.
     ///
     /// # Errors
-    /// As [`RunDir::save`].
+    /// Those of [`RunDir::save`].
     pub fn begin(&mut self, trainer: &Trainer) -> Result<()> {
         let path = self.save(trainer, false)?;
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         write_atomic(&self.path.join("checkpoints").join(BEGIN), name)
     }
 
-    /// The checkpoint of the best validation loss.
+    /// The checkpoint with the best validation loss.
     ///
     /// # Errors
     /// A run that has not been validated yet, or a damaged checkpoint.
@@ -221,8 +221,8 @@ impl RunDir {
         Checkpoint::open(&resolve(&self.path, &["best"])?)
     }
 
-    /// Removes this program's own checkpoints that nothing points to, and what an interrupted save left. It is
-    /// housekeeping: a failure leaves a directory too many and is not reported.
+    /// Removes this program's own checkpoints that nothing points to, and the remains of interrupted saves. A failure
+    /// only leaves a directory too many, so it is not reported.
     fn prune(&self) {
         let checkpoints = self.path.join("checkpoints");
         let pointed = ["last", "best", BEGIN, ASKED_FOR].map(|name| pointer(&self.path, name));
@@ -241,7 +241,7 @@ impl RunDir {
 }
 
 impl RunFile {
-    /// Writes it into the run's directory.
+    /// Writes this file into the run's directory.
     ///
     /// # Errors
     /// A directory that cannot be written.
@@ -251,7 +251,7 @@ impl RunFile {
         write_atomic(&file, &text)
     }
 
-    /// The device it began on, and its precision where that is not f32: "libtorch bf16".
+    /// The device it began on, and its precision unless that is f32: "libtorch bf16".
     pub fn computed_on(&self) -> String {
         match self.precision {
             Precision::F32 => self.device.clone(),
@@ -270,7 +270,7 @@ impl RunFile {
                 run,
                 match checkpoint::is_checkpoint(run) {
                     true => {
-                        "a checkpoint or model, not a run; begin one with its weights by train PRESET --from"
+                        "a checkpoint or model, not a run; start a run with its weights by train PRESET --from"
                     }
                     false => "not a run directory (it has no run.json); name the directory that train made",
                 },
@@ -282,10 +282,10 @@ impl RunFile {
     }
 }
 
-/// The checkpoint at `path`: `path` itself, or, if it is a run, the first of `pointers` that exists.
+/// The checkpoint at `path`: `path` itself or, for a run, the first of `pointers` that exists.
 ///
 /// # Errors
-/// A path that is neither, or a run without a checkpoint.
+/// A path that is neither a checkpoint nor a run, or a run without a checkpoint.
 pub fn resolve(path: &Path, pointers: &[&str]) -> Result<PathBuf> {
     if checkpoint::is_checkpoint(path) {
         return Ok(path.to_owned());
@@ -318,8 +318,8 @@ pub fn is_resumable(path: &Path) -> Result<bool> {
     Ok(pointer(path, "last")?.is_some())
 }
 
-/// Whether `name` is one that this program gives to a directory in `checkpoints/`: `it-00000200`, `it-00000200-2`,
-/// or that of a checkpoint it had not finished.
+/// Whether `name` is one that this program gives to a directory in `checkpoints/`: `it-00000200`, `it-00000200-2`, or
+/// the name of an unfinished checkpoint.
 fn is_own_name(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_checkpoint = |rest: &str| match rest.split_once('-') {
@@ -329,11 +329,11 @@ fn is_own_name(name: &str) -> bool {
     name.starts_with(checkpoint::UNFINISHED) || name.strip_prefix("it-").is_some_and(is_checkpoint)
 }
 
-/// The checkpoint of a run that `name` means: `best`, `last`, or an iteration, `1200` or `it-00001200`. It is kept until
-/// another is asked for.
+/// The checkpoint of a run by name: `best`, `last`, or an iteration, `1200` or `it-00001200`. It is kept until another
+/// is asked for.
 ///
 /// # Errors
-/// A name without a checkpoint, with a list of those that exist; a place that cannot be written.
+/// A name without a checkpoint, with a list of those that exist; a directory that cannot be written.
 pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
     let checkpoints = run.join("checkpoints");
     let is_one = |path: &PathBuf| checkpoint::is_checkpoint(path);
@@ -368,13 +368,13 @@ fn name_at(iteration: u64) -> String {
     format!("it-{iteration:08}")
 }
 
-/// The checkpoint whose weights `what` means: a model that comes with the program, by its name; a checkpoint; or a run's
-/// checkpoint with the best validation loss.
+/// The checkpoint with the weights that `what` names: a model that comes with the program, by name; a checkpoint; or the
+/// run whose best checkpoint, by validation loss, is meant.
 ///
 /// # Errors
-/// Another path, or a damaged checkpoint.
+/// Any other path, or a damaged checkpoint.
 pub fn weights_of(what: &Path) -> Result<Checkpoint> {
-    // A directory of that name has precedence, if it holds weights.
+    // A directory of that name takes precedence if it holds weights.
     let is_run = what.join("run.json").is_file() || checkpoint::is_checkpoint(what);
     let named = checkpoint::MODELS.iter().find(|model| Path::new(model.name) == what);
     if let (Some(model), false) = (named, is_run) {
@@ -385,7 +385,7 @@ pub fn weights_of(what: &Path) -> Result<Checkpoint> {
         return Err(Error::content(
             what,
             format!(
-                "there is no such directory; name that of a run or a checkpoint, or a model: {}",
+                "there is no such directory; name a run, a checkpoint, or one of these models: {}",
                 names.join(", ")
             ),
         ));
@@ -401,15 +401,15 @@ pub(crate) fn run_of(checkpoint: &Path) -> Option<&Path> {
         .filter(|run| run.join("run.json").is_file() && run.join(metrics::FILE).is_file())
 }
 
-/// What is needed to repeat a run.
+/// Everything needed to repeat a run.
 pub struct Repeat {
-    /// How it was begun.
+    /// How it began.
     pub run: RunFile,
     /// The preset it began with.
     pub preset: Preset,
     /// The checkpoint it began with, if it is a fork.
     pub begin: Option<PathBuf>,
-    /// The live changes made since, in order; what was changed before is in that checkpoint.
+    /// The live changes made since then, in order; that checkpoint contains the earlier ones.
     pub changes: Vec<Change>,
     /// The last iteration in its metrics.
     pub iterations: u64,
@@ -430,7 +430,7 @@ impl Repeat {
     }
 }
 
-/// When the run in `path` began: the date of the file that is written first.
+/// When the run in `path` began, by the date of the file that is written first.
 pub fn began(path: &Path) -> SystemTime {
     let written = std::fs::metadata(path.join("run.json")).and_then(|file| file.modified());
     written.unwrap_or(SystemTime::UNIX_EPOCH)
@@ -439,14 +439,14 @@ pub fn began(path: &Path) -> SystemTime {
 /// Makes the run in `path` keep event files for TensorBoard from now on.
 ///
 /// # Errors
-/// A directory that is not a run, or cannot be written.
+/// A directory that is not a run or cannot be written.
 pub fn keep_events(path: &Path) -> Result<()> {
     RunFile::read(path)?;
     let directory = path.join(TENSORBOARD);
     std::fs::create_dir_all(&directory).map_err(Error::io("create", &directory))
 }
 
-/// Whether `path` is an archived run, and not one that was cut off before its first checkpoint: every run makes its
+/// Whether `path` is an archived run. A run that ended before its first checkpoint is not: every run creates its
 /// directory of checkpoints before anything else.
 pub fn is_archived(path: &Path) -> bool {
     let kept = [metrics::COMPRESSED, "reading.md"].iter().any(|file| path.join(file).is_file());
@@ -504,7 +504,7 @@ mod tests {
         assert!(checkpoints.join("it-00000400").is_dir());
     }
 
-    /// What is there and cannot be read is not told of as missing.
+    /// A file that exists but cannot be read is not reported as missing.
     #[test]
     fn an_unreadable_pointer_is_not_a_run_without_a_checkpoint() {
         let run = tempfile::tempdir().unwrap();

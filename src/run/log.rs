@@ -1,4 +1,4 @@
-//! `log.txt`: what happened when, for people.
+//! `log.txt`: the run's log, for people to read.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -22,7 +22,7 @@ pub fn latest(run: &Path) -> Result<Vec<String>> {
         Ok((from, bytes))
     };
     let (from, bytes) = read().map_err(Error::io("read", &path))?;
-    // The first line may be cut, in the middle of a letter even.
+    // The first line may be cut, even in the middle of a character.
     let cut = usize::from(from > 0);
     Ok(String::from_utf8_lossy(&bytes).lines().skip(cut).map(str::to_owned).collect())
 }

@@ -1,5 +1,5 @@
-//! `metrics.jsonl`: one line for each record of a training, appended as it comes. An archived run may keep it compressed,
-//! as `metrics.jsonl.gz`.
+//! `metrics.jsonl`: one line for each record of a training, appended at once. An archived run may keep it compressed, as
+//! `metrics.jsonl.gz`.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -11,17 +11,17 @@ use crate::protocol::{Metrics, Record};
 pub(super) const FILE: &str = "metrics.jsonl";
 pub(super) const COMPRESSED: &str = "metrics.jsonl.gz";
 
-/// The file of a run in progress. The process that has it open holds the run.
+/// The file of a run in progress. The process that has it open owns the run.
 pub(super) struct MetricsFile {
     path: PathBuf,
     file: File,
 }
 
 impl MetricsFile {
-    /// Opens or creates it in the directory `run`, and locks it.
+    /// Opens or creates the file in the directory `run`, and locks it.
     ///
     /// # Errors
-    /// A run that another process is training in; a place that cannot be written.
+    /// A run that another process is training; a file that cannot be written.
     pub(super) fn open(run: &Path) -> Result<MetricsFile> {
         let path = run.join(FILE);
         let file = OpenOptions::new()
@@ -37,7 +37,7 @@ impl MetricsFile {
     /// Appends a line.
     ///
     /// # Errors
-    /// A full disk, for one.
+    /// A file that cannot be written, for example on a full disk.
     pub(super) fn append(&mut self, record: &Record) -> Result<()> {
         let mut line = serde_json::to_vec(record).map_err(|e| Error::content(&self.path, e.to_string()))?;
         line.push(b'\n');
@@ -47,7 +47,7 @@ impl MetricsFile {
     /// Appends the first `bytes` bytes of the metrics of the run in `parent`.
     ///
     /// # Errors
-    /// Metrics that cannot be read; a full disk.
+    /// Metrics that cannot be read; a file that cannot be written.
     pub(super) fn copy(&mut self, parent: &Path, bytes: u64) -> Result<()> {
         let from = parent.join(FILE);
         let mut parents = File::open(&from).map_err(Error::io("read", &from))?.take(bytes);
@@ -55,7 +55,7 @@ impl MetricsFile {
         Ok(())
     }
 
-    /// Cuts off what follows the first `bytes` bytes.
+    /// Truncates the file after the first `bytes` bytes.
     ///
     /// # Errors
     /// A file that is shorter, or cannot be written.
@@ -74,17 +74,17 @@ impl MetricsFile {
         Ok(())
     }
 
-    /// Brings everything onto the disk; returns the length in bytes.
+    /// Flushes the file to the disk; returns its length in bytes.
     ///
     /// # Errors
-    /// A full disk, for one.
+    /// A file that cannot be written, for example on a full disk.
     pub(super) fn flush(&self) -> Result<u64> {
         self.file.sync_data().map_err(Error::io("flush", &self.path))?;
         Ok(self.file.metadata().map_err(Error::io("read", &self.path))?.len())
     }
 }
 
-/// Why the run in `run` was not locked: only a lock that is held means another process.
+/// Why the run in `run` was not locked. Only a lock that is already held means that another process trains it.
 fn not_locked(run: &Path, error: TryLockError) -> Error {
     match error {
         TryLockError::WouldBlock => {
@@ -94,20 +94,20 @@ fn not_locked(run: &Path, error: TryLockError) -> Error {
     }
 }
 
-/// What the run in `run` has recorded, whole.
+/// All metrics of the run in `run`.
 ///
 /// # Errors
-/// What [`records`] refuses.
+/// Those of [`records`].
 pub fn read(run: &Path) -> Result<Metrics> {
     let mut metrics = Metrics::default();
     each(run, |record| metrics.add(record))?;
     Ok(metrics)
 }
 
-/// The same record by record, in the order of the file.
+/// All records of the run in `run`, in the order of the file.
 ///
 /// # Errors
-/// A file that cannot be read, or a line that is no record.
+/// A file that cannot be read, or a line that is not a record.
 pub fn records(run: &Path) -> Result<Vec<Record>> {
     let mut records = Vec::new();
     each(run, |record| records.push(record))?;
@@ -130,9 +130,9 @@ fn each(run: &Path, mut take: impl FnMut(Record)) -> Result<()> {
         let line = line.map_err(Error::io("read", &file))?;
         match serde_json::from_str(&line) {
             Ok(record) => take(record),
-            // The process that wrote it was killed, or is still writing.
+            // The last line is incomplete if its writer was killed or is still writing.
             Err(e) if e.is_eof() && lines.peek().is_none() => {}
-            Err(e) => return Err(Error::content(&file, format!("line {} is no record: {e}", number + 1))),
+            Err(e) => return Err(Error::content(&file, format!("line {} is not a record: {e}", number + 1))),
         }
     }
     Ok(())
@@ -143,7 +143,7 @@ pub fn exist(run: &Path) -> bool {
     [FILE, COMPRESSED].iter().any(|file| run.join(file).exists())
 }
 
-/// The AMI of the latest epoch, read from the file's end so that long runs list quickly.
+/// The AMI of the latest epoch. Only the end of the file is read, so that long runs are listed quickly.
 pub fn latest_ami(run: &Path) -> Option<f64> {
     const TAIL: u64 = 512 * 1024;
     let mut file = File::open(run.join(FILE)).ok()?;

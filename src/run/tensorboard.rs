@@ -1,14 +1,14 @@
-//! TensorBoard's event files: what was trained, as its scalars and images.
+//! TensorBoard's event files: the scalars and images of a training.
 //!
-//! A file is a row of records, each framed as TFRecord has it:
+//! A file is a sequence of records in TFRecord's framing:
 //!
 //! ```text
 //!   u64 length, little-endian | u32 masked CRC-32C of these 8 bytes | the message | u32 its masked CRC-32C
 //! ```
 //!
-//! and each message is an `Event` of `tensorflow/core/util/event.proto`, of which we declare the few fields we
-//! write. Steps are iterations. The first event names the format; in the file of a run that was gone on with, a
-//! second one says at which iteration, and TensorBoard forgets what earlier files say from there on.
+//! Each message is an `Event` of `tensorflow/core/util/event.proto`; only the fields we write are declared here. Steps
+//! are iterations. The first event names the format. In the file of a resumed run a second event gives the iteration
+//! at which it resumed, from which on TensorBoard ignores earlier files.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -21,13 +21,13 @@ use crate::error::{Error, Result};
 use crate::protocol::{Epoch, Iteration};
 use crate::snapshot::pictures::Canvas;
 
-/// The name under which pictures of the watched sample appear.
+/// The tag of the pictures of the watched sample.
 const PICTURE: &str = "validation/sample";
 /// `SessionLog.SessionStatus.START`.
 const START: i32 = 1;
 
 #[derive(Clone, PartialEq, Message)]
-struct Event {
+struct EventRecord {
     /// Seconds since 1970.
     #[prost(double, tag = "1")]
     wall_time: f64,
@@ -57,12 +57,12 @@ struct Summary {
 struct Value {
     #[prost(string, tag = "1")]
     tag: String,
-    #[prost(oneof = "Of", tags = "2, 4")]
-    of: Option<Of>,
+    #[prost(oneof = "ValueKind", tags = "2, 4")]
+    of: Option<ValueKind>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
-enum Of {
+enum ValueKind {
     #[prost(float, tag = "2")]
     Simple(f32),
     #[prost(message, tag = "4")]
@@ -89,7 +89,7 @@ struct SessionLog {
     status: i32,
 }
 
-/// The records that begin a file whose first iteration is `first`, counted from 1.
+/// The first records of a file that begins at iteration `first`, counted from 1.
 pub fn beginning(time: Duration, first: u64) -> Vec<u8> {
     let mut bytes = record(time, 0, What::FileVersion("brain.Event:2".into()));
     if first > 1 {
@@ -98,7 +98,7 @@ pub fn beginning(time: Duration, first: u64) -> Vec<u8> {
     bytes
 }
 
-/// The record of an iteration that ran with this learning rate, at `time` since 1970.
+/// The record of an iteration with its learning rate, at `time` since 1970.
 pub fn iteration(time: Duration, done: &Iteration, learning_rate: f64) -> Vec<u8> {
     let always = [
         ("train/loss", Some(done.loss)),
@@ -123,59 +123,60 @@ pub fn epoch(time: Duration, done: &Epoch) -> Vec<u8> {
     scalars(time, done.iteration, &values)
 }
 
-/// The record of a picture of the watched sample: the bytes of a PNG, its width and its height.
+/// The record of a picture of the watched sample: the bytes of a PNG, with its width and height in pixels.
 pub fn picture(time: Duration, iteration: u64, png: Vec<u8>, (width, height): (u32, u32)) -> Vec<u8> {
     let [width, height] = [width, height].map(|n| i32::try_from(n).unwrap_or(i32::MAX));
-    let of = Some(Of::Image(Image { height, width, colorspace: 3, encoded: png }));
+    let of = Some(ValueKind::Image(Image { height, width, colorspace: 3, encoded: png }));
     record(time, iteration, What::Summary(Summary { value: vec![Value { tag: PICTURE.into(), of }] }))
 }
 
 fn scalars(time: Duration, iteration: u64, values: &[(&str, Option<f64>)]) -> Vec<u8> {
     let known = values.iter().filter_map(|(tag, value)| Some((*tag, (*value)?)));
-    let value = known.map(|(tag, v)| Value { tag: tag.into(), of: Some(Of::Simple(v as f32)) }).collect();
+    let value =
+        known.map(|(tag, v)| Value { tag: tag.into(), of: Some(ValueKind::Simple(v as f32)) }).collect();
     record(time, iteration, What::Summary(Summary { value }))
 }
 
 fn record(time: Duration, step: u64, what: What) -> Vec<u8> {
     let step = i64::try_from(step).unwrap_or(i64::MAX);
-    let message = Event { wall_time: time.as_secs_f64(), step, what: Some(what) }.encode_to_vec();
+    let message = EventRecord { wall_time: time.as_secs_f64(), step, what: Some(what) }.encode_to_vec();
     let length = (message.len() as u64).to_le_bytes();
     [length.as_slice(), &masked_crc(&length), &message, &masked_crc(&message)].concat()
 }
 
-/// A CRC of bytes that hold CRCs themselves would be weak; TFRecord rotates it and adds a constant.
+/// TFRecord rotates its CRCs and adds a constant, because a CRC of data that contains CRCs is weak.
 fn masked_crc(bytes: &[u8]) -> [u8; 4] {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
 }
 
-/// The name of the file whose first iteration is `first`. TensorBoard reads the files of a directory in the order of
-/// their names; `again` tells those apart that begin at the same iteration.
+/// The name of the file that begins at iteration `first`. TensorBoard reads the files of a directory in the order of
+/// their names; `again` distinguishes files that begin at the same iteration.
 pub fn file_name(first: u64, again: u32) -> String {
     format!("events.out.tfevents.{first:010}.{again:03}")
 }
 
-/// The event file of a training in progress. Every record is written as it comes, so that TensorBoard sees it at
-/// once and a run that is killed leaves all but its last.
+/// The event file of a training in progress. Every record is written at once, so that TensorBoard sees it immediately
+/// and a killed run loses no more than its last one.
 #[derive(Debug)]
-pub struct Log {
+pub struct EventFile {
     path: PathBuf,
     file: File,
 }
 
-impl Log {
-    /// Begins a further file in `directory`, for iterations from `first` on.
+impl EventFile {
+    /// Creates another file in `directory`, for iterations from `first` on.
     ///
     /// # Errors
     /// A directory that cannot be written.
-    pub fn begin(directory: &Path, first: u64) -> Result<Log> {
+    pub fn begin(directory: &Path, first: u64) -> Result<EventFile> {
         let mut again = 0;
         loop {
             let path = directory.join(file_name(first, again));
             match OpenOptions::new().append(true).create_new(true).open(&path) {
                 Ok(file) => {
-                    let mut log = Log { path, file };
-                    log.write(&beginning(now(), first))?;
-                    return Ok(log);
+                    let mut events = EventFile { path, file };
+                    events.write(&beginning(now(), first))?;
+                    return Ok(events);
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => again += 1,
                 Err(e) => return Err(Error::io("create", &path)(e)),
@@ -183,10 +184,10 @@ impl Log {
         }
     }
 
-    /// Adds an iteration that ran with this learning rate.
+    /// Adds an iteration with its learning rate.
     ///
     /// # Errors
-    /// A full disk, for one.
+    /// A file that cannot be written, for example on a full disk.
     pub fn iteration(&mut self, done: &Iteration, learning_rate: f64) -> Result<()> {
         self.write(&iteration(now(), done, learning_rate))
     }
@@ -194,7 +195,7 @@ impl Log {
     /// Adds an epoch's validation, with a picture of the watched sample.
     ///
     /// # Errors
-    /// A full disk, for one.
+    /// A file that cannot be written, for example on a full disk.
     pub fn epoch(&mut self, done: &Epoch, sample: &Canvas) -> Result<()> {
         let time = now();
         let picture = picture(time, done.iteration, sample.png()?, sample.size());
@@ -206,7 +207,7 @@ impl Log {
     }
 }
 
-/// Since 1970.
+/// The time since 1970.
 fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

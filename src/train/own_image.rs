@@ -18,7 +18,7 @@ use crate::snapshot::Input;
 pub struct Chosen {
     /// The number of EM steps; otherwise a sequence has as many as its frames allow.
     pub steps: bool,
-    /// The input noise; otherwise there is none.
+    /// The input noise; without it the image gets no noise.
     pub noise: bool,
 }
 
@@ -67,7 +67,7 @@ impl Opened {
     /// The image as a batch of one, under the conditions of `preset`.
     pub(crate) fn batch(&self, preset: &Preset, seed: u64) -> Batch {
         let frames = &self.clip.frames;
-        // One frame stands for all.
+        // A single frame is used for all steps.
         let frame = |t: usize| frames[t.min(frames.len() - 1)].clone();
         let clean = if frames.len() == 1 { 1 } else { preset.steps + 1 };
         let noisy = (0..preset.steps).map(frame).collect();
@@ -75,8 +75,8 @@ impl Opened {
     }
 }
 
-/// A batch of the user's own images, which gets the validation's noise and initial γ. `clean` and `noisy`, which comes without noise, are
-/// frames of \[B, M\], one or T + 1 and T of them. Which objects they show is unknown.
+/// A batch of the user's own images, with the noise and initial γ of the validation split. `clean` (one frame or T + 1)
+/// and `noisy` (T frames, still without noise) are frames of \[B, M\]. Their objects are unknown.
 pub(crate) fn own_batch(preset: &Preset, seed: u64, clean: Vec<Vec<f32>>, mut noisy: Vec<Vec<f32>>) -> Batch {
     let image = preset.data.image();
     let images = clean[0].len() / image.values();

@@ -309,7 +309,7 @@ pub fn key(app: &App, name: &str) -> String {
 pub struct HelpLine {
     /// What they do.
     pub help: &'static str,
-    /// Two words for the hints; empty where there are none.
+    /// Two words for the hints; empty for a line without a hint.
     pub hint: &'static str,
     /// The first key of each that is hinted at.
     pub label: String,

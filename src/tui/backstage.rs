@@ -1,8 +1,8 @@
-//! The jobs of the rest of the program, each on a thread of its own: whatever may wait for a device, a data set or a
-//! disk. The screen's thread gets the answers as messages, and never waits.
+//! Runs everything that may wait for a device, a data set or a disk on threads of its own. The screen's thread gets the
+//! answers as messages and never waits.
 //!
-//! The threads are detached, so that leaving need not wait for them; [`Jobs::finish`] waits for what must not be cut
-//! off: files that are being written.
+//! The threads are detached, so that leaving need not wait for them. [`Jobs::finish`] waits for what must not be
+//! interrupted: files that are being written.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,42 +17,43 @@ use crate::error::{Error, Result, panic_message};
 use crate::protocol::{Backstage, Command, RunHandle};
 use crate::snapshot::Snapshot;
 
-/// What a job has to say.
+/// The outcome of a job.
 pub enum Answer {
-    /// What it found, for the state.
+    /// Its result, for the state.
     Message(Message),
-    /// It panicked, as the sentence says.
+    /// It panicked with this message.
     Panicked(String),
 }
 
-/// Who to answer, from whatever thread.
+/// Sends answers from any thread.
 type Answers = mpsc::UnboundedSender<Answer>;
-type Job = Box<dyn FnOnce() + Send>;
+/// A job with everything it needs.
+type BoxedJob = Box<dyn FnOnce() + Send>;
 
 /// Starts jobs.
 pub struct Jobs {
     backstage: Arc<dyn Backstage>,
     answers: Answers,
-    /// The threads for jobs of which only the latest counts, by their kind.
-    latest: HashMap<&'static str, blocking::Sender<Job>>,
-    /// Each is closed when its file is written.
+    /// The threads for jobs of which only the latest matters, by kind.
+    latest: HashMap<&'static str, blocking::Sender<BoxedJob>>,
+    /// One for each file being written; closed when it is done.
     exports: Vec<oneshot::Receiver<()>>,
 }
 
 impl Jobs {
-    /// No jobs yet, and where their answers will come from.
+    /// An empty set of jobs, and the receiver of their answers.
     pub fn new(backstage: Arc<dyn Backstage>) -> (Jobs, mpsc::UnboundedReceiver<Answer>) {
         let (answers, told) = mpsc::unbounded_channel();
         (Jobs { backstage, answers, latest: HashMap::new(), exports: Vec::new() }, told)
     }
 
-    /// A job on a thread of its own.
+    /// Runs a job on a thread of its own.
     pub fn once(&mut self, job: impl FnOnce(&dyn Backstage) -> Message + Send + 'static) {
         let job = self.answered(job);
         self.spawn(job);
     }
 
-    /// A job that replaces those of its kind that have not begun yet.
+    /// Runs a job, which replaces those of its kind that have not started yet.
     pub fn latest(
         &mut self,
         kind: &'static str,
@@ -65,7 +66,7 @@ impl Jobs {
         }
     }
 
-    /// Finds the runs there are, and tells of each as soon as it is found.
+    /// Finds all runs, and reports each as soon as it is found.
     pub fn runs(&mut self) {
         let answers = self.answers.clone();
         self.once(move |backstage| {
@@ -76,7 +77,7 @@ impl Jobs {
         });
     }
 
-    /// Writes a file, which is finished even if the user leaves meanwhile.
+    /// Writes a file. It is completed even if the user leaves meanwhile.
     pub fn export(
         &mut self,
         file: PathBuf,
@@ -94,14 +95,14 @@ impl Jobs {
         });
     }
 
-    /// Starts a run. It takes commands at once.
+    /// Starts a run. Commands can be sent to it at once.
     pub fn start(
         &mut self,
         start: impl FnOnce(&dyn Backstage) -> Result<RunHandle> + Send + 'static,
     ) -> OnScreen {
         let (started, run) = oneshot::channel();
         let backstage = self.backstage.clone();
-        // If nobody waits for it any more, the handle is dropped here, which saves the run and ends it.
+        // If the receiver is gone, the handle is dropped here, which saves and ends the run.
         self.spawn(Box::new(move || drop(started.send(start(&*backstage)))));
         OnScreen::Starting { run, commands: Vec::new() }
     }
@@ -113,34 +114,34 @@ impl Jobs {
         }
     }
 
-    /// The job with its answer.
-    fn answered(&self, job: impl FnOnce(&dyn Backstage) -> Message + Send + 'static) -> Job {
+    /// The job, followed by sending its answer.
+    fn answered(&self, job: impl FnOnce(&dyn Backstage) -> Message + Send + 'static) -> BoxedJob {
         let (backstage, answers) = (self.backstage.clone(), self.answers.clone());
         Box::new(move || {
             let answer = match catch_unwind(AssertUnwindSafe(|| job(&*backstage))) {
                 Ok(message) => Answer::Message(message),
                 Err(panic) => Answer::Panicked(panic_message(&*panic)),
             };
-            // Who has left needs no answer.
+            // Nobody needs the answer after the user has left.
             let _ = answers.send(answer);
         })
     }
 
-    fn spawn(&self, job: Job) {
+    fn spawn(&self, job: BoxedJob) {
         if thread::Builder::new().name("job".into()).spawn(job).is_err() {
             self.no_thread();
         }
     }
 
     fn no_thread(&self) {
-        let sentence = "the system gives no further thread; end another program and try again";
+        let sentence = "the system cannot start another thread; close another program and try again";
         let _ = self.answers.send(Answer::Message(Message::Told(sentence.into())));
     }
 }
 
-/// A thread that does one job after the other, and of those that have come meanwhile only the latest.
-fn thread_of(kind: &str) -> blocking::Sender<Job> {
-    let (jobs, waiting) = blocking::channel::<Job>();
+/// A thread that runs one job at a time, and skips all waiting jobs but the latest.
+fn thread_of(kind: &str) -> blocking::Sender<BoxedJob> {
+    let (jobs, waiting) = blocking::channel::<BoxedJob>();
     let work = move || {
         while let Ok(mut job) = waiting.recv() {
             while let Ok(newer) = waiting.try_recv() {
@@ -149,45 +150,45 @@ fn thread_of(kind: &str) -> blocking::Sender<Job> {
             job();
         }
     };
-    // Without the thread the channel is closed, which whoever sends notices.
+    // If the thread cannot start, the channel is closed, and the next send fails.
     let _ = thread::Builder::new().name(kind.into()).spawn(work);
     jobs
 }
 
-/// The run on the screen, or the one on its way there.
+/// The run on the screen, or the one being started.
 pub enum OnScreen {
-    /// There is none.
+    /// No run.
     Nothing,
-    /// It is being started.
+    /// A run that is being started.
     Starting {
-        /// The run, or why there is none.
+        /// The run, or the error.
         run: oneshot::Receiver<Result<RunHandle>>,
-        /// What it is to be told as soon as it is there.
+        /// Commands to send as soon as it has started.
         commands: Vec<Command>,
     },
-    /// It is there.
+    /// A started run.
     Run(RunHandle),
 }
 
 impl OnScreen {
-    /// Tells the run, now or as soon as it is there.
+    /// Sends a command to the run, now or as soon as it has started.
     pub fn send(&mut self, command: Command) {
         match self {
             OnScreen::Nothing => {}
             OnScreen::Starting { commands, .. } => commands.push(command),
-            // A worker that has ended has said so; there is nothing to add.
+            // A worker that has ended has already reported it.
             OnScreen::Run(handle) => handle.send(command),
         }
     }
 
-    /// What the run has to say or to show next. Without a run, waits for ever.
+    /// The next event or picture of the run. Without a run, waits forever.
     pub async fn news(&mut self) -> Message {
         loop {
             match self {
                 OnScreen::Nothing => return std::future::pending().await,
                 OnScreen::Starting { run, commands } => {
                     let started = run.await.unwrap_or_else(|_| {
-                        Err(Error::Worker("the thread that was to start it ended without a word".into()))
+                        Err(Error::Worker("the thread that was starting the run ended unexpectedly".into()))
                     });
                     let commands = std::mem::take(commands);
                     match started {
@@ -209,7 +210,7 @@ impl OnScreen {
         }
     }
 
-    /// Waits for a run that is being started, so that it can be saved and ended. One that fails need not be.
+    /// Waits for a run that is being started, so that it can be saved and ended.
     pub async fn arrived(&mut self) {
         if let OnScreen::Starting { run, .. } = self {
             *self = match run.await {
@@ -226,6 +227,6 @@ async fn newest(snapshots: &mut watch::Receiver<Option<Arc<Snapshot>>>) -> Arc<S
             return picture;
         }
     }
-    // No more will come; the events say why.
+    // No more snapshots will come; an event gives the reason.
     std::future::pending().await
 }

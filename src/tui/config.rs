@@ -1,4 +1,4 @@
-//! What a user can set: colours, mouse, notices, pictures, precision and keys.
+//! The user's config: colours, mouse, notices, pictures, precision and keys.
 
 mod file;
 
@@ -8,39 +8,39 @@ use super::keymap::Keymap;
 use super::theme::Scheme;
 use crate::precision::PrecisionName;
 
-/// The workbench as its user wants it.
+/// The user's settings of the workbench.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The colours.
     pub theme: Scheme,
-    /// Whether the mouse works in the program; otherwise it selects text, as usual in the terminal.
+    /// Whether the program uses the mouse; otherwise it selects text, as usual in a terminal.
     pub mouse: bool,
-    /// How the user is told that the run has ended, if at all.
+    /// How to notify the user that the run has ended; `None` for not at all.
     pub notice: Option<Notice>,
     /// How pictures are drawn.
     pub pictures: Pictures,
-    /// The precision of new runs; `None` is f32.
+    /// The precision of new runs; `None` means f32.
     pub precision: Option<PrecisionName>,
     /// The keys.
     pub keymap: Keymap,
 }
 
-/// How a user who may not be looking is told something.
+/// How to notify a user who may not be looking at the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Notice {
-    /// By the terminal's bell.
+    /// The terminal's bell.
     Bell,
-    /// By the desktop, where the terminal knows how.
+    /// A desktop notification, if the terminal supports it.
     Desktop,
 }
 
 /// How pictures are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pictures {
-    /// As finely as the terminal can.
+    /// As finely as the terminal allows.
     #[default]
     Auto,
-    /// In half-blocks.
+    /// As half-blocks.
     Blocks,
 }
 

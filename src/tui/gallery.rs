@@ -1,7 +1,7 @@
-//! Pictures that the terminal draws itself, finer than cells: by the protocols of Kitty, Sixel and iTerm2.
+//! Pictures in the terminal's own graphics, finer than cells: the protocols of Kitty, Sixel and iTerm2.
 //!
-//! The view says which picture goes where, and the gallery encodes it after the cells are drawn. Other terminals show
-//! the half-blocks, which are drawn in any case.
+//! The view places the pictures, and the gallery encodes them after the cells are drawn. Other terminals show the
+//! half-blocks, which are always drawn.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
@@ -17,21 +17,21 @@ use ratatui_image::{Image, Resize};
 
 use super::view::Placed;
 
-/// A picture stays at least this long, since every change sends it to the terminal whole.
+/// A picture stays at least this long, because every change sends a whole picture to the terminal.
 const STAYS: Duration = Duration::from_millis(300);
 
-/// Programs whose terminals draw pictures, by what the environment says of them.
+/// Environment variables and values that suggest a terminal with graphics.
 const BY_VARIABLE: [&str; 5] =
     ["KITTY_WINDOW_ID", "KONSOLE_VERSION", "WEZTERM_EXECUTABLE", "ITERM_SESSION_ID", "XTERM_VERSION"];
 const BY_TERM: [&str; 4] = ["kitty", "foot", "wezterm", "ghostty"];
 const BY_PROGRAM: [&str; 6] = ["iTerm", "WezTerm", "ghostty", "vscode", "mintty", "rio"];
 
-/// Whether the environment, read through `variable`, suggests a terminal that draws pictures and is worth asking. One
-/// that does not answer would delay the start.
+/// Whether the environment, read through `variable`, suggests a terminal with graphics. Only such a terminal is asked,
+/// because one that does not answer delays the start.
 pub fn is_likely(variable: impl Fn(&str) -> Option<String>) -> bool {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
     let (term, program) = (set("TERM").unwrap_or_default(), set("TERM_PROGRAM").unwrap_or_default());
-    // Within tmux or screen these variables describe the outer terminal, and pictures pass through only if allowed.
+    // Inside tmux or screen these variables describe the outer terminal, which pictures may not reach.
     let inside = term.starts_with("screen") || term.starts_with("tmux") || program == "tmux";
     !inside
         && (BY_VARIABLE.iter().any(|name| set(name).is_some())
@@ -42,26 +42,27 @@ pub fn is_likely(variable: impl Fn(&str) -> Option<String>) -> bool {
 /// The pictures on the screen.
 pub struct Gallery {
     picker: Picker,
-    shown: Vec<Shown>,
+    shown: Vec<ShownPicture>,
 }
 
-/// A picture, as the terminal understands it.
-struct Shown {
+/// An encoded picture on the screen.
+struct ShownPicture {
     area: Rect,
-    /// Of its pixels.
+    /// The hash of its pixels.
     hash: u64,
     since: Instant,
     protocol: Protocol,
 }
 
 impl Gallery {
-    /// Asks the terminal, which is in raw mode, what it can; `None` where it can only show cells.
+    /// Asks the terminal, which must be in raw mode, for its protocol; `None` if it can only show cells.
     pub fn ask() -> Option<Gallery> {
         let picker = Picker::from_query_stdio().ok()?;
         (picker.protocol_type() != ProtocolType::Halfblocks).then(|| Gallery { picker, shown: Vec::new() })
     }
 
-    /// Puts the pictures over the cells of `buf`. True where an older one stays for now and is to be drawn again.
+    /// Draws the pictures over the cells of `buf`. True if an older picture was kept for now, so that another frame is
+    /// needed.
     pub fn draw(&mut self, placed: &[Placed], buf: &mut Buffer) -> bool {
         let mut before = std::mem::take(&mut self.shown);
         let mut late = false;
@@ -75,8 +76,10 @@ impl Gallery {
                     shown
                 }
                 _ => match self.encode(picture) {
-                    Some(protocol) => Shown { area: picture.area, hash, since: Instant::now(), protocol },
-                    // The half-blocks stay.
+                    Some(protocol) => {
+                        ShownPicture { area: picture.area, hash, since: Instant::now(), protocol }
+                    }
+                    // Keep the half-blocks.
                     None => continue,
                 },
             };
@@ -86,7 +89,7 @@ impl Gallery {
         late
     }
 
-    /// Forgets what the terminal was sent, which has lost it.
+    /// Forgets all pictures, after the terminal has lost them.
     pub fn forget(&mut self) {
         self.shown.clear();
     }
@@ -141,7 +144,7 @@ mod tests {
         }
     }
 
-    /// What has not changed is not sent again, and what changes at once waits for a moment.
+    /// An unchanged picture is not sent again, and one that changes soon is delayed.
     #[test]
     fn a_picture_is_sent_once_and_then_no_sooner_than_it_may() {
         let mut gallery = gallery(ProtocolType::Kitty);
@@ -153,7 +156,7 @@ mod tests {
         assert_eq!((sent(&text), late, gallery.shown.len()), (0, true, 1));
         gallery.shown[0].since -= STAYS;
         assert!(sent(&drawn(&mut gallery, &[placed(0, 9)]).0) >= 1);
-        // Another place is another picture.
+        // A picture in another place is another picture.
         assert!(sent(&drawn(&mut gallery, &[placed(5, 9)]).0) >= 1);
     }
 

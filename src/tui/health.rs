@@ -1,30 +1,30 @@
-//! What looks wrong with a training, each in a sentence with the number behind it.
+//! Warnings about a training, each a sentence with the number behind it.
 
 use super::workbench::Workbench;
 use crate::snapshot::objects::largest;
 use crate::snapshot::{Snapshot, SnapshotStep};
 
-/// A component with a smaller share of what is drawn holds nothing.
+/// A component that holds a smaller share of the objects' pixels is empty.
 const EMPTY: f64 = 0.01;
-/// Two components whose predictions differ less on average, where something is drawn, are the same.
+/// Two components whose predictions differ by less on average, on the objects' pixels, are duplicates.
 const SAME: f64 = 0.02;
-/// A component that predicts less of what is drawn predicts nothing.
+/// A component that predicts less on the objects' pixels predicts nothing.
 const NOTHING: f64 = 0.1;
-/// A largest γ that exceeds its least possible value by less is no choice.
+/// If the largest γ exceeds its lowest possible value by less, γ does not choose.
 const UNDECIDED: f64 = 0.05;
-/// Where every component predicts more of what is drawn, none has an object of its own.
+/// If every component predicts more on the objects' pixels, no component has an object of its own.
 const EVERYTHING: f64 = 0.6;
-/// A loss this many times its usual value is a spike, and a gradient this many times is an explosion.
+/// A loss above this multiple of its usual value is a spike; a gradient above this multiple explodes.
 const SPIKE: f64 = 2.0;
 const EXPLOSION: f64 = 20.0;
-/// A validation loss above the best by this share, in this many validations in a row, is rising.
+/// A validation loss that exceeds the best by this share in this many successive validations is rising.
 const RISE: f64 = 0.02;
 const RISING: usize = 3;
-/// Latest points that tell the usual value, and how few are not enough.
+/// The number of latest points that define the usual value, and the fewest that are enough.
 const USUAL: usize = 200;
 const TOO_FEW: usize = 20;
 
-/// What looks wrong now.
+/// The current warnings.
 pub fn warnings(workbench: &Workbench) -> Vec<String> {
     let mut found = Vec::new();
     let preset = &workbench.preset;
@@ -38,7 +38,7 @@ pub fn warnings(workbench: &Workbench) -> Vec<String> {
     if preset.k < 2 {
         return found;
     }
-    // All validation samples say more than one.
+    // All validation samples tell more than one sample.
     let held = &workbench.watched.held;
     let validated = held.len() == preset.k && held.iter().sum::<f64>() > 0.0;
     if validated {
@@ -54,7 +54,7 @@ pub fn warnings(workbench: &Workbench) -> Vec<String> {
     found
 }
 
-/// Components that hold next to nothing, if there are more of them than spare ones.
+/// A warning if more components than the spare ones are empty.
 fn dead(k: usize, objects: Option<usize>, share: impl Fn(usize) -> f64, of: &str) -> Option<String> {
     let empty: Vec<String> = (0..k).filter(|k| share(*k) < EMPTY).map(|k| k.to_string()).collect();
     let spare = objects.map_or(1, |objects| k.saturating_sub(objects));
@@ -67,11 +67,13 @@ fn dead(k: usize, objects: Option<usize>, share: impl Fn(usize) -> f64, of: &str
     })
 }
 
-/// Whether γ makes no choice, by the mean of its largest.
+/// A warning if γ does not choose, by the mean of its largest value.
 fn uniform(k: usize, confidence: f64) -> Option<String> {
     let even = 1.0 / k as f64;
     (confidence < even + UNDECIDED).then(|| {
-        format!("gamma is uniform: the largest is {confidence:.2} on average, and {even:.2} means no choice at all")
+        format!(
+            "gamma is uniform: the largest is {confidence:.2} on average, and {even:.2} means no preference"
+        )
     })
 }
 
@@ -116,7 +118,8 @@ fn against_usual(mut values: Vec<f64>) -> Option<(f64, f64)> {
     (median > 0.0).then_some((now, median))
 }
 
-/// What the last EM step of the sample on the screen says of its components; not what is `known` from all samples.
+/// Warnings about the components in the last EM step of the sample on the screen, without those `known` from all
+/// validation samples.
 fn components(snapshot: &Snapshot, step: &SnapshotStep, objects: Option<usize>, known: bool) -> Vec<String> {
     let (k, places, values) = (snapshot.k, snapshot.image.pixels(), snapshot.image.values());
     let drawn: Vec<usize> =

@@ -1,12 +1,12 @@
-//! Curves in bounded memory: the recent past point by point, the distant past averaged.
+//! Curves in bounded memory: recent points as they are, older ones averaged.
 
 use std::collections::VecDeque;
 
 use crate::protocol::{Change, Clock, Epoch, Iteration, Metrics, StageStart, Timed};
 
-/// Points kept as they are.
+/// How many recent points are kept as they are.
 const RECENT: usize = 2048;
-/// Averaged points kept of what came before.
+/// How many averaged points are kept of the time before.
 const PAST: usize = 2048;
 
 /// A curve.
@@ -16,7 +16,7 @@ pub struct Curve {
     /// Means of `stride` points each.
     past: Vec<(f64, f64)>,
     stride: usize,
-    /// The mean in the making, and how many points are in it.
+    /// The mean of the current group so far, and its number of points.
     partial: ((f64, f64), usize),
 }
 
@@ -27,7 +27,7 @@ impl Default for Curve {
 }
 
 impl Curve {
-    /// Adds a point to the right of all others; values that are no numbers are left out.
+    /// Adds a point to the right of all others. A point that is not finite is left out.
     pub fn push(&mut self, x: f64, y: f64) {
         if !(x.is_finite() && y.is_finite()) {
             return;
@@ -36,12 +36,12 @@ impl Curve {
         if self.recent.len() > RECENT
             && let Some(oldest) = self.recent.pop_front()
         {
-            self.settle(oldest);
+            self.archive(oldest);
         }
     }
 
-    /// Moves a point into the past. When that is full, all of it becomes half as fine.
-    fn settle(&mut self, (x, y): (f64, f64)) {
+    /// Averages a point into the past. When the past is full, halves its resolution.
+    fn archive(&mut self, (x, y): (f64, f64)) {
         let (mean, count) = &mut self.partial;
         *count += 1;
         mean.0 += (x - mean.0) / *count as f64;
@@ -73,13 +73,13 @@ impl Curve {
         self.recent.back().map(|p| p.1)
     }
 
-    /// At most `count` of the newest values, the newest last; none where there are none.
+    /// At most `count` of the newest values, the newest last; `None` for an empty curve.
     pub fn latest(&self, count: usize) -> Option<Vec<f64>> {
         let from = self.recent.len().saturating_sub(count);
         (!self.recent.is_empty()).then(|| self.recent.iter().skip(from).map(|point| point.1).collect())
     }
 
-    /// The value at `x`, between its neighbours' by proportion; none beyond the ends.
+    /// The value at `x`, interpolated linearly; `None` beyond the ends.
     pub fn at(&self, x: f64) -> Option<f64> {
         let get = |i: usize| match i.checked_sub(self.past.len()) {
             Some(i) => self.recent.get(i).copied(),
@@ -108,8 +108,8 @@ impl Curve {
     }
 }
 
-/// Points that share a column of the screen, put together: at most about `columns` means of neighbours between `from`
-/// and `to`.
+/// The points between `from` and `to`, with those that share a column of the screen averaged: about `columns` points at
+/// most.
 pub fn thinned(
     points: impl Iterator<Item = (f64, f64)>,
     from: f64,
@@ -164,15 +164,15 @@ pub struct History {
     pub gradient: Curve,
     /// Iterations a second.
     pub speed: Curve,
-    /// The clock at every iteration, and at the epochs of iterations that were not kept.
+    /// The clock at every kept iteration, and at epochs whose iteration was not kept.
     times: Curve,
     clock: Clock,
-    /// Live changes: the iteration, and what to write beside the mark.
+    /// Live changes and stages: the iteration, and the label of its mark.
     pub changes: Vec<(f64, String)>,
 }
 
 impl History {
-    /// The curves of what was recorded so far.
+    /// The curves of all metrics so far.
     pub fn of(metrics: &Metrics) -> History {
         let mut history = History { clock: metrics.dropped, ..History::default() };
         for (clock, timed) in metrics.timeline() {
@@ -185,13 +185,13 @@ impl History {
         history
     }
 
-    /// Takes in what was recorded next.
+    /// Adds the next iteration or epoch.
     pub fn push(&mut self, timed: Timed) {
         self.clock.advance(timed);
         self.add(timed);
     }
 
-    /// Adds to the curves what ended just now by the clock.
+    /// Adds an iteration or epoch that ends at the current clock.
     fn add(&mut self, timed: Timed) {
         match timed {
             Timed::Iteration(iteration) => self.add_iteration(iteration),
@@ -203,7 +203,7 @@ impl History {
         }
     }
 
-    /// Seconds of training until an iteration was done.
+    /// The seconds of training until the end of an iteration.
     pub fn seconds_at(&self, iteration: f64) -> f64 {
         let (first, last) = (self.times.points().next(), self.times.last());
         match (first, last) {
@@ -220,7 +220,7 @@ impl History {
         if let Some(norm) = iteration.gradient_norm {
             self.gradient.push(x, norm);
         }
-        // An iteration that took no time is none that was measured; a curve leaves infinity out.
+        // A time of zero was not measured; curves leave out the resulting infinity.
         self.speed.push(x, 1.0 / iteration.seconds);
         if let (Some(ami), Some(ari)) = (iteration.ami, iteration.ari) {
             self.ami.push(x, ami);
@@ -239,18 +239,18 @@ impl History {
         }
     }
 
-    /// Takes in a live change.
+    /// Marks a live change.
     pub fn mark(&mut self, change: &Change) {
         let label = format!("{} {}→{}", change.to.short(), change.from.value(), change.to.value());
         self.changes.push((change.iteration as f64, label));
     }
 
-    /// Takes in the beginning of a later stage.
+    /// Marks the start of a later stage.
     pub fn mark_stage(&mut self, start: &StageStart) {
         self.changes.push((start.iteration as f64, format!("stage {}", start.stage)));
     }
 
-    /// The first and the last iteration there is something of; at least one apart.
+    /// The first and the last iteration with data, at least one apart.
     pub fn span(&self) -> (f64, f64) {
         let curves = [&self.loss, &self.validation, &self.ami, &self.validation_ami];
         let first =
@@ -292,8 +292,7 @@ mod tests {
         assert_eq!(curve.nearest(9001.4), Some((9002.0, 4501.0)));
     }
 
-    /// On the axis of time an epoch stands where it ended, whatever iterations were kept, and a live run goes on from
-    /// there.
+    /// On the time axis an epoch is at its end, whichever iterations were kept, and a live run continues from there.
     #[test]
     fn the_time_of_an_epoch_does_not_depend_on_the_iterations_that_were_kept() {
         let epoch = |n: u64| Epoch { epoch: n, iteration: 1000 * n, seconds: 110.0, ..Epoch::default() };

@@ -1,4 +1,4 @@
-//! What the terminal says: keys, the mouse, a new size.
+//! The terminal's events: keys, the mouse, a new size.
 
 use std::io;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
 
-/// The thread ends at most this long after the last listener is gone.
+/// How long the thread waits for each event; it ends within this time after its receiver is dropped.
 const LISTENS: Duration = Duration::from_millis(50);
 
-/// The terminal's events, read on a thread of its own. crossterm's reader does not return from a terminal that
-/// has gone away, and where it is polled as a stream the loop could then hear no signal, save nothing and not end.
-/// Here it costs a core until the run is saved.
+/// The terminal's events, read on a thread of its own. When the terminal is gone, crossterm's reader never returns.
+/// Polled as a stream it would block the loop, which could then neither receive signals nor save the run. On its own
+/// thread it only keeps one core busy until the run is saved.
 pub struct TerminalEvents {
     events: mpsc::UnboundedReceiver<io::Result<Event>>,
-    /// Closed by the thread's end.
+    /// Closed when the thread ends.
     ended: std::sync::mpsc::Receiver<()>,
 }
 
@@ -24,7 +24,7 @@ impl TerminalEvents {
     /// Starts reading, until this is dropped.
     ///
     /// # Errors
-    /// A system that gives no thread.
+    /// A system that cannot start a thread.
     pub fn read() -> Result<TerminalEvents> {
         let (told, events) = mpsc::unbounded_channel();
         let (ends, ended) = std::sync::mpsc::channel();
@@ -43,18 +43,17 @@ impl TerminalEvents {
             }
         };
         let thread = std::thread::Builder::new().name("input".into()).spawn(read);
-        thread.map_err(|e| Error::Terminal(format!("its events cannot be read: {e}")))?;
+        thread.map_err(|e| Error::Terminal(format!("cannot read the terminal's events: {e}")))?;
         Ok(TerminalEvents { events, ended })
     }
 
-    /// The next event; an error or `None` is the last.
+    /// The next event; an error or `None` ends the events.
     pub async fn next(&mut self) -> Option<io::Result<Event>> {
         self.events.recv().await
     }
 }
 
-/// What is typed from now on is the shell's. A terminal that is gone is waited for no longer than it takes one that
-/// is there.
+/// Leaves further input to the shell. The wait is limited, because the thread does not end if the terminal is gone.
 impl Drop for TerminalEvents {
     fn drop(&mut self) {
         self.events.close();

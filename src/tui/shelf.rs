@@ -1,4 +1,4 @@
-//! What the picker offers, as it is found.
+//! Fills the picker with models, presets and runs as they are found.
 
 use super::app::{App, Entry, Overlay, Picker};
 use super::overlay::compare;
@@ -10,14 +10,14 @@ use crate::protocol::{Preview, RunCard, Shelf};
 pub struct Previewed {
     /// The preset.
     pub preset: Preset,
-    /// Which sample.
+    /// The sample's index.
     pub sample: u64,
-    /// Its pictures.
+    /// Its images.
     pub preview: Preview,
 }
 
 impl Picker {
-    /// Puts models and presets on the shelf, and chooses the first preset.
+    /// Lists the models and presets, and selects the first preset.
     pub fn stock(&mut self, shelf: Shelf) {
         let Shelf { models, presets, devices } = shelf;
         self.devices = devices;
@@ -27,7 +27,7 @@ impl Picker {
         self.entries = models.chain(presets).collect();
     }
 
-    /// Puts a run on the shelf, below those that are newer. What is chosen stays chosen.
+    /// Lists a run below those that are newer. The selected entry stays selected.
     fn add(&mut self, run: RunCard) {
         let same = |entry: &Entry| matches!(entry, Entry::Run(known) if known.directory == run.directory);
         if let Some(known) = self.entries.iter().position(same) {
@@ -44,7 +44,7 @@ impl Picker {
         self.entries.insert(at, Entry::Run(Box::new(run)));
     }
 
-    /// Takes a preview in, if it is still the one that is wanted.
+    /// Shows a preview if it is still wanted.
     pub fn take_preview(&mut self, preset: Preset, sample: u64, preview: Option<Preview>) {
         let chosen = self.entries.get(self.selected).map(Entry::preset);
         if chosen == Some(&preset) && self.sample == sample {
@@ -54,7 +54,7 @@ impl Picker {
 }
 
 impl App {
-    /// Takes in a run that was found: for the shelf, or to be compared with the one on the screen.
+    /// Adds a run to the picker or, with a run on the screen, to those it can be compared with.
     pub fn take_run(&mut self, run: RunCard) {
         match self.workbench {
             None => self.picker.add(run),
@@ -62,7 +62,7 @@ impl App {
         }
     }
 
-    /// Takes in that no more runs will be found.
+    /// Notes that the search for runs is complete.
     pub fn all_runs_found(&mut self) {
         self.picker.reading = false;
         if let Some(Overlay::Compare(choice)) = &mut self.overlay {
@@ -91,7 +91,7 @@ mod tests {
         Preset::load(name).unwrap()
     }
 
-    /// The run of that name, in which something was recorded so many seconds after another.
+    /// A run of that name, last changed so many seconds after 1970.
     fn run(name: &str, seconds: u64) -> RunCard {
         RunCard {
             directory: PathBuf::from("runs").join(name),

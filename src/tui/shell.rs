@@ -1,4 +1,4 @@
-//! The loop around the state: waits, carries effects out, and decides when a frame is worth drawing.
+//! The loop around the state: waits for messages, carries out effects, and decides when to draw a frame.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,28 +22,28 @@ use crate::error::{Error, Result};
 use crate::protocol::{Backstage, Event};
 use crate::snapshot::{self, TILE};
 
-/// An EM step is shown this long while they are played.
+/// How long each EM step is shown while playing.
 const PLAY: Duration = Duration::from_millis(150);
-/// A log that is looked at is read again this much later.
+/// How often an open log is read again.
 const REREAD: Duration = Duration::from_millis(500);
-/// What the training does is drawn more rarely, because drawing takes time from it.
+/// The shortest time between frames that only show progress, because drawing takes time from the training.
 const PROGRESS_FRAME: Duration = Duration::from_millis(150);
 
-/// What the state must not know: the run's handle and the rest of the program.
+/// What the state must not contain: the run's handle and access to the rest of the program.
 pub struct Shell {
     run: OnScreen,
     jobs: Jobs,
     answers: mpsc::UnboundedReceiver<Answer>,
-    /// What to begin with as soon as the devices are known.
+    /// What to start with as soon as the devices are known.
     start: Option<Start>,
     /// The run that is to continue without a screen, and its device.
     pub detached: Option<(PathBuf, String)>,
-    /// Whether the process is to be suspended as soon as this message is dealt with.
+    /// Whether to suspend the process after the current message.
     suspend: bool,
 }
 
 impl Shell {
-    /// Begins to read the shelf, unless it is another process's run that is looked at.
+    /// Starts reading the models and presets, unless another process's run is shown.
     pub fn new(backstage: Arc<dyn Backstage>, app: &mut App, start: Option<Start>) -> Shell {
         let (jobs, answers) = Jobs::new(backstage);
         let mut shell =
@@ -59,7 +59,7 @@ impl Shell {
         shell
     }
 
-    /// The loop.
+    /// Runs the loop until the user leaves.
     ///
     /// # Errors
     /// A terminal that fails.
@@ -82,7 +82,7 @@ impl Shell {
                 () = signals.next() => Some(Message::Terminate),
                 key = keys.next() => match key {
                     Some(Ok(TerminalEvent::Key(key))) if key.kind != KeyEventKind::Release => {
-                        // As soon as no further key is waiting.
+                        // Draw as soon as no other key is waiting.
                         next_frame = Instant::now();
                         Some(Message::Key(key))
                     }
@@ -99,10 +99,10 @@ impl Shell {
                         None
                     }
                     Some(Ok(_)) => None,
-                    // The terminal is gone: save and leave.
+                    // The terminal is gone, so save and leave.
                     Some(Err(_)) | None => Some(Message::Terminate),
                 },
-                // Drawing comes before more news, or steady news would starve it.
+                // Drawing comes before further messages, which could otherwise starve it.
                 () = tokio::time::sleep_until(next_frame.into()), if dirty => {
                     let started = Instant::now();
                     let mut late = false;
@@ -116,7 +116,7 @@ impl Shell {
                         .terminal
                         .draw(draw)
                         .map(|frame| frame.area)
-                        .map_err(|e| Error::Terminal(format!("the terminal cannot be drawn on: {e}")))?;
+                        .map_err(|e| Error::Terminal(format!("cannot draw on the terminal: {e}")))?;
                     dirty = late;
                     next_frame = started + PROGRESS_FRAME;
                     continue;
@@ -146,7 +146,7 @@ impl Shell {
                     if let Err(error) = screen.suspend(app.config.mouse) {
                         update(app, Message::Told(error.to_string()));
                     }
-                    // The terminal may have lost what it was sent.
+                    // The terminal may have lost its pictures.
                     gallery.iter_mut().for_each(Gallery::forget);
                     next_frame = Instant::now();
                 }
@@ -154,26 +154,25 @@ impl Shell {
         }
     }
 
-    /// What a job or the run has to say next.
+    /// The next message of a job or the run.
     async fn next(&mut self) -> Message {
         let message = tokio::select! {
             biased;
             Some(answer) = self.answers.recv() => match answer {
                 Answer::Message(message) => message,
-                // It is reported, and the run saved, as if it had happened here.
+                // Panicking here reports it and saves the run.
                 Answer::Panicked(why) => panic!("{why}"),
             },
             message = self.run.news() => message,
         };
         if matches!(message, Message::Engine(Event::Finished(_)) | Message::EngineGone) {
-            // The channels are closed from here on and would be ready for ever; and what is started next finds the
-            // run's directory and device free.
+            // The closed channels would be ready forever. The next run also needs the directory and device free.
             self.run = OnScreen::Nothing;
         }
         message
     }
 
-    /// Takes in a message and carries its effects out; true when it is time to go.
+    /// Handles a message and carries out its effects; true when the program is to exit.
     fn handle_message(&mut self, app: &mut App, message: Message) -> bool {
         let is_shelf = matches!(message, Message::Shelf(_));
         let mut effects = update(app, message);
@@ -188,7 +187,7 @@ impl Shell {
         exit
     }
 
-    /// Begins with what the program was started with.
+    /// Starts what the program was asked to start with.
     fn begin(&mut self, app: &mut App, start: Start) -> Option<Effect> {
         let device = app.picker.device().to_owned();
         match start {
@@ -206,8 +205,8 @@ impl Shell {
         }
     }
 
-    /// Waits for what must not be cut off, when the screen is gone: files that are being written, and a run that is
-    /// being started, which is then saved and ended as any other.
+    /// After the screen is gone, waits for what must not be interrupted: files that are being written, and a run that is
+    /// being started, which is then saved and ended like any other.
     pub async fn settle(&mut self) {
         self.jobs.finish().await;
         self.run.arrived().await;
@@ -270,7 +269,7 @@ impl Shell {
                 Message::Listed(listing, names)
             }),
             Effect::Copy(text) => {
-                // The terminal may not know this; then it says nothing, and the text is on the screen.
+                // A terminal without this feature ignores it; the text is also on the screen.
                 let _ = crossterm::execute!(std::io::stdout(), CopyToClipboard::to_clipboard_from(&text));
             }
             Effect::Notify(notice, text) => terminal::notify(notice, &text),
@@ -280,7 +279,7 @@ impl Shell {
     }
 }
 
-/// Whether the user waits for it, so that it is drawn at once.
+/// Whether the user may be waiting for this message, so that it is drawn at once.
 fn answers_the_user(message: &Message) -> bool {
     !matches!(message, Message::Engine(_) | Message::Picture(_) | Message::Runs(_))
 }
@@ -302,7 +301,7 @@ mod tests {
     use crate::protocol::{Call, Command, Preview, RunCard, RunHandle, Shelf};
     use crate::tui::theme::{Depth, Theme};
 
-    /// A call that waits until it is let go.
+    /// A call that blocks until it is released.
     struct Gate(Mutex<Receiver<()>>);
 
     impl Gate {
@@ -311,19 +310,19 @@ mod tests {
             (opens, Gate(Mutex::new(gate)))
         }
 
-        /// Also returns when the test is over.
+        /// Also returns when the test ends.
         fn wait(&self) {
             let _ = self.0.lock().unwrap().recv();
         }
     }
 
-    /// A program of which every call gets stuck.
+    /// A program whose every call blocks.
     struct Stuck {
         shelf: Gate,
         runs: Gate,
         preview: Gate,
         start: Gate,
-        /// What a started run is told, until its handle is dropped.
+        /// Receives a started run's commands, until its handle is dropped.
         told: Mutex<Option<Sender<Command>>>,
     }
 
@@ -406,14 +405,14 @@ mod tests {
             Bench { app, shell, terminal, runtime, shelf, runs, preview, start, told }
         }
 
-        /// Presses a key and draws; true when it is time to go.
+        /// Presses a key and draws; true when the program is to exit.
         fn press(&mut self, key: KeyCode) -> bool {
             let exit = self.shell.handle_message(&mut self.app, Message::Key(KeyEvent::from(key)));
             self.terminal.draw(|frame| drop(view::draw(&self.app, frame))).unwrap();
             exit
         }
 
-        /// Takes in the next answer, and draws.
+        /// Handles the next answer, and draws.
         fn hear(&mut self) -> Message {
             let message = self.runtime.block_on(self.shell.next());
             self.shell.handle_message(&mut self.app, message.clone());
@@ -425,7 +424,7 @@ mod tests {
             self.terminal.backend().buffer().content().iter().map(|cell| cell.symbol()).collect()
         }
 
-        /// With the shelf read and one of two runs found.
+        /// With the models and presets read and one of two runs found.
         fn stocked(starts: bool) -> Bench {
             let mut bench = Bench::new(starts);
             bench.shelf.send(()).unwrap();
@@ -454,10 +453,10 @@ mod tests {
         bench.hear();
         assert!(bench.screen().contains("second  it 1"));
         assert!(!bench.press(KeyCode::Enter) && bench.screen().contains("starting…"));
-        assert!(bench.press(KeyCode::Char('q')), "it can be left");
+        assert!(bench.press(KeyCode::Char('q')), "the user can leave");
     }
 
-    /// Of all previews that were asked for while one was being made, only the last is made.
+    /// Of the previews requested while one is being made, only the last is made.
     #[test]
     fn only_the_latest_preview_is_made() {
         let mut bench = Bench::stocked(false);
@@ -486,7 +485,7 @@ mod tests {
         assert_eq!(bench.told.recv(), Ok(Command::Pause));
     }
 
-    /// What arrives after its user has left is saved and ended: its handle is dropped.
+    /// A run that arrives after the user has left is saved and ended, because its handle is dropped.
     #[test]
     fn a_run_that_arrives_late_is_ended() {
         let mut bench = Bench::stocked(true);
@@ -497,7 +496,7 @@ mod tests {
         runtime.block_on(shell.settle());
         drop(shell);
         assert_eq!(told.recv(), Ok(Command::Stop));
-        // And if nobody waits for it.
+        // The same if nobody waits for it.
         let mut bench = Bench::stocked(true);
         bench.press(KeyCode::Enter);
         drop(bench.shell);

@@ -1,6 +1,6 @@
-//! Requests to end that come from the system and not as keys.
+//! Requests to end that come from the system.
 
-/// SIGTERM, SIGHUP and SIGINT; where there are none of those, Ctrl-C.
+/// SIGTERM, SIGHUP and SIGINT; Ctrl-C on systems without them.
 pub struct Signals {
     #[cfg(unix)]
     listening: [tokio::signal::unix::Signal; 3],
@@ -10,7 +10,7 @@ impl Signals {
     /// Starts listening. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// What the system answers where it lets nobody listen.
+    /// The system's error if it does not allow this.
     pub fn new() -> std::io::Result<Signals> {
         #[cfg(unix)]
         use tokio::signal::unix::{SignalKind, signal};
@@ -24,7 +24,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) {
         #[cfg(unix)]
         {

@@ -1,4 +1,4 @@
-//! Taking the terminal over, and giving it back whatever happens.
+//! Takes over the terminal, and restores it in every case.
 
 use std::io::{IsTerminal, Stdout, Write, stdout};
 use std::mem::ManuallyDrop;
@@ -17,16 +17,16 @@ use crate::error::{Error, Result, becomes_error};
 
 /// The screen in raw mode; dropping it restores the terminal.
 pub struct Screen {
-    /// To draw on. Not dropped, because ratatui's way to show the cursor again panics where the terminal is gone, and
-    /// the run would not be saved for that; `restore` shows it.
+    /// Never dropped, because ratatui shows the cursor again on drop and panics if the terminal is gone, so that the run
+    /// would not be saved. `restore` shows the cursor instead.
     pub terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
 impl Screen {
-    /// Takes the terminal over, and with `mouse` the mouse.
+    /// Takes over the terminal, and the mouse if `mouse`.
     ///
     /// # Errors
-    /// [`Error::Terminal`] where stdin or stdout is no terminal, or it cannot be put in raw mode.
+    /// [`Error::Terminal`] if stdin or stdout is not a terminal, or raw mode fails.
     pub fn enter(mouse: bool) -> Result<Screen> {
         if !stdout().is_terminal() || !std::io::stdin().is_terminal() {
             return Err(Error::Terminal(
@@ -40,32 +40,31 @@ impl Screen {
             Ok(terminal) => Ok(Screen { terminal: ManuallyDrop::new(terminal) }),
             Err(error) => {
                 restore();
-                Err(Error::Terminal(format!("the terminal cannot be taken over: {error}")))
+                Err(Error::Terminal(format!("cannot take over the terminal: {error}")))
             }
         }
     }
 }
 
 impl Screen {
-    /// Gives the terminal back, stops the whole process until the user continues it, and takes the terminal
-    /// over again.
+    /// Restores the terminal, suspends the process until the user continues it, and takes over the terminal again.
     ///
     /// # Errors
-    /// A system that suspends nothing; a terminal that cannot be taken over again.
+    /// A system without job control; a terminal that cannot be taken over again.
     pub fn suspend(&mut self, mouse: bool) -> Result<()> {
         if cfg!(not(unix)) {
             return Err(Error::Terminal("programs cannot be suspended on this system".into()));
         }
         restore();
-        // To the whole group, as the terminal does, so that what started the program waits too. The shell that
-        // sends it stops as well, so this returns when the group continues. If nobody could continue it, the
-        // system ignores it.
+        // Sent to the whole process group, as the terminal does, so that a parent such as cargo stops too. The shell
+        // that sends it stops as well, so this returns when the group continues. The system ignores the signal if
+        // nobody could continue the group.
         let sent = Command::new("sh").args(["-c", "kill -TSTP 0"]).status();
         let taken = take_over(mouse).and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
         self.terminal = taken
             .map(ManuallyDrop::new)
-            .map_err(|e| Error::Terminal(format!("the terminal cannot be taken over again: {e}")))?;
-        sent.map_err(|e| Error::Terminal(format!("the program cannot be suspended: {e}")))?;
+            .map_err(|e| Error::Terminal(format!("cannot take over the terminal again: {e}")))?;
+        sent.map_err(|e| Error::Terminal(format!("cannot suspend the program: {e}")))?;
         Ok(())
     }
 }
@@ -86,25 +85,25 @@ fn take_over(mouse: bool) -> std::io::Result<()> {
     if mouse { execute!(stdout(), EnableMouseCapture) } else { Ok(()) }
 }
 
-/// Takes the mouse, or leaves it to the terminal, which then selects text with it.
+/// Takes the mouse, or returns it to the terminal for selecting text.
 pub fn capture_mouse(on: bool) {
-    // A terminal that is gone is noticed elsewhere.
+    // A missing terminal is noticed elsewhere.
     let _ = if on { execute!(stdout(), EnableMouseCapture) } else { execute!(stdout(), DisableMouseCapture) };
 }
 
-/// Tells a user who looks elsewhere.
+/// Notifies a user who may not be looking at the terminal.
 pub fn notify(notice: Notice, text: &str) {
     let sequence = sequence(notice, text, |name| std::env::var(name).ok());
     let _ = stdout().write_all(sequence.as_bytes()).and_then(|()| stdout().flush());
 }
 
-/// What makes this terminal do so: the bell, or one of the two requests for a notice of the desktop, both of which
-/// most terminals that know neither leave out silently.
+/// The control sequence for a notice in this terminal: the bell, or one of the two sequences for a desktop notification.
+/// Most terminals that support neither ignore them.
 fn sequence(notice: Notice, text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
     let term = variable("TERM").unwrap_or_default();
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
     match notice {
-        // The console prints what it does not know.
+        // The Linux console prints sequences it does not know.
         Notice::Desktop if term == "linux" => "\x07".to_owned(),
         Notice::Bell => "\x07".to_owned(),
         Notice::Desktop if term.starts_with("rxvt") || variable("VTE_VERSION").is_some() => {
@@ -114,15 +113,15 @@ fn sequence(notice: Notice, text: &str, variable: impl Fn(&str) -> Option<String
     }
 }
 
-/// Best effort: there is nobody left to tell if it fails.
+/// Errors are ignored, because they could not be shown.
 fn restore() {
     ON_SCREEN.store(false, Ordering::SeqCst);
     let _ = disable_raw_mode();
     let _ = execute!(stdout(), DisableMouseCapture, LeaveAlternateScreen, cursor::Show);
 }
 
-/// A panic's report would be lost on the alternate screen, so the terminal is restored first. A
-/// panic on another thread is reported by that thread's owner; the screen stays.
+/// Restores the terminal before a panic is reported, because the report would be lost on the alternate screen. A panic
+/// on another thread is reported by the owner of that thread, and the screen stays.
 fn restore_before_panic_reports() {
     static ONCE: Once = Once::new();
     let screen_thread = std::thread::current().id();

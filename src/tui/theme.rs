@@ -1,4 +1,4 @@
-//! Colours, and how many of them the terminal has.
+//! The colours of the screen, for terminals with many, few or none.
 
 use ratatui::style::{Color, Modifier, Style};
 use serde::{Deserialize, Serialize};
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 use crate::colours;
 pub use crate::colours::Rgb;
 
-/// What the terminal can show.
+/// The colours that the terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// 24-bit colour.
     True,
     /// The 256-colour cube.
     Cube,
-    /// The 16 colours of old terminals: pictures become shades and names.
+    /// The 16 colours of old terminals; pictures become shades and names.
     Sixteen,
-    /// No colour that can be relied on: pictures become characters.
+    /// No reliable colours; pictures become characters.
     Plain,
 }
 
-/// Which colours, of those that a terminal can show.
+/// A choice of colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scheme {
     /// For a dark background.
@@ -27,26 +27,25 @@ pub enum Scheme {
     Dark,
     /// For a white background.
     Light,
-    /// For a dark background, without green against yellow. Components have Okabe and Ito's colours in
-    /// every scheme.
+    /// For a dark background, without green next to yellow. Components have Okabe and Ito's colours in every scheme.
     #[serde(alias = "ColorBlind")]
     ColourBlind,
 }
 
 impl Scheme {
-    /// All, by the names that are typed.
+    /// All schemes with the names that the user types.
     pub const ALL: [(&str, Scheme); 3] =
         [("dark", Scheme::Dark), ("light", Scheme::Light), ("colour-blind", Scheme::ColourBlind)];
 }
 
-/// Terminals that have the cube, by what their `TERM` contains.
+/// Parts of `TERM` of terminals that have the cube.
 const CAPABLE: [&str; 6] = ["256color", "kitty", "alacritty", "foot", "wezterm", "ghostty"];
 
-/// Terminals that have 16 colours at least and the sequences for more, by what their `TERM` begins with. Older ones
-/// would take those sequences for blinking.
+/// Beginnings of `TERM` of terminals that have at least 16 colours and parse the sequences for more. Older terminals
+/// would take these sequences for blinking.
 const SIXTEEN: [&str; 8] = ["linux", "xterm", "screen", "tmux", "rxvt", "konsole", "putty", "cygwin"];
 
-/// What each of the 16 colours is taken for: on black, the component's colour that it is most like.
+/// The RGB value that each of the 16 colours stands for on black: the most similar colour of a component.
 const ON_BLACK: [(Color, [u8; 3]); 11] = [
     (Color::Yellow, colours::ORANGE),
     (Color::LightCyan, colours::SKY),
@@ -80,19 +79,19 @@ const LEVELS: [f32; 6] = [0.0, 95.0, 135.0, 175.0, 215.0, 255.0];
 /// Every colour and style on the screen comes from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
-    /// What the terminal can show.
+    /// The colours that the terminal can show.
     pub depth: Depth,
-    /// Which colours of those.
+    /// The chosen colours.
     pub scheme: Scheme,
 }
 
 impl Theme {
-    /// The default colours.
+    /// The default scheme.
     pub fn new(depth: Depth) -> Theme {
         Theme { depth, scheme: Scheme::default() }
     }
 
-    /// From the environment, read through `variable`: `NO_COLOR`, `TERM` and `COLORTERM`.
+    /// The depth that the environment suggests, read through `variable`: `NO_COLOR`, `TERM` and `COLORTERM`.
     pub fn detect(variable: impl Fn(&str) -> Option<String>) -> Theme {
         let set = |name| variable(name).filter(|value| !value.is_empty());
         let term = set("TERM").unwrap_or_default();
@@ -117,7 +116,7 @@ impl Theme {
         matches!(self.depth, Depth::True | Depth::Cube)
     }
 
-    /// A colour of a picture, on black, as the terminal can show it; `None` where it cannot.
+    /// A picture's colour on black, as the terminal can show it; `None` if it has no colours.
     pub fn color(&self, rgb: Rgb) -> Option<Color> {
         match self.depth {
             Depth::True => Some(colours::bytes(rgb).into()),
@@ -127,12 +126,12 @@ impl Theme {
         }
     }
 
-    /// The colour of component or object `k`; beyond the palette, lighter ones.
+    /// The colour of component or object `k`; lighter ones beyond the palette.
     pub fn component(&self, k: usize) -> Rgb {
         colours::component(k)
     }
 
-    /// A colour of text and lines: on white a darker one, so that it can be read.
+    /// A colour for text and lines, darker on white so that it is readable.
     pub fn ink_color(&self, rgb: Rgb) -> Option<Color> {
         match (self.scheme, self.depth) {
             (Scheme::Light, Depth::Sixteen) => Some(nearest(rgb, &ON_WHITE)),
@@ -141,12 +140,12 @@ impl Theme {
         }
     }
 
-    /// A series' or component's own colour, for text.
+    /// A style with this colour, for text.
     pub fn ink(&self, rgb: Rgb) -> Style {
         self.ink_color(rgb).map_or(Style::new(), |color| Style::new().fg(color))
     }
 
-    /// Borders, labels, what is there but not to be read first.
+    /// Borders, labels, and other less important text.
     pub fn dim(&self) -> Style {
         match self.depth {
             Depth::Plain => Style::new(),
@@ -154,7 +153,7 @@ impl Theme {
         }
     }
 
-    /// The pane with the focus, the selected line.
+    /// The focused pane and the selected line.
     pub fn accent(&self) -> Style {
         match self.depth {
             Depth::Plain => Style::new().add_modifier(Modifier::BOLD),
@@ -162,7 +161,7 @@ impl Theme {
         }
     }
 
-    /// What is chosen in a list.
+    /// The selected entry of a list.
     pub fn selected(&self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
@@ -189,7 +188,7 @@ impl Theme {
         self.ink(rgb).add_modifier(Modifier::BOLD)
     }
 
-    /// The colour of the `i`-th compared run: one of the components' that no curve has.
+    /// The colour of the `i`-th compared run: a component's colour that no curve uses.
     pub fn compared(&self, i: usize) -> Rgb {
         const COLOURS: [usize; 4] = [5, 3, 6, 7];
         colours::component(COLOURS[i % COLOURS.len()])
@@ -222,11 +221,11 @@ fn nearest(rgb: Rgb, colours: &[(Color, [u8; 3])]) -> Color {
     near.map_or(Color::Reset, |(colour, _)| *colour)
 }
 
-/// The same hue, dark enough to be read on white: a contrast of 4.5 to 1, as WCAG asks for.
+/// The same hue, dark enough to be readable on white: a contrast of 4.5 to 1, as WCAG requires.
 fn darkened(rgb: Rgb) -> Rgb {
     const BRIGHTEST: f32 = 1.05 / 4.5 - 0.05;
     let luminance = luminance(rgb);
-    // sRGB is nearly a power of 2.2; a little darker, because nearly.
+    // sRGB is approximately a power of 2.2; slightly darker to be safe.
     let factor = if luminance > BRIGHTEST { 0.97 * (BRIGHTEST / luminance).powf(1.0 / 2.2) } else { 1.0 };
     rgb.map(|v| v * factor)
 }
@@ -329,7 +328,7 @@ mod tests {
         assert_eq!(black, Some(Color::Rgb(0, 0, 0)), "pictures keep their black");
     }
 
-    /// Red beside green is what the most cannot tell apart.
+    /// Red next to green is the most common confusion.
     #[test]
     fn the_colour_blind_see_blue_and_orange() {
         let theme = Theme { depth: Depth::True, scheme: Scheme::ColourBlind };

@@ -62,7 +62,7 @@ pub enum Message {
     Compared(PathBuf, Box<RunToCompare>),
     /// All runs that can be read were found.
     AllRuns,
-    /// The checkpoint to fork from with these settings, or a sentence that says that there is none.
+    /// The checkpoint to fork from with these settings, or a sentence that says that it does not exist.
     Found(Result<PathBuf, String>, Vec<String>),
     /// The entries of a directory, for completion.
     Listed(Listing, Vec<String>),

@@ -7,7 +7,7 @@ use crate::tui::app::App;
 use crate::tui::health;
 use crate::tui::view::parts::question;
 
-/// Draws every warning, or that there is none.
+/// Draws every warning, or says that nothing looks wrong.
 pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let found = app.workbench.as_ref().map(health::warnings).unwrap_or_default();
     let text = match found.is_empty() {

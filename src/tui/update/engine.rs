@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_training_is_told_once_to_whoever_wants_that() {
+    fn the_end_of_a_training_is_notified_once_if_asked_for() {
         let told = |effects: Vec<Effect>| effects.iter().filter(|e| matches!(e, Effect::Notify(..))).count();
         let done = || Message::Engine(Event::Done(Finish::MaxEpochs));
         let finished = |finish| Message::Engine(Event::Finished(finish));
@@ -175,7 +175,11 @@ mod tests {
         assert_eq!(told(update(&mut app, finished(Finish::Stopped))), 0, "a model");
         let mut app = asked();
         press(&mut app, "qy");
-        assert_eq!(update(&mut app, finished(Finish::Stopped)), [Effect::Exit], "whoever leaves knows");
+        assert_eq!(
+            update(&mut app, finished(Finish::Stopped)),
+            [Effect::Exit],
+            "a user who leaves is not notified"
+        );
     }
 
     #[test]
