@@ -473,7 +473,7 @@ fn a_run_is_attached_to_left_attached_to_again_and_ended() {
     command.args(["attach", "runs/quickstart-s1"]).current_dir(directory.path());
     let output = command.output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("no training is running in runs/quickstart-s1; go on with it by"), "{said}");
+    assert!(said.contains("no training is running in runs/quickstart-s1; resume it with"), "{said}");
     assert_eq!(output.status.code(), Some(1));
 }
 
