@@ -256,7 +256,7 @@ fn arrays_that_are_not_of_their_shape_are_refused() {
     snapshot.steps[1].gamma.pop();
     for format in [ExportFormat::Npz, ExportFormat::Safetensors] {
         let error = snapshot::encode(&snapshot, format, View::Step(0), 1).unwrap_err().to_string();
-        assert!(error.contains("gamma of EM step 2 has 11 values and not the 12"), "{error}");
+        assert!(error.contains("gamma of EM step 2 has 11 values instead of 12"), "{error}");
     }
     assert!(arrays::of(&known()).is_ok());
 }
