@@ -160,7 +160,7 @@ impl Nem {
         }
     }
 
-    /// One EM step (paper §3.2): the M-step reads the noisy frame, the E-step the target. `m_step` is
+    /// One EM step (paper §2.2): the M-step reads the noisy frame, the E-step the target. `m_step` is
     /// [`InnerNetwork::m_step`].
     pub fn em_step(&self, m_step: &MStep, state: EmState, noisy: Tensor<4>, target: &TargetFrame) -> EmState {
         let [batch, k, channels, places] = state.preds.dims();
@@ -178,7 +178,7 @@ impl Nem {
         EmState { preds, gamma, theta }
     }
 
-    /// Runs `steps` EM steps (paper §3.3) and passes each one's state and target to `visit`.
+    /// Runs `steps` EM steps (paper §2.3) and passes each one's state and target to `visit`.
     pub fn unroll(
         &self,
         frames: &Frames,
@@ -208,7 +208,7 @@ impl Nem {
         }
     }
 
-    /// The loss of one step (paper §3.4).
+    /// The loss of one step (paper §2.4).
     pub fn step_loss(&self, state: &EmState, target: &TargetFrame, prior: f64) -> StepLoss {
         StepLoss::new(self.distribution, state.preds.clone(), state.gamma.clone(), target, prior)
     }

@@ -8,7 +8,7 @@
 mod case;
 mod check;
 mod difference;
-mod image;
+mod images;
 mod layers;
 mod load;
 mod schema;
@@ -17,7 +17,7 @@ mod stages;
 
 pub use check::{DIGIT_SIDE, MAX_COMPONENTS, MAX_IMAGE_SIDE, MAX_STEPS};
 pub use difference::{Difference, differences};
-pub use image::ImageSize;
+pub use images::ImageSize;
 pub use layers::{LayerOutput, layer_outputs};
 pub use load::{embedded, embedded_names};
 pub use schema::{

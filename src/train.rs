@@ -5,6 +5,7 @@ pub mod batch;
 pub mod bench;
 pub mod evaluate;
 pub mod infer;
+mod laps;
 pub mod own_image;
 mod pass;
 pub mod trainer;

@@ -46,7 +46,7 @@ pub struct NemCell {
     lr: Param<Tensor<1>>,     // η: [1]
 }
 
-/// RNN-EM (paper §3.3): an encoder, a recurrent layer whose state is θ, a decoder.
+/// RNN-EM (paper §2.3): an encoder, a recurrent layer whose state is θ, a decoder.
 #[derive(Module, Debug)]
 pub struct RnnEmCell {
     input: Vec<NetworkLayer>,

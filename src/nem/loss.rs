@@ -1,4 +1,4 @@
-//! The training loss (paper §3.4) and the upper bound reported for next-step prediction.
+//! The training loss (paper §2.4) and the upper bound reported for next-step prediction.
 
 use burn::tensor::Tensor;
 

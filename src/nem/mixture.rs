@@ -1,4 +1,4 @@
-//! The pixel distributions (paper §3.1): density, negative log-likelihood and distance from the prior.
+//! The pixel distributions (paper §2.1): density, negative log-likelihood and distance from the prior.
 //!
 //! Everything that depends on the distribution is here; a new one is a new arm in each function.
 

@@ -1,6 +1,6 @@
 //! Validation of presets. Messages name the fields.
 
-use super::image::ImageSize;
+use super::images::ImageSize;
 use super::layers::{MAX_WEIGHTS, layer_outputs};
 use super::schema::{
     Cell, Data, Distribution, Epsilons, Images, ModelSpec, Noise, Preset, Setting, ShapeSet, Speed,

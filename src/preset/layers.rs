@@ -1,6 +1,6 @@
 //! The shapes in a list of layers, and validation of such lists.
 
-use super::image::ImageSize;
+use super::images::ImageSize;
 use super::schema::Layer;
 
 /// Maximum number of values between two layers.

@@ -1,6 +1,5 @@
 //! The training protocol, one iteration at a time. It knows no channel, file or screen.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::adam::{descend, optimizer};
 use super::batch::{Plan, Prefetch};
 use super::evaluate::{Evaluation, ScoredSteps, Task, evaluate, floor, mean};
+use super::laps::Laps;
 use super::pass::{Pass, pass};
 use crate::backend;
 use crate::data::{Dataset, Split};
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::nem::{Nem, Phase, host};
 use crate::precision::Precision;
 use crate::preset::{Preset, Setting, Stage, Train};
-use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, Profile, StageStart, WATCHED, Watched};
+use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, StageStart, WATCHED, Watched};
 use crate::random::{Purpose, Stream};
 use crate::scores::{self, Scores};
 
@@ -72,32 +72,6 @@ impl Counters {
     /// Whether the protocol has ended the training, including its last stage.
     pub fn is_finished(&self, train: &Train) -> bool {
         self.stages + 1 >= train.stages.len() && self.is_done(train).is_some()
-    }
-}
-
-/// A stopwatch for the parts of an iteration. Without a device to synchronise with, it does nothing.
-struct Laps {
-    device: Option<Device>,
-    lap: Cell<(Instant, Profile)>,
-}
-
-impl Laps {
-    fn new(device: Option<Device>) -> Laps {
-        Laps { device, lap: Cell::new((Instant::now(), Profile::default())) }
-    }
-
-    /// Adds the time since the end of the last lap to a part.
-    fn end(&self, part: impl FnOnce(&mut Profile) -> &mut f64) {
-        let Some(device) = &self.device else { return };
-        // A device error shows again where the result is used, and is reported there.
-        let _ = device.sync();
-        let (since, mut profile) = self.lap.get();
-        *part(&mut profile) += since.elapsed().as_secs_f64();
-        self.lap.set((Instant::now(), profile));
-    }
-
-    fn profile(&self) -> Option<Profile> {
-        self.device.as_ref().map(|_| self.lap.get().1)
     }
 }
 
