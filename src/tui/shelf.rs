@@ -1,20 +1,8 @@
 //! What the picker offers, as it is found.
 
-use super::app::{App, Entry, Overlay, Picker};
-use super::overlay::compare;
+use super::app::{Entry, Picker, Previewed};
 use crate::preset::Preset;
 use crate::protocol::{Preview, RunCard, Shelf};
-
-/// A sample of the data of a preset.
-#[derive(Clone, Debug)]
-pub struct Previewed {
-    /// The preset.
-    pub preset: Preset,
-    /// Which sample.
-    pub sample: u64,
-    /// Its pictures.
-    pub preview: Preview,
-}
 
 impl Picker {
     /// Puts models and presets on the shelf, and chooses the first preset.
@@ -28,7 +16,7 @@ impl Picker {
     }
 
     /// Puts a run on the shelf, below those that are newer. What is chosen stays chosen.
-    fn add(&mut self, run: RunCard) {
+    pub fn add(&mut self, run: RunCard) {
         let same = |entry: &Entry| matches!(entry, Entry::Run(known) if known.directory == run.directory);
         if let Some(known) = self.entries.iter().position(same) {
             self.entries[known] = Entry::Run(Box::new(run));
@@ -53,24 +41,6 @@ impl Picker {
     }
 }
 
-impl App {
-    /// Takes in a run that was found: for the shelf, or to be compared with the one on the screen.
-    pub fn take_run(&mut self, run: RunCard) {
-        match self.workbench {
-            None => self.picker.add(run),
-            Some(_) => compare::offer(self, run),
-        }
-    }
-
-    /// Takes in that no more runs will be found.
-    pub fn all_runs_found(&mut self) {
-        self.picker.reading = false;
-        if let Some(Overlay::Compare(choice)) = &mut self.overlay {
-            choice.reading = false;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -81,8 +51,7 @@ mod tests {
     use crate::protocol::{Event, Floor, Metrics, ModelCard, RunInfo, RunKind};
     use crate::snapshot::Snapshot;
     use crate::tui::album::Album;
-    use crate::tui::app::Leave;
-    use crate::tui::app::Overlay;
+    use crate::tui::app::{App, Leave, Overlay};
     use crate::tui::overlay::compare::Choice;
     use crate::tui::theme::{Depth, Theme};
     use crate::tui::update::{Message, update};

@@ -14,12 +14,14 @@ use super::app::App;
 use super::backstage::{Answer, Jobs, OnScreen};
 use super::gallery::Gallery;
 use super::input::TerminalEvents;
+use super::message::{Effect, Message};
 use super::signals::Signals;
 use super::terminal::{self, Screen};
-use super::update::{Effect, Message, update};
-use super::{Start, command_line, mouse, view};
+use super::update::update;
+use super::{command_line, mouse, view};
 use crate::error::{Error, Result};
-use crate::protocol::{Backstage, Event};
+use crate::preset::Preset;
+use crate::protocol::{Backstage, Event, RunCard, RunHandle};
 use crate::snapshot::{self, TILE};
 
 /// An EM step is shown this long while they are played.
@@ -28,6 +30,19 @@ const PLAY: Duration = Duration::from_millis(150);
 const REREAD: Duration = Duration::from_millis(500);
 /// What the training does is drawn more rarely, because drawing takes time from it.
 const PROGRESS_FRAME: Duration = Duration::from_millis(150);
+
+/// What to begin with, instead of the picker.
+#[derive(Debug)]
+pub enum Start {
+    /// A new run of this preset.
+    Preset(Box<Preset>),
+    /// Resuming this run.
+    Run(Box<RunCard>),
+    /// Looking at this run's, checkpoint's or model's weights, and at this image of the user's own.
+    Model(String, Option<PathBuf>),
+    /// Looking at this run of another process.
+    Attached(RunHandle),
+}
 
 /// What the state must not know: the run's handle and the rest of the program.
 pub struct Shell {
@@ -298,8 +313,7 @@ mod tests {
     use tokio::sync::{mpsc as tokio_mpsc, watch};
 
     use super::*;
-    use crate::preset::Preset;
-    use crate::protocol::{Call, Command, Preview, RunCard, RunHandle, Shelf};
+    use crate::protocol::{Call, Command, Preview, Shelf};
     use crate::tui::theme::{Depth, Theme};
 
     /// A call that waits until it is let go.
