@@ -55,7 +55,7 @@ pub fn completions(typed: &str, context: Context) -> Completions {
 }
 
 /// The completions of `typed` in this context, the best match first; all commands if nothing is typed.
-fn offers(typed: &str, context: Context) -> Vec<Offer> {
+pub fn offers(typed: &str, context: Context) -> Vec<Offer> {
     let Some((head, rest)) = typed.split_once(' ') else {
         let offer = |action: &Action| {
             let space = if action.takes.is_empty() { "" } else { " " };

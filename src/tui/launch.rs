@@ -13,12 +13,12 @@ use super::theme::Theme;
 use crate::error::{Error, Result};
 use crate::protocol::{Backstage, Finish};
 
-/// Runs the workbench until its user leaves. A run in progress is saved first, also when the system
-/// asks the program to end; one of another process continues. A `config` that cannot be read is said on the screen,
-/// and does no more. Returns the run that continues without a screen, if the user has detached it.
+/// Runs the workbench until its user leaves. A run in progress is saved first, also when the system asks the program
+/// to end; a run of another process continues. A `config` that could not be read is reported on the screen, and the
+/// defaults hold. Returns the run that continues without a screen, if the user has detached it.
 ///
 /// # Errors
-/// No terminal, or one that fails; a run that failed.
+/// There is no terminal, or it fails; the run failed.
 pub fn run(
     backstage: Arc<dyn Backstage>,
     start: Option<Start>,

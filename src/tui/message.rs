@@ -117,7 +117,7 @@ pub enum Effect {
 /// What there is to do, or a sentence that says why nothing can be done.
 pub type Done = Result<Vec<Effect>, String>;
 
-/// Takes the effects out, or shows the user why there are none.
+/// Returns the effects, or shows the user why nothing was done.
 pub fn told(app: &mut App, done: Done) -> Vec<Effect> {
     done.unwrap_or_else(|sentence| {
         app.message = Some(sentence);

@@ -217,7 +217,7 @@ mod tests {
     use super::*;
     use crate::protocol::Command;
     use crate::tui::app::Context;
-    use crate::tui::command_line::completions;
+    use crate::tui::command_line::{completions, offers};
     use crate::tui::testing;
     use crate::tui::testing::{own, sent, with_a_sample};
     use crate::tui::update::{Effect, Message, update};
@@ -256,9 +256,7 @@ mod tests {
         let mut palette = Palette::default();
         press(&mut palette, "fork b⇥", &[]);
         assert_eq!(press(&mut palette, "k=5↵", &[]), Outcome::Entered("fork best k=5".into()));
-        let model = |typed: &str| completions(typed, Context::Model);
-        palette.input = Input::new("fork b".to_owned());
-        assert!(palette.offers(&model).0.is_empty(), "a model is not trained");
+        assert!(offers("fork b", Context::Model).is_empty(), "a model is not trained");
         let mut palette = Palette::default();
         press(&mut palette, "s⇥", &[]);
         let first = palette.input.value().to_owned();
