@@ -11,9 +11,10 @@ use self::Argument::{AnySetting, Checkpoint, File, Image, Number, Run, Sets, Val
 use self::Does::{Act, Pick, See, Steer, With};
 use super::app::{App, Context, Overlay};
 use super::keymap::{Keymap, normal, parse_key, shown, written};
-use super::overlay::{compare, log};
+use super::message::{Done, Effect};
+use super::overlay::help::HelpLine;
 use super::theme::Scheme;
-use super::update::{Done, Effect, files, leave, look, past, picker, steer};
+use super::update::{compare, files, leave, log, look, past, picker, steer};
 use super::workbench::Workbench;
 use crate::preset::Setting;
 use Context::{Curves, Inspector, Model, ModelInspector, Picker, Workbench as Pictures};
@@ -303,18 +304,6 @@ pub fn key(app: &App, name: &str) -> String {
     let action = of(app.context()).find(|action| action.name == name && action.is_bindable());
     let keys = action.map(|action| action.keys_in(&app.config.keymap)).unwrap_or_default();
     keys.first().map_or_else(|| format!(":{name}"), |key| shown(*key))
-}
-
-/// Neighbouring actions that share a line of the help.
-pub struct HelpLine {
-    /// What they do.
-    pub help: &'static str,
-    /// Two words for the hints; empty for a line without a hint.
-    pub hint: &'static str,
-    /// The first key of each that is hinted at.
-    pub label: String,
-    /// All their keys.
-    pub keys: String,
 }
 
 /// The help of a context, of all that has keys.

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use super::config::Config;
 pub use super::overlay::Overlay;
-use super::shelf::Previewed;
 use super::theme::Theme;
 use super::workbench::{Pane, Workbench};
 use crate::error::Result;
 use crate::preset::Preset;
-use crate::protocol::{ModelCard, RunCard};
+use crate::protocol::{ModelCard, Preview, RunCard};
 use crate::snapshot::Snapshot;
 
 /// The whole state.
@@ -138,6 +137,17 @@ impl Entry {
             Entry::Run(run) => &run.preset,
         }
     }
+}
+
+/// A sample of the data of a preset.
+#[derive(Clone, Debug)]
+pub struct Previewed {
+    /// The preset.
+    pub preset: Preset,
+    /// Which sample.
+    pub sample: u64,
+    /// Its pictures.
+    pub preview: Preview,
 }
 
 impl App {

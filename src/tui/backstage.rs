@@ -12,7 +12,7 @@ use std::thread;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::update::Message;
+use super::message::Message;
 use crate::error::{Error, Result, panic_message};
 use crate::protocol::{Backstage, Command, RunHandle};
 use crate::snapshot::Snapshot;

@@ -10,33 +10,15 @@ use nucleo_matcher::{Config, Matcher};
 use super::actions::Does::With;
 use super::actions::{self, Action, Argument};
 use super::app::{App, Context};
+use super::message::Done;
+use super::overlay::palette::{Completions, Listing, Offer};
 use super::theme::Scheme;
-use super::update::{Done, steer};
+use super::update::steer;
 use super::workbench::Workbench;
 use crate::preset::Setting;
 
 /// What a line asks for, to be carried out once.
 pub type Call = Box<dyn FnOnce(&mut App) -> Done>;
-
-/// A completion.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offer {
-    /// What the line becomes.
-    pub line: String,
-    /// What follows it.
-    pub takes: &'static str,
-    /// What it does.
-    pub help: &'static str,
-}
-
-/// What is to be listed, so that a name can be completed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listing {
-    /// The directory, as it was typed.
-    pub directory: String,
-    /// Whether images are named in it, or only the directories themselves.
-    pub images: bool,
-}
 
 /// The directories in a directory and, if wanted, the images that can be opened, in the order of their
 /// names.
@@ -55,31 +37,21 @@ pub fn files_in(directory: &Path, images: bool) -> Vec<String> {
     names
 }
 
-/// Where a line names a file or a directory.
-pub struct Named<'a> {
-    /// The command.
-    pub command: &'static Action,
-    /// Up to the last slash.
-    pub directory: &'a str,
-    /// What follows it.
-    pub begun: &'a str,
-}
-
-impl<'a> Named<'a> {
-    /// The name in a line, where its command takes one that can be completed.
-    pub fn in_line(line: &'a str, context: Context) -> Option<Named<'a>> {
-        let (head, file) = line.split_once(' ')?;
-        let command = actions::command(context, head)?;
-        let (directory, begun) = file.split_at(file.rfind('/').map_or(0, |slash| slash + 1));
-        let completed = matches!(command.does, With(Argument::Image(_) | Argument::Run(_)));
-        completed.then_some(Named { command, directory, begun })
-    }
-
-    /// What is to be listed to complete it.
-    pub fn listing(&self) -> Listing {
-        let images = matches!(self.command.does, With(Argument::Image(_)));
-        Listing { directory: self.directory.to_owned(), images }
-    }
+/// How `typed` is completed in this context.
+pub fn completions(typed: &str, context: Context) -> Completions {
+    let named = || {
+        let (head, file) = typed.split_once(' ')?;
+        let images = match actions::command(context, head)?.does {
+            With(Argument::Image(_)) => true,
+            With(Argument::Run(_)) => false,
+            _ => return None,
+        };
+        let slash = file.rfind('/').map_or(0, |slash| slash + 1);
+        let (directory, begun) = file.split_at(slash);
+        let listing = Listing { directory: directory.to_owned(), images };
+        Some(Completions::Names { listing, before: format!("{head} {directory}"), begun: begun.to_owned() })
+    };
+    named().unwrap_or_else(|| Completions::Offers(offers(typed, context)))
 }
 
 /// The completions of `typed` in this context, the best match first; all commands if nothing is typed.

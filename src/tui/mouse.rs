@@ -4,7 +4,7 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
 use super::app::App;
-use super::update::Message;
+use super::message::Message;
 use super::view;
 
 /// The message for an event on a screen that was drawn on `area`; `None` for events that do nothing.

@@ -1,20 +1,8 @@
 //! Fills the picker with models, presets and runs as they are found.
 
-use super::app::{App, Entry, Overlay, Picker};
-use super::overlay::compare;
+use super::app::{Entry, Picker, Previewed};
 use crate::preset::Preset;
 use crate::protocol::{Preview, RunCard, Shelf};
-
-/// A sample of the data of a preset.
-#[derive(Clone, Debug)]
-pub struct Previewed {
-    /// The preset.
-    pub preset: Preset,
-    /// The sample's index.
-    pub sample: u64,
-    /// Its images.
-    pub preview: Preview,
-}
 
 impl Picker {
     /// Lists the models and presets, and selects the first preset.
@@ -28,7 +16,7 @@ impl Picker {
     }
 
     /// Lists a run below those that are newer. The selected entry stays selected.
-    fn add(&mut self, run: RunCard) {
+    pub fn add(&mut self, run: RunCard) {
         let same = |entry: &Entry| matches!(entry, Entry::Run(known) if known.directory == run.directory);
         if let Some(known) = self.entries.iter().position(same) {
             self.entries[known] = Entry::Run(Box::new(run));
@@ -53,24 +41,6 @@ impl Picker {
     }
 }
 
-impl App {
-    /// Adds a run to the picker or, with a run on the screen, to those it can be compared with.
-    pub fn take_run(&mut self, run: RunCard) {
-        match self.workbench {
-            None => self.picker.add(run),
-            Some(_) => compare::offer(self, run),
-        }
-    }
-
-    /// Notes that the search for runs is complete.
-    pub fn all_runs_found(&mut self) {
-        self.picker.reading = false;
-        if let Some(Overlay::Compare(choice)) = &mut self.overlay {
-            choice.reading = false;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -81,8 +51,7 @@ mod tests {
     use crate::protocol::{Event, Floor, Metrics, ModelCard, RunInfo, RunKind};
     use crate::snapshot::Snapshot;
     use crate::tui::album::Album;
-    use crate::tui::app::Leave;
-    use crate::tui::app::Overlay;
+    use crate::tui::app::{App, Leave, Overlay};
     use crate::tui::overlay::compare::Choice;
     use crate::tui::theme::{Depth, Theme};
     use crate::tui::update::{Message, update};

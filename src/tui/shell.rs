@@ -14,12 +14,14 @@ use super::app::App;
 use super::backstage::{Answer, Jobs, OnScreen};
 use super::gallery::Gallery;
 use super::input::TerminalEvents;
+use super::message::{Effect, Message};
 use super::signals::Signals;
 use super::terminal::{self, Screen};
-use super::update::{Effect, Message, update};
-use super::{Start, command_line, mouse, view};
+use super::update::update;
+use super::{command_line, mouse, view};
 use crate::error::{Error, Result};
-use crate::protocol::{Backstage, Event};
+use crate::preset::Preset;
+use crate::protocol::{Backstage, Event, RunCard, RunHandle};
 use crate::snapshot::{self, TILE};
 
 /// How long each EM step is shown while playing.
@@ -28,6 +30,19 @@ const PLAY: Duration = Duration::from_millis(150);
 const REREAD: Duration = Duration::from_millis(500);
 /// The shortest time between frames that only show progress, because drawing takes time from the training.
 const PROGRESS_FRAME: Duration = Duration::from_millis(150);
+
+/// What to start with instead of the picker.
+#[derive(Debug)]
+pub enum Start {
+    /// Start a new run of this preset.
+    Preset(Box<Preset>),
+    /// Resume this run.
+    Run(Box<RunCard>),
+    /// Inspect the weights of this run, checkpoint or model, and this image of the user's own.
+    Model(String, Option<PathBuf>),
+    /// Show this run of another process.
+    Attached(RunHandle),
+}
 
 /// What the state must not contain: the run's handle and access to the rest of the program.
 pub struct Shell {
@@ -297,8 +312,7 @@ mod tests {
     use tokio::sync::{mpsc as tokio_mpsc, watch};
 
     use super::*;
-    use crate::preset::Preset;
-    use crate::protocol::{Call, Command, Preview, RunCard, RunHandle, Shelf};
+    use crate::protocol::{Call, Command, Preview, Shelf};
     use crate::tui::theme::{Depth, Theme};
 
     /// A call that blocks until it is released.

@@ -1,134 +1,24 @@
 //! What every message does: a pure function from state and message to state and effects. No I/O, no clock, no
 //! terminal.
 
+pub(super) mod compare;
 pub(super) mod engine;
 pub(super) mod files;
 pub(super) mod leave;
+pub(super) mod log;
 pub(super) mod look;
+pub(super) mod overlays;
 pub(super) mod past;
 pub(super) mod picker;
 pub(super) mod steer;
-
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::actions;
 use super::app::{App, Leave, Overlay};
-use super::command_line::Listing;
-use super::config::Notice;
-use super::overlay;
-use super::view::Target;
+pub use super::message::{Effect, Message};
+use super::message::{Target, told};
 use super::workbench::{ComparedRun, Pane, Workbench};
-use crate::preset::Preset;
-use crate::protocol::{Command, Event, Preview, RunCard, RunToCompare, Shelf};
-use crate::snapshot::Snapshot;
-use crate::snapshot::View;
-
-/// Why there is nothing to inspect or to write.
-const NO_PICTURE: &str = "there is no picture yet";
-/// Why no other sample can be shown.
-const ENDED: &str = "the run has ended and shows nothing new; open it with nem-tui --look";
-
-/// Something that happened.
-#[derive(Clone, Debug)]
-pub enum Message {
-    /// The shelf was read.
-    Shelf(Shelf),
-    /// A key was pressed.
-    Key(KeyEvent),
-    /// The mouse was pressed here.
-    Click(Target),
-    /// The wheel was turned here, up (−1) or down (+1).
-    Wheel(Option<Target>, i64),
-    /// An event of the engine.
-    Engine(Event),
-    /// The engine made a picture.
-    Picture(Arc<Snapshot>),
-    /// A preview of this sample of a preset's data was made, if it could be.
-    Preview(Box<Preset>, u64, Option<Preview>),
-    /// Starting or resuming failed; a sentence.
-    StartFailed(String),
-    /// A sentence about what was done, or could not be.
-    Told(String),
-    /// The moments there are of the run in this directory.
-    Moments(PathBuf, Vec<u64>),
-    /// Of this run, at this iteration, this sample as it was, or a sentence that says why not.
-    Moment(PathBuf, u64, usize, Result<Arc<Snapshot>, String>),
-    /// Runs that were found.
-    Runs(Vec<RunCard>),
-    /// The run in this directory was read, to be compared.
-    Compared(PathBuf, Box<RunToCompare>),
-    /// All runs that can be read were found.
-    AllRuns,
-    /// The checkpoint to fork from with these settings, or a sentence that says that it does not exist.
-    Found(Result<PathBuf, String>, Vec<String>),
-    /// The entries of a directory, for completion.
-    Listed(Listing, Vec<String>),
-    /// The run's log was read, or could not be; a sentence.
-    Log(Result<Vec<String>, String>),
-    /// It is time to read the run's log again.
-    Reread,
-    /// It is time for the next EM step or moment, while they are played.
-    Tick,
-    /// The system asks the program to end.
-    Terminate,
-    /// The engine is gone without a last event.
-    EngineGone,
-}
-
-/// What the shell around the state has to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Start a run of this preset on this device.
-    Start(Box<Preset>, String),
-    /// Show this model, computed on this device.
-    Open(String, String),
-    /// Resume this run on this device.
-    Resume(Box<RunCard>, String),
-    /// Answer with [`Message::Found`]: the checkpoint of this name in the run in this directory, and these settings.
-    Find(PathBuf, String, Vec<String>),
-    /// Write the curves of the run in this directory to this file.
-    SaveCurves(PathBuf, PathBuf),
-    /// A new run from the state of this checkpoint or run, with these settings, on this device.
-    Fork(PathBuf, Vec<String>, String),
-    /// A new run from the initial weights of this one, with these settings, on this device.
-    Restart(PathBuf, Vec<String>, String),
-    /// Tell the engine.
-    Send(Command),
-    /// Make a preview of this sample.
-    Preview(Box<Preset>, u64),
-    /// Find out which moments the album of the run in this directory has.
-    Moments(PathBuf),
-    /// Read this sample at this iteration from that album.
-    Moment(PathBuf, u64, usize),
-    /// Find the runs there are by now.
-    Runs,
-    /// Read the run in this directory, to compare it.
-    Compare(PathBuf),
-    /// Continue the run in this directory, which has ended, without a screen on this device.
-    Detach(PathBuf, String),
-    /// Write this view of the snapshot to this file.
-    Save(Arc<Snapshot>, View, PathBuf),
-    /// Answer with [`Message::Listed`]: the entries of this directory.
-    List(PathBuf, Listing),
-    /// Read the log of the run in this directory.
-    ReadLog(PathBuf),
-    /// Tell a user who may not be looking.
-    Notify(Notice, String),
-    /// Put this on the clipboard.
-    Copy(String),
-    /// Take the mouse, or leave it to the terminal.
-    Mouse(bool),
-    /// Suspend the whole process until the shell continues it.
-    Suspend,
-    /// Leave the loop.
-    Exit,
-}
-
-/// What there is to do, or a sentence that says why nothing can be done.
-pub type Done = Result<Vec<Effect>, String>;
 
 /// Takes in a message.
 pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
@@ -174,7 +64,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             if !app
                 .workbench
                 .as_ref()
-                .map(past::read_moment)
+                .map(look::read_moment)
                 .unwrap_or_default()
                 .contains(&Effect::Moment(run.clone(), iteration, sample)) =>
         {
@@ -189,11 +79,11 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             vec![]
         }
         Message::Runs(runs) => {
-            runs.into_iter().for_each(|run| app.take_run(run));
+            runs.into_iter().for_each(|run| picker::take_run(app, run));
             vec![]
         }
         Message::AllRuns => {
-            app.all_runs_found();
+            picker::all_runs_found(app);
             vec![]
         }
         Message::Listed(listing, names) => {
@@ -203,13 +93,13 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             vec![]
         }
         Message::Log(lines) => {
-            overlay::log::take_in(app, lines);
+            log::take_in(app, lines);
             vec![]
         }
-        Message::Reread if app.follows_log() => overlay::log::read(app),
+        Message::Reread if app.follows_log() => log::read(app),
         Message::Reread => vec![],
         Message::Compared(directory, read) => {
-            overlay::compare::add(app, ComparedRun::new(directory, *read));
+            compare::add(app, ComparedRun::new(directory, *read));
             vec![]
         }
         Message::Found(Ok(_), _) if app.starting || app.leaving.is_some() => vec![],
@@ -235,7 +125,7 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         return vec![];
     }
     match app.overlay.take() {
-        Some(overlay) => overlay::press(app, overlay, key),
+        Some(overlay) => overlays::press(app, overlay, key),
         None => {
             app.message = None;
             let action = actions::pressed(&app.config.keymap, app.context(), key);
@@ -250,7 +140,7 @@ fn tick(workbench: &mut Workbench) -> Vec<Effect> {
     match &mut workbench.album {
         Some(album) if album.playing => {
             album.play_on();
-            past::read_moment(workbench)
+            look::read_moment(workbench)
         }
         _ => {
             workbench.play_on();
@@ -307,14 +197,6 @@ fn wheeled(app: &mut App, target: Option<Target>, by: i64) -> Vec<Effect> {
         (None, Some(_), Some(workbench)) => look::em_step(workbench, by),
     }
     vec![]
-}
-
-/// The effects, or none, and the sentence that says why.
-pub(super) fn told(app: &mut App, done: Done) -> Vec<Effect> {
-    done.unwrap_or_else(|sentence| {
-        app.message = Some(sentence);
-        vec![]
-    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! From the state to a frame. Every part draws into the area it is given, whatever its size.
 
+mod bars;
 mod components;
 mod curves;
 mod format;
@@ -14,11 +15,15 @@ use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
+use self::bars::message;
 pub use self::parts::Placed;
-use self::parts::{Sheet, message};
-use super::app::App;
-use super::overlay;
-use super::workbench::{Pane, Workbench};
+use self::parts::Sheet;
+use super::app::{App, Overlay};
+use super::health::warnings;
+pub use super::message::Target;
+use super::overlay::{compare, confirm, health, help, log, palette, resize};
+use super::workbench::Workbench;
+use super::{actions, command_line};
 
 /// Draws the whole screen, and returns the pictures on it, which lie in half-blocks there already.
 pub fn draw(app: &App, frame: &mut Frame) -> Vec<Placed> {
@@ -40,23 +45,41 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Vec<Placed> {
         pictures.clear();
     }
     message(app, area, buf);
-    overlay::render(app, area, buf);
+    overlay(app, area, buf);
     pictures
 }
 
-/// What lies under a cell of the screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// A line of the picker's shelf, by its entry.
-    Entry(usize),
-    /// The picker, elsewhere.
-    Picker,
-    /// A pane of the workbench.
-    Pane(Pane),
-    /// A pixel of the inspector's large pictures: column and row.
-    Pixel(usize, usize),
-    /// The inspector, elsewhere.
-    Inspector,
+/// Draws the overlay, if there is one.
+fn overlay(app: &App, area: Rect, buf: &mut Buffer) {
+    let theme = &app.theme;
+    let context = app.context();
+    match (&app.overlay, &app.workbench) {
+        (Some(Overlay::Help(from)), _) => {
+            help::render(theme, &actions::help(&app.config.keymap, context), *from, area, buf);
+        }
+        (Some(Overlay::Palette(typed)), _) => {
+            palette::render(theme, typed, &|line| command_line::completions(line, context), area, buf);
+        }
+        (Some(Overlay::Log(read)), _) => log::render(theme, read, area, buf),
+        (Some(Overlay::Stop), _) => confirm::render_stop(theme, area, buf),
+        (Some(Overlay::Quit), Some(workbench)) => confirm::render_quit(theme, workbench.paused, area, buf),
+        (Some(Overlay::Health), Some(workbench)) => {
+            health::render(theme, &warnings(workbench), area, buf);
+        }
+        (Some(Overlay::Resize(input, size)), Some(workbench)) => {
+            resize::render(theme, input, *size, workbench.preset.data.image(), area, buf);
+        }
+        (Some(Overlay::Compare(choice)), Some(workbench)) => {
+            compare::render(theme, choice, workbench, &|run| app.located(run), area, buf);
+        }
+        // These are about the run on the screen.
+        (Some(Overlay::Quit | Overlay::Health | Overlay::Resize(..) | Overlay::Compare(_)), None)
+        | (None, _) => {}
+    }
+    if app.leaving.is_some() {
+        let is_model = app.workbench.as_ref().is_some_and(Workbench::is_model);
+        confirm::render_leaving(theme, is_model, area, buf);
+    }
 }
 
 /// What the screen, drawn on `area`, shows at `at`. Drawing goes by the same places.

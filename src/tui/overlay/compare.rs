@@ -1,21 +1,19 @@
 //! Other runs, drawn beside the one on the screen, and how their settings differ.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{Overlay, PAGE};
+use super::log::PAGE;
 use crate::preset::{Preset, differences};
 use crate::protocol::RunCard;
-use crate::tui::app::App;
-use crate::tui::theme::Series;
-use crate::tui::update::{Done, Effect};
+use crate::tui::theme::{Series, Theme};
 use crate::tui::view::parts::over;
 use crate::tui::width::{cut, padded, width};
-use crate::tui::workbench::{ComparedRun, is_same, short_names};
+use crate::tui::workbench::{ComparedRun, Workbench, is_same, short_names};
 
 /// Runs that are listed at once at most.
 const LISTED: usize = 8;
@@ -34,9 +32,39 @@ pub struct Choice {
     pub reading: bool,
 }
 
+/// What a key decides.
+pub enum Pressed {
+    /// The list stays open.
+    Stay,
+    /// It closes.
+    Close,
+    /// It stays open, and the run in this directory is compared, or no longer.
+    Toggle(PathBuf),
+}
+
 impl Choice {
+    /// Takes in a key.
+    pub fn press(&mut self, key: KeyCode) -> Pressed {
+        let last = self.runs.len().saturating_sub(1);
+        match key {
+            KeyCode::Up => self.selected = self.selected.saturating_sub(1),
+            KeyCode::Down => self.selected = (self.selected + 1).min(last),
+            KeyCode::PageUp => self.selected = self.selected.saturating_sub(PAGE),
+            KeyCode::PageDown => self.selected = (self.selected + PAGE).min(last),
+            KeyCode::Home => self.selected = 0,
+            KeyCode::End => self.selected = last,
+            KeyCode::Enter | KeyCode::Char(' ') => {
+                if let Some(run) = self.runs.get(self.selected) {
+                    return Pressed::Toggle(run.directory.clone());
+                }
+            }
+            _ => return Pressed::Close,
+        }
+        Pressed::Stay
+    }
+
     /// Adds a run below those that are newer. What is chosen stays chosen.
-    fn add(&mut self, run: RunCard) {
+    pub fn add(&mut self, run: RunCard) {
         if self.runs.iter().any(|known| known.directory == run.directory) {
             return;
         }
@@ -81,69 +109,15 @@ pub fn table(own: (&Preset, u64), others: &[ComparedRun]) -> Vec<SettingRow> {
     rows
 }
 
-/// A key while runs to compare with are chosen.
-pub fn press(app: &mut App, mut choice: Choice, key: KeyCode) -> Vec<Effect> {
-    let last = choice.runs.len().saturating_sub(1);
-    let mut effects = vec![];
-    match key {
-        KeyCode::Up => choice.selected = choice.selected.saturating_sub(1),
-        KeyCode::Down => choice.selected = (choice.selected + 1).min(last),
-        KeyCode::PageUp => choice.selected = choice.selected.saturating_sub(PAGE),
-        KeyCode::PageDown => choice.selected = (choice.selected + PAGE).min(last),
-        KeyCode::Home => choice.selected = 0,
-        KeyCode::End => choice.selected = last,
-        KeyCode::Enter | KeyCode::Char(' ') => {
-            if let Some(run) = choice.runs.get(choice.selected) {
-                effects = toggle(app, &run.directory);
-            }
-        }
-        _ => return vec![],
-    }
-    app.overlay = Some(Overlay::Compare(choice));
-    effects
-}
-
-/// Compares the run in this directory, or no longer.
-fn toggle(app: &mut App, run: &Path) -> Vec<Effect> {
-    let run = app.located(run);
-    let Some(workbench) = &mut app.workbench else { return vec![] };
-    let before = workbench.compared.len();
-    workbench.compared.retain(|compared| !is_same(&compared.directory, &run));
-    if workbench.compared.len() < before { vec![] } else { vec![Effect::Compare(run)] }
-}
-
-/// Compares the run in a directory that was typed, or no longer.
-pub fn toggle_named(app: &mut App, run: &Path) -> Done {
-    Ok(toggle(app, run))
-}
-
-/// Opens the list, which fills as runs are found.
-pub fn open(app: &mut App) -> Done {
-    app.overlay = Some(Overlay::Compare(Choice { reading: true, ..Choice::default() }));
-    Ok(vec![Effect::Runs])
-}
-
-/// Takes in a run that was found, unless it is the one on the screen.
-pub fn offer(app: &mut App, run: RunCard) {
-    let Some(workbench) = &app.workbench else { return };
-    let is_own = is_same(&app.located(&run.directory), &app.located(&workbench.info.directory));
-    if let (false, Some(Overlay::Compare(choice))) = (is_own, &mut app.overlay) {
-        choice.add(run);
-    }
-}
-
-/// Takes in what was read of a run, once.
-pub fn add(app: &mut App, run: ComparedRun) {
-    if let Some(workbench) = &mut app.workbench {
-        workbench.compared.retain(|compared| !is_same(&compared.directory, &run.directory));
-        workbench.compared.push(run);
-    }
-}
-
-/// The list, and below it the table.
-pub fn render(app: &App, choice: &Choice, area: Rect, buf: &mut Buffer) {
-    let theme = &app.theme;
-    let Some(workbench) = &app.workbench else { return };
+/// Draws the list, and below it the table. `located` makes a run's path whole.
+pub fn render(
+    theme: &Theme,
+    choice: &Choice,
+    workbench: &Workbench,
+    located: &dyn Fn(&Path) -> PathBuf,
+    area: Rect,
+    buf: &mut Buffer,
+) {
     let mut lines = Vec::new();
     if choice.runs.is_empty() && choice.reading {
         lines.push(Line::raw(" looking for runs in runs…"));
@@ -154,7 +128,7 @@ pub fn render(app: &App, choice: &Choice, area: Rect, buf: &mut Buffer) {
     let first = choice.selected.saturating_sub(LISTED - 1);
     let names = short_names(choice.runs.iter().map(|run| run.directory.as_path()));
     for (i, (run, name)) in choice.runs.iter().zip(names).enumerate().skip(first).take(LISTED) {
-        let directory = app.located(&run.directory);
+        let directory = located(&run.directory);
         let mark = if workbench.compared.iter().any(|run| is_same(&run.directory, &directory)) {
             "✓"
         } else {
@@ -207,9 +181,9 @@ mod tests {
 
     use super::*;
     use crate::protocol::{Metrics, RunToCompare};
+    use crate::tui::app::{App, Overlay};
     use crate::tui::testing::{preset, press, workbench};
-    use crate::tui::update::{Message, update};
-    use std::path::PathBuf;
+    use crate::tui::update::{Effect, Message, update};
 
     fn compared(preset: Preset, seed: u64) -> ComparedRun {
         let read = RunToCompare { name: "other".into(), preset, seed, metrics: Metrics::default() };
@@ -305,7 +279,8 @@ mod tests {
         }
         let area = Rect::new(0, 0, 80, 24);
         let mut buf = Buffer::empty(area);
-        render(&app, &Choice::default(), area, &mut buf);
+        let shown = app.workbench.as_ref().unwrap();
+        render(&app.theme, &Choice::default(), shown, &|run| app.located(run), area, &mut buf);
         let place = |text: &str| {
             area.positions().find(|at| {
                 let cells = (at.x..area.right()).take(text.chars().count()).map(|x| buf[(x, at.y)].symbol());

@@ -4,52 +4,52 @@ use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::tui::app::{App, Leave};
-use crate::tui::update::Effect;
-use crate::tui::update::leave::{leave, stop};
+use crate::tui::theme::Theme;
 use crate::tui::view::parts::question;
 
+/// An answer to "Save and leave?".
+pub enum QuitAnswer {
+    /// Save the run, end it and leave.
+    Leave,
+    /// Leave, while the run trains on without a screen.
+    Detach,
+    /// Do not leave.
+    Stay,
+}
+
 /// A key at "Save and leave?".
-pub fn press_quit(app: &mut App, key: KeyCode) -> Vec<Effect> {
+pub fn press_quit(key: KeyCode) -> QuitAnswer {
     match key {
-        KeyCode::Char('y' | 'q' | 'Q') | KeyCode::Enter => leave(app, Leave::Program),
-        KeyCode::Char('d') => {
-            let to = if app.is_running() { Leave::Detach } else { Leave::Program };
-            leave(app, to)
-        }
-        _ => vec![],
+        KeyCode::Char('y' | 'q' | 'Q') | KeyCode::Enter => QuitAnswer::Leave,
+        KeyCode::Char('d') => QuitAnswer::Detach,
+        _ => QuitAnswer::Stay,
     }
 }
 
-/// A key at "End the run?".
-pub fn press_stop(app: &mut App, key: KeyCode) -> Vec<Effect> {
-    match key {
-        KeyCode::Char('y') => stop(app, Leave::Program),
-        _ => vec![],
-    }
+/// A key at "End the run?"; true to end it.
+pub fn press_stop(key: KeyCode) -> bool {
+    key == KeyCode::Char('y')
 }
 
 /// Asks whether to save and leave.
-pub fn render_quit(app: &App, area: Rect, buf: &mut Buffer) {
-    let paused = app.workbench.as_ref().is_some_and(|workbench| workbench.paused);
+pub fn render_quit(theme: &Theme, paused: bool, area: Rect, buf: &mut Buffer) {
     let detach = if paused { "detach: it ends its pause and" } else { "detach: it" };
     let text = format!("y  save, then leave\nd  {detach} trains on without a screen\nn  stay");
-    question(&app.theme, "Save and leave?", &text, area, buf);
+    question(theme, "Save and leave?", &text, area, buf);
 }
 
 /// Asks whether to end an attached run.
-pub fn render_stop(app: &App, area: Rect, buf: &mut Buffer) {
+pub fn render_stop(theme: &Theme, area: Rect, buf: &mut Buffer) {
     let text = "y  save and end it, for every viewer\nn  let it train on";
-    question(&app.theme, "End the run?", text, area, buf);
+    question(theme, "End the run?", text, area, buf);
 }
 
-/// Says what the program is waiting for.
-pub fn render_leaving(app: &App, area: Rect, buf: &mut Buffer) {
-    let model = app.workbench.as_ref().is_some_and(|workbench| workbench.is_model());
-    let (title, text) = if model {
+/// Says what the program is waiting for: the end of a model's picture, or of a run.
+pub fn render_leaving(theme: &Theme, is_model: bool, area: Rect, buf: &mut Buffer) {
+    let (title, text) = if is_model {
         ("Leaving…", "the picture in progress ends")
     } else {
         ("Saving…", "the run is being saved")
     };
-    question(&app.theme, title, text, area, buf);
+    question(theme, title, text, area, buf);
 }

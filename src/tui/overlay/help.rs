@@ -5,27 +5,35 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::Overlay;
-use crate::tui::actions;
-use crate::tui::app::App;
+use crate::tui::theme::Theme;
 use crate::tui::view::parts::over;
 use crate::tui::width::padded;
 
-/// A key while the help is shown from line `from` on: all but the arrows close it.
-pub fn press(app: &mut App, from: usize, key: KeyCode) {
-    // As far as there are lines; how many fit depends on the screen.
-    let last = actions::help(&app.config.keymap, app.context()).len();
-    app.overlay = match key {
-        KeyCode::Down => Some(Overlay::Help((from + 1).min(last))),
-        KeyCode::Up => Some(Overlay::Help(from.saturating_sub(1))),
-        _ => None,
-    };
+/// Neighbouring actions that share a line of the help.
+pub struct HelpLine {
+    /// What they do.
+    pub help: &'static str,
+    /// Two words for the hints; empty where there are none.
+    pub hint: &'static str,
+    /// The first key of each that is hinted at.
+    pub label: String,
+    /// All their keys.
+    pub keys: String,
 }
 
-/// Draws the keys of the context; where they do not fit, from line `from` on.
-pub fn render(app: &App, from: usize, area: Rect, buf: &mut Buffer) {
-    let theme = &app.theme;
-    let keys = actions::help(&app.config.keymap, app.context());
+/// A key while the help of so many lines is shown from line `from` on. Returns the new first line; all keys but the
+/// arrows close the help.
+pub fn press(from: usize, lines: usize, key: KeyCode) -> Option<usize> {
+    match key {
+        // How many lines fit depends on the screen.
+        KeyCode::Down => Some((from + 1).min(lines)),
+        KeyCode::Up => Some(from.saturating_sub(1)),
+        _ => None,
+    }
+}
+
+/// Draws the help; where it does not fit, from line `from` on.
+pub fn render(theme: &Theme, keys: &[HelpLine], from: usize, area: Rect, buf: &mut Buffer) {
     let room = usize::from(area.height.saturating_sub(6)).max(1);
     let from = from.min(keys.len().saturating_sub(room));
     let shown = keys.iter().skip(from).take(room).map(|line| {
@@ -50,7 +58,7 @@ pub fn render(app: &App, from: usize, area: Rect, buf: &mut Buffer) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::tui::app::Overlay;
     use crate::tui::testing::{press, workbench};
 
     #[test]

@@ -6,10 +6,11 @@ use ratatui::layout::{Margin, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::{Clear, Widget};
 
-use super::{Overlay, PAGE};
-use crate::tui::app::App;
-use crate::tui::update::{Done, Effect};
+use crate::tui::theme::Theme;
 use crate::tui::view::parts::{pane, put, wrapped};
+
+/// Lines that a page key goes by, in any overlay.
+pub const PAGE: usize = 10;
 
 /// The run's log, as far as it is looked at.
 #[derive(Clone, Debug, Default)]
@@ -20,48 +21,25 @@ pub struct Log {
     pub below: usize,
 }
 
-/// Opens it.
-pub fn open(app: &mut App) -> Done {
-    app.overlay = Some(Overlay::Log(Log::default()));
-    Ok(read(app))
-}
-
-/// Asks for its latest lines.
-pub fn read(app: &App) -> Vec<Effect> {
-    app.workbench.iter().map(|workbench| Effect::ReadLog(workbench.info.directory.clone())).collect()
-}
-
-/// Takes in what was read, or closes the log and says why it could not be.
-pub fn take_in(app: &mut App, lines: Result<Vec<String>, String>) {
-    let Some(Overlay::Log(log)) = &mut app.overlay else { return };
-    match lines {
-        Ok(lines) if log.below == 0 => log.lines = lines,
-        Ok(_) => {}
-        Err(sentence) => {
-            app.overlay = None;
-            app.message = Some(sentence);
-        }
+impl Log {
+    /// Takes in a key; false if it closes the log, as all keys do that do not scroll.
+    pub fn press(&mut self, key: KeyCode) -> bool {
+        let most = self.lines.len().saturating_sub(1);
+        self.below = match key {
+            KeyCode::Up => (self.below + 1).min(most),
+            KeyCode::Down => self.below.saturating_sub(1),
+            KeyCode::PageUp => (self.below + PAGE).min(most),
+            KeyCode::PageDown => self.below.saturating_sub(PAGE),
+            KeyCode::Home => most,
+            KeyCode::End => 0,
+            _ => return false,
+        };
+        true
     }
 }
 
-/// A key while it is shown: what does not scroll it closes it.
-pub fn press(app: &mut App, mut log: Log, key: KeyCode) {
-    let most = log.lines.len().saturating_sub(1);
-    log.below = match key {
-        KeyCode::Up => (log.below + 1).min(most),
-        KeyCode::Down => log.below.saturating_sub(1),
-        KeyCode::PageUp => (log.below + PAGE).min(most),
-        KeyCode::PageDown => log.below.saturating_sub(PAGE),
-        KeyCode::Home => most,
-        KeyCode::End => 0,
-        _ => return,
-    };
-    app.overlay = Some(Overlay::Log(log));
-}
-
 /// Draws as many of the latest lines as fit, the newest at the bottom.
-pub fn render(app: &App, log: &Log, area: Rect, buf: &mut Buffer) {
-    let theme = &app.theme;
+pub fn render(theme: &Theme, log: &Log, area: Rect, buf: &mut Buffer) {
     // Small screens have no room for what lies around it.
     let margin = if area.width >= 60 && area.height >= 16 { Margin::new(2, 1) } else { Margin::new(0, 0) };
     let at = area.inner(margin);
@@ -97,7 +75,8 @@ pub fn render(app: &App, log: &Log, area: Rect, buf: &mut Buffer) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::tui::app::{App, Overlay};
+    use crate::tui::message::Effect;
     use crate::tui::testing::{picker, press, workbench};
     use crate::tui::update::{Message, update};
 

@@ -1,7 +1,5 @@
 //! The line on which a command is typed after `:`, with completion and a history.
 
-use std::path::Path;
-
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -11,10 +9,7 @@ use ratatui::widgets::{Clear, Widget};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
-use super::Overlay;
-use crate::tui::app::{App, Context};
-use crate::tui::command_line::{Listing, Named, Offer, offers, parse};
-use crate::tui::update::{Effect, told};
+use crate::tui::theme::Theme;
 use crate::tui::view::parts::put;
 use crate::tui::width::skipped;
 
@@ -23,6 +18,44 @@ const REMEMBERED: usize = 100;
 
 /// Offers shown at most.
 const SHOWN: usize = 8;
+
+/// A completion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// What the line becomes.
+    pub line: String,
+    /// What follows it.
+    pub takes: &'static str,
+    /// What it does.
+    pub help: &'static str,
+}
+
+/// What is to be listed, so that a name can be completed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The directory, as it was typed.
+    pub directory: String,
+    /// Whether images are named in it, or only the directories themselves.
+    pub images: bool,
+}
+
+/// How a line is completed.
+pub enum Completions {
+    /// By one of these, the best first.
+    Offers(Vec<Offer>),
+    /// By the names in a directory.
+    Names {
+        /// The directory.
+        listing: Listing,
+        /// The line up to the name.
+        before: String,
+        /// How the name begins.
+        begun: String,
+    },
+}
+
+/// Finds how a line is completed.
+pub type Complete<'a> = &'a dyn Fn(&str) -> Completions;
 
 /// The line that is being typed.
 #[derive(Clone, Debug, Default)]
@@ -50,15 +83,15 @@ pub enum Outcome {
 
 impl Palette {
     /// Takes in a key.
-    pub fn press(&mut self, key: KeyEvent, context: Context, history: &[String]) -> Outcome {
+    pub fn press(&mut self, key: KeyEvent, complete: Complete, history: &[String]) -> Outcome {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
             KeyCode::Esc => return Outcome::Closed,
             KeyCode::Char('g') if control => return Outcome::Closed,
             KeyCode::Backspace if self.input.value().is_empty() => return Outcome::Closed,
             KeyCode::Enter => return Outcome::Entered(self.input.value().trim().to_owned()),
-            KeyCode::Tab => self.complete(1, context),
-            KeyCode::BackTab => self.complete(-1, context),
+            KeyCode::Tab => self.complete(1, complete),
+            KeyCode::BackTab => self.complete(-1, complete),
             KeyCode::Up => self.recall(1, history),
             KeyCode::Down => self.recall(-1, history),
             _ => {
@@ -75,8 +108,8 @@ impl Palette {
     }
 
     /// The directory to list for completion, once for each.
-    pub fn to_list(&mut self, context: Context) -> Option<Listing> {
-        let listing = Named::in_line(self.input.value(), context)?.listing();
+    pub fn to_list(&mut self, complete: Complete) -> Option<Listing> {
+        let Completions::Names { listing, .. } = complete(self.input.value()) else { return None };
         if self.files.as_ref().is_some_and(|(listed, _)| *listed == listing) {
             return None;
         }
@@ -94,25 +127,25 @@ impl Palette {
     }
 
     /// What `typed` may become.
-    fn all_offers(&self, typed: &str, context: Context) -> Vec<Offer> {
-        match (Named::in_line(typed, context), &self.files) {
-            (Some(named), Some((listed, names))) if named.listing() == *listed => {
-                let begun = names.iter().filter(|name| name.starts_with(named.begun));
-                let line = |name| format!("{} {}{name}", named.command.name, named.directory);
-                begun.map(|name| Offer { line: line(name), takes: "", help: "" }).collect()
+    fn all_offers(&self, typed: &str, complete: Complete) -> Vec<Offer> {
+        match (complete(typed), &self.files) {
+            (Completions::Offers(offers), _) => offers,
+            (Completions::Names { listing, before, begun }, Some((listed, names))) if listing == *listed => {
+                let names = names.iter().filter(|name| name.starts_with(&begun));
+                names.map(|name| Offer { line: format!("{before}{name}"), takes: "", help: "" }).collect()
             }
-            _ => offers(typed, context),
+            (Completions::Names { .. }, _) => vec![],
         }
     }
 
     /// The completions, the best first, and which of them the line holds.
-    pub fn offers(&self, context: Context) -> (Vec<Offer>, Option<usize>) {
-        (self.all_offers(self.typed(), context), self.completing.as_ref().map(|(_, at)| *at))
+    pub fn offers(&self, complete: Complete) -> (Vec<Offer>, Option<usize>) {
+        (self.all_offers(self.typed(), complete), self.completing.as_ref().map(|(_, at)| *at))
     }
 
-    fn complete(&mut self, by: i64, context: Context) {
+    fn complete(&mut self, by: i64, complete: Complete) {
         let typed = self.typed().to_owned();
-        let offers = self.all_offers(&typed, context);
+        let offers = self.all_offers(&typed, complete);
         if offers.is_empty() {
             return;
         }
@@ -139,46 +172,19 @@ impl Palette {
 }
 
 /// Adds a line to the history, once where it is there already.
-fn remember(history: &mut Vec<String>, line: &str) {
+pub fn remember(history: &mut Vec<String>, line: &str) {
     history.retain(|old| old != line);
     history.push(line.to_owned());
     let surplus = history.len().saturating_sub(REMEMBERED);
     history.drain(..surplus);
 }
 
-/// Carries out a command that was typed.
-fn entered(app: &mut App, line: &str) -> Vec<Effect> {
-    if line.is_empty() {
-        return vec![];
-    }
-    remember(&mut app.commands, line);
-    let done = parse(line, app.context()).and_then(|call| call(app));
-    told(app, done)
-}
-
-/// A key while a command is typed.
-pub fn press(app: &mut App, mut palette: Box<Palette>, key: KeyEvent) -> Vec<Effect> {
-    app.message = None;
-    match palette.press(key, app.context(), &app.commands) {
-        Outcome::Typing => {
-            let to_list = palette.to_list(app.context());
-            app.overlay = Some(Overlay::Palette(palette));
-            let place = |listing: &Listing| app.located(Path::new(&listing.directory));
-            let list = |listing| Effect::List(place(&listing), listing);
-            to_list.map(list).into_iter().collect()
-        }
-        Outcome::Closed => vec![],
-        Outcome::Entered(line) => entered(app, &line),
-    }
-}
-
 /// Draws it over the lowest lines.
-pub fn render(app: &App, palette: &Palette, area: Rect, buf: &mut Buffer) {
+pub fn render(theme: &Theme, palette: &Palette, complete: Complete, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
         return;
     }
-    let theme = &app.theme;
-    let (offers, chosen) = palette.offers(app.context());
+    let (offers, chosen) = palette.offers(complete);
     let room = usize::from(area.height - 1).min(SHOWN);
     // The chosen one stays visible.
     let from = chosen.map_or(0, |chosen| (chosen + 1).saturating_sub(room));
@@ -210,9 +216,15 @@ pub fn render(app: &App, palette: &Palette, area: Rect, buf: &mut Buffer) {
 mod tests {
     use super::*;
     use crate::protocol::Command;
+    use crate::tui::app::Context;
+    use crate::tui::command_line::{completions, offers};
     use crate::tui::testing;
     use crate::tui::testing::{own, sent, with_a_sample};
-    use crate::tui::update::{Message, update};
+    use crate::tui::update::{Effect, Message, update};
+
+    fn in_workbench(typed: &str) -> Completions {
+        completions(typed, Context::Workbench)
+    }
 
     fn press(palette: &mut Palette, keys: &str, history: &[String]) -> Outcome {
         let mut outcome = Outcome::Typing;
@@ -227,7 +239,7 @@ mod tests {
                 '←' => KeyCode::Left,
                 c => KeyCode::Char(c),
             };
-            outcome = palette.press(KeyEvent::from(code), Context::Workbench, history);
+            outcome = palette.press(KeyEvent::from(code), &in_workbench, history);
         }
         outcome
     }
@@ -257,30 +269,38 @@ mod tests {
         let mut palette = Palette::default();
         let value = |palette: &Palette| palette.input.value().to_owned();
         press(&mut palette, "open ", &[]);
-        assert_eq!(palette.to_list(Context::Picker), None, "nothing is opened there");
+        assert_eq!(
+            palette.to_list(&|typed| completions(typed, Context::Picker)),
+            None,
+            "nothing is opened there"
+        );
         let of = |directory: &str| Listing { directory: directory.into(), images: true };
-        assert_eq!(palette.to_list(Context::Workbench), Some(of("")));
-        assert_eq!(palette.to_list(Context::Workbench), None, "once");
+        assert_eq!(palette.to_list(&in_workbench), Some(of("")));
+        assert_eq!(palette.to_list(&in_workbench), None, "once");
         palette.list(&of(""), ["a.png", "b.gif", "bees/", "c.npy"].map(String::from).to_vec());
-        assert_eq!(palette.offers(Context::Workbench).0.len(), 4);
+        assert_eq!(palette.offers(&in_workbench).0.len(), 4);
         press(&mut palette, "b⇥", &[]);
         assert_eq!(value(&palette), "open b.gif");
         press(&mut palette, "⇥", &[]);
         assert_eq!(value(&palette), "open bees/");
-        assert_eq!(palette.to_list(Context::Workbench), Some(of("bees/")));
+        assert_eq!(palette.to_list(&in_workbench), Some(of("bees/")));
         palette.list(&of(""), vec!["late.png".into()]);
-        assert!(palette.offers(Context::Workbench).0.is_empty(), "that was another directory's");
+        assert!(palette.offers(&in_workbench).0.is_empty(), "that was another directory's");
         palette.list(&of("bees/"), vec!["one bee.png".into()]);
         press(&mut palette, "⇥", &[]);
         assert_eq!(press(&mut palette, "↵", &[]), Outcome::Entered("open bees/one bee.png".into()));
         let mut palette = Palette::default();
         press(&mut palette, "compare r", &[]);
-        let runs = palette.to_list(Context::Workbench).unwrap();
+        let runs = palette.to_list(&in_workbench).unwrap();
         assert!(!runs.images, "a run is a directory");
         palette.list(&runs, vec!["runs/".into()]);
         press(&mut palette, "⇥", &[]);
         assert_eq!(value(&palette), "compare runs/");
-        assert_eq!(palette.to_list(Context::Model), None, "a model has no curves");
+        assert_eq!(
+            palette.to_list(&|typed| completions(typed, Context::Model)),
+            None,
+            "a model has no curves"
+        );
     }
 
     #[test]

@@ -4,43 +4,38 @@ use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::protocol::Command;
+use crate::preset::ImageSize;
 use crate::snapshot::Input;
-use crate::tui::app::App;
-use crate::tui::update::Effect;
+use crate::tui::theme::Theme;
 use crate::tui::view::parts::question;
 
-/// A key at the question.
-pub fn press(app: &mut App, input: Input, key: KeyCode) -> Vec<Effect> {
-    let Some(workbench) = &mut app.workbench else { return vec![] };
-    match key {
-        KeyCode::Char('y') | KeyCode::Enter => {
-            let input = workbench.ask_for(input.file, true);
-            vec![Effect::Send(Command::Input(Some(input)))]
-        }
-        _ => {
-            workbench.stay();
-            vec![]
-        }
-    }
+/// A key at the question; true to resize the image.
+pub fn press(key: KeyCode) -> bool {
+    matches!(key, KeyCode::Char('y') | KeyCode::Enter)
 }
 
-/// Draws it.
-pub fn render(app: &App, input: &Input, [width, height]: [usize; 2], area: Rect, buf: &mut Buffer) {
-    let model = app.workbench.as_ref().map(|workbench| workbench.preset.data.image());
-    let model = model.map_or_else(String::new, |image| format!("{}x{}", image.width, image.height));
+/// Asks whether to resize the image, of this width and height, to the size of the model's images.
+pub fn render(
+    theme: &Theme,
+    input: &Input,
+    [width, height]: [usize; 2],
+    model: ImageSize,
+    area: Rect,
+    buf: &mut Buffer,
+) {
     let name = input.file.file_name().unwrap_or_default().to_string_lossy();
     let text = format!(
-        "{name} has {width}x{height} pixels; the model's images have {model}\n\n\
-         y  resize it, in its proportions, on black\nn  leave it"
+        "{name} has {width}x{height} pixels; the model's images have {}x{}\n\n\
+         y  resize it, in its proportions, on black\nn  leave it",
+        model.width, model.height
     );
-    question(&app.theme, "Resize it?", &text, area, buf);
+    question(theme, "Resize it?", &text, area, buf);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Event;
+    use crate::protocol::{Command, Event};
     use crate::tui::app::Overlay;
     use crate::tui::testing::{inspected, own, picture_of, press, sent, with_a_sample};
     use crate::tui::update::{Message, update};

@@ -1,11 +1,12 @@
 //! What the events of the engine change.
 
+use super::files;
 use super::leave::arrive;
-use super::{Effect, files, told};
 use crate::protocol::{Event, Finish};
 use crate::tui::album::Album;
 use crate::tui::app::{App, Overlay};
 use crate::tui::config::Notice;
+use crate::tui::message::{Effect, told};
 use crate::tui::workbench::Workbench;
 
 /// Takes in an event of the engine.

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Done, ENDED, Effect, NO_PICTURE};
 use crate::protocol::{Command, is_for_curves};
 use crate::snapshot::View;
 use crate::tui::app::App;
+use crate::tui::message::{Done, ENDED, Effect, NO_PICTURE};
 use crate::tui::workbench::{Pane, Workbench};
 
 /// The file that `e` writes: in the directory that the program was started in, named after what it shows.

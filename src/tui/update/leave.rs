@@ -1,8 +1,8 @@
 //! Leaving a run: for the shell, or for a run that begins with its state or its weights.
 
-use super::{Done, Effect};
 use crate::protocol::{Command, Finish};
 use crate::tui::app::{App, Leave, Overlay};
+use crate::tui::message::{Done, Effect};
 use crate::tui::workbench::Workbench;
 
 /// Leaves; asks first if that ends the run.

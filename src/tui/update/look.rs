@@ -1,8 +1,9 @@
 //! Looking: what of the run is on the screen. Little of it is the engine's concern.
 
-use super::{Done, ENDED, Effect, NO_PICTURE, past};
 use crate::protocol::{ALBUM_SAMPLES, Command};
+use crate::tui::album::Album;
 use crate::tui::inspector::Inspector;
+use crate::tui::message::{Done, ENDED, Effect, NO_PICTURE};
 use crate::tui::workbench::{Pane, Workbench};
 
 /// Inspects the sample on the screen.
@@ -51,8 +52,15 @@ pub fn watch(workbench: &mut Workbench, sample: usize) -> Vec<Effect> {
     if let Some(inspector) = &mut workbench.inspector {
         inspector.waits = true;
     }
-    let past = past::read_moment(workbench);
+    let past = read_moment(workbench);
     std::iter::once(Effect::Send(Command::Watch(sample))).chain(past).collect()
+}
+
+/// Asks for the chosen moment, if one of the past is looked at.
+pub fn read_moment(workbench: &Workbench) -> Vec<Effect> {
+    let moment = workbench.album.as_ref().and_then(Album::moment);
+    let run = workbench.info.directory.clone();
+    moment.map(|moment| Effect::Moment(run, moment, workbench.sample)).into_iter().collect()
 }
 
 /// Sorts the samples, the worst first, or puts them back in their own order.

@@ -1,8 +1,9 @@
 //! Looking back: the album of a run.
 
-use super::{Done, Effect, look};
+use super::look::{read_moment, watch};
 use crate::protocol::ALBUM_SAMPLES;
 use crate::tui::album::Album;
+use crate::tui::message::{Done, Effect};
 use crate::tui::workbench::Workbench;
 
 /// Takes in which moments there are; without any, the album closes.
@@ -19,17 +20,10 @@ pub fn open_album(workbench: &mut Workbench, moments: Vec<u64>) -> Vec<Effect> {
         Some(_) => {
             // The album holds only the first samples.
             let of_it = workbench.sample < ALBUM_SAMPLES;
-            let watched = if of_it { vec![] } else { look::watch(workbench, 0) };
+            let watched = if of_it { vec![] } else { watch(workbench, 0) };
             if watched.is_empty() { read_moment(workbench) } else { watched }
         }
     }
-}
-
-/// Asks for the chosen moment.
-pub fn read_moment(workbench: &Workbench) -> Vec<Effect> {
-    let moment = workbench.album.as_ref().and_then(Album::moment);
-    let run = workbench.info.directory.clone();
-    moment.map(|moment| Effect::Moment(run, moment, workbench.sample)).into_iter().collect()
 }
 
 /// Shows an earlier (−1) or later (+1) moment; the first time the album is opened. Beyond the last moment is now.

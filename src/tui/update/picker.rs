@@ -1,8 +1,9 @@
 //! Choosing a model, a preset or a run.
 
-use super::{Done, Effect};
-use crate::protocol::Command;
-use crate::tui::app::{App, Entry};
+use super::compare;
+use crate::protocol::{Command, RunCard};
+use crate::tui::app::{App, Entry, Overlay};
+use crate::tui::message::{Done, Effect};
 
 /// Chooses the entry `by` lines further down.
 pub fn step(app: &mut App, by: i64) -> Done {
@@ -72,10 +73,25 @@ pub fn preview(app: &App) -> Vec<Effect> {
     entry.map(|e| Effect::Preview(Box::new(e.preset().clone()), app.picker.sample)).into_iter().collect()
 }
 
+/// Takes in a run that was found: for the shelf, or to be compared with the one on the screen.
+pub fn take_run(app: &mut App, run: RunCard) {
+    match app.workbench {
+        None => app.picker.add(run),
+        Some(_) => compare::offer(app, run),
+    }
+}
+
+/// Takes in that all runs were found.
+pub fn all_runs_found(app: &mut App) {
+    app.picker.reading = false;
+    if let Some(Overlay::Compare(choice)) = &mut app.overlay {
+        choice.reading = false;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::RunCard;
     use crate::tui::testing::{picker, preset, press};
     use crate::tui::update::{Message, update};
 

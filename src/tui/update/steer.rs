@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::{Done, Effect};
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
 use crate::protocol::Command;
+use crate::tui::message::{Done, Effect};
 use crate::tui::workbench::Workbench;
 
 /// Why a training can no longer be steered.

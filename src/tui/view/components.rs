@@ -4,7 +4,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::parts::{Sheet, pane, put, sliders, title_style, with_sliders};
+use super::bars::{sliders, with_sliders};
+use super::parts::{Sheet, pane, put, title_style};
 use super::picture::{Picture, digit};
 use crate::snapshot::objects::{colours, winners};
 use crate::snapshot::reconstruction;

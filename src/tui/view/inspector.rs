@@ -5,8 +5,9 @@ use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 
+use super::bars::{footer, sliders, with_sliders};
 use super::components::{argmax, truth};
-use super::parts::{Sheet, footer, frame_lines, put, sliders, with_sliders};
+use super::parts::{Sheet, frame_lines, put};
 use super::picture::{Picture, digit};
 use crate::snapshot::objects::{colours, objects};
 use crate::snapshot::reconstruction;

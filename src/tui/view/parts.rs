@@ -1,4 +1,4 @@
-//! What the parts of the screen are drawn with: panes, lines, sliders, hints.
+//! What the parts of the screen and the overlays are drawn with: panes, lines, questions.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -6,11 +6,8 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
-use crate::tui::actions::{self, key};
-use crate::tui::app::App;
 use crate::tui::theme::Theme;
-use crate::tui::width::{padded, width};
-use crate::tui::workbench::Workbench;
+use crate::tui::width::width;
 
 /// A picture and its place, for a terminal that draws pictures itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,17 +76,6 @@ pub fn wrapped(line: &str, room: usize) -> Vec<String> {
     })
 }
 
-/// The message for the user, over the last lines, as many as it needs.
-pub fn message(app: &App, area: Rect, buf: &mut Buffer) {
-    let Some(message) = &app.message else { return };
-    let lines = wrapped(message, usize::from(area.width.saturating_sub(2)).max(1));
-    let top = area.bottom().saturating_sub(lines.len() as u16).max(area.y);
-    Clear.render(Rect { y: top, height: area.bottom() - top, ..area }, buf);
-    for (line, y) in lines.iter().zip(top..area.bottom()) {
-        put(&Line::styled(format!(" {line}"), app.theme.warning()), area.x, y, area.width, buf);
-    }
-}
-
 /// Lines in a pane of their size, in the middle of the screen.
 pub fn over(theme: &Theme, title: &str, lines: &[Line], area: Rect, buf: &mut Buffer) {
     let columns = lines.iter().map(Line::width).max().unwrap_or(0).max(width(title)) as u16 + 4;
@@ -121,71 +107,9 @@ pub fn question(theme: &Theme, title: &str, text: &str, area: Rect, buf: &mut Bu
     over(theme, &format!(" {title} "), &lines, area, buf);
 }
 
-/// The last line: as many keys as fit.
-pub fn footer(app: &App, area: Rect, buf: &mut Buffer) {
-    let mut spans = vec![Span::raw(" ")];
-    let mut taken = 1;
-    let lines = actions::help(&app.config.keymap, app.context());
-    for line in lines.into_iter().filter(|line| !line.hint.is_empty()) {
-        let wide = (width(&line.label) + width(line.hint) + 4) as u16;
-        if taken + wide > area.width {
-            break;
-        }
-        taken += wide;
-        spans.push(Span::styled(line.label, app.theme.strong()));
-        spans.push(Span::styled(format!(" {}   ", line.hint), app.theme.dim()));
-    }
-    put(&Line::from(spans), area.x, area.y, area.width, buf);
-}
-
 /// A label and its value.
 pub fn labelled<'a>(label: &'a str, value: String, theme: &Theme) -> [Span<'a>; 2] {
     [Span::styled(label, theme.dim()), Span::styled(value, theme.strong())]
-}
-
-/// A slider of this many columns at place `at` of `of`, counted from 1, with a text.
-pub fn slider<'a>(
-    label: &'a str,
-    (at, of): (usize, usize),
-    text: String,
-    columns: u16,
-    theme: &Theme,
-) -> Line<'a> {
-    let taken = width(label) + width(&text) + 4;
-    let room = usize::from(columns).saturating_sub(taken).max(1);
-    let knob = if of > 1 { (at - 1) * (room - 1) / (of - 1) } else { 0 };
-    Line::from(vec![
-        Span::styled(label, theme.dim()),
-        Span::styled(format!(" {}", "─".repeat(knob)), theme.dim()),
-        Span::styled("●", theme.warning()),
-        Span::styled(format!("{} ", "─".repeat(room - 1 - knob)), theme.dim()),
-        Span::styled(text, theme.strong()),
-    ])
-}
-
-/// What is left of `area` above the sliders, and the sliders' place, which is empty unless a past moment is shown.
-pub fn with_sliders(workbench: &Workbench, area: Rect) -> [Rect; 2] {
-    let height = if workbench.album.as_ref().is_some_and(|album| album.moment().is_some()) { 2 } else { 0 };
-    Layout::vertical([Constraint::Min(0), Constraint::Length(height.min(area.height))]).areas(area)
-}
-
-/// The two sliders of a look into the past: the training, and the EM step.
-pub fn sliders(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
-    let theme = &app.theme;
-    let keys = |back, on| format!("{} {}", key(app, back), key(app, on));
-    let (Some(album), Some(snapshot)) = (&workbench.album, workbench.shown()) else { return };
-    let Some(moment) = album.moment() else { return };
-    let (place, steps) = (album.place(), snapshot.steps.len());
-    let step = workbench.shown_step(snapshot) + 1;
-    let training = format!("it {moment} ({}/{}) {}", place.0, place.1, keys("past-back", "past-on"));
-    let em = format!("EM step {step}/{steps} {}", keys("em-previous", "em-next"));
-    // Both begin and end in the same columns.
-    let wide = width(&training).max(width(&em));
-    let line = |label, place, text: String| slider(label, place, padded(&text, wide), area.width, theme);
-    put(&line(" past", place, training), area.x, area.y, area.width, buf);
-    if area.height > 1 {
-        put(&line("   EM", (step, steps), em), area.x, area.y + 1, area.width, buf);
-    }
 }
 
 /// Splits off the first and the last line, where there is room for more than those.

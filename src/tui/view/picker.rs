@@ -5,13 +5,13 @@ use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Paragraph, Widget, Wrap};
 
-use super::parts::{Sheet, footer, frame_lines, inside, pane, put};
+use super::bars::footer;
+use super::parts::{Sheet, frame_lines, inside, pane, put};
 use super::picture::Picture;
 use crate::preset::{Cell, Data, Layer, Noise, Preset, StepWeights};
 use crate::protocol::ModelCard;
 use crate::tui::actions::key;
-use crate::tui::app::{App, Entry};
-use crate::tui::shelf::Previewed;
+use crate::tui::app::{App, Entry, Previewed};
 use crate::tui::width::padded;
 
 /// From this many lines on, the shelf says how many more there are.

@@ -4,8 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
+use super::bars::footer;
 use super::format::{duration, number};
-use super::parts::{Sheet, footer, frame_lines, labelled, put};
+use super::parts::{Sheet, frame_lines, labelled, put};
 use super::{components, curves, inspector, profile};
 use crate::preset::{Preset, Setting};
 use crate::protocol::Finish;

@@ -1,0 +1,63 @@
+//! Sets up the terminal and the event loop around the workbench, and takes them down again.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::app::App;
+use super::config::{Config, Pictures};
+use super::gallery::{self, Gallery};
+use super::shell::{Shell, Start};
+use super::signals::Signals;
+use super::terminal::Screen;
+use super::theme::Theme;
+use crate::error::{Error, Result};
+use crate::protocol::{Backstage, Finish};
+
+/// Runs the workbench until its user leaves. A run in progress is saved first, also when the system asks the program
+/// to end; a run of another process continues. A `config` that could not be read is reported on the screen, and the
+/// defaults hold. Returns the run that continues without a screen, if the user has detached it.
+///
+/// # Errors
+/// There is no terminal, or it fails; the run failed.
+pub fn run(
+    backstage: Arc<dyn Backstage>,
+    start: Option<Start>,
+    config: Result<Config>,
+) -> Result<Option<PathBuf>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::Terminal(format!("the event loop could not start: {e}")))?;
+    let detached = runtime.block_on(async {
+        let mut app = App::new(Theme::detect(|name| std::env::var(name).ok()));
+        let mouse = config.as_ref().map_or(Config::default().mouse, |config| config.mouse);
+        app.configure(config);
+        app.here = std::env::current_dir().unwrap_or_default();
+        app.home = std::env::home_dir().unwrap_or_default();
+        let mut signals =
+            Signals::new().map_err(|e| Error::Terminal(format!("cannot listen for signals: {e}")))?;
+        // The shell, which has the run, is declared before the screen, so that on the way out, by a panic too, the
+        // terminal is restored first and then the run is waited for.
+        let mut shell = Shell::new(backstage.clone(), &mut app, start);
+        let mut screen = Screen::enter(mouse)?;
+        let asked =
+            app.config.pictures == Pictures::Auto && gallery::is_likely(|name| std::env::var(name).ok());
+        let mut gallery = asked.then(Gallery::ask).flatten();
+        shell.turn(&mut app, &mut screen, &mut gallery, &mut signals).await?;
+        drop(screen);
+        tokio::select! {
+            () = shell.settle() => {}
+            // Asked again: what is not finished is cut off.
+            () = signals.next() => {}
+        }
+        // A run that failed, at the last save perhaps, must not look like one that went well.
+        match app.workbench.and_then(|workbench| workbench.finish) {
+            Some(Finish::Failed(sentence)) => Err(Error::Failed(sentence)),
+            _ => Ok(shell.detached.take()),
+        }
+    })?;
+    // By now this process no longer holds the run.
+    let Some((run, device)) = detached else { return Ok(None) };
+    backstage.detach(&run, &device)?;
+    Ok(Some(run))
+}

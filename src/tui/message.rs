@@ -1,0 +1,141 @@
+//! What happens to the workbench, and what it asks of the shell around it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossterm::event::KeyEvent;
+
+use super::app::App;
+use super::config::Notice;
+use super::overlay::palette::Listing;
+use super::workbench::Pane;
+use crate::preset::Preset;
+use crate::protocol::{Command, Event, Preview, RunCard, RunToCompare, Shelf};
+use crate::snapshot::{Snapshot, View};
+
+/// Why there is nothing to inspect or to write.
+pub const NO_PICTURE: &str = "there is no picture yet";
+/// Why no other sample can be shown.
+pub const ENDED: &str = "the run has ended and shows nothing new; open it with nem-tui --look";
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// The shelf was read.
+    Shelf(Shelf),
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// The mouse was pressed here.
+    Click(Target),
+    /// The wheel was turned here, up (−1) or down (+1).
+    Wheel(Option<Target>, i64),
+    /// An event of the engine.
+    Engine(Event),
+    /// The engine made a picture.
+    Picture(Arc<Snapshot>),
+    /// A preview of this sample of a preset's data was made, if it could be.
+    Preview(Box<Preset>, u64, Option<Preview>),
+    /// Starting or resuming failed; a sentence.
+    StartFailed(String),
+    /// A sentence about what was done, or could not be.
+    Told(String),
+    /// The moments there are of the run in this directory.
+    Moments(PathBuf, Vec<u64>),
+    /// Of this run, at this iteration, this sample as it was, or a sentence that says why not.
+    Moment(PathBuf, u64, usize, Result<Arc<Snapshot>, String>),
+    /// Runs that were found.
+    Runs(Vec<RunCard>),
+    /// The run in this directory was read, to be compared.
+    Compared(PathBuf, Box<RunToCompare>),
+    /// All runs that can be read were found.
+    AllRuns,
+    /// The checkpoint to fork from with these settings, or a sentence that says that there is none.
+    Found(Result<PathBuf, String>, Vec<String>),
+    /// The entries of a directory, for completion.
+    Listed(Listing, Vec<String>),
+    /// The run's log was read, or could not be; a sentence.
+    Log(Result<Vec<String>, String>),
+    /// It is time to read the run's log again.
+    Reread,
+    /// It is time for the next EM step or moment, while they are played.
+    Tick,
+    /// The system asks the program to end.
+    Terminate,
+    /// The engine is gone without a last event.
+    EngineGone,
+}
+
+/// What the shell around the state has to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Start a run of this preset on this device.
+    Start(Box<Preset>, String),
+    /// Show this model, computed on this device.
+    Open(String, String),
+    /// Resume this run on this device.
+    Resume(Box<RunCard>, String),
+    /// Answer with [`Message::Found`]: the checkpoint of this name in the run in this directory, and these settings.
+    Find(PathBuf, String, Vec<String>),
+    /// Write the curves of the run in this directory to this file.
+    SaveCurves(PathBuf, PathBuf),
+    /// A new run from the state of this checkpoint or run, with these settings, on this device.
+    Fork(PathBuf, Vec<String>, String),
+    /// A new run from the initial weights of this one, with these settings, on this device.
+    Restart(PathBuf, Vec<String>, String),
+    /// Tell the engine.
+    Send(Command),
+    /// Make a preview of this sample.
+    Preview(Box<Preset>, u64),
+    /// Find out which moments the album of the run in this directory has.
+    Moments(PathBuf),
+    /// Read this sample at this iteration from that album.
+    Moment(PathBuf, u64, usize),
+    /// Find the runs there are by now.
+    Runs,
+    /// Read the run in this directory, to compare it.
+    Compare(PathBuf),
+    /// Continue the run in this directory, which has ended, without a screen on this device.
+    Detach(PathBuf, String),
+    /// Write this view of the snapshot to this file.
+    Save(Arc<Snapshot>, View, PathBuf),
+    /// Answer with [`Message::Listed`]: the entries of this directory.
+    List(PathBuf, Listing),
+    /// Read the log of the run in this directory.
+    ReadLog(PathBuf),
+    /// Tell a user who may not be looking.
+    Notify(Notice, String),
+    /// Put this on the clipboard.
+    Copy(String),
+    /// Take the mouse, or leave it to the terminal.
+    Mouse(bool),
+    /// Suspend the whole process until the shell continues it.
+    Suspend,
+    /// Leave the loop.
+    Exit,
+}
+
+/// What there is to do, or a sentence that says why nothing can be done.
+pub type Done = Result<Vec<Effect>, String>;
+
+/// Returns the effects, or shows the user why nothing was done.
+pub fn told(app: &mut App, done: Done) -> Vec<Effect> {
+    done.unwrap_or_else(|sentence| {
+        app.message = Some(sentence);
+        vec![]
+    })
+}
+
+/// What lies under a cell of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A line of the picker's shelf, by its entry.
+    Entry(usize),
+    /// The picker, elsewhere.
+    Picker,
+    /// A pane of the workbench.
+    Pane(Pane),
+    /// A pixel of the inspector's large pictures: column and row.
+    Pixel(usize, usize),
+    /// The inspector, elsewhere.
+    Inspector,
+}

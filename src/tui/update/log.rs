@@ -1,0 +1,29 @@
+//! Opening and reading the run's log.
+
+use crate::tui::app::{App, Overlay};
+use crate::tui::message::{Done, Effect};
+use crate::tui::overlay::Log;
+
+/// Opens it.
+pub fn open(app: &mut App) -> Done {
+    app.overlay = Some(Overlay::Log(Log::default()));
+    Ok(read(app))
+}
+
+/// Asks for its latest lines.
+pub fn read(app: &App) -> Vec<Effect> {
+    app.workbench.iter().map(|workbench| Effect::ReadLog(workbench.info.directory.clone())).collect()
+}
+
+/// Takes in what was read, or closes the log and says why it could not be.
+pub fn take_in(app: &mut App, lines: Result<Vec<String>, String>) {
+    let Some(Overlay::Log(log)) = &mut app.overlay else { return };
+    match lines {
+        Ok(lines) if log.below == 0 => log.lines = lines,
+        Ok(_) => {}
+        Err(sentence) => {
+            app.overlay = None;
+            app.message = Some(sentence);
+        }
+    }
+}

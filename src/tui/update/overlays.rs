@@ -1,0 +1,76 @@
+//! What keys do while an overlay has the keyboard.
+
+use std::path::Path;
+
+use crossterm::event::KeyEvent;
+
+use super::compare;
+use super::leave::{leave, stop};
+use crate::protocol::Command;
+use crate::tui::actions;
+use crate::tui::app::{App, Leave, Overlay};
+use crate::tui::command_line::{completions, parse};
+use crate::tui::message::{Effect, told};
+use crate::tui::overlay::compare::Pressed;
+use crate::tui::overlay::confirm::{self, QuitAnswer};
+use crate::tui::overlay::palette::{Listing, Outcome, Palette, remember};
+use crate::tui::overlay::{help, resize};
+
+/// Gives a key to `overlay`, which was taken off the screen and goes back there if it stays open.
+pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
+    let code = key.code;
+    match overlay {
+        Overlay::Help(from) => {
+            let lines = actions::help(&app.config.keymap, app.context()).len();
+            app.overlay = help::press(from, lines, code).map(Overlay::Help);
+        }
+        Overlay::Health => {}
+        Overlay::Log(mut log) => app.overlay = log.press(code).then_some(Overlay::Log(log)),
+        Overlay::Quit => match confirm::press_quit(code) {
+            QuitAnswer::Detach if app.is_running() => return leave(app, Leave::Detach),
+            QuitAnswer::Leave | QuitAnswer::Detach => return leave(app, Leave::Program),
+            QuitAnswer::Stay => {}
+        },
+        Overlay::Stop if confirm::press_stop(code) => return stop(app, Leave::Program),
+        Overlay::Stop => {}
+        Overlay::Resize(input, _) => {
+            let Some(workbench) = &mut app.workbench else { return vec![] };
+            if resize::press(code) {
+                let input = workbench.ask_for(input.file, true);
+                return vec![Effect::Send(Command::Input(Some(input)))];
+            }
+            workbench.stay();
+        }
+        Overlay::Palette(palette) => return typed(app, palette, key),
+        Overlay::Compare(mut choice) => {
+            let pressed = choice.press(code);
+            app.overlay = (!matches!(pressed, Pressed::Close)).then_some(Overlay::Compare(choice));
+            if let Pressed::Toggle(run) = pressed {
+                return compare::toggle(app, &run);
+            }
+        }
+    }
+    vec![]
+}
+
+/// A key while a command is typed.
+fn typed(app: &mut App, mut palette: Box<Palette>, key: KeyEvent) -> Vec<Effect> {
+    app.message = None;
+    let context = app.context();
+    let complete = |line: &str| completions(line, context);
+    match palette.press(key, &complete, &app.commands) {
+        Outcome::Typing => {
+            let listing = palette.to_list(&complete);
+            app.overlay = Some(Overlay::Palette(palette));
+            let list = |listing: Listing| Effect::List(app.located(Path::new(&listing.directory)), listing);
+            listing.map(list).into_iter().collect()
+        }
+        Outcome::Closed => vec![],
+        Outcome::Entered(line) if line.is_empty() => vec![],
+        Outcome::Entered(line) => {
+            remember(&mut app.commands, &line);
+            let done = parse(&line, context).and_then(|call| call(app));
+            told(app, done)
+        }
+    }
+}
