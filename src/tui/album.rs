@@ -6,7 +6,7 @@ use crate::snapshot::Snapshot;
 
 /// The album, opened.
 #[derive(Clone, Debug, Default)]
-pub struct Album {
+pub struct LookBack {
     /// The iterations of the moments, in order; empty until they are read.
     moments: Vec<u64>,
     /// The index of the chosen one.
@@ -17,10 +17,10 @@ pub struct Album {
     pub playing: bool,
 }
 
-impl Album {
+impl LookBack {
     /// An album to be read: played from its first moment, or stopped at its last.
-    pub fn new(playing: bool) -> Album {
-        Album { playing, ..Album::default() }
+    pub fn new(playing: bool) -> LookBack {
+        LookBack { playing, ..LookBack::default() }
     }
 
     /// Takes in which moments there are. The chosen one stays chosen, or the nearest before it.
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_moment_that_was_thinned_out_gives_way_to_the_one_before() {
-        let mut album = Album::new(false);
+        let mut album = LookBack::new(false);
         album.read(vec![0, 4, 8, 9]);
         assert_eq!((album.moment(), album.place()), (Some(9), (4, 4)));
         assert!(!album.go(1) && album.go(-2));
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn playing_begins_at_the_first_and_goes_round() {
-        let mut album = Album::new(true);
+        let mut album = LookBack::new(true);
         album.read(vec![0, 5]);
         let mut seen = vec![album.moment()];
         (0..2).for_each(|_| {
@@ -89,7 +89,7 @@ mod tests {
             seen.push(album.moment());
         });
         assert_eq!(seen, [Some(0), Some(5), Some(0)]);
-        let mut empty = Album::new(true);
+        let mut empty = LookBack::new(true);
         empty.play_on();
         assert_eq!(empty.moment(), None);
     }

@@ -18,7 +18,7 @@ use super::workbench::Workbench;
 use crate::preset::Setting;
 
 /// What a line asks for, to be carried out once.
-pub type Call = Box<dyn FnOnce(&mut App) -> Done>;
+pub type Typed = Box<dyn FnOnce(&mut App) -> Done>;
 
 /// The directories in a directory and, if wanted, the images that can be opened, in the order of their
 /// names.
@@ -114,7 +114,7 @@ fn best(text: &str, all: impl IntoIterator<Item = (&'static str, Offer)>) -> Vec
 ///
 /// # Errors
 /// A sentence, for a line that means nothing; it names the command that may have been meant.
-pub fn parse(line: &str, context: Context) -> Result<Call, String> {
+pub fn parse(line: &str, context: Context) -> Result<Typed, String> {
     let line = line.trim();
     let (head, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     // With the spaces that a file's name may have.
@@ -135,7 +135,7 @@ pub fn parse(line: &str, context: Context) -> Result<Call, String> {
     let one = || if let [word] = words[..] { Ok(word) } else { Err(usage()) };
     let path = || if rest.is_empty() { Err(usage()) } else { Ok(PathBuf::from(rest)) };
     let sets = |words: &[&str]| words.iter().map(|set| (*set).to_owned()).collect::<Vec<String>>();
-    let set = |name: &str, value: &str| -> Result<Call, String> {
+    let set = |name: &str, value: &str| -> Result<Typed, String> {
         let setting = Setting::parse(name, value).map_err(|error| error.to_string())?;
         Ok(on_screen(move |workbench| steer::change(workbench, setting)))
     };
@@ -177,7 +177,7 @@ pub fn parse(line: &str, context: Context) -> Result<Call, String> {
 }
 
 /// A call on the run on the screen.
-fn on_screen(act: impl FnOnce(&mut Workbench) -> Done + 'static) -> Call {
+fn on_screen(act: impl FnOnce(&mut Workbench) -> Done + 'static) -> Typed {
     Box::new(|app| app.workbench.as_mut().map_or(Ok(vec![]), act))
 }
 

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use super::album::Album;
+use super::album::LookBack;
 use super::curve_view::CurveView;
 use super::history::History;
 use super::inspector::Inspector;
@@ -117,7 +117,7 @@ pub struct Workbench {
     /// The values before the user's changes, the latest last.
     pub undo: Vec<Setting>,
     /// The album, while past moments are shown.
-    pub album: Option<Album>,
+    pub album: Option<LookBack>,
     /// The inspector, while it is open.
     pub inspector: Option<Inspector>,
     /// Whether the training is paused.

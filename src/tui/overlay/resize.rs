@@ -33,47 +33,4 @@ pub fn render(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::{Command, Event};
-    use crate::tui::app::Overlay;
-    use crate::tui::testing::{inspected, own, picture_of, press, sent, with_a_sample};
-    use crate::tui::update::{Message, update};
-
-    #[test]
-    fn another_size_is_a_question() {
-        let mut app = with_a_sample();
-        press(&mut app, ":open a.png↵");
-        let image = own("/here/a.png", false, 1);
-        let wrong =
-            |input: &Input| Message::Engine(Event::WrongSize { input: input.clone(), size: [640, 480] });
-        update(&mut app, wrong(&own("/here/b.png", false, 1)));
-        assert!(app.overlay.is_none(), "that is for somebody else");
-        update(&mut app, wrong(&image));
-        assert!(matches!(&app.overlay, Some(Overlay::Resize(of, [640, 480])) if *of == image));
-
-        let mut yes = app.clone();
-        let resized = own("/here/a.png", true, 2);
-        assert_eq!(sent(&press(&mut yes, "y")), [Command::Input(Some(resized.clone()))]);
-        update(&mut yes, picture_of(&resized, 6, vec![]));
-        assert_eq!(inspected(&yes), Some((Some(resized.clone()), false)));
-        // From the inspector, where no leaves what is shown.
-        press(&mut yes, ":open a.png↵");
-        update(&mut yes, wrong(&own("/here/a.png", false, 3)));
-        assert!(press(&mut yes, "n").is_empty() && yes.overlay.is_none());
-        assert_eq!(inspected(&yes), Some((Some(resized.clone()), false)));
-        assert_eq!(yes.workbench.unwrap().input, Some(resized));
-
-        let mut no = app.clone();
-        assert!(press(&mut no, "n").is_empty() && no.overlay.is_none());
-        assert!(no.workbench.unwrap().input.is_none());
-
-        // What is being typed is not lost over it.
-        let mut typing = with_a_sample();
-        press(&mut typing, ":open a.png↵:noi");
-        update(&mut typing, wrong(&image));
-        assert!(matches!(typing.overlay, Some(Overlay::Palette(_))));
-        assert!(typing.message.is_some_and(|message| message.contains("640x480")));
-        assert!(typing.workbench.unwrap().input.is_none());
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use super::files;
 use super::leave::arrive;
 use crate::protocol::{Event, Finish};
-use crate::tui::album::Album;
+use crate::tui::album::LookBack;
 use crate::tui::app::{App, Overlay};
 use crate::tui::config::Notice;
 use crate::tui::message::{Effect, told};
@@ -14,7 +14,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
     if let Event::Started(info) = event {
         if let (false, Some(workbench)) = (app.starting, &mut app.workbench) {
             workbench.catch_up(*info);
-            let read = |_: &Album| Effect::Moments(workbench.info.directory.clone());
+            let read = |_: &LookBack| Effect::Moments(workbench.info.directory.clone());
             return workbench.album.iter().map(read).collect();
         }
         let mut workbench = Workbench::new(*info);

@@ -1,7 +1,7 @@
 //! Looking: what of the run is on the screen. Little of it is the engine's concern.
 
 use crate::protocol::{ALBUM_SAMPLES, Command};
-use crate::tui::album::Album;
+use crate::tui::album::LookBack;
 use crate::tui::inspector::Inspector;
 use crate::tui::message::{Done, ENDED, Effect, NO_PICTURE};
 use crate::tui::workbench::{Pane, Workbench};
@@ -58,7 +58,7 @@ pub fn watch(workbench: &mut Workbench, sample: usize) -> Vec<Effect> {
 
 /// Asks for the chosen moment, if one of the past is looked at.
 pub fn read_moment(workbench: &Workbench) -> Vec<Effect> {
-    let moment = workbench.album.as_ref().and_then(Album::moment);
+    let moment = workbench.album.as_ref().and_then(LookBack::moment);
     let run = workbench.info.directory.clone();
     moment.map(|moment| Effect::Moment(run, moment, workbench.sample)).into_iter().collect()
 }

@@ -13,7 +13,7 @@ use ratatui::widgets::canvas::{Canvas, Line as Stroke, Points};
 use super::format::{duration, number};
 use super::parts::{pane, put, title_style};
 use crate::preset::Preset;
-use crate::tui::album::Album;
+use crate::tui::album::LookBack;
 use crate::tui::app::App;
 use crate::tui::curve_view::{LossPlot, ScorePlot, Unit};
 use crate::tui::history::{Curve, History, thinned};
@@ -263,7 +263,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
                 context.draw(&Stroke::new(x, low, x, high, ink(Series::Cursor)));
             }
             // The moment of the past that the pictures show.
-            if let Some(moment) = workbench.album.as_ref().and_then(Album::moment) {
+            if let Some(moment) = workbench.album.as_ref().and_then(LookBack::moment) {
                 let x = axis.place(moment as f64, own);
                 context.draw(&Stroke::new(x, low, x, high, ink(Series::Cursor)));
                 context.print(x, low, Span::styled("▲", theme.warning()));
