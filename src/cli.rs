@@ -58,13 +58,13 @@ enum CliCommand {
     Tui(workbench::WorkbenchArgs),
     /// Train without a screen
     Train(train::TrainArgs),
-    /// Watch and steer a training that runs elsewhere on this machine
+    /// Watch and steer a run that is training elsewhere on this machine
     ///
     /// Leaving does not end it. Any number of viewers may attach at once.
     Attach(attach::AttachArgs),
     /// Score a run, a checkpoint or a model on held-out images
     Eval(eval::EvalArgs),
-    /// Draw what a run, a checkpoint or a model makes of an image, as PNG, GIF, or arrays
+    /// Draw how a run, a checkpoint or a model splits an image, as PNG, GIF, or arrays
     Picture(picture::PictureArgs),
     /// Write a run's curves as CSV, SVG, or event files for TensorBoard
     Curves(curves::CurvesArgs),
@@ -72,7 +72,7 @@ enum CliCommand {
     Export(export::ExportArgs),
     /// List the presets, or print one
     Presets(presets::PresetsArgs),
-    /// Train and score the runs behind the paper's tables and figures, and make our own
+    /// Reproduce the paper's tables and figures: train and score the runs they need
     ///
     /// Every seed draws its own data, synthetic digits included. The paper's five runs share one data set, so ours
     /// vary slightly more.

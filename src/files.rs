@@ -29,3 +29,22 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     };
     attempt().map_err(Error::io("write", path))
 }
+
+/// Whether `path` has this extension, in upper or lower case.
+pub fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extensions_are_compared_without_case() {
+        for (path, is_ron) in
+            [("a.ron", true), ("a.RON", true), ("a.b.Ron", true), ("ron", false), ("a.rona", false)]
+        {
+            assert_eq!(has_extension(Path::new(path), "ron"), is_ron, "{path}");
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! What the paper reports, and what our runs reach beside it. Each module uses those above it.
+//! The paper's results and ours. Each module uses only those above it.
 
 pub mod experiments;
 pub mod runs;

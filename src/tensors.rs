@@ -212,7 +212,7 @@ mod tests {
             prop_assert!(read(file.path()).is_err() || bytes.len() >= 10);
         }
 
-        /// Whatever the bytes, reading ends in arrays or in a sentence that names the file.
+        /// Any bytes give arrays or an error that names the file.
         #[test]
         fn damaged_files_are_refused(cut in 0usize..400, flip in 0usize..400, mask in any::<u8>()) {
             let directory = tempfile::tempdir().unwrap();

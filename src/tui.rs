@@ -1,7 +1,7 @@
 //! The workbench: an event loop around a pure state.
 //!
 //! ```text
-//! keys, engine events, pictures, signals ──▶ Message ──▶ update(&mut App) ──▶ Effect ──▶ engine
+//! keys, events, snapshots, signals ──▶ Message ──▶ update(&mut App) ──▶ Effect ──▶ run, jobs
 //!                                                            │
 //!                                                            ▼
 //!                                                     view(&App) ──▶ terminal

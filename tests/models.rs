@@ -268,7 +268,21 @@ fn a_model_shows_the_users_own_images() {
     open(&handle, Some(resized.clone()));
     picture(&mut handle, |picture| picture.input.as_ref() == Some(&resized));
     open(&handle, None);
-    assert_eq!(*picture(&mut handle, |picture| picture.input.is_none()), *sample, "the sample has changed");
+    // Asked for at once, each request is met or refused by itself.
+    let bad = Command::Look(vec![Setting::K(0)]);
+    handle.send(bad.clone());
+    handle.send(Command::Watch(3));
+    picture(&mut handle, |picture| picture.sample == 3);
+    match handle.events.blocking_recv().unwrap() {
+        Event::Refused { request, .. } => assert_eq!(request, bad),
+        other => panic!("{other:?}"),
+    }
+    handle.send(Command::Watch(0));
+    assert_eq!(
+        *picture(&mut handle, |picture| picture.input.is_none() && picture.sample == 0),
+        *sample,
+        "the sample has changed"
+    );
 }
 
 /// What cannot be opened is refused before the screen is taken over.

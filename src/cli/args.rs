@@ -44,7 +44,7 @@ impl PrecisionArg {
     }
 }
 
-/// The conditions that a trained model is tested under, where they are not its preset's.
+/// Conditions to test a trained model under, instead of its preset's.
 #[derive(Args, Debug, Clone, Copy)]
 pub(super) struct Conditions {
     /// Number of components, instead of the preset's

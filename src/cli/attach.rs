@@ -13,7 +13,7 @@ use crate::tui::Start;
 
 #[derive(Args, Debug)]
 pub(super) struct AttachArgs {
-    /// The run's directory, as train made it
+    /// The run's directory
     run: PathBuf,
 }
 

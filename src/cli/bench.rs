@@ -54,9 +54,9 @@ struct BenchReport {
     k: usize,
     steps: usize,
     parameters: usize,
-    /// Of an iteration's matrix products and convolutions, in 10^9.
+    /// Operations in an iteration's matrix products and convolutions, in 10^9.
     gflop: f64,
-    /// What the device reaches in large matrix products, in 10^9 a second.
+    /// The device's rate in large matrix products, in 10^9 operations a second.
     ceiling_gflops: f64,
     /// The iteration's share of that.
     share: f64,

@@ -14,7 +14,7 @@ use crate::run::{curves, directory, tensorboard};
 pub(super) struct CurvesArgs {
     /// The run's directory
     run: PathBuf,
-    /// Write a row for each iteration, with the validation of the epoch that ended with it
+    /// Write one row per iteration, with the validation of an epoch that ended there
     #[arg(long, value_name = "FILE", required_unless_present_any = ["svg", "tensorboard"])]
     csv: Option<PathBuf>,
     /// Draw losses and scores
@@ -46,7 +46,7 @@ impl CurvesArgs {
     }
 }
 
-/// Makes `directory`, unless it exists. TensorBoard takes all event files in a directory for those of one run.
+/// Creates `directory` if needed. TensorBoard treats all event files in a directory as one run.
 fn make_free(directory: &Path) -> Result<()> {
     std::fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
     let mut entries = std::fs::read_dir(directory).map_err(Error::io("read", directory))?;

@@ -19,10 +19,10 @@ pub(super) struct ExportArgs {
     /// The run (its best checkpoint), or a checkpoint
     #[arg(value_name = "RUN-OR-CHECKPOINT")]
     run: PathBuf,
-    /// The directory to make; its name is the model's
+    /// The directory to create; its name becomes the model's name
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Write 16 bits a weight instead of 32
+    /// Write 16 bits per weight instead of 32
     #[arg(long)]
     half: bool,
     /// Score on this many samples instead of the whole test split

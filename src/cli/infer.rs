@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::args::{Common, PrecisionArg};
 use crate::error::{Error, Result};
+use crate::files::has_extension;
 use crate::preset::Preset;
 use crate::run::directory;
 use crate::tensors;
@@ -50,8 +51,7 @@ pub(super) struct InferArgs {
 
 impl InferArgs {
     pub(super) fn run(self) -> Result<()> {
-        let is_file =
-            self.weights.is_file() || self.weights.extension().is_some_and(|end| end == "safetensors");
+        let is_file = self.weights.is_file() || has_extension(&self.weights, "safetensors");
         let (weights, own) = match is_file {
             true => (tensors::read(&self.weights)?, None),
             false => {
@@ -60,7 +60,7 @@ impl InferArgs {
             }
         };
         let preset = match (&self.preset, own) {
-            (Some(name), _) if Path::new(name).extension().is_some_and(|extension| extension == "json") => {
+            (Some(name), _) if has_extension(Path::new(name), "json") => {
                 let path = Path::new(name);
                 let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
                 Preset::parse_case(&text, name)?.set(&self.common.sets)?

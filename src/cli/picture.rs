@@ -14,7 +14,7 @@ use crate::run::picture::{self, OwnImages};
 use crate::snapshot::{self, ExportFormat, TILE, View};
 use crate::train::own_image::Chosen;
 
-/// Draw what a run, a checkpoint or a model makes of an image.
+/// Draw how a run, a checkpoint or a model splits an image.
 ///
 /// The extension of FILE decides what is written. A .png shows one EM step: the input, the noisy input, the
 /// reconstruction, gamma in the components' colours, the true objects beside the components that hold them, and every

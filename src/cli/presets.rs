@@ -8,9 +8,9 @@ use crate::preset::{Preset, embedded, embedded_names};
 
 #[derive(Args, Debug)]
 pub(super) struct PresetsArgs {
-    /// Print this preset's text, to start one of your own from
+    /// Print this preset's text, as a template for your own
     name: Option<String>,
-    /// Print one JSON object a line: the whole preset
+    /// Print one JSON object per line, with the whole preset
     #[arg(long)]
     json: bool,
 }

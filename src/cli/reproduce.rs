@@ -20,20 +20,20 @@ pub(super) struct ReproduceArgs {
     /// Which section of the paper's results
     #[arg(value_enum, default_value_t)]
     what: SectionArg,
-    /// Train no longer than this in total, shared equally by the runs that are due; 0 trains nothing and scores
-    /// the runs that are there [default: until every run has ended]
+    /// Total time to train, shared equally by the unfinished runs; 0 trains nothing and scores the existing runs
+    /// [default: until every run has ended]
     #[arg(long, value_name = "MINUTES")]
     budget: Option<f64>,
-    /// Runs of every preset; seed 1 of all of them comes first
+    /// Number of seeds to train each preset with; seed 1 of every preset comes first
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Where runs, scores and tables are kept; runs that are there already are continued
+    /// Directory for runs, scores and tables; existing runs are resumed
     #[arg(long, value_name = "DIR", default_value = "reproduced")]
     out: PathBuf,
     /// Score on this many samples [default: the whole test split, or the first 1000 for an unfinished run]
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     samples: Option<usize>,
-    /// Iterations of each run at most; a run that stops there counts as unfinished
+    /// Maximum number of iterations of each run; a run that stops there counts as unfinished
     #[arg(long, value_name = "N")]
     max_iterations: Option<u64>,
     /// Print the tables as one JSON object instead of Markdown
@@ -55,7 +55,7 @@ enum SectionArg {
     Figure6,
     /// Flying digits, directly and in stages (§4.3)
     Mnist,
-    /// The same data with recipes of our own, which get further in less time
+    /// The same data with our own recipes, which learn more in less time
     Faster,
     /// All of these
     #[default]

@@ -28,7 +28,7 @@ pub(super) struct TrainArgs {
     /// Begin a new run with the complete state of this run (its last checkpoint) or checkpoint, changed by --set
     #[arg(long, value_name = "RUN-OR-CHECKPOINT", conflicts_with_all = ["preset", "resume", "from", "mnist", "seed", "seeds"])]
     fork: Option<PathBuf>,
-    /// Repeat this run, live changes included, as far as it went; on a CPU the result is identical to the last bit
+    /// Repeat this run with its live changes, up to its last iteration; on a CPU the result is bit-identical
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "resume", "from", "fork", "sets", "mnist", "seed", "seeds", "epochs"])]
     replay: Option<PathBuf>,
     /// Begin with the weights of this run (its best checkpoint), checkpoint or model, and a fresh optimizer
@@ -54,7 +54,7 @@ pub(super) struct TrainArgs {
     /// validation a picture of a sample. A run that has them continues them when it is resumed
     #[arg(long, conflicts_with_all = ["fork", "replay"])]
     tensorboard: bool,
-    /// Print one JSON object a line instead of a progress bar (the default for a pipe)
+    /// Print one JSON object per line instead of a progress bar (the default for a pipe)
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -184,7 +184,7 @@ pub(super) trait Reporter {
     fn finished(&mut self, finish: &Finish) -> Result<()>;
 }
 
-/// One JSON object a line.
+/// One JSON object per line.
 struct Lines {
     directory: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! Image sequences from HDF5 files, laid out as the paper's public code lays them out.
+//! Image sequences from HDF5 files in the layout of the paper's public code.
 //!
 //! A file has the groups `training`, `validation` and `test`, each with the datasets `features` and
 //! `groups` of shape [T, N, H, W, C]: frames, sequences, rows, columns and channels, of which `groups`
@@ -169,7 +169,7 @@ impl Hdf5Source {
         Ok([dataset(DatasetKind::Features)?, dataset(DatasetKind::Groups)?])
     }
 
-    /// The shape of a part whose datasets are fit to be read.
+    /// The shape of a part, if its datasets can be read.
     fn check(&self, file: &Hdf5File, part: Split) -> Result<PartShape> {
         let wrong = |what, problem: String| {
             Err(Error::content(&self.path, format!("{} {problem}", name(part, what))))
@@ -245,7 +245,7 @@ impl Hdf5Source {
         })
     }
 
-    /// What is wanted, in at most `max` bytes.
+    /// Reads what is requested, in at most `max` bytes.
     fn block(&self, [features, groups]: &[Dataset; 2], wanted: Wanted, max: usize) -> Result<Block, Stop> {
         let size = wanted.frames * wanted.sequences * wanted.shape.height * wanted.shape.width;
         let room = max.checked_sub(size).ok_or(Stop::TooLarge)?;

@@ -89,7 +89,7 @@ pub fn default_directory() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "nem-tui").map(|of| of.data_dir().join("mnist"))
 }
 
-/// Whether both image files exist in `directory`, whatever they hold.
+/// Whether both image files exist in `directory`; their content is not checked.
 pub fn is_there(directory: &Path) -> bool {
     [TRAIN_IMAGES, TEST_IMAGES].iter().all(|name| find(directory, name).is_some())
 }

@@ -18,7 +18,7 @@ impl Split {
     /// All three.
     pub const ALL: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
 
-    /// Its name, as `--split` has it.
+    /// Its name, as for `--split`.
     pub fn name(self) -> &'static str {
         match self {
             Split::Train => "train",

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::backend;
 use crate::error::{Error, Result};
 use crate::preset::{ImageSize, Setting};
 use crate::protocol::{Command, Event, SnapshotSender, ViewerId};
@@ -19,11 +20,10 @@ pub(super) struct Audience {
 struct Seat {
     viewer: ViewerId,
     snapshots: SnapshotSender,
-    wanted: Look,
     /// The look of its last snapshot.
     shown: Look,
-    /// The latest request for something else than the training's own samples.
-    request: Option<Command>,
+    /// Requests since then, in order.
+    asked: Vec<(Command, Ask)>,
 }
 
 /// What a snapshot is of.
@@ -37,16 +37,104 @@ struct Look {
     opened: Option<Arc<Opened>>,
 }
 
+/// A change of a look.
+#[derive(Clone, Debug)]
+enum Ask {
+    Sample(usize),
+    Settings(Vec<Setting>),
+    Image(Option<Arc<Opened>>),
+    /// No change, but a snapshot.
+    Again,
+}
+
 impl Look {
-    /// The same sample as the training sees it, which can always be unrolled.
-    fn plain(&self) -> Look {
-        Look { sample: self.sample, ..Look::default() }
+    fn with(&self, ask: &Ask) -> Look {
+        match ask.clone() {
+            Ask::Sample(sample) => Look { sample, opened: None, ..self.clone() },
+            Ask::Settings(settings) => Look { settings, ..self.clone() },
+            Ask::Image(opened) => Look { opened, ..self.clone() },
+            Ask::Again => self.clone(),
+        }
     }
 
-    /// With the trainer's weights, which were trained for `iteration` iterations.
-    fn take(&self, trainer: &Trainer, iteration: u64) -> Result<Arc<Snapshot>> {
-        let taken = unroll::take(trainer, self.sample, self.opened.as_deref(), &self.settings)?;
-        Ok(Arc::new(Snapshot { iteration, ..taken }))
+    /// A look that is more likely to be possible, and the request that it gives up; `None` for the first sample as the
+    /// training sees it.
+    fn simpler(&self) -> Option<(Look, Command)> {
+        let mut simpler = self.clone();
+        let given_up = if !self.settings.is_empty() {
+            Command::Look(std::mem::take(&mut simpler.settings))
+        } else if let Some(opened) = simpler.opened.take() {
+            Command::Input(Some(opened.input.clone()))
+        } else if self.sample > 0 {
+            Command::Watch(std::mem::take(&mut simpler.sample))
+        } else {
+            return None;
+        };
+        Some((simpler, given_up))
+    }
+}
+
+/// Unrolls looks with the weights of `trainer`, which were trained for `iteration` iterations.
+struct Camera<'a> {
+    trainer: &'a Trainer,
+    iteration: u64,
+    /// Viewers who look at the same share a snapshot.
+    taken: Vec<(Look, Arc<Snapshot>)>,
+}
+
+impl Camera<'_> {
+    fn take(&mut self, look: &Look) -> Result<Arc<Snapshot>> {
+        if let Some((_, snapshot)) = self.taken.iter().find(|(taken, _)| taken == look) {
+            return Ok(snapshot.clone());
+        }
+        let take = || unroll::take(self.trainer, look.sample, look.opened.as_deref(), &look.settings);
+        // A look may need more memory than there is, which must not end the training.
+        let taken = if *look == Look::default() { take() } else { backend::caught(take) }?;
+        let snapshot = Arc::new(Snapshot { iteration: self.iteration, ..taken });
+        self.taken.push((look.clone(), snapshot.clone()));
+        Ok(snapshot)
+    }
+}
+
+impl Seat {
+    /// What it is to be shown, after its requests. Requests that cannot be met are given up, with an answer each.
+    ///
+    /// # Errors
+    /// Those of unrolling the first sample as the training sees it.
+    fn snapshot(
+        &mut self,
+        camera: &mut Camera,
+        answers: &mut Vec<(ViewerId, Event)>,
+    ) -> Result<Arc<Snapshot>> {
+        let asked = std::mem::take(&mut self.asked);
+        let wanted = asked.iter().fold(self.shown.clone(), |look, (_, ask)| look.with(ask));
+        if let Ok(snapshot) = camera.take(&wanted) {
+            self.shown = wanted;
+            return Ok(snapshot);
+        }
+        let mut refuse = |request, e: Error| {
+            answers.push((self.viewer, Event::Refused { request, why: e.to_string() }));
+        };
+        // One by one, to find out which.
+        for (request, ask) in asked {
+            let look = self.shown.with(&ask);
+            match camera.take(&look) {
+                Ok(_) => self.shown = look,
+                Err(_) if look == self.shown => {}
+                Err(e) => refuse(request, e),
+            }
+        }
+        // What was possible before may not be any more, after a change of the training.
+        loop {
+            match (camera.take(&self.shown), self.shown.simpler()) {
+                (Ok(snapshot), _) => return Ok(snapshot),
+                (Err(e), None) => return Err(e),
+                (Err(e), Some((simpler, request))) => {
+                    refuse(request, e);
+                    self.shown = simpler;
+                }
+            }
+        }
     }
 }
 
@@ -58,8 +146,7 @@ impl Audience {
 
     /// Gives a viewer a seat, at the first sample.
     pub(super) fn admit(&mut self, viewer: ViewerId, snapshots: SnapshotSender) {
-        let (wanted, shown) = (Look::default(), Look::default());
-        self.seats.push(Seat { viewer, snapshots, wanted, shown, request: None });
+        self.seats.push(Seat { viewer, snapshots, shown: Look::default(), asked: Vec::new() });
     }
 
     /// Whether nobody wants snapshots. Viewers that left lose their seats.
@@ -68,10 +155,10 @@ impl Audience {
         self.seats.is_empty()
     }
 
-    /// Carries out `command` if it is about what `viewer` looks at; gives it back if not.
+    /// Notes `command` for the next [`Audience::show`] if it is about what `viewer` looks at; gives it back if not.
     ///
     /// # Errors
-    /// The answer to a request that cannot be met.
+    /// The answer to an image that cannot be read.
     pub(super) fn look(
         &mut self,
         viewer: ViewerId,
@@ -79,72 +166,41 @@ impl Audience {
         image: ImageSize,
         samples: usize,
     ) -> Result<Option<Command>, Event> {
-        let is_look =
-            matches!(command, Command::Watch(_) | Command::Look(_) | Command::Input(_) | Command::Show);
-        if !is_look {
-            return Ok(Some(command));
-        }
-        // Without a seat it has no screen.
-        let Some(seat) = self.seats.iter_mut().find(|seat| seat.viewer == viewer) else { return Ok(None) };
-        match &command {
-            Command::Watch(sample) => {
-                seat.wanted.sample = sample % samples.max(1);
-                seat.wanted.opened = None;
-            }
-            Command::Look(settings) => seat.wanted.settings.clone_from(settings),
-            Command::Input(None) => seat.wanted.opened = None,
+        let ask = match &command {
+            Command::Watch(sample) => Ask::Sample(sample % samples.max(1)),
+            Command::Look(settings) => Ask::Settings(settings.clone()),
+            Command::Input(None) => Ask::Image(None),
             Command::Input(Some(input)) => match Opened::read(input.clone(), image) {
-                Ok(opened) => seat.wanted.opened = Some(Arc::new(opened)),
+                Ok(opened) => Ask::Image(Some(Arc::new(opened))),
                 Err(Error::ImageSize { size, .. }) => {
                     return Err(Event::WrongSize { input: input.clone(), size });
                 }
                 Err(e) => return Err(Event::Refused { request: command, why: e.to_string() }),
             },
-            _ => {}
-        }
-        if seat.wanted != seat.wanted.plain() {
-            seat.request = Some(command);
+            Command::Show => Ask::Again,
+            _ => return Ok(Some(command)),
+        };
+        // A viewer without a seat has no screen.
+        if let Some(seat) = self.seats.iter_mut().find(|seat| seat.viewer == viewer) {
+            seat.asked.push((command, ask));
         }
         Ok(None)
     }
 
-    /// Sends every viewer a snapshot of what it looks at; viewers who look at the same share one. A look that cannot be
-    /// unrolled gives way to the viewer's last one, and the answer says why.
+    /// Sends every viewer a snapshot of what it looks at, with the weights of `trainer` after `iteration` iterations.
+    /// Returns the answers to requests that cannot be met.
     ///
     /// # Errors
-    /// What the training's own samples meet: a look ends no training.
+    /// Those of unrolling the first sample as the training sees it; no other look ends a training.
     pub(super) fn show(&mut self, trainer: &Trainer, iteration: u64) -> Result<Vec<(ViewerId, Event)>> {
         let mut answers = Vec::new();
-        let mut taken: Vec<(Look, Arc<Snapshot>)> = Vec::new();
+        let mut camera = Camera { trainer, iteration, taken: Vec::new() };
         for seat in &mut self.seats {
-            let mut refused = None;
-            let snapshot = loop {
-                if let Some((_, snapshot)) = taken.iter().find(|(look, _)| *look == seat.wanted) {
-                    break snapshot.clone();
-                }
-                match seat.wanted.take(trainer, iteration) {
-                    Ok(snapshot) => {
-                        if seat.wanted == Look::default() {
-                            self.latest.send_replace(Some(snapshot.clone()));
-                        }
-                        taken.push((seat.wanted.clone(), snapshot.clone()));
-                        break snapshot;
-                    }
-                    Err(e) if seat.wanted == seat.wanted.plain() => return Err(e),
-                    Err(e) => {
-                        // The last look may have become impossible too, by a change of the training.
-                        let last =
-                            if seat.wanted == seat.shown { seat.wanted.plain() } else { seat.shown.clone() };
-                        seat.wanted = last;
-                        refused.get_or_insert(e);
-                    }
-                }
-            };
-            seat.shown.clone_from(&seat.wanted);
-            seat.snapshots.send_replace(Some(snapshot));
-            if let (Some(e), Some(request)) = (refused, &seat.request) {
-                answers.push((seat.viewer, Event::Refused { request: request.clone(), why: e.to_string() }));
+            let snapshot = seat.snapshot(&mut camera, &mut answers)?;
+            if seat.shown == Look::default() {
+                self.latest.send_replace(Some(snapshot.clone()));
             }
+            seat.snapshots.send_replace(Some(snapshot));
         }
         Ok(answers)
     }

@@ -57,12 +57,15 @@ pub fn start(job: &Job) -> Result<RunHandle> {
     let (compute, ending) = (job.compute.or(Precision::F32), job.ending);
     let make = move || {
         let device = compute.open()?;
-        let mut trainer = Trainer::new(&job.preset, job.seed, &device)?.with_precision(compute.precision());
         let from = job.from.as_deref().map(directory::weights_of).transpose()?;
-        if let Some(from) = &from {
-            let model = from.model(trainer.preset(), &device.autodiff())?;
-            trainer = trainer.from_weights(model);
-        }
+        let trainer = match &from {
+            Some(from) => {
+                let model = |preset: &Preset, device: &_| from.model(preset, device);
+                Trainer::with_model(&job.preset, job.seed, &device, model)?
+            }
+            None => Trainer::new(&job.preset, job.seed, &device)?,
+        };
+        let trainer = trainer.with_precision(compute.precision());
         let from = from.map(|checkpoint| checkpoint.path);
         let what = RunFile { from, replay: job.replay.clone(), ..run_file(job.seed, compute) };
         let run = RunDir::create(job.out.as_deref(), trainer.preset(), &what)?;

@@ -12,14 +12,14 @@
 //! A viewer that reads too slowly misses events, and is sent the state of the run instead, so that no queue grows. One
 //! that reads nothing for half a minute is disconnected.
 //!
-//! A viewer steers the run as its owner does. What it looks at concerns nobody else: its samples, settings and images
-//! are its own, and so are the answers to its commands. Viewers decide whether snapshots are taken, and snapshots
-//! change no weight.
+//! Every viewer can steer the run, as the owner can. Each has its own sample, settings and images, and gets the
+//! answers to its own commands. Snapshots are taken only for viewers, and change no weight.
 
 mod attached;
 mod wire;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::Permissions;
 use std::future::pending;
 use std::io;
@@ -49,7 +49,7 @@ const SOCKET: &str = "socket";
 const BACKLOG: usize = 1024;
 /// A viewer that reads nothing for this long, or sends no hello, is disconnected.
 const STALL: Duration = Duration::from_secs(30);
-/// How long a run that is over waits for its viewers to read that it is.
+/// How long a run that has ended waits for its viewers to read the last event.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// The longest path of a socket, in bytes, that every system takes: 104 with the final zero.
 const LONGEST: usize = 103;
@@ -58,12 +58,7 @@ type Snapshots = watch::Receiver<Option<Arc<Snapshot>>>;
 type Callers = mpsc::WeakUnboundedSender<Call>;
 
 /// What is written to a viewer in one piece.
-#[derive(Clone)]
-struct Frame {
-    /// `None` for all viewers.
-    to: Option<ViewerId>,
-    bytes: Arc<[u8]>,
-}
+type Frame = Arc<[u8]>;
 
 /// The run's side: listens until it is dropped.
 pub(super) struct Viewers {
@@ -78,7 +73,7 @@ impl Viewers {
     /// is replaced. Calls go to `callers`; `latest` is what a viewer sees until its own snapshot is taken.
     ///
     /// # Errors
-    /// A file system without sockets, for one. The run works without.
+    /// For example a file system without sockets. The run works without.
     pub(super) fn listen(info: RunInfo, callers: Callers, latest: Snapshots) -> Result<Viewers> {
         let socket = info.directory.join(SOCKET);
         let failed = |e| Error::io("listen for viewers at", &socket)(e);
@@ -87,7 +82,7 @@ impl Viewers {
         let body = move || -> io::Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
-                let room = RefCell::new(Room { now: Now::new(info), frames: None });
+                let room = RefCell::new(Room { now: Now::new(info), frames: None, answers: HashMap::new() });
                 serve(UnixListener::from_std(listener)?, incoming, &room, &callers, &latest).await
             })
         };
@@ -97,7 +92,7 @@ impl Viewers {
         Ok(Viewers { news: Some(news), thread: Some(thread), socket })
     }
 
-    /// Tells one viewer, or all of them, those who join later included. Never waits.
+    /// Tells one viewer, or all of them, including those that join later. Never waits.
     pub(super) fn tell(&self, to: Option<ViewerId>, event: &Event) {
         if let Some(news) = &self.news {
             let _ = news.send((to, event.clone()));
@@ -116,7 +111,7 @@ impl Drop for Viewers {
     }
 }
 
-/// Binds a socket that is its owner's alone from the start: bound in a private directory, then renamed.
+/// Binds a socket that only its owner can use, from the start: bound in a private directory, then renamed.
 fn bind(run: &Path, socket: &Path) -> io::Result<StdListener> {
     let aside = tempfile::Builder::new().prefix(".socket-").tempdir_in(run)?;
     let path = aside.path().join(SOCKET);
@@ -143,7 +138,7 @@ fn by_short_name<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> io
 struct Now {
     /// With the preset and floor in force, and all metrics so far.
     info: RunInfo,
-    /// What else a viewer that joins must know, each the newest of its kind.
+    /// The other events that a viewer must know when it joins, the newest of each kind.
     paused: Option<Event>,
     scores: Option<Event>,
     saved: Option<Event>,
@@ -189,7 +184,7 @@ impl Now {
         let started = Event::Started(Box::new(self.info.clone()));
         let rest = [&self.paused, &self.scores, &self.saved, &self.end];
         let all = std::iter::once(&started).chain(rest.into_iter().flatten());
-        all.map(|event| frame(None, event)).collect()
+        all.map(frame).collect()
     }
 }
 
@@ -199,6 +194,8 @@ struct Room {
     now: Now,
     /// To every viewer; `None` once the run is over.
     frames: Option<broadcast::Sender<Frame>>,
+    /// To one viewer each, for as long as it is there: answers must not be lost when it lags.
+    answers: HashMap<ViewerId, mpsc::UnboundedSender<Frame>>,
 }
 
 impl Room {
@@ -211,12 +208,11 @@ impl Room {
     }
 }
 
-fn frame(to: Option<ViewerId>, event: &Event) -> io::Result<Frame> {
-    let bytes = wire::encode(&News::<&Event, &Snapshot>::Event(event), MOST_OF_RUN)?.into();
-    Ok(Frame { to, bytes })
+fn frame(event: &Event) -> io::Result<Frame> {
+    wire::encode(&News::<&Event, &Snapshot>::Event(event), MOST_OF_RUN).map(Frame::from)
 }
 
-/// Accepts viewers, and passes on what the worker says until it says no more.
+/// Accepts viewers, and passes on the worker's events until there are no more.
 async fn serve(
     listener: UnixListener,
     mut news: mpsc::UnboundedReceiver<(Option<ViewerId>, Event)>,
@@ -234,20 +230,33 @@ async fn serve(
             biased;
             event = news.recv() => {
                 let Some((to, event)) = event else { break };
-                room.borrow_mut().now.take_in(&event);
-                if frames.receiver_count() > 0 {
-                    let _ = frames.send(frame(to, &event)?);
+                let mut room = room.borrow_mut();
+                match to.map(|viewer| room.answers.get(&viewer)) {
+                    Some(Some(answers)) => drop(answers.send(frame(&event)?)),
+                    // It has left.
+                    Some(None) => {}
+                    None => {
+                        room.now.take_in(&event);
+                        if frames.receiver_count() > 0 {
+                            let _ = frames.send(frame(&event)?);
+                        }
+                    }
                 }
             }
             stream = accept(&listener) => {
                 viewer += 1;
-                viewers.push(talk(viewer, stream, room, callers, latest));
+                let talk = talk(viewer, stream, room, callers, latest);
+                viewers.push(async move {
+                    let left = talk.await;
+                    room.borrow_mut().answers.remove(&viewer);
+                    left
+                });
             }
             // A viewer that left needs nothing more, whatever the reason.
             Some(_) = viewers.next() => {}
         }
     }
-    // Every viewer reads what is left, and then that there is no more.
+    // Every viewer reads what is left, then the end of the stream.
     drop(frames);
     room.borrow_mut().frames = None;
     let _ = timeout(FAREWELL, viewers.count()).await;
@@ -258,7 +267,7 @@ async fn accept(listener: &UnixListener) -> UnixStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
-            // Too many open files, for one; that passes.
+            // For example too many open files, which passes.
             Err(_) => sleep(Duration::from_millis(200)).await,
         }
     }
@@ -311,37 +320,44 @@ async fn tell(
     latest: &Snapshots,
 ) -> io::Result<()> {
     let (sender, mut snapshots) = watch::channel(latest.borrow().clone());
-    // What was taken last is seen until the worker has taken this viewer's own.
+    // Shown until the worker has taken this viewer's own snapshot.
     snapshots.mark_changed();
     if let Some(callers) = callers.upgrade() {
         let _ = callers.send(Call::Join(viewer, sender));
         let _ = callers.send(Call::Command(viewer, Command::Show));
     }
+    let (sender, mut answers) = mpsc::unbounded_channel();
+    room.borrow_mut().answers.insert(viewer, sender);
     let (mut told, mut frames) = room.borrow().join()?;
     loop {
         for frame in told.drain(..) {
-            timeout(STALL, wire::write(to, &frame.bytes)).await??;
+            timeout(STALL, wire::write(to, &frame)).await??;
         }
-        let bytes = tokio::select! {
+        let frame = tokio::select! {
+            Some(answer) = answers.recv() => answer,
             frame = frames.recv() => match frame {
-                Ok(frame) if frame.to.is_none_or(|to| to == viewer) => frame.bytes,
-                Ok(_) => continue,
+                Ok(frame) => frame,
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     (told, frames) = room.borrow().join()?;
                     continue;
                 }
-                Err(broadcast::error::RecvError::Closed) => return Ok(()),
+                Err(broadcast::error::RecvError::Closed) => {
+                    while let Ok(answer) = answers.try_recv() {
+                        timeout(STALL, wire::write(to, &answer)).await??;
+                    }
+                    return Ok(());
+                }
             },
             Ok(()) = snapshots.changed() => {
                 let snapshot = snapshots.borrow_and_update().clone();
                 let Some(snapshot) = snapshot else { continue };
-                // One too large to be sent is not shown.
+                // A snapshot too large to send is not shown.
                 let news = News::<&Event, &Snapshot>::Picture(&snapshot);
                 let Ok(frame) = wire::encode(&news, MOST_OF_RUN) else { continue };
                 frame.into()
             }
         };
-        timeout(STALL, wire::write(to, &bytes)).await??;
+        timeout(STALL, wire::write(to, &frame)).await??;
     }
 }
 
@@ -386,7 +402,7 @@ mod tests {
         }
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let read = |frame: Frame| match runtime
-            .block_on(wire::read::<News<Event, Snapshot>>(&mut &frame.bytes[..], MOST_OF_RUN))
+            .block_on(wire::read::<News<Event, Snapshot>>(&mut &frame[..], MOST_OF_RUN))
         {
             Ok(News::Event(event)) => event,
             other => panic!("{other:?}"),
@@ -401,8 +417,8 @@ mod tests {
         assert_eq!(told[1..], rest);
     }
 
-    /// A viewer that says hello and then reads nothing: the worker talks on, far beyond what any buffer
-    /// holds, and does not wait; another viewer hears it all; and when the first reads again, it is told anew.
+    /// A viewer says hello and then reads nothing. The worker sends far more than any buffer holds and does not
+    /// wait, another viewer gets every event, and when the first one reads again it gets the state again.
     #[test]
     fn a_viewer_that_does_not_read_holds_nobody_up_and_is_told_anew() {
         let directory = tempfile::tempdir().unwrap();
@@ -421,27 +437,36 @@ mod tests {
         let (mut slow, mut other) = runtime.block_on(async { (join().await, join().await) });
         // Some 60 MB: no socket's buffer and no backlog holds that.
         let sentences = 6 * BACKLOG;
+        // An answer to the first viewer is not lost among them.
+        let answer = Event::Refused { request: Command::Step, why: "no".into() };
         let is_last = |event: &Event| matches!(event, Event::Saved { iteration, .. } if *iteration as usize == sentences - 1);
         for n in 0..sentences {
+            if n == sentences / 2 {
+                viewers.tell(Some(OWNER + 1), &answer);
+            }
             viewers.tell(None, &Event::Note(format!("{n} {}", ".".repeat(10_000))));
             viewers.tell(None, &Event::Saved { iteration: n as u64, best: false });
         }
         runtime.block_on(async {
-            // It may have to be told anew, too; but it hears the end.
+            // It may get the state again, too, but it gets the end.
             loop {
-                if is_last(&next(&mut other).await) {
+                let event = next(&mut other).await;
+                assert!(event != answer, "it is another viewer's");
+                if is_last(&event) {
                     break;
                 }
             }
-            let mut anew = 0;
+            let (mut anew, mut answered) = (0, 0);
             loop {
                 match next(&mut slow).await {
                     Event::Started(_) => anew += 1,
+                    event if event == answer => answered += 1,
                     event if is_last(&event) => break,
                     _ => {}
                 }
             }
             assert!(anew >= 1, "it has heard everything, so this shows nothing");
+            assert_eq!(answered, 1);
         });
         drop(viewers);
         assert!(!path.exists());

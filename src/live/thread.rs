@@ -14,7 +14,7 @@ use crate::backend;
 use crate::error::{Error, Result, TRAINING, panic_message};
 use crate::protocol::{Call, EVENT_CAPACITY, Event, Finish, Iteration, OWNER, RunHandle, ViewerId};
 
-/// Iterations kept for an owner who does not read; older ones are in `metrics.jsonl`.
+/// Iterations kept for an owner that does not read; older ones are in `metrics.jsonl`.
 const KEPT_ITERATIONS: usize = 8192;
 
 /// The thread's ends of the channels.
@@ -29,9 +29,9 @@ pub(super) struct Ends {
     pub(super) audience: Audience,
 }
 
-/// Starts the thread, and waits until `make` has made there what `work` works with. A run computes on that thread alone:
-/// libtorch keeps threads for every thread that has computed, and where they outnumber the cores they sleep between
-/// operations, which halves the speed.
+/// Starts the thread, and waits until `make`, which runs on it, has made the input of `work`. A run computes on
+/// that thread alone: libtorch keeps a pool for every thread that has computed, and if their threads outnumber the
+/// cores they sleep between operations, which halves the speed.
 pub(super) fn spawn<T>(
     make: impl FnOnce() -> Result<T> + Send + 'static,
     work: impl FnOnce(T, Ends) + Send + 'static,
@@ -75,7 +75,7 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// From now on attached viewers hear what is sent.
+    /// From now on also sends to attached viewers.
     pub(super) fn admit(&mut self, viewers: Viewers) {
         self.viewers = Some(viewers);
     }
@@ -119,7 +119,7 @@ impl Outbox {
         }
     }
 
-    /// Sends what there is room for.
+    /// Sends as much as there is room for.
     pub(super) fn flush(&mut self) {
         while let Some(event) = self.waiting.pop_front() {
             match self.events.try_send(event) {

@@ -1,5 +1,5 @@
-//! What is archived of a run when its weights are not: how it was begun, its epochs, and remarks on them. `docs/runs`
-//! holds such runs; a whole run directory can be read as one too.
+//! Archived runs, without weights: how they were begun, their epochs, and remarks. `docs/runs` has some; a
+//! complete run directory can be read as one too.
 //!
 //! ```text
 //! runs/flying-shapes-3-s1/
@@ -28,7 +28,7 @@ pub struct ArchivedRun {
     pub run: RunFile,
     /// The preset's name.
     pub preset: String,
-    /// What differs from the named preset, as [`super::runs::TrainedRun::changed`] has it.
+    /// Differences from the named preset, as in [`super::runs::TrainedRun::changed`].
     pub changed: Vec<String>,
     /// Whether its digits were synthetic; its scores do not compare with the paper's then.
     pub synthetic: bool,
@@ -57,7 +57,7 @@ pub fn reading(directory: &Path) -> Result<Option<String>> {
 }
 
 impl ArchivedRun {
-    /// Reads what is archived of the run in `path`.
+    /// Reads the archived run in `path`.
     ///
     /// # Errors
     /// A directory that is not a run, or is damaged.

@@ -8,10 +8,10 @@ use super::experiments::Section;
 use super::figures::Figure;
 use super::tables::{MeanScore, ResultRow, Results};
 
-/// Rows of a run's table at most.
+/// The largest number of rows in a run's table.
 const ROWS: usize = 12;
 
-/// The AMI that recipes are compared by the time to.
+/// Recipes are compared by the time to reach this AMI.
 const GOAL: f64 = 0.8;
 
 const LEGEND: &str = "\
@@ -196,7 +196,7 @@ impl MeanScore {
 }
 
 impl ArchivedRun {
-    /// A section about it: how it differs from its preset, a table of its epochs, and the remarks.
+    /// A section about a run: how it differs from its preset, a table of its epochs, and remarks.
     fn markdown(&self) -> String {
         let mut text = format!("\n### {}\n\n", self.name);
         let _ = write!(text, "{}, seed {}, on {}", self.preset, self.run.seed, self.run.computed_on());
@@ -268,7 +268,7 @@ fn duration(hours: f64) -> String {
     }
 }
 
-/// With three decimals, and no minus before a zero.
+/// A number with three decimals, without "-0.000".
 fn number(value: f64) -> String {
     let text = format!("{value:.3}");
     if text == "-0.000" { "0.000".into() } else { text }
@@ -290,7 +290,7 @@ mod tests {
         text.lines().find(|line| line.starts_with(&format!("| {name} |"))).unwrap().to_owned()
     }
 
-    /// What was learned on a part of the images is judged by the floor of that part.
+    /// Scores on a subset of the images are judged by the floor of that subset.
     #[test]
     fn a_subset_is_bold_above_its_own_floor_only() {
         let mut run = scored("static-shapes-rnn-em", 1, "as-trained", true);

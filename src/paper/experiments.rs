@@ -17,7 +17,7 @@ pub enum Section {
     Figure6,
     /// Flying MNIST, §4.3.
     Mnist,
-    /// The paper's data with recipes of our own, which get further in less time.
+    /// The paper's data with our own recipes, which learn more in less time.
     Faster,
 }
 
@@ -39,7 +39,7 @@ pub enum Measure {
 pub struct TestConditions {
     /// Its name in files.
     pub name: &'static str,
-    /// What differs from the training, as `--set` has it.
+    /// Changes to the training's preset, as for `--set`.
     pub sets: &'static [&'static str],
 }
 
@@ -54,12 +54,12 @@ pub struct Published {
     pub from_memory: bool,
 }
 
-/// A preset that is trained, a test of it, and the number that the paper's is compared with: a row of a table.
+/// A row of a table: a preset to train, a test of it, and the number to compare with the paper's.
 #[derive(Debug)]
 pub struct Experiment {
-    /// Where it belongs.
+    /// Its section.
     pub section: Section,
-    /// What it is, in words.
+    /// Its title.
     pub title: &'static str,
     /// The preset.
     pub preset: &'static str,

@@ -19,7 +19,7 @@ const AMI: &str = "AMI (max)";
 
 /// A figure of the document.
 pub struct Figure {
-    /// Where it belongs.
+    /// Its section.
     pub section: Section,
     /// What it shows.
     pub caption: &'static str,
@@ -29,10 +29,10 @@ pub struct Figure {
     pub svg: String,
 }
 
-/// The figures that `scored` and the epochs of `archived` suffice for.
+/// The figures that can be drawn from `scored` and the epochs of `archived`.
 ///
 /// # Errors
-/// [`crate::error::Error::Figure`], where the drawing library refuses.
+/// [`crate::error::Error::Figure`] if the drawing library fails.
 pub fn figures(scored: &[ScoredRun], archived: &[ArchivedRun]) -> Result<Vec<Figure>> {
     let learning = |section, file| -> Result<Option<Figure>> {
         let caption = "Validation AMI of the last EM step over the hours of training";
@@ -79,7 +79,7 @@ struct MeanCurve<'a> {
 }
 
 impl<'a> MeanCurve<'a> {
-    /// The curves of `runs`: one of the finished ones and one of the others, as far as there are any.
+    /// The curves of `runs`: one for the finished ones and one for the others, if there are any.
     fn of(name: &'static str, colour: RGBColor, runs: Vec<&'a ScoredRun>) -> Vec<MeanCurve<'a>> {
         let (finished, unfinished): (Vec<_>, Vec<_>) =
             runs.into_iter().partition(|s| s.training.is_complete());

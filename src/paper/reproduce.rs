@@ -1,5 +1,5 @@
 //! Reproducing the results: train the runs that the experiments need, score them, and write the document. What is
-//! already there is continued or kept, so that the work can be done in pieces.
+//! already there is resumed or kept, so that the work can be done in pieces.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -30,23 +30,23 @@ const SHORTEST: Duration = Duration::from_secs(1);
 pub struct Reproduction<'a> {
     /// Sections of the paper's results.
     pub sections: Vec<Section>,
-    /// Runs of every preset; seed 1 of all of them comes first.
+    /// Number of seeds to train each preset with; seed 1 of every preset comes first.
     pub seeds: u64,
     /// Where runs, scores, tables and figures are.
     pub out: PathBuf,
-    /// Time for training, shared equally by the runs that are due; unlimited if not given.
+    /// Total time to train, shared equally by the unfinished runs; unlimited if not given.
     pub budget: Option<Duration>,
     /// Samples to score on; if not given, all of the test split, or the first thousand for an unfinished run.
     pub samples: Option<usize>,
-    /// Iterations of each run at most.
+    /// Maximum number of iterations of each run.
     pub max_iterations: Option<u64>,
     /// Where to compute; the precision is that of the training only.
     pub compute: Compute,
-    /// What the user asks for other than the preset says, if anything.
+    /// The user's changes to the preset, if any.
     pub settings: Option<Settings<'a>>,
 }
 
-/// Makes of a preset what the user asks for.
+/// Applies the user's settings to a preset.
 pub type Settings<'a> = &'a dyn Fn(&Preset) -> Result<Preset>;
 
 /// Shows the progress of the work.
@@ -54,13 +54,13 @@ pub trait Progress {
     /// Follows a training until it ends, and stops it at the deadline.
     ///
     /// # Errors
-    /// What the training failed of.
+    /// The training's error.
     fn follow(&mut self, run: RunHandle, deadline: Option<Instant>) -> Result<Finish>;
 
     /// Begins the scoring of `what`. The result is called with the samples done, and with all samples.
     fn scoring(&mut self, what: &str) -> Box<dyn Fn(usize, usize) + Sync>;
 
-    /// Says something in a sentence.
+    /// Reports a sentence.
     fn note(&mut self, sentence: &str);
 }
 
@@ -82,7 +82,7 @@ struct WantedRun {
 }
 
 impl WantedRun {
-    /// Whether there is a checkpoint to continue from.
+    /// Whether there is a checkpoint to resume from.
     fn is_begun(&self) -> Result<bool> {
         directory::is_resumable(&self.path)
     }
@@ -93,10 +93,10 @@ impl WantedRun {
 }
 
 impl Reproduction<'_> {
-    /// Trains and scores, and writes tables and figures. A run that fails stops no other; the results list it.
+    /// Trains, scores, and writes tables and figures. A failed run does not stop the others; the results list it.
     ///
     /// # Errors
-    /// Settings that a run was not begun with, damaged scores, a place that cannot be written.
+    /// Settings that differ from a run's own, damaged scores, or a directory that cannot be written.
     pub fn run(&self, progress: &mut dyn Progress) -> Result<Reproduced> {
         let runs = self.wanted()?;
         runs.iter().try_for_each(|run| self.check_settings(run))?;
@@ -107,7 +107,7 @@ impl Reproduction<'_> {
             for run in runs.iter().filter(|run| run.is_begun().unwrap_or(false)) {
                 let scored = self.score(run, &scores, progress);
                 let is_known = failures.iter().any(|f| (f.preset.as_str(), f.seed) == (run.preset, run.seed));
-                // What prevents the training mostly prevents the scoring too.
+                // The cause of a failed training usually prevents scoring too.
                 if let (Err(e), false) = (scored, is_known) {
                     failures.push(run.failed(&e));
                 }
@@ -175,7 +175,7 @@ impl Reproduction<'_> {
         let left = || end.map(|end| end.saturating_duration_since(Instant::now()));
         for seed in 1..=self.seeds {
             let mut due: Vec<&WantedRun> = runs.iter().filter(|run| run.seed == seed).collect();
-            // What a run leaves of its share goes to the others, if need be in another round.
+            // The unused part of a run's share goes to the others, if necessary in another round.
             while !due.is_empty() {
                 let mut again = Vec::new();
                 for (i, run) in due.iter().enumerate() {
@@ -269,7 +269,7 @@ impl Reproduction<'_> {
             }
             let scoring = Scoring {
                 sets: test.sets.iter().map(|set| (*set).to_owned()).collect(),
-                // Those it was trained on, whatever this machine has.
+                // The digits it was trained on, even if this machine has others.
                 digits: best.preset.data.digits().cloned(),
                 split: Split::Test,
                 samples: Some(samples),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::experiments::TestConditions;
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::files::{has_extension, write_atomic};
 use crate::preset::{Difference, Preset, differences, embedded_names};
 use crate::protocol::{Change, Metrics};
 use crate::run::checkpoint::Checkpoint;
@@ -54,7 +54,7 @@ pub struct TrainedRun {
     pub device: String,
     /// The version and commit of the program that began it.
     pub version: String,
-    /// What differs from the named preset, as `path: value there -> value here`: settings, and initial weights.
+    /// Differences from the named preset, as `path: its value -> the run's value`: settings and initial weights.
     pub changed: Vec<String>,
 }
 
@@ -139,7 +139,7 @@ fn ends_sooner(change: &str) -> bool {
         return false;
     };
     match path.strip_prefix("train.") {
-        // Other stages are not the protocol, whatever they amount to.
+        // Different stages are a different protocol, however long they are.
         Some("stages") => true,
         Some(limit) if limit == "patience" || limit.ends_with("max_epochs") => {
             // Not a number: a stage without a limit.
@@ -189,7 +189,7 @@ impl ScoredRun {
         format!("{preset}-s{seed}-{}.json", test.name)
     }
 
-    /// Reads one; `None` where there is no such file.
+    /// Reads one; `None` without such a file.
     ///
     /// # Errors
     /// A file that cannot be read, or holds something else.
@@ -217,14 +217,14 @@ impl ScoredRun {
             Err(e) => return Err(Error::io("read", directory)(e)),
         };
         let paths: BTreeSet<_> = entries.flatten().map(|entry| entry.path()).collect();
-        let json = paths.iter().filter(|path| path.extension().is_some_and(|end| end == "json"));
+        let json = paths.iter().filter(|path| has_extension(path, "json"));
         json.filter_map(|path| ScoredRun::read(path).transpose()).collect()
     }
 
     /// Writes it into `directory`.
     ///
     /// # Errors
-    /// A place that cannot be written.
+    /// A directory that cannot be written.
     pub fn write(&self, directory: &Path, test: &TestConditions) -> Result<()> {
         let file = directory.join(ScoredRun::file_name(&self.training.preset, self.training.seed, test));
         let mut text = serde_json::to_vec_pretty(self).map_err(|e| Error::content(&file, e.to_string()))?;
@@ -238,7 +238,7 @@ pub(super) mod tests {
     use super::*;
     use crate::preset::Setting;
 
-    /// Scores that were once measured, as those of another run and test.
+    /// Measured scores, presented as those of another run and test.
     pub(crate) fn scored(preset: &str, seed: u64, test: &str, finished: bool) -> ScoredRun {
         let stored = include_str!("../../tests/fixtures/scored.json");
         let mut scored: ScoredRun = serde_json::from_str(stored).unwrap();
@@ -273,7 +273,7 @@ pub(super) mod tests {
         assert_eq!(told, ["k at iteration 3: 4 -> 5", "k at iteration 9: 5 -> 4"]);
     }
 
-    /// A preset of the user's own is not read again, from wherever its name might lead.
+    /// A user's own preset is not read again, because its name might be a path.
     #[test]
     fn a_preset_of_the_users_own_is_said_to_be_one() {
         let here = tempfile::tempdir().unwrap();
@@ -285,7 +285,7 @@ pub(super) mod tests {
         assert_eq!(changes(&run, &preset, 0, &[]), ["not a preset of this program"]);
     }
 
-    /// Only lower limits end a run sooner; other settings, however much they change, leave the protocol its end.
+    /// Only lower limits end a run sooner; other settings do not cut the protocol short.
     #[test]
     fn a_run_is_cut_short_by_lower_limits_only() {
         let state = |finished, change: &str| {

@@ -14,7 +14,7 @@ pub struct Results {
     pub rows: Vec<ResultRow>,
     /// The runs they were measured on.
     pub runs: Vec<TrainedRun>,
-    /// How many seeds each row wants.
+    /// The number of seeds for each row.
     pub seeds: u64,
     /// The runs that could not be trained or scored this time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -27,7 +27,7 @@ pub struct ResultRow {
     /// Its section.
     #[serde(rename = "part")]
     pub section: Section,
-    /// What it is, in words.
+    /// Its title.
     #[serde(rename = "row")]
     pub title: String,
     /// The preset trained for it.
@@ -71,7 +71,7 @@ pub struct MeanScore {
     pub samples: usize,
     /// The fewest iterations that any of them was trained for.
     pub iterations: u64,
-    /// Whether any of them ended sooner than its preset says, and so is not a result of that protocol.
+    /// Whether any of them ended sooner than its preset says, so that it is not a result of the protocol.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cut_short: bool,
 }

@@ -11,6 +11,7 @@ use super::schema::{
     StepWeights, Train,
 };
 use crate::error::{Error, Result};
+use crate::files::has_extension;
 
 /// The embedded presets, as (name, RON text). The first is the default.
 pub fn embedded() -> &'static [(&'static str, &'static str)] {
@@ -58,7 +59,7 @@ impl Preset {
             return Preset::parse(text, name);
         }
         let path = Path::new(name);
-        if !(name.contains(std::path::MAIN_SEPARATOR) || path.extension().is_some_and(|e| e == "ron")) {
+        if !(name.contains(std::path::MAIN_SEPARATOR) || has_extension(path, "ron")) {
             return Err(Error::Usage(format!(
                 "there is no preset called {name:?}; choose {}, or give the path of a .ron file",
                 embedded_names().collect::<Vec<_>>().join(", ")

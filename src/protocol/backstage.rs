@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use super::{Metrics, RunHandle};
 use crate::error::{Error, Result};
+use crate::files::has_extension;
 use crate::preset::{ImageSize, Preset};
 use crate::snapshot::Snapshot;
 
@@ -75,7 +76,7 @@ pub struct Preview {
     pub groups: Vec<u8>,
 }
 
-/// What the workbench needs from the rest of the program. The trait keeps the workbench independent of the engine.
+/// Starts and reads runs for the workbench. A trait, so that the workbench does not depend on how that is done.
 /// The defaults are for a program that cannot do these things. Every method may take long and is called on a thread
 /// other than the screen's.
 pub trait Backstage: Send + Sync {
@@ -150,5 +151,5 @@ fn not_here<T>() -> Result<T> {
 
 /// Whether a file of this name holds curves: .csv or .svg.
 pub fn is_for_curves(file: &Path) -> bool {
-    file.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv") || end.eq_ignore_ascii_case("svg"))
+    has_extension(file, "csv") || has_extension(file, "svg")
 }

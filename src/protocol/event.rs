@@ -8,7 +8,7 @@ use super::{Change, Command, Epoch, Floor, Iteration, Metrics, StageStart, Watch
 use crate::preset::Preset;
 use crate::snapshot::{Input, as_text};
 
-/// What a viewer must not miss. Goes to all viewers, except for the answers to one of them.
+/// What a viewer must not miss. Sent to all viewers, except for answers, which go to one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// The state of the run: always the first event. A viewer that could not keep up gets it again, instead of the
@@ -18,7 +18,7 @@ pub enum Event {
     Iterations(Vec<Iteration>),
     /// An epoch ended and was validated.
     Epoch(Epoch),
-    /// What that validation found in single samples and components.
+    /// Results of that validation for single samples and components.
     WatchedScores(Watched),
     /// A live change took effect.
     Changed(Change),
@@ -28,20 +28,20 @@ pub enum Event {
     Floor(Floor),
     /// An answer to one viewer: its request was not carried out.
     Refused {
-        /// What was asked.
+        /// The request.
         request: Command,
         /// Why not, and what to do: a sentence.
         why: String,
     },
-    /// An answer to one viewer: the image it asked for has another size than the model's. Asked for with `resize`, it
-    /// is shown.
+    /// An answer to one viewer: the image it asked for does not have the model's size. A request with `resize`
+    /// shows it.
     WrongSize {
         /// The image.
         input: Input,
         /// Its width and height.
         size: [usize; 2],
     },
-    /// Something went wrong that nobody asked for, and the training continues: a sentence.
+    /// A problem that is not the answer to a request; the training continues. A sentence.
     Note(String),
     /// The training pauses, or continues.
     Paused(bool),
@@ -63,7 +63,7 @@ pub enum Event {
 pub enum RunKind {
     /// A training.
     Training,
-    /// Trained weights, which nothing trains further.
+    /// Trained weights that are only inspected.
     Model,
 }
 
@@ -79,16 +79,16 @@ pub struct RunInfo {
     pub preset: Preset,
     /// The seed of all random numbers.
     pub seed: u64,
-    /// The device's name, for people.
+    /// The device's name, for display.
     pub device: String,
     /// The iteration it starts after: 0, or where it was resumed.
     pub iteration: u64,
-    /// Weights of the network, counted.
+    /// Number of weights of the network.
     pub parameters: usize,
     /// The best position-only AMI (max) and ARI on the validation split: what a model that learned
     /// nothing can score.
     pub floor: Floor,
-    /// What it has recorded so far, to draw the curves whole; of very many iterations only the latest.
+    /// Its records so far, to draw complete curves; only the latest if there are very many iterations.
     pub metrics: Metrics,
 }
 
@@ -97,12 +97,12 @@ pub struct RunInfo {
 pub enum Finish {
     /// `patience` epochs brought no better validation loss.
     EarlyStop,
-    /// All epochs asked for are done.
+    /// The maximum number of epochs was reached.
     MaxEpochs,
-    /// All iterations asked for are done.
+    /// The maximum number of iterations was reached.
     MaxIterations,
     /// The user stopped it.
     Stopped,
-    /// It failed, as the sentence says.
+    /// It failed, for the reason in this sentence.
     Failed(String),
 }

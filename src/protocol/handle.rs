@@ -8,10 +8,10 @@ use tokio::sync::{mpsc, watch};
 use super::{Command, Event};
 use crate::snapshot::Snapshot;
 
-/// Events that may wait for a viewer; the worker keeps what does not fit.
+/// The number of events that may wait for a viewer; the worker keeps the rest.
 pub const EVENT_CAPACITY: usize = 256;
 
-/// Tells a run's viewers apart; a number is never given twice.
+/// Tells a run's viewers apart; a number is never reused.
 pub type ViewerId = u64;
 
 /// The viewer that started the run.
@@ -67,7 +67,7 @@ impl RunHandle {
         handle
     }
 
-    /// Sends a command. A run that has ended has said so in its last event, and hears nothing more.
+    /// Sends a command. A run that has ended ignores it; its last event said so.
     pub fn send(&self, command: Command) {
         let _ = self.calls.send(Call::Command(OWNER, command));
     }

@@ -61,7 +61,7 @@ pub struct Album {
 }
 
 impl Album {
-    /// The album of the run in `run`, without moments after iteration `until`, which will come again.
+    /// The album of the run in `run`, without moments after iteration `until`, which will be recorded again.
     ///
     /// # Errors
     /// A place that cannot be written.
@@ -115,7 +115,7 @@ impl Album {
         self.directory.join(name_of(moment))
     }
 
-    /// Removing is housekeeping: a failure leaves a moment too many and is not reported.
+    /// Removing is housekeeping: a failure only leaves an extra moment, so it is not reported.
     fn remove(&self, moments: &[u64]) {
         for moment in moments {
             let _ = std::fs::remove_file(self.path(*moment));
@@ -132,8 +132,8 @@ fn rung(iteration: u64) -> i64 {
     if iteration == 0 { -1 } else { (PER_DOUBLING * (iteration as f64).log2()).floor() as i64 }
 }
 
-/// Those of `moments`, in order, that need not be kept: all but the first, the last, the best, and the first of each
-/// rung.
+/// Those of `moments`, in order, that can be removed: all but the first, the last, the best, and the first of
+/// each rung.
 fn surplus(moments: &[u64], best: Option<u64>) -> Vec<u64> {
     let inner = moments.windows(2).skip(1).map(|pair| pair[0]);
     let mut before = moments.first().copied();
@@ -296,7 +296,7 @@ fn decode(bytes: &[u8], sample: usize, path: &Path) -> Result<Snapshot> {
     })
 }
 
-/// How many samples are kept of a run with this many validation samples.
+/// The number of samples in the album of a run with this many validation samples.
 pub fn samples(validation_size: usize) -> usize {
     validation_size.min(ALBUM_SAMPLES)
 }
@@ -392,7 +392,7 @@ mod tests {
             prop_assert_eq!(kept.last(), Some(&at));
             prop_assert!(found.is_none_or(|best| kept.contains(&best)));
             prop_assert!(kept.len() as i64 <= rung(at) + 5);
-            // Between two that are kept nothing was thrown away that is far from both.
+            // Nothing was removed that is far from both of its kept neighbours.
             for moment in all {
                 let near = |kept: &&u64| rung(**kept) == rung(moment);
                 prop_assert!(kept.iter().any(|kept| near(&kept)), "nothing near {moment}");

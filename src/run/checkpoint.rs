@@ -11,7 +11,7 @@
 //!
 //! A **model** is a checkpoint to share: without the optimizer's state, in half precision if wanted, and with its scores
 //! in the manifest ([`export`]). Those in `assets/models` come with the program and are known by their names
-//! ([`Model`]).
+//! ([`EmbeddedModel`]).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ const WEIGHTS: &str = "weights.safetensors";
 const OPTIMIZER: &str = "optimizer.burnpack";
 const PRESET: &str = "preset.ron";
 const MANIFEST: &str = "manifest.json";
-/// How the name of a checkpoint begins that is still being written.
+/// Prefix of the name of a checkpoint that is still being written.
 pub(super) const UNFINISHED: &str = ".unfinished-";
 /// Raised when a checkpoint's meaning changes.
 const FORMAT: u32 = 1;
@@ -251,7 +251,7 @@ impl Checkpoint {
         Checkpoint::read(model.name.into(), CheckpointFiles::Program(model), |_| true)
     }
 
-    /// The same, read as [`Checkpoint::glance`] reads.
+    /// The same, but verified only as far as [`Checkpoint::glance`] does.
     ///
     /// # Errors
     /// None, unless the program was built from damaged files.
@@ -286,7 +286,7 @@ impl Checkpoint {
         Ok(Checkpoint { path, manifest, preset, files })
     }
 
-    /// The preset to test the weights with: the current one, with what the stages to come would change of it.
+    /// The preset to test the weights with: the current one, with the changes of all later stages.
     pub fn preset_to_test(&self) -> Preset {
         let to_come = self.preset.train.stages.iter().skip(self.manifest.counters.stages + 1);
         let mut preset = self.preset.at_stages(to_come);
@@ -294,7 +294,7 @@ impl Checkpoint {
         preset
     }
 
-    /// Whether the latest epoch had the K and the objects that the training is for, and not those of an earlier stage.
+    /// Whether the latest epoch had the final K and objects, not those of an earlier stage.
     pub fn is_of_its_task(&self) -> bool {
         let Counters { stages, epochs, stage_epochs, .. } = self.manifest.counters;
         self.preset.task() == self.preset_to_test().task() && (stages == 0 || epochs > stage_epochs)
@@ -374,7 +374,7 @@ mod tests {
     use crate::backend::DeviceName;
     use crate::nem::DRAWN;
 
-    /// The model is built from the saved weights; initial ones, to be thrown away, are not drawn.
+    /// The model is built from the saved weights, without drawing initial weights first.
     #[test]
     fn resuming_draws_no_weights() {
         let device = DeviceName::Flex.open().unwrap();
@@ -388,6 +388,9 @@ mod tests {
         DRAWN.set(0);
         let resumed = Checkpoint::open(&path).unwrap().trainer(&device).unwrap();
         assert_eq!(DRAWN.get(), 0);
+        let from = Checkpoint::open(&path).unwrap();
+        Trainer::with_model(&preset, 1, &device, |preset, device| from.model(preset, device)).unwrap();
+        assert_eq!(DRAWN.get(), 0, "a new training from its weights");
         assert_eq!(resumed.model().weights(), trainer.model().weights());
         assert_eq!(resumed.counters(), trainer.counters());
     }

@@ -11,7 +11,7 @@ use super::chart::{self, COLOURS, Chart, Failure, SIZE};
 use super::directory::RunFile;
 use super::{metrics, tensorboard};
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::files::{has_extension, write_atomic};
 use crate::preset::Preset;
 use crate::protocol::{Epoch, Iteration, Metrics, Timed};
 
@@ -43,7 +43,7 @@ const COLUMNS: [&str; 17] = [
 ];
 
 fn is_table(file: &Path) -> bool {
-    file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
+    has_extension(file, "csv")
 }
 
 /// Reads the metrics of the run in `run`, and the preset it began with.

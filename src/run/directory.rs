@@ -7,7 +7,7 @@
 //!   metrics.jsonl   one line for each iteration, epoch and live change
 //!   log.txt         the log, for people to read
 //!   album/          snapshots of some samples during the training: see `album`
-//!   tensorboard/    event files, if they were asked for
+//!   tensorboard/    event files, if requested
 //!   socket          where viewers attach during the training: see `socket`
 //!   checkpoints/
 //!     last, best    files with the name of a checkpoint beside them; in a fork also `begin`
@@ -32,7 +32,7 @@ use crate::train::trainer::Trainer;
 
 /// Points to the checkpoint that a fork began with.
 const BEGIN: &str = "begin";
-/// Points to the checkpoint that was last asked for by name, for a fork.
+/// Points to the checkpoint last requested by name, for a fork.
 const ASKED_FOR: &str = "asked-for";
 /// The directory of TensorBoard's event files.
 const TENSORBOARD: &str = "tensorboard";
@@ -93,7 +93,7 @@ impl RunDir {
         std::fs::create_dir_all(&checkpoints).map_err(Error::io("create", &checkpoints))?;
         run.write(&path)?;
         write_atomic(&path.join("preset.ron"), preset.to_ron().as_bytes())?;
-        RunDir::open(path)
+        RunDir::open(path, true)
     }
 
     /// A new run's directory for a fork of `checkpoint`. It gets its parent's metrics up to the checkpoint, so that its
@@ -122,7 +122,7 @@ impl RunDir {
     pub fn resume(path: &Path) -> Result<(RunDir, Checkpoint)> {
         RunFile::read(path)?;
         // Locked first, because another process might still be writing.
-        let mut run = RunDir::open(path.to_owned())?;
+        let mut run = RunDir::open(path.to_owned(), false)?;
         let checkpoint = Checkpoint::open(&resolve(path, &["last"])?)?;
         run.metrics.cut(checkpoint.manifest.metrics_bytes)?;
         Ok((run, checkpoint))
@@ -134,7 +134,7 @@ impl RunDir {
     /// A run that another process is training, that has a checkpoint after all, or that cannot be removed.
     pub fn discard(path: &Path) -> Result<()> {
         // Stays locked until it is removed.
-        let run = RunDir::open(path.to_owned())?;
+        let run = RunDir::open(path.to_owned(), true)?;
         let checkpoints = path.join("checkpoints");
         let entries = match std::fs::read_dir(&checkpoints) {
             Ok(entries) => entries.collect::<std::io::Result<Vec<_>>>(),
@@ -155,8 +155,8 @@ impl RunDir {
         std::fs::remove_dir_all(&run.path).map_err(Error::io("remove", path))
     }
 
-    fn open(path: PathBuf) -> Result<RunDir> {
-        let metrics = MetricsFile::open(&path)?;
+    fn open(path: PathBuf, create: bool) -> Result<RunDir> {
+        let metrics = MetricsFile::open(&path, create)?;
         Ok(RunDir { path, metrics })
     }
 
@@ -221,8 +221,8 @@ impl RunDir {
         Checkpoint::open(&resolve(&self.path, &["best"])?)
     }
 
-    /// Removes this program's own checkpoints that nothing points to, and the remains of interrupted saves. A failure
-    /// only leaves a directory too many, so it is not reported.
+    /// Removes this program's own checkpoints that nothing points to, and the remains of interrupted saves.
+    /// A failure only leaves an extra directory, so it is not reported.
     fn prune(&self) {
         let checkpoints = self.path.join("checkpoints");
         let pointed = ["last", "best", BEGIN, ASKED_FOR].map(|name| pointer(&self.path, name));
@@ -329,8 +329,8 @@ fn is_own_name(name: &str) -> bool {
     name.starts_with(checkpoint::UNFINISHED) || name.strip_prefix("it-").is_some_and(is_checkpoint)
 }
 
-/// The checkpoint of a run by name: `best`, `last`, or an iteration, `1200` or `it-00001200`. It is kept until another
-/// is asked for.
+/// The checkpoint of a run by name: `best`, `last`, or an iteration, `1200` or `it-00001200`. It is kept until
+/// another one is requested.
 ///
 /// # Errors
 /// A name without a checkpoint, with a list of those that exist; a directory that cannot be written.
@@ -489,7 +489,7 @@ mod tests {
         }
         std::fs::write(checkpoints.join("last"), "it-00000200").unwrap();
         std::fs::write(checkpoints.join("best"), "it-00000300").unwrap();
-        let directory = RunDir::open(run.path().to_owned()).unwrap();
+        let directory = RunDir::open(run.path().to_owned(), true).unwrap();
         directory.prune();
         for name in own {
             assert!(!checkpoints.join(name).exists(), "{name}");
@@ -513,5 +513,28 @@ mod tests {
             let error = error.unwrap_err().to_string();
             assert!(error.starts_with("cannot read") && error.contains("best"), "{error}");
         }
+    }
+
+    /// A run of which only its compressed metrics were kept stays as it is.
+    #[test]
+    fn an_archived_run_is_neither_resumed_nor_hidden() {
+        let run = tempfile::tempdir().unwrap();
+        let file = RunFile {
+            seed: 1,
+            device: "flex".into(),
+            precision: Precision::F32,
+            machine: String::new(),
+            version: "0".into(),
+            from: None,
+            forked: None,
+            replay: vec![],
+        };
+        file.write(run.path()).unwrap();
+        std::fs::write(run.path().join(metrics::COMPRESSED), "").unwrap();
+        for error in [RunDir::resume(run.path()).err(), RunDir::discard(run.path()).err()] {
+            let error = error.unwrap().to_string();
+            assert!(error.contains("an archived run"), "{error}");
+        }
+        assert_eq!(std::fs::read_dir(run.path()).unwrap().count(), 2);
     }
 }

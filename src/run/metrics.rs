@@ -18,14 +18,21 @@ pub(super) struct MetricsFile {
 }
 
 impl MetricsFile {
-    /// Opens or creates the file in the directory `run`, and locks it.
+    /// Opens the file in the directory `run`, and locks it. With `create` it need not exist yet.
     ///
     /// # Errors
-    /// A run that another process is training; a file that cannot be written.
-    pub(super) fn open(run: &Path) -> Result<MetricsFile> {
+    /// A run that another process is training or that is archived; a file that cannot be written.
+    pub(super) fn open(run: &Path, create: bool) -> Result<MetricsFile> {
         let path = run.join(FILE);
+        // An empty file beside the compressed metrics would hide them.
+        if run.join(COMPRESSED).is_file() && !path.is_file() {
+            return Err(Error::content(
+                run,
+                "an archived run without its checkpoints; it can be compared, not trained",
+            ));
+        }
         let file = OpenOptions::new()
-            .create(true)
+            .create(create)
             .read(true)
             .append(true)
             .open(&path)
@@ -164,8 +171,8 @@ mod tests {
     #[test]
     fn only_a_held_lock_means_another_process() {
         let run = tempfile::tempdir().unwrap();
-        let _held = MetricsFile::open(run.path()).unwrap();
-        let error = MetricsFile::open(run.path()).err().unwrap().to_string();
+        let _held = MetricsFile::open(run.path(), true).unwrap();
+        let error = MetricsFile::open(run.path(), false).err().unwrap().to_string();
         assert!(error.contains("another process is training in this run"), "{error}");
         let unsupported = std::io::Error::from(std::io::ErrorKind::Unsupported);
         let error = not_locked(run.path(), TryLockError::Error(unsupported)).to_string();

@@ -70,7 +70,8 @@ impl OwnImages {
         Ok((preset, OwnImages { file: file.to_owned(), images }))
     }
 
-    /// Unrolls image `sample`, counted from 0, with the weights of `checkpoint` and the conditions of `preset`. Which objects it shows is unknown: `groups` is 0, and there are no scores.
+    /// Unrolls image `sample`, counted from 0, with the weights of `checkpoint` and the conditions of `preset`.
+    /// Its objects are unknown, so `groups` is 0 and there are no scores.
     ///
     /// # Errors
     /// A sample that does not exist, weights or arrays that do not fit `preset`.
@@ -95,7 +96,7 @@ impl OwnImages {
     }
 }
 
-/// Refuses `sample`, counted from 0, where there are only `samples`.
+/// Refuses `sample`, counted from 0, if there are only `samples`.
 fn is_there(sample: usize, samples: usize, of: &str) -> Result<()> {
     match sample < samples {
         true => Ok(()),
@@ -115,7 +116,7 @@ mod tests {
     use crate::train::trainer::Trainer;
     use crate::train::unroll::take;
 
-    /// The workbench and `picture --input` make the same of one file, with noise only where it was chosen.
+    /// The workbench and `picture --input` give the same result for a file, with noise only if it was chosen.
     #[test]
     fn an_own_image_gives_the_same_in_the_workbench_and_in_a_picture() {
         let device = DeviceName::Flex.open().unwrap();

@@ -20,13 +20,13 @@ pub struct Scoring {
     /// Fields of the checkpoint's preset to override, as `--set` has them: K, the number of objects, steps, noise, the
     /// data.
     pub sets: Vec<String>,
-    /// Whose digits, if not those of the preset.
+    /// Digits to use instead of the preset's.
     pub digits: Option<Digits>,
     /// The split of the data.
     pub split: Split,
-    /// Samples, or else all of the split.
+    /// Number of samples; `None` for the whole split.
     pub samples: Option<usize>,
-    /// Of the model's products and convolutions.
+    /// Precision of the model's products and convolutions.
     pub precision: Precision,
 }
 
@@ -77,9 +77,9 @@ pub struct ScoreReport {
     pub floor: f64,
     /// The best ARI of a split by position alone.
     pub floor_ari: f64,
-    /// StepScores by step.
+    /// Scores by step.
     pub per_step: Vec<StepScores>,
-    /// With and without overlap, with and without identical objects, where that is known.
+    /// Frames with and without overlap, and samples with and without identical objects, if known.
     pub subsets: Vec<Subset>,
 }
 

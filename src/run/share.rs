@@ -1,4 +1,4 @@
-//! A model to share, with what it scores.
+//! A model to share, with its scores.
 
 use std::path::Path;
 
@@ -29,10 +29,10 @@ pub fn share(
         std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
     }
     if let Some(Digits::Mnist { directory: Some(_) }) = checkpoint.preset.data.digits() {
-        // Where they are on this machine is private.
+        // The path on this machine is private.
         checkpoint.preset.data = checkpoint.preset.data.with_digits(Digits::Mnist { directory: None });
     }
-    // The weights that are scored are those that will be read: rounded and encoded.
+    // Scores the weights as they will be read: rounded and encoded.
     let aside = tempfile::tempdir().map_err(Error::io("create a directory in", &std::env::temp_dir()))?;
     let unmeasured = aside.path().join("model");
     export(&checkpoint, &unmeasured, storage, None)?;

@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn objects_are_matched_with_the_components_that_hold_them() {
-        // MatchedObject 1 is held by component 1, object 2 mostly by component 0, which has a pixel of neither.
+        // Object 1 is held by component 1, object 2 mostly by component 0, which has a pixel of neither.
         let step = step(&[1, 1, 2, 2, 0], &[0.1, 0.2, 0.9, 0.4, 0.9, 0.9, 0.8, 0.1, 0.6, 0.1]);
         let found = objects(&step, 2);
         assert_eq!(
@@ -160,7 +160,7 @@ mod tests {
     fn objects_have_the_colours_of_the_components_that_hold_them_in_the_end() {
         let gamma = [1.0, 0.0, 0.0, 0.6, 0.0, 0.0, 1.0, 1.0, 0.4, 1.0];
         let swapped = [&gamma[5..], &gamma[..5]].concat();
-        // MatchedObject 4 is hidden in the end, and 3 is held by neither.
+        // Object 4 is hidden at the last step, and no component holds object 3.
         let steps = vec![
             step(&[4, 0, 0, 0, 0], &gamma),
             step(&[1, 2, 2, 3, 0], &swapped),

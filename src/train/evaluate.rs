@@ -25,12 +25,12 @@ const FLOOR_IMAGES: u64 = 500;
 /// A pixel is on where it exceeds this. A pixel that is on without a group is overlap.
 const ON: f32 = 0.2;
 
-/// The steps whose scores are wanted.
+/// Which steps to score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScoredSteps {
-    /// Only the last EM step's: what a training curve needs.
+    /// Only the last EM step, for training curves.
     LastStep,
-    /// Every step's.
+    /// Every step.
     AllSteps,
 }
 
@@ -51,9 +51,9 @@ pub struct Evaluation {
     pub each: Vec<Option<f64>>,
     /// The share of all objects' pixels that each component holds in the last step: where its γ is the largest.
     pub held: Vec<f64>,
-    /// StepScores by step; empty where only the last was scored.
+    /// Scores by step; empty if only the last was scored.
     pub steps: Vec<StepScores>,
-    /// Frames with overlap and without, and samples with identical objects and without, where that is known.
+    /// Frames with and without overlap, and samples with and without identical objects, if known.
     pub subsets: Vec<Subset>,
 }
 
@@ -68,11 +68,11 @@ pub struct StepScores {
     pub loss: f64,
     /// NLL of max_k ψ.
     pub upper_bound: f64,
-    /// RunningMean AMI (max).
+    /// Mean AMI (max).
     pub ami: f64,
     /// Quartiles of the AMI (max).
     pub quartiles: Quartiles,
-    /// RunningMean ARI.
+    /// Mean ARI.
     pub ari: f64,
 }
 
@@ -83,9 +83,9 @@ pub struct Subset {
     pub name: String,
     /// Frames scored, over all steps that have a weight.
     pub frames: usize,
-    /// RunningMean AMI (max) over those, weighted by the step weights.
+    /// Mean AMI (max) over those, weighted by the step weights.
     pub ami: f64,
-    /// RunningMean AMI (max) of the last step.
+    /// Mean AMI (max) of the last step.
     pub ami_last: f64,
     /// The best AMI (max) of a split by position alone on this subset; `None` in files from before it was measured.
     #[serde(default)]
@@ -102,7 +102,7 @@ fn subsets_of(overlap: bool, identical: Option<bool>) -> impl Iterator<Item = us
     std::iter::once(usize::from(overlap)).chain(identical.map(|same| 2 + usize::from(same)))
 }
 
-/// What is to be evaluated.
+/// What to evaluate.
 #[derive(Clone, Copy)]
 pub struct Task<'a> {
     /// The model, without gradients.
@@ -168,14 +168,14 @@ pub fn evaluate(task: Task, device: &Device, progress: &(dyn Fn(usize) + Sync)) 
         }
     });
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    // After a failure some chunks were never begun; the failure is among the others.
+    // After a failure some chunks were never started; the failure is among the others.
     let chunks = results.into_iter().flatten().collect::<Result<Vec<Chunk>>>()?;
     Ok(summary(&task, &chunks))
 }
 
 /// The results on consecutive samples.
 struct Chunk {
-    /// StepScores by step; `None` where nothing was asked.
+    /// Scores by step; `None` where they were not requested.
     steps: Vec<Option<ChunkStep>>,
     /// Whether a sample has identical objects; `None` where that is not known.
     identical: Vec<Option<bool>>,
@@ -197,7 +197,7 @@ impl Chunk {
         };
         let mut batch = plan.make()?;
         let image = data.image();
-        // Only this is kept of the values, which move to the device.
+        // Computed now, because the values move to the device.
         let on: Vec<Vec<bool>> = batch.clean.iter().map(|x| x.iter().map(|v| *v > ON).collect()).collect();
         let (frames, gamma) = batch.to_device(image, device);
         let size = plan.indices.len() as f64;
@@ -352,7 +352,7 @@ pub fn floors_of_subsets(
     let mut groups: [Vec<Vec<u8>>; SUBSETS.len()] = Default::default();
     let enough = |groups: &Vec<Vec<u8>>| groups.len() as u64 >= FLOOR_IMAGES;
     for index in 0..samples as u64 {
-        // A subset that is still empty after so many images is given up: without kinds, two stay empty forever.
+        // Gives up on subsets that are still empty after so many images: without kinds, two are always empty.
         if groups.iter().all(|groups| enough(groups) || (groups.is_empty() && index >= FLOOR_IMAGES)) {
             break;
         }
@@ -371,7 +371,7 @@ pub fn floors_of_subsets(
         .collect())
 }
 
-/// A weighted mean while it is summed up.
+/// A weighted mean in progress.
 #[derive(Default)]
 struct RunningMean {
     sum: Scores,
@@ -452,7 +452,7 @@ mod tests {
         assert!(overlaps(&[0, 1], &[false, true, true, false]));
     }
 
-    /// A subset's floor is that of its own images: all of them together have the whole's.
+    /// A subset's floor is that of its own images; a subset of all images has the overall floor.
     #[test]
     fn a_subsets_floor_is_measured_on_its_images() {
         let preset = Preset::load("quickstart").unwrap();

@@ -11,6 +11,7 @@ use super::batch::Batch;
 use super::own_image::own_batch;
 use crate::data::{image_file, nth};
 use crate::error::{Error, Result};
+use crate::files::has_extension;
 use crate::nem::{Frames, Losses, Nem, TargetFrame, host, initial_gamma, tensor, upper_bound};
 use crate::precision::Precision;
 use crate::preset::{ImageSize, Noise, Preset};
@@ -71,7 +72,7 @@ pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<(Pre
             )));
         }
         return match tensors::read(path) {
-            Err(Error::Content { .. }) if path.extension().is_some_and(|end| end != "safetensors") => {
+            Err(Error::Content { .. }) if !has_extension(path, "safetensors") => {
                 let problem =
                     "neither safetensors nor a PNG, a GIF or an .npy file; convert it to one of these";
                 Err(Error::content(path, problem))
@@ -222,14 +223,17 @@ fn missing(name: &str, shape: &str) -> Unfit {
 /// As [`infer`].
 pub(crate) fn batch(preset: &Preset, input: &Arrays, seed: u64) -> Result<Batch, Unfit> {
     let (clean, noisy) = images(preset, input)?;
-    let noise = if input.contains_key("in.features_noisy") { Noise::None } else { preset.noise };
+    if preset.noise != Noise::None && input.contains_key("in.features_noisy") {
+        return Err(Unfit::Input(
+            "it has noisy frames of its own (in.features_noisy); leave the noise out".into(),
+        ));
+    }
     let size = clean.shape[1] * preset.data.image().values();
     let frames = |array: &Array, count| (0..count).map(|t| nth(&array.values, t, size).to_vec()).collect();
     let count = if clean.shape[0] == 1 { 1 } else { preset.steps + 1 };
-    let preset = Preset { noise, ..preset.clone() };
-    let mut batch = own_batch(&preset, seed, frames(&clean, count), frames(&noisy, preset.steps));
+    let mut batch = own_batch(preset, seed, frames(&clean, count), frames(&noisy, preset.steps));
     if input.contains_key("in.gamma_init") {
-        batch.gamma = gamma(input, &preset, clean.shape[1], seed)?.values;
+        batch.gamma = gamma(input, preset, clean.shape[1], seed)?.values;
     }
     Ok(batch)
 }

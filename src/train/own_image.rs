@@ -1,7 +1,7 @@
-//! An image of the user's own, unrolled instead of a sample.
+//! The user's own image, unrolled instead of a sample.
 //!
-//! The workbench and `picture --input` show the same of one file, whatever the model: the image enters as it is,
-//! without the preset's noise, unless noise is asked for; that noise and the initial γ are those of the first
+//! The workbench and `picture --input` show the same result for a file: the image is read as it is, without the
+//! preset's noise unless the user asks for noise. That noise and the initial γ are those of the first
 //! validation sample. (`infer`, which compares implementations, draws its γ from the test split's stream.)
 
 use super::batch::Batch;
@@ -13,7 +13,7 @@ use crate::preset::{ImageSize, Noise, Preset, Setting};
 use crate::random::Stream;
 use crate::snapshot::Input;
 
-/// Which conditions the user has chosen; the image decides about the others.
+/// The conditions that the user has chosen; the others follow from the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Chosen {
     /// The number of EM steps; otherwise a sequence has as many as its frames allow.
@@ -37,7 +37,7 @@ impl Chosen {
     }
 }
 
-/// An image of the user's own, read.
+/// The user's own image, read from its file.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Opened {
     pub(crate) input: Input,

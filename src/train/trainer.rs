@@ -114,8 +114,20 @@ impl Trainer {
     /// # Errors
     /// Those of [`Dataset::new`] for any stage, and of [`Dataset::sample`].
     pub fn new(preset: &Preset, seed: u64, device: &Device) -> Result<Trainer> {
-        let drawn = |preset: &Preset, device: &Device| Ok(Nem::new(preset, seed, device));
-        let trainer = Trainer::at(&preset.at_first_stage(), seed, device, drawn)?;
+        Trainer::with_model(preset, seed, device, |preset, device| Ok(Nem::new(preset, seed, device)))
+    }
+
+    /// The same with what `model` builds instead of initial weights.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::new`] and of `model`.
+    pub(crate) fn with_model(
+        preset: &Preset,
+        seed: u64,
+        device: &Device,
+        model: impl FnOnce(&Preset, &Device) -> Result<Nem>,
+    ) -> Result<Trainer> {
+        let trainer = Trainer::at(&preset.at_first_stage(), seed, device, model)?;
         for stages in 2..=preset.train.stages.len() {
             trainer.data.supports(&preset.after_stages(stages))?;
         }

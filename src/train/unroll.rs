@@ -1,4 +1,4 @@
-//! Snapshots: what a model makes of samples, or of the user's own images, step by step.
+//! Snapshots: how a model explains samples, or the user's own images, step by step.
 
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ pub(crate) fn only(snapshots: Vec<Snapshot>) -> Result<Snapshot> {
     snapshots.into_iter().next().ok_or_else(|| Error::Data("a batch without samples".into()))
 }
 
-/// What `model`, without gradients, makes of each image in `batch`, whose samples count from `first`.
+/// A snapshot of each image in `batch`, whose samples count from `first`; `model` has no gradients.
 pub(crate) fn unrolled(
     model: &Nem,
     mut batch: Batch,

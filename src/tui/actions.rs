@@ -1,5 +1,5 @@
-//! Every action, once: its name, its keys, where they hold, what is said of it, and what it does. The dispatch of
-//! keys, the help, the hints, the commands after `:` and the names in the config all come from this table.
+//! The table of all actions: name, keys, contexts, help text and function. The dispatch of keys, the help, the
+//! hints, the commands after `:` and the names in the config all come from this table.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,19 +22,19 @@ use KeyCode::{Char, Enter, Esc, Tab};
 
 /// Something that a user can do.
 pub struct Action {
-    /// What is typed after `:`, and what the config calls it.
+    /// Its name after `:` and in the config.
     pub name: &'static str,
-    /// Whether it can be typed; what moves a step at a time only has keys.
+    /// Whether it can be typed; actions that move one step only have keys.
     typed: bool,
-    /// Where it holds.
+    /// The contexts where it applies.
     pub contexts: &'static [Context],
     /// Its keys, unless the config names others.
     pub keys: &'static [KeyCode],
-    /// Two words for the hints; empty where there is no room to spend.
+    /// At most two words for the hints; empty to leave it out.
     pub hint: &'static str,
     /// A line for the help. Neighbours with the same help share their line.
     pub help: &'static str,
-    /// What follows its name when it is typed.
+    /// The argument after its name, for the help.
     pub takes: &'static str,
     /// What it does.
     pub does: Does,
@@ -43,22 +43,22 @@ pub struct Action {
 /// What an action does.
 #[derive(Clone, Copy)]
 pub enum Does {
-    /// Something to the program as a whole.
+    /// Acts on the whole program.
     Act(fn(&mut App) -> Done),
-    /// Something to the picker, unless a run is on its way to the screen already.
+    /// Acts on the picker, unless a run is already starting.
     Pick(fn(&mut App) -> Done),
-    /// Something to the run on the screen.
+    /// Acts on the run on the screen.
     Steer(fn(&mut Workbench) -> Done),
-    /// Changes only what is seen of that run.
+    /// Changes only the view of that run.
     See(fn(&mut Workbench)),
-    /// Needs an argument, and can therefore only be typed.
+    /// Needs an argument, so it can only be typed.
     With(Argument),
 }
 
-/// How an argument is read and completed, and what is done with it.
+/// How an argument is parsed, completed and used.
 #[derive(Clone, Copy)]
 pub enum Argument {
-    /// A new value for this setting, whose own value means nothing.
+    /// A new value for a setting of this kind; the value here is ignored.
     Value(Setting),
     /// The name of a setting and its new value.
     AnySetting,
@@ -74,7 +74,7 @@ pub enum Argument {
     Theme(fn(&mut App, Scheme) -> Done),
     /// Settings of the preset, as NAME=VALUE.
     Sets(fn(&mut App, Vec<String>) -> Done),
-    /// The name of a checkpoint, if one is named, then settings of the preset.
+    /// Optionally the name of a checkpoint, then settings of the preset.
     Checkpoint(fn(&mut App, Option<String>, Vec<String>) -> Done),
 }
 
@@ -231,7 +231,7 @@ fn over(app: &mut App, overlay: Overlay) -> Done {
     Ok(vec![])
 }
 
-/// Gives the mouse to the terminal, or takes it back.
+/// Leaves the mouse to the terminal, or takes it back.
 fn toggle_mouse(app: &mut App) -> Done {
     app.config.mouse = !app.config.mouse;
     let key = key(app, "mouse");
@@ -243,10 +243,10 @@ fn toggle_mouse(app: &mut App) -> Done {
 }
 
 impl Action {
-    /// Carries it out, without an argument.
+    /// Runs it, without an argument.
     ///
     /// # Errors
-    /// A sentence that says why it cannot be done.
+    /// A sentence: why it cannot be done.
     pub fn run(&self, app: &mut App) -> Done {
         match (self.does, &mut app.workbench) {
             (Act(act), _) => act(app),
@@ -267,7 +267,7 @@ impl Action {
         !matches!(self.does, With(_))
     }
 
-    /// The keys that it has now.
+    /// Its keys, as configured.
     fn keys_in(&self, keymap: &Keymap) -> Vec<KeyCombination> {
         match keymap.get(self.name) {
             Some(keys) if self.is_bindable() => keys.to_vec(),
@@ -286,7 +286,7 @@ pub fn commands(context: Context) -> impl Iterator<Item = &'static Action> {
     of(context).filter(|action| action.typed)
 }
 
-/// The action of a context that is typed by this name.
+/// The action with this name that can be typed in a context.
 pub fn command(context: Context, name: &str) -> Option<&'static Action> {
     commands(context).find(|action| action.name == name)
 }
@@ -295,18 +295,18 @@ pub fn command(context: Context, name: &str) -> Option<&'static Action> {
 pub fn pressed(keymap: &Keymap, context: Context, key: KeyEvent) -> Option<&'static Action> {
     let find = |key| of(context).find(|action| action.keys_in(keymap).contains(&key));
     let key = normal(key.into());
-    // Where nothing is bound to shift and an arrow, it is the arrow.
+    // Shift and an arrow without a binding is the arrow alone.
     find(key).or_else(|| find(KeyCombination { modifiers: key.modifiers - KeyModifiers::SHIFT, ..key }))
 }
 
-/// How the first key of the action `name` is written here; `:name` where it has no key.
+/// The first key of the action `name`, as the screen writes it; `:name` if it has no key.
 pub fn key(app: &App, name: &str) -> String {
     let action = of(app.context()).find(|action| action.name == name && action.is_bindable());
     let keys = action.map(|action| action.keys_in(&app.config.keymap)).unwrap_or_default();
     keys.first().map_or_else(|| format!(":{name}"), |key| shown(*key))
 }
 
-/// The help of a context, of all that has keys.
+/// The help of a context: all actions with keys.
 pub fn help(keymap: &Keymap, context: Context) -> Vec<HelpLine> {
     let bound: Vec<_> = of(context)
         .map(|action| (action, action.keys_in(keymap)))
@@ -318,7 +318,7 @@ pub fn help(keymap: &Keymap, context: Context) -> Vec<HelpLine> {
             let hinted = line.iter().filter(|(action, _)| !action.hint.is_empty());
             let first: Vec<String> =
                 hinted.filter_map(|(_, keys)| keys.first()).map(|key| shown(*key)).collect();
-            // First every action's first key, then what else there is.
+            // Every action's first key comes first, then the other keys.
             let most = line.iter().map(|(_, keys)| keys.len()).max().unwrap_or(0);
             let keys = (0..most).flat_map(|at| line.iter().filter_map(move |(_, keys)| keys.get(at)));
             let label = match first.join(" ").as_str() {
@@ -331,10 +331,10 @@ pub fn help(keymap: &Keymap, context: Context) -> Vec<HelpLine> {
         .collect()
 }
 
-/// The keys that the config gives to actions, by name.
+/// Reads the config's keys of actions, by name.
 ///
 /// # Errors
-/// A sentence: a name that no action has, a text that names no key, two actions on one key.
+/// A sentence: an unknown action, an unknown key, or two actions on one key.
 pub fn keymap(keys: &BTreeMap<String, Vec<String>>) -> Result<Keymap, String> {
     let mut keymap = Keymap::default();
     for (name, keys) in keys {
@@ -366,7 +366,7 @@ pub fn keymap(keys: &BTreeMap<String, Vec<String>>) -> Result<Keymap, String> {
     Ok(keymap)
 }
 
-/// The name of every action that can have keys, with those that it has, as the config writes them.
+/// Every action that can have keys, with its current keys, as the config writes them.
 pub fn names(keymap: &Keymap) -> BTreeMap<String, Vec<String>> {
     let keys = |action: &Action| action.keys_in(keymap).into_iter().map(written).collect();
     let bindable = ACTIONS.iter().filter(|action| action.is_bindable());
@@ -414,7 +414,7 @@ mod tests {
             assert_eq!(argument, !action.takes.is_empty(), "{}", action.name);
             assert!(!argument || action.keys.is_empty(), "{}: a key gives no argument", action.name);
         }
-        // What shares a line stands together, and in the same places.
+        // Actions that share a line are neighbours and have the same contexts.
         for pair in ACTIONS.windows(2).filter(|pair| pair[0].help == pair[1].help) {
             assert_eq!(pair[0].contexts, pair[1].contexts, "{}", pair[0].help);
         }
@@ -436,7 +436,7 @@ mod tests {
         }
     }
 
-    /// The name of what a key does in the workbench.
+    /// The name of a key's action in the workbench.
     fn does(keymap: &Keymap, code: KeyCode, modifiers: KeyModifiers) -> Option<&'static str> {
         pressed(keymap, Context::Workbench, KeyEvent::new(code, modifiers)).map(|action| action.name)
     }
@@ -446,7 +446,7 @@ mod tests {
         let keymap = Keymap::default();
         assert!(does(&keymap, Char('k'), KeyModifiers::NONE).is_some());
         assert!(does(&keymap, Char('k'), KeyModifiers::CONTROL).is_none());
-        // Terminals differ in whether they report shift with a capital letter, and with a sign.
+        // Terminals differ in whether they report shift with capital letters and signs.
         for modifiers in [KeyModifiers::NONE, KeyModifiers::SHIFT] {
             assert_eq!(does(&keymap, Char('K'), modifiers), Some("k-up"));
             assert_eq!(does(&keymap, Char('?'), modifiers), Some("help"));

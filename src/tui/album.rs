@@ -4,26 +4,26 @@ use std::sync::Arc;
 
 use crate::snapshot::Snapshot;
 
-/// The album, opened.
+/// An open album.
 #[derive(Clone, Debug, Default)]
 pub struct LookBack {
     /// The iterations of the moments, in order; empty until they are read.
     moments: Vec<u64>,
     /// The index of the chosen one.
     at: usize,
-    /// Its picture, once it is read.
+    /// Its snapshot, once it is read.
     pub snapshot: Option<Arc<Snapshot>>,
     /// Whether the moments are being played.
     pub playing: bool,
 }
 
 impl LookBack {
-    /// An album to be read: played from its first moment, or stopped at its last.
+    /// A new album: playing from its first moment, or stopped at its last.
     pub fn new(playing: bool) -> LookBack {
         LookBack { playing, ..LookBack::default() }
     }
 
-    /// Takes in which moments there are. The chosen one stays chosen, or the nearest before it.
+    /// Updates the list of moments. The chosen one stays chosen, or the nearest before it.
     pub fn read(&mut self, moments: Vec<u64>) {
         let last = moments.len().saturating_sub(1);
         self.at = match self.moment() {
@@ -44,7 +44,7 @@ impl LookBack {
         (self.at + 1, self.moments.len())
     }
 
-    /// Moves to another moment; false where that would be beyond the last, which is now.
+    /// Moves to another moment; false beyond the last, which means now.
     pub fn go(&mut self, by: i64) -> bool {
         let next = self.at.saturating_add_signed(by as isize);
         let is_there = next < self.moments.len();
@@ -54,7 +54,7 @@ impl LookBack {
         is_there
     }
 
-    /// The next moment, the first after the last.
+    /// Moves to the next moment; from the last to the first.
     pub fn play_on(&mut self) {
         if !self.go(1) {
             self.at = 0;

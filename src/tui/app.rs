@@ -1,4 +1,4 @@
-//! The state of the screen: all that the view draws from, and all that `update` changes.
+//! The state of the screen: everything that `view` draws and `update` changes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,13 +23,13 @@ pub struct App {
     pub picker: Picker,
     /// The training on the screen, if one was started.
     pub workbench: Option<Workbench>,
-    /// A picture that arrived before its run was announced: pictures and events have channels of their own.
+    /// A snapshot that arrived before its run was announced: snapshots and events have separate channels.
     pub early: Option<Arc<Snapshot>>,
-    /// What covers the screen.
+    /// The overlay on the screen, if any.
     pub overlay: Option<Overlay>,
-    /// The commands typed so far, the latest last.
+    /// The commands typed so far, oldest first.
     pub commands: Vec<String>,
-    /// One line for the user: a refusal, a note.
+    /// A line for the user, such as a refusal or a note.
     pub message: Option<String>,
     /// Whether a run is starting.
     pub starting: bool,
@@ -37,7 +37,7 @@ pub struct App {
     pub leaving: Option<Leave>,
     /// Whether the run belongs to another process, which continues when the user leaves.
     pub attached: bool,
-    /// The user's own image, to be opened with the model that is starting.
+    /// The user's own image, to open with the model that is starting.
     pub opening: Option<PathBuf>,
     /// The directory that files are named from.
     pub here: PathBuf,
@@ -45,7 +45,7 @@ pub struct App {
     pub home: PathBuf,
 }
 
-/// Where an action holds.
+/// Where an action applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Context {
     /// Choosing a model, a preset or a run.
@@ -98,11 +98,11 @@ pub struct Picker {
     pub selected: usize,
     /// The entry that was clicked last; a second click opens it.
     pub clicked: Option<usize>,
-    /// Which sample of its data is shown.
+    /// The sample of its data that is shown.
     pub sample: u64,
     /// The newest preview.
     pub preview: Option<Previewed>,
-    /// Whether there may be runs that were not found yet.
+    /// Whether there may be more runs to find.
     pub reading: bool,
     /// The devices to train on.
     pub devices: Vec<String>,
@@ -188,12 +188,12 @@ impl App {
         !any_run && !self.picker.reading && self.config == Config::default()
     }
 
-    /// Whether a run on the screen is being trained, or paused.
+    /// Whether the run on the screen is training or paused.
     pub fn is_running(&self) -> bool {
         self.workbench.as_ref().is_some_and(Workbench::is_running)
     }
 
-    /// The whole path of a file that was typed.
+    /// The full path of a file that was typed.
     pub fn located(&self, file: &Path) -> PathBuf {
         self.here.join(self.at_home(file))
     }
@@ -222,7 +222,7 @@ impl App {
         })
     }
 
-    /// Which actions hold.
+    /// The context, which decides the actions that apply.
     pub fn context(&self) -> Context {
         match &self.workbench {
             None => Context::Picker,

@@ -1,6 +1,6 @@
-//! The commands that are typed after `:`: what they mean, and how they are completed.
+//! Commands typed after `:`: parsing and completion.
 //!
-//! Whatever a key does can be typed by its name; some things need an argument and can only be typed.
+//! Most keys' actions can also be typed by name; actions that need an argument can only be typed.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use super::update::steer;
 use super::workbench::Workbench;
 use crate::preset::Setting;
 
-/// What a line asks for, to be carried out once.
+/// A parsed command, to run once.
 pub type Typed = Box<dyn FnOnce(&mut App) -> Done>;
 
 /// The directories in a directory and, if wanted, the images that can be opened, in the order of their
@@ -93,7 +93,7 @@ pub fn offers(typed: &str, context: Context) -> Vec<Offer> {
     }
 }
 
-/// Those that `text` matches, the best first, and equals in their own order.
+/// Those that `text` matches, best first; ties keep their order.
 fn best(text: &str, all: impl IntoIterator<Item = (&'static str, Offer)>) -> Vec<Offer> {
     let pattern = Pattern::parse(text, CaseMatching::Ignore, Normalization::Smart);
     let mut matcher = Matcher::new(Config::DEFAULT);
@@ -102,7 +102,7 @@ fn best(text: &str, all: impl IntoIterator<Item = (&'static str, Offer)>) -> Vec
     for (name, offer) in all {
         let haystack = nucleo_matcher::Utf32Str::new(name, &mut buffer);
         if let Some(score) = pattern.score(haystack, &mut matcher) {
-            // A name that is typed whole is meant, however many longer ones there are.
+            // A complete name means itself, even if longer names begin with it.
             scored.push((if name == text { u32::MAX } else { score }, offer));
         }
     }
@@ -110,14 +110,14 @@ fn best(text: &str, all: impl IntoIterator<Item = (&'static str, Offer)>) -> Vec
     scored.into_iter().map(|(_, offer)| offer).collect()
 }
 
-/// What a line asks for in this context.
+/// Parses a line in this context.
 ///
 /// # Errors
-/// A sentence, for a line that means nothing; it names the command that may have been meant.
+/// A sentence for an unknown command, with the command that may have been meant.
 pub fn parse(line: &str, context: Context) -> Result<Typed, String> {
     let line = line.trim();
     let (head, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    // With the spaces that a file's name may have.
+    // A file's name may contain spaces.
     let rest = rest.trim_start();
     let Some(action) = actions::command(context, head) else {
         let near = actions::nearest(head, actions::commands(context).map(|action| action.name));
@@ -176,12 +176,12 @@ pub fn parse(line: &str, context: Context) -> Result<Typed, String> {
     })
 }
 
-/// A call on the run on the screen.
+/// A command for the run on the screen.
 fn on_screen(act: impl FnOnce(&mut Workbench) -> Done + 'static) -> Typed {
     Box::new(|app| app.workbench.as_mut().map_or(Ok(vec![]), act))
 }
 
-/// Why a setting cannot be changed in a running training, and what can be done instead.
+/// Why a setting cannot be changed during training, and what to do instead.
 fn not_live(name: &str, value: &str, context: Context) -> String {
     let live = Setting::KINDS.map(|kind| kind.short()).join(", ");
     let instead = match actions::command(context, "fork") {
@@ -201,7 +201,7 @@ mod tests {
     use crate::tui::testing::{own, sent, workbench};
     use crate::tui::update::Effect;
 
-    /// What a line does to a run on the screen.
+    /// The effects of a line on a run on the screen.
     fn done(line: &str) -> (App, Vec<Effect>) {
         let mut app = workbench();
         app.here = "/here".into();

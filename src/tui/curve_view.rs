@@ -32,7 +32,7 @@ impl Unit {
     }
 }
 
-/// What the pane of losses shows.
+/// The quantity in the loss pane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LossPlot {
     /// The losses.
@@ -58,7 +58,7 @@ impl LossPlot {
     }
 }
 
-/// What the pane of scores shows.
+/// The quantity in the score pane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScorePlot {
     /// AMI and ARI.
@@ -78,25 +78,25 @@ impl ScorePlot {
     }
 }
 
-/// The levels of smoothing: the weight of the mean so far against a new point.
+/// The levels of smoothing: the weight of the mean so far.
 const SMOOTHING: [f64; 7] = [0.0, 0.5, 0.7, 0.85, 0.93, 0.97, 0.99];
 /// The deepest zoom, in halvings.
 const DEEPEST: u32 = 12;
 
-/// What of the curves is shown.
+/// Which part of the curves is shown, and how.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CurveView {
-    /// What the pane of losses shows.
+    /// The quantity in the loss pane.
     pub losses: LossPlot,
-    /// What the pane of scores shows.
+    /// The quantity in the score pane.
     pub scores: ScorePlot,
     /// The unit of the horizontal axis.
     pub unit: Unit,
-    /// Whether losses stand on a logarithmic axis.
+    /// Whether losses have a logarithmic axis.
     pub log: bool,
     /// An index into the levels of smoothing.
     smooth: usize,
-    /// How often the span is halved.
+    /// How many times the span is halved.
     zoom: u32,
     /// The iteration at the right edge; `None` follows the newest.
     end: Option<f64>,
@@ -127,20 +127,20 @@ impl CurveView {
         (end - width, end)
     }
 
-    /// The iteration that is read, where it is in sight.
+    /// The iteration under the cursor, if it is in view.
     pub fn cursor(&self, first: f64, last: f64) -> Option<f64> {
         let (from, to) = self.window(first, last);
         self.cursor.map(|cursor| cursor.clamp(from, to))
     }
 
-    /// Moves the cursor by hundredths of what is shown; the first time it appears at the right edge.
+    /// Moves the cursor by hundredths of the view; it first appears at the right edge.
     pub fn move_cursor(&mut self, by: i64, first: f64, last: f64) {
         let (from, to) = self.window(first, last);
         let at = self.cursor(first, last).unwrap_or(to) + by as f64 * (to - from) / 100.0;
         self.cursor = Some(at.clamp(from, to));
     }
 
-    /// Shows half as much or twice as much, around the cursor where there is one.
+    /// Halves or doubles the view, around the cursor if there is one.
     pub fn scale(&mut self, by: i64, first: f64, last: f64) {
         self.zoom = self.zoom.saturating_add_signed(by as i32).min(DEEPEST);
         let width = (last - first) / f64::from(1u32 << self.zoom);
@@ -151,13 +151,13 @@ impl CurveView {
         }
     }
 
-    /// Moves what is shown by a quarter of it.
+    /// Moves the view by a quarter of its width.
     pub fn pan(&mut self, by: i64, first: f64, last: f64) {
         let (from, to) = self.window(first, last);
         self.end_at(to + by as f64 * (to - from) / 4.0, first, last);
     }
 
-    /// At the end it follows the newest again.
+    /// At the right end the view follows the newest again.
     fn end_at(&mut self, end: f64, first: f64, last: f64) {
         self.end = (end < last && self.zoom > 0).then_some(end.max(first));
     }

@@ -1,5 +1,4 @@
-//! One sample, inspected: held while the training continues, and shown under other conditions if the user asks
-//! for them.
+//! The inspector holds one sample while the training continues, and can show it under other conditions.
 
 use std::sync::Arc;
 
@@ -11,11 +10,11 @@ use crate::snapshot::{Input, Snapshot};
 pub struct Inspector {
     /// The sample, unrolled.
     pub snapshot: Arc<Snapshot>,
-    /// The preset with the conditions in force here.
+    /// The preset with the inspector's conditions.
     pub preset: Preset,
-    /// Which of them are not the training's.
+    /// The conditions that differ from the training's.
     pub look: Vec<Setting>,
-    /// Whether another picture was asked for and has not arrived.
+    /// Whether another snapshot was requested and has not arrived.
     pub waits: bool,
     /// Column of the cursor.
     pub x: usize,
@@ -24,7 +23,7 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Of `snapshot`, whose conditions are those of `preset`; the cursor is in the middle.
+    /// Inspects `snapshot`, which was taken under the conditions of `preset`, with the cursor in the middle.
     pub fn new(snapshot: Arc<Snapshot>, preset: Preset) -> Inspector {
         let (x, y) = (snapshot.image.width / 2, snapshot.image.height / 2);
         Inspector { snapshot, preset, look: Vec::new(), waits: false, x, y }
@@ -65,7 +64,7 @@ impl Inspector {
         Ok(self.look.clone())
     }
 
-    /// Takes in a new picture, if it is the one that was asked for: of `input`, else of `sample`. `training` is the
+    /// Shows a new snapshot if it is the requested one: of `input`, else of `sample`. `training` is the
     /// training's preset.
     pub fn offer(
         &mut self,
@@ -80,14 +79,14 @@ impl Inspector {
         }
     }
 
-    /// Shows another picture.
+    /// Shows another snapshot.
     pub fn replace(&mut self, snapshot: Arc<Snapshot>, training: &Preset) {
         self.snapshot = snapshot;
         self.adopt_shown(training);
         self.move_by(0, 0);
     }
 
-    /// Goes back to the conditions of the picture that is shown; the others are `training`'s.
+    /// Returns to the conditions of the current snapshot; the others are `training`'s.
     pub fn adopt_shown(&mut self, training: &Preset) {
         self.look.clone_from(&self.snapshot.look);
         let apply = |preset: Preset, setting: &Setting| setting.apply(&preset).unwrap_or(preset);

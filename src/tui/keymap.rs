@@ -1,4 +1,4 @@
-//! Keys: how they are compared, how they are written, and which of them the user has changed.
+//! Keys: how they are compared and written, and which ones the user has changed.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crossterm::event::KeyModifiers;
 pub struct Keymap(BTreeMap<&'static str, Vec<KeyCombination>>);
 
 impl Keymap {
-    /// The keys given to this action; `None` where it has the table's.
+    /// The user's keys for this action; `None` if it has the table's.
     pub fn get(&self, action: &str) -> Option<&[KeyCombination]> {
         self.0.get(action).map(Vec::as_slice)
     }
@@ -34,7 +34,7 @@ pub fn normal(key: KeyCombination) -> KeyCombination {
 /// Reads a key of the config, for the action of this name.
 ///
 /// # Errors
-/// A sentence, for a text that names no key, or one that cannot be given away.
+/// A sentence for an unknown key, or one that cannot be reassigned.
 pub fn parse_key(action: &str, text: &str) -> Result<KeyCombination, String> {
     let example = "write it like \"p\", \"P\", \"ctrl-p\", \"f2\" or \"left\"";
     let key = match text.as_bytes() {

@@ -47,10 +47,10 @@ pub fn run(
         drop(screen);
         tokio::select! {
             () = shell.settle() => {}
-            // Asked again: what is not finished is cut off.
+            // Asked a second time: do not wait for unfinished work.
             () = signals.next() => {}
         }
-        // A run that failed, at the last save perhaps, must not look like one that went well.
+        // A failed run, perhaps at its last save, must not look like a successful one.
         match app.workbench.and_then(|workbench| workbench.finish) {
             Some(Finish::Failed(sentence)) => Err(Error::Failed(sentence)),
             _ => Ok(shell.detached.take()),

@@ -29,27 +29,27 @@ pub enum Message {
     Click(Target),
     /// The wheel was turned here, up (−1) or down (+1).
     Wheel(Option<Target>, i64),
-    /// An event of the engine.
+    /// An event of the run.
     Engine(Event),
-    /// The engine made a picture.
+    /// A new snapshot of the run.
     Picture(Arc<Snapshot>),
     /// A preview of this sample of a preset's data was made, if it could be.
     Preview(Box<Preset>, u64, Option<Preview>),
     /// Starting or resuming failed; a sentence.
     StartFailed(String),
-    /// A sentence about what was done, or could not be.
+    /// A sentence about what was done, or why it was not.
     Told(String),
-    /// The moments there are of the run in this directory.
+    /// The moments in the album of the run in this directory.
     Moments(PathBuf, Vec<u64>),
-    /// Of this run, at this iteration, this sample as it was, or a sentence that says why not.
+    /// This sample of this run's album at this iteration, or a sentence that says why it cannot be shown.
     Moment(PathBuf, u64, usize, Result<Arc<Snapshot>, String>),
     /// Runs that were found.
     Runs(Vec<RunCard>),
-    /// The run in this directory was read, to be compared.
+    /// The run in this directory was read, for comparison.
     Compared(PathBuf, Box<RunToCompare>),
     /// All runs that can be read were found.
     AllRuns,
-    /// The checkpoint to fork from with these settings, or a sentence that says that there is none.
+    /// The checkpoint to fork from with these settings, or a sentence if there is no such checkpoint.
     Found(Result<PathBuf, String>, Vec<String>),
     /// The entries of a directory, for completion.
     Listed(Listing, Vec<String>),
@@ -57,11 +57,11 @@ pub enum Message {
     Log(Result<Vec<String>, String>),
     /// It is time to read the run's log again.
     Reread,
-    /// It is time for the next EM step or moment, while they are played.
+    /// It is time for the next EM step or moment while playing.
     Tick,
     /// The system asks the program to end.
     Terminate,
-    /// The engine is gone without a last event.
+    /// The run is gone without a last event.
     EngineGone,
 }
 
@@ -82,17 +82,17 @@ pub enum Effect {
     Fork(PathBuf, Vec<String>, String),
     /// A new run from the initial weights of this one, with these settings, on this device.
     Restart(PathBuf, Vec<String>, String),
-    /// Tell the engine.
+    /// Send this command to the run.
     Send(Command),
     /// Make a preview of this sample.
     Preview(Box<Preset>, u64),
-    /// Find out which moments the album of the run in this directory has.
+    /// List the moments in the album of the run in this directory.
     Moments(PathBuf),
     /// Read this sample at this iteration from that album.
     Moment(PathBuf, u64, usize),
-    /// Find the runs there are by now.
+    /// Find all runs again.
     Runs,
-    /// Read the run in this directory, to compare it.
+    /// Read the run in this directory, for comparison.
     Compare(PathBuf),
     /// Continue the run in this directory, which has ended, without a screen on this device.
     Detach(PathBuf, String),
@@ -102,7 +102,7 @@ pub enum Effect {
     List(PathBuf, Listing),
     /// Read the log of the run in this directory.
     ReadLog(PathBuf),
-    /// Tell a user who may not be looking.
+    /// Notify a user who may not be looking.
     Notify(Notice, String),
     /// Put this on the clipboard.
     Copy(String),
@@ -114,7 +114,7 @@ pub enum Effect {
     Exit,
 }
 
-/// What there is to do, or a sentence that says why nothing can be done.
+/// The effects, or a sentence that says why nothing can be done.
 pub type Done = Result<Vec<Effect>, String>;
 
 /// Returns the effects, or shows the user why nothing was done.
@@ -125,7 +125,7 @@ pub fn told(app: &mut App, done: Done) -> Vec<Effect> {
     })
 }
 
-/// What lies under a cell of the screen.
+/// What is under a cell of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A line of the picker's shelf, by its entry.

@@ -1,5 +1,5 @@
-//! Overlays: each in one file with its state, its keys and its drawing. None knows the rest of the screen: what a key
-//! decides is returned, and what is drawn is passed in.
+//! Overlays: each in one file with its state, its keys and its drawing. They do not know the rest of the screen:
+//! decisions are returned, and what to draw is passed in.
 
 pub(super) mod compare;
 pub(super) mod confirm;
@@ -26,7 +26,7 @@ pub enum Overlay {
     Quit,
     /// "End the run?", for an attached one.
     Stop,
-    /// "Resize it?", of an image of this width and height.
+    /// "Resize it?", for an image of this width and height.
     Resize(Input, [usize; 2]),
     /// The run's log.
     Log(Log),

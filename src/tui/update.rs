@@ -1,5 +1,4 @@
-//! What every message does: a pure function from state and message to state and effects. No I/O, no clock, no
-//! terminal.
+//! `update`: a pure function from state and message to state and effects. No I/O, no clock, no terminal.
 
 pub(super) mod compare;
 pub(super) mod engine;
@@ -20,7 +19,7 @@ pub use super::message::{Effect, Message};
 use super::message::{Target, told};
 use super::workbench::{ComparedRun, Pane, Workbench};
 
-/// Takes in a message.
+/// Handles a message.
 pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
     match message {
         Message::Shelf(shelf) => {
@@ -59,7 +58,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
             app.workbench.as_mut().map_or_else(Vec::new, |workbench| past::open_album(workbench, moments))
         }
-        // Another one is wanted by now.
+        // By now another one is wanted.
         Message::Moment(run, iteration, sample, _)
             if !app
                 .workbench
@@ -135,7 +134,7 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     }
 }
 
-/// The next past moment, if those are played, else the next EM step.
+/// Shows the next moment if the album is playing, else the next EM step.
 fn tick(workbench: &mut Workbench) -> Vec<Effect> {
     match &mut workbench.album {
         Some(album) if album.playing => {
@@ -149,7 +148,7 @@ fn tick(workbench: &mut Workbench) -> Vec<Effect> {
     }
 }
 
-/// What lies over the screen is the keyboard's.
+/// Overlays take only keys, so clicks do nothing then.
 fn clicked(app: &mut App, target: Target) -> Vec<Effect> {
     if app.overlay.is_some() || app.leaving.is_some() {
         return vec![];
@@ -178,7 +177,7 @@ fn clicked(app: &mut App, target: Target) -> Vec<Effect> {
     vec![]
 }
 
-/// The wheel walks through what it is over; over curves, up is nearer.
+/// The wheel scrolls what is under it; over curves, up zooms in.
 fn wheeled(app: &mut App, target: Option<Target>, by: i64) -> Vec<Effect> {
     if app.leaving.is_some() {
         return vec![];
@@ -229,7 +228,7 @@ mod tests {
         }
     }
 
-    /// (line, what is said), and nothing is sent.
+    /// (line, message): nothing is sent.
     #[test]
     fn commands_that_cannot_be_are_refused_in_a_sentence() {
         for (line, words) in [

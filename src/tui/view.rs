@@ -25,14 +25,14 @@ use super::overlay::{compare, confirm, health, help, log, palette, resize};
 use super::workbench::Workbench;
 use super::{actions, command_line};
 
-/// Draws the whole screen, and returns the pictures on it, which lie in half-blocks there already.
+/// Draws the whole screen, and returns its pictures, which are already drawn as half-blocks.
 pub fn draw(app: &App, frame: &mut Frame) -> Vec<Placed> {
     render(app, frame.area(), frame.buffer_mut())
 }
 
 /// Draws the whole screen into a buffer.
 pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Vec<Placed> {
-    // A terminal that shrinks between being asked and being drawn on.
+    // The terminal may have shrunk since its size was read.
     let area = area.intersection(buf.area);
     let mut sheet = Sheet { cells: buf, pictures: Vec::new() };
     match &app.workbench {
@@ -41,7 +41,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Vec<Placed> {
     }
     let Sheet { cells: buf, mut pictures } = sheet;
     if app.overlay.is_some() || app.leaving.is_some() {
-        // They would cover what lies over the screen.
+        // They would cover the overlay.
         pictures.clear();
     }
     message(app, area, buf);
@@ -82,7 +82,7 @@ fn overlay(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-/// What the screen, drawn on `area`, shows at `at`. Drawing goes by the same places.
+/// What the screen, drawn on `area`, shows at `at`. Drawing uses the same layout.
 pub fn target(app: &App, area: Rect, at: Position) -> Option<Target> {
     match &app.workbench {
         None => Some(picker::entry(app, area, at).map_or(Target::Picker, Target::Entry)),

@@ -1,4 +1,4 @@
-//! Texts measured in columns of the screen: a wide character takes two, a combining one none.
+//! The width of text on the screen: a wide character takes two columns, a combining one none.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -28,7 +28,7 @@ pub fn padded(text: &str, columns: usize) -> String {
     text.to_owned() + &" ".repeat(columns.saturating_sub(width(text)))
 }
 
-/// A text without what lies in its first `columns`.
+/// A text without its first `columns`.
 pub fn skipped(text: &str, columns: usize) -> &str {
     let mut left = columns;
     let mut rest = text.char_indices();

@@ -1,4 +1,4 @@
-//! A run on the screen: what is known of it, what of it is seen, and what was asked of the engine.
+//! A run on the screen: its data, how it is shown, and what was requested of the worker.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -75,18 +75,18 @@ impl Rows {
     }
 }
 
-/// A training on the screen.
+/// A run or a model on the screen.
 #[derive(Clone, Debug)]
 pub struct Workbench {
-    /// The run, as it began.
+    /// The run, as announced.
     pub info: RunInfo,
     /// The preset in force.
     pub preset: Preset,
-    /// The preset as the user has asked for it; equal to `preset` once the engine has followed.
+    /// The preset that the user has asked for; equal to `preset` once the worker has confirmed.
     pub wanted: Preset,
     /// The curves.
     pub history: History,
-    /// What of them is shown.
+    /// Which part of them is shown, and how.
     pub curves: CurveView,
     /// Runs that it is compared with.
     pub compared: Vec<ComparedRun>,
@@ -94,15 +94,15 @@ pub struct Workbench {
     pub latest: Option<Iteration>,
     /// The newest validation.
     pub epoch: Option<Epoch>,
-    /// The newest picture.
+    /// The newest snapshot.
     pub snapshot: Option<Arc<Snapshot>>,
-    /// The validation sample asked for.
+    /// The requested validation sample.
     pub sample: usize,
-    /// The user's own image that was asked for instead.
+    /// The user's own image, if requested instead.
     pub input: Option<Input>,
-    /// How many own images were asked for so far.
+    /// The number of requests for the user's own images so far.
     pub requests: u64,
-    /// The EM step shown; the last one where none is chosen.
+    /// The chosen EM step; `None` shows the last.
     pub em_step: Option<usize>,
     /// Whether the EM steps are being played.
     pub playing: bool,
@@ -110,13 +110,13 @@ pub struct Workbench {
     pub masks: Masks,
     /// What is shown of each component.
     pub rows: Rows,
-    /// What the last validation found for single samples and components.
+    /// The last validation's results for single samples and components.
     pub watched: Watched,
-    /// Whether the samples come worst first.
+    /// Whether the samples are sorted, worst first.
     pub sorted: bool,
-    /// The values before the user's changes, the latest last.
+    /// The values before the user's changes, oldest first.
     pub undo: Vec<Setting>,
-    /// The album, while past moments are shown.
+    /// The album, while it is open.
     pub album: Option<LookBack>,
     /// The inspector, while it is open.
     pub inspector: Option<Inspector>,
@@ -134,7 +134,7 @@ pub struct Workbench {
     pub profiles: Option<VecDeque<Profile>>,
     /// The pane with the focus.
     pub focus: Pane,
-    /// Whether it fills the screen.
+    /// Whether the focused pane fills the screen.
     pub zoomed: bool,
 }
 
@@ -145,14 +145,14 @@ pub struct ComparedRun {
     pub directory: PathBuf,
     /// The preset it began with.
     pub preset: Preset,
-    /// Everything random follows from it.
+    /// The seed of all random numbers.
     pub seed: u64,
     /// Its curves.
     pub history: History,
 }
 
 impl ComparedRun {
-    /// The run in `directory`, with what was read of it.
+    /// The run in `directory`, with the data that was read.
     pub fn new(directory: PathBuf, read: RunToCompare) -> ComparedRun {
         let history = History::of(&read.metrics);
         ComparedRun { directory, preset: read.preset, seed: read.seed, history }
@@ -177,8 +177,8 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
     plain(one) == plain(other)
 }
 
-/// What these runs are called on the screen: by their directories' names, with as many of the directories around
-/// them as it takes to tell them apart.
+/// The names of these runs on the screen: their directories' names, with as many parent directories as it takes
+/// to tell them apart.
 pub fn short_names<'a>(runs: impl Iterator<Item = &'a Path>) -> Vec<String> {
     let runs: Vec<Vec<_>> = runs.map(|run| run.iter().collect()).collect();
     let end =
@@ -237,7 +237,7 @@ impl Workbench {
         workbench
     }
 
-    /// Takes in an iteration.
+    /// Adds an iteration.
     pub fn add_iteration(&mut self, iteration: Iteration) {
         self.history.push(Timed::Iteration(&iteration));
         if self.seconds.len() >= SPEED_OVER {
@@ -251,13 +251,13 @@ impl Workbench {
         self.latest = Some(iteration);
     }
 
-    /// Takes in a validation.
+    /// Adds a validation.
     pub fn add_epoch(&mut self, epoch: Epoch) {
         self.history.push(Timed::Epoch(&epoch));
         self.epoch = Some(epoch);
     }
 
-    /// Takes in a live change.
+    /// Applies a live change.
     pub fn add_change(&mut self, change: Change) {
         if let Ok(preset) = change.to.apply(&self.preset) {
             // `wanted` has this change already, unless a refusal reset it.
@@ -271,7 +271,7 @@ impl Workbench {
         self.history.mark(&change);
     }
 
-    /// Takes in the beginning of a later stage.
+    /// Applies the start of a later stage.
     pub fn begin_stage(&mut self, start: StageStart) {
         self.preset = self.preset.at_stage(&start.what);
         self.wanted = self.wanted.at_stage(&start.what);
@@ -311,7 +311,7 @@ impl Workbench {
         if self.is_model() { all } else { all.min(WATCHED) }
     }
 
-    /// The samples in the order in which they are visited.
+    /// The samples in their current order.
     pub fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.samples()).collect();
         if self.sorted {
@@ -322,7 +322,7 @@ impl Workbench {
         order
     }
 
-    /// The picture on the screen: the inspector's, a past one, or the newest.
+    /// The snapshot on the screen: the inspector's, a past one, or the newest.
     pub fn shown(&self) -> Option<&Arc<Snapshot>> {
         let past = || self.album.as_ref().and_then(|album| album.snapshot.as_ref());
         match &self.inspector {
@@ -337,11 +337,11 @@ impl Workbench {
         spans.fold(self.history.span(), |all, span| (all.0.min(span.0), all.1.max(span.1)))
     }
 
-    /// Takes in a picture.
+    /// Shows a new snapshot.
     pub fn show(&mut self, snapshot: Arc<Snapshot>) {
         match &mut self.inspector {
             Some(inspector) => inspector.offer(&snapshot, self.sample, &self.input, &self.preset),
-            // The user's own image is inspected as soon as it is there.
+            // The user's own image opens in the inspector as soon as it arrives.
             None if snapshot.input.is_some() && snapshot.input == self.input => {
                 let mut inspector = Inspector::new(snapshot.clone(), self.preset.clone());
                 inspector.adopt_shown(&self.preset);
@@ -349,13 +349,13 @@ impl Workbench {
             }
             None => {}
         }
-        // A picture under other conditions is only for the inspector.
+        // A snapshot under other conditions is only for the inspector.
         if snapshot.look.is_empty() && snapshot.input.is_none() {
             self.snapshot = Some(snapshot);
         }
     }
 
-    /// Takes in a past picture, if it is still the one that was asked for.
+    /// Shows a past snapshot, if it is still the requested one.
     pub fn look_back(&mut self, snapshot: Arc<Snapshot>) {
         let Some(album) = &mut self.album else { return };
         if album.moment() != Some(snapshot.iteration) || snapshot.sample != self.sample {
@@ -367,7 +367,7 @@ impl Workbench {
         album.snapshot = Some(snapshot);
     }
 
-    /// Back from the past to now.
+    /// Returns from the past to now.
     pub fn come_back(&mut self) {
         if self.album.take().is_some()
             && let (Some(inspector), Some(snapshot)) = (&mut self.inspector, &self.snapshot)
@@ -381,7 +381,7 @@ impl Workbench {
         self.requests += 1;
         let input = Input { file, resize, request: self.requests };
         self.input = Some(input.clone());
-        // Only the present weights can compute it.
+        // Only the current weights can compute it.
         self.album = None;
         if let Some(inspector) = &mut self.inspector {
             inspector.waits = true;
@@ -389,7 +389,7 @@ impl Workbench {
         input
     }
 
-    /// The run's state anew, after events were missed. What the user looks at, and how, stays.
+    /// Replaces the run's state after events were missed. The view stays the same.
     pub fn catch_up(&mut self, info: RunInfo) {
         let old = std::mem::replace(self, Workbench::new(info));
         self.curves = old.curves;
@@ -412,7 +412,7 @@ impl Workbench {
         self.zoomed = old.zoomed;
     }
 
-    /// A request was refused. What it asked for is wanted no longer, unless the user has asked for something else since.
+    /// Gives up a refused request, unless the user has asked for something else since.
     pub fn forget(&mut self, request: &Command) {
         match request {
             Command::Set(refused) if refused.current(&self.wanted) == Some(*refused) => {
@@ -429,7 +429,7 @@ impl Workbench {
         }
     }
 
-    /// What was asked for will not come: keeps what is shown.
+    /// Keeps the current snapshot, because the requested one will not come.
     pub fn stay(&mut self) {
         match &mut self.inspector {
             None => self.input = None,
@@ -441,14 +441,14 @@ impl Workbench {
         }
     }
 
-    /// The next EM step, the first after the last.
+    /// Moves to the next EM step; from the last to the first.
     pub fn play_on(&mut self) {
         let Some(snapshot) = self.shown() else { return };
         let next = (self.shown_step(snapshot) + 1) % snapshot.steps.len().max(1);
         self.em_step = Some(next);
     }
 
-    /// The EM step to show of `snapshot`, which has at least one.
+    /// The EM step of `snapshot` to show; it has at least one.
     pub fn shown_step(&self, snapshot: &Snapshot) -> usize {
         let last = snapshot.steps.len().saturating_sub(1);
         self.em_step.map_or(last, |step| step.min(last))

@@ -267,7 +267,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the bytes, also behind a magic word and a header that is nearly one.
+        /// Any bytes, also after a magic word and an almost valid header.
         #[test]
         fn no_bytes_panic(
             version in 0u8..5,

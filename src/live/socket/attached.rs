@@ -85,11 +85,15 @@ impl Bridge {
         let out = async {
             while let Some(call) = calls.recv().await {
                 let Call::Command(_, command) = call else { continue };
-                let sent = match wire::encode(&command, MOST_OF_VIEWER) {
-                    Ok(frame) => wire::write(&mut to, &frame).await,
-                    Err(e) => Err(e),
+                let frame = match wire::encode(&command, MOST_OF_VIEWER) {
+                    Ok(frame) => frame,
+                    Err(e) => {
+                        let why = format!("it cannot be sent to the run: {e}");
+                        let _ = self.events.send(Event::Refused { request: command, why }).await;
+                        continue;
+                    }
                 };
-                if sent.is_err() {
+                if wire::write(&mut to, &frame).await.is_err() {
                     // The run may have sent its last events; reading finds the end.
                     return pending().await;
                 }

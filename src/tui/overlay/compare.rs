@@ -15,20 +15,20 @@ use crate::tui::view::parts::over;
 use crate::tui::width::{cut, padded, width};
 use crate::tui::workbench::{ComparedRun, Workbench, is_same, short_names};
 
-/// Runs that are listed at once at most.
+/// The largest number of runs listed at once.
 const LISTED: usize = 8;
 
-/// Columns of a value at most.
+/// The largest width of a value, in columns.
 const VALUE: usize = 18;
 
 /// The choice of runs to compare with.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
-    /// The runs there are, but for the one on the screen.
+    /// All runs except the one on the screen.
     pub runs: Vec<RunCard>,
     /// The chosen line.
     pub selected: usize,
-    /// Whether there may be runs that were not found yet.
+    /// Whether there may be more runs to find.
     pub reading: bool,
 }
 
@@ -38,12 +38,12 @@ pub enum Pressed {
     Stay,
     /// It closes.
     Close,
-    /// It stays open, and the run in this directory is compared, or no longer.
+    /// It stays open, and the run in this directory is added to the comparison, or removed.
     Toggle(PathBuf),
 }
 
 impl Choice {
-    /// Takes in a key.
+    /// Handles a key.
     pub fn press(&mut self, key: KeyCode) -> Pressed {
         let last = self.runs.len().saturating_sub(1);
         match key {
@@ -109,7 +109,7 @@ pub fn table(own: (&Preset, u64), others: &[ComparedRun]) -> Vec<SettingRow> {
     rows
 }
 
-/// Draws the list, and below it the table. `located` makes a run's path whole.
+/// Draws the list, and the table below it. `located` makes a run's path absolute.
 pub fn render(
     theme: &Theme,
     choice: &Choice,
@@ -147,7 +147,7 @@ pub fn render(
         let names = names.into_iter().enumerate().map(|(i, name)| (name, theme.compared(i)));
         let heads: Vec<_> = std::iter::once(here).chain(names).collect();
         let wide = rows.iter().map(|row| width(&row.path)).max().unwrap_or(0);
-        // Names and values get what the longest of their column needs, up to a bound.
+        // Each column is as wide as its longest entry, up to a limit.
         let columns = |column: usize| {
             let values = rows.iter().map(|row| width(&row.values[column]));
             values.chain([width(&heads[column].0)]).max().unwrap_or(0).min(VALUE)
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(named.last(), Some(&Effect::Compare("docs/runs/x".into())));
     }
 
-    /// Two runs of one name are two runs, and one run is the same however its path is written.
+    /// Two runs with the same name are different runs; one run is the same however its path is written.
     #[test]
     fn runs_are_told_apart_by_their_directories() {
         let mut app = workbench();
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(choice.runs, [card("a")], "the run on the screen is not offered");
     }
 
-    /// A name in wide characters moves no column of the table.
+    /// A name in wide characters does not shift the table's columns.
     #[test]
     fn columns_are_aligned_under_wide_names() {
         let mut app = workbench();

@@ -11,7 +11,7 @@ use crate::tui::view::parts::question;
 pub enum QuitAnswer {
     /// Save the run, end it and leave.
     Leave,
-    /// Leave, while the run trains on without a screen.
+    /// Leave; the run continues without a screen.
     Detach,
     /// Do not leave.
     Stay,

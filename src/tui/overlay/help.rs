@@ -13,9 +13,9 @@ use crate::tui::width::padded;
 pub struct HelpLine {
     /// What they do.
     pub help: &'static str,
-    /// Two words for the hints; empty where there are none.
+    /// At most two words for the hints; empty to leave it out.
     pub hint: &'static str,
-    /// The first key of each that is hinted at.
+    /// The first key of each action in the hints.
     pub label: String,
     /// All their keys.
     pub keys: String,
@@ -32,7 +32,7 @@ pub fn press(from: usize, lines: usize, key: KeyCode) -> Option<usize> {
     }
 }
 
-/// Draws the help; where it does not fit, from line `from` on.
+/// Draws the help; if it does not fit, from line `from` on.
 pub fn render(theme: &Theme, keys: &[HelpLine], from: usize, area: Rect, buf: &mut Buffer) {
     let room = usize::from(area.height.saturating_sub(6)).max(1);
     let from = from.min(keys.len().saturating_sub(room));

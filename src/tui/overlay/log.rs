@@ -9,10 +9,10 @@ use ratatui::widgets::{Clear, Widget};
 use crate::tui::theme::Theme;
 use crate::tui::view::parts::{pane, put, wrapped};
 
-/// Lines that a page key goes by, in any overlay.
+/// Lines that a page key scrolls, in any overlay.
 pub const PAGE: usize = 10;
 
-/// The run's log, as far as it is looked at.
+/// The part of the run's log that is shown.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     /// Its latest lines, the newest last.
@@ -22,7 +22,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Takes in a key; false if it closes the log, as all keys do that do not scroll.
+    /// Handles a key; false if it closes the log, as every key does that does not scroll.
     pub fn press(&mut self, key: KeyCode) -> bool {
         let most = self.lines.len().saturating_sub(1);
         self.below = match key {
@@ -40,7 +40,7 @@ impl Log {
 
 /// Draws as many of the latest lines as fit, the newest at the bottom.
 pub fn render(theme: &Theme, log: &Log, area: Rect, buf: &mut Buffer) {
-    // Small screens have no room for what lies around it.
+    // Small screens have no room for anything around it.
     let margin = if area.width >= 60 && area.height >= 16 { Margin::new(2, 1) } else { Margin::new(0, 0) };
     let at = area.inner(margin);
     Clear.render(at, buf);

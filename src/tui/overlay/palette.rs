@@ -13,37 +13,37 @@ use crate::tui::theme::Theme;
 use crate::tui::view::parts::put;
 use crate::tui::width::skipped;
 
-/// Lines of the history that are kept.
+/// The number of lines kept in the history.
 const REMEMBERED: usize = 100;
 
-/// Offers shown at most.
+/// The largest number of completions shown.
 const SHOWN: usize = 8;
 
 /// A completion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
-    /// What the line becomes.
+    /// The completed line.
     pub line: String,
-    /// What follows it.
+    /// The argument that follows.
     pub takes: &'static str,
     /// What it does.
     pub help: &'static str,
 }
 
-/// What is to be listed, so that a name can be completed.
+/// A directory to list, to complete a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
     /// The directory, as it was typed.
     pub directory: String,
-    /// Whether images are named in it, or only the directories themselves.
+    /// Whether to list images too, or only directories.
     pub images: bool,
 }
 
 /// How a line is completed.
 pub enum Completions {
-    /// By one of these, the best first.
+    /// With one of these, best first.
     Offers(Vec<Offer>),
-    /// By the names in a directory.
+    /// With the names in a directory.
     Names {
         /// The directory.
         listing: Listing,
@@ -75,14 +75,14 @@ pub struct Palette {
 pub enum Outcome {
     /// It is still being typed.
     Typing,
-    /// It was given up.
+    /// It was cancelled.
     Closed,
-    /// It is to be carried out.
+    /// Run it.
     Entered(String),
 }
 
 impl Palette {
-    /// Takes in a key.
+    /// Handles a key.
     pub fn press(&mut self, key: KeyEvent, complete: Complete, history: &[String]) -> Outcome {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
@@ -102,7 +102,7 @@ impl Palette {
         Outcome::Typing
     }
 
-    /// What completions are for: the text as it was typed.
+    /// The text to complete, as it was typed.
     fn typed(&self) -> &str {
         self.completing.as_ref().map_or(self.input.value(), |(typed, _)| typed)
     }
@@ -117,7 +117,7 @@ impl Palette {
         Some(listing)
     }
 
-    /// Takes in the entries of a directory, if it is still the one being completed.
+    /// Stores the entries of a directory, if it is still the one being completed.
     pub fn list(&mut self, listing: &Listing, names: Vec<String>) {
         if let Some((listed, files)) = &mut self.files
             && listed == listing
@@ -126,7 +126,7 @@ impl Palette {
         }
     }
 
-    /// What `typed` may become.
+    /// The completions of `typed`.
     fn all_offers(&self, typed: &str, complete: Complete) -> Vec<Offer> {
         match (complete(typed), &self.files) {
             (Completions::Offers(offers), _) => offers,
@@ -171,7 +171,7 @@ impl Palette {
     }
 }
 
-/// Adds a line to the history, once where it is there already.
+/// Adds a line to the history; an earlier copy of it is removed.
 pub fn remember(history: &mut Vec<String>, line: &str) {
     history.retain(|old| old != line);
     history.push(line.to_owned());

@@ -1,4 +1,4 @@
-//! Whether to resize an image of the user's own.
+//! Whether to resize the user's own image.
 
 use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
@@ -9,7 +9,7 @@ use crate::snapshot::Input;
 use crate::tui::theme::Theme;
 use crate::tui::view::parts::question;
 
-/// A key at the question; true to resize the image.
+/// Handles the answer; true to resize the image.
 pub fn press(key: KeyCode) -> bool {
     matches!(key, KeyCode::Char('y') | KeyCode::Enter)
 }

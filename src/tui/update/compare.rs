@@ -14,7 +14,7 @@ pub fn open(app: &mut App) -> Done {
     Ok(vec![Effect::Runs])
 }
 
-/// Compares the run in this directory, or no longer.
+/// Adds the run in this directory to the comparison, or removes it.
 pub fn toggle(app: &mut App, run: &Path) -> Vec<Effect> {
     let run = app.located(run);
     let Some(workbench) = &mut app.workbench else { return vec![] };
@@ -23,7 +23,7 @@ pub fn toggle(app: &mut App, run: &Path) -> Vec<Effect> {
     if workbench.compared.len() < before { vec![] } else { vec![Effect::Compare(run)] }
 }
 
-/// Compares the run in a directory that was typed, or no longer.
+/// The same for a directory that was typed.
 pub fn toggle_named(app: &mut App, run: &Path) -> Done {
     Ok(toggle(app, run))
 }

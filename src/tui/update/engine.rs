@@ -1,4 +1,4 @@
-//! What the events of the engine change.
+//! The run's events.
 
 use super::files;
 use super::leave::arrive;
@@ -9,7 +9,7 @@ use crate::tui::config::Notice;
 use crate::tui::message::{Effect, told};
 use crate::tui::workbench::Workbench;
 
-/// Takes in an event of the engine.
+/// Handles an event of the run.
 pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
     if let Event::Started(info) = event {
         if let (false, Some(workbench)) = (app.starting, &mut app.workbench) {
@@ -44,7 +44,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
             app.message = Some(why);
         }
         Event::Note(note) => app.message = Some(note),
-        // The user has asked for something else since.
+        // The user has since asked for something else.
         Event::WrongSize { input, .. } if workbench.input.as_ref() != Some(&input) => {}
         Event::WrongSize { input, size } if app.overlay.is_none() => {
             app.overlay = Some(Overlay::Resize(input, size));
@@ -63,7 +63,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Finished(finish) => {
             workbench.alive = false;
-            // A user who is leaving knows, and so does one who was told at `Done`.
+            // Not for a user who is leaving, or who was notified at `Done`.
             let told = app.leaving.is_some() || workbench.finish.is_some();
             let notice = if told { vec![] } else { ended(app.config.notice, workbench, &finish) };
             if let Finish::Failed(sentence) = &finish {
@@ -89,7 +89,7 @@ fn ended(notice: Option<Notice>, workbench: &Workbench, finish: &Finish) -> Vec<
     vec![Effect::Notify(notice, format!("the training of {run} {what}{ami}"))]
 }
 
-/// Takes in that the engine is gone without a last event.
+/// Handles a run that is gone without a last event.
 pub fn gone(app: &mut App) -> Vec<Effect> {
     if app.leaving.is_some() {
         return arrive(app);
@@ -120,7 +120,7 @@ mod tests {
     use crate::tui::update::{Message, update};
     use std::sync::Arc;
 
-    /// A model has one picture until it is asked for another, so the first must not be lost.
+    /// A model sends one snapshot until it is asked for another, so the first must not be lost.
     #[test]
     fn a_picture_before_its_training_is_kept() {
         let info = workbench().workbench.unwrap().info;

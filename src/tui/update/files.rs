@@ -1,4 +1,4 @@
-//! What is written to files or to the clipboard, and images that are read from files.
+//! Writing files and the clipboard, and opening the user's own images.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::tui::app::App;
 use crate::tui::message::{Done, ENDED, Effect, NO_PICTURE};
 use crate::tui::workbench::{Pane, Workbench};
 
-/// The file that `e` writes: in the directory that the program was started in, named after what it shows.
+/// The file that `e` writes: in the directory where the program was started, named after what it shows.
 fn name_of_seen(workbench: &Workbench) -> Option<PathBuf> {
     let run = workbench.info.directory.file_name()?.to_string_lossy().into_owned();
     if workbench.inspector.is_none() && workbench.focus != Pane::Components {
@@ -26,13 +26,13 @@ fn name_of_seen(workbench: &Workbench) -> Option<PathBuf> {
     Some(format!("{run}-it{}-{of}-{view}.png", snapshot.iteration).into())
 }
 
-/// Writes what is seen to a file named after it.
+/// Writes the view to a file named after it.
 pub fn export_seen(app: &mut App) -> Done {
     let file = app.workbench.as_ref().and_then(name_of_seen).ok_or(NO_PICTURE)?;
     export(app, &file)
 }
 
-/// Writes what is seen to this file: in the inspector a PNG of all EM steps, else of the one that is shown.
+/// Writes the view to this file. A PNG has all EM steps in the inspector, elsewhere the one shown.
 pub fn export(app: &mut App, file: &Path) -> Done {
     let file = app.at_home(file);
     let Some(workbench) = &app.workbench else { return Ok(vec![]) };
@@ -51,7 +51,7 @@ pub fn export(app: &mut App, file: &Path) -> Done {
     Ok(vec![Effect::Save(snapshot, view, file)])
 }
 
-/// Asks for the user's own image in this file.
+/// Requests the user's own image in this file.
 pub fn open(app: &mut App, file: &Path) -> Done {
     let file = app.located(file);
     let Some(workbench) = &mut app.workbench else { return Ok(vec![]) };

@@ -1,4 +1,4 @@
-//! Leaving a run: for the shell, or for a run that begins with its state or its weights.
+//! Leaving a run: to the shell, or to a new run with its state or its weights.
 
 use crate::protocol::{Command, Finish};
 use crate::tui::app::{App, Leave, Overlay};
@@ -74,18 +74,18 @@ pub fn stop(app: &mut App, to: Leave) -> Vec<Effect> {
     let again = app.leaving.replace(to).is_some();
     match (running, again) {
         (true, false) => vec![Effect::Send(Command::Stop)],
-        // Asked twice: the screen goes, and the shell waits for the save without it.
+        // Asked twice: close the screen; the shell waits for the save.
         (true, true) => vec![Effect::Exit],
         (false, _) => arrive(app),
     }
 }
 
-/// Leaves: the run is saved by now, or there was no run.
+/// Leaves now: the run has been saved, or there was no run.
 pub fn arrive(app: &mut App) -> Vec<Effect> {
     let workbench = app.workbench.as_ref();
     let run = workbench.map(|workbench| workbench.info.directory.clone()).unwrap_or_default();
     if let (Some(Leave::Detach), Some(workbench)) = (&app.leaving, workbench) {
-        // A run that ended by itself meanwhile is not continued.
+        // A run that has ended by itself in the meantime is not continued.
         let continues = workbench.finish == Some(Finish::Stopped);
         let detach = continues.then(|| Effect::Detach(run, workbench.info.device.clone()));
         return detach.into_iter().chain([Effect::Exit]).collect();

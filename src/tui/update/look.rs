@@ -1,4 +1,4 @@
-//! Looking: what of the run is on the screen. Little of it is the engine's concern.
+//! Which part of the run is on the screen. Little of this concerns the worker.
 
 use crate::protocol::{ALBUM_SAMPLES, Command};
 use crate::tui::album::LookBack;
@@ -23,7 +23,7 @@ pub fn back(workbench: &mut Workbench) -> Vec<Effect> {
     commands.into_iter().flatten().map(Effect::Send).collect()
 }
 
-/// Shows the sample `by` places further in the order in which they are visited.
+/// Shows the sample `by` places further in the current order.
 pub fn sample(workbench: &mut Workbench, by: i64) -> Done {
     if !workbench.alive {
         return Err(ENDED.into());
@@ -45,7 +45,7 @@ pub fn show_sample(workbench: &mut Workbench, sample: usize) -> Done {
     }
 }
 
-/// Asks for another sample.
+/// Requests another sample.
 pub fn watch(workbench: &mut Workbench, sample: usize) -> Vec<Effect> {
     workbench.input = None;
     workbench.sample = sample;
@@ -56,7 +56,7 @@ pub fn watch(workbench: &mut Workbench, sample: usize) -> Vec<Effect> {
     std::iter::once(Effect::Send(Command::Watch(sample))).chain(past).collect()
 }
 
-/// Asks for the chosen moment, if one of the past is looked at.
+/// Requests the chosen moment, if the album is open.
 pub fn read_moment(workbench: &Workbench) -> Vec<Effect> {
     let moment = workbench.album.as_ref().and_then(LookBack::moment);
     let run = workbench.info.directory.clone();
@@ -70,7 +70,7 @@ pub fn sort(workbench: &mut Workbench) -> Done {
     }
     workbench.sorted = !workbench.sorted;
     let first = workbench.order()[0];
-    // Sorting is asked for to see the worst; back in their own order, the sample on the screen stays.
+    // Sorting shows the worst sample first; returning to the usual order keeps the current one.
     let stays =
         !workbench.sorted || first == workbench.sample || !workbench.alive || workbench.album.is_some();
     Ok(if stays { vec![] } else { watch(workbench, first) })
@@ -92,7 +92,7 @@ pub fn show_em_step(workbench: &mut Workbench, step: usize) -> Done {
     Ok(vec![])
 }
 
-/// The last step is not pinned: should there be more of them later, the newest last is shown.
+/// The last step is not pinned: if there are more steps later, the new last one is shown.
 fn show_step(workbench: &mut Workbench, step: usize) {
     let steps = workbench.shown().map_or(0, |snapshot| snapshot.steps.len());
     workbench.em_step = (step + 1 < steps).then_some(step);
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(pictures.workbench.unwrap().curves, Default::default(), "and only there");
     }
 
-    /// The inspector holds its picture still, and what is changed there is no change of the training.
+    /// The inspector keeps its snapshot, and changes in it do not change the training.
     #[test]
     fn the_inspector_looks_and_changes_nothing() {
         use Setting::*;

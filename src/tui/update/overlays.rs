@@ -1,4 +1,4 @@
-//! What keys do while an overlay has the keyboard.
+//! Keys while an overlay is open.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::tui::overlay::confirm::{self, QuitAnswer};
 use crate::tui::overlay::palette::{Listing, Outcome, Palette, remember};
 use crate::tui::overlay::{help, resize};
 
-/// Gives a key to `overlay`, which was taken off the screen and goes back there if it stays open.
+/// Gives a key to `overlay`, which was taken out of the state and is put back if it stays open.
 pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
     let code = key.code;
     match overlay {

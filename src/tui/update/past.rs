@@ -6,7 +6,7 @@ use crate::tui::album::LookBack;
 use crate::tui::message::{Done, Effect};
 use crate::tui::workbench::Workbench;
 
-/// Takes in which moments there are; without any, the album closes.
+/// Updates the list of moments; without moments the album closes.
 pub fn open_album(workbench: &mut Workbench, moments: Vec<u64>) -> Vec<Effect> {
     let Some(album) = &mut workbench.album else { return vec![] };
     let before = album.moment();
@@ -26,7 +26,7 @@ pub fn open_album(workbench: &mut Workbench, moments: Vec<u64>) -> Vec<Effect> {
     }
 }
 
-/// Shows an earlier (−1) or later (+1) moment; the first time the album is opened. Beyond the last moment is now.
+/// Shows an earlier (−1) or later (+1) moment, and opens the album if needed. After the last moment comes now.
 pub fn go(workbench: &mut Workbench, by: i64) -> Done {
     let Some(album) = &mut workbench.album else {
         // Nothing is later than now.
@@ -47,7 +47,7 @@ pub fn go(workbench: &mut Workbench, by: i64) -> Done {
     Ok(vec![])
 }
 
-/// Plays the moments, or stops at one.
+/// Plays the moments, or stops.
 pub fn play(workbench: &mut Workbench) -> Done {
     match &mut workbench.album {
         Some(album) => {

@@ -5,7 +5,7 @@ use crate::protocol::{Command, RunCard};
 use crate::tui::app::{App, Entry, Overlay};
 use crate::tui::message::{Done, Effect};
 
-/// Chooses the entry `by` lines further down.
+/// Chooses the entry `by` lines below.
 pub fn step(app: &mut App, by: i64) -> Done {
     let to = app.picker.selected.saturating_add_signed(by as isize);
     select(app, to)
@@ -67,13 +67,13 @@ pub fn look(app: &mut App, open: &str) -> Done {
     }
 }
 
-/// Asks for the preview of the chosen entry.
+/// Requests the preview of the chosen entry.
 pub fn preview(app: &App) -> Vec<Effect> {
     let entry = app.picker.entries.get(app.picker.selected);
     entry.map(|e| Effect::Preview(Box::new(e.preset().clone()), app.picker.sample)).into_iter().collect()
 }
 
-/// Takes in a run that was found: for the shelf, or to be compared with the one on the screen.
+/// Adds a run that was found to the shelf, or offers it for comparison.
 pub fn take_run(app: &mut App, run: RunCard) {
     match app.workbench {
         None => app.picker.add(run),
@@ -81,7 +81,7 @@ pub fn take_run(app: &mut App, run: RunCard) {
     }
 }
 
-/// Takes in that all runs were found.
+/// Notes that all runs were found.
 pub fn all_runs_found(app: &mut App) {
     app.picker.reading = false;
     if let Some(Overlay::Compare(choice)) = &mut app.overlay {

@@ -1,4 +1,4 @@
-//! Steering the training: its values, its pauses, its checkpoints.
+//! Steering the training: settings, pauses, checkpoints.
 
 use std::collections::VecDeque;
 
@@ -14,7 +14,7 @@ fn send(workbench: &Workbench, command: Command) -> Done {
     if workbench.is_running() { Ok(vec![Effect::Send(command)]) } else { Err(OVER.into()) }
 }
 
-/// Pauses the training, or lets it continue. Shown at once; the engine confirms after the iteration in progress.
+/// Pauses or continues the training. Shown at once; the worker confirms after the iteration in progress.
 pub fn pause(workbench: &mut Workbench) -> Done {
     let command = if workbench.paused { Command::Resume } else { Command::Pause };
     let sent = send(workbench, command)?;
@@ -43,7 +43,7 @@ pub fn profile(workbench: &mut Workbench) -> Done {
     Ok(vec![Effect::Send(Command::Profile(workbench.profiles.is_some()))])
 }
 
-/// Lowers or raises a value by a notch.
+/// Lowers or raises a setting by one notch.
 pub fn turn(workbench: &mut Workbench, kind: Setting, by: i64) -> Done {
     let preset = workbench.inspector.as_ref().map_or(&workbench.wanted, |inspector| &inspector.preset);
     match turned(preset, kind, by) {
@@ -53,11 +53,11 @@ pub fn turn(workbench: &mut Workbench, kind: Setting, by: i64) -> Done {
     }
 }
 
-/// Changes a value: of the training, or while the inspector is open only of what it shows.
+/// Changes a setting of the training or, while the inspector is open, only of what it shows.
 pub fn change(workbench: &mut Workbench, setting: Setting) -> Done {
     if let Some(inspector) = &mut workbench.inspector {
         let look = inspector.change(setting)?;
-        // Only the present weights can compute another picture.
+        // Only the current weights can compute another snapshot.
         workbench.album = None;
         return Ok(vec![Effect::Send(Command::Look(look))]);
     }
@@ -140,7 +140,7 @@ mod tests {
     use crate::tui::testing::{press, sent, workbench};
     use crate::tui::update::{Message, update};
 
-    /// (state, keys, what is sent)
+    /// (state, keys, commands sent)
     #[test]
     fn letters_lower_and_raise_values() {
         use Setting::*;
@@ -180,7 +180,7 @@ mod tests {
         );
         assert!(sent(&press(&mut app, "u")).is_empty());
         assert!(app.message.as_deref().is_some_and(|message| message.contains("nothing")));
-        // A change that was taken back by hand is skipped.
+        // A change that was reverted by hand is skipped.
         assert_eq!(sent(&press(&mut app, "KkNu")).last(), Some(&Command::Set(Noise(0.1))));
         assert_eq!(sent(&press(&mut app, "u")), [Command::Set(K(5))]);
     }
@@ -209,7 +209,7 @@ mod tests {
         assert!(app.workbench.unwrap().profiles.is_none());
     }
 
-    /// A model takes what changes its view of an image, but nothing about training.
+    /// A model accepts settings of the view, but not of the training.
     #[test]
     fn a_model_is_looked_at_and_not_trained() {
         use Setting::*;

@@ -60,13 +60,13 @@ fn slider<'a>(
     ])
 }
 
-/// What is left of `area` above the sliders, and the sliders' place, which is empty unless a past moment is shown.
+/// `area` without the sliders, and the sliders' area, which is empty unless a past moment is shown.
 pub fn with_sliders(workbench: &Workbench, area: Rect) -> [Rect; 2] {
     let height = if workbench.album.as_ref().is_some_and(|album| album.moment().is_some()) { 2 } else { 0 };
     Layout::vertical([Constraint::Min(0), Constraint::Length(height.min(area.height))]).areas(area)
 }
 
-/// The two sliders of a look into the past: the training, and the EM step.
+/// The two sliders of a past moment: the training and the EM step.
 pub fn sliders(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
     let keys = |back, on| format!("{} {}", key(app, back), key(app, on));
@@ -76,7 +76,7 @@ pub fn sliders(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     let step = workbench.shown_step(snapshot) + 1;
     let training = format!("it {moment} ({}/{}) {}", place.0, place.1, keys("past-back", "past-on"));
     let em = format!("EM step {step}/{steps} {}", keys("em-previous", "em-next"));
-    // Both begin and end in the same columns.
+    // Both have the same width.
     let wide = width(&training).max(width(&em));
     let line = |label, place, text: String| slider(label, place, padded(&text, wide), area.width, theme);
     put(&line(" past", place, training), area.x, area.y, area.width, buf);

@@ -1,4 +1,4 @@
-//! The pane of components: what the model makes of one image.
+//! The pane of components: how the model explains one image.
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -79,7 +79,7 @@ fn title(
     ])
 }
 
-/// The whole image, then every component's prediction, its mask and, if asked for, its masked delta.
+/// The whole image, then every component's prediction, mask and, if chosen, masked delta.
 fn sections(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, at: usize) -> Vec<Vec<Tile>> {
     let step = &snapshot.steps[at];
     let (width, height) = (snapshot.image.width, snapshot.image.height);
@@ -151,7 +151,7 @@ fn ink_shares(step: &SnapshotStep, k: usize, places: usize) -> Vec<f32> {
         .collect()
 }
 
-/// Where the tiles go: sections one below the other, each wrapped into as many rows as it needs.
+/// The tiles' layout: sections one below the other, each wrapped into as many rows as it needs.
 struct Tiling {
     /// Cells of a picture.
     width: u16,

@@ -32,11 +32,11 @@ struct Drawn<'a> {
     colour: Rgb,
     /// Marks each point, since there are few of them.
     sparse: bool,
-    /// The run it is of.
+    /// Its run.
     of: Run<'a>,
 }
 
-/// What the units of the horizontal axis depend on.
+/// Data for the units of the horizontal axis.
 #[derive(Clone, Copy)]
 struct Run<'a> {
     history: &'a History,
@@ -52,14 +52,14 @@ impl<'a> Run<'a> {
 
 /// A curve of a run.
 type Of = fn(&History) -> &Curve;
-/// One of the run on the screen: its name, itself, its colour, and whether its points are few.
+/// A curve of the run on the screen: its name, data and colour, and whether it has few points.
 type Own = (&'static str, Of, Series, bool);
 
-/// What a pane shows: the curves, the last in front.
+/// The content of a pane: its curves, the last in front.
 struct Plot<'a> {
     title: &'static str,
     curves: Vec<Drawn<'a>>,
-    /// What position alone can score, where scores are shown.
+    /// The floor, if scores are shown.
     floor: Option<f64>,
     /// Whether the values are shares, on a scale from 0 to 1.
     shares: bool,
@@ -133,7 +133,7 @@ fn drawn<'a>(app: &App, workbench: &'a Workbench, own: &[Own], main: Of) -> Vec<
     compared.chain(own).collect()
 }
 
-/// What the horizontal axis means, and which part of it is shown.
+/// The unit of the horizontal axis, and the part of it that is shown.
 struct Axis<'a> {
     unit: Unit,
     own: Run<'a>,
@@ -217,7 +217,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
                 context.draw(&Stroke::new(x, low, x, high, ink(Series::Floor)));
             }
             if let Some(floor) = floor {
-                // Dashed, so that it is no curve even without colours.
+                // Dashed, to tell it from a curve even without colours.
                 let dash = (to - from) / 40.0;
                 for i in (0..40).step_by(2) {
                     let x = from + f64::from(i) * dash;
@@ -228,7 +228,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
             let inside = |y: f64| y.clamp(low, high);
             for ((drawn, points), smooth) in curves.iter().zip(&thin).zip(&smooth) {
                 if smoothing > 0.0 {
-                    // Smoothing hides nothing: what was measured stays, as points.
+                    // Smoothing hides nothing: the measured points stay.
                     let inside: Vec<(f64, f64)> = points.iter().map(|p| (p.0, inside(p.1))).collect();
                     context.draw(&Points { coords: &inside, color: ink(Series::Floor) });
                 }
@@ -262,7 +262,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
                 let x = axis.place(cursor, own);
                 context.draw(&Stroke::new(x, low, x, high, ink(Series::Cursor)));
             }
-            // The moment of the past that the pictures show.
+            // The past moment on the screen.
             if let Some(moment) = workbench.album.as_ref().and_then(LookBack::moment) {
                 let x = axis.place(moment as f64, own);
                 context.draw(&Stroke::new(x, low, x, high, ink(Series::Cursor)));

@@ -1,4 +1,4 @@
-//! The inspector: large pictures with a cursor, all EM steps in a grid, and what the cursor reads.
+//! The inspector: large pictures with a cursor, all EM steps in a grid, and the values under the cursor.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
@@ -22,9 +22,9 @@ const WHITE: Rgb = [1.0; 3];
 const READOUT: u16 = 34;
 /// The same where the screen is narrow.
 const NARROW_READOUT: u16 = 25;
-/// At most this many large pictures.
+/// The largest number of large pictures.
 const TILES: usize = 6;
-/// The least lines of a picture in the grid.
+/// The minimum height of a picture in the grid, in lines.
 const LEAST: u16 = 3;
 
 /// Draws the screen.
@@ -58,7 +58,7 @@ fn halves(body: Rect, snapshot: &Snapshot) -> [Rect; 2] {
     }
 }
 
-/// The large pictures' places under their labels, as large as fits, as many as fit of [`TILES`]; all of one size.
+/// The areas of the large pictures under their labels: as large as fits, at most [`TILES`], all of one size.
 fn frames(area: Rect, snapshot: &Snapshot) -> Vec<Rect> {
     let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
     let sized = |width: usize| (width, (width * h).div_ceil(2 * w).max(1));
@@ -77,7 +77,7 @@ fn frames(area: Rect, snapshot: &Snapshot) -> Vec<Rect> {
     lefts.map(|x| Rect::new(x, area.y + 1, width, height)).collect()
 }
 
-/// The pixel that this place of the screen shows.
+/// The pixel shown at this place of the screen.
 pub fn pixel(
     workbench: &Workbench,
     inspector: &Inspector,
@@ -133,7 +133,7 @@ fn status_line(
     put(&Line::from(spans), area.x, area.y, area.width, buf);
 }
 
-/// The pictures of one EM step, as large as fits, as many as fit; returns the area below them.
+/// Draws as many pictures of one EM step as fit, as large as fits; returns the area below them.
 fn large(
     app: &App,
     workbench: &Workbench,
@@ -158,7 +158,7 @@ fn large(
     Rect { y: area.y + used, height: area.height - used, ..area }
 }
 
-/// The pictures of an EM step, the most telling first.
+/// The pictures of an EM step, the most useful first.
 fn tiles<'a>(
     theme: &Theme,
     workbench: &Workbench,
@@ -221,7 +221,7 @@ fn grid(app: &App, workbench: &Workbench, snapshot: &Snapshot, at: usize, area: 
         return;
     }
     let rows = 3 + snapshot.k;
-    // All rows where they fit at the least height, else as many as do.
+    // All rows if they fit at the minimum height, else as many as fit.
     let room = area.height - 1;
     let height = (room / rows as u16).clamp(LEAST, (h as u16).div_ceil(2).max(LEAST));
     let rows = rows.min(usize::from(room / height));
@@ -255,7 +255,7 @@ fn grid(app: &App, workbench: &Workbench, snapshot: &Snapshot, at: usize, area: 
     }
 }
 
-/// What the EM step read, gamma, the reconstruction, then each component's prediction.
+/// The input of the EM step, gamma, the reconstruction, then each component's prediction.
 fn row_picture(
     theme: &Theme,
     workbench: &Workbench,
@@ -277,7 +277,7 @@ fn row_picture(
     }
 }
 
-/// What the cursor reads, the objects, and the scores.
+/// The values under the cursor, the objects, and the scores.
 fn read(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, area: Rect, buf: &mut Buffer) {
     let snapshot = &*inspector.snapshot;
     let (places, values) = (snapshot.image.pixels().max(1), snapshot.image.values());

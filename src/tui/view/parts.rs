@@ -1,4 +1,4 @@
-//! What the parts of the screen and the overlays are drawn with: panes, lines, questions.
+//! Building blocks of the screen and the overlays: panes, lines, questions.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -23,7 +23,7 @@ pub struct Placed {
 }
 
 impl Placed {
-    /// Turns a pixel into its opposite, so that it is seen.
+    /// Inverts a pixel, to make it visible.
     pub fn mark(&mut self, x: usize, y: usize) {
         if let Some(pixel) = self.rgb.get_mut(3 * (y * self.width + x)..).and_then(|rgb| rgb.get_mut(..3)) {
             pixel.iter_mut().for_each(|byte| *byte = if *byte > 127 { 0 } else { 255 });
@@ -31,7 +31,7 @@ impl Placed {
     }
 }
 
-/// What is drawn on: cells, and the pictures among them.
+/// The drawing surface: cells, and the pictures placed on them.
 pub struct Sheet<'a> {
     /// The cells.
     pub cells: &'a mut Buffer,
@@ -47,7 +47,7 @@ pub fn pane(title: Line, focused: bool, theme: &Theme, area: Rect, buf: &mut Buf
     inside(area)
 }
 
-/// What a pane's border leaves.
+/// The area inside a pane's border.
 pub fn inside(area: Rect) -> Rect {
     Block::bordered().inner(area)
 }
@@ -59,7 +59,7 @@ pub fn put(line: &Line, x: u16, y: u16, width: u16, buf: &mut Buffer) {
     }
 }
 
-/// The line in parts of at most `room` columns, split between words; a longer word stays whole.
+/// Wraps the line at words into parts of at most `room` columns; a longer word is not split.
 pub fn wrapped(line: &str, room: usize) -> Vec<String> {
     if width(line) <= room {
         return vec![line.to_owned()];
@@ -112,7 +112,7 @@ pub fn labelled<'a>(label: &'a str, value: String, theme: &Theme) -> [Span<'a>; 
     [Span::styled(label, theme.dim()), Span::styled(value, theme.strong())]
 }
 
-/// Splits off the first and the last line, where there is room for more than those.
+/// Splits off the first and the last line, if there is room for more.
 pub fn frame_lines(area: Rect, first: u16, last: u16) -> [Rect; 3] {
     Layout::vertical([Constraint::Length(first), Constraint::Min(0), Constraint::Length(last)]).areas(area)
 }

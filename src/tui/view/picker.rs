@@ -14,7 +14,7 @@ use crate::tui::actions::key;
 use crate::tui::app::{App, Entry, Previewed};
 use crate::tui::width::padded;
 
-/// From this many lines on, the shelf says how many more there are.
+/// With at least this many lines, the shelf says how many more there are.
 const ROOM_FOR_HINTS: usize = 9;
 
 /// Draws the screen.
@@ -169,7 +169,7 @@ fn details(app: &App, area: Rect, sheet: &mut Sheet) {
     }
 }
 
-/// What a model is, in words.
+/// A description of a model.
 fn trained(app: &App, model: &ModelCard) -> String {
     let score = model.ami.map_or(String::new(), |(ami, floor)| {
         format!(": AMI {ami:.3} (max) on images it never saw, where a split by position alone has {floor:.3}")
@@ -189,7 +189,7 @@ fn device(app: &App) -> Line<'_> {
     ])
 }
 
-/// The image, what the network gets to see of it, and the objects in it.
+/// The image, the noisy input, and the objects.
 fn thumbnails(app: &App, previewed: &Previewed, area: Rect, sheet: &mut Sheet) {
     let Previewed { preview, sample, .. } = previewed;
     let (width, height) = (preview.image.width, preview.image.height);

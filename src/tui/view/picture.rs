@@ -9,7 +9,7 @@ use crate::tui::theme::{Depth, Rgb, Theme};
 
 /// From dark to bright.
 const RAMP: [char; 10] = [' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'];
-/// The same where there are colours to draw it in.
+/// The same for terminals with colours.
 const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
 
 /// An image to draw: for every pixel a colour, how bright it is without colours, and, where it
@@ -187,7 +187,7 @@ impl Picture {
     }
 }
 
-/// A colour as bright as it gets without becoming another.
+/// A colour at full brightness, with the same hue.
 fn brightest(rgb: Rgb) -> Rgb {
     let most = rgb.into_iter().fold(0.0, f32::max);
     if most > 0.0 { rgb.map(|v| v / most) } else { [1.0; 3] }

@@ -30,7 +30,7 @@ pub fn render(app: &App, profiles: &VecDeque<Profile>, focused: bool, area: Rect
     let all: f64 = mean.parts().iter().map(|(_, seconds)| seconds).sum();
     let shares = mean.parts().map(|(name, seconds)| (name, seconds, seconds / all.max(f64::MIN_POSITIVE)));
     let room = usize::from(inner.width).saturating_sub(NAME + NUMBERS);
-    // What takes no time, or is not in this network, takes no line.
+    // Parts that take no time, or are not in this network, are left out.
     let shown = shares.into_iter().filter(|(_, _, share)| *share >= 0.0005);
     for ((name, seconds, share), y) in shown.zip(inner.y..inner.bottom()) {
         let line = Line::from(vec![

@@ -58,8 +58,8 @@ fn pane(app: &App, workbench: &Workbench, which: Pane, area: Rect, sheet: &mut S
     }
 }
 
-/// Curves on the left, pictures on the right; where it is too narrow or too low for both, only the
-/// pane with the focus.
+/// Curves on the left, pictures on the right; if there is no room for both, only the pane with
+/// the focus.
 fn arrange(body: Rect, workbench: &Workbench) -> Vec<(Pane, Rect)> {
     // A model has no curves.
     if workbench.is_model() {
@@ -138,7 +138,7 @@ fn value_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
     let (wanted, preset) = (&workbench.wanted, &workbench.preset);
     let dial = |label: &'static str, text: fn(&Preset) -> String, probe: Setting| {
-        // A value on its way to the engine carries a mark until the engine has taken it.
+        // A value is marked until the worker has confirmed it.
         let mark = if probe.current(wanted) == probe.current(preset) { "" } else { "…" };
         labelled(label, format!("{}{mark}", text(wanted)), theme)
     };

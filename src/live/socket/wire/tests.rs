@@ -10,7 +10,7 @@ use crate::protocol::{
 };
 use crate::snapshot::{Input, Snapshot, SnapshotStep};
 
-/// What is read of what is written.
+/// Writes a value and reads it back.
 fn through<A: Serialize, B: DeserializeOwned>(value: &A) -> B {
     let frame = encode(value, MOST_OF_RUN).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -20,7 +20,7 @@ fn through<A: Serialize, B: DeserializeOwned>(value: &A) -> B {
     read
 }
 
-/// By what is printed, since a NaN equals nothing.
+/// Compared as text, because a NaN does not equal itself.
 fn assert_survives<T: Serialize + DeserializeOwned + Debug>(value: &T) {
     assert_eq!(format!("{:?}", through::<T, T>(value)), format!("{value:?}"));
 }
@@ -106,7 +106,7 @@ fn events(v: f64, n: usize, preset: &Preset) -> Vec<Event> {
     rest.into_iter().chain(changes).chain(ends).collect()
 }
 
-/// A new kind of event belongs into `events`: this stops compiling until it is here, too.
+/// A new kind of event belongs in `events`; this does not compile until it is here too.
 fn kind(event: &Event) -> usize {
     match event {
         Event::Started(_) => 0,
@@ -175,7 +175,7 @@ proptest! {
         assert_survives(&News::<Event, Snapshot>::Picture(Snapshot { iteration: 3, sample: 5, input: Some(input(5)), image, k: 2, look: settings(v, 3).to_vec(), steps }));
     }
 
-    /// Whatever comes, nothing panics.
+    /// No input makes it panic.
     #[test]
     fn garbage_is_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -186,7 +186,7 @@ proptest! {
     }
 }
 
-/// Every preset, with whatever serde attributes it is read and written by.
+/// Every preset, with its serde attributes.
 #[test]
 fn every_preset_survives() {
     for name in embedded_names() {

@@ -20,7 +20,7 @@ fn another_size_is_a_question() {
     assert_eq!(sent(&press(&mut yes, "y")), [Command::Input(Some(resized.clone()))]);
     update(&mut yes, picture_of(&resized, 6, vec![]));
     assert_eq!(inspected(&yes), Some((Some(resized.clone()), false)));
-    // From the inspector, where no leaves what is shown.
+    // From the inspector, where answering no changes nothing.
     press(&mut yes, ":open a.png↵");
     update(&mut yes, wrong(&own("/here/a.png", false, 3)));
     assert!(press(&mut yes, "n").is_empty() && yes.overlay.is_none());
@@ -31,7 +31,7 @@ fn another_size_is_a_question() {
     assert!(press(&mut no, "n").is_empty() && no.overlay.is_none());
     assert!(no.workbench.unwrap().input.is_none());
 
-    // What is being typed is not lost over it.
+    // A command being typed is not lost.
     let mut typing = with_a_sample();
     press(&mut typing, ":open a.png↵:noi");
     update(&mut typing, wrong(&image));

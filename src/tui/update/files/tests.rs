@@ -23,7 +23,7 @@ fn an_image_of_ones_own_is_looked_into_when_it_is_there() {
         matches!(&saved[..], [Effect::Save(_, _, file)] if file.ends_with("quickstart-s1-it3-a b-overview.png"))
     );
 
-    // Its frames say how many EM steps there are, and a refused change of that leaves it as it is.
+    // Its frames limit the EM steps; a refused change has no effect.
     let more = vec![Setting::Steps(10)];
     assert_eq!(sent(&press(&mut app, "T")), [Command::Look(more.clone())]);
     update(
@@ -38,7 +38,7 @@ fn an_image_of_ones_own_is_looked_into_when_it_is_there() {
     update(&mut app, picture_of(&image, 8, vec![Setting::Steps(8)]));
     assert!(sent(&press(&mut app, "o")).is_empty(), "its objects are what they are");
 
-    // The same file again may hold another image; the older picture of it does not do.
+    // The file may hold another image now, so its older snapshot does not count.
     let again = own("/here/a b.png", false, 2);
     assert_eq!(sent(&press(&mut app, ":open a b.png↵")), [Command::Input(Some(again.clone()))]);
     update(&mut app, picture_of(&image, 8, vec![Setting::Steps(8)]));
@@ -102,7 +102,7 @@ fn a_model_comes_with_the_image_that_was_named() {
     assert!(app.opening.is_none());
 }
 
-/// A viewer that lagged gets the state of the run anew, and keeps its place.
+/// A viewer that lagged gets the run's state again, and keeps its place.
 #[test]
 fn catching_up_keeps_what_the_user_looks_at() {
     let mut app = with_a_sample();

@@ -23,11 +23,11 @@ fn looking_back_goes_through_the_moments_and_returns_to_now() {
     assert_eq!(press(&mut app, "{{{"), [8, 0].map(|moment| Effect::Moment(run(), moment, 0)));
     update(&mut app, past(8, 0));
     assert_eq!(seen(&app), Some(64), "that is not the one asked for last");
-    // Another sample, of those that are kept.
+    // Another sample of the album.
     let watched = |sample| Effect::Send(Command::Watch(sample));
     assert_eq!(press(&mut app, ","), [watched(7), Effect::Moment(run(), 0, 7)]);
     update(&mut app, past(0, 7));
-    // The inspector looks at the past too, and its changes at the present.
+    // The inspector shows the past too; its changes need the present.
     press(&mut app, "i");
     assert_eq!(press(&mut app, "}"), [Effect::Moment(run(), 8, 7)]);
     update(&mut app, past(8, 7));
