@@ -34,7 +34,7 @@ use crate::error::Result;
 Examples:
   nem-tui                                       open the workbench and pick a preset
   nem-tui train quickstart                      train without a screen
-  nem-tui train quickstart --set k=5 --json     with five components, one JSON object a line
+  nem-tui train quickstart --set k=5 --json     with five components, one JSON object per line
   nem-tui train --resume runs/quickstart-s1     resume it exactly where it stopped
   nem-tui attach runs/quickstart-s1             watch and steer it from another terminal
   nem-tui eval runs/quickstart-s1 --k 6         score it on the test split, with six components

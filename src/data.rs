@@ -110,7 +110,7 @@ impl Dataset {
             return Err(Error::content(
                 Path::new(path),
                 format!(
-                    "it has {there} sequences in {part} but {samples} are asked for; ask for {there} or less"
+                    "it has {there} sequences in {part} but {samples} are asked for; ask for at most {there}"
                 ),
             ));
         }

@@ -1,17 +1,20 @@
-//! Neural Expectation Maximization in a terminal. The modules, in reading order.
+//! Neural Expectation Maximization in a terminal. The modules, in reading order: the algorithm, what it reads, how it is
+//! trained, what a run leaves, and how it is shown.
 
 pub mod nem;
 
 pub mod backend;
 pub mod data;
 pub mod preset;
+pub mod scores;
+
+pub mod snapshot;
+
+pub mod protocol;
 
 pub mod train;
 
 pub mod run;
-pub mod snapshot;
-
-pub mod protocol;
 
 pub mod live;
 
@@ -28,5 +31,4 @@ pub mod files;
 pub mod machine;
 pub mod precision;
 pub mod random;
-pub mod scores;
 pub mod tensors;

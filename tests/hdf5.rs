@@ -117,7 +117,7 @@ fn files_that_do_not_fit_are_refused_by_name_and_place() {
     let file = SequenceFile::open(&fixture("latest.h5")).unwrap();
     let error = |index, frames| file.sequence(Split::Test, index, frames).unwrap_err().to_string();
     assert!(error(5, 1).contains("test has 5 sequences, counted from 0, so there is no sequence 5"));
-    assert!(error(0, 4).contains("have 3 frames, but 4 are needed; make steps smaller"));
+    assert!(error(0, 4).contains("have 3 frames, but 4 are needed; reduce steps"));
     let error = SequenceFile::open(&fixture("make.py")).err().unwrap().to_string();
     assert!(error.contains("this is not an HDF5 file"), "{error}");
 }

@@ -83,7 +83,7 @@ impl SequenceFile {
         let file = source.hdf5(0)?;
         let (there, due) = (source.storage.len(), file.superblock().eof_address);
         if there < due {
-            return Err(Error::content(path, format!("only {there} of its {due} bytes are there; {MEND}")));
+            return Err(Error::content(path, format!("only {there} of its {due} bytes are present; {MEND}")));
         }
         let [training, validation, test] = Split::ALL.map(|part| source.check(&file, part));
         Ok(SequenceFile { source, shapes: [training?, validation?, test?], held: Mutex::default() })
@@ -115,7 +115,7 @@ impl SequenceFile {
         }
         if frames > shape.frames {
             let problem = format!(
-                "the sequences of {name} have {} frames, but {frames} are needed; make steps smaller",
+                "the sequences of {name} have {} frames, but {frames} are needed; reduce steps",
                 shape.frames
             );
             return Err(Error::content(path, problem));
@@ -188,7 +188,7 @@ impl Hdf5Source {
                 return wrong(what, format!("has shape {there:?}; it needs the five axes {expected}"));
             };
             if there.contains(&0) {
-                return wrong(what, format!("has shape {there:?}, so there is nothing in it"));
+                return wrong(what, format!("has shape {there:?} and is empty"));
             }
             // Nothing that is computed from a shape below can overflow then.
             if axes.iter().try_fold(size_of::<f64>(), |size, axis| size.checked_mul(*axis)).is_none() {

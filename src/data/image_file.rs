@@ -42,7 +42,7 @@ impl Clip {
             most if !asked => Ok(most),
             most if steps <= most => Ok(steps),
             most => Err(format!(
-                "{} frames, enough for {most} EM steps, and {steps} are asked for; ask for no more than {most}",
+                "{} frames, enough for {most} EM steps, not for {steps}; ask for at most {most}",
                 most + 1
             )),
         }

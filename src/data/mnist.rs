@@ -69,7 +69,10 @@ pub struct Mnist {
 pub fn read_images(path: &Path) -> Result<IdxImages> {
     let ([_, rows, columns], pixels) = read(path, IdxKind::Images)?;
     if rows == 0 || columns == 0 {
-        return Err(Error::content(path, format!("its images are {rows}x{columns}, so empty; {AGAIN}")));
+        return Err(Error::content(
+            path,
+            format!("its images are {rows}x{columns}, which is empty; {AGAIN}"),
+        ));
     }
     Ok(IdxImages { rows, columns, pixels })
 }
@@ -344,7 +347,7 @@ fn check_images(directory: &Path, name: &'static str) -> (FoundFile, Option<usiz
 fn check_labels(directory: &Path, name: &'static str, images: Option<(usize, &str)>) -> FoundFile {
     let path = find(directory, name);
     let what = match &path {
-        None => Ok("not there, and not needed".to_owned()),
+        None => Ok("missing, but not needed".to_owned()),
         Some(path) => read_labels(path).and_then(|labels| match images {
             Some((count, of)) if count != labels.len() => Err(Error::content(
                 path,

@@ -29,5 +29,5 @@ impl Viewers {
 /// # Errors
 /// Always.
 pub fn attach(_: &Path) -> Result<RunHandle> {
-    Err(Error::Usage("attaching takes Unix sockets, which this system lacks; train in the workbench".into()))
+    Err(Error::Usage("attaching needs Unix sockets, which this system lacks; train in the workbench".into()))
 }

@@ -60,7 +60,7 @@ pub(super) fn spawn<T>(
         Ok(Err(e)) => Err(e),
         Err(_) => Err(Error::Worker(match thread.join() {
             Err(panic) => panic_message(&*panic),
-            Ok(()) => "it ended before it began".into(),
+            Ok(()) => "the thread ended before the run started".into(),
         })),
     }
 }

@@ -157,7 +157,7 @@ impl Reproduction<'_> {
         }
         Err(Error::Usage(format!(
             "{} was begun with other settings than --set or --mnist now ask for ({}); leave these out to continue it, \
-             or begin anew in another --out",
+             or start over in another --out",
             run.path.display(),
             changes.iter().map(Difference::to_string).collect::<Vec<_>>().join(", ")
         )))
@@ -226,13 +226,13 @@ impl Reproduction<'_> {
                 }
                 return Err(Error::content(
                     &run.path,
-                    "this run is archived without a checkpoint to continue from; train it in another --out",
+                    "this run is archived without a checkpoint to resume from; train it in another --out",
                 ));
             }
             if run.path.join("run.json").is_file() {
                 RunDir::discard(&run.path)?;
                 let path = run.path.display();
-                progress.note(&format!("{path} was cut off before its first checkpoint and begins anew"));
+                progress.note(&format!("{path} was cut off before its first checkpoint and starts over"));
             }
             let job = Job::new(run.settings.clone(), run.seed, self.compute);
             begin::start(&Job { out: Some(run.path.clone()), ending, ..job })?

@@ -329,7 +329,7 @@ impl Checkpoint {
         if !self.manifest.files.contains_key(OPTIMIZER) {
             return Err(Error::content(
                 &self.path,
-                "a model without its optimizer's state; begin a new run with its weights by train --from",
+                "a model without its optimizer's state; start a new run with its weights: train PRESET --from",
             ));
         }
         let model = |preset: &Preset, device: &Device| self.model(preset, device);

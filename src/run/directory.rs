@@ -270,9 +270,9 @@ impl RunFile {
                 run,
                 match checkpoint::is_checkpoint(run) {
                     true => {
-                        "a checkpoint or model, not a run; start a run with its weights by train PRESET --from"
+                        "a checkpoint or model, not a run; start a run with its weights: train PRESET --from"
                     }
-                    false => "not a run directory (it has no run.json); name the directory that train made",
+                    false => "not a run directory (it has no run.json); give a run directory",
                 },
             ),
             _ => Error::io("read", &file)(e),
@@ -357,7 +357,7 @@ pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
     let mut there: Vec<String> = pointers.map(str::to_owned).chain(found).collect();
     there.sort_unstable();
     let there = if there.is_empty() {
-        "none yet; the first validation, or c, makes one".to_owned()
+        "none yet; the first validation writes one, and so does the key c".to_owned()
     } else {
         there.join(", ")
     };

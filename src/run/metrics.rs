@@ -95,7 +95,7 @@ impl MetricsFile {
 fn not_locked(run: &Path, error: TryLockError) -> Error {
     match error {
         TryLockError::WouldBlock => {
-            Error::content(run, "another process is training in this run; stop it first")
+            Error::content(run, "another process is training this run; stop it first")
         }
         TryLockError::Error(source) => Error::io("lock the metrics of the run in", run)(source),
     }
@@ -173,7 +173,7 @@ mod tests {
         let run = tempfile::tempdir().unwrap();
         let _held = MetricsFile::open(run.path(), true).unwrap();
         let error = MetricsFile::open(run.path(), false).err().unwrap().to_string();
-        assert!(error.contains("another process is training in this run"), "{error}");
+        assert!(error.contains("another process is training this run"), "{error}");
         let unsupported = std::io::Error::from(std::io::ErrorKind::Unsupported);
         let error = not_locked(run.path(), TryLockError::Error(unsupported)).to_string();
         assert!(error.starts_with("cannot lock") && error.contains("unsupported"), "{error}");

@@ -69,7 +69,7 @@ impl Context {
             Context::Picker => "the picker",
             Context::Workbench => "the workbench",
             Context::Curves => "the curves",
-            Context::Model => "a model on show",
+            Context::Model => "an open model",
             Context::Inspector => "the inspector",
             Context::ModelInspector => "a model's inspector",
         }

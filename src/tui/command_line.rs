@@ -127,7 +127,7 @@ pub fn parse(line: &str, context: Context) -> Result<Typed, String> {
     let With(argument) = action.does else {
         return match rest {
             "" => Ok(Box::new(|app| action.run(app))),
-            _ => Err(format!("{head} takes nothing after it")),
+            _ => Err(format!("{head} takes no argument")),
         };
     };
     let usage = || format!("{head} takes {}", action.takes);
@@ -236,7 +236,7 @@ mod tests {
             ("k many", "whole number"),
             ("noise", "noise takes P"),
             ("sample 0", "from 1"),
-            ("pause now", "nothing after"),
+            ("pause now", "no argument"),
             ("zzz", "Tab lists"),
         ] {
             let error = parse(line, Context::Workbench).err().unwrap();

@@ -55,7 +55,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Array, NumberKind), String> {
     let expected = count.and_then(|count| count.checked_mul(size));
     if expected != Some(values.len()) {
         return Err(format!(
-            "its header promises an array of shape {:?}, and {} bytes follow it; save it again",
+            "its header declares an array of shape {:?}, but {} bytes follow; save it again",
             header.shape,
             values.len()
         ));

@@ -156,7 +156,7 @@ fn a_check_says_what_is_in_every_file() {
     assert!(check(directory).iter().map(|found| found.name).eq(FILES));
     let none = what();
     assert!(none[0].contains("train-images-idx3-ubyte is missing"), "{none:?}");
-    assert_eq!(none[1], "not there, and not needed");
+    assert_eq!(none[1], "missing, but not needed");
 
     put(directory, TRAIN_IMAGES, &some_images(3, 28));
     put(directory, "train-labels-idx1-ubyte.gz", &pack(&idx(&[3], &[5, 0, 9])));

@@ -56,7 +56,7 @@ impl Config {
             let hint = match e.code {
                 ron::Error::ExpectedNamedStructLike(_)
                 | ron::Error::ExpectedDifferentStructName { .. }
-                | ron::Error::Eof => "; all of it stands in parentheses, like (theme: Light, mouse: false)",
+                | ron::Error::Eof => "; put everything in parentheses, like (theme: Light, mouse: false)",
                 _ => "",
             };
             format!("line {}, column {}: {}{hint}", e.span.start.line, e.span.start.col, e.code)

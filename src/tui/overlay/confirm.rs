@@ -40,7 +40,7 @@ pub fn render_quit(theme: &Theme, paused: bool, area: Rect, buf: &mut Buffer) {
 
 /// Asks whether to end an attached run.
 pub fn render_stop(theme: &Theme, area: Rect, buf: &mut Buffer) {
-    let text = "y  save and end it, for every viewer\nn  let it train on";
+    let text = "y  save and end it, for every viewer\nn  keep it running";
     question(theme, "End the run?", text, area, buf);
 }
 

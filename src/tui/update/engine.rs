@@ -52,7 +52,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::WrongSize { input, size: [width, height] } => {
             workbench.stay();
             let file = input.file.display();
-            app.message = Some(format!("{file} is {width}x{height}; open it again, to be asked about that"));
+            app.message = Some(format!("{file} is {width}x{height}; open it again to resize it"));
         }
         Event::Paused(paused) => workbench.paused = paused,
         Event::Saved { iteration, .. } => workbench.saved = Some(iteration),

@@ -90,7 +90,7 @@ pub fn over(theme: &Theme, title: &str, lines: &[Line], area: Rect, buf: &mut Bu
         put(line, inner.x, y, inner.width, buf);
     }
     if lines.len() > room && room > 0 {
-        let note = format!(" +{} more in a higher terminal", lines.len() - room + 1);
+        let note = format!(" +{} more; enlarge the terminal", lines.len() - room + 1);
         let blank = Line::raw(" ".repeat(usize::from(inner.width)));
         put(&blank, inner.x, inner.bottom() - 1, inner.width, buf);
         put(&Line::styled(note, theme.warning()), inner.x, inner.bottom() - 1, inner.width, buf);
