@@ -15,6 +15,8 @@ pub struct Inspector {
     pub preset: Preset,
     /// Which of them are not the training's.
     pub look: Vec<Setting>,
+    /// Whether the engine was asked for other conditions since the inspector opened.
+    pub looked: bool,
     /// Whether another picture was asked for and has not arrived.
     pub waits: bool,
     /// Column of the cursor.
@@ -27,7 +29,7 @@ impl Inspector {
     /// Of `snapshot`, whose conditions are those of `preset`; the cursor is in the middle.
     pub fn new(snapshot: Arc<Snapshot>, preset: Preset) -> Inspector {
         let (x, y) = (snapshot.image.width / 2, snapshot.image.height / 2);
-        Inspector { snapshot, preset, look: Vec::new(), waits: false, x, y }
+        Inspector { snapshot, preset, look: Vec::new(), looked: false, waits: false, x, y }
     }
 
     /// Moves the cursor within the image.
@@ -61,7 +63,7 @@ impl Inspector {
         self.preset = setting.apply(&self.preset).map_err(|e| e.to_string())?;
         self.look.retain(|other| std::mem::discriminant(other) != std::mem::discriminant(&setting));
         self.look.push(setting);
-        self.waits = true;
+        (self.looked, self.waits) = (true, true);
         Ok(self.look.clone())
     }
 

@@ -43,7 +43,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             vec![]
         }
         Message::StartFailed(sentence) => {
-            app.starting = false;
+            (app.starting, app.opening) = (false, None);
             app.message = Some(sentence);
             vec![]
         }

@@ -412,33 +412,46 @@ impl Workbench {
         self.zoomed = old.zoomed;
     }
 
-    /// A request was refused. What it asked for is wanted no longer, unless the user has asked for something else since.
-    pub fn forget(&mut self, request: &Command) {
+    /// A request was refused. What it asked for is no longer wanted, unless the user has asked for something else since.
+    /// Returns what to tell the engine.
+    pub fn forget(&mut self, request: &Command) -> Vec<Command> {
         match request {
             Command::Set(refused) if refused.current(&self.wanted) == Some(*refused) => {
                 let now = refused.current(&self.preset).and_then(|now| now.apply(&self.wanted).ok());
                 self.wanted = now.unwrap_or_else(|| self.preset.clone());
+                vec![]
             }
             Command::Look(look)
                 if self.inspector.as_ref().is_some_and(|inspector| inspector.look == *look) =>
             {
-                self.stay();
+                self.stay()
             }
             Command::Input(input) if *input == self.input => self.stay(),
-            _ => {}
+            _ => vec![],
         }
     }
 
-    /// What was asked for will not come: keeps what is shown.
-    pub fn stay(&mut self) {
+    /// What was asked for will not come: keeps what is shown. Returns what to tell the engine, which may have accepted
+    /// an earlier request whose picture never came.
+    pub fn stay(&mut self) -> Vec<Command> {
+        let mut look = Vec::new();
         match &mut self.inspector {
-            None => self.input = None,
+            None if self.input.is_some() => self.input = None,
             Some(inspector) if inspector.waits => {
                 inspector.adopt_shown(&self.preset);
                 self.input.clone_from(&inspector.snapshot.input);
+                look.clone_from(&inspector.look);
             }
-            Some(_) => {}
+            _ => return vec![],
         }
+        if !self.alive {
+            return vec![];
+        }
+        let of = match &self.input {
+            Some(input) => Command::Input(Some(input.clone())),
+            None => Command::Watch(self.sample),
+        };
+        vec![Command::Look(look), of]
     }
 
     /// The next EM step, the first after the last.

@@ -40,8 +40,9 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Floor(floor) => workbench.info.floor = floor,
         Event::WatchedScores(scores) => workbench.watched = scores,
         Event::Refused { request, why } => {
-            workbench.forget(&request);
+            let restated = workbench.forget(&request);
             app.message = Some(why);
+            return restated.into_iter().map(Effect::Send).collect();
         }
         Event::Note(note) => app.message = Some(note),
         // The user has asked for something else since.
@@ -50,14 +51,17 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
             app.overlay = Some(Overlay::Resize(input, size));
         }
         Event::WrongSize { input, size: [width, height] } => {
-            workbench.stay();
+            let restated = workbench.stay();
             let file = input.file.display();
             app.message = Some(format!("{file} is {width}x{height}; open it again, to be asked about that"));
+            return restated.into_iter().map(Effect::Send).collect();
         }
         Event::Paused(paused) => workbench.paused = paused,
         Event::Saved { iteration, .. } => workbench.saved = Some(iteration),
         Event::Done(finish) => {
-            let notice = ended(app.config.notice, workbench, &finish);
+            // It is repeated to a viewer that lagged.
+            let told = workbench.finish.is_some();
+            let notice = if told { vec![] } else { ended(app.config.notice, workbench, &finish) };
             workbench.finish = Some(finish);
             return notice;
         }
@@ -105,7 +109,7 @@ pub fn gone(app: &mut App) -> Vec<Effect> {
         }
         None => app.message = Some(sentence.into()),
     }
-    app.starting = false;
+    (app.starting, app.opening) = (false, None);
     vec![]
 }
 

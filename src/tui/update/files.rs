@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::look::answers;
 use crate::protocol::{Command, is_for_curves};
 use crate::snapshot::View;
 use crate::tui::app::App;
-use crate::tui::message::{Done, ENDED, Effect, NO_PICTURE};
+use crate::tui::message::{Done, Effect, NO_PICTURE};
 use crate::tui::workbench::{Pane, Workbench};
 
 /// The file that `e` writes: in the directory that the program was started in, named after what it shows.
@@ -54,11 +55,13 @@ pub fn export(app: &mut App, file: &Path) -> Done {
 /// Asks for the user's own image in this file.
 pub fn open(app: &mut App, file: &Path) -> Done {
     let file = app.located(file);
-    let Some(workbench) = &mut app.workbench else { return Ok(vec![]) };
-    if !workbench.alive {
-        return Err(ENDED.into());
-    }
-    Ok(vec![Effect::Send(Command::Input(Some(workbench.ask_for(file, false))))])
+    app.workbench.as_mut().map_or(Ok(vec![]), |workbench| ask_for(workbench, file, false))
+}
+
+/// Asks for the image in this file, resized if its size is not the model's.
+pub fn ask_for(workbench: &mut Workbench, file: PathBuf, resize: bool) -> Done {
+    answers(workbench)?;
+    Ok(vec![Effect::Send(Command::Input(Some(workbench.ask_for(file, resize))))])
 }
 
 /// Puts the command that repeats this run on the clipboard.

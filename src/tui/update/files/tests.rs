@@ -92,6 +92,51 @@ fn an_image_that_cannot_be_is_a_sentence() {
     assert!(app.message.as_deref().is_some_and(|message| message.contains("--look")));
 }
 
+/// The engine may have accepted an earlier request whose picture never came, and is told what is shown instead.
+#[test]
+fn after_a_refusal_the_engine_shows_what_the_screen_does() {
+    let refused = |request| Message::Engine(Event::Refused { request, why: "no PNG".into() });
+    let opened = |file: &str, request| Command::Input(Some(own(file, false, request)));
+    let bench = |app: &App| app.workbench.clone().unwrap();
+    // Two images, of which only the first can be read.
+    let mut app = with_a_sample();
+    press(&mut app, ":open a.png↵:open b.png↵");
+    let mut resized = app.clone();
+    let second = opened("/here/b.png", 2);
+    let restated = [Command::Look(vec![]), Command::Watch(0)];
+    assert_eq!(sent(&update(&mut app, refused(second.clone()))), restated);
+    assert!(update(&mut app, refused(second)).is_empty(), "once");
+    update(&mut app, picture_of(&own("/here/a.png", false, 1), 6, vec![]));
+    assert_eq!(inspected(&app), None);
+    let next = snapshot(0, vec![]);
+    update(&mut app, Message::Picture(next.clone()));
+    assert!(std::sync::Arc::ptr_eq(&next, bench(&app).shown().unwrap()));
+    // The same for an image of another size, while something else has the keyboard.
+    press(&mut resized, "?");
+    let wrong = Event::WrongSize { input: own("/here/b.png", false, 2), size: [640, 480] };
+    assert_eq!(sent(&update(&mut resized, Message::Engine(wrong))), restated);
+    // Two changes in the inspector, of which only the first can be shown.
+    let mut app = with_a_sample();
+    press(&mut app, "iKN");
+    let look = vec![Setting::K(5), Setting::Noise(0.15)];
+    assert_eq!(sent(&update(&mut app, refused(Command::Look(look)))), restated);
+    assert_eq!((inspected(&app), bench(&app).inspector.unwrap().look), (Some((None, false)), vec![]));
+    assert_eq!(sent(&press(&mut app, "⎋")), [Command::Look(vec![])]);
+    assert!(sent(&press(&mut app, "i⎋")).is_empty(), "nothing was changed this time");
+}
+
+#[test]
+fn the_inspector_asks_nothing_of_a_run_that_has_ended() {
+    let mut app = with_a_sample();
+    update(&mut app, Message::Engine(Event::Finished(Finish::MaxEpochs)));
+    press(&mut app, "i");
+    for keys in ["K", ":k 6↵", ".", ":sample 7↵", ":open a.png↵"] {
+        assert!(press(&mut app, keys).iter().all(|effect| matches!(effect, Effect::List(..))), "{keys}");
+        assert!(app.message.as_deref().is_some_and(|message| message.contains("--look")), "{keys}");
+        assert_eq!(inspected(&app), Some((None, false)), "{keys}");
+    }
+}
+
 #[test]
 fn a_model_comes_with_the_image_that_was_named() {
     let info = workbench().workbench.unwrap().info;
@@ -99,6 +144,10 @@ fn a_model_comes_with_the_image_that_was_named() {
     (app.here, app.opening) = ("/here".into(), Some("a.png".into()));
     let effects = update(&mut app, Message::Engine(Event::Started(Box::new(info))));
     assert_eq!(sent(&effects), [Command::Input(Some(own("/here/a.png", false, 1)))]);
+    assert!(app.opening.is_none());
+    // An image for a model that could not be opened is not meant for the next run.
+    app.opening = Some("a.png".into());
+    update(&mut app, Message::StartFailed("no such model".into()));
     assert!(app.opening.is_none());
 }
 
