@@ -38,13 +38,26 @@ pub struct Jobs {
     latest: HashMap<&'static str, blocking::Sender<BoxedJob>>,
     /// One for each file being written; closed when it is done.
     exports: Vec<oneshot::Receiver<()>>,
+    /// The last run, which may still hold its directory and device.
+    ending: Option<Ending>,
+}
+
+/// The thread on which a run ends; dropping this waits for it.
+struct Ending(Option<thread::JoinHandle<()>>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Jobs {
     /// An empty set of jobs, and the receiver of their answers.
     pub fn new(backstage: Arc<dyn Backstage>) -> (Jobs, mpsc::UnboundedReceiver<Answer>) {
         let (answers, told) = mpsc::unbounded_channel();
-        (Jobs { backstage, answers, latest: HashMap::new(), exports: Vec::new() }, told)
+        (Jobs { backstage, answers, latest: HashMap::new(), exports: Vec::new(), ending: None }, told)
     }
 
     /// Runs a job on a thread of its own.
@@ -95,15 +108,26 @@ impl Jobs {
         });
     }
 
-    /// Starts a run. Commands can be sent to it at once.
+    /// Ends a run. Its worker may take a while to free what it holds, so the next run waits for it, and the screen does
+    /// not.
+    pub fn end(&mut self, run: OnScreen) {
+        let ended = thread::Builder::new().name("end".into()).spawn(move || drop(run));
+        self.ending = Some(Ending(ended.ok()));
+    }
+
+    /// Starts a run, once the last one has ended. Commands can be sent to it at once.
     pub fn start(
         &mut self,
         start: impl FnOnce(&dyn Backstage) -> Result<RunHandle> + Send + 'static,
     ) -> OnScreen {
         let (started, run) = oneshot::channel();
         let backstage = self.backstage.clone();
+        let ending = self.ending.take();
         // If the receiver is gone, the handle is dropped here, which saves and ends the run.
-        self.spawn(Box::new(move || drop(started.send(start(&*backstage)))));
+        self.spawn(Box::new(move || {
+            drop(ending);
+            drop(started.send(start(&*backstage)));
+        }));
         OnScreen::Starting { run, commands: Vec::new() }
     }
 

@@ -45,16 +45,17 @@ pub enum Message {
     Moment(PathBuf, u64, usize, Result<Arc<Snapshot>, String>),
     /// Runs that were found.
     Runs(Vec<RunCard>),
-    /// The run in this directory was read, to be compared.
-    Compared(PathBuf, Box<RunToCompare>),
+    /// For the run in the first directory: the run in the second was read, to be compared.
+    Compared(PathBuf, PathBuf, Box<RunToCompare>),
     /// All runs that can be read were found.
     AllRuns,
-    /// The checkpoint to fork from with these settings, or a sentence that says that there is none.
-    Found(Result<PathBuf, String>, Vec<String>),
+    /// The checkpoint of the run in this directory to fork from with these settings, or a sentence that says that there
+    /// is none.
+    Found(PathBuf, Result<PathBuf, String>, Vec<String>),
     /// The entries of a directory, for completion.
     Listed(Listing, Vec<String>),
-    /// The run's log was read, or could not be; a sentence.
-    Log(Result<Vec<String>, String>),
+    /// The log of the run in this directory was read, or could not be; a sentence.
+    Log(PathBuf, Result<Vec<String>, String>),
     /// It is time to read the run's log again.
     Reread,
     /// It is time for the next EM step or moment, while they are played.
@@ -92,8 +93,8 @@ pub enum Effect {
     Moment(PathBuf, u64, usize),
     /// Find the runs there are by now.
     Runs,
-    /// Read the run in this directory, to compare it.
-    Compare(PathBuf),
+    /// Compare the run in the first directory with that in the second: answer with [`Message::Compared`].
+    Compare(PathBuf, PathBuf),
     /// Continue the run in this directory, which has ended, without a screen on this device.
     Detach(PathBuf, String),
     /// Write this view of the snapshot to this file.

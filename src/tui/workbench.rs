@@ -19,6 +19,17 @@ use crate::snapshot::{Input, Snapshot};
 /// Iterations that the speed is averaged over.
 const SPEED_OVER: usize = 30;
 
+/// All kinds of settings; the values mean nothing.
+const SETTINGS: [Setting; 7] = [
+    Setting::K(0),
+    Setting::Noise(0.0),
+    Setting::LearningRate(0.0),
+    Setting::Steps(0),
+    Setting::InterWeight(0.0),
+    Setting::Objects(0),
+    Setting::ESigma(0.0),
+];
+
 /// The panes of the workbench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pane {
@@ -141,8 +152,10 @@ pub struct Workbench {
 /// A run that is compared with the one on the screen.
 #[derive(Clone, Debug)]
 pub struct ComparedRun {
-    /// Its directory, which tells it apart from others.
+    /// Its directory, as the user chose it.
     pub directory: PathBuf,
+    /// The same without symbolic links, which tells it apart from others.
+    pub real: PathBuf,
     /// The preset it began with.
     pub preset: Preset,
     /// Everything random follows from it.
@@ -155,7 +168,12 @@ impl ComparedRun {
     /// The run in `directory`, with what was read of it.
     pub fn new(directory: PathBuf, read: RunToCompare) -> ComparedRun {
         let history = History::of(&read.metrics);
-        ComparedRun { directory, preset: read.preset, seed: read.seed, history }
+        ComparedRun { directory, real: read.directory, preset: read.preset, seed: read.seed, history }
+    }
+
+    /// Whether this path names its directory, as far as can be told without a look at the disk.
+    pub fn is_in(&self, directory: &Path) -> bool {
+        is_same(&self.directory, directory) || is_same(&self.real, directory)
     }
 }
 
@@ -392,6 +410,15 @@ impl Workbench {
     /// The run's state anew, after events were missed. What the user looks at, and how, stays.
     pub fn catch_up(&mut self, info: RunInfo) {
         let old = std::mem::replace(self, Workbench::new(info));
+        // What the engine has not answered yet is still wanted.
+        for kind in SETTINGS {
+            let pending =
+                kind.current(&old.wanted).filter(|wanted| kind.current(&old.preset) != Some(*wanted));
+            if let Some(Ok(wanted)) = pending.map(|setting| setting.apply(&self.wanted)) {
+                self.wanted = wanted;
+            }
+        }
+        self.finish = old.finish;
         self.curves = old.curves;
         self.compared = old.compared;
         self.snapshot = old.snapshot;

@@ -171,6 +171,9 @@ mod tests {
         let mut app = asked();
         let sentence = "the training of quickstart-s1 is over".to_owned();
         assert_eq!(update(&mut app, done()), [Effect::Notify(Notice::Desktop, sentence)]);
+        let info = app.workbench.as_ref().unwrap().info.clone();
+        update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+        assert_eq!(told(update(&mut app, done())), 0, "once, also for a viewer that lagged");
         assert_eq!(told(update(&mut app, finished(Finish::MaxEpochs))), 0, "once");
         let failed = update(&mut asked(), finished(Finish::Failed("no disk".into())));
         assert!(matches!(&failed[..], [Effect::Notify(_, sentence)] if sentence.contains("has failed")));

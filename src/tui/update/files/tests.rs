@@ -1,10 +1,12 @@
 use super::*;
 use crate::preset::Setting;
-use crate::protocol::{Event, Finish, Iteration};
+use crate::protocol::{Event, Finish, Iteration, Metrics, RunToCompare};
+use crate::tui::album::LookBack;
 use crate::tui::testing::{
-    inspected, own, picker, picture_of, press, sent, snapshot, with_a_sample, workbench,
+    inspected, own, picker, picture_of, preset, press, sent, snapshot, with_a_sample, workbench,
 };
 use crate::tui::update::{Message, update};
+use crate::tui::workbench::{Masks, Rows};
 
 #[test]
 fn an_image_of_ones_own_is_looked_into_when_it_is_there() {
@@ -155,20 +157,35 @@ fn a_model_comes_with_the_image_that_was_named() {
 #[test]
 fn catching_up_keeps_what_the_user_looks_at() {
     let mut app = with_a_sample();
-    press(&mut app, ".⇥zx+:open a.png↵");
+    press(&mut app, ".mvKKL⇥zx+:open a.png↵");
+    let rival =
+        RunToCompare { directory: "/r".into(), preset: preset(), seed: 2, metrics: Metrics::default() };
+    let own_run = app.workbench.as_ref().unwrap().info.directory.clone();
+    update(&mut app, Message::Compared(own_run.clone(), "/r".into(), Box::new(rival)));
     let image = own("/here/a.png", false, 1);
     update(&mut app, picture_of(&image, 6, vec![]));
     press(&mut app, "K");
+    app.workbench.as_mut().unwrap().album = Some(LookBack::new(false));
+    app.workbench.as_mut().unwrap().finish = Some(Finish::MaxEpochs);
     let before = app.workbench.clone().unwrap();
     let mut info = before.info.clone();
     info.preset = Setting::Noise(0.4).apply(&info.preset).unwrap();
     info.metrics.iterations =
         vec![Iteration { iteration: 9, loss: 1.0, seconds: 1.0, ..Iteration::default() }];
-    assert!(update(&mut app, Message::Engine(Event::Started(Box::new(info)))).is_empty());
+    let effects = update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+    assert_eq!(effects, [Effect::Moments(own_run)], "the album is read again");
     let after = app.workbench.as_ref().unwrap();
     assert_eq!((after.iteration(), after.preset.noise.probability()), (9, Some(0.4)));
     assert_eq!((after.focus, after.zoomed, &after.curves), (before.focus, before.zoomed, &before.curves));
     assert_eq!((after.sample, &after.input), (1, &Some(image.clone())));
+    assert_eq!((after.rows, after.masks), (Rows::Deltas, Masks::Largest));
+    assert_eq!((after.compared.len(), &after.undo), (1, &before.undo));
+    assert_eq!((after.undo.len(), after.album.is_some()), (3, true));
+    assert_eq!(after.finish, Some(Finish::MaxEpochs));
+    // Changes on their way are still wanted.
+    assert_eq!((after.preset.k, after.wanted.k), (4, 6));
+    assert_eq!(after.wanted.noise.probability(), Some(0.4));
+    assert_eq!(after.wanted.train.learning_rate, before.wanted.train.learning_rate);
     assert_eq!(inspected(&app), Some((Some(image.clone()), true)));
     update(&mut app, picture_of(&image, 6, vec![Setting::K(5)]));
     assert_eq!(inspected(&app), Some((Some(image), false)));
