@@ -75,7 +75,7 @@ fn asked(effect: &Effect) -> String {
         Effect::Start(preset, device) => format!("Start({}, {device})", preset.name),
         Effect::Preview(preset, index) => format!("Preview({}, {index})", preset.name),
         Effect::Resume(run, device) => format!("Resume({}, {device})", run.directory.display()),
-        Effect::Save(_, view, file) => format!("Save({view:?}, {})", file.display()),
+        Effect::Save(_, view, file) => format!("Save({view:?}, {file:?})"),
         other => format!("{other:?}"),
     }
 }

@@ -78,7 +78,7 @@ pub enum Effect {
     /// Answer with [`Message::Found`]: the checkpoint of this name in the run in this directory, and these settings.
     Find(PathBuf, String, Vec<String>),
     /// Write the curves of the run in this directory to this file.
-    SaveCurves(PathBuf, PathBuf),
+    SaveCurves(PathBuf, NewFile),
     /// A new run from the state of this checkpoint or run, with these settings, on this device.
     Fork(PathBuf, Vec<String>, String),
     /// A new run from the initial weights of this one, with these settings, on this device.
@@ -98,7 +98,7 @@ pub enum Effect {
     /// Continue the run in this directory, which has ended, without a screen on this device.
     Detach(PathBuf, String),
     /// Write this view of the snapshot to this file.
-    Save(Arc<Snapshot>, View, PathBuf),
+    Save(Arc<Snapshot>, View, NewFile),
     /// Answer with [`Message::Listed`]: the entries of this directory.
     List(PathBuf, Listing),
     /// Read the log of the run in this directory.
@@ -113,6 +113,15 @@ pub enum Effect {
     Suspend,
     /// Leave the loop.
     Exit,
+}
+
+/// A file to write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NewFile {
+    /// The user has named it; it replaces one that exists.
+    Typed(PathBuf),
+    /// The program has named it; it gets another name if one exists.
+    Suggested(PathBuf),
 }
 
 /// What there is to do, or a sentence that says why nothing can be done.

@@ -6,7 +6,7 @@ use super::look::answers;
 use crate::protocol::{Command, is_for_curves};
 use crate::snapshot::View;
 use crate::tui::app::App;
-use crate::tui::message::{Done, Effect, NO_PICTURE};
+use crate::tui::message::{Done, Effect, NO_PICTURE, NewFile};
 use crate::tui::workbench::{Pane, Workbench};
 
 /// The file that `e` writes: in the directory that the program was started in, named after what it shows.
@@ -30,18 +30,22 @@ fn name_of_seen(workbench: &Workbench) -> Option<PathBuf> {
 /// Writes what is seen to a file named after it.
 pub fn export_seen(app: &mut App) -> Done {
     let file = app.workbench.as_ref().and_then(name_of_seen).ok_or(NO_PICTURE)?;
-    export(app, &file)
+    save(app, NewFile::Suggested(file))
 }
 
 /// Writes what is seen to this file: in the inspector a PNG of all EM steps, else of the one that is shown.
 pub fn export(app: &mut App, file: &Path) -> Done {
-    let file = app.at_home(file);
+    save(app, NewFile::Typed(app.at_home(file)))
+}
+
+fn save(app: &App, to: NewFile) -> Done {
+    let (NewFile::Typed(file) | NewFile::Suggested(file)) = &to;
     let Some(workbench) = &app.workbench else { return Ok(vec![]) };
-    if is_for_curves(&file) {
+    if is_for_curves(file) {
         if workbench.is_model() {
             return Err("a model has no curves; export those of a run".into());
         }
-        return Ok(vec![Effect::SaveCurves(workbench.info.directory.clone(), file)]);
+        return Ok(vec![Effect::SaveCurves(workbench.info.directory.clone(), to)]);
     }
     let snapshot = workbench.shown().cloned().ok_or(NO_PICTURE)?;
     let is_png = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
@@ -49,7 +53,7 @@ pub fn export(app: &mut App, file: &Path) -> Done {
         true => View::Overview,
         false => View::Step(workbench.shown_step(&snapshot)),
     };
-    Ok(vec![Effect::Save(snapshot, view, file)])
+    Ok(vec![Effect::Save(snapshot, view, to)])
 }
 
 /// Asks for the user's own image in this file.

@@ -22,7 +22,7 @@ fn an_image_of_ones_own_is_looked_into_when_it_is_there() {
     assert!(workbench.snapshot.as_ref().unwrap().input.is_none(), "behind it the sample is still there");
     let saved = press(&mut app, "e");
     assert!(
-        matches!(&saved[..], [Effect::Save(_, _, file)] if file.ends_with("quickstart-s1-it3-a b-overview.png"))
+        matches!(&saved[..], [Effect::Save(_, _, NewFile::Suggested(file))] if file.ends_with("quickstart-s1-it3-a b-overview.png"))
     );
 
     // Its frames say how many EM steps there are, and a refused change of that leaves it as it is.
@@ -197,23 +197,24 @@ fn what_is_looked_at_is_written() {
     assert!(press(&mut app, "e").is_empty() && app.message.is_some(), "nothing to see yet");
     let picture = snapshot(0, vec![]);
     update(&mut app, Message::Picture(picture.clone()));
-    let saved = |view, file: &str| [Effect::Save(picture.clone(), view, file.into())];
+    let saved = |view, file: &str| [Effect::Save(picture.clone(), view, NewFile::Suggested(file.into()))];
+    let typed = |view, file: &str| [Effect::Save(picture.clone(), view, NewFile::Typed(file.into()))];
     assert_eq!(press(&mut app, "[e"), saved(View::Step(4), "quickstart-s1-it3-sample1-step5.png"));
-    assert_eq!(press(&mut app, ":export a b.gif↵"), saved(View::Step(4), "a b.gif"));
+    assert_eq!(press(&mut app, ":export a b.gif↵"), typed(View::Step(4), "a b.gif"));
     assert_eq!(press(&mut app, "ie"), saved(View::Overview, "quickstart-s1-it3-sample1-overview.png"));
     let shouted = press(&mut app, ":export x.PNG↵");
-    assert_eq!(shouted, saved(View::Overview, "x.PNG"), "an extension in capitals is the same");
+    assert_eq!(shouted, typed(View::Overview, "x.PNG"), "an extension in capitals is the same");
     press(&mut app, "⎋");
     update(&mut app, Message::Told("written: x".into()));
     assert_eq!(app.message.as_deref(), Some("written: x"));
-    let curves = |file: &str| [Effect::SaveCurves("runs/quickstart-s1".into(), file.into())];
+    let curves = |file| [Effect::SaveCurves("runs/quickstart-s1".into(), file)];
     assert_eq!(
         press(&mut app, "⇥e"),
-        curves("quickstart-s1-it0-curves.svg"),
+        curves(NewFile::Suggested("quickstart-s1-it0-curves.svg".into())),
         "the curves where they are looked at"
     );
     app.home = "/home/me".into();
-    assert_eq!(press(&mut app, ":export ~/a.csv↵"), curves("/home/me/a.csv"));
+    assert_eq!(press(&mut app, ":export ~/a.csv↵"), curves(NewFile::Typed("/home/me/a.csv".into())));
     let copied = Effect::Copy("nem-tui train --replay runs/quickstart-s1".into());
     assert_eq!(press(&mut app, "C"), [copied]);
 }
