@@ -626,7 +626,7 @@ fn impossible_pictures_are_refused_in_a_sentence_and_leave_nothing() {
         (vec!["static-shapes", "--out", "x.jpg"], 2, "use .png or .gif"),
         (vec!["static-shapes", "--out", "x"], 2, "use .png or .gif"),
         (vec!["static-shapes", "--out", "no/x.png"], 1, "no/x.png"),
-        (vec!["static-shape", "--out", "x.png"], 1, "or a model: static-shapes"),
+        (vec!["static-shape", "--out", "x.png"], 1, "one of these models: static-shapes"),
         (
             vec!["static-shapes", "--out", "x.png", "--sample", "10001"],
             2,

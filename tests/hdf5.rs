@@ -101,7 +101,7 @@ fn files_that_do_not_fit_are_refused_by_name_and_place() {
         ("four_axes.h5", "training/groups has shape [3, 5, 4, 6]; it needs the five axes"),
         ("fewer_groups.h5", "must be the same"),
         ("two_groups.h5", "training/groups has 2 channels; a pixel has one group"),
-        ("empty.h5", "so there is nothing in it"),
+        ("empty.h5", "and is empty"),
         ("lzf.h5", "write it again, with gzip or without compression"),
         ("nan.h5", "training/features holds NaN in frame 1 of sequence 2, counted from 0"),
         ("beyond.h5", "test/features holds 1.5 in frame 2 of sequence 1, counted from 0"),

@@ -494,7 +494,7 @@ fn the_config_is_printed_and_can_be_saved_and_read_back() {
 
     std::fs::write(&file, "(\n    them: Light,\n)").unwrap();
     for (name, words) in
-        [("mine.ron", "mine.ron: line 2, column"), ("no.ron", "no.ron: NEM_TUI_CONFIG names it")]
+        [("mine.ron", "mine.ron: line 2, column"), ("no.ron", "no.ron: the config named by NEM_TUI_CONFIG does not exist")]
     {
         let (code, printed, error) = config(name);
         assert_eq!((code, printed.as_str()), (Some(1), ""));

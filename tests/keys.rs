@@ -75,7 +75,7 @@ fn asked(effect: &Effect) -> String {
         Effect::Start(preset, device) => format!("Start({}, {device})", preset.name),
         Effect::Preview(preset, index) => format!("Preview({}, {index})", preset.name),
         Effect::Resume(run, device) => format!("Resume({}, {device})", run.directory.display()),
-        Effect::Save(_, view, file) => format!("Save({view:?}, {})", file.display()),
+        Effect::Save(_, view, file) => format!("Save({view:?}, {file:?})"),
         other => format!("{other:?}"),
     }
 }
@@ -259,7 +259,8 @@ fn every_key_over_the_screen() {
     runs = support::pressed(&runs, "r");
     update(&mut runs, Message::Runs(vec![run("a"), run("b")]));
     let mut log = support::pressed(&workbench, "!");
-    update(&mut log, Message::Log(Ok((0..30).map(|n| format!("line {n}")).collect())));
+    let own = log.workbench.as_ref().unwrap().info.directory.clone();
+    update(&mut log, Message::Log(own, Ok((0..30).map(|n| format!("line {n}")).collect())));
     let places = [
         ("help", support::pressed(&workbench, "?")),
         ("health", support::pressed(&workbench, "h")),

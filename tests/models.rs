@@ -97,7 +97,7 @@ fn a_run_is_exported_and_used() {
     let error = refused(directory.path(), &["eval", "half", "--set", "model.cell.layers.0.units=13"], 1);
     assert!(error.contains("another architecture"), "{error}");
     let error = refused(directory.path(), &["eval", "static-shape"], 1);
-    assert!(error.contains("or a model: static-shapes"), "{error}");
+    assert!(error.contains("one of these models: static-shapes"), "{error}");
     std::fs::write(at("half/weights.safetensors"), b"cut").unwrap();
     let error = refused(directory.path(), &["eval", "half"], 1);
     assert!(error.contains("half/weights.safetensors") && error.contains("damaged"), "{error}");
@@ -195,7 +195,7 @@ fn infer_takes_the_users_own_images() {
         (
             vec!["--input", "moves.gif", "--steps", "5"],
             1,
-            "5 frames, enough for 4 EM steps, and 5 are asked for",
+            "5 frames, enough for 4 EM steps, not for 5",
         ),
         (vec!["--input", "moves.gif", "--step", "5"], 2, "there are 4 EM steps"),
         (vec!["--input", "still.safetensors", "--resize"], 2, "--resize is for a PNG"),
@@ -291,7 +291,7 @@ fn what_cannot_be_opened_is_refused_without_a_screen() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("text"), "no image").unwrap();
     for (arguments, code, said) in [
-        (vec!["--look", "nowhere"], 1, "or a model: static-shapes"),
+        (vec!["--look", "nowhere"], 1, "one of these models: static-shapes"),
         (vec!["--look", "static-shapes", "-i", "text"], 1, "text: neither a PNG"),
         (vec!["--look", "static-shapes", "-i", "gone.png"], 1, "gone.png"),
         (vec!["-i", "text"], 2, "--look"),

@@ -363,7 +363,8 @@ fn the_log_lies_over_the_screen() {
         |n: usize| format!("2026-01-02T03:04:{n:02}Z  INFO nem_tui::engine: checkpoint it-{n:08} is written");
     let mut lines: Vec<String> = (0..40).map(line).collect();
     lines.push(format!("{} \u{1b}[31mand what is too long for one line goes on in the next", line(41)));
-    update(&mut app, Message::Log(Ok(lines)));
+    let run = app.workbench.as_ref().unwrap().info.directory.clone();
+    update(&mut app, Message::Log(run, Ok(lines)));
     insta::assert_snapshot!("log-80x24-plain", text(&render(&app, 80, 24)));
     let app = support::pressed(&app, "↑↑");
     let shown = text(&render(&app, 80, 24));

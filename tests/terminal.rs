@@ -388,6 +388,9 @@ fn control_c_saves_and_leaves_at_once_and_the_run_can_be_resumed() {
     let mut terminal = Terminal::open(directory.path(), &[], 24, 100);
     terminal.wait("the start of a longer list", |s| s.contains("› quickstart") && s.contains(" more "));
     terminal.press("\x1b[F");
+    // The list fills in, and keeps what is chosen.
+    terminal.wait("the run", |s| s.contains("quickstart-s1  it "));
+    terminal.press("\x1b[F");
     // The line may arrive in pieces.
     let shelf = |s: &str| s.contains("› quickstart-s1  it ") && number(s, "quickstart-s1  it ").is_some();
     terminal.wait("the run on the shelf", shelf);

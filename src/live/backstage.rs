@@ -152,8 +152,8 @@ impl Backstage for Engine {
     fn compared(&self, run: &Path) -> Result<RunToCompare> {
         let begun = RunFile::read(run)?;
         let preset = Preset::load(&run.join("preset.ron").display().to_string())?;
-        let name = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(RunToCompare { name, preset, seed: begun.seed, metrics: metrics::read(run)? })
+        let directory = std::fs::canonicalize(run).unwrap_or_else(|_| run.to_owned());
+        Ok(RunToCompare { directory, preset, seed: begun.seed, metrics: metrics::read(run)? })
     }
 
     fn save_curves(&self, run: &Path, file: &Path) -> Result<()> {

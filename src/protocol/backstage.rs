@@ -53,8 +53,8 @@ pub struct Shelf {
 /// A run to be compared with another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunToCompare {
-    /// Its name.
-    pub name: String,
+    /// Its directory, without symbolic links.
+    pub directory: PathBuf,
     /// The preset it began with.
     pub preset: Preset,
     /// The seed of all random numbers.

@@ -12,7 +12,7 @@ use std::thread;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::message::Message;
+use super::message::{Message, NewFile};
 use crate::error::{Error, Result, panic_message};
 use crate::protocol::{Backstage, Command, RunHandle};
 use crate::snapshot::Snapshot;
@@ -38,13 +38,26 @@ pub struct Jobs {
     latest: HashMap<&'static str, blocking::Sender<BoxedJob>>,
     /// One for each file being written; closed when it is done.
     exports: Vec<oneshot::Receiver<()>>,
+    /// The last run, which may still hold its directory and device.
+    ending: Option<Ending>,
+}
+
+/// The thread on which a run ends; dropping this waits for it.
+struct Ending(Option<thread::JoinHandle<()>>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Jobs {
     /// An empty set of jobs, and the receiver of their answers.
     pub fn new(backstage: Arc<dyn Backstage>) -> (Jobs, mpsc::UnboundedReceiver<Answer>) {
         let (answers, told) = mpsc::unbounded_channel();
-        (Jobs { backstage, answers, latest: HashMap::new(), exports: Vec::new() }, told)
+        (Jobs { backstage, answers, latest: HashMap::new(), exports: Vec::new(), ending: None }, told)
     }
 
     /// Runs a job on a thread of its own.
@@ -80,7 +93,7 @@ impl Jobs {
     /// Writes a file. It is completed even if the user leaves meanwhile.
     pub fn export(
         &mut self,
-        file: PathBuf,
+        file: NewFile,
         write: impl FnOnce(&dyn Backstage, &PathBuf) -> Result<()> + Send + 'static,
     ) {
         let (writing, written) = oneshot::channel::<()>();
@@ -88,6 +101,7 @@ impl Jobs {
         self.exports.push(written);
         self.once(move |backstage| {
             let _writing = writing;
+            let file = file.free();
             Message::Told(match write(backstage, &file) {
                 Ok(()) => format!("written: {}", file.display()),
                 Err(error) => error.to_string(),
@@ -95,15 +109,26 @@ impl Jobs {
         });
     }
 
-    /// Starts a run. Commands can be sent to it at once.
+    /// Ends a run. Its worker may take a while to free what it holds, so the next run waits for it, and the screen does
+    /// not.
+    pub fn end(&mut self, run: OnScreen) {
+        let ended = thread::Builder::new().name("end".into()).spawn(move || drop(run));
+        self.ending = Some(Ending(ended.ok()));
+    }
+
+    /// Starts a run, once the last one has ended. Commands can be sent to it at once.
     pub fn start(
         &mut self,
         start: impl FnOnce(&dyn Backstage) -> Result<RunHandle> + Send + 'static,
     ) -> OnScreen {
         let (started, run) = oneshot::channel();
         let backstage = self.backstage.clone();
+        let ending = self.ending.take();
         // If the receiver is gone, the handle is dropped here, which saves and ends the run.
-        self.spawn(Box::new(move || drop(started.send(start(&*backstage)))));
+        self.spawn(Box::new(move || {
+            drop(ending);
+            drop(started.send(start(&*backstage)));
+        }));
         OnScreen::Starting { run, commands: Vec::new() }
     }
 
@@ -136,6 +161,20 @@ impl Jobs {
     fn no_thread(&self) {
         let sentence = "the system cannot start another thread; close another program and try again";
         let _ = self.answers.send(Answer::Message(Message::Told(sentence.into())));
+    }
+}
+
+impl NewFile {
+    /// Its path, with a number where the program's name for it is taken.
+    fn free(self) -> PathBuf {
+        let file = match self {
+            NewFile::Suggested(file) if file.exists() => file,
+            NewFile::Suggested(file) | NewFile::Typed(file) => return file,
+        };
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        let ending = file.extension().unwrap_or_default().to_string_lossy();
+        let numbered = |n: u32| file.with_file_name(format!("{stem}-{n}.{ending}"));
+        (2..=u32::MAX).map(numbered).find(|file| !file.exists()).unwrap_or_else(|| file.clone())
     }
 }
 
@@ -229,4 +268,21 @@ async fn newest(snapshots: &mut watch::Receiver<Option<Arc<Snapshot>>>) -> Arc<S
     }
     // No more snapshots will come; an event gives the reason.
     std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_typed_name_replaces_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(name);
+        let suggested = || NewFile::Suggested(file("s1-it3.png")).free();
+        for free in ["s1-it3.png", "s1-it3-2.png", "s1-it3-3.png"] {
+            assert_eq!(suggested(), file(free));
+            std::fs::write(file(free), "").unwrap();
+        }
+        assert_eq!(NewFile::Typed(file("s1-it3.png")).free(), file("s1-it3.png"));
+    }
 }

@@ -225,7 +225,7 @@ mod tests {
         let (app, effects) = done("fork k=5 train.batch=8");
         assert_eq!((sent(&effects), app.leaving), (vec![Command::Stop], Some(Leave::Fork(run(), settings))));
         assert_eq!(done("fork best k=5").1, [Effect::Find(run(), "best".into(), vec!["k=5".into()])]);
-        assert_eq!(done("compare my  run").1, [Effect::Compare("/here/my  run".into())]);
+        assert_eq!(done("compare my  run").1, [Effect::Compare(run(), "/here/my  run".into())]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub enum Unit {
     Iterations,
     /// Epochs, with fractions.
     Epochs,
-    /// Time spent on iterations.
+    /// Time spent on iterations and validations.
     Time,
 }
 

@@ -14,7 +14,9 @@ pub struct Inspector {
     pub preset: Preset,
     /// The conditions that differ from the training's.
     pub look: Vec<Setting>,
-    /// Whether another snapshot was requested and has not arrived.
+    /// Whether the engine was asked for other conditions since the inspector opened.
+    pub looked: bool,
+    /// Whether another picture was asked for and has not arrived.
     pub waits: bool,
     /// Column of the cursor.
     pub x: usize,
@@ -26,7 +28,7 @@ impl Inspector {
     /// Inspects `snapshot`, which was taken under the conditions of `preset`, with the cursor in the middle.
     pub fn new(snapshot: Arc<Snapshot>, preset: Preset) -> Inspector {
         let (x, y) = (snapshot.image.width / 2, snapshot.image.height / 2);
-        Inspector { snapshot, preset, look: Vec::new(), waits: false, x, y }
+        Inspector { snapshot, preset, look: Vec::new(), looked: false, waits: false, x, y }
     }
 
     /// Moves the cursor within the image.
@@ -60,7 +62,7 @@ impl Inspector {
         self.preset = setting.apply(&self.preset).map_err(|e| e.to_string())?;
         self.look.retain(|other| std::mem::discriminant(other) != std::mem::discriminant(&setting));
         self.look.push(setting);
-        self.waits = true;
+        (self.looked, self.waits) = (true, true);
         Ok(self.look.clone())
     }
 

@@ -1,7 +1,9 @@
 //! Sets up the terminal and the event loop around the workbench, and takes them down again.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::app::App;
 use super::config::{Config, Pictures};
@@ -10,8 +12,21 @@ use super::shell::{Shell, Start};
 use super::signals::Signals;
 use super::terminal::Screen;
 use super::theme::Theme;
+use super::view;
 use crate::error::{Error, Result};
 use crate::protocol::{Backstage, Finish};
+
+/// How long leaving may take without a word.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Waits for what must not be interrupted, and says so if it takes long.
+async fn patiently(settled: impl Future<Output = ()>) {
+    let mut settled = pin!(settled);
+    if tokio::time::timeout(PATIENCE, &mut settled).await.is_err() {
+        eprintln!("waiting for the run to be saved; Ctrl-C ends at once");
+        settled.await;
+    }
+}
 
 /// Runs the workbench until its user leaves. A run in progress is saved first, also when the system asks the program
 /// to end; a run of another process continues. A `config` that could not be read is reported on the screen, and the
@@ -42,12 +57,16 @@ pub fn run(
         let mut screen = Screen::enter(mouse)?;
         let asked =
             app.config.pictures == Pictures::Auto && gallery::is_likely(|name| std::env::var(name).ok());
+        if asked {
+            // The terminal may take a while to answer.
+            screen.draw(|frame| drop(view::draw(&app, frame)))?;
+        }
         let mut gallery = asked.then(Gallery::ask).flatten();
         shell.turn(&mut app, &mut screen, &mut gallery, &mut signals).await?;
         drop(screen);
         tokio::select! {
-            () = shell.settle() => {}
-            // Asked a second time: do not wait for unfinished work.
+            () = patiently(shell.settle()) => {}
+            // Asked again: what is not finished is cut off.
             () = signals.next() => {}
         }
         // A failed run, perhaps at its last save, must not look like a successful one.

@@ -45,16 +45,17 @@ pub enum Message {
     Moment(PathBuf, u64, usize, Result<Arc<Snapshot>, String>),
     /// Runs that were found.
     Runs(Vec<RunCard>),
-    /// The run in this directory was read, for comparison.
-    Compared(PathBuf, Box<RunToCompare>),
+    /// For the run in the first directory: the run in the second was read, to be compared.
+    Compared(PathBuf, PathBuf, Box<RunToCompare>),
     /// All runs that can be read were found.
     AllRuns,
-    /// The checkpoint to fork from with these settings, or a sentence if there is no such checkpoint.
-    Found(Result<PathBuf, String>, Vec<String>),
+    /// The checkpoint of the run in this directory to fork from with these settings, or a sentence that says that there
+    /// is none.
+    Found(PathBuf, Result<PathBuf, String>, Vec<String>),
     /// The entries of a directory, for completion.
     Listed(Listing, Vec<String>),
-    /// The run's log was read, or could not be; a sentence.
-    Log(Result<Vec<String>, String>),
+    /// The log of the run in this directory was read, or could not be; a sentence.
+    Log(PathBuf, Result<Vec<String>, String>),
     /// It is time to read the run's log again.
     Reread,
     /// It is time for the next EM step or moment while playing.
@@ -77,7 +78,7 @@ pub enum Effect {
     /// Answer with [`Message::Found`]: the checkpoint of this name in the run in this directory, and these settings.
     Find(PathBuf, String, Vec<String>),
     /// Write the curves of the run in this directory to this file.
-    SaveCurves(PathBuf, PathBuf),
+    SaveCurves(PathBuf, NewFile),
     /// A new run from the state of this checkpoint or run, with these settings, on this device.
     Fork(PathBuf, Vec<String>, String),
     /// A new run from the initial weights of this one, with these settings, on this device.
@@ -92,12 +93,12 @@ pub enum Effect {
     Moment(PathBuf, u64, usize),
     /// Find all runs again.
     Runs,
-    /// Read the run in this directory, for comparison.
-    Compare(PathBuf),
+    /// Compare the run in the first directory with that in the second: answer with [`Message::Compared`].
+    Compare(PathBuf, PathBuf),
     /// Continue the run in this directory, which has ended, without a screen on this device.
     Detach(PathBuf, String),
     /// Write this view of the snapshot to this file.
-    Save(Arc<Snapshot>, View, PathBuf),
+    Save(Arc<Snapshot>, View, NewFile),
     /// Answer with [`Message::Listed`]: the entries of this directory.
     List(PathBuf, Listing),
     /// Read the log of the run in this directory.
@@ -114,7 +115,16 @@ pub enum Effect {
     Exit,
 }
 
-/// The effects, or a sentence that says why nothing can be done.
+/// A file to write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NewFile {
+    /// The user has named it; it replaces one that exists.
+    Typed(PathBuf),
+    /// The program has named it; it gets another name if one exists.
+    Suggested(PathBuf),
+}
+
+/// What there is to do, or a sentence that says why nothing can be done.
 pub type Done = Result<Vec<Effect>, String>;
 
 /// Returns the effects, or shows the user why nothing was done.

@@ -1,6 +1,7 @@
 //! Fills the picker with models, presets and runs as they are found.
 
 use super::app::{Entry, Picker, Previewed};
+use super::workbench::is_same;
 use crate::preset::Preset;
 use crate::protocol::{Preview, RunCard, Shelf};
 
@@ -17,7 +18,8 @@ impl Picker {
 
     /// Lists a run below those that are newer. The selected entry stays selected.
     pub fn add(&mut self, run: RunCard) {
-        let same = |entry: &Entry| matches!(entry, Entry::Run(known) if known.directory == run.directory);
+        let same =
+            |entry: &Entry| matches!(entry, Entry::Run(known) if is_same(&known.directory, &run.directory));
         if let Some(known) = self.entries.iter().position(same) {
             self.entries[known] = Entry::Run(Box::new(run));
             return;

@@ -19,7 +19,7 @@ use super::signals::Signals;
 use super::terminal::{self, Screen};
 use super::update::update;
 use super::{command_line, mouse, view};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::preset::Preset;
 use crate::protocol::{Backstage, Event, RunCard, RunHandle};
 use crate::snapshot::{self, TILE};
@@ -127,11 +127,7 @@ impl Shell {
                             late = gallery.draw(&placed, frame.buffer_mut());
                         }
                     };
-                    drawn = screen
-                        .terminal
-                        .draw(draw)
-                        .map(|frame| frame.area)
-                        .map_err(|e| Error::Terminal(format!("cannot draw on the terminal: {e}")))?;
+                    drawn = screen.draw(draw)?;
                     dirty = late;
                     next_frame = started + PROGRESS_FRAME;
                     continue;
@@ -181,8 +177,8 @@ impl Shell {
             message = self.run.news() => message,
         };
         if matches!(message, Message::Engine(Event::Finished(_)) | Message::EngineGone) {
-            // The closed channels would be ready forever. The next run also needs the directory and device free.
-            self.run = OnScreen::Nothing;
+            // The closed channels would be ready forever.
+            self.jobs.end(std::mem::replace(&mut self.run, OnScreen::Nothing));
         }
         message
     }
@@ -257,10 +253,13 @@ impl Shell {
             }
             Effect::Find(run, name, sets) => jobs.once(move |backstage| {
                 let found = backstage.checkpoint(&run, &name).map_err(|error| error.to_string());
-                Message::Found(found, sets)
+                Message::Found(run, found, sets)
             }),
-            Effect::Compare(run) => jobs.once(move |backstage| match backstage.compared(&run) {
-                Ok(read) => Message::Compared(run, Box::new(read)),
+            Effect::Compare(own, run) => jobs.once(move |backstage| match backstage.compared(&run) {
+                Ok(read) if std::fs::canonicalize(&own).is_ok_and(|own| own == read.directory) => {
+                    Message::Told("that is the run on the screen".into())
+                }
+                Ok(read) => Message::Compared(own, run, Box::new(read)),
                 Err(error) => Message::Told(error.to_string()),
             }),
             Effect::Runs => jobs.runs(),
@@ -277,7 +276,8 @@ impl Shell {
                 Message::Moment(run, iteration, sample, moment.map(Arc::new).map_err(|e| e.to_string()))
             }),
             Effect::ReadLog(run) => jobs.latest("log", move |backstage| {
-                Message::Log(backstage.log(&run).map_err(|error| error.to_string()))
+                let lines = backstage.log(&run).map_err(|error| error.to_string());
+                Message::Log(run, lines)
             }),
             Effect::List(directory, listing) => jobs.latest("files", move |_| {
                 let names = command_line::files_in(&directory, listing.images);

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, execute};
-use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
+use ratatui::{Frame, Terminal};
 
 use super::config::Notice;
 use crate::error::{Error, Result, becomes_error};
@@ -19,7 +20,7 @@ use crate::error::{Error, Result, becomes_error};
 pub struct Screen {
     /// Never dropped, because ratatui shows the cursor again on drop and panics if the terminal is gone, so that the run
     /// would not be saved. `restore` shows the cursor instead.
-    pub terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
 impl Screen {
@@ -47,6 +48,17 @@ impl Screen {
 }
 
 impl Screen {
+    /// Draws a frame; returns its area.
+    ///
+    /// # Errors
+    /// A terminal that fails.
+    pub fn draw(&mut self, render: impl FnOnce(&mut Frame)) -> Result<Rect> {
+        let drawn = self.terminal.draw(render);
+        drawn
+            .map(|frame| frame.area)
+            .map_err(|e| Error::Terminal(format!("cannot draw on the terminal: {e}")))
+    }
+
     /// Restores the terminal, suspends the process until the user continues it, and takes over the terminal again.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             vec![]
         }
         Message::StartFailed(sentence) => {
-            app.starting = false;
+            (app.starting, app.opening) = (false, None);
             app.message = Some(sentence);
             vec![]
         }
@@ -91,19 +91,22 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
             vec![]
         }
-        Message::Log(lines) => {
+        Message::Log(run, _) if !app.shows(&run) => vec![],
+        Message::Log(_, lines) => {
             log::take_in(app, lines);
             vec![]
         }
         Message::Reread if app.follows_log() => log::read(app),
         Message::Reread => vec![],
-        Message::Compared(directory, read) => {
+        Message::Compared(run, ..) if !app.shows(&run) => vec![],
+        Message::Compared(_, directory, read) => {
             compare::add(app, ComparedRun::new(directory, *read));
             vec![]
         }
-        Message::Found(Ok(_), _) if app.starting || app.leaving.is_some() => vec![],
-        Message::Found(Ok(checkpoint), sets) => leave::leave(app, Leave::Fork(checkpoint, sets)),
-        Message::Found(Err(sentence), _) => {
+        Message::Found(run, ..) if !app.shows(&run) => vec![],
+        Message::Found(_, Ok(_), _) if app.starting || app.leaving.is_some() => vec![],
+        Message::Found(_, Ok(checkpoint), sets) => leave::leave(app, Leave::Fork(checkpoint, sets)),
+        Message::Found(_, Err(sentence), _) => {
             app.message = Some(sentence);
             vec![]
         }

@@ -19,6 +19,17 @@ use crate::snapshot::{Input, Snapshot};
 /// Iterations that the speed is averaged over.
 const SPEED_OVER: usize = 30;
 
+/// All kinds of settings; the values mean nothing.
+const SETTINGS: [Setting; 7] = [
+    Setting::K(0),
+    Setting::Noise(0.0),
+    Setting::LearningRate(0.0),
+    Setting::Steps(0),
+    Setting::InterWeight(0.0),
+    Setting::Objects(0),
+    Setting::ESigma(0.0),
+];
+
 /// The panes of the workbench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pane {
@@ -141,8 +152,10 @@ pub struct Workbench {
 /// A run that is compared with the one on the screen.
 #[derive(Clone, Debug)]
 pub struct ComparedRun {
-    /// Its directory, which tells it apart from others.
+    /// Its directory, as the user chose it.
     pub directory: PathBuf,
+    /// The same without symbolic links, which tells it apart from others.
+    pub real: PathBuf,
     /// The preset it began with.
     pub preset: Preset,
     /// The seed of all random numbers.
@@ -155,7 +168,12 @@ impl ComparedRun {
     /// The run in `directory`, with the data that was read.
     pub fn new(directory: PathBuf, read: RunToCompare) -> ComparedRun {
         let history = History::of(&read.metrics);
-        ComparedRun { directory, preset: read.preset, seed: read.seed, history }
+        ComparedRun { directory, real: read.directory, preset: read.preset, seed: read.seed, history }
+    }
+
+    /// Whether this path names its directory, as far as can be told without a look at the disk.
+    pub fn is_in(&self, directory: &Path) -> bool {
+        is_same(&self.directory, directory) || is_same(&self.real, directory)
     }
 }
 
@@ -392,6 +410,15 @@ impl Workbench {
     /// Replaces the run's state after events were missed. The view stays the same.
     pub fn catch_up(&mut self, info: RunInfo) {
         let old = std::mem::replace(self, Workbench::new(info));
+        // What the engine has not answered yet is still wanted.
+        for kind in SETTINGS {
+            let pending =
+                kind.current(&old.wanted).filter(|wanted| kind.current(&old.preset) != Some(*wanted));
+            if let Some(Ok(wanted)) = pending.map(|setting| setting.apply(&self.wanted)) {
+                self.wanted = wanted;
+            }
+        }
+        self.finish = old.finish;
         self.curves = old.curves;
         self.compared = old.compared;
         self.snapshot = old.snapshot;
@@ -412,33 +439,46 @@ impl Workbench {
         self.zoomed = old.zoomed;
     }
 
-    /// Gives up a refused request, unless the user has asked for something else since.
-    pub fn forget(&mut self, request: &Command) {
+    /// A request was refused. What it asked for is no longer wanted, unless the user has asked for something else since.
+    /// Returns what to tell the engine.
+    pub fn forget(&mut self, request: &Command) -> Vec<Command> {
         match request {
             Command::Set(refused) if refused.current(&self.wanted) == Some(*refused) => {
                 let now = refused.current(&self.preset).and_then(|now| now.apply(&self.wanted).ok());
                 self.wanted = now.unwrap_or_else(|| self.preset.clone());
+                vec![]
             }
             Command::Look(look)
                 if self.inspector.as_ref().is_some_and(|inspector| inspector.look == *look) =>
             {
-                self.stay();
+                self.stay()
             }
             Command::Input(input) if *input == self.input => self.stay(),
-            _ => {}
+            _ => vec![],
         }
     }
 
-    /// Keeps the current snapshot, because the requested one will not come.
-    pub fn stay(&mut self) {
+    /// What was asked for will not come: keeps what is shown. Returns what to tell the engine, which may have accepted
+    /// an earlier request whose picture never came.
+    pub fn stay(&mut self) -> Vec<Command> {
+        let mut look = Vec::new();
         match &mut self.inspector {
-            None => self.input = None,
+            None if self.input.is_some() => self.input = None,
             Some(inspector) if inspector.waits => {
                 inspector.adopt_shown(&self.preset);
                 self.input.clone_from(&inspector.snapshot.input);
+                look.clone_from(&inspector.look);
             }
-            Some(_) => {}
+            _ => return vec![],
         }
+        if !self.alive {
+            return vec![];
+        }
+        let of = match &self.input {
+            Some(input) => Command::Input(Some(input.clone())),
+            None => Command::Watch(self.sample),
+        };
+        vec![Command::Look(look), of]
     }
 
     /// Moves to the next EM step; from the last to the first.

@@ -193,7 +193,7 @@ pub fn compare(app: &mut App) {
             });
         }
         let preset = preset("quickstart").set(sets).unwrap();
-        Box::new(RunToCompare { name: name.into(), preset, seed: 2, metrics })
+        Box::new(RunToCompare { directory: format!("runs/{name}").into(), preset, seed: 2, metrics })
     };
     let run = |name: &str, iteration| RunCard {
         directory: format!("runs/{name}").into(),
@@ -203,10 +203,12 @@ pub fn compare(app: &mut App) {
         ami: Some(0.7312),
         changed: SystemTime::UNIX_EPOCH,
     };
+    let own = app.workbench.as_ref().unwrap().info.directory.clone();
     let runs = vec![run("quickstart-s2", 800), run("quickstart-k6", 800), run("static-shapes-nem-s3", 3166)];
     update(
         app,
         Message::Compared(
+            own.clone(),
             "runs/quickstart-s2".into(),
             rival("quickstart-s2", &["train.learning_rate=0.01"], 1.3),
         ),
@@ -214,6 +216,7 @@ pub fn compare(app: &mut App) {
     update(
         app,
         Message::Compared(
+            own.clone(),
             "runs/quickstart-k6".into(),
             rival("quickstart-k6", &["k=6", "train.learning_rate=0.005"], 1.7),
         ),

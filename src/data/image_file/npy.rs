@@ -245,7 +245,7 @@ mod tests {
             (b"".to_vec(), "not an .npy file"),
             (file(4, &header("|u1", "False", "(1,)"), &[0]), "version 1 to 3"),
             (file(1, &header("|u1", "False", "(1,)"), &[0])[..20].to_vec(), "cut short"),
-            (file(1, &header("|u1", "False", "(3,)"), &[0, 1]), "shape [3], and 2 bytes follow"),
+            (file(1, &header("|u1", "False", "(3,)"), &[0, 1]), "shape [3], but 2 bytes follow"),
             (file(1, &header("|u1", "False", "(1,)"), &[0, 1]), "2 bytes follow"),
             (file(1, &header("|u1", "False", huge), &[0]), "1 bytes follow"),
             (file(1, &header("<f8", "False", "(2305843009213693952,)"), &[]), "0 bytes follow"),

@@ -102,7 +102,7 @@ fn files_in_each_others_place_are_named() {
     assert!(error(&[0, 0, 0x0d, 3]).contains("holds 32-bit floats (IDX type 0x0d)"));
     assert!(error(&[0, 0, 0x77, 3]).contains("an unknown kind of number (IDX type 0x77)"));
     assert!(error(b"PK\x03\x04").contains("not an IDX file: it begins with 50 4b"));
-    assert!(error(&idx(&[1, 0, 28], &[])).contains("0x28, so empty"));
+    assert!(error(&idx(&[1, 0, 28], &[])).contains("0x28, which is empty"));
 }
 
 #[test]

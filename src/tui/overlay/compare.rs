@@ -65,7 +65,7 @@ impl Choice {
 
     /// Adds a run below those that are newer. What is chosen stays chosen.
     pub fn add(&mut self, run: RunCard) {
-        if self.runs.iter().any(|known| known.directory == run.directory) {
+        if self.runs.iter().any(|known| is_same(&known.directory, &run.directory)) {
             return;
         }
         let at = self.runs.partition_point(|other| other.changed >= run.changed);
@@ -129,11 +129,7 @@ pub fn render(
     let names = short_names(choice.runs.iter().map(|run| run.directory.as_path()));
     for (i, (run, name)) in choice.runs.iter().zip(names).enumerate().skip(first).take(LISTED) {
         let directory = located(&run.directory);
-        let mark = if workbench.compared.iter().any(|run| is_same(&run.directory, &directory)) {
-            "✓"
-        } else {
-            " "
-        };
+        let mark = if workbench.compared.iter().any(|run| run.is_in(&directory)) { "✓" } else { " " };
         let ami = run.ami.map_or(String::new(), |ami| format!("  AMI {ami:.2}"));
         let text = format!(" {mark} {name}  it {}{ami} ", run.iteration);
         let style = if i == choice.selected { theme.selected() } else { theme.strong() };
@@ -186,8 +182,18 @@ mod tests {
     use crate::tui::update::{Effect, Message, update};
 
     fn compared(preset: Preset, seed: u64) -> ComparedRun {
-        let read = RunToCompare { name: "other".into(), preset, seed, metrics: Metrics::default() };
+        let read = RunToCompare { directory: "other".into(), preset, seed, metrics: Metrics::default() };
         ComparedRun::new("other".into(), read)
+    }
+
+    fn compare(run: &str) -> Effect {
+        Effect::Compare("runs/quickstart-s1".into(), run.into())
+    }
+
+    fn read(run: &str, real: &str) -> Message {
+        let (directory, metrics) = (real.into(), Metrics::default());
+        let read = RunToCompare { directory, preset: preset(), seed: 2, metrics };
+        Message::Compared("runs/quickstart-s1".into(), run.into(), Box::new(read))
     }
 
     #[test]
@@ -219,18 +225,17 @@ mod tests {
         update(&mut app, Message::Runs(["quickstart-s1", "a", "b"].map(card).into()));
         assert_eq!(
             press(&mut app, "↓ "),
-            [Effect::Compare("runs/b".into())],
+            [Effect::Compare("runs/quickstart-s1".into(), "runs/b".into())],
             "the run itself is not offered"
         );
-        let rival = RunToCompare { name: "b".into(), preset: preset(), seed: 2, metrics: Metrics::default() };
-        update(&mut app, Message::Compared("runs/b".into(), Box::new(rival)));
+        update(&mut app, read("runs/b", "runs/b"));
         assert_eq!(app.workbench.as_ref().unwrap().compared.len(), 1);
         assert!(press(&mut app, "↵").is_empty());
         assert!(app.workbench.as_ref().unwrap().compared.is_empty(), "chosen again, it goes");
         press(&mut app, "q");
         assert!(app.overlay.is_none() && app.leaving.is_none());
         let named = press(&mut app, ":compare docs/runs/x↵");
-        assert_eq!(named.last(), Some(&Effect::Compare("docs/runs/x".into())));
+        assert_eq!(named.last(), Some(&compare("docs/runs/x")));
     }
 
     /// Two runs with the same name are different runs; one run is the same however its path is written.
@@ -239,11 +244,9 @@ mod tests {
         let mut app = workbench();
         app.here = "/here".into();
         for run in ["runs/x", "docs/runs/x"] {
-            let read = Effect::Compare(Path::new("/here").join(run));
-            assert_eq!(press(&mut app, &format!(":compare {run}↵")).last(), Some(&read));
-            let rival =
-                RunToCompare { name: "x".into(), preset: preset(), seed: 2, metrics: Metrics::default() };
-            update(&mut app, Message::Compared(Path::new("/here").join(run), Box::new(rival)));
+            let located = format!("/here/{run}");
+            assert_eq!(press(&mut app, &format!(":compare {run}↵")).last(), Some(&compare(&located)));
+            update(&mut app, read(&located, &located));
         }
         let directories = |app: &App| -> Vec<_> {
             let runs = &app.workbench.as_ref().unwrap().compared;
@@ -254,7 +257,7 @@ mod tests {
         for (same, left) in [("./runs/../runs/x/", "/here/docs/runs/x"), ("/here/docs/runs/x", "")] {
             let effects = press(&mut app, &format!(":compare {same}↵"));
             assert!(
-                !effects.iter().any(|effect| matches!(effect, Effect::Compare(_))),
+                !effects.iter().any(|effect| matches!(effect, Effect::Compare(..))),
                 "{same}: {effects:?}"
             );
             let left: Vec<_> =
@@ -268,14 +271,43 @@ mod tests {
         assert_eq!(choice.runs, [card("a")], "the run on the screen is not offered");
     }
 
-    /// A name in wide characters does not shift the table's columns.
+    /// Where a path leads is known only when the run is read.
+    #[test]
+    fn a_run_reached_through_a_link_is_the_same_run() {
+        let mut app = workbench();
+        app.here = "/here".into();
+        let count = |app: &App| app.workbench.as_ref().unwrap().compared.len();
+        update(&mut app, read("/here/link/x", "/disk/runs/x"));
+        assert_eq!(count(&app), 1);
+        update(&mut app, read("/here/link/x", "/disk/runs/x"));
+        assert_eq!(count(&app), 1, "chosen twice before it was read");
+        assert!(!press(&mut app.clone(), ":compare /disk/runs/x↵").contains(&compare("/disk/runs/x")));
+        assert!(!press(&mut app.clone(), ":compare link/x↵").contains(&compare("/here/link/x")));
+        assert_eq!(press(&mut app, ":compare other/x↵").last(), Some(&compare("/here/other/x")));
+        let mut elsewhere = app.clone();
+        update(&mut app, read("/here/other/x", "/disk/runs/x"));
+        assert_eq!(count(&app), 0, "chosen again, by another path, it goes");
+        update(&mut elsewhere, read("/here/other/x", "/disk/others/x"));
+        assert_eq!(count(&elsewhere), 2);
+        press(&mut elsewhere, "r");
+        update(
+            &mut elsewhere,
+            Message::Runs(vec![card("a"), RunCard { directory: "./runs/a".into(), ..card("a") }]),
+        );
+        assert!(matches!(&elsewhere.overlay, Some(Overlay::Compare(choice)) if choice.runs.len() == 1));
+        elsewhere.workbench.as_mut().unwrap().info.directory = "runs/next".into();
+        update(&mut elsewhere, read("/here/runs/y", "/here/runs/y"));
+        assert_eq!(count(&elsewhere), 2, "asked for beside a run that has left the screen");
+    }
+
+    /// A name in wide characters moves no column of the table.
     #[test]
     fn columns_are_aligned_under_wide_names() {
         let mut app = workbench();
         for (run, k) in [("runs/実験のとても長い名前です", "k=6"), ("runs/ab", "k=7")] {
             let preset = preset().set(&[k]).unwrap();
-            let read = RunToCompare { name: String::new(), preset, seed: 1, metrics: Metrics::default() };
-            update(&mut app, Message::Compared(run.into(), Box::new(read)));
+            let read = RunToCompare { directory: run.into(), preset, seed: 1, metrics: Metrics::default() };
+            update(&mut app, Message::Compared("runs/quickstart-s1".into(), run.into(), Box::new(read)));
         }
         let area = Rect::new(0, 0, 80, 24);
         let mut buf = Buffer::empty(area);

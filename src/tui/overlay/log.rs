@@ -75,6 +75,8 @@ pub fn render(theme: &Theme, log: &Log, area: Rect, buf: &mut Buffer) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use crate::tui::app::{App, Overlay};
     use crate::tui::message::Effect;
     use crate::tui::testing::{picker, press, workbench};
@@ -83,7 +85,8 @@ mod tests {
     /// The log follows the newest lines, stops while older ones are read, and follows again at the end.
     #[test]
     fn the_log_is_read_followed_and_scrolled() {
-        let lines = |n: usize| Message::Log(Ok((0..n).map(|n| format!("line {n}")).collect()));
+        let run = || PathBuf::from("runs/quickstart-s1");
+        let lines = |n: usize| Message::Log(run(), Ok((0..n).map(|n| format!("line {n}")).collect()));
         let read = || vec![Effect::ReadLog("runs/quickstart-s1".into())];
         let log = |app: &App| match &app.overlay {
             Some(Overlay::Log(log)) => (log.lines.len(), log.below),
@@ -111,7 +114,9 @@ mod tests {
         }
         let mut app = workbench();
         press(&mut app, "!");
-        update(&mut app, Message::Log(Err("cannot read it".into())));
+        update(&mut app, Message::Log("runs/other".into(), Err("no such run".into())));
+        assert!(app.overlay.is_some() && app.message.is_none(), "of a run that has left the screen");
+        update(&mut app, Message::Log(run(), Err("cannot read it".into())));
         assert!(app.overlay.is_none() && app.message.as_deref() == Some("cannot read it"));
         assert!(press(&mut picker(), "!").is_empty());
     }

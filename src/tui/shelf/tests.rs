@@ -149,7 +149,7 @@ fn what_fails_or_is_found_late_keeps_nobody_from_leaving() {
     assert!(update(&mut app, Message::StartFailed("no disk".into())).is_empty());
     assert_eq!(app.leaving, Some(Leave::Program));
     show(&mut app, "runs/a");
-    let found = Message::Found(Ok("runs/a/checkpoints/it-7".into()), vec![]);
+    let found = Message::Found("runs/a".into(), Ok("runs/a/checkpoints/it-7".into()), vec![]);
     assert!(update(&mut app, found).is_empty());
     assert_eq!(app.leaving, Some(Leave::Program), "a fork is no longer wanted");
 }

@@ -9,7 +9,8 @@ use ratatui::backend::TestBackend;
 use tokio::sync::{mpsc as tokio_mpsc, watch};
 
 use super::*;
-use crate::protocol::{Call, Command, Preview, Shelf};
+use crate::error::Error;
+use crate::protocol::{Call, Command, Finish, Preview, Shelf};
 use crate::tui::theme::{Depth, Theme};
 
 /// A call that blocks until it is released.
@@ -226,4 +227,24 @@ fn a_start_that_fails_is_said_and_may_be_tried_again() {
     assert!(bench.press(KeyCode::Char('q')), "left before it fails");
     bench.start.send(()).unwrap();
     bench.runtime.block_on(bench.shell.settle());
+}
+
+/// A worker that is still freeing its data delays the next run, but not the screen.
+#[test]
+fn the_next_run_waits_until_the_last_has_ended() {
+    let mut bench = Bench::stocked(false);
+    let (opens, gate) = Gate::new();
+    let (calls, _sent) = tokio_mpsc::unbounded_channel();
+    let (says, events) = tokio_mpsc::channel(1);
+    let thread = thread::spawn(move || gate.wait());
+    bench.shell.run = OnScreen::Run(RunHandle::new(calls, events, watch::channel(None).1, thread));
+    says.try_send(Event::Finished(Finish::Stopped)).unwrap();
+    while !matches!(bench.hear(), Message::Engine(Event::Finished(_))) {}
+    bench.press(KeyCode::Enter);
+    bench.start.send(()).unwrap();
+    assert!(bench.screen().contains("starting…"));
+    let OnScreen::Starting { run, .. } = &mut bench.shell.run else { panic!("no run is being started") };
+    assert!(run.try_recv().is_err(), "the last run has not ended");
+    opens.send(()).unwrap();
+    while !matches!(bench.hear(), Message::StartFailed(_)) {}
 }

@@ -19,8 +19,11 @@ pub fn toggle(app: &mut App, run: &Path) -> Vec<Effect> {
     let run = app.located(run);
     let Some(workbench) = &mut app.workbench else { return vec![] };
     let before = workbench.compared.len();
-    workbench.compared.retain(|compared| !is_same(&compared.directory, &run));
-    if workbench.compared.len() < before { vec![] } else { vec![Effect::Compare(run)] }
+    workbench.compared.retain(|compared| !compared.is_in(&run));
+    if workbench.compared.len() < before {
+        return vec![];
+    }
+    vec![Effect::Compare(workbench.info.directory.clone(), run)]
 }
 
 /// The same for a directory that was typed.
@@ -37,10 +40,14 @@ pub fn offer(app: &mut App, run: RunCard) {
     }
 }
 
-/// Draws a run that was read beside the one on the screen.
+/// Draws a run that was read beside the one on the screen, or no longer.
 pub fn add(app: &mut App, run: ComparedRun) {
-    if let Some(workbench) = &mut app.workbench {
-        workbench.compared.retain(|compared| !is_same(&compared.directory, &run.directory));
-        workbench.compared.push(run);
+    let Some(workbench) = &mut app.workbench else { return };
+    let compared = &mut workbench.compared;
+    match compared.iter().position(|other| other.real == run.real) {
+        None => compared.push(run),
+        Some(at) if is_same(&compared[at].directory, &run.directory) => compared[at] = run,
+        // It was reached by another path, which could not be seen when it was chosen again.
+        Some(at) => drop(compared.remove(at)),
     }
 }

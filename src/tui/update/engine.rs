@@ -40,8 +40,9 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Floor(floor) => workbench.info.floor = floor,
         Event::WatchedScores(scores) => workbench.watched = scores,
         Event::Refused { request, why } => {
-            workbench.forget(&request);
+            let restated = workbench.forget(&request);
             app.message = Some(why);
+            return restated.into_iter().map(Effect::Send).collect();
         }
         Event::Note(note) => app.message = Some(note),
         // The user has since asked for something else.
@@ -50,14 +51,17 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
             app.overlay = Some(Overlay::Resize(input, size));
         }
         Event::WrongSize { input, size: [width, height] } => {
-            workbench.stay();
+            let restated = workbench.stay();
             let file = input.file.display();
             app.message = Some(format!("{file} is {width}x{height}; open it again to resize it"));
+            return restated.into_iter().map(Effect::Send).collect();
         }
         Event::Paused(paused) => workbench.paused = paused,
         Event::Saved { iteration, .. } => workbench.saved = Some(iteration),
         Event::Done(finish) => {
-            let notice = ended(app.config.notice, workbench, &finish);
+            // It is repeated to a viewer that lagged.
+            let told = workbench.finish.is_some();
+            let notice = if told { vec![] } else { ended(app.config.notice, workbench, &finish) };
             workbench.finish = Some(finish);
             return notice;
         }
@@ -105,7 +109,7 @@ pub fn gone(app: &mut App) -> Vec<Effect> {
         }
         None => app.message = Some(sentence.into()),
     }
-    app.starting = false;
+    (app.starting, app.opening) = (false, None);
     vec![]
 }
 
@@ -167,6 +171,9 @@ mod tests {
         let mut app = asked();
         let sentence = "the training of quickstart-s1 is over".to_owned();
         assert_eq!(update(&mut app, done()), [Effect::Notify(Notice::Desktop, sentence)]);
+        let info = app.workbench.as_ref().unwrap().info.clone();
+        update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+        assert_eq!(told(update(&mut app, done())), 0, "once, also for a viewer that lagged");
         assert_eq!(told(update(&mut app, finished(Finish::MaxEpochs))), 0, "once");
         let failed = update(&mut asked(), finished(Finish::Failed("no disk".into())));
         assert!(matches!(&failed[..], [Effect::Notify(_, sentence)] if sentence.contains("has failed")));

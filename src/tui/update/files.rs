@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::look::answers;
 use crate::protocol::{Command, is_for_curves};
 use crate::snapshot::View;
 use crate::tui::app::App;
-use crate::tui::message::{Done, ENDED, Effect, NO_PICTURE};
+use crate::tui::message::{Done, Effect, NO_PICTURE, NewFile};
 use crate::tui::workbench::{Pane, Workbench};
 
 /// The file that `e` writes: in the directory where the program was started, named after what it shows.
@@ -29,18 +30,22 @@ fn name_of_seen(workbench: &Workbench) -> Option<PathBuf> {
 /// Writes the view to a file named after it.
 pub fn export_seen(app: &mut App) -> Done {
     let file = app.workbench.as_ref().and_then(name_of_seen).ok_or(NO_PICTURE)?;
-    export(app, &file)
+    save(app, NewFile::Suggested(file))
 }
 
 /// Writes the view to this file. A PNG has all EM steps in the inspector, elsewhere the one shown.
 pub fn export(app: &mut App, file: &Path) -> Done {
-    let file = app.at_home(file);
+    save(app, NewFile::Typed(app.at_home(file)))
+}
+
+fn save(app: &App, to: NewFile) -> Done {
+    let (NewFile::Typed(file) | NewFile::Suggested(file)) = &to;
     let Some(workbench) = &app.workbench else { return Ok(vec![]) };
-    if is_for_curves(&file) {
+    if is_for_curves(file) {
         if workbench.is_model() {
             return Err("a model has no curves; export those of a run".into());
         }
-        return Ok(vec![Effect::SaveCurves(workbench.info.directory.clone(), file)]);
+        return Ok(vec![Effect::SaveCurves(workbench.info.directory.clone(), to)]);
     }
     let snapshot = workbench.shown().cloned().ok_or(NO_PICTURE)?;
     let is_png = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
@@ -48,17 +53,19 @@ pub fn export(app: &mut App, file: &Path) -> Done {
         true => View::Overview,
         false => View::Step(workbench.shown_step(&snapshot)),
     };
-    Ok(vec![Effect::Save(snapshot, view, file)])
+    Ok(vec![Effect::Save(snapshot, view, to)])
 }
 
 /// Requests the user's own image in this file.
 pub fn open(app: &mut App, file: &Path) -> Done {
     let file = app.located(file);
-    let Some(workbench) = &mut app.workbench else { return Ok(vec![]) };
-    if !workbench.alive {
-        return Err(ENDED.into());
-    }
-    Ok(vec![Effect::Send(Command::Input(Some(workbench.ask_for(file, false))))])
+    app.workbench.as_mut().map_or(Ok(vec![]), |workbench| ask_for(workbench, file, false))
+}
+
+/// Asks for the image in this file, resized if its size is not the model's.
+pub fn ask_for(workbench: &mut Workbench, file: PathBuf, resize: bool) -> Done {
+    answers(workbench)?;
+    Ok(vec![Effect::Send(Command::Input(Some(workbench.ask_for(file, resize))))])
 }
 
 /// Puts the command that repeats this run on the clipboard.

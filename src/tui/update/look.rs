@@ -15,9 +15,16 @@ pub fn inspect(workbench: &mut Workbench) -> Done {
     Ok(vec![])
 }
 
+/// Fails once the worker is gone, which nothing can be asked of any more.
+pub fn answers(workbench: &Workbench) -> Result<(), String> {
+    if workbench.alive { Ok(()) } else { Err(ENDED.into()) }
+}
+
 /// Leaves the inspector, and with it the changed conditions and the user's own image.
 pub fn back(workbench: &mut Workbench) -> Vec<Effect> {
-    let looked = workbench.inspector.take().is_some_and(|inspector| !inspector.look.is_empty());
+    // A picture from the album may have replaced the conditions here, but not the engine's.
+    let looked =
+        workbench.inspector.take().is_some_and(|inspector| inspector.looked || !inspector.look.is_empty());
     let opened = workbench.input.take().is_some();
     let commands = [looked.then_some(Command::Look(vec![])), opened.then_some(Command::Input(None))];
     commands.into_iter().flatten().map(Effect::Send).collect()
@@ -25,9 +32,7 @@ pub fn back(workbench: &mut Workbench) -> Vec<Effect> {
 
 /// Shows the sample `by` places further in the current order.
 pub fn sample(workbench: &mut Workbench, by: i64) -> Done {
-    if !workbench.alive {
-        return Err(ENDED.into());
-    }
+    answers(workbench)?;
     let mut order = workbench.order();
     if workbench.album.is_some() {
         order.retain(|sample| *sample < ALBUM_SAMPLES);
@@ -39,6 +44,7 @@ pub fn sample(workbench: &mut Workbench, by: i64) -> Done {
 
 /// Shows this sample.
 pub fn show_sample(workbench: &mut Workbench, sample: usize) -> Done {
+    answers(workbench)?;
     match workbench.samples() {
         samples if sample < samples => Ok(watch(workbench, sample)),
         samples => Err(format!("there are samples 1 to {samples}")),

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use crossterm::event::KeyEvent;
 
-use super::compare;
 use super::leave::{leave, stop};
-use crate::protocol::Command;
+use super::{compare, files};
 use crate::tui::actions;
 use crate::tui::app::{App, Leave, Overlay};
 use crate::tui::command_line::{completions, parse};
@@ -36,10 +35,10 @@ pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
         Overlay::Resize(input, _) => {
             let Some(workbench) = &mut app.workbench else { return vec![] };
             if resize::press(code) {
-                let input = workbench.ask_for(input.file, true);
-                return vec![Effect::Send(Command::Input(Some(input)))];
+                let asked = files::ask_for(workbench, input.file, true);
+                return told(app, asked);
             }
-            workbench.stay();
+            return workbench.stay().into_iter().map(Effect::Send).collect();
         }
         Overlay::Palette(palette) => return typed(app, palette, key),
         Overlay::Compare(mut choice) => {

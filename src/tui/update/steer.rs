@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::look::answers;
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
 use crate::protocol::Command;
 use crate::tui::message::{Done, Effect};
@@ -40,7 +41,8 @@ pub fn profile(workbench: &mut Workbench) -> Done {
         return Err(OVER.into());
     }
     workbench.profiles = workbench.profiles.is_none().then(VecDeque::new);
-    Ok(vec![Effect::Send(Command::Profile(workbench.profiles.is_some()))])
+    let profile = Effect::Send(Command::Profile(workbench.profiles.is_some()));
+    Ok(workbench.is_running().then_some(profile).into_iter().collect())
 }
 
 /// Lowers or raises a setting by one notch.
@@ -55,6 +57,9 @@ pub fn turn(workbench: &mut Workbench, kind: Setting, by: i64) -> Done {
 
 /// Changes a setting of the training or, while the inspector is open, only of what it shows.
 pub fn change(workbench: &mut Workbench, setting: Setting) -> Done {
+    if workbench.inspector.is_some() || workbench.is_model() {
+        answers(workbench)?;
+    }
     if let Some(inspector) = &mut workbench.inspector {
         let look = inspector.change(setting)?;
         // Only the current weights can compute another snapshot.
@@ -136,7 +141,7 @@ fn rung(value: f64, by: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Event, Iteration, Profile, RunKind};
+    use crate::protocol::{Event, Finish, Iteration, Profile, RunKind};
     use crate::tui::testing::{press, sent, workbench};
     use crate::tui::update::{Message, update};
 
@@ -205,8 +210,12 @@ mod tests {
         }
         let profiles = app.workbench.as_ref().unwrap().profiles.as_ref().unwrap();
         assert_eq!(Profile::mean(profiles.iter()), profile(2.0));
+        let mut over = app.clone();
         assert_eq!(sent(&press(&mut app, "p")), [Command::Profile(false)]);
         assert!(app.workbench.unwrap().profiles.is_none());
+        update(&mut over, Message::Engine(Event::Finished(Finish::MaxEpochs)));
+        assert!(press(&mut over, "p").is_empty(), "nobody makes profiles any more");
+        assert!(over.workbench.unwrap().profiles.is_none());
     }
 
     /// A model accepts settings of the view, but not of the training.

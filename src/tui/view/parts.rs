@@ -59,7 +59,7 @@ pub fn put(line: &Line, x: u16, y: u16, width: u16, buf: &mut Buffer) {
     }
 }
 
-/// Wraps the line at words into parts of at most `room` columns; a longer word is not split.
+/// The line in parts of at most `room` columns, split between words, and within words that are longer.
 pub fn wrapped(line: &str, room: usize) -> Vec<String> {
     if width(line) <= room {
         return vec![line.to_owned()];
@@ -70,10 +70,28 @@ pub fn wrapped(line: &str, room: usize) -> Vec<String> {
                 part.push(' ');
                 part.push_str(word);
             }
-            _ => parts.push(word.to_owned()),
+            _ => parts.extend(broken(word, room)),
         }
         parts
     })
+}
+
+/// The word in parts of at most `room` columns; a character that is wider is a part of its own.
+fn broken(word: &str, room: usize) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut left = room;
+    for character in word.chars() {
+        let columns = width(character.encode_utf8(&mut [0; 4]));
+        if columns > left && left < room {
+            parts.push(String::new());
+            left = room;
+        }
+        left = left.saturating_sub(columns);
+        if let Some(part) = parts.last_mut() {
+            part.push(character);
+        }
+    }
+    parts
 }
 
 /// Lines in a pane of their size, in the middle of the screen.
@@ -130,6 +148,16 @@ mod tests {
     fn long_lines_are_parted_between_words() {
         assert_eq!(wrapped("y  save", 10), ["y  save"], "what fits stays as it is");
         assert_eq!(wrapped("one two three four", 9), ["one two", "three", "four"]);
-        assert_eq!(wrapped("immeasurable", 4), ["immeasurable"]);
+        assert_eq!(wrapped("immeasurable", 4), ["imme", "asur", "able"]);
+        assert_eq!(wrapped("it is immeasurable", 5), ["it is", "immea", "surab", "le"]);
+    }
+
+    #[test]
+    fn wide_characters_are_parted_where_the_room_ends() {
+        assert_eq!(wrapped("実験の記録", 5), ["実験", "の記", "録"]);
+        assert_eq!(wrapped("a 実験の記録 b", 6), ["a", "実験の", "記録 b"]);
+        assert_eq!(wrapped("e\u{301}e\u{301}e\u{301}", 2), ["e\u{301}e\u{301}", "e\u{301}"], "accents stay");
+        assert_eq!(wrapped("実験", 1), ["実", "験"]);
+        assert!(wrapped("", 0).concat().is_empty() && wrapped("ab", 0).concat() == "ab");
     }
 }

@@ -123,11 +123,13 @@ fn a_fork_begins_at_any_checkpoint() {
     let mut app = workbench();
     let run = PathBuf::from("runs/quickstart-s1");
     let sets = vec!["k=5".to_owned()];
-    assert_eq!(press(&mut app, ":fork best k=5↵"), [Effect::Find(run, "best".into(), sets.clone())]);
-    assert!(update(&mut app, Message::Found(Err("no such".into()), sets.clone())).is_empty());
+    assert_eq!(press(&mut app, ":fork best k=5↵"), [Effect::Find(run.clone(), "best".into(), sets.clone())]);
+    assert!(update(&mut app, Message::Found(run.clone(), Err("no such".into()), sets.clone())).is_empty());
     assert!(app.leaving.is_none() && app.message.as_deref() == Some("no such"));
     let best = PathBuf::from("runs/quickstart-s1/checkpoints/it-00000100");
-    let effects = update(&mut app, Message::Found(Ok(best.clone()), sets.clone()));
+    let other = Message::Found("runs/other".into(), Ok(best.clone()), sets.clone());
+    assert!(update(&mut app, other).is_empty() && app.leaving.is_none(), "of a run that has left the screen");
+    let effects = update(&mut app, Message::Found(run, Ok(best.clone()), sets.clone()));
     assert_eq!(effects, [Effect::Send(Command::Stop)]);
     let effects = update(&mut app, Message::Engine(Event::Finished(Finish::Stopped)));
     assert_eq!(effects, [Effect::Fork(best, sets, "libtorch".into())]);
