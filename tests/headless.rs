@@ -493,9 +493,10 @@ fn the_config_is_printed_and_can_be_saved_and_read_back() {
     assert_eq!(config("mine.ron").1, printed);
 
     std::fs::write(&file, "(\n    them: Light,\n)").unwrap();
-    for (name, words) in
-        [("mine.ron", "mine.ron: line 2, column"), ("no.ron", "no.ron: the config named by NEM_TUI_CONFIG does not exist")]
-    {
+    for (name, words) in [
+        ("mine.ron", "mine.ron: line 2, column"),
+        ("no.ron", "no.ron: the config named by NEM_TUI_CONFIG does not exist"),
+    ] {
         let (code, printed, error) = config(name);
         assert_eq!((code, printed.as_str()), (Some(1), ""));
         assert!(error.contains(words) && error.lines().count() == 1, "{error}");

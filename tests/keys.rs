@@ -156,20 +156,20 @@ fn in_the_past(app: &App) -> App {
 
 fn over(app: &App) -> App {
     let mut app = app.clone();
-    update(&mut app, Message::Engine(Event::Done(Finish::EarlyStop)));
+    update(&mut app, Message::Run(Event::Done(Finish::EarlyStop)));
     app
 }
 
 fn gone(app: &App) -> App {
     let mut app = app.clone();
-    update(&mut app, Message::Engine(Event::Finished(Finish::MaxEpochs)));
+    update(&mut app, Message::Run(Event::Finished(Finish::MaxEpochs)));
     app
 }
 
 fn scored(app: &App) -> App {
     let mut app = app.clone();
     let amis = (0..64).map(|sample| Some(if sample == 9 { 0.1 } else { 0.9 })).collect();
-    update(&mut app, Message::Engine(Event::WatchedScores(Watched { amis, ..Watched::default() })));
+    update(&mut app, Message::Run(Event::WatchedScores(Watched { amis, ..Watched::default() })));
     app
 }
 

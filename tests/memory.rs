@@ -38,11 +38,11 @@ fn a_day_of_curves_takes_less_than_64_mb() {
         let iterations: Vec<Iteration> = (0..40).map(one).collect();
         iterations.iter().for_each(|iteration| metrics.add(Record::Step(*iteration)));
         metrics.keep_latest();
-        update(&mut app, Message::Engine(Event::Iterations(iterations)));
+        update(&mut app, Message::Run(Event::Iterations(iterations)));
         if second % 5 == 4 {
             let epoch = Epoch { epoch: 1 + second / 5, iteration: (second + 1) * 40, ..Epoch::default() };
             metrics.add(Record::Epoch(epoch));
-            update(&mut app, Message::Engine(Event::Epoch(epoch)));
+            update(&mut app, Message::Run(Event::Epoch(epoch)));
         }
     }
     let workbench = app.workbench.as_ref().unwrap();

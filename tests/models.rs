@@ -192,11 +192,7 @@ fn infer_takes_the_users_own_images() {
     std::fs::write(here.join("photo.jpg"), b"\xff\xd8\xff\xe0 a photograph").unwrap();
     for (arguments, code, said) in [
         (vec!["--input", "still.png", "--sample", "2"], 2, "no sample 2: still.png has 1"),
-        (
-            vec!["--input", "moves.gif", "--steps", "5"],
-            1,
-            "5 frames, enough for 4 EM steps, not for 5",
-        ),
+        (vec!["--input", "moves.gif", "--steps", "5"], 1, "5 frames, enough for 4 EM steps, not for 5"),
         (vec!["--input", "moves.gif", "--step", "5"], 2, "there are 4 EM steps"),
         (vec!["--input", "still.safetensors", "--resize"], 2, "--resize is for a PNG"),
         (vec!["--input", "photo.jpg"], 1, "photo.jpg: neither"),

@@ -230,10 +230,10 @@ fn health_is_reported_in_sentences_with_numbers() {
     workbench.preset.k = 2;
     let blow =
         Iteration { iteration: 630, loss: 9000.0, gradient_norm: Some(4000.0), ..Iteration::default() };
-    update(&mut sick, Message::Engine(Event::Iterations(vec![blow])));
+    update(&mut sick, Message::Run(Event::Iterations(vec![blow])));
     for epoch in 7..10 {
         let worse = Epoch { epoch, iteration: 100 * epoch, validation_loss: 2000.0, ..Epoch::default() };
-        update(&mut sick, Message::Engine(Event::Epoch(worse)));
+        update(&mut sick, Message::Run(Event::Epoch(worse)));
     }
     let all = said(&sick);
     for words in [
@@ -286,7 +286,7 @@ fn the_users_own_image_is_named() {
     let input = app.workbench.as_mut().unwrap().ask_for("/home/me/my picture.png".into(), false);
     let wrong = Event::WrongSize { input: input.clone(), size: [640, 480] };
     let mut asked = app.clone();
-    update(&mut asked, Message::Engine(wrong));
+    update(&mut asked, Message::Run(wrong));
     let shown = text(&render(&asked, 80, 24));
     assert!(shown.contains("my picture.png has 640x480 pixels; the model's images have 20x20"), "{shown}");
     insta::assert_snapshot!("resize-80x24-plain", shown);

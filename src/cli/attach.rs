@@ -7,7 +7,7 @@ use clap::Args;
 use super::config;
 use super::workbench;
 use crate::error::Result;
-use crate::live::backstage::Engine;
+use crate::live::backstage::LocalBackstage;
 use crate::live::socket;
 use crate::tui::Start;
 
@@ -20,6 +20,6 @@ pub(super) struct AttachArgs {
 impl AttachArgs {
     pub(super) fn run(&self) -> Result<()> {
         let start = Start::Attached(socket::attach(&self.run)?);
-        workbench::open(Engine::default(), Some(start), config::read())
+        workbench::open(LocalBackstage::default(), Some(start), config::read())
     }
 }

@@ -11,7 +11,7 @@ use super::print::print;
 use crate::backend::{Compute, DeviceName};
 use crate::data::image_file;
 use crate::error::{Error, Result};
-use crate::live::backstage::{Engine, card};
+use crate::live::backstage::{LocalBackstage, card};
 use crate::precision::{Precision, PrecisionName};
 use crate::preset::embedded_names;
 use crate::run::checkpoint::Checkpoint;
@@ -78,9 +78,16 @@ impl WorkbenchArgs {
         let usual = Compute::requested(first.device, wanted).map_or(Precision::F32, Compute::precision);
         let devices = [first].into_iter().chain(others(first, usual)).collect();
         let (tensorboard, tf32) = (self.tensorboard, self.common.tf32);
-        let engine =
-            Engine { presets, seed: self.seed, devices, usual, tensorboard, tf32, ..Engine::default() };
-        open(engine, start, config)
+        let backstage = LocalBackstage {
+            presets,
+            seed: self.seed,
+            devices,
+            usual,
+            tensorboard,
+            tf32,
+            ..LocalBackstage::default()
+        };
+        open(backstage, start, config)
     }
 
     /// Reports what cannot be opened before taking over the screen, except an image of another size, which the
@@ -96,8 +103,8 @@ impl WorkbenchArgs {
 }
 
 /// Opens the workbench, and says at the end how to attach to a run that continues without it.
-pub(super) fn open(engine: Engine, start: Option<Start>, config: Result<Config>) -> Result<()> {
-    match tui::run(Arc::new(engine), start, config)? {
+pub(super) fn open(backstage: LocalBackstage, start: Option<Start>, config: Result<Config>) -> Result<()> {
+    match tui::run(Arc::new(backstage), start, config)? {
         Some(run) => print(&format!(
             "the run continues without a screen; attach with `nem-tui attach {}`\n",
             run.display()

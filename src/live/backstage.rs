@@ -29,7 +29,7 @@ const READERS: usize = 4;
 /// Starts and reads runs for the workbench. A workbench attached to another process's run starts none itself, so the
 /// default is enough for it.
 #[derive(Default)]
-pub struct Engine {
+pub struct LocalBackstage {
     /// The presets to choose from.
     pub presets: Vec<Preset>,
     /// The seed of new runs and previews.
@@ -46,7 +46,7 @@ pub struct Engine {
     pub(crate) previewed: Mutex<Option<(Preset, Arc<Dataset>)>>,
 }
 
-impl Engine {
+impl LocalBackstage {
     /// The data of a preset, generated again only if another preset was previewed last.
     fn data(&self, preset: &Preset) -> Result<Arc<Dataset>> {
         let mut previewed = self.previewed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,7 +69,7 @@ impl Engine {
     }
 }
 
-impl Backstage for Engine {
+impl Backstage for LocalBackstage {
     fn shelf(&self) -> Shelf {
         Shelf {
             models: MODELS.iter().filter_map(|model| model_card(*model).ok()).collect(),
@@ -223,14 +223,14 @@ mod tests {
 
     #[test]
     fn previewed_data_is_made_once_for_a_preset() {
-        let engine = Engine::default();
+        let backstage = LocalBackstage::default();
         let [one, other] = ["quickstart", "static-shapes-nem"].map(|name| Preset::load(name).unwrap());
-        let first = engine.data(&one).unwrap();
-        assert!(Arc::ptr_eq(&first, &engine.data(&one).unwrap()));
-        assert!(!Arc::ptr_eq(&first, &engine.data(&other).unwrap()));
-        engine.make_room();
-        assert!(!Arc::ptr_eq(&first, &engine.data(&one).unwrap()));
-        assert_eq!(engine.preview(&one, 3).unwrap(), engine.preview(&one, 3).unwrap());
+        let first = backstage.data(&one).unwrap();
+        assert!(Arc::ptr_eq(&first, &backstage.data(&one).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &backstage.data(&other).unwrap()));
+        backstage.make_room();
+        assert!(!Arc::ptr_eq(&first, &backstage.data(&one).unwrap()));
+        assert_eq!(backstage.preview(&one, 3).unwrap(), backstage.preview(&one, 3).unwrap());
     }
 
     /// Damaged weights are found when the run is opened, not when runs are listed.

@@ -241,7 +241,7 @@ impl OnScreen {
                 }
                 OnScreen::Run(RunHandle { events, snapshots, .. }) => {
                     return tokio::select! {
-                        event = events.recv() => event.map_or(Message::EngineGone, Message::Engine),
+                        event = events.recv() => event.map_or(Message::RunGone, Message::Run),
                         picture = newest(snapshots) => Message::Picture(picture),
                     };
                 }

@@ -14,7 +14,7 @@ pub struct Inspector {
     pub preset: Preset,
     /// The conditions that differ from the training's.
     pub look: Vec<Setting>,
-    /// Whether the engine was asked for other conditions since the inspector opened.
+    /// Whether the run was asked for other conditions since the inspector opened.
     pub looked: bool,
     /// Whether another picture was asked for and has not arrived.
     pub waits: bool,

@@ -30,7 +30,7 @@ pub enum Message {
     /// The wheel was turned here, up (−1) or down (+1).
     Wheel(Option<Target>, i64),
     /// An event of the run.
-    Engine(Event),
+    Run(Event),
     /// A new snapshot of the run.
     Picture(Arc<Snapshot>),
     /// A preview of this sample of a preset's data was made, if it could be.
@@ -63,7 +63,7 @@ pub enum Message {
     /// The system asks the program to end.
     Terminate,
     /// The run is gone without a last event.
-    EngineGone,
+    RunGone,
 }
 
 /// What the shell around the state has to do.

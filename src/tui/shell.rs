@@ -176,7 +176,7 @@ impl Shell {
             },
             message = self.run.news() => message,
         };
-        if matches!(message, Message::Engine(Event::Finished(_)) | Message::EngineGone) {
+        if matches!(message, Message::Run(Event::Finished(_)) | Message::RunGone) {
             // The closed channels would be ready forever.
             self.jobs.end(std::mem::replace(&mut self.run, OnScreen::Nothing));
         }
@@ -296,7 +296,7 @@ impl Shell {
 
 /// Whether the user may be waiting for this message, so that it is drawn at once.
 fn answers_the_user(message: &Message) -> bool {
-    !matches!(message, Message::Engine(_) | Message::Picture(_) | Message::Runs(_))
+    !matches!(message, Message::Run(_) | Message::Picture(_) | Message::Runs(_))
 }
 
 #[cfg(test)]

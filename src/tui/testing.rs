@@ -47,7 +47,7 @@ pub fn workbench() -> App {
         floor: Floor::default(),
         metrics: Metrics::default(),
     };
-    update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+    update(&mut app, Message::Run(Event::Started(Box::new(info))));
     app
 }
 
@@ -132,7 +132,7 @@ pub fn inspected(app: &App) -> Option<(Option<Input>, bool)> {
 pub fn attached() -> App {
     let mut app = workbench();
     app.attached = true;
-    update(&mut app, Message::Engine(iteration(3)));
+    update(&mut app, Message::Run(iteration(3)));
     app
 }
 

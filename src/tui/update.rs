@@ -1,7 +1,6 @@
 //! `update`: a pure function from state and message to state and effects. No I/O, no clock, no terminal.
 
 pub(super) mod compare;
-pub(super) mod engine;
 pub(super) mod files;
 pub(super) mod leave;
 pub(super) mod log;
@@ -9,6 +8,7 @@ pub(super) mod look;
 pub(super) mod overlays;
 pub(super) mod past;
 pub(super) mod picker;
+pub(super) mod run;
 pub(super) mod steer;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -29,7 +29,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         Message::Key(key) => pressed(app, key),
         Message::Click(target) => clicked(app, target),
         Message::Wheel(target, by) => wheeled(app, target, by),
-        Message::Engine(event) => engine::heard(app, event),
+        Message::Run(event) => run::heard(app, event),
         Message::Picture(snapshot) => {
             match &mut app.workbench {
                 Some(workbench) if !app.starting => workbench.show(snapshot),
@@ -111,7 +111,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             vec![]
         }
         Message::Terminate => leave::leave(app, Leave::Program),
-        Message::EngineGone => engine::gone(app),
+        Message::RunGone => run::gone(app),
     }
 }
 
@@ -308,7 +308,7 @@ mod tests {
     fn the_mouse_gives_the_focus_zooms_walks_and_points() {
         let mut app = workbench();
         for n in 1..=200 {
-            update(&mut app, Message::Engine(iteration(n)));
+            update(&mut app, Message::Run(iteration(n)));
         }
         update(&mut app, Message::Picture(snapshot(0, vec![])));
         let bench = |app: &App| app.workbench.clone().unwrap();

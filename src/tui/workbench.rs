@@ -410,7 +410,7 @@ impl Workbench {
     /// Replaces the run's state after events were missed. The view stays the same.
     pub fn catch_up(&mut self, info: RunInfo) {
         let old = std::mem::replace(self, Workbench::new(info));
-        // What the engine has not answered yet is still wanted.
+        // What the run has not answered yet is still wanted.
         for kind in SETTINGS {
             let pending =
                 kind.current(&old.wanted).filter(|wanted| kind.current(&old.preset) != Some(*wanted));
@@ -440,7 +440,7 @@ impl Workbench {
     }
 
     /// A request was refused. What it asked for is no longer wanted, unless the user has asked for something else since.
-    /// Returns what to tell the engine.
+    /// Returns what to tell the run.
     pub fn forget(&mut self, request: &Command) -> Vec<Command> {
         match request {
             Command::Set(refused) if refused.current(&self.wanted) == Some(*refused) => {
@@ -458,7 +458,7 @@ impl Workbench {
         }
     }
 
-    /// What was asked for will not come: keeps what is shown. Returns what to tell the engine, which may have accepted
+    /// What was asked for will not come: keeps what is shown. Returns what to tell the run, which may have accepted
     /// an earlier request whose picture never came.
     pub fn stay(&mut self) -> Vec<Command> {
         let mut look = Vec::new();

@@ -111,7 +111,7 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
     let per_epoch = 100;
     let directory = format!("runs/{}-s1", preset.name);
     let info = info(&directory, &preset, 0, Floor { ami: 0.58, ari: 0.55 });
-    update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+    update(&mut app, Message::Run(Event::Started(Box::new(info))));
     let mut stream = Stream::new(9, Purpose::Order, 0, 0);
     let mut list = Vec::new();
     for n in 1..=iterations {
@@ -132,7 +132,7 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
             profile: None,
         });
     }
-    update(&mut app, Message::Engine(Event::Iterations(list)));
+    update(&mut app, Message::Run(Event::Iterations(list)));
     for epoch in 1..=iterations / per_epoch {
         let x = (epoch * per_epoch) as f64;
         let event = Event::Epoch(Epoch {
@@ -148,14 +148,14 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
             best: true,
             seconds: 4.0,
         });
-        update(&mut app, Message::Engine(event));
+        update(&mut app, Message::Run(event));
     }
     if iterations > 500 {
         let before = preset.noise.probability().unwrap();
         let (from, to) = (Setting::Noise(before), Setting::Noise((20.0 * before + 1.0) / 20.0));
         let change = Change { iteration: 451, from, to };
-        update(&mut app, Message::Engine(Event::Changed(change)));
-        update(&mut app, Message::Engine(Event::Saved { iteration: iterations - 50, best: true }));
+        update(&mut app, Message::Run(Event::Changed(change)));
+        update(&mut app, Message::Run(Event::Saved { iteration: iterations - 50, best: true }));
     }
     update(&mut app, Message::Picture(Arc::new(snapshot(&preset, k, steps))));
     app
@@ -166,7 +166,7 @@ pub fn model(depth: Depth) -> App {
     let preset = preset("static-shapes-rnn-em");
     let mut app = App::new(Theme::new(depth));
     let info = info("static-shapes", &preset, 4400, Floor { ami: 0.56, ari: 0.55 });
-    update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+    update(&mut app, Message::Run(Event::Started(Box::new(info))));
     app.workbench.as_mut().unwrap().info.kind = RunKind::Model;
     update(&mut app, Message::Picture(Arc::new(snapshot(&preset, 4, 15))));
     app
@@ -252,7 +252,7 @@ pub fn profile(app: &mut App) {
         scores: 0.0,
     };
     let done = Iteration { iteration: 621, loss: 500.0, profile: Some(profile), ..Iteration::default() };
-    update(app, Message::Engine(Event::Iterations(vec![done])));
+    update(app, Message::Run(Event::Iterations(vec![done])));
 }
 
 /// The app after some keys; an arrow stands for its key.

@@ -113,7 +113,7 @@ fn show(app: &mut App, directory: &str) {
         floor: Floor::default(),
         metrics: Metrics::default(),
     };
-    update(app, Message::Engine(Event::Started(Box::new(info))));
+    update(app, Message::Run(Event::Started(Box::new(info))));
 }
 
 #[test]

@@ -193,7 +193,7 @@ fn a_run_that_is_being_started_takes_commands() {
     bench.press(KeyCode::Enter);
     bench.shell.carry_out(Effect::Send(Command::Pause));
     bench.start.send(()).unwrap();
-    while !matches!(bench.hear(), Message::Engine(Event::Paused(true))) {}
+    while !matches!(bench.hear(), Message::Run(Event::Paused(true))) {}
     assert_eq!(bench.told.recv(), Ok(Command::Pause));
 }
 
@@ -239,7 +239,7 @@ fn the_next_run_waits_until_the_last_has_ended() {
     let thread = thread::spawn(move || gate.wait());
     bench.shell.run = OnScreen::Run(RunHandle::new(calls, events, watch::channel(None).1, thread));
     says.try_send(Event::Finished(Finish::Stopped)).unwrap();
-    while !matches!(bench.hear(), Message::Engine(Event::Finished(_))) {}
+    while !matches!(bench.hear(), Message::Run(Event::Finished(_))) {}
     bench.press(KeyCode::Enter);
     bench.start.send(()).unwrap();
     assert!(bench.screen().contains("starting…"));

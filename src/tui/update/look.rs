@@ -22,7 +22,7 @@ pub fn answers(workbench: &Workbench) -> Result<(), String> {
 
 /// Leaves the inspector, and with it the changed conditions and the user's own image.
 pub fn back(workbench: &mut Workbench) -> Vec<Effect> {
-    // A picture from the album may have replaced the conditions here, but not the engine's.
+    // A picture from the album may have replaced the conditions here, but not the run's.
     let looked =
         workbench.inspector.take().is_some_and(|inspector| inspector.looked || !inspector.look.is_empty());
     let opened = workbench.input.take().is_some();
@@ -197,7 +197,7 @@ mod tests {
         scores[5] = Some(0.1);
         scores[63] = None;
         let watched = Watched { amis: scores, ..Watched::default() };
-        update(&mut app, Message::Engine(Event::WatchedScores(watched)));
+        update(&mut app, Message::Run(Event::WatchedScores(watched)));
         assert_eq!(sent(&press(&mut app, "b")), [Command::Watch(5)], "the worst");
         assert_eq!(sent(&press(&mut app, ".")), [Command::Watch(62)]);
         assert_eq!(
@@ -234,7 +234,7 @@ mod tests {
     fn curves_are_read_scaled_and_smoothed_where_they_have_the_focus() {
         let mut app = workbench();
         for n in 1..=200 {
-            update(&mut app, Message::Engine(iteration(n)));
+            update(&mut app, Message::Run(iteration(n)));
         }
         press(&mut app, "⇥yxV←←+");
         let view = &app.workbench.as_ref().unwrap().curves;

@@ -206,14 +206,14 @@ mod tests {
         let profile = |data| Some(Profile { data, ..Profile::default() });
         for (n, profile) in [(1, None), (2, profile(1.0)), (3, profile(3.0))] {
             let done = Iteration { iteration: n, profile, ..Iteration::default() };
-            update(&mut app, Message::Engine(Event::Iterations(vec![done])));
+            update(&mut app, Message::Run(Event::Iterations(vec![done])));
         }
         let profiles = app.workbench.as_ref().unwrap().profiles.as_ref().unwrap();
         assert_eq!(Profile::mean(profiles.iter()), profile(2.0));
         let mut over = app.clone();
         assert_eq!(sent(&press(&mut app, "p")), [Command::Profile(false)]);
         assert!(app.workbench.unwrap().profiles.is_none());
-        update(&mut over, Message::Engine(Event::Finished(Finish::MaxEpochs)));
+        update(&mut over, Message::Run(Event::Finished(Finish::MaxEpochs)));
         assert!(press(&mut over, "p").is_empty(), "nobody makes profiles any more");
         assert!(over.workbench.unwrap().profiles.is_none());
     }

@@ -9,7 +9,7 @@ fn another_size_is_a_question() {
     let mut app = with_a_sample();
     press(&mut app, ":open a.png↵");
     let image = own("/here/a.png", false, 1);
-    let wrong = |input: &Input| Message::Engine(Event::WrongSize { input: input.clone(), size: [640, 480] });
+    let wrong = |input: &Input| Message::Run(Event::WrongSize { input: input.clone(), size: [640, 480] });
     update(&mut app, wrong(&own("/here/b.png", false, 1)));
     assert!(app.overlay.is_none(), "that is for somebody else");
     update(&mut app, wrong(&image));
@@ -49,8 +49,8 @@ fn no_image_is_asked_of_a_run_that_has_ended() {
         let mut app = with_a_sample();
         press(&mut app, ":open a.png↵");
         let wrong = Event::WrongSize { input: own("/here/a.png", false, 1), size: [640, 480] };
-        update(&mut app, Message::Engine(wrong));
-        update(&mut app, Message::Engine(Event::Finished(Finish::MaxEpochs)));
+        update(&mut app, Message::Run(wrong));
+        update(&mut app, Message::Run(Event::Finished(Finish::MaxEpochs)));
         assert!(press(&mut app, key).is_empty() && app.overlay.is_none());
         assert_eq!(app.message.is_some_and(|message| message.contains("--look")), sentence);
     }

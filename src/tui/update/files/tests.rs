@@ -28,10 +28,7 @@ fn an_image_of_ones_own_is_looked_into_when_it_is_there() {
     // Its frames limit the EM steps; a refused change has no effect.
     let more = vec![Setting::Steps(10)];
     assert_eq!(sent(&press(&mut app, "T")), [Command::Look(more.clone())]);
-    update(
-        &mut app,
-        Message::Engine(Event::Refused { request: Command::Look(more), why: "10 frames".into() }),
-    );
+    update(&mut app, Message::Run(Event::Refused { request: Command::Look(more), why: "10 frames".into() }));
     assert_eq!(
         (inspected(&app), app.message.as_deref()),
         (Some((Some(image.clone()), false)), Some("10 frames"))
@@ -76,28 +73,28 @@ fn an_image_that_cannot_be_is_a_sentence() {
     let request = Command::Input(Some(own("/here/a.png", false, 1)));
     update(
         &mut app,
-        Message::Engine(Event::Refused {
+        Message::Run(Event::Refused {
             request: Command::Input(Some(own("/here/b.png", false, 0))),
             why: "no GIF".into(),
         }),
     );
     assert!(app.workbench.as_ref().unwrap().input.is_some(), "of an older request");
-    update(&mut app, Message::Engine(Event::Note("no disk".into())));
+    update(&mut app, Message::Run(Event::Note("no disk".into())));
     assert!(app.workbench.as_ref().unwrap().input.is_some(), "nothing was asked");
-    update(&mut app, Message::Engine(Event::Refused { request, why: "no PNG".into() }));
+    update(&mut app, Message::Run(Event::Refused { request, why: "no PNG".into() }));
     assert_eq!((app.message.as_deref(), inspected(&app)), (Some("no PNG"), None));
     assert!(app.workbench.as_ref().unwrap().input.is_none());
     assert!(press(&mut app, ":open↵").is_empty());
     assert!(app.message.as_deref().is_some_and(|message| message.contains("open takes FILE")));
-    update(&mut app, Message::Engine(Event::Finished(Finish::MaxEpochs)));
+    update(&mut app, Message::Run(Event::Finished(Finish::MaxEpochs)));
     assert!(sent(&press(&mut app, ":open a.png↵")).is_empty());
     assert!(app.message.as_deref().is_some_and(|message| message.contains("--look")));
 }
 
-/// The engine may have accepted an earlier request whose picture never came, and is told what is shown instead.
+/// The run may have accepted an earlier request whose picture never came, and is told what is shown instead.
 #[test]
-fn after_a_refusal_the_engine_shows_what_the_screen_does() {
-    let refused = |request| Message::Engine(Event::Refused { request, why: "no PNG".into() });
+fn after_a_refusal_the_run_shows_what_the_screen_does() {
+    let refused = |request| Message::Run(Event::Refused { request, why: "no PNG".into() });
     let opened = |file: &str, request| Command::Input(Some(own(file, false, request)));
     let bench = |app: &App| app.workbench.clone().unwrap();
     // Two images, of which only the first can be read.
@@ -116,7 +113,7 @@ fn after_a_refusal_the_engine_shows_what_the_screen_does() {
     // The same for an image of another size, while something else has the keyboard.
     press(&mut resized, "?");
     let wrong = Event::WrongSize { input: own("/here/b.png", false, 2), size: [640, 480] };
-    assert_eq!(sent(&update(&mut resized, Message::Engine(wrong))), restated);
+    assert_eq!(sent(&update(&mut resized, Message::Run(wrong))), restated);
     // Two changes in the inspector, of which only the first can be shown.
     let mut app = with_a_sample();
     press(&mut app, "iKN");
@@ -130,7 +127,7 @@ fn after_a_refusal_the_engine_shows_what_the_screen_does() {
 #[test]
 fn the_inspector_asks_nothing_of_a_run_that_has_ended() {
     let mut app = with_a_sample();
-    update(&mut app, Message::Engine(Event::Finished(Finish::MaxEpochs)));
+    update(&mut app, Message::Run(Event::Finished(Finish::MaxEpochs)));
     press(&mut app, "i");
     for keys in ["K", ":k 6↵", ".", ":sample 7↵", ":open a.png↵"] {
         assert!(press(&mut app, keys).iter().all(|effect| matches!(effect, Effect::List(..))), "{keys}");
@@ -144,7 +141,7 @@ fn a_model_comes_with_the_image_that_was_named() {
     let info = workbench().workbench.unwrap().info;
     let mut app = picker();
     (app.here, app.opening) = ("/here".into(), Some("a.png".into()));
-    let effects = update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+    let effects = update(&mut app, Message::Run(Event::Started(Box::new(info))));
     assert_eq!(sent(&effects), [Command::Input(Some(own("/here/a.png", false, 1)))]);
     assert!(app.opening.is_none());
     // An image for a model that could not be opened is not meant for the next run.
@@ -172,7 +169,7 @@ fn catching_up_keeps_what_the_user_looks_at() {
     info.preset = Setting::Noise(0.4).apply(&info.preset).unwrap();
     info.metrics.iterations =
         vec![Iteration { iteration: 9, loss: 1.0, seconds: 1.0, ..Iteration::default() }];
-    let effects = update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+    let effects = update(&mut app, Message::Run(Event::Started(Box::new(info))));
     assert_eq!(effects, [Effect::Moments(own_run)], "the album is read again");
     let after = app.workbench.as_ref().unwrap();
     assert_eq!((after.iteration(), after.preset.noise.probability()), (9, Some(0.4)));

@@ -7,13 +7,13 @@ use std::path::PathBuf;
 #[test]
 fn quitting_asks_while_a_training_runs_and_waits_for_the_save() {
     let mut app = workbench();
-    update(&mut app, Message::Engine(iteration(3)));
+    update(&mut app, Message::Run(iteration(3)));
     assert!(press(&mut app, "q").is_empty());
     assert!(matches!(app.overlay, Some(Overlay::Quit)));
     assert!(press(&mut app, "n").is_empty() && app.overlay.is_none() && app.leaving.is_none());
     assert_eq!(sent(&press(&mut app, "qy")), [Command::Stop]);
     assert!(app.leaving.is_some() && press(&mut app, "k").is_empty());
-    let effects = update(&mut app, Message::Engine(Event::Finished(Finish::Stopped)));
+    let effects = update(&mut app, Message::Run(Event::Finished(Finish::Stopped)));
     assert_eq!(effects, [Effect::Exit]);
 }
 
@@ -27,11 +27,11 @@ fn detaching_stops_the_run_and_lets_it_go_on_without_a_screen() {
     ] {
         let mut app = workbench();
         assert_eq!(sent(&press(&mut app, "qd")), [Command::Stop]);
-        assert_eq!(update(&mut app, Message::Engine(Event::Finished(finish))), expected);
+        assert_eq!(update(&mut app, Message::Run(Event::Finished(finish))), expected);
     }
     let mut app = workbench();
     press(&mut app, "q");
-    update(&mut app, Message::Engine(Event::Done(Finish::EarlyStop)));
+    update(&mut app, Message::Run(Event::Done(Finish::EarlyStop)));
     assert_eq!(sent(&press(&mut app, "d")), [Command::Stop]);
     assert_eq!(app.leaving, Some(Leave::Program), "the training ended while the question was asked");
 }
@@ -51,38 +51,38 @@ fn an_attached_run_is_stopped_when_asked_twice() {
     assert!(press(&mut app, "n").is_empty() && app.overlay.is_none());
     assert_eq!(press(&mut app, "Qy"), [Effect::Send(Command::Stop)]);
     assert!(app.leaving.is_some());
-    let effects = update(&mut app, Message::Engine(Event::Finished(Finish::Stopped)));
+    let effects = update(&mut app, Message::Run(Event::Finished(Finish::Stopped)));
     assert_eq!(effects, [Effect::Exit]);
     assert!(press(&mut workbench(), "Q").is_empty(), "one's own asks as q does");
     let mut over = attached();
-    update(&mut over, Message::Engine(Event::Finished(Finish::MaxEpochs)));
+    update(&mut over, Message::Run(Event::Finished(Finish::MaxEpochs)));
     assert_eq!(press(&mut over, "Q"), [Effect::Exit]);
 }
 
 #[test]
 fn quitting_what_is_finished_asks_nothing() {
     let mut app = workbench();
-    update(&mut app, Message::Engine(iteration(3)));
-    update(&mut app, Message::Engine(Event::Finished(Finish::MaxEpochs)));
+    update(&mut app, Message::Run(iteration(3)));
+    update(&mut app, Message::Run(Event::Finished(Finish::MaxEpochs)));
     assert_eq!(press(&mut app, "q"), [Effect::Exit]);
 }
 
 #[test]
 fn a_training_that_is_over_can_still_be_looked_at() {
     let mut app = workbench();
-    update(&mut app, Message::Engine(iteration(3)));
-    update(&mut app, Message::Engine(Event::Done(Finish::EarlyStop)));
+    update(&mut app, Message::Run(iteration(3)));
+    update(&mut app, Message::Run(Event::Done(Finish::EarlyStop)));
     assert_eq!(sent(&press(&mut app, ".")), [Command::Watch(1)]);
     assert_eq!(sent(&press(&mut app, "K sc")), [], "but not changed");
     assert_eq!(sent(&press(&mut app, "q")), [Command::Stop]);
-    assert_eq!(update(&mut app, Message::Engine(Event::Finished(Finish::EarlyStop))), [Effect::Exit]);
+    assert_eq!(update(&mut app, Message::Run(Event::Finished(Finish::EarlyStop))), [Effect::Exit]);
 }
 
 #[test]
 fn control_c_and_signals_save_and_leave_without_asking() {
     for message in [None, Some(Message::Terminate)] {
         let mut app = workbench();
-        update(&mut app, Message::Engine(iteration(3)));
+        update(&mut app, Message::Run(iteration(3)));
         let effects = match message {
             Some(message) => update(&mut app, message),
             None => press(&mut app, "^"),
@@ -97,10 +97,10 @@ fn control_c_and_signals_save_and_leave_without_asking() {
 fn a_fork_waits_for_the_save_and_then_takes_the_screen() {
     for (line, restart) in [(":fork k=5↵", false), (":restart↵", true)] {
         let mut app = workbench();
-        update(&mut app, Message::Engine(iteration(3)));
+        update(&mut app, Message::Run(iteration(3)));
         assert_eq!(press(&mut app, line), [Effect::Send(Command::Stop)]);
         assert!(press(&mut app, "k").is_empty(), "nothing until it is saved");
-        let effects = update(&mut app, Message::Engine(Event::Finished(Finish::Stopped)));
+        let effects = update(&mut app, Message::Run(Event::Finished(Finish::Stopped)));
         let run = PathBuf::from("runs/quickstart-s1");
         let expected = match restart {
             true => Effect::Restart(run, vec![], "libtorch".into()),
@@ -111,7 +111,7 @@ fn a_fork_waits_for_the_save_and_then_takes_the_screen() {
         update(&mut failed, Message::StartFailed("no disk".into()));
         assert_eq!((failed.message.as_deref(), failed.starting), (Some("no disk"), false));
         let info = RunInfo { iteration: 3, ..workbench().workbench.unwrap().info };
-        update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+        update(&mut app, Message::Run(Event::Started(Box::new(info))));
         assert_eq!(app.workbench.as_ref().map(|w| (w.iteration(), w.alive)), Some((3, true)));
         assert!(!app.starting && app.leaving.is_none());
     }
@@ -131,6 +131,6 @@ fn a_fork_begins_at_any_checkpoint() {
     assert!(update(&mut app, other).is_empty() && app.leaving.is_none(), "of a run that has left the screen");
     let effects = update(&mut app, Message::Found(run, Ok(best.clone()), sets.clone()));
     assert_eq!(effects, [Effect::Send(Command::Stop)]);
-    let effects = update(&mut app, Message::Engine(Event::Finished(Finish::Stopped)));
+    let effects = update(&mut app, Message::Run(Event::Finished(Finish::Stopped)));
     assert_eq!(effects, [Effect::Fork(best, sets, "libtorch".into())]);
 }

@@ -74,7 +74,7 @@ fn the_album_grows_and_has_only_some_samples() {
     let run = PathBuf::from("runs/quickstart-s1");
     assert_eq!(effects, [Effect::Send(Command::Watch(0)), Effect::Moment(run.clone(), 8, 0)]);
     let epoch = Epoch { iteration: 9, ..Epoch::default() };
-    assert_eq!(update(&mut app, Message::Engine(Event::Epoch(epoch))), [Effect::Moments(run)]);
+    assert_eq!(update(&mut app, Message::Run(Event::Epoch(epoch))), [Effect::Moments(run)]);
     assert!(update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![0, 8, 9])).is_empty());
     assert_eq!(app.workbench.unwrap().album.unwrap().place(), (2, 3));
 }

@@ -133,7 +133,7 @@ mod tests {
         let picture =
             Snapshot { iteration: 9, sample: 0, input: None, image, k: 4, look: vec![], steps: vec![] };
         update(&mut app, Message::Picture(Arc::new(picture.clone())));
-        update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+        update(&mut app, Message::Run(Event::Started(Box::new(info))));
         assert_eq!(app.workbench.unwrap().snapshot.as_deref(), Some(&picture));
     }
 
@@ -145,14 +145,14 @@ mod tests {
         assert_eq!(values(&app), (4, 6));
         let change =
             |from, to| Event::Changed(Change { iteration: 7, from: Setting::K(from), to: Setting::K(to) });
-        update(&mut app, Message::Engine(change(4, 5)));
+        update(&mut app, Message::Run(change(4, 5)));
         assert_eq!(values(&app), (5, 6));
         let refused = |request| Event::Refused { request, why: "no".into() };
-        update(&mut app, Message::Engine(refused(Command::Set(Setting::K(5)))));
+        update(&mut app, Message::Run(refused(Command::Set(Setting::K(5)))));
         assert_eq!(values(&app), (5, 6), "of an older request");
-        update(&mut app, Message::Engine(refused(Command::Set(Setting::K(6)))));
+        update(&mut app, Message::Run(refused(Command::Set(Setting::K(6)))));
         assert_eq!((values(&app), app.message.as_deref()), ((5, 5), Some("no")));
-        update(&mut app, Message::Engine(change(5, 6)));
+        update(&mut app, Message::Run(change(5, 6)));
         assert_eq!(values(&app), (6, 6));
         assert_eq!(app.workbench.unwrap().history.changes.len(), 2);
     }
@@ -160,8 +160,8 @@ mod tests {
     #[test]
     fn the_end_of_a_training_is_notified_once_if_asked_for() {
         let told = |effects: Vec<Effect>| effects.iter().filter(|e| matches!(e, Effect::Notify(..))).count();
-        let done = || Message::Engine(Event::Done(Finish::MaxEpochs));
-        let finished = |finish| Message::Engine(Event::Finished(finish));
+        let done = || Message::Run(Event::Done(Finish::MaxEpochs));
+        let finished = |finish| Message::Run(Event::Finished(finish));
         assert_eq!(told(update(&mut workbench(), done())), 0, "unless asked");
         let asked = || {
             let mut app = workbench();
@@ -172,12 +172,12 @@ mod tests {
         let sentence = "the training of quickstart-s1 is over".to_owned();
         assert_eq!(update(&mut app, done()), [Effect::Notify(Notice::Desktop, sentence)]);
         let info = app.workbench.as_ref().unwrap().info.clone();
-        update(&mut app, Message::Engine(Event::Started(Box::new(info))));
+        update(&mut app, Message::Run(Event::Started(Box::new(info))));
         assert_eq!(told(update(&mut app, done())), 0, "once, also for a viewer that lagged");
         assert_eq!(told(update(&mut app, finished(Finish::MaxEpochs))), 0, "once");
         let failed = update(&mut asked(), finished(Finish::Failed("no disk".into())));
         assert!(matches!(&failed[..], [Effect::Notify(_, sentence)] if sentence.contains("has failed")));
-        assert_eq!(told(update(&mut asked(), Message::EngineGone)), 1);
+        assert_eq!(told(update(&mut asked(), Message::RunGone)), 1);
         let mut app = asked();
         app.workbench.as_mut().unwrap().info.kind = RunKind::Model;
         assert_eq!(told(update(&mut app, finished(Finish::Stopped))), 0, "a model");
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn an_engine_that_vanishes_is_a_failed_run() {
         let mut app = workbench();
-        update(&mut app, Message::EngineGone);
+        update(&mut app, Message::RunGone);
         assert!(matches!(app.workbench.as_ref().unwrap().finish, Some(Finish::Failed(_))));
         assert_eq!(press(&mut app, "q"), [Effect::Exit]);
     }
