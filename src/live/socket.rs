@@ -456,12 +456,12 @@ mod tests {
                     break;
                 }
             }
-            let (mut anew, mut answered) = (0, 0);
-            loop {
+            let (mut anew, mut answered, mut ended) = (0, 0, false);
+            while !(ended && answered > 0) {
                 match next(&mut slow).await {
                     Event::Started(_) => anew += 1,
                     event if event == answer => answered += 1,
-                    event if is_last(&event) => break,
+                    event if is_last(&event) => ended = true,
                     _ => {}
                 }
             }
