@@ -62,6 +62,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("serde_json", &["preset", "run", "paper", "cli"]),
     ("tokio", &["protocol", "live", "tui", "cli"]),
     ("tui_input", &["tui"]),
+    ("strsim", &["tui"]),
+    ("unicode_width", &["tui"]),
 ];
 
 /// The files that each file uses, each with the paths by which it does.

@@ -211,7 +211,7 @@ pub const ACTIONS: &[Action] = &[
     named("checkpoint", TRAINING, &[Char('c')], "checkpoint", "write a checkpoint now", Steer(steer::checkpoint)),
     bound("mouse", EVERYWHERE, &[Char('M')], "", "the mouse works here, or selects text in the terminal", Act(toggle_mouse)),
     named("help", EVERYWHERE, &[Char('?')], "help", "this help", Act(|app| over(app, Overlay::Help(0)))),
-    named("quit", EVERYWHERE, &[Char('q')], "quit", "leave: save the run, or let it train on without a screen", Act(leave::quit)),
+    named("quit", EVERYWHERE, &[Char('q')], "quit", "leave: save the run, or detach it", Act(leave::quit)),
     named("stop", TRAINING, &[Char('Q')], "", "end the run, also an attached one; it is saved first", Act(leave::end)),
     named("pane", TRAINING, &[Tab], "pane", "the next pane", See(look::next_pane)),
     named("zoom", TRAINING, &[Char('z'), Enter], "zoom", "show the pane on the whole screen, or all panes", See(|run| run.zoomed = !run.zoomed)),

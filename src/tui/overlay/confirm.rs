@@ -33,8 +33,8 @@ pub fn press_stop(key: KeyCode) -> bool {
 
 /// Asks whether to save and leave.
 pub fn render_quit(theme: &Theme, paused: bool, area: Rect, buf: &mut Buffer) {
-    let detach = if paused { "detach: it ends its pause and" } else { "detach: it" };
-    let text = format!("y  save, then leave\nd  {detach} trains on without a screen\nn  stay");
+    let detach = if paused { "unpauses and continues" } else { "continues" };
+    let text = format!("y  save, then leave\nd  detach: it {detach} without a screen\nn  stay");
     question(theme, "Save and leave?", &text, area, buf);
 }
 
