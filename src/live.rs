@@ -1,6 +1,6 @@
 //! A run on a thread of its own, and its viewers: in this process and in others.
 //!
-//! [`begin`] starts, resumes, forks and replays a run; [`worker`] trains it and takes commands between iterations, and
+//! [`begin`] starts, resumes, forks and replays a run; `worker` trains it and takes commands between iterations, and
 //! [`model`] shows trained weights in the same way. `thread` has their ends of the channels, `audience` what each
 //! viewer looks at, [`socket`] the viewers in other processes.
 

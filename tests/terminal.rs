@@ -521,7 +521,7 @@ fn a_detached_run_outlives_its_terminal() {
     terminal.press(" ");
     terminal.wait("the pause", |s| s.contains("‖ paused"));
     terminal.press("q");
-    terminal.wait("the question", |s| s.contains("d  detach: it ends its pause"));
+    terminal.wait("the question", |s| s.contains("d  detach: it unpauses"));
     let before = iteration(&terminal.text());
     terminal.press("d");
     // This closes the terminal.
