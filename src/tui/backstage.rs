@@ -39,13 +39,13 @@ pub struct Jobs {
     /// One for each file being written; closed when it is done.
     exports: Vec<oneshot::Receiver<()>>,
     /// The last run, which may still hold its directory and device.
-    ending: Option<Ending>,
+    ending: Option<LastRun>,
 }
 
 /// The thread on which a run ends; dropping this waits for it.
-struct Ending(Option<thread::JoinHandle<()>>);
+struct LastRun(Option<thread::JoinHandle<()>>);
 
-impl Drop for Ending {
+impl Drop for LastRun {
     fn drop(&mut self) {
         if let Some(thread) = self.0.take() {
             let _ = thread.join();
@@ -113,7 +113,7 @@ impl Jobs {
     /// not.
     pub fn end(&mut self, run: OnScreen) {
         let ended = thread::Builder::new().name("end".into()).spawn(move || drop(run));
-        self.ending = Some(Ending(ended.ok()));
+        self.ending = Some(LastRun(ended.ok()));
     }
 
     /// Starts a run, once the last one has ended. Commands can be sent to it at once.

@@ -16,7 +16,7 @@ use super::view;
 use crate::error::{Error, Result};
 use crate::protocol::{Backstage, Finish};
 
-/// How long leaving may take without a word.
+/// Leaving that takes longer than this says why.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Waits for what must not be interrupted, and says so if it takes long.

@@ -49,8 +49,8 @@ pub enum Message {
     Compared(PathBuf, PathBuf, Box<RunToCompare>),
     /// All runs that can be read were found.
     AllRuns,
-    /// The checkpoint of the run in this directory to fork from with these settings, or a sentence that says that there
-    /// is none.
+    /// The checkpoint of the run in this directory to fork from with these settings, or a sentence if there is no such
+    /// checkpoint.
     Found(PathBuf, Result<PathBuf, String>, Vec<String>),
     /// The entries of a directory, for completion.
     Listed(Listing, Vec<String>),
