@@ -172,12 +172,6 @@ impl Trainer {
         Trainer { optimizer, counters, ..self }
     }
 
-    /// The same training with other initial weights.
-    pub fn from_weights(mut self, model: Nem) -> Trainer {
-        self.model = model.with_precision(self.model.precision);
-        self
-    }
-
     /// The same training in this precision.
     pub fn with_precision(mut self, precision: Precision) -> Trainer {
         self.model = self.model.with_precision(precision);

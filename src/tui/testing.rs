@@ -36,9 +36,15 @@ pub fn picker() -> App {
 
 pub fn workbench() -> App {
     let mut app = picker();
+    start(&mut app, "runs/quickstart-s1");
+    app
+}
+
+/// A new run in `directory` appears on the screen.
+pub fn start(app: &mut App, directory: &str) {
     let info = RunInfo {
         kind: RunKind::Training,
-        directory: "runs/quickstart-s1".into(),
+        directory: directory.into(),
         preset: preset(),
         seed: 1,
         device: "flex".into(),
@@ -47,8 +53,7 @@ pub fn workbench() -> App {
         floor: Floor::default(),
         metrics: Metrics::default(),
     };
-    update(&mut app, Message::Run(Event::Started(Box::new(info))));
-    app
+    update(app, Message::Run(Event::Started(Box::new(info))));
 }
 
 pub fn iteration(n: u64) -> Event {

@@ -19,17 +19,6 @@ use crate::snapshot::{Input, Snapshot};
 /// Iterations that the speed is averaged over.
 const SPEED_OVER: usize = 30;
 
-/// All kinds of settings; the values mean nothing.
-const SETTINGS: [Setting; 7] = [
-    Setting::K(0),
-    Setting::Noise(0.0),
-    Setting::LearningRate(0.0),
-    Setting::Steps(0),
-    Setting::InterWeight(0.0),
-    Setting::Objects(0),
-    Setting::ESigma(0.0),
-];
-
 /// The panes of the workbench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pane {
@@ -411,7 +400,7 @@ impl Workbench {
     pub fn catch_up(&mut self, info: RunInfo) {
         let old = std::mem::replace(self, Workbench::new(info));
         // What the run has not answered yet is still wanted.
-        for kind in SETTINGS {
+        for kind in Setting::KINDS {
             let pending =
                 kind.current(&old.wanted).filter(|wanted| kind.current(&old.preset) != Some(*wanted));
             if let Some(Ok(wanted)) = pending.map(|setting| setting.apply(&self.wanted)) {

@@ -3,11 +3,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::protocol::{Event, Floor, Metrics, ModelCard, RunInfo, RunKind};
+use crate::protocol::ModelCard;
 use crate::snapshot::Snapshot;
 use crate::tui::album::LookBack;
 use crate::tui::app::{App, Leave, Overlay};
 use crate::tui::overlay::compare::Choice;
+use crate::tui::testing::start;
 use crate::tui::theme::{Depth, Theme};
 use crate::tui::update::{Message, update};
 
@@ -65,7 +66,7 @@ fn the_list_fills_newest_first_and_what_is_chosen_stays_chosen() {
 #[test]
 fn the_runs_to_compare_with_fill_in_the_same_way() {
     let mut app = picker();
-    show(&mut app, "runs/a");
+    start(&mut app, "runs/a");
     app.overlay = Some(Overlay::Compare(Choice::default()));
     found(&mut app, &[("b", 2), ("a", 9), ("c", 3)]);
     let Some(Overlay::Compare(choice)) = &app.overlay else { panic!("{:?}", app.overlay) };
@@ -101,25 +102,10 @@ fn a_preview_that_is_no_longer_wanted_is_dropped() {
     assert_eq!(shown(&app), Some(("quickstart".to_owned(), 3)));
 }
 
-fn show(app: &mut App, directory: &str) {
-    let info = RunInfo {
-        kind: RunKind::Training,
-        directory: directory.into(),
-        preset: preset("quickstart"),
-        seed: 1,
-        device: "flex".into(),
-        iteration: 0,
-        parameters: 1,
-        floor: Floor::default(),
-        metrics: Metrics::default(),
-    };
-    update(app, Message::Run(Event::Started(Box::new(info))));
-}
-
 #[test]
 fn moments_that_are_no_longer_wanted_are_dropped() {
     let mut app = picker();
-    show(&mut app, "runs/b");
+    start(&mut app, "runs/b");
     app.workbench.as_mut().unwrap().album = Some(LookBack::new(false));
     let image = preset("quickstart").data.image();
     let moment = |run: &str, iteration, sample| {
@@ -148,7 +134,7 @@ fn what_fails_or_is_found_late_keeps_nobody_from_leaving() {
     app.leaving = Some(Leave::Program);
     assert!(update(&mut app, Message::StartFailed("no disk".into())).is_empty());
     assert_eq!(app.leaving, Some(Leave::Program));
-    show(&mut app, "runs/a");
+    start(&mut app, "runs/a");
     let found = Message::Found("runs/a".into(), Ok("runs/a/checkpoints/it-7".into()), vec![]);
     assert!(update(&mut app, found).is_empty());
     assert_eq!(app.leaving, Some(Leave::Program), "a fork is no longer wanted");
