@@ -82,6 +82,9 @@ pub enum Error {
     /// A training that failed, with the message of its last event.
     #[error("{0}")]
     Failed(String),
+    /// Work that was asked to stop before it was finished.
+    #[error("stopped before it was finished; the same command continues it")]
+    Stopped,
     /// A panic of the training thread.
     #[error("the training thread failed: {0}")]
     Worker(String),

@@ -31,4 +31,5 @@ pub mod files;
 pub mod machine;
 pub mod precision;
 pub mod random;
+pub mod stop;
 pub mod tensors;

@@ -42,6 +42,7 @@ mod network;
 mod tensor;
 mod weights;
 
+use std::convert::Infallible;
 use std::ops::Range;
 
 use burn::module::Module;
@@ -189,6 +190,28 @@ impl Nem {
         self.unroll_watched(frames, gamma, steps, &|_| (), visit);
     }
 
+    /// [`Nem::unroll`] that ends early if `visit` fails.
+    ///
+    /// # Errors
+    /// That of `visit`.
+    pub fn try_unroll<E>(
+        &self,
+        frames: &Frames,
+        gamma: Tensor<4>,
+        steps: usize,
+        watch: Watch,
+        mut visit: impl FnMut(usize, &EmState, &TargetFrame) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let m_step = self.cell.m_step(self.precision, watch);
+        let mut state = self.start(gamma);
+        for t in 0..steps {
+            let (noisy, target) = frames.at(t);
+            state = self.em_step(&m_step, state, noisy, target);
+            visit(t, &state, target)?;
+        }
+        Ok(())
+    }
+
     /// [`Nem::unroll`] that also reports the end of each phase to `watch`. Whatever follows the last report
     /// belongs to [`Phase::Em`].
     pub fn unroll_watched(
@@ -199,13 +222,11 @@ impl Nem {
         watch: Watch,
         mut visit: impl FnMut(usize, &EmState, &TargetFrame),
     ) {
-        let m_step = self.cell.m_step(self.precision, watch);
-        let mut state = self.start(gamma);
-        for t in 0..steps {
-            let (noisy, target) = frames.at(t);
-            state = self.em_step(&m_step, state, noisy, target);
-            visit(t, &state, target);
-        }
+        let visit = |t, state: &_, target: &_| {
+            visit(t, state, target);
+            Ok::<(), Infallible>(())
+        };
+        let Ok(()) = self.try_unroll(frames, gamma, steps, watch, visit);
     }
 
     /// The loss of one step (paper §2.4).

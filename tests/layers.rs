@@ -16,7 +16,7 @@ use source::{Path, Source, Sources, Use, crate_sources, home, read};
 /// From the ground up. Modules on one line do not know each other.
 const LAYERS: &[&[&str]] = &[
     &["error", "colours", "machine"],
-    &["files", "precision", "random"],
+    &["files", "precision", "random", "stop"],
     &["tensors", "preset"],
     &["snapshot"],
     &["protocol"],
@@ -31,7 +31,7 @@ const LAYERS: &[&[&str]] = &[
 
 /// Modules that may use less than the order allows.
 const NARROW: &[(&str, &[&str])] =
-    &[("tui", &["error", "colours", "precision", "preset", "protocol", "snapshot"])];
+    &[("tui", &["error", "colours", "precision", "preset", "protocol", "snapshot", "stop"])];
 
 /// Crates that belong to some modules only.
 const CRATES: &[(&str, &[&str])] = &[

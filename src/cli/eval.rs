@@ -12,6 +12,7 @@ use super::print::{print, print_json};
 use crate::data::Split;
 use crate::error::Result;
 use crate::run::score::{ScoreReport, Scoring, means, score};
+use crate::stop::Stop;
 
 #[derive(Args, Debug)]
 pub(super) struct EvalArgs {
@@ -67,7 +68,8 @@ impl EvalArgs {
         let compute = self.precision.compute(&self.common)?;
         let precision = compute.precision();
         let (digits, split) = (None, self.split.into());
-        let scoring = Scoring { sets, digits, split, samples: self.samples, precision };
+        let scoring =
+            Scoring { sets, digits, split, samples: self.samples, precision, stop: Stop::default() };
         let device = compute.open()?;
         let mut reports = Vec::new();
         for path in &self.paths {

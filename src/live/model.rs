@@ -27,9 +27,10 @@ pub fn open(what: &Path, compute: impl Into<Compute>) -> Result<RunHandle> {
         Ok((trainer.with_precision(compute.precision()), checkpoint))
     };
     thread::spawn(make, move |(trainer, checkpoint), ends| {
+        let trainer = trainer.with_stop(ends.stop.clone());
         let mut shown = Shown { trainer, checkpoint, ends };
         let finish = match catch_unwind(AssertUnwindSafe(|| shown.run(compute))) {
-            Ok(Ok(())) => Finish::Stopped,
+            Ok(Ok(()) | Err(Error::Stopped)) => Finish::Stopped,
             Ok(Err(e)) => Finish::Failed(e.to_string()),
             Err(panic) => {
                 Finish::Failed(Error::Worker(backend::explain(&panic_message(&*panic))).to_string())

@@ -40,7 +40,7 @@ use tokio::time::{sleep, timeout};
 pub use self::attached::attach;
 use self::wire::{MOST_OF_RUN, MOST_OF_VIEWER, News, VERSION};
 use crate::error::{Error, Result};
-use crate::protocol::{Call, Command, Event, OWNER, Record, RunInfo, ViewerId};
+use crate::protocol::{Call, Command, Event, OWNER, Record, RunInfo, ViewerId, WeakCaller};
 use crate::snapshot::Snapshot;
 
 /// The socket's name in the run's directory.
@@ -55,7 +55,6 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const LONGEST: usize = 103;
 
 type Snapshots = watch::Receiver<Option<Arc<Snapshot>>>;
-type Callers = mpsc::WeakUnboundedSender<Call>;
 
 /// What is written to a viewer in one piece.
 type Frame = Arc<[u8]>;
@@ -70,11 +69,11 @@ pub(super) struct Viewers {
 
 impl Viewers {
     /// Listens in the directory of the run `info`, which no other process trains. A socket that a dead run left there
-    /// is replaced. Calls go to `callers`; `latest` is what a viewer sees until its own snapshot is taken.
+    /// is replaced. Calls go to `caller`; `latest` is what a viewer sees until its own snapshot is taken.
     ///
     /// # Errors
     /// For example a file system without sockets. The run works without.
-    pub(super) fn listen(info: RunInfo, callers: Callers, latest: Snapshots) -> Result<Viewers> {
+    pub(super) fn listen(info: RunInfo, caller: WeakCaller, latest: Snapshots) -> Result<Viewers> {
         let socket = info.directory.join(SOCKET);
         let failed = |e| Error::io("listen for viewers at", &socket)(e);
         let listener = bind(&info.directory, &socket).map_err(failed)?;
@@ -83,7 +82,7 @@ impl Viewers {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let room = RefCell::new(Room { now: Now::new(info), frames: None, answers: HashMap::new() });
-                serve(UnixListener::from_std(listener)?, incoming, &room, &callers, &latest).await
+                serve(UnixListener::from_std(listener)?, incoming, &room, &caller, &latest).await
             })
         };
         // If it fails, the run continues without viewers.
@@ -217,7 +216,7 @@ async fn serve(
     listener: UnixListener,
     mut news: mpsc::UnboundedReceiver<(Option<ViewerId>, Event)>,
     room: &RefCell<Room>,
-    callers: &Callers,
+    caller: &WeakCaller,
     latest: &Snapshots,
 ) -> io::Result<()> {
     let frames = broadcast::channel(BACKLOG).0;
@@ -245,7 +244,7 @@ async fn serve(
             }
             stream = accept(&listener) => {
                 viewer += 1;
-                let talk = talk(viewer, stream, room, callers, latest);
+                let talk = talk(viewer, stream, room, caller, latest);
                 viewers.push(async move {
                     let left = talk.await;
                     room.borrow_mut().answers.remove(&viewer);
@@ -278,7 +277,7 @@ async fn talk(
     viewer: ViewerId,
     stream: UnixStream,
     room: &RefCell<Room>,
-    callers: &Callers,
+    caller: &WeakCaller,
     latest: &Snapshots,
 ) -> io::Result<()> {
     let (mut from, mut to) = stream.into_split();
@@ -287,11 +286,11 @@ async fn talk(
         // Our hello tells it why.
         return Ok(());
     }
-    let heard = hear(viewer, &mut from, callers);
+    let heard = hear(viewer, &mut from, caller);
     tokio::pin!(heard);
     tokio::select! {
         heard = &mut heard => heard,
-        told = tell(viewer, &mut to, room, callers, latest) => match told {
+        told = tell(viewer, &mut to, room, caller, latest) => match told {
             Ok(()) => Ok(()),
             // Commands sent before it left still count.
             Err(_) => timeout(FAREWELL, heard).await?,
@@ -300,11 +299,11 @@ async fn talk(
 }
 
 /// Passes a viewer's commands on.
-async fn hear(viewer: ViewerId, from: &mut (impl AsyncRead + Unpin), callers: &Callers) -> io::Result<()> {
+async fn hear(viewer: ViewerId, from: &mut (impl AsyncRead + Unpin), caller: &WeakCaller) -> io::Result<()> {
     loop {
         let command = wire::read(from, MOST_OF_VIEWER).await?;
-        match callers.upgrade() {
-            Some(callers) => drop(callers.send(Call::Command(viewer, command))),
+        match caller.upgrade() {
+            Some(caller) => caller.send(Call::Command(viewer, command)),
             // The run is ending; its last events are still to come.
             None => pending().await,
         }
@@ -316,15 +315,15 @@ async fn tell(
     viewer: ViewerId,
     to: &mut (impl AsyncWrite + Unpin),
     room: &RefCell<Room>,
-    callers: &Callers,
+    caller: &WeakCaller,
     latest: &Snapshots,
 ) -> io::Result<()> {
     let (sender, mut snapshots) = watch::channel(latest.borrow().clone());
     // Shown until the worker has taken this viewer's own snapshot.
     snapshots.mark_changed();
-    if let Some(callers) = callers.upgrade() {
-        let _ = callers.send(Call::Join(viewer, sender));
-        let _ = callers.send(Call::Command(viewer, Command::Show));
+    if let Some(caller) = caller.upgrade() {
+        caller.send(Call::Join(viewer, sender));
+        caller.send(Call::Command(viewer, Command::Show));
     }
     let (sender, mut answers) = mpsc::unbounded_channel();
     room.borrow_mut().answers.insert(viewer, sender);
@@ -365,7 +364,8 @@ async fn tell(
 mod tests {
     use super::*;
     use crate::preset::{Preset, Setting};
-    use crate::protocol::{Change, Finish, Floor, Iteration, Metrics, RunKind};
+    use crate::protocol::{Caller, Change, Finish, Floor, Iteration, Metrics, RunKind};
+    use crate::stop::Stop;
 
     fn info(directory: &Path) -> RunInfo {
         RunInfo {
@@ -423,8 +423,9 @@ mod tests {
     fn a_viewer_that_does_not_read_holds_nobody_up_and_is_told_anew() {
         let directory = tempfile::tempdir().unwrap();
         let (calls, _calls) = mpsc::unbounded_channel();
+        let caller = Caller::new(calls, Stop::default());
         let latest = watch::channel(None).1;
-        let viewers = Viewers::listen(info(directory.path()), calls.downgrade(), latest).unwrap();
+        let viewers = Viewers::listen(info(directory.path()), caller.downgrade(), latest).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let path = directory.path().join(SOCKET);
         let join = async || {

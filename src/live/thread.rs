@@ -12,7 +12,10 @@ use super::audience::Audience;
 use super::socket::Viewers;
 use crate::backend;
 use crate::error::{Error, Result, TRAINING, panic_message};
-use crate::protocol::{Call, EVENT_CAPACITY, Event, Finish, Iteration, OWNER, RunHandle, ViewerId};
+use crate::protocol::{
+    Call, Caller, EVENT_CAPACITY, Event, Finish, Iteration, OWNER, RunHandle, ViewerId, WeakCaller,
+};
+use crate::stop::Stop;
 
 /// Iterations kept for an owner that does not read; older ones are in `metrics.jsonl`.
 const KEPT_ITERATIONS: usize = 8192;
@@ -22,7 +25,9 @@ pub(super) struct Ends {
     /// From all viewers; closes when the owner drops its handle, which means stop.
     pub(super) calls: mpsc::UnboundedReceiver<Call>,
     /// For attached viewers' calls, as long as the owner holds its handle.
-    pub(super) callers: mpsc::WeakUnboundedSender<Call>,
+    pub(super) caller: WeakCaller,
+    /// Requested as soon as a viewer sends [`Command::Stop`](crate::protocol::Command::Stop).
+    pub(super) stop: Stop,
     /// To all viewers.
     pub(super) outbox: Outbox,
     /// To those that want snapshots.
@@ -39,7 +44,9 @@ pub(super) fn spawn<T>(
     let (calls, calls_in) = mpsc::unbounded_channel();
     let (events_out, events) = mpsc::channel(EVENT_CAPACITY);
     let (snapshots_out, snapshots) = watch::channel(None);
-    let callers = calls.downgrade();
+    let stop = Stop::default();
+    let caller = Caller::new(calls, stop.clone());
+    let weak = caller.downgrade();
     let (made, is_made) = std::sync::mpsc::channel();
     let body = move || {
         let parts = match backend::caught(make) {
@@ -51,12 +58,12 @@ pub(super) fn spawn<T>(
         let mut audience = Audience::new(watch::channel(None).0);
         audience.admit(OWNER, snapshots_out);
         let outbox = Outbox { events: events_out, waiting: VecDeque::new(), viewers: None };
-        work(parts, Ends { calls: calls_in, callers, outbox, audience });
+        work(parts, Ends { calls: calls_in, caller: weak, stop, outbox, audience });
     };
     let thread = std::thread::Builder::new().name(TRAINING.into()).spawn(body);
     let thread = thread.map_err(|e| Error::Worker(format!("its thread could not be started: {e}")))?;
     match is_made.recv() {
-        Ok(Ok(())) => Ok(RunHandle::new(calls, events, snapshots, thread)),
+        Ok(Ok(())) => Ok(RunHandle::new(caller, events, snapshots, thread)),
         Ok(Err(e)) => Err(e),
         Err(_) => Err(Error::Worker(match thread.join() {
             Err(panic) => panic_message(&*panic),

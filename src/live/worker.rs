@@ -50,6 +50,7 @@ pub(super) struct Begun {
 /// Trains `begun` until a condition to stop is met, and reports to `ends`.
 pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
     let Begun { run, trainer, metrics, replay, compute } = begun;
+    let trainer = trainer.with_stop(ends.stop.clone());
     let worker = Worker {
         run,
         trainer,
@@ -102,7 +103,10 @@ impl Worker {
                 tracing_subscriber::fmt().with_ansi(false).with_writer(std::sync::Mutex::new(file));
             tracing::subscriber::set_default(subscriber.finish())
         });
-        let work = |worker: &mut Worker| worker.announce(metrics).and_then(|()| worker.train());
+        let work = |worker: &mut Worker| match worker.announce(metrics).and_then(|()| worker.train()) {
+            Err(Error::Stopped) => worker.save_unsaved().map(|()| Finish::Stopped),
+            other => other,
+        };
         let result = catch_unwind(AssertUnwindSafe(|| work(&mut self))).unwrap_or_else(|panic| {
             // Panics of the libraries end here. Weights and moments are intact unless the optimizer panicked.
             let kept = match self.trainer.is_whole() {
@@ -139,7 +143,7 @@ impl Worker {
         );
         let first = info.iteration + 1;
         let latest = self.ends.audience.latest().subscribe();
-        let viewers = Viewers::listen(info.clone(), self.ends.callers.clone(), latest);
+        let viewers = Viewers::listen(info.clone(), self.ends.caller.clone(), latest);
         self.ends.outbox.send(Event::Started(Box::new(info)));
         match viewers {
             Ok(viewers) => self.ends.outbox.admit(viewers),

@@ -20,6 +20,7 @@ use crate::protocol::{Finish, RunHandle};
 use crate::run::checkpoint::Checkpoint;
 use crate::run::directory::{self, RunDir};
 use crate::run::score::{Scoring, score};
+use crate::stop::Stop;
 
 /// Samples that an unfinished run is scored on; its scores only say how far it is.
 const GLANCE: usize = 1000;
@@ -274,6 +275,7 @@ impl Reproduction<'_> {
                 split: Split::Test,
                 samples: Some(samples),
                 precision: Precision::F32,
+                stop: Stop::default(),
             };
             let show = progress.scoring(&format!("{} seed {}, {}", run.preset, run.seed, test.name));
             let mut report = score(&run.path, &scoring, &device, &show)?;

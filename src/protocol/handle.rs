@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Command, Event};
 use crate::snapshot::Snapshot;
+use crate::stop::Stop;
 
 /// The number of events that may wait for a viewer; the worker keeps the rest.
 pub const EVENT_CAPACITY: usize = 256;
@@ -29,12 +30,53 @@ pub enum Call {
     Command(ViewerId, Command),
 }
 
+/// Sends calls to a run's thread. A request to stop is also seen by the work in progress there.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    calls: mpsc::UnboundedSender<Call>,
+    stop: Stop,
+}
+
+impl Caller {
+    /// To the thread that receives `calls` and checks `stop`.
+    pub fn new(calls: mpsc::UnboundedSender<Call>, stop: Stop) -> Caller {
+        Caller { calls, stop }
+    }
+
+    /// Sends a call. A run that has ended ignores it.
+    pub fn send(&self, call: Call) {
+        if matches!(call, Call::Command(_, Command::Stop)) {
+            self.stop.request();
+        }
+        let _ = self.calls.send(call);
+    }
+
+    /// The same, but it does not keep the channel open.
+    pub fn downgrade(&self) -> WeakCaller {
+        WeakCaller { calls: self.calls.downgrade(), stop: self.stop.clone() }
+    }
+}
+
+/// A [`Caller`] for as long as the owner holds its handle.
+#[derive(Clone, Debug)]
+pub struct WeakCaller {
+    calls: mpsc::WeakUnboundedSender<Call>,
+    stop: Stop,
+}
+
+impl WeakCaller {
+    /// `None` once the run is ending.
+    pub fn upgrade(&self) -> Option<Caller> {
+        Some(Caller { calls: self.calls.upgrade()?, stop: self.stop.clone() })
+    }
+}
+
 /// A viewer's end of a run. Dropping the owner's makes the worker save and stop, and waits for that; dropping an
 /// attached viewer's disconnects it, and the run continues.
 #[derive(Debug)]
 pub struct RunHandle {
     /// To the worker.
-    calls: mpsc::UnboundedSender<Call>,
+    caller: Caller,
     /// From the worker; closes after [`Event::Finished`].
     pub events: mpsc::Receiver<Event>,
     /// From the worker: the newest snapshot. Without a receiver none is taken.
@@ -47,29 +89,29 @@ pub struct RunHandle {
 impl RunHandle {
     /// The owner's handle of the run on `thread`.
     pub fn new(
-        calls: mpsc::UnboundedSender<Call>,
+        caller: Caller,
         events: mpsc::Receiver<Event>,
         snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
         thread: JoinHandle<()>,
     ) -> RunHandle {
-        RunHandle { calls, events, snapshots, thread: Some(thread), is_attached: false }
+        RunHandle { caller, events, snapshots, thread: Some(thread), is_attached: false }
     }
 
     /// The handle of a run in another process. `bridge` ends when the channel of calls closes.
     pub fn attached(
-        calls: mpsc::UnboundedSender<Call>,
+        caller: Caller,
         events: mpsc::Receiver<Event>,
         snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
         bridge: JoinHandle<()>,
     ) -> RunHandle {
-        let mut handle = RunHandle::new(calls, events, snapshots, bridge);
+        let mut handle = RunHandle::new(caller, events, snapshots, bridge);
         handle.is_attached = true;
         handle
     }
 
     /// Sends a command. A run that has ended ignores it; its last event said so.
     pub fn send(&self, command: Command) {
-        let _ = self.calls.send(Call::Command(OWNER, command));
+        self.caller.send(Call::Command(OWNER, command));
     }
 }
 
@@ -80,7 +122,7 @@ impl Drop for RunHandle {
         self.events.close();
         if self.is_attached {
             // Closes the channel; calls already in it are still delivered.
-            self.calls = mpsc::unbounded_channel().0;
+            self.caller.calls = mpsc::unbounded_channel().0;
         } else {
             self.send(Command::Stop);
         }

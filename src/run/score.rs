@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::precision::Precision;
 use crate::preset::Digits;
 use crate::scores::mean_and_deviation;
+use crate::stop::Stop;
 use crate::train::evaluate::{ScoredSteps, StepScores, Subset, Task, evaluate, floor, floors_of_subsets};
 
 /// How to score.
@@ -28,6 +29,8 @@ pub struct Scoring {
     pub samples: Option<usize>,
     /// Precision of the model's products and convolutions.
     pub precision: Precision,
+    /// Ends the scoring with [`Error::Stopped`].
+    pub stop: Stop,
 }
 
 /// The scores of one checkpoint.
@@ -123,10 +126,11 @@ pub fn score(
         split,
         samples,
         scored: ScoredSteps::AllSteps,
+        stop: &scoring.stop,
     };
     let mut result = evaluate(task, device, &|done| progress(done, samples))?;
-    let floor = floor(&preset, &data, split, samples)?;
-    for (name, floor) in floors_of_subsets(&preset, &data, split, samples)? {
+    let floor = floor(&preset, &data, split, samples, &scoring.stop)?;
+    for (name, floor) in floors_of_subsets(&preset, &data, split, samples, &scoring.stop)? {
         let subset = result.subsets.iter_mut().find(|subset| subset.name == name);
         subset.into_iter().for_each(|subset| subset.floor = Some(floor.ami));
     }

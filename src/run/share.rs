@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::machine;
 use crate::precision::Precision;
 use crate::preset::Digits;
+use crate::stop::Stop;
 use crate::tensors::Storage;
 
 /// Writes the model in `checkpoint` as the new directory `out`, with its scores on `samples` of the test split, or on
@@ -36,8 +37,14 @@ pub fn share(
     let aside = tempfile::tempdir().map_err(Error::io("create a directory in", &std::env::temp_dir()))?;
     let unmeasured = aside.path().join("model");
     export(&checkpoint, &unmeasured, storage, None)?;
-    let scoring =
-        Scoring { sets: Vec::new(), digits: None, split: Split::Test, samples, precision: Precision::F32 };
+    let scoring = Scoring {
+        sets: Vec::new(),
+        digits: None,
+        split: Split::Test,
+        samples,
+        precision: Precision::F32,
+        stop: Stop::default(),
+    };
     let report = score(&unmeasured, &scoring, &device.open()?, progress)?;
     let measured = Measured {
         device: format!("{device}, {}", machine::description()),

@@ -17,6 +17,7 @@ use crate::nem::{Nem, host, upper_bound};
 use crate::preset::Preset;
 use crate::protocol::Floor;
 use crate::scores::{self, Quartiles, Scores};
+use crate::stop::Stop;
 
 /// Images unrolled at once.
 const CHUNK: usize = 100;
@@ -119,6 +120,8 @@ pub struct Task<'a> {
     pub samples: usize,
     /// Which scores.
     pub scored: ScoredSteps,
+    /// Ends the evaluation with [`Error::Stopped`](crate::error::Error::Stopped), at the EM step at hand.
+    pub stop: &'a Stop,
 }
 
 /// The results of one EM step on a chunk.
@@ -134,7 +137,7 @@ struct ChunkStep {
 /// Evaluates, calling `progress` with the samples done after every chunk.
 ///
 /// # Errors
-/// What [`Plan::make`] meets.
+/// What [`Plan::make`] meets; [`Error::Stopped`](crate::error::Error::Stopped).
 pub fn evaluate(task: Task, device: &Device, progress: &(dyn Fn(usize) + Sync)) -> Result<Evaluation> {
     let chunks = task.samples.div_ceil(CHUNK);
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -183,7 +186,7 @@ struct Chunk {
 
 impl Chunk {
     fn evaluate(task: &Task, number: usize, device: &Device) -> Result<Chunk> {
-        let Task { model, preset, data, seed, split, samples, scored } = *task;
+        let Task { model, preset, data, seed, split, samples, scored, stop } = *task;
         let start = number * CHUNK;
         let plan = Plan {
             data: data.clone(),
@@ -203,12 +206,13 @@ impl Chunk {
         let size = plan.indices.len() as f64;
         let weights = preset.loss.steps.weights(preset.steps);
         let mut steps = Vec::with_capacity(preset.steps);
-        model.unroll(&frames, gamma, preset.steps, |t, state, target| {
+        model.try_unroll(&frames, gamma, preset.steps, &|_| (), |t, state, target| {
+            stop.check()?;
             let all = scored == ScoredSteps::AllSteps;
             let (with_loss, with_scores) = (all || weights[t] != 0.0, all || t + 1 == preset.steps);
             if !with_loss && !with_scores {
                 steps.push(None);
-                return;
+                return Ok(());
             }
             let mut found = ChunkStep { sums: [0.0; 3], scores: Vec::new(), held: vec![0; preset.k] };
             if with_loss {
@@ -232,7 +236,8 @@ impl Chunk {
                     .collect();
             }
             steps.push(Some(found));
-        });
+            Ok(())
+        })?;
         Ok(Chunk { steps, identical: batch.kinds.iter().map(|kinds| identical(kinds)).collect() })
     }
 }
@@ -325,11 +330,12 @@ pub fn mean<'a>(scores: impl IntoIterator<Item = &'a Scores>) -> Scores {
 /// The position-only floor on `split`, in the frame of the preset's last step.
 ///
 /// # Errors
-/// What [`Dataset::sample`] meets.
-pub fn floor(preset: &Preset, data: &Dataset, split: Split, samples: usize) -> Result<Floor> {
+/// What [`Dataset::sample`] meets; [`Error::Stopped`](crate::error::Error::Stopped).
+pub fn floor(preset: &Preset, data: &Dataset, split: Split, samples: usize, stop: &Stop) -> Result<Floor> {
     let image = data.image();
     let groups = (0..FLOOR_IMAGES.min(samples as u64))
         .map(|index| {
+            stop.check()?;
             let sample = data.sample(split, index, preset.steps + 1)?;
             Ok(sample.groups_at(preset.steps, image).to_vec())
         })
@@ -341,12 +347,13 @@ pub fn floor(preset: &Preset, data: &Dataset, split: Split, samples: usize) -> R
 /// images are left out.
 ///
 /// # Errors
-/// What [`Dataset::sample`] meets.
+/// Those of [`floor`].
 pub fn floors_of_subsets(
     preset: &Preset,
     data: &Dataset,
     split: Split,
     samples: usize,
+    stop: &Stop,
 ) -> Result<Vec<(&'static str, Floor)>> {
     let image = data.image();
     let mut groups: [Vec<Vec<u8>>; SUBSETS.len()] = Default::default();
@@ -356,6 +363,7 @@ pub fn floors_of_subsets(
         if groups.iter().all(|groups| enough(groups) || (groups.is_empty() && index >= FLOOR_IMAGES)) {
             break;
         }
+        stop.check()?;
         let sample = data.sample(split, index, preset.steps + 1)?;
         let of_frame = sample.groups_at(preset.steps, image);
         let on: Vec<bool> = sample.frame(preset.steps, image).iter().map(|value| *value > ON).collect();
@@ -412,7 +420,16 @@ mod tests {
         let data = Arc::new(Dataset::new(&preset, 1).unwrap());
         let device = &backend::available()[0];
         let model = Nem::new(&preset, 1, device);
-        let task = Task { model: &model, preset: &preset, data: &data, seed: 1, split, samples, scored };
+        let task = Task {
+            model: &model,
+            preset: &preset,
+            data: &data,
+            seed: 1,
+            split,
+            samples,
+            scored,
+            stop: &Stop::default(),
+        };
         evaluate(task, device, &|_| {}).unwrap()
     }
 
@@ -457,7 +474,7 @@ mod tests {
     fn a_subsets_floor_is_measured_on_its_images() {
         let preset = Preset::load("quickstart").unwrap();
         let data = Dataset::new(&preset, 1).unwrap();
-        let floors = floors_of_subsets(&preset, &data, Split::Test, 400).unwrap();
+        let floors = floors_of_subsets(&preset, &data, Split::Test, 400, &Stop::default()).unwrap();
         assert_eq!(floors.iter().map(|(name, _)| *name).collect::<Vec<_>>(), SUBSETS);
         let image = data.image();
         let samples: Vec<_> = (0..400).map(|i| data.sample(Split::Test, i, 7).unwrap()).collect();
@@ -479,6 +496,6 @@ mod tests {
         assert_eq!(floors[2].1, measured(&differ));
         assert_eq!(floors[3].1, measured(&|sample| !differ(sample)));
         assert_ne!(floors[0].1, floors[1].1);
-        assert_eq!(floor(&preset, &data, Split::Test, 400).unwrap(), measured(&|_| true));
+        assert_eq!(floor(&preset, &data, Split::Test, 400, &Stop::default()).unwrap(), measured(&|_| true));
     }
 }

@@ -21,6 +21,7 @@ use crate::preset::{Preset, Setting, Stage, Train};
 use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, StageStart, WATCHED, Watched};
 use crate::random::{Purpose, Stream};
 use crate::scores::{self, Scores};
+use crate::stop::Stop;
 
 /// Number of images of a training batch that are scored.
 const SCORED_IMAGES: usize = 16;
@@ -106,6 +107,8 @@ pub struct Trainer {
     unread_since: Instant,
     /// Set during the optimizer's step, where a panic leaves its state half updated.
     half_updated: bool,
+    /// Ends evaluations early.
+    stop: Stop,
 }
 
 impl Trainer {
@@ -164,6 +167,7 @@ impl Trainer {
             unread: Vec::new(),
             unread_since: Instant::now(),
             half_updated: false,
+            stop: Stop::default(),
         })
     }
 
@@ -176,6 +180,11 @@ impl Trainer {
     pub fn with_precision(mut self, precision: Precision) -> Trainer {
         self.model = self.model.with_precision(precision);
         self
+    }
+
+    /// The same training, whose evaluations end with [`Error::Stopped`] once `stop` is requested.
+    pub fn with_stop(self, stop: Stop) -> Trainer {
+        Trainer { stop, ..self }
     }
 
     /// The same training without a best validation loss, because earlier losses cannot be compared.
@@ -228,9 +237,9 @@ impl Trainer {
     /// The position-only floor on the validation split.
     ///
     /// # Errors
-    /// Those of [`Dataset::sample`].
+    /// Those of [`Dataset::sample`]; [`Error::Stopped`].
     pub fn floor(&self) -> Result<Floor> {
-        floor(&self.preset, &self.data, Split::Validation, self.preset.train.validation_size)
+        floor(&self.preset, &self.data, Split::Validation, self.preset.train.validation_size, &self.stop)
     }
 
     /// Changes a setting from the next iteration on.
@@ -385,7 +394,8 @@ impl Trainer {
     /// each watched sample (`None` if its frame has no group) and each component's share of the objects' pixels.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] for a validation loss that is NaN or infinite, and errors of the data.
+    /// [`Error::NotFinite`] for a validation loss that is NaN or infinite, errors of the data, and [`Error::Stopped`];
+    /// the epoch can be ended again later.
     pub fn end_epoch(&mut self) -> Result<(Epoch, Watched)> {
         let start = Instant::now();
         let samples = self.preset.train.validation_size;
@@ -466,11 +476,11 @@ impl Trainer {
     /// Evaluates the current weights.
     ///
     /// # Errors
-    /// What the data meets.
+    /// What the data meets; [`Error::Stopped`].
     pub fn evaluate(&self, split: Split, samples: usize, scored: ScoredSteps) -> Result<Evaluation> {
         let model = self.model.without_gradients();
         let (preset, data, seed) = (&self.preset, &self.data, self.seed);
-        let task = Task { model: &model, preset, data, seed, split, samples, scored };
+        let task = Task { model: &model, preset, data, seed, split, samples, scored, stop: &self.stop };
         evaluate(task, &self.plain_device(), &|_| {})
     }
 

@@ -12,9 +12,10 @@ use tokio::time::timeout;
 use super::wire::{self, MOST_OF_RUN, MOST_OF_VIEWER, News, VERSION};
 use super::{SOCKET, STALL, by_short_name};
 use crate::error::{Error, Result};
-use crate::protocol::{Call, EVENT_CAPACITY, Event, Finish, RunHandle};
+use crate::protocol::{Call, Caller, EVENT_CAPACITY, Event, Finish, RunHandle};
 use crate::run::directory::RunFile;
 use crate::snapshot::Snapshot;
+use crate::stop::Stop;
 
 /// Attaches to the training in the directory `run`. Its first event has the state of the run. Dropping the handle
 /// disconnects; if the connection is lost, the last event is [`Finish::Failed`].
@@ -66,7 +67,7 @@ pub fn attach(run: &Path) -> Result<RunHandle> {
     let body = move || runtime.block_on(bridge.stand(stream, calls_out));
     let thread = std::thread::Builder::new().name("attached".into()).spawn(body);
     let thread = thread.map_err(|e| Error::Worker(format!("its thread could not be started: {e}")))?;
-    Ok(RunHandle::attached(calls, events, snapshots, thread))
+    Ok(RunHandle::attached(Caller::new(calls, Stop::default()), events, snapshots, thread))
 }
 
 /// From the socket to the handle's channels, and back.

@@ -10,7 +10,8 @@ use tokio::sync::{mpsc as tokio_mpsc, watch};
 
 use super::*;
 use crate::error::Error;
-use crate::protocol::{Call, Command, Finish, Preview, Shelf};
+use crate::protocol::{Call, Caller, Command, Finish, Preview, Shelf};
+use crate::stop::Stop;
 use crate::tui::theme::{Depth, Theme};
 
 /// A call that blocks until it is released.
@@ -76,7 +77,7 @@ impl Backstage for Stuck {
                 let _ = says.blocking_send(Event::Paused(true));
             }
         });
-        Ok(RunHandle::new(calls, events, watch::channel(None).1, thread))
+        Ok(RunHandle::new(Caller::new(calls, Stop::default()), events, watch::channel(None).1, thread))
     }
 }
 
@@ -237,7 +238,12 @@ fn the_next_run_waits_until_the_last_has_ended() {
     let (calls, _sent) = tokio_mpsc::unbounded_channel();
     let (says, events) = tokio_mpsc::channel(1);
     let thread = thread::spawn(move || gate.wait());
-    bench.shell.run = OnScreen::Run(RunHandle::new(calls, events, watch::channel(None).1, thread));
+    bench.shell.run = OnScreen::Run(RunHandle::new(
+        Caller::new(calls, Stop::default()),
+        events,
+        watch::channel(None).1,
+        thread,
+    ));
     says.try_send(Event::Finished(Finish::Stopped)).unwrap();
     while !matches!(bench.hear(), Message::Run(Event::Finished(_))) {}
     bench.press(KeyCode::Enter);
