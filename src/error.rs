@@ -131,6 +131,26 @@ impl Error {
         move |source| Error::Io { action, path: path.to_owned(), source }
     }
 
+    /// Whether it is a file operation that may succeed later: a full disk, a quota, a file server or a device that does not
+    /// answer. Not a place that is gone.
+    pub fn may_pass(&self) -> bool {
+        use std::io::ErrorKind as Kind;
+        let Error::Io { source, .. } = self else { return false };
+        !matches!(
+            source.kind(),
+            Kind::NotFound
+                | Kind::NotADirectory
+                | Kind::IsADirectory
+                | Kind::InvalidInput
+                | Kind::InvalidFilename
+                | Kind::InvalidData
+                | Kind::UnexpectedEof
+                | Kind::AlreadyExists
+                | Kind::CrossesDevices
+                | Kind::Unsupported
+        )
+    }
+
     /// [`Error::Content`].
     pub fn content(path: &Path, problem: impl Into<String>) -> Error {
         Error::Content { path: path.to_owned(), problem: problem.into() }

@@ -1,33 +1,119 @@
-//! Atomic writes.
+//! Files that are written whole or not at all, and files that only grow.
 
-use std::io::Write;
+mod append;
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
+use tracing::warn;
+
+pub use self::append::Appender;
 use crate::error::{Error, Result};
 
-/// Writes a file atomically: to a temporary file, flushed to the disk and renamed.
+/// The beginning of the names of temporary files and directories. A killed process leaves them behind.
+const TEMPORARY: &str = ".nem-tui-";
+
+/// Writes a file atomically: to a temporary file, flushed to the disk and renamed. A new file follows the umask.
 ///
 /// # Errors
 /// A directory that does not exist or cannot be written, or a full disk. An existing file then stays the same.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
     let attempt = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        // Temporary files are private; this one should be readable like any other.
+        let mut temporary = tempfile::Builder::new();
+        temporary.prefix(TEMPORARY);
         #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        }
+        temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = temporary.tempfile_in(directory_of(path))?;
+        file.write_all(bytes)?;
+        sync_file(file.as_file())?;
         file.persist(path)?;
         Ok(())
     };
     attempt().map_err(Error::io("write", path))
+}
+
+/// [`write_atomic`], and a loss of power cannot undo it.
+///
+/// # Errors
+/// The same.
+pub fn write_durable(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomic(path, bytes)?;
+    sync_directory(directory_of(path))
+}
+
+/// A new directory in `parent`, removed when dropped unless it is kept.
+///
+/// # Errors
+/// A `parent` that does not exist or cannot be written.
+pub fn temporary_directory(parent: &Path) -> std::io::Result<tempfile::TempDir> {
+    tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(parent)
+}
+
+/// The directory that `path` is in.
+pub fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether `name` is one of a temporary file or directory.
+pub fn is_temporary(name: &std::ffi::OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
+}
+
+/// Removes what killed processes left in `directory`, which no other process may be writing in.
+/// A failure only leaves an extra file, so it is not reported.
+pub fn remove_temporary(directory: &Path) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for entry in entries.flatten().filter(|entry| is_temporary(&entry.file_name())) {
+        let path = entry.path();
+        let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+    }
+}
+
+/// Makes the renames in `directory` survive a loss of power. Some file systems cannot do that; the program works on them.
+///
+/// # Errors
+/// A directory that is gone, a device that fails.
+pub fn sync_directory(directory: &Path) -> Result<()> {
+    #[cfg(unix)]
+    match File::open(directory).and_then(|open| open.sync_all()) {
+        Err(e) if is_unsupported(&e) || e.kind() == ErrorKind::PermissionDenied => {
+            warn!(
+                "{} cannot be flushed ({e}); after a loss of power the newest checkpoint may be missing",
+                directory.display()
+            );
+            Ok(())
+        }
+        other => other.map_err(Error::io("flush", directory)),
+    }
+    #[cfg(not(unix))]
+    Ok(())
+}
+
+/// Flushes a file to the disk, where the file system can do that.
+fn sync_file(file: &File) -> std::io::Result<()> {
+    match file.sync_all() {
+        Err(e) if is_unsupported(&e) => {
+            warn!(
+                "the file system cannot flush files ({e}); a loss of power may damage the newest checkpoint"
+            );
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Whether an error says that the file system cannot do something at all, rather than that it failed.
+pub fn is_unsupported(error: &std::io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        let lacks = [Errno::NOLCK, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::INVAL, Errno::NOTTY];
+        if error.raw_os_error().is_some_and(|raw| lacks.iter().any(|lack| lack.raw_os_error() == raw)) {
+            return true;
+        }
+    }
+    error.kind() == ErrorKind::Unsupported
 }
 
 /// Whether `path` has this extension, in upper or lower case.
@@ -46,5 +132,28 @@ mod tests {
         {
             assert_eq!(has_extension(Path::new(path), "ron"), is_ron, "{path}");
         }
+    }
+
+    #[test]
+    fn only_temporary_files_are_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        write_durable(&directory.path().join("mine"), b"x").unwrap();
+        std::fs::write(directory.path().join(format!("{TEMPORARY}a1")), "half").unwrap();
+        std::fs::create_dir_all(directory.path().join(format!("{TEMPORARY}b2/c"))).unwrap();
+        remove_temporary(directory.path());
+        let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().flatten().collect();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].file_name(), "mine");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn new_files_follow_the_umask() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let mode = |name: &str| directory.path().join(name).metadata().unwrap().permissions().mode() & 0o777;
+        write_atomic(&directory.path().join("ours"), b"x").unwrap();
+        File::create(directory.path().join("std")).unwrap();
+        assert_eq!(mode("ours"), mode("std"));
     }
 }

@@ -14,6 +14,22 @@ pub fn description() -> String {
     format!("{cores} core{plural}{of}")
 }
 
+/// The name of this host.
+pub fn host() -> String {
+    #[cfg(unix)]
+    return rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(not(unix))]
+    std::env::var("COMPUTERNAME").unwrap_or_default()
+}
+
+/// When the process `pid` of this host began, in the system's ticks; `None` if there is none. With the number it tells
+/// processes apart: numbers are used again.
+pub fn process_began(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may hold anything; 20 fields follow it up to the time.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
 /// Peak memory of this process in bytes; `None` if the system does not report it.
 pub fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -3,8 +3,10 @@
 pub mod album;
 pub mod chart;
 pub mod checkpoint;
+pub mod checkpoints;
 pub mod curves;
 pub mod directory;
+pub mod lock;
 pub mod log;
 pub mod metrics;
 pub mod picture;

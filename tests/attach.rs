@@ -346,7 +346,7 @@ fn impostor(directory: &Path, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
         forked: None,
         replay: vec![],
     };
-    drop(RunDir::create(Some(directory), &endless(), &what).unwrap());
+    RunDir::create(Some(directory), &endless(), &what).unwrap().commit().unwrap();
     let listener = UnixListener::bind(directory.join("socket")).unwrap();
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();

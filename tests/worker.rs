@@ -15,7 +15,8 @@ use nem_tui::preset::{Distribution, Images, Preset, Setting};
 use nem_tui::protocol::{Command, Event, Finish, Iteration, Record, RunHandle};
 use nem_tui::run::album;
 use nem_tui::run::checkpoint::Checkpoint;
-use nem_tui::run::directory::{RunDir, RunFile, resolve};
+use nem_tui::run::checkpoints::path_of;
+use nem_tui::run::directory::{RunDir, RunFile};
 use nem_tui::run::metrics;
 use nem_tui::run::picture::of_split;
 use nem_tui::snapshot::Input;
@@ -123,7 +124,7 @@ fn moments_are_kept_and_show_what_the_weights_made() {
     assert_eq!((kept[0], *kept.last().unwrap()), (0, 32), "{kept:?}");
     assert!(kept.contains(&8) && kept.contains(&10) && kept.len() < 25, "{kept:?}");
     let best = std::fs::read_to_string(out.join("checkpoints/best")).unwrap();
-    let best = resolve(&out, &["best"]).unwrap().with_file_name(best.trim());
+    let best = path_of(&out, "best").unwrap().with_file_name(best.trim());
     let checkpoint = Checkpoint::open(&best).unwrap();
     let moment = album::read(&out, checkpoint.manifest.counters.iteration, 3).unwrap();
     let device = DeviceName::Flex.open().unwrap();
@@ -177,7 +178,7 @@ fn a_validation_says_what_components_hold_and_the_upper_bound() {
     }
     assert_eq!(held.len(), endless().k);
     assert!((held.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{held:?}");
-    let checkpoint = Checkpoint::open(&resolve(&out, &["last"]).unwrap()).unwrap();
+    let checkpoint = Checkpoint::open(&path_of(&out, "last").unwrap()).unwrap();
     let trainer = checkpoint.trainer(&DeviceName::Flex.open().unwrap()).unwrap();
     let again = trainer.evaluate(Split::Validation, 16, ScoredSteps::AllSteps).unwrap();
     let epoch = epoch.unwrap();
@@ -314,6 +315,7 @@ fn a_run_that_ends_within_a_validation_resumes_with_it() {
         replay: vec![],
     };
     let mut cut_off = RunDir::create(Some(&out), trainer.preset(), &what).unwrap();
+    cut_off.commit().unwrap();
     while !trainer.epoch_is_over() {
         for iteration in trainer.step().unwrap() {
             cut_off.append(&Record::Step(iteration)).unwrap();
@@ -325,7 +327,7 @@ fn a_run_that_ends_within_a_validation_resumes_with_it() {
     let resumed = resume(&out, DeviceName::Flex, |preset| Ok(preset.clone()), ending).unwrap();
     assert_eq!(finish(resumed), Finish::MaxIterations);
     let weights =
-        |run: &Path| std::fs::read(resolve(run, &["last"]).unwrap().join("weights.safetensors")).unwrap();
+        |run: &Path| std::fs::read(path_of(run, "last").unwrap().join("weights.safetensors")).unwrap();
     assert_eq!(weights(&out), weights(&whole));
 }
 
@@ -380,7 +382,7 @@ fn stages_follow_each_other_and_survive_a_stop() {
     assert_eq!(stages, [(2, 11, Images::First(50), 0.002), (3, 31, Images::All, 0.001)]);
     assert!(matches!(events.last(), Some(Event::Finished(Finish::MaxEpochs))));
     let path = directory.path().join("whole");
-    let preset = Checkpoint::open(&resolve(&path, &["last"]).unwrap()).unwrap().preset;
+    let preset = Checkpoint::open(&path_of(&path, "last").unwrap()).unwrap().preset;
     assert_eq!((preset.k, preset.data.objects()), (4, Some(3)));
 
     assert!(matches!(
@@ -397,7 +399,7 @@ fn stages_follow_each_other_and_survive_a_stop() {
         let path = directory.path().join(name);
         let training = TrainedRun::read(&path).unwrap();
         assert!(training.finished && training.epochs == 4, "{training:?}");
-        let last = resolve(&path, &["last"]).unwrap();
+        let last = path_of(&path, "last").unwrap();
         let losses: Vec<f64> = metrics::records(&path)
             .unwrap()
             .into_iter()
@@ -428,7 +430,7 @@ fn a_stage_begins_with_the_best_weights_of_the_one_before() {
         ..Job::new(in_stages().set(&sets).unwrap(), 1, DeviceName::Flex)
     };
     let weights = |name: &str, pointer| {
-        let checkpoint = resolve(&directory.path().join(name), &[pointer]).unwrap();
+        let checkpoint = path_of(&directory.path().join(name), pointer).unwrap();
         std::fs::read(checkpoint.join("weights.safetensors")).unwrap()
     };
     ended(start(&job("parts", Some(60))).unwrap());
@@ -451,7 +453,7 @@ fn essence(run: &Path) -> (Vec<String>, Vec<u8>) {
             _ => {}
         }
     }
-    let checkpoint = resolve(run, &["last"]).unwrap();
+    let checkpoint = path_of(run, "last").unwrap();
     let weights = std::fs::read(checkpoint.join("weights.safetensors")).unwrap();
     (records.iter().map(|record| format!("{record:?}")).collect(), weights)
 }
@@ -543,7 +545,7 @@ fn checkpoints_are_found_by_their_names() {
     let directory = tempfile::tempdir().unwrap();
     let parent = directory.path().join("parent");
     ended(run(&parent, Some(13)));
-    let named = |name: &str| nem_tui::run::directory::named(&parent, name).map_err(|e| e.to_string());
+    let named = |name: &str| nem_tui::run::checkpoints::named(&parent, name).map_err(|e| e.to_string());
     let at = |name: &str| Ok(parent.join("checkpoints").join(name));
     for name in ["last", "13", "it-13", "it-00000013"] {
         assert_eq!(named(name), at("it-00000013"), "{name}");
@@ -560,7 +562,7 @@ fn checkpoints_are_found_by_their_names() {
     let forked = directory.path().join("forked");
     let change = |preset: &Preset| Ok(preset.clone());
     ended(fork(&asked, DeviceName::Flex, change, Some(forked.clone()), vec![], to(15)).unwrap());
-    assert!(resolve(&forked, &["last"]).unwrap().ends_with("it-00000015"));
+    assert!(path_of(&forked, "last").unwrap().ends_with("it-00000015"));
 }
 
 /// Looking at samples under other conditions does not change the training.

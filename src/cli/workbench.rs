@@ -14,7 +14,6 @@ use crate::error::{Error, Result};
 use crate::live::backstage::{LocalBackstage, card};
 use crate::precision::{Precision, PrecisionName};
 use crate::preset::embedded_names;
-use crate::run::checkpoint::Checkpoint;
 use crate::run::directory;
 use crate::tui::config::Config;
 use crate::tui::{self, Start};
@@ -64,7 +63,7 @@ impl WorkbenchArgs {
             }
             (None, Some(run), _) => {
                 // Report a damaged checkpoint before taking over the screen.
-                Checkpoint::open(&directory::resolve(run, &["last"])?)?;
+                directory::checkpoint_or_last(run)?;
                 Some(Start::Run(Box::new(card(run)?)))
             }
             (None, None, Some(what)) => Some(self.look(what)?),

@@ -16,6 +16,7 @@ use crate::preset::Preset;
 use crate::protocol::{Backstage, ModelCard, Preview, RunCard, RunHandle, RunToCompare, Shelf};
 use crate::random::Stream;
 use crate::run::checkpoint::{Checkpoint, EmbeddedModel, MODELS};
+use crate::run::checkpoints;
 use crate::run::directory::{self, RunFile};
 use crate::run::{album, curves, log, metrics};
 use crate::snapshot::Snapshot;
@@ -119,7 +120,7 @@ impl Backstage for LocalBackstage {
     }
 
     fn checkpoint(&self, run: &Path, name: &str) -> Result<PathBuf> {
-        directory::named(run, name)
+        checkpoints::named(run, name)
     }
 
     fn fork(&self, from: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
@@ -129,11 +130,11 @@ impl Backstage for LocalBackstage {
 
     fn restart(&self, run: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
         let begun = RunFile::read(run)?;
-        let last = Checkpoint::open(&directory::resolve(run, &["last"])?)?.preset;
+        let last = directory::checkpoint_or_last(run)?.preset;
         // Stages set their own values, so with stages the current preset is not the one the run began with.
         let preset = match last.train.stages.is_empty() {
             true => last,
-            false => Preset::load(&run.join("preset.ron").display().to_string())?,
+            false => directory::preset(run)?,
         };
         let compute = device.parse::<Compute>()?.or(begun.precision);
         let job = Job::new(preset.set(sets)?, begun.seed, compute);
@@ -151,7 +152,7 @@ impl Backstage for LocalBackstage {
 
     fn compared(&self, run: &Path) -> Result<RunToCompare> {
         let begun = RunFile::read(run)?;
-        let preset = Preset::load(&run.join("preset.ron").display().to_string())?;
+        let preset = directory::preset(run)?;
         let directory = std::fs::canonicalize(run).unwrap_or_else(|_| run.to_owned());
         Ok(RunToCompare { directory, preset, seed: begun.seed, metrics: metrics::read(run)? })
     }
@@ -202,14 +203,19 @@ fn model_card(model: EmbeddedModel) -> Result<ModelCard> {
 /// A directory that is not a run or has no checkpoint.
 pub fn card(run: &Path) -> Result<RunCard> {
     let seed = RunFile::read(run)?.seed;
-    let checkpoint = Checkpoint::glance(&directory::resolve(run, &["last"])?)?;
+    let checkpoint = checkpoints::glance_at_last(run)?;
     // Before the first validation of a stage, the latest AMI belongs to another task.
-    let ami = metrics::latest_ami(run).filter(|_| checkpoint.is_of_its_task());
+    let is_of_its_task = checkpoint.as_ref().is_some_and(Checkpoint::is_of_its_task);
+    let ami = metrics::latest_ami(run).filter(|_| is_of_its_task);
+    let (preset, iteration) = match checkpoint {
+        Some(checkpoint) => (checkpoint.preset, checkpoint.manifest.counters.iteration),
+        None => (directory::preset(run)?, 0),
+    };
     Ok(RunCard {
         directory: run.to_owned(),
-        preset: checkpoint.preset,
+        preset,
         seed,
-        iteration: checkpoint.manifest.counters.iteration,
+        iteration,
         ami,
         changed: changed(run).unwrap_or(SystemTime::UNIX_EPOCH),
     })
@@ -244,7 +250,7 @@ mod tests {
         let mut handle = begin::start(&job).unwrap();
         while !matches!(handle.events.blocking_recv(), Some(Event::Finished(_)) | None) {}
         drop(handle);
-        let checkpoint = directory::resolve(&run, &["last"]).unwrap();
+        let checkpoint = checkpoints::path_of(&run, "last").unwrap();
         std::fs::write(checkpoint.join("weights.safetensors"), "damaged").unwrap();
         let card = card(&run).unwrap();
         assert_eq!((card.seed, card.iteration, newest_first(directory.path())), (7, 1, vec![run]));

@@ -7,6 +7,8 @@ use tracing::info;
 use super::thread;
 pub use super::worker::Ending;
 use super::worker::{self, Begun};
+use burn::tensor::Device;
+
 use crate::backend::Compute;
 use crate::error::{Error, Result};
 use crate::machine;
@@ -58,23 +60,29 @@ pub fn start(job: &Job) -> Result<RunHandle> {
     let make = move || {
         let device = compute.open()?;
         let from = job.from.as_deref().map(directory::weights_of).transpose()?;
-        let trainer = match &from {
-            Some(from) => {
-                let model = |preset: &Preset, device: &_| from.model(preset, device);
-                Trainer::with_model(&job.preset, job.seed, &device, model)?
-            }
-            None => Trainer::new(&job.preset, job.seed, &device)?,
-        };
+        let trainer = first_trainer(&job.preset, job.seed, from.as_ref(), &device)?;
         let trainer = trainer.with_precision(compute.precision());
         let from = from.map(|checkpoint| checkpoint.path);
         let what = RunFile { from, replay: job.replay.clone(), ..run_file(job.seed, compute) };
-        let run = RunDir::create(job.out.as_deref(), trainer.preset(), &what)?;
+        let mut run = RunDir::create(job.out.as_deref(), trainer.preset(), &what)?;
         if job.tensorboard {
-            directory::keep_events(run.path())?;
+            run.keep_events()?;
         }
+        run.commit()?;
         Ok(Begun { run, trainer, metrics: Metrics::default(), replay: job.replay, compute })
     };
     spawn(make, ending)
+}
+
+/// A training before its first iteration, with the weights of `from` or those that the seed draws.
+fn first_trainer(preset: &Preset, seed: u64, from: Option<&Checkpoint>, device: &Device) -> Result<Trainer> {
+    match from {
+        Some(from) => {
+            let model = |preset: &Preset, device: &_| from.model(preset, device);
+            Trainer::with_model(preset, seed, device, model)
+        }
+        None => Trainer::new(preset, seed, device),
+    }
 }
 
 fn spawn(make: impl FnOnce() -> Result<Begun> + Send + 'static, ending: Ending) -> Result<RunHandle> {
@@ -111,7 +119,7 @@ pub fn fork(
     let (path, compute) = (path.to_owned(), compute.into());
     let make = move || {
         let opened = compute.open()?;
-        let mut checkpoint = Checkpoint::open(&directory::resolve(&path, &["last"])?)?;
+        let mut checkpoint = directory::checkpoint_or_last(&path)?;
         let parent = directory::run_of(&checkpoint.path).map(Path::to_owned);
         let begun = parent.as_deref().and_then(|parent| RunFile::read(parent).ok());
         let compute = compute.or(begun.map_or(Precision::F32, |begun| begun.precision));
@@ -143,6 +151,7 @@ pub fn fork(
             }
         }
         run.begin(&trainer)?;
+        run.commit()?;
         let mut metrics = metrics::read(run.path())?;
         metrics.keep_latest();
         Ok(Begun { run, trainer, metrics, replay, compute })
@@ -176,7 +185,7 @@ pub fn replay(
     }
 }
 
-/// Resumes the run in `path` from its last checkpoint.
+/// Resumes the run in `path` from its newest whole checkpoint, or from its beginning if it has none yet.
 ///
 /// # Errors
 /// Those of [`RunDir::resume`] and [`Checkpoint::trainer`].
@@ -189,11 +198,21 @@ pub fn resume(
     let (path, compute) = (path.to_owned(), compute.into());
     let make = move || {
         let opened = compute.open()?;
-        let (run, mut checkpoint) = RunDir::resume(&path)?;
+        let (run, checkpoint) = RunDir::resume(&path)?;
         let begun = RunFile::read(&path)?;
         let compute = compute.or(begun.precision);
-        checkpoint.preset = change(&checkpoint.preset)?;
-        let trainer = checkpoint.trainer(&opened)?.with_precision(compute.precision());
+        let trainer = match checkpoint {
+            Some(mut checkpoint) => {
+                checkpoint.preset = change(&checkpoint.preset)?;
+                checkpoint.trainer(&opened)?
+            }
+            None => {
+                let preset = change(&directory::preset(&path)?)?;
+                let from = begun.from.as_deref().map(directory::weights_of).transpose()?;
+                first_trainer(&preset, begun.seed, from.as_ref(), &opened)?
+            }
+        };
+        let trainer = trainer.with_precision(compute.precision());
         // So that the next resume keeps this precision.
         if compute.precision() != begun.precision {
             RunFile { precision: compute.precision(), ..begun.clone() }.write(&path)?;

@@ -15,6 +15,7 @@ use crate::error::{Error, Result, TRAINING, panic_message};
 use crate::protocol::{
     Call, Caller, EVENT_CAPACITY, Event, Finish, Iteration, OWNER, RunHandle, ViewerId, WeakCaller,
 };
+use crate::run::log::RunLog;
 use crate::stop::Stop;
 
 /// Iterations kept for an owner that does not read; older ones are in `metrics.jsonl`.
@@ -32,6 +33,8 @@ pub(super) struct Ends {
     pub(super) outbox: Outbox,
     /// To those that want snapshots.
     pub(super) audience: Audience,
+    /// What the thread logs.
+    pub(super) log: RunLog,
 }
 
 /// Starts the thread, and waits until `make`, which runs on it, has made the input of `work`. A run computes on
@@ -49,6 +52,8 @@ pub(super) fn spawn<T>(
     let weak = caller.downgrade();
     let (made, is_made) = std::sync::mpsc::channel();
     let body = move || {
+        let log = RunLog::default();
+        let _logged = tracing::subscriber::set_default(log.subscriber());
         let parts = match backend::caught(make) {
             Ok(parts) => parts,
             Err(e) => return drop(made.send(Err(e))),
@@ -58,7 +63,7 @@ pub(super) fn spawn<T>(
         let mut audience = Audience::new(watch::channel(None).0);
         audience.admit(OWNER, snapshots_out);
         let outbox = Outbox { events: events_out, waiting: VecDeque::new(), viewers: None };
-        work(parts, Ends { calls: calls_in, caller: weak, stop, outbox, audience });
+        work(parts, Ends { calls: calls_in, caller: weak, stop, outbox, audience, log });
     };
     let thread = std::thread::Builder::new().name(TRAINING.into()).spawn(body);
     let thread = thread.map_err(|e| Error::Worker(format!("its thread could not be started: {e}")))?;

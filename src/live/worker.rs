@@ -1,4 +1,8 @@
 //! The training thread: it receives commands and sends events and snapshots. Commands are read between two iterations.
+//!
+//! A checkpoint is written after every epoch, before its validation, and when the last one is some minutes old. A file
+//! that cannot be written for now, for example on a full disk, pauses the training until it can be: see
+//! [`Worker::persist`].
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,13 +24,19 @@ use crate::run::album::{self, Album};
 use crate::run::directory::RunDir;
 use crate::run::tensorboard::EventFile;
 use crate::snapshot::{TILE, pictures};
-use crate::train::trainer::Trainer;
+use crate::train::trainer::{Counters, Trainer};
 use crate::train::unroll;
 
 /// The shortest time between two snapshots.
 const SNAPSHOT_PERIOD: Duration = Duration::from_millis(100);
 /// Snapshots take at most this fraction of the time, as its denominator.
 const SNAPSHOT_SHARE: u32 = 80;
+
+/// The pause after a file could not be written, which doubles each time up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long to try on when the training is being ended.
+const LAST_TRIES: Duration = Duration::from_secs(2);
 
 /// When a worker stops, besides the preset's own conditions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,6 +73,8 @@ pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
         paused: false,
         steps_to_go: 0,
         saved: None,
+        saved_at: Instant::now(),
+        postponed: VecDeque::new(),
         snapshot_due: Instant::now(),
     };
     worker.run(metrics);
@@ -83,8 +95,12 @@ struct Worker {
     paused: bool,
     /// Single iterations still to make while paused.
     steps_to_go: u64,
-    /// The iteration and preset of the newest checkpoint.
-    saved: Option<(u64, Preset)>,
+    /// What the newest checkpoint holds.
+    saved: Option<(Counters, Preset)>,
+    /// When it was written.
+    saved_at: Instant,
+    /// Calls that came while a file could not be written.
+    postponed: VecDeque<Call>,
     snapshot_due: Instant,
 }
 
@@ -96,13 +112,7 @@ enum Next {
 
 impl Worker {
     fn run(mut self, metrics: Metrics) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.run.path().join("log.txt"));
-        // A missing log is no reason to stop the run.
-        let _guard = log.ok().map(|file| {
-            let subscriber =
-                tracing_subscriber::fmt().with_ansi(false).with_writer(std::sync::Mutex::new(file));
-            tracing::subscriber::set_default(subscriber.finish())
-        });
+        self.ends.log.open(self.run.path());
         let work = |worker: &mut Worker| match worker.announce(metrics).and_then(|()| worker.train()) {
             Err(Error::Stopped) => worker.save_unsaved().map(|()| Finish::Stopped),
             other => other,
@@ -121,6 +131,8 @@ impl Worker {
             Finish::Failed(e.to_string())
         });
         info!("finished: {finish:?}");
+        // Nobody would read a note any more.
+        let _ = self.ends.log.flush();
         self.ends.outbox.finish(finish);
     }
 
@@ -149,13 +161,12 @@ impl Worker {
             Ok(viewers) => self.ends.outbox.admit(viewers),
             Err(e) => info!("{e}; the run continues, but nobody can attach to it"),
         }
-        self.events = self.run.events(first)?;
-        match Album::open(self.run.path(), first - 1) {
-            Ok(album) => self.album = Some(album),
-            Err(e) => self.note(&e),
-        }
+        self.tell_warnings();
+        self.events = self.persist(|worker| worker.run.events(first))?;
+        let album = self.persist(|worker| Album::open(worker.run.path(), first - 1));
+        self.album = self.kept(album)?;
         if first == 1 {
-            self.keep_moment(false);
+            self.keep_moment(false)?;
         }
         self.show()
     }
@@ -175,12 +186,18 @@ impl Worker {
                 self.save_unsaved()?;
                 return Ok(Finish::Stopped);
             }
-            let read = self.trainer.step();
+            let read = self.persist(|worker| worker.trainer.step());
             self.record(read)?;
+            self.tell_warnings();
             if self.trainer.epoch_is_over() {
                 self.end_epoch()?;
-            } else if album::is_due(self.trainer.counters().iteration) {
-                self.keep_moment(false);
+            } else {
+                if album::is_due(self.trainer.counters().iteration) {
+                    self.keep_moment(false)?;
+                }
+                if self.saved_at.elapsed() >= self.trainer.preset().train.checkpoint_period() {
+                    self.save(false)?;
+                }
             }
             self.show_if_due()?;
             self.ends.outbox.flush();
@@ -216,21 +233,118 @@ impl Worker {
     /// Records and sends the iterations whose losses were read.
     fn record(&mut self, read: Result<Vec<Iteration>>) -> Result<()> {
         for iteration in read.map_err(|e| self.with_kept(e))? {
-            self.run.append(&Record::Step(Iteration { profile: None, ..iteration }))?;
+            self.append(&Record::Step(Iteration { profile: None, ..iteration }))?;
             let rate = self.trainer.preset().train.learning_rate;
-            self.log_event(|events, _| events.iteration(&iteration, rate));
+            self.log_event(|events, _| events.iteration(&iteration, rate))?;
             self.ends.outbox.iteration(iteration);
         }
         Ok(())
     }
 
-    /// Adds to the event file, if there is one. If that fails, the file ends there and the training continues, because
-    /// the metrics contain the same data.
-    fn log_event(&mut self, add: impl FnOnce(&mut EventFile, &Trainer) -> Result<()>) {
-        let Some(events) = &mut self.events else { return };
-        if let Err(e) = add(events, &self.trainer) {
+    /// Appends a record to the metrics.
+    fn append(&mut self, record: &Record) -> Result<()> {
+        self.persist(|worker| worker.run.append(record))
+    }
+
+    /// Adds to the event file, if there is one. If that fails for good, the file ends there and the training continues,
+    /// because the metrics contain the same data.
+    fn log_event(&mut self, add: impl Fn(&mut EventFile, &Trainer) -> Result<()>) -> Result<()> {
+        let added = self.persist(|worker| match &mut worker.events {
+            Some(events) => add(events, &worker.trainer),
+            None => Ok(()),
+        });
+        if self.kept(added)?.is_none() {
             self.events = None;
-            self.note(&e);
+        }
+        Ok(())
+    }
+
+    /// The result of writing what the training can do without; `None` if that failed, which the viewers are told.
+    fn kept<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Ok(kept) => Ok(Some(kept)),
+            Err(Error::Stopped) => Err(Error::Stopped),
+            Err(e) => {
+                self.note(&e);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Does what may fail for a while, such as writing to a full disk. Until it succeeds nothing is trained; the state
+    /// stays in memory, the viewers are told, and they can look and stop.
+    ///
+    /// # Errors
+    /// A failure that will not pass, or one that has not passed when the training is ended.
+    fn persist<T>(&mut self, mut attempt: impl FnMut(&mut Worker) -> Result<T>) -> Result<T> {
+        let (mut pause, mut told, mut given_up) = (FIRST_PAUSE, None, None);
+        loop {
+            let e = match attempt(self) {
+                Err(e) if e.may_pass() => e.to_string(),
+                other => {
+                    if told.is_some() && other.is_ok() {
+                        self.tell("the files can be written again; the training continues".into());
+                    }
+                    return other;
+                }
+            };
+            if self.ends.stop.is_requested() || self.ends.calls.is_closed() {
+                let until = *given_up.get_or_insert_with(|| Instant::now() + LAST_TRIES);
+                if Instant::now() >= until {
+                    return Err(Error::Failed(format!("{e}; {}", self.lost())));
+                }
+                pause = FIRST_PAUSE;
+            }
+            if told.as_ref() != Some(&e) {
+                self.tell(format!("{e}; the training waits and tries again, and loses nothing meanwhile"));
+                told = Some(e);
+            }
+            self.wait(pause)?;
+            pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Waits, at most as long as `pause`, and lets viewers look meanwhile. Other calls are postponed.
+    fn wait(&mut self, pause: Duration) -> Result<()> {
+        let until = Instant::now() + pause;
+        // Without I/O, so that it needs no file descriptors, of which there may be none left.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(|e| Error::Worker(format!("cannot wait: {e}")))?;
+        while let Ok(call) =
+            runtime.block_on(async { tokio::time::timeout_at(until.into(), self.ends.calls.recv()).await })
+        {
+            self.ends.outbox.flush();
+            match call {
+                Some(Call::Join(viewer, snapshots)) => self.ends.audience.admit(viewer, snapshots),
+                Some(Call::Command(viewer, command)) => {
+                    let is_stop = command == Command::Stop;
+                    if let Some(command) = self.look(viewer, command)? {
+                        self.postponed.push_back(Call::Command(viewer, command));
+                    }
+                    if is_stop {
+                        break;
+                    }
+                }
+                None => {
+                    std::thread::sleep(until.saturating_duration_since(Instant::now()));
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is lost if the process ends now, in words.
+    fn lost(&self) -> String {
+        let now = self.trainer.counters().iteration;
+        match &self.saved {
+            Some((counters, _)) if counters.iteration == now => "no iteration is lost".into(),
+            Some((counters, _)) => format!(
+                "iterations {} to {now} are lost, and the checkpoint of iteration {} is kept",
+                counters.iteration + 1,
+                counters.iteration
+            ),
+            None => format!("the iterations up to {now} since the run was started or resumed are lost"),
         }
     }
 
@@ -242,8 +356,12 @@ impl Worker {
 
     fn end_epoch(&mut self) -> Result<()> {
         self.read_losses()?;
-        let (epoch, watched) = self.trainer.end_epoch().map_err(|e| self.with_kept(e))?;
-        self.run.append(&Record::Epoch(epoch))?;
+        // A validation can take minutes.
+        self.save_unsaved()?;
+        self.ends.outbox.flush();
+        let ended = self.persist(|worker| worker.trainer.end_epoch());
+        let (epoch, watched) = ended.map_err(|e| self.with_kept(e))?;
+        self.append(&Record::Epoch(epoch))?;
         info!(
             "epoch {}: train {:.3}, validation {:.3}, AMI {:.4}, ARI {:.4}",
             epoch.epoch, epoch.train_loss, epoch.validation_loss, epoch.ami, epoch.ari
@@ -253,27 +371,31 @@ impl Worker {
         self.log_event(|events, trainer| {
             let sample = unroll::take(trainer, 0, None, &[])?;
             events.epoch(&epoch, &pictures::step(&sample, sample.steps.len().saturating_sub(1), TILE)?)
-        });
-        self.keep_moment(epoch.best);
+        })?;
+        self.keep_moment(epoch.best)?;
         self.save(epoch.best)
     }
 
-    /// Adds snapshots to the album. If that fails, the album ends there and the training continues.
-    fn keep_moment(&mut self, best: bool) {
-        let Some(album) = &mut self.album else { return };
+    /// Adds snapshots to the album. If that fails for good, the album ends there and the training continues.
+    fn keep_moment(&mut self, best: bool) -> Result<()> {
+        if self.album.is_none() {
+            return Ok(());
+        }
         let samples = album::samples(self.trainer.preset().train.validation_size);
-        let kept = unroll::take_first(&self.trainer, samples)
-            .and_then(|snapshots| album.keep(&snapshots, best).map(|()| snapshots));
-        match kept {
-            Ok(snapshots) => {
+        let kept = unroll::take_first(&self.trainer, samples).and_then(|snapshots| {
+            self.persist(|worker| {
+                worker.album.as_mut().map_or(Ok(()), |album| album.keep(&snapshots, best))
+            })?;
+            Ok(snapshots)
+        });
+        match self.kept(kept)? {
+            Some(snapshots) => {
                 let first = snapshots.into_iter().next().map(Arc::new);
                 self.ends.audience.latest().send_replace(first);
             }
-            Err(e) => {
-                self.album = None;
-                self.note(&e);
-            }
+            None => self.album = None,
         }
+        Ok(())
     }
 
     /// Whether the run is over, checked between two iterations. After a stage, starts the next one.
@@ -283,9 +405,12 @@ impl Worker {
             return Ok(Some(Finish::MaxIterations));
         }
         let Some(finish) = self.trainer.is_done() else { return Ok(None) };
-        let best = self.trainer.next_stage(|preset, device| self.run.best()?.model(preset, device));
-        let Some(start) = best? else { return Ok(Some(finish)) };
-        self.run.append(&Record::Stage(start.clone()))?;
+        let start = self.persist(|worker| {
+            let Worker { trainer, run, .. } = worker;
+            trainer.next_stage(|preset, device| run.best()?.model(preset, device))
+        })?;
+        let Some(start) = start else { return Ok(Some(finish)) };
+        self.append(&Record::Stage(start.clone()))?;
         info!("iteration {}: stage {}, {:?}", start.iteration, start.stage, start.what);
         self.ends.outbox.send(Event::Stage(start));
         self.ends.outbox.send(Event::Floor(self.trainer.floor()?));
@@ -297,7 +422,9 @@ impl Worker {
     fn take_commands(&mut self) -> Result<Next> {
         loop {
             let waiting = self.paused && self.steps_to_go == 0;
-            let call = if waiting {
+            let call = if let Some(call) = self.postponed.pop_front() {
+                call
+            } else if waiting {
                 self.read_losses()?;
                 self.ends.outbox.flush();
                 match self.ends.calls.blocking_recv() {
@@ -389,16 +516,15 @@ impl Worker {
         Ok(())
     }
 
-    /// Makes a live change. The inner error does not stop the training.
+    /// Makes a live change, recorded first. The inner error does not stop the training.
     fn change(&mut self, setting: Setting) -> Result<Result<()>> {
-        let recorded = self.trainer.change(setting).and_then(|change| {
-            self.run.append(&Record::Change(change))?;
-            Ok(change)
-        });
-        let change = match recorded {
-            Ok(change) => change,
+        let prepared = match self.trainer.prepare(setting) {
+            Ok(prepared) => prepared,
             Err(e) => return Ok(Err(e)),
         };
+        let change = prepared.change();
+        self.append(&Record::Change(change))?;
+        self.trainer.adopt(prepared);
         let (from, to) = (change.from.value(), change.to.value());
         info!("iteration {}: {} {from} -> {to}", change.iteration, setting.field());
         self.ends.outbox.send(Event::Changed(change));
@@ -417,25 +543,40 @@ impl Worker {
 
     /// Tells all viewers about a problem that does not stop the training.
     fn note(&mut self, e: &Error) {
-        info!("{e}");
-        self.ends.outbox.send(Event::Note(e.to_string()));
+        self.tell(e.to_string());
+    }
+
+    fn tell(&mut self, sentence: String) {
+        info!("{sentence}");
+        self.ends.outbox.send(Event::Note(sentence));
+        self.ends.outbox.flush();
+    }
+
+    /// Tells all viewers what was logged as a warning.
+    fn tell_warnings(&mut self) {
+        for sentence in self.ends.log.take_notes() {
+            self.ends.outbox.send(Event::Note(sentence));
+        }
     }
 
     /// Writes a checkpoint.
     fn save(&mut self, best: bool) -> Result<()> {
         self.read_losses()?;
-        let path = self.run.save(&self.trainer, best)?;
-        let iteration = self.trainer.counters().iteration;
+        let path = self.persist(|worker| worker.run.save(&worker.trainer, best))?;
+        self.log_event(|events, _| events.sync())?;
+        let counters = self.trainer.counters().clone();
         info!("saved {}", path.display());
-        self.saved = Some((iteration, self.trainer.preset().clone()));
-        self.ends.outbox.send(Event::Saved { iteration, best });
-        Ok(())
+        self.ends.outbox.send(Event::Saved { iteration: counters.iteration, best });
+        self.saved = Some((counters, self.trainer.preset().clone()));
+        self.saved_at = Instant::now();
+        let logged = self.persist(|worker| worker.ends.log.flush());
+        self.kept(logged).map(|_| ())
     }
 
     fn save_unsaved(&mut self) -> Result<()> {
-        let now = (self.trainer.counters().iteration, self.trainer.preset());
+        let now = (self.trainer.counters(), self.trainer.preset());
         match &self.saved {
-            Some((iteration, preset)) if (*iteration, preset) == now => Ok(()),
+            Some((counters, preset)) if (counters, preset) == now => Ok(()),
             _ => self.save(false),
         }
     }
@@ -443,7 +584,9 @@ impl Worker {
     /// Adds the kept checkpoint to the error of a loss that is not finite.
     fn with_kept(&self, e: Error) -> Error {
         let kept = match &self.saved {
-            Some((iteration, _)) => format!("the checkpoint of iteration {iteration} is kept"),
+            Some((Counters { iteration, .. }, _)) => {
+                format!("the checkpoint of iteration {iteration} is kept")
+            }
             None => "no checkpoint had been written yet".to_owned(),
         };
         match e {

@@ -14,9 +14,9 @@ use std::path::Path;
 use super::experiments::{EXPERIMENTS, Section};
 use super::runs::{FailedRun, ScoredRun, changes};
 use crate::error::{Error, Result};
-use crate::preset::{Digits, Preset};
+use crate::preset::Digits;
 use crate::protocol::Epoch;
-use crate::run::directory::RunFile;
+use crate::run::directory::{self, RunFile};
 use crate::run::metrics;
 
 /// A run without its weights.
@@ -63,7 +63,7 @@ impl ArchivedRun {
     /// A directory that is not a run, or is damaged.
     pub fn read(path: &Path) -> Result<ArchivedRun> {
         let run = RunFile::read(path)?;
-        let preset = Preset::load(&path.join("preset.ron").to_string_lossy())?;
+        let preset = directory::preset(path)?;
         let metrics = metrics::read(path)?;
         let epochs = metrics.epochs.iter().map(|epoch| (metrics.stage_of(epoch.iteration), *epoch)).collect();
         // preset.ron has the values of the stage that the run itself began in.

@@ -17,8 +17,8 @@ use crate::live::begin::{self, Ending, Job};
 use crate::precision::Precision;
 use crate::preset::{Difference, Preset, differences};
 use crate::protocol::{Finish, RunHandle};
-use crate::run::checkpoint::Checkpoint;
-use crate::run::directory::{self, RunDir};
+use crate::run::checkpoints;
+use crate::run::directory;
 use crate::run::score::{Scoring, score};
 use crate::stop::Stop;
 
@@ -85,7 +85,7 @@ struct WantedRun {
 impl WantedRun {
     /// Whether there is a checkpoint to resume from.
     fn is_begun(&self) -> Result<bool> {
-        directory::is_resumable(&self.path)
+        checkpoints::is_resumable(&self.path)
     }
 
     fn failed(&self, why: &Error) -> FailedRun {
@@ -149,7 +149,7 @@ impl Reproduction<'_> {
         if self.settings.is_none() || !run.is_begun().unwrap_or(false) {
             return Ok(());
         }
-        let Ok(begun) = Preset::load(&run.path.join("preset.ron").to_string_lossy()) else { return Ok(()) };
+        let Ok(begun) = directory::preset(&run.path) else { return Ok(()) };
         let mut asked = self.with_settings(&begun)?.at_first_stage();
         asked.data = resolved(&asked.data)?;
         let changes = differences(&begun, &asked);
@@ -231,12 +231,13 @@ impl Reproduction<'_> {
                 ));
             }
             if run.path.join("run.json").is_file() {
-                RunDir::discard(&run.path)?;
                 let path = run.path.display();
                 progress.note(&format!("{path} was cut off before its first checkpoint and starts over"));
+                begin::resume(&run.path, self.compute, |preset| Ok(preset.clone()), ending)?
+            } else {
+                let job = Job::new(run.settings.clone(), run.seed, self.compute);
+                begin::start(&Job { out: Some(run.path.clone()), ending, ..job })?
             }
-            let job = Job::new(run.settings.clone(), run.seed, self.compute);
-            begin::start(&Job { out: Some(run.path.clone()), ending, ..job })?
         };
         progress.follow(handle, deadline)
     }
@@ -245,7 +246,7 @@ impl Reproduction<'_> {
     fn score(&self, run: &WantedRun, scores: &Path, progress: &mut dyn Progress) -> Result<()> {
         let device = self.compute.open()?;
         let training = TrainedRun::read(&run.path)?;
-        let best = Checkpoint::open(&directory::resolve(&run.path, &["best", "last"])?)?;
+        let best = directory::checkpoint_or_best(&run.path)?;
         let mut tests: Vec<&'static TestConditions> = Vec::new();
         let experiments = self.sections.iter().copied().flat_map(Section::experiments);
         for experiment in experiments.filter(|experiment| experiment.preset == run.preset) {

@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 use crate::files::{has_extension, write_atomic};
 use crate::preset::{Difference, Preset, differences, embedded_names};
 use crate::protocol::{Change, Metrics};
-use crate::run::checkpoint::Checkpoint;
 use crate::run::directory::{self, RunFile};
 use crate::run::metrics;
 use crate::run::score::ScoreReport;
@@ -82,7 +81,7 @@ impl TrainedRun {
     /// A directory that is not a run, has no checkpoint, or is damaged.
     pub fn read(path: &Path) -> Result<TrainedRun> {
         let file = RunFile::read(path)?;
-        let checkpoint = Checkpoint::open(&directory::resolve(path, &["last"])?)?;
+        let checkpoint = directory::checkpoint_or_last(path)?;
         let counters = &checkpoint.manifest.counters;
         let preset = &checkpoint.preset;
         // A run that was killed has records that are later than its last checkpoint.

@@ -158,6 +158,7 @@ impl ParityCase {
                 patience: schema::ten(),
                 clip_norm: None,
                 score_every: schema::default_score_every(),
+                checkpoint_minutes: schema::five(),
             },
         })
     }

@@ -152,6 +152,12 @@ impl Preset {
         {
             return Some(format!("train.clip_norm is {norm}; it must be above 0, or None for no clipping"));
         }
+        if !(0.0..=1e6).contains(&train.checkpoint_minutes) {
+            return Some(format!(
+                "train.checkpoint_minutes is {}; it must be 0 (after every iteration) to 1000000",
+                train.checkpoint_minutes
+            ));
+        }
         for (name, value) in [
             ("max_epochs", train.max_epochs),
             ("patience", train.patience),

@@ -1,5 +1,7 @@
 //! The schema of presets: the types behind the RON files.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// A whole experiment.
@@ -389,6 +391,16 @@ pub struct Train {
     /// Iterations between two scorings of the training batch (AMI and ARI of 16 of its images).
     #[serde(default = "default_score_every")]
     pub score_every: u64,
+    /// Minutes of training after which another checkpoint is written, besides those before and after every validation.
+    #[serde(default = "five", skip_serializing_if = "is_five")]
+    pub checkpoint_minutes: f64,
+}
+
+impl Train {
+    /// The longest time between two checkpoints.
+    pub fn checkpoint_period(&self) -> Duration {
+        Duration::try_from_secs_f64(60.0 * self.checkpoint_minutes).unwrap_or(Duration::MAX)
+    }
 }
 
 /// A stage of the training. It starts from the weights with the best validation loss of the stage before, and with
@@ -451,6 +463,12 @@ fn is_false(value: &bool) -> bool {
 }
 pub(super) fn default_e_sigma() -> f64 {
     0.25
+}
+pub(super) fn five() -> f64 {
+    5.0
+}
+fn is_five(value: &f64) -> bool {
+    *value == five()
 }
 fn one_channel() -> usize {
     1

@@ -34,7 +34,7 @@ use crate::snapshot::{Snapshot, SnapshotStep};
 
 /// Moments kept for every doubling of the iterations.
 const PER_DOUBLING: f64 = 4.0;
-const ALBUM: &str = "album";
+pub(super) const ALBUM: &str = "album";
 const BEST: &str = "best";
 const ENDING: &str = ".safetensors.gz";
 /// An unpacked moment is never larger, unless it is damaged.

@@ -15,7 +15,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Bytes, Device};
@@ -23,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::files::{directory_of, sync_directory, temporary_directory, write_atomic};
 use crate::nem::Nem;
 use crate::preset::Preset;
 use crate::tensors::{self, Arrays, Storage};
@@ -34,13 +33,14 @@ const WEIGHTS: &str = "weights.safetensors";
 const OPTIMIZER: &str = "optimizer.burnpack";
 const PRESET: &str = "preset.ron";
 const MANIFEST: &str = "manifest.json";
-/// Prefix of the name of a checkpoint that is still being written.
-pub(super) const UNFINISHED: &str = ".unfinished-";
-/// Raised when a checkpoint's meaning changes.
-const FORMAT: u32 = 1;
+/// Raised when a checkpoint's meaning changes. Format 1 had no checksum of the manifest.
+const FORMAT: u32 = 2;
+/// What precedes the checksum, the manifest's last field: the SHA-256 of the same text without that field.
+const CHECKSUM: &str = ",\n  \"sha256\": \"";
 
 /// What ties a checkpoint's files together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Manifest {
     format: u32,
     /// The version of the program that wrote it.
@@ -51,6 +51,9 @@ pub struct Manifest {
     pub counters: Counters,
     /// The length of `metrics.jsonl` at that time, in bytes.
     pub metrics_bytes: u64,
+    /// Whether the epoch that it ended is the best so far.
+    #[serde(default)]
+    pub best: bool,
     /// The scores of the weights, if this is a model to share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
@@ -60,6 +63,7 @@ pub struct Manifest {
 
 /// What `nem-tui eval MODEL --samples N` measures with these very weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Measured {
     /// The device and machine.
     pub device: String,
@@ -79,11 +83,51 @@ pub struct Measured {
     pub loss: f64,
 }
 
+impl Manifest {
+    /// The text of a manifest's file.
+    fn to_text(&self) -> serde_json::Result<String> {
+        let text = serde_json::to_string_pretty(self)?;
+        let sum = sha256(text.as_bytes());
+        let fields = text.strip_suffix("\n}").unwrap_or(&text);
+        Ok(format!("{fields}{CHECKSUM}{sum}\"\n}}"))
+    }
+
+    /// Reads a manifest's file.
+    ///
+    /// # Errors
+    /// What is wrong with it and what to do, without the file's name.
+    fn parse(bytes: &[u8]) -> Result<Manifest, String> {
+        let text = String::from_utf8_lossy(bytes);
+        let (text, sum) = match text.rsplit_once(CHECKSUM) {
+            Some((fields, sum)) => (format!("{fields}\n}}"), sum.trim_end().strip_suffix("\"\n}")),
+            None => (text.into_owned(), None),
+        };
+        let manifest: Manifest = serde_json::from_str(&text)
+            .map_err(|e| format!("not a checkpoint's manifest ({e}); use another checkpoint"))?;
+        match manifest.format {
+            1 => {}
+            FORMAT if sum == Some(&sha256(text.as_bytes())) => {}
+            FORMAT => {
+                return Err("damaged: its SHA-256 is not the one it carries; use another checkpoint".into());
+            }
+            format => {
+                return Err(format!(
+                    "checkpoint format {format} is not format {FORMAT}, which this version reads"
+                ));
+            }
+        }
+        match [WEIGHTS, PRESET].into_iter().find(|file| !manifest.files.contains_key(*file)) {
+            Some(file) => Err(format!("names no {file}; use another checkpoint")),
+            None => Ok(manifest),
+        }
+    }
+}
+
 /// Writes `trainer`'s state as the new directory `parent/name`.
 ///
 /// # Errors
 /// A place that cannot be written, a full disk, or weights that are not finite; nothing is left behind then.
-pub fn save(trainer: &Trainer, parent: &Path, name: &str, metrics_bytes: u64) -> Result<PathBuf> {
+pub fn save(trainer: &Trainer, parent: &Path, name: &str, metrics_bytes: u64, best: bool) -> Result<PathBuf> {
     let path = parent.join(name);
     let weights = trainer.model().weights();
     if let Some((bad, _)) = weights.iter().find(|(_, array)| array.values.iter().any(|v| !v.is_finite())) {
@@ -109,6 +153,7 @@ pub fn save(trainer: &Trainer, parent: &Path, name: &str, metrics_bytes: u64) ->
         seed: trainer.seed(),
         counters: trainer.counters().clone(),
         metrics_bytes,
+        best,
         measured: None,
         files: BTreeMap::new(),
     };
@@ -133,30 +178,27 @@ pub fn export(
         (WEIGHTS, tensors::encode(&checkpoint.weights()?, storage, path)?),
         (PRESET, checkpoint.preset_to_test().to_ron().into_bytes()),
     ];
-    write(path, Manifest { measured, ..checkpoint.manifest.clone() }, &files)
+    write(path, Manifest { format: FORMAT, measured, ..checkpoint.manifest.clone() }, &files)
 }
 
 /// Writes `files` and `manifest`, with their SHA-256, as the new directory `path`.
 fn write(path: &Path, manifest: Manifest, files: &[(&str, Vec<u8>)]) -> Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = directory_of(path);
     // Removed when dropped, unless it is renamed at the end.
-    let aside = tempfile::Builder::new()
-        .prefix(UNFINISHED)
-        .tempdir_in(parent)
-        .map_err(Error::io("create a checkpoint in", parent))?;
+    let aside = temporary_directory(parent).map_err(Error::io("create a checkpoint in", parent))?;
     let directory = aside.path();
     for (name, bytes) in files {
         write_atomic(&directory.join(name), bytes)?;
     }
     let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), sha256(bytes))).collect();
-    let text = serde_json::to_vec_pretty(&Manifest { files, ..manifest })
-        .map_err(|e| Error::content(path, e.to_string()))?;
-    write_atomic(&directory.join(MANIFEST), &text)?;
-    sync(directory)?;
+    let manifest = Manifest { files, ..manifest };
+    let text = manifest.to_text().map_err(|e| Error::content(path, e.to_string()))?;
+    write_atomic(&directory.join(MANIFEST), text.as_bytes())?;
+    sync_directory(directory)?;
     std::fs::rename(directory, path).map_err(Error::io("finish", path))?;
     // Renamed, so there is nothing left to remove.
     let _ = aside.keep();
-    sync(parent)
+    sync_directory(parent)
 }
 
 /// A trained model that comes with the program.
@@ -261,18 +303,8 @@ impl Checkpoint {
 
     fn read(path: PathBuf, files: CheckpointFiles, is_verified: impl Fn(&str) -> bool) -> Result<Checkpoint> {
         let file = files.path(MANIFEST);
-        let manifest: Manifest = serde_json::from_slice(&files.read(MANIFEST)?).map_err(|e| {
-            Error::content(&file, format!("not a checkpoint's manifest ({e}); use another checkpoint"))
-        })?;
-        if manifest.format != FORMAT {
-            return Err(Error::content(
-                &file,
-                format!(
-                    "checkpoint format {} is not format {FORMAT}, which this version reads",
-                    manifest.format
-                ),
-            ));
-        }
+        let manifest =
+            Manifest::parse(&files.read(MANIFEST)?).map_err(|problem| Error::content(&file, problem))?;
         for (name, expected) in manifest.files.iter().filter(|(name, _)| is_verified(name)) {
             if sha256(&files.read(name)?) != *expected {
                 return Err(Error::content(
@@ -357,13 +389,6 @@ pub fn is_checkpoint(path: &Path) -> bool {
     path.join(MANIFEST).is_file()
 }
 
-/// Makes a rename in `directory` survive a loss of power.
-fn sync(directory: &Path) -> Result<()> {
-    #[cfg(unix)]
-    File::open(directory).and_then(|d| d.sync_all()).map_err(Error::io("flush", directory))?;
-    Ok(())
-}
-
 fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -373,6 +398,46 @@ mod tests {
     use super::*;
     use crate::backend::DeviceName;
     use crate::nem::DRAWN;
+
+    fn manifest() -> Manifest {
+        Manifest {
+            format: FORMAT,
+            version: "1".into(),
+            seed: 1,
+            counters: Counters::default(),
+            metrics_bytes: 9,
+            best: true,
+            measured: None,
+            files: [WEIGHTS, PRESET].map(|file| (file.to_owned(), String::new())).into(),
+        }
+    }
+
+    #[test]
+    fn a_manifest_is_read_as_written_or_refused() {
+        let text = manifest().to_text().unwrap();
+        assert_eq!(Manifest::parse(text.as_bytes()).unwrap(), manifest());
+        // Any change of any byte is noticed, by the syntax or by the checksum.
+        for at in 0..text.len() {
+            for byte in [b'0', b'"', b'z', 0xff] {
+                let mut changed = text.clone().into_bytes();
+                changed[at] = byte;
+                let same = changed == text.as_bytes();
+                assert_eq!(
+                    Manifest::parse(&changed).is_ok(),
+                    same,
+                    "{at} {}",
+                    String::from_utf8_lossy(&changed)
+                );
+            }
+            assert!(Manifest::parse(&text.as_bytes()[..at]).is_err());
+        }
+        let old = serde_json::to_string(&Manifest { format: 1, ..manifest() }).unwrap();
+        assert_eq!(Manifest::parse(old.as_bytes()).unwrap().format, 1);
+        let unknown = old.replacen('{', "{\"more\": 1,", 1);
+        assert!(Manifest::parse(unknown.as_bytes()).unwrap_err().contains("unknown field"));
+        let without = text.split(CHECKSUM).next().unwrap().to_owned() + "\n}";
+        assert!(Manifest::parse(without.as_bytes()).unwrap_err().contains("SHA-256"));
+    }
 
     /// The model is built from the saved weights, without drawing initial weights first.
     #[test]
@@ -384,7 +449,7 @@ mod tests {
         let mut trainer = Trainer::new(&preset, 1, &device).unwrap();
         assert!(DRAWN.get() > 0);
         trainer.step().unwrap();
-        let path = save(&trainer, runs.path(), "it-00000001", 0).unwrap();
+        let path = save(&trainer, runs.path(), "it-00000001", 0, false).unwrap();
         DRAWN.set(0);
         let resumed = Checkpoint::open(&path).unwrap().trainer(&device).unwrap();
         assert_eq!(DRAWN.get(), 0);

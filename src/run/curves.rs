@@ -8,7 +8,7 @@ use std::time::Duration;
 use plotters::prelude::*;
 
 use super::chart::{self, COLOURS, Chart, Failure, SIZE};
-use super::directory::RunFile;
+use super::directory::{self, RunFile};
 use super::{metrics, tensorboard};
 use crate::error::{Error, Result};
 use crate::files::{has_extension, write_atomic};
@@ -52,7 +52,7 @@ fn is_table(file: &Path) -> bool {
 /// A directory that is not a run, is damaged, or has no metrics.
 pub fn read(run: &Path) -> Result<(Metrics, Preset)> {
     RunFile::read(run)?;
-    let preset = Preset::load(&run.join("preset.ron").to_string_lossy())?;
+    let preset = directory::preset(run)?;
     let metrics = if metrics::exist(run) { metrics::read(run)? } else { Metrics::default() };
     if metrics.iterations.is_empty() && metrics.epochs.is_empty() {
         return Err(Error::content(

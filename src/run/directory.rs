@@ -4,36 +4,41 @@
 //! runs/quickstart-s1/
 //!   run.json        seed, device, version
 //!   preset.ron      the preset the run began with, resolved
+//!   lock            locked and named by the process that trains it: see `lock`
 //!   metrics.jsonl   one line for each iteration, epoch and live change
 //!   log.txt         the log, for people to read
 //!   album/          snapshots of some samples during the training: see `album`
 //!   tensorboard/    event files, if requested
 //!   socket          where viewers attach during the training: see `socket`
 //!   checkpoints/
-//!     last, best    files with the name of a checkpoint beside them; in a fork also `begin`
+//!     last, best    files with the name of a checkpoint beside them: see `checkpoints`
 //!     it-00000200/  see `checkpoint`
 //! ```
 
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::album;
 use super::checkpoint::{self, Checkpoint};
+use super::checkpoints::{self, BEGIN, BEST, CHECKPOINTS, LAST, PREVIOUS};
+use super::lock::{self, Held, LOCK, Lock};
 use super::metrics::{self, MetricsFile};
 use super::tensorboard::EventFile;
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::files::{is_temporary, remove_temporary, sync_directory, write_atomic};
 use crate::precision::Precision;
 use crate::preset::Preset;
 use crate::protocol::{Change, Record};
-use crate::train::trainer::Trainer;
+use crate::train::trainer::{Counters, Trainer};
 
-/// Points to the checkpoint that a fork began with.
-const BEGIN: &str = "begin";
-/// Points to the checkpoint last requested by name, for a fork.
-const ASKED_FOR: &str = "asked-for";
+const RUN: &str = "run.json";
+const PRESET: &str = "preset.ron";
+/// Marks a directory that is becoming a run.
+const MARKER: &str = ".nem-tui-unfinished-run";
 /// The directory of TensorBoard's event files.
 const TENSORBOARD: &str = "tensorboard";
 
@@ -67,33 +72,53 @@ pub struct RunFile {
 pub struct RunDir {
     path: PathBuf,
     metrics: MetricsFile,
+    /// The checkpoint that the run stands on: the newest one, or the one it was resumed from.
+    current: Option<PathBuf>,
+    /// A checkpoint that was written but that nothing points to yet, and the counters it holds.
+    written: Option<(Counters, PathBuf)>,
+    /// What is still to be written for a directory to be a run. Without that it is removed at the end.
+    unfinished: Option<Unfinished>,
+    _lock: Lock,
+}
+
+struct Unfinished {
+    run: RunFile,
+    /// Whether the directory itself is new, too.
+    is_new: bool,
 }
 
 impl RunDir {
-    /// A new run's directory: `out`, or the first free `runs/<preset>-s<seed>[-n]`.
+    /// A new run's directory: `out`, or the first free `runs/<preset>-s<seed>[-n]`. It becomes a run by
+    /// [`RunDir::commit`]; otherwise it is removed. What a killed start left is overwritten.
     ///
     /// # Errors
     /// An `out` that is not empty, or a directory that cannot be written.
     pub fn create(out: Option<&Path>, preset: &Preset, run: &RunFile) -> Result<RunDir> {
-        let path = match out {
+        let (path, is_new) = match out {
             Some(path) => {
+                let is_new = !path.exists();
                 std::fs::create_dir_all(path).map_err(Error::io("create the run directory", path))?;
-                let mut entries = std::fs::read_dir(path).map_err(Error::io("read", path))?;
-                if entries.next().is_some() {
+                if !is_new && !is_free(path)? {
                     return Err(Error::Usage(format!(
                         "{} is not empty; name a new directory with --out, or resume the run in it with --resume",
                         path.display()
                     )));
                 }
-                path.to_owned()
+                (path.to_owned(), is_new)
             }
-            None => new_under(Path::new("runs"), &format!("{}-s{}", preset.name, run.seed))?,
+            None => (new_under(Path::new("runs"), &format!("{}-s{}", preset.name, run.seed))?, true),
         };
-        let checkpoints = path.join("checkpoints");
+        let lock = Lock::take(&path)?;
+        clear(&path)?;
+        let marker = path.join(MARKER);
+        File::create(&marker).map_err(Error::io("create", &marker))?;
+        let metrics = MetricsFile::open(&path)?;
+        let unfinished = Some(Unfinished { run: run.clone(), is_new });
+        let made = RunDir { path, metrics, current: None, written: None, unfinished, _lock: lock };
+        let checkpoints = made.path.join(CHECKPOINTS);
         std::fs::create_dir_all(&checkpoints).map_err(Error::io("create", &checkpoints))?;
-        run.write(&path)?;
-        write_atomic(&path.join("preset.ron"), preset.to_ron().as_bytes())?;
-        RunDir::open(path, true)
+        write_atomic(&made.path.join(PRESET), preset.to_ron().as_bytes())?;
+        Ok(made)
     }
 
     /// A new run's directory for a fork of `checkpoint`. It gets its parent's metrics up to the checkpoint, so that its
@@ -114,50 +139,51 @@ impl RunDir {
         Ok(fork)
     }
 
-    /// An existing run's directory, with its last checkpoint. Lines of `metrics.jsonl` after the checkpoint are removed,
-    /// because their iterations will be run again.
+    /// Completes a new run's directory: it is a run once it has its `run.json`.
     ///
     /// # Errors
-    /// A directory that is not a run or has no checkpoint, or a run that another process is training.
-    pub fn resume(path: &Path) -> Result<(RunDir, Checkpoint)> {
-        RunFile::read(path)?;
-        // Locked first, because another process might still be writing.
-        let mut run = RunDir::open(path.to_owned(), false)?;
-        let checkpoint = Checkpoint::open(&resolve(path, &["last"])?)?;
-        run.metrics.cut(checkpoint.manifest.metrics_bytes)?;
-        Ok((run, checkpoint))
-    }
-
-    /// Removes a run that ended before its first checkpoint and so cannot be resumed.
-    ///
-    /// # Errors
-    /// A run that another process is training, that has a checkpoint after all, or that cannot be removed.
-    pub fn discard(path: &Path) -> Result<()> {
-        // Stays locked until it is removed.
-        let run = RunDir::open(path.to_owned(), true)?;
-        let checkpoints = path.join("checkpoints");
-        let entries = match std::fs::read_dir(&checkpoints) {
-            Ok(entries) => entries.collect::<std::io::Result<Vec<_>>>(),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            Err(e) => Err(e),
-        };
-        let entries = entries.map_err(Error::io("read", &checkpoints))?;
-        let names = entries.iter().map(|entry| entry.file_name());
-        let whole = names.filter(|name| checkpoint::is_checkpoint(&checkpoints.join(name)));
-        if let Some(name) = whole.map(|name| name.to_string_lossy().into_owned()).max() {
-            return Err(Error::content(
-                &checkpoints.join("last"),
-                format!(
-                    "names no checkpoint to resume from, but {name} is there; write its name into this file"
-                ),
-            ));
+    /// A directory that cannot be written.
+    pub fn commit(&mut self) -> Result<()> {
+        if let Some(Unfinished { run, .. }) = &self.unfinished {
+            run.write(&self.path)?;
+            sync_directory(&self.path)?;
+            self.unfinished = None;
+            let _ = std::fs::remove_file(self.path.join(MARKER));
         }
-        std::fs::remove_dir_all(&run.path).map_err(Error::io("remove", path))
+        Ok(())
     }
 
-    fn open(path: PathBuf, create: bool) -> Result<RunDir> {
-        let metrics = MetricsFile::open(&path, create)?;
-        Ok(RunDir { path, metrics })
+    /// An existing run's directory, with its newest whole checkpoint; `None` if it ended before its first one. Lines of
+    /// `metrics.jsonl` after the checkpoint are removed, because their iterations will be run again.
+    ///
+    /// # Errors
+    /// A directory that is not a run, whose checkpoints are all damaged, or that another process is training.
+    pub fn resume(path: &Path) -> Result<(RunDir, Option<Checkpoint>)> {
+        let begun = RunFile::read(path)?;
+        // Locked first, because another process might still be writing.
+        let lock = Lock::take(path)?;
+        [path.to_owned(), path.join(CHECKPOINTS), path.join(album::ALBUM)]
+            .iter()
+            .for_each(|directory| remove_temporary(directory));
+        let metrics = MetricsFile::open(path)?;
+        let checkpoint = checkpoints::last(path)?;
+        let current = checkpoint.as_ref().map(|checkpoint| checkpoint.path.clone());
+        let mut run =
+            RunDir { path: path.to_owned(), metrics, current, written: None, unfinished: None, _lock: lock };
+        match &checkpoint {
+            Some(Checkpoint { path: newest, manifest, .. }) => {
+                run.metrics.cut(manifest.metrics_bytes)?;
+                // Its process may have been killed before it could say so.
+                if manifest.best {
+                    checkpoints::point(path, BEST, newest)?;
+                }
+            }
+            None if begun.forked.is_some() => {
+                return Err(Error::content(path, "its first checkpoint is missing; fork its parent again"));
+            }
+            None => run.metrics.set_aside()?,
+        }
+        Ok((run, checkpoint))
     }
 
     /// The directory.
@@ -168,9 +194,18 @@ impl RunDir {
     /// Appends a line to `metrics.jsonl`.
     ///
     /// # Errors
-    /// A file that cannot be written, for example on a full disk.
+    /// A file that cannot be written, for example on a full disk. The file does not have the line then.
     pub fn append(&mut self, record: &Record) -> Result<()> {
         self.metrics.append(record)
+    }
+
+    /// Keeps event files for TensorBoard from now on.
+    ///
+    /// # Errors
+    /// A directory that cannot be written.
+    pub fn keep_events(&self) -> Result<()> {
+        let directory = self.path.join(TENSORBOARD);
+        std::fs::create_dir_all(&directory).map_err(Error::io("create", &directory))
     }
 
     /// Another event file for TensorBoard, for iterations from `first` on, if the run keeps such files
@@ -184,22 +219,31 @@ impl RunDir {
     }
 
     /// Writes a checkpoint and points `last` to it, and with `best` also `best`; then removes checkpoints that nothing
-    /// points to.
+    /// points to. After a failure it can be called again.
     ///
     /// # Errors
     /// A directory that cannot be written, for example on a full disk; earlier checkpoints stay as they were.
     pub fn save(&mut self, trainer: &Trainer, best: bool) -> Result<PathBuf> {
-        let checkpoints = self.path.join("checkpoints");
-        let bytes = self.metrics.flush()?;
-        let name = free_name(&checkpoints, &name_at(trainer.counters().iteration));
-        let path = checkpoint::save(trainer, &checkpoints, &name, bytes)?;
-        // `best` first: if the program ends between the two, the run resumes before this epoch and finds it the best
-        // again. In the other order the best checkpoint would be lost.
+        let counters = trainer.counters();
+        let path = match self.written.take_if(|(written, _)| written == counters) {
+            Some((_, path)) => path,
+            None => {
+                let bytes = self.metrics.flush()?;
+                let name = checkpoints::free_name(&self.path, counters.iteration);
+                checkpoint::save(trainer, &self.path.join(CHECKPOINTS), &name, bytes, best)?
+            }
+        };
+        self.written = Some((counters.clone(), path.clone()));
         if best {
-            write_atomic(&checkpoints.join("best"), name.as_bytes())?;
+            checkpoints::point(&self.path, BEST, &path)?;
         }
-        write_atomic(&checkpoints.join("last"), name.as_bytes())?;
-        self.prune();
+        if let Some(current) = &self.current {
+            checkpoints::point(&self.path, PREVIOUS, current)?;
+        }
+        checkpoints::point(&self.path, LAST, &path)?;
+        self.current = Some(path.clone());
+        self.written = None;
+        checkpoints::prune(&self.path);
         Ok(path)
     }
 
@@ -209,8 +253,7 @@ impl RunDir {
     /// Those of [`RunDir::save`].
     pub fn begin(&mut self, trainer: &Trainer) -> Result<()> {
         let path = self.save(trainer, false)?;
-        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        write_atomic(&self.path.join("checkpoints").join(BEGIN), name)
+        checkpoints::point(&self.path, BEGIN, &path)
     }
 
     /// The checkpoint with the best validation loss.
@@ -218,26 +261,41 @@ impl RunDir {
     /// # Errors
     /// A run that has not been validated yet, or a damaged checkpoint.
     pub fn best(&self) -> Result<Checkpoint> {
-        Checkpoint::open(&resolve(&self.path, &["best"])?)
+        checkpoint_or_best(&self.path)
     }
+}
 
-    /// Removes this program's own checkpoints that nothing points to, and the remains of interrupted saves.
-    /// A failure only leaves an extra directory, so it is not reported.
-    fn prune(&self) {
-        let checkpoints = self.path.join("checkpoints");
-        let pointed = ["last", "best", BEGIN, ASKED_FOR].map(|name| pointer(&self.path, name));
-        // A pointer that cannot be read might name any of them.
-        let Ok(kept) = pointed.into_iter().collect::<Result<Vec<_>>>() else { return };
-        let kept: Vec<PathBuf> = kept.into_iter().flatten().collect();
-        let Ok(entries) = std::fs::read_dir(&checkpoints) else { return };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            let ours = entry.file_name().to_str().is_some_and(is_own_name);
-            if ours && path.is_dir() && !kept.contains(&path) {
-                let _ = std::fs::remove_dir_all(path);
+impl Drop for RunDir {
+    /// Removes a directory that did not become a run.
+    fn drop(&mut self) {
+        if let Some(Unfinished { is_new, .. }) = self.unfinished {
+            let _ = clear(&self.path);
+            if is_new {
+                let _ = std::fs::remove_dir_all(&self.path);
             }
         }
     }
+}
+
+/// Whether a new run may be made in `path`: it is empty, or holds what a killed start left.
+fn is_free(path: &Path) -> Result<bool> {
+    if path.join(MARKER).exists() {
+        return Ok(!path.join(RUN).exists());
+    }
+    let entries = std::fs::read_dir(path).map_err(Error::io("read", path))?;
+    Ok(entries.flatten().all(|entry| entry.file_name() == LOCK || is_temporary(&entry.file_name())))
+}
+
+/// Removes everything in `path` but the lock.
+fn clear(path: &Path) -> Result<()> {
+    let entries = std::fs::read_dir(path).map_err(Error::io("read", path))?;
+    for entry in entries.flatten().filter(|entry| entry.file_name() != LOCK) {
+        let path = entry.path();
+        let removed =
+            if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        removed.map_err(Error::io("remove", &path))?;
+    }
+    Ok(())
 }
 
 impl RunFile {
@@ -246,7 +304,7 @@ impl RunFile {
     /// # Errors
     /// A directory that cannot be written.
     pub fn write(&self, run: &Path) -> Result<()> {
-        let file = run.join("run.json");
+        let file = run.join(RUN);
         let text = serde_json::to_vec_pretty(self).map_err(|e| Error::content(&file, e.to_string()))?;
         write_atomic(&file, &text)
     }
@@ -264,7 +322,7 @@ impl RunFile {
     /// # Errors
     /// A directory that is not a run.
     pub fn read(run: &Path) -> Result<RunFile> {
-        let file = run.join("run.json");
+        let file = run.join(RUN);
         let bytes = std::fs::read(&file).map_err(|e| match e.kind() {
             ErrorKind::NotFound => Error::content(
                 run,
@@ -282,90 +340,34 @@ impl RunFile {
     }
 }
 
-/// The checkpoint at `path`: `path` itself or, for a run, the first of `pointers` that exists.
+/// The checkpoint at `path`, or the newest one of the run in `path`.
 ///
 /// # Errors
-/// A path that is neither a checkpoint nor a run, or a run without a checkpoint.
-pub fn resolve(path: &Path, pointers: &[&str]) -> Result<PathBuf> {
-    if checkpoint::is_checkpoint(path) {
-        return Ok(path.to_owned());
-    }
-    for name in pointers {
-        if let Some(checkpoint) = pointer(path, name)? {
-            return Ok(checkpoint);
-        }
-    }
-    RunFile::read(path)?;
-    Err(Error::content(path, "this run has no checkpoint yet; train it further first"))
-}
-
-/// The checkpoint that `name`, such as `best`, points to in `run`; `None` without such a pointer.
-fn pointer(run: &Path, name: &str) -> Result<Option<PathBuf>> {
-    let checkpoints = run.join("checkpoints");
-    let file = checkpoints.join(name);
-    match std::fs::read_to_string(&file) {
-        Ok(name) => Ok(Some(checkpoints.join(name.trim()))),
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        Err(e) => Err(Error::io("read", &file)(e)),
+/// A path that is neither, a run without a checkpoint, or damage.
+pub fn checkpoint_or_last(path: &Path) -> Result<Checkpoint> {
+    match checkpoint::is_checkpoint(path) {
+        true => Checkpoint::open(path),
+        false => checkpoints::last(path)?.map_or_else(|| Err(none_yet(path)), Ok),
     }
 }
 
-/// Whether the run in `path` has a last checkpoint.
+/// The checkpoint at `path`, or the one with the best validation loss of the run in `path`; before the first validation
+/// the newest one.
 ///
 /// # Errors
-/// A pointer that cannot be read.
-pub fn is_resumable(path: &Path) -> Result<bool> {
-    Ok(pointer(path, "last")?.is_some())
-}
-
-/// Whether `name` is one that this program gives to a directory in `checkpoints/`: `it-00000200`, `it-00000200-2`, or
-/// the name of an unfinished checkpoint.
-fn is_own_name(name: &str) -> bool {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let is_checkpoint = |rest: &str| match rest.split_once('-') {
-        Some((iteration, copy)) => iteration.len() >= 8 && is_number(iteration) && is_number(copy),
-        None => rest.len() >= 8 && is_number(rest),
-    };
-    name.starts_with(checkpoint::UNFINISHED) || name.strip_prefix("it-").is_some_and(is_checkpoint)
-}
-
-/// The checkpoint of a run by name: `best`, `last`, or an iteration, `1200` or `it-00001200`. It is kept until
-/// another one is requested.
-///
-/// # Errors
-/// A name without a checkpoint, with a list of those that exist; a directory that cannot be written.
-pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
-    let checkpoints = run.join("checkpoints");
-    let is_one = |path: &PathBuf| checkpoint::is_checkpoint(path);
-    let path = match name {
-        "best" | "last" => pointer(run, name)?,
-        _ => {
-            let iteration = name.strip_prefix("it-").unwrap_or(name).parse().ok();
-            let whole = (!name.contains(['/', '\\'])).then(|| checkpoints.join(name));
-            whole.filter(is_one).or_else(|| Some(checkpoints.join(name_at(iteration?))).filter(is_one))
-        }
-    };
-    if let Some(path) = path {
-        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        write_atomic(&checkpoints.join(ASKED_FOR), name)?;
-        return Ok(path);
+/// Those of [`checkpoint_or_last`].
+pub fn checkpoint_or_best(path: &Path) -> Result<Checkpoint> {
+    match checkpoints::pointer(path, BEST)? {
+        Some(best) if !checkpoint::is_checkpoint(path) => Checkpoint::open(&best),
+        _ => checkpoint_or_last(path),
     }
-    let pointers = ["best", "last"].into_iter().filter(|pointer| checkpoints.join(pointer).is_file());
-    let entries = std::fs::read_dir(&checkpoints).into_iter().flatten().flatten();
-    let of_name = |path: PathBuf| path.file_name()?.to_str().map(str::to_owned);
-    let found = entries.map(|entry| entry.path()).filter(is_one).filter_map(of_name);
-    let mut there: Vec<String> = pointers.map(str::to_owned).chain(found).collect();
-    there.sort_unstable();
-    let there = if there.is_empty() {
-        "none yet; the first validation writes one, and so does the key c".to_owned()
-    } else {
-        there.join(", ")
-    };
-    Err(Error::Usage(format!("{} has no checkpoint {name:?}; there are: {there}", run.display())))
 }
 
-fn name_at(iteration: u64) -> String {
-    format!("it-{iteration:08}")
+fn none_yet(path: &Path) -> Error {
+    match RunFile::read(path) {
+        Ok(_) => Error::content(path, "this run has no checkpoint yet; resume it with train --resume"),
+        Err(e) => e,
+    }
 }
 
 /// The checkpoint with the weights that `what` names: a model that comes with the program, by name; a checkpoint; or the
@@ -375,7 +377,7 @@ fn name_at(iteration: u64) -> String {
 /// Any other path, or a damaged checkpoint.
 pub fn weights_of(what: &Path) -> Result<Checkpoint> {
     // A directory of that name takes precedence if it holds weights.
-    let is_run = what.join("run.json").is_file() || checkpoint::is_checkpoint(what);
+    let is_run = what.join(RUN).is_file() || checkpoint::is_checkpoint(what);
     let named = checkpoint::MODELS.iter().find(|model| Path::new(model.name) == what);
     if let (Some(model), false) = (named, is_run) {
         return Checkpoint::of_program(*model);
@@ -390,15 +392,12 @@ pub fn weights_of(what: &Path) -> Result<Checkpoint> {
             ),
         ));
     }
-    Checkpoint::open(&resolve(what, &["best", "last"])?)
+    checkpoint_or_best(what)
 }
 
 /// The run that a checkpoint belongs to, if any.
 pub(crate) fn run_of(checkpoint: &Path) -> Option<&Path> {
-    checkpoint
-        .parent()?
-        .parent()
-        .filter(|run| run.join("run.json").is_file() && run.join(metrics::FILE).is_file())
+    checkpoint.parent()?.parent().filter(|run| run.join(RUN).is_file() && run.join(metrics::FILE).is_file())
 }
 
 /// Everything needed to repeat a run.
@@ -422,17 +421,25 @@ impl Repeat {
     /// A directory that is not a run, or is damaged.
     pub fn of(path: &Path) -> Result<Repeat> {
         let run = RunFile::read(path)?;
-        let preset = Preset::load(&path.join("preset.ron").display().to_string())?;
-        let begin = resolve(path, &[BEGIN]).ok();
+        let preset = preset(path)?;
+        let begin = checkpoints::begin(path)?;
         let metrics = metrics::read(path)?;
         let (changes, iterations) = (metrics.own_changes().to_vec(), metrics.last_iteration());
         Ok(Repeat { run, preset, begin, changes, iterations })
     }
 }
 
+/// The preset that the run in `path` began with.
+///
+/// # Errors
+/// A file that cannot be read or is damaged.
+pub fn preset(path: &Path) -> Result<Preset> {
+    Preset::load(&path.join(PRESET).display().to_string())
+}
+
 /// When the run in `path` began, by the date of the file that is written first.
 pub fn began(path: &Path) -> SystemTime {
-    let written = std::fs::metadata(path.join("run.json")).and_then(|file| file.modified());
+    let written = std::fs::metadata(path.join(RUN)).and_then(|file| file.modified());
     written.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
@@ -450,7 +457,7 @@ pub fn keep_events(path: &Path) -> Result<()> {
 /// directory of checkpoints before anything else.
 pub fn is_archived(path: &Path) -> bool {
     let kept = [metrics::COMPRESSED, "reading.md"].iter().any(|file| path.join(file).is_file());
-    path.join("run.json").is_file() && (kept || !path.join("checkpoints").is_dir())
+    path.join(RUN).is_file() && (kept || !path.join("checkpoints").is_dir())
 }
 
 fn new_under(parent: &Path, name: &str) -> Result<PathBuf> {
@@ -459,61 +466,21 @@ fn new_under(parent: &Path, name: &str) -> Result<PathBuf> {
         let path = parent.join(if n == 1 { name.to_owned() } else { format!("{name}-{n}") });
         match std::fs::create_dir(&path) {
             Ok(()) => return Ok(path),
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                // What a killed start left, unless another process is making a run there.
+                if path.join(MARKER).exists() && is_free(&path)? && lock::state(&path) == Held::Free {
+                    return Ok(path);
+                }
+            }
             Err(e) => return Err(Error::io("create the run directory", &path)(e)),
         }
     }
     unreachable!("four thousand million run directories")
 }
 
-fn free_name(parent: &Path, name: &str) -> String {
-    if !parent.join(name).exists() {
-        return name.to_owned();
-    }
-    (2u32..).map(|n| format!("{name}-{n}")).find(|name| !parent.join(name).exists()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_directories_of_this_program_are_pruned() {
-        let run = tempfile::tempdir().unwrap();
-        let checkpoints = run.path().join("checkpoints");
-        let own = ["it-00000100", "it-00000100-2", "it-123456789", ".unfinished-Ab1"];
-        let others =
-            ["it-00000200", "it-00000300", "mine", "it-00000100-copy", "it-1", "it-00000100-", "backup-2"];
-        for name in own.iter().chain(&others) {
-            std::fs::create_dir_all(checkpoints.join(name)).unwrap();
-        }
-        std::fs::write(checkpoints.join("last"), "it-00000200").unwrap();
-        std::fs::write(checkpoints.join("best"), "it-00000300").unwrap();
-        let directory = RunDir::open(run.path().to_owned(), true).unwrap();
-        directory.prune();
-        for name in own {
-            assert!(!checkpoints.join(name).exists(), "{name}");
-        }
-        for name in others {
-            assert!(checkpoints.join(name).is_dir(), "{name}");
-        }
-        // A pointer that cannot be read, here for being a directory, might name any of them.
-        std::fs::create_dir(checkpoints.join(ASKED_FOR)).unwrap();
-        std::fs::create_dir(checkpoints.join("it-00000400")).unwrap();
-        directory.prune();
-        assert!(checkpoints.join("it-00000400").is_dir());
-    }
-
-    /// A file that exists but cannot be read is not reported as missing.
-    #[test]
-    fn an_unreadable_pointer_is_not_a_run_without_a_checkpoint() {
-        let run = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(run.path().join("checkpoints/best")).unwrap();
-        for error in [resolve(run.path(), &["best"]), named(run.path(), "best")] {
-            let error = error.unwrap_err().to_string();
-            assert!(error.starts_with("cannot read") && error.contains("best"), "{error}");
-        }
-    }
 
     /// A run of which only its compressed metrics were kept stays as it is.
     #[test]
@@ -531,10 +498,8 @@ mod tests {
         };
         file.write(run.path()).unwrap();
         std::fs::write(run.path().join(metrics::COMPRESSED), "").unwrap();
-        for error in [RunDir::resume(run.path()).err(), RunDir::discard(run.path()).err()] {
-            let error = error.unwrap().to_string();
-            assert!(error.contains("an archived run"), "{error}");
-        }
-        assert_eq!(std::fs::read_dir(run.path()).unwrap().count(), 2);
+        let error = RunDir::resume(run.path()).err().unwrap().to_string();
+        assert!(error.contains("an archived run"), "{error}");
+        assert!(!run.path().join(metrics::FILE).exists());
     }
 }

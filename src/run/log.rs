@@ -1,10 +1,131 @@
 //! `log.txt`: the run's log, for people to read.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::collections::VecDeque;
+use std::fmt::{Debug, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tracing::field::{Field, Visit};
+use tracing::{Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use crate::error::{Error, Result};
+
+const LOG: &str = "log.txt";
+/// Bytes kept for a file that cannot be written; older ones are dropped.
+const MOST_WAITING: usize = 1 << 20;
+
+/// The log of a run's thread. Lines wait until the run's directory is known, and while the disk is full. Warnings are
+/// also kept as notes, for the run's viewers.
+#[derive(Clone, Default)]
+pub struct RunLog(Arc<Mutex<Lines>>);
+
+#[derive(Default)]
+struct Lines {
+    path: Option<PathBuf>,
+    file: Option<File>,
+    waiting: VecDeque<u8>,
+    notes: Vec<String>,
+}
+
+impl RunLog {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Receives what a thread logs.
+    pub fn subscriber(&self) -> impl Subscriber + Send + Sync + use<> {
+        let log = self.clone();
+        let lines = tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            // These errors would go to stderr; the caller of `flush` gets them instead.
+            .log_internal_errors(false)
+            .with_writer(move || log.clone());
+        tracing_subscriber::registry()
+            .with(tracing_subscriber::filter::LevelFilter::INFO)
+            .with(lines)
+            .with(Notes(self.clone()))
+    }
+
+    /// From now on the log of the run in `run`.
+    pub fn open(&self, run: &Path) {
+        self.lines().path = Some(run.join(LOG));
+    }
+
+    /// Writes what is waiting.
+    ///
+    /// # Errors
+    /// A file that cannot be written, for example on a full disk.
+    pub fn flush(&self) -> Result<()> {
+        let mut lines = self.lines();
+        let Lines { path: Some(path), file, waiting, .. } = &mut *lines else { return Ok(()) };
+        let mut write = || {
+            while !waiting.is_empty() {
+                let file = match file {
+                    Some(file) => file,
+                    None => file.insert(OpenOptions::new().create(true).append(true).open(&path)?),
+                };
+                let written = file.write(waiting.make_contiguous())?;
+                waiting.drain(..written);
+            }
+            Ok(())
+        };
+        write().map_err(|e| {
+            *file = None;
+            Error::io("write to", path)(e)
+        })
+    }
+
+    /// The warnings since the last call.
+    pub fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut self.lines().notes)
+    }
+}
+
+impl Write for RunLog {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut lines = self.lines();
+        lines.waiting.extend(bytes);
+        let surplus = lines.waiting.len().saturating_sub(MOST_WAITING);
+        lines.waiting.drain(..surplus);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Keeps the warnings of a [`RunLog`].
+struct Notes(RunLog);
+
+impl<S: Subscriber> Layer<S> for Notes {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if *event.metadata().level() == Level::WARN {
+            let mut message = Message(String::new());
+            event.record(&mut message);
+            let notes = &mut self.0.lines().notes;
+            // A problem that returns at every checkpoint is told once.
+            if !notes.contains(&message.0) {
+                notes.push(message.0);
+            }
+        }
+    }
+}
+
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            // Writing to a string cannot fail.
+            let _ = write!(self.0, "{value:?}");
+        }
+    }
+}
 
 /// The latest lines of the log of the run in `run`, the newest last.
 ///
@@ -12,7 +133,7 @@ use crate::error::{Error, Result};
 /// A log that cannot be read.
 pub fn latest(run: &Path) -> Result<Vec<String>> {
     const BYTES: u64 = 64 * 1024;
-    let path = run.join("log.txt");
+    let path = run.join(LOG);
     let read = || {
         let mut file = File::open(&path)?;
         let from = file.metadata()?.len().saturating_sub(BYTES);
@@ -30,6 +151,25 @@ pub fn latest(run: &Path) -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_wait_for_their_file_and_warnings_become_notes() {
+        let run = tempfile::tempdir().unwrap();
+        let log = RunLog::default();
+        tracing::subscriber::with_default(log.subscriber(), || {
+            tracing::info!("begins");
+            tracing::warn!("no {}", "locks");
+            log.flush().unwrap();
+            log.open(&run.path().join("gone"));
+            assert!(log.flush().is_err());
+            log.open(run.path());
+            log.flush().unwrap();
+        });
+        let lines = latest(run.path()).unwrap();
+        assert!(lines[0].ends_with("begins") && lines[1].ends_with("no locks"), "{lines:?}");
+        assert_eq!((lines.len(), log.take_notes()), (2, vec!["no locks".to_owned()]));
+        assert!(log.take_notes().is_empty());
+    }
 
     #[test]
     fn of_a_long_log_the_latest_whole_lines_are_read() {

@@ -1,28 +1,32 @@
 //! `metrics.jsonl`: one line for each record of a training, appended at once. An archived run may keep it compressed, as
 //! `metrics.jsonl.gz`.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use tracing::warn;
 
 use crate::error::{Error, Result};
+use crate::files::Appender;
 use crate::protocol::{Metrics, Record};
 
 pub(super) const FILE: &str = "metrics.jsonl";
+/// The metrics of a run before it had to begin anew.
+const BEFORE: &str = "metrics.before.jsonl";
 pub(super) const COMPRESSED: &str = "metrics.jsonl.gz";
 
-/// The file of a run in progress. The process that has it open owns the run.
+/// The file of a run that this process has locked.
 pub(super) struct MetricsFile {
-    path: PathBuf,
-    file: File,
+    file: Appender,
 }
 
 impl MetricsFile {
-    /// Opens the file in the directory `run`, and locks it. With `create` it need not exist yet.
+    /// Opens or creates the file in the directory `run`.
     ///
     /// # Errors
-    /// A run that another process is training or that is archived; a file that cannot be written.
-    pub(super) fn open(run: &Path, create: bool) -> Result<MetricsFile> {
+    /// A run that is archived; a file that cannot be written.
+    pub(super) fn open(run: &Path) -> Result<MetricsFile> {
         let path = run.join(FILE);
         // An empty file beside the compressed metrics would hide them.
         if run.join(COMPRESSED).is_file() && !path.is_file() {
@@ -31,53 +35,66 @@ impl MetricsFile {
                 "an archived run without its checkpoints; it can be compared, not trained",
             ));
         }
-        let file = OpenOptions::new()
-            .create(create)
-            .read(true)
-            .append(true)
-            .open(&path)
-            .map_err(Error::io("open", &path))?;
-        file.try_lock().map_err(|e| not_locked(run, e))?;
-        Ok(MetricsFile { path, file })
+        Ok(MetricsFile { file: Appender::open(&path, true)? })
     }
 
     /// Appends a line.
     ///
     /// # Errors
-    /// A file that cannot be written, for example on a full disk.
+    /// A file that cannot be written, for example on a full disk. The file does not have the line then.
     pub(super) fn append(&mut self, record: &Record) -> Result<()> {
-        let mut line = serde_json::to_vec(record).map_err(|e| Error::content(&self.path, e.to_string()))?;
+        let mut line =
+            serde_json::to_vec(record).map_err(|e| Error::content(self.file.path(), e.to_string()))?;
         line.push(b'\n');
-        self.file.write_all(&line).map_err(Error::io("write to", &self.path))
+        self.file.append(&line)
     }
 
-    /// Appends the first `bytes` bytes of the metrics of the run in `parent`.
+    /// Appends the first `bytes` bytes of the metrics of the run in `parent`, as far as they are whole lines.
     ///
     /// # Errors
     /// Metrics that cannot be read; a file that cannot be written.
     pub(super) fn copy(&mut self, parent: &Path, bytes: u64) -> Result<()> {
         let from = parent.join(FILE);
-        let mut parents = File::open(&from).map_err(Error::io("read", &from))?.take(bytes);
-        std::io::copy(&mut parents, &mut self.file).map_err(Error::io("copy the metrics to", &self.path))?;
-        Ok(())
+        let mut parents = Vec::new();
+        let read = File::open(&from).and_then(|file| file.take(bytes).read_to_end(&mut parents));
+        read.map_err(Error::io("read", &from))?;
+        self.file.append(whole_lines(&parents))?;
+        self.flush().map(|_| ())
     }
 
-    /// Truncates the file after the first `bytes` bytes.
+    /// Cuts the file back to its first `bytes` bytes, or to the last whole line among them.
     ///
     /// # Errors
-    /// A file that is shorter, or cannot be written.
+    /// A file that cannot be read or written.
     pub(super) fn cut(&mut self, bytes: u64) -> Result<()> {
-        let length = self.file.metadata().map_err(Error::io("read", &self.path))?.len();
-        if length < bytes {
-            return Err(Error::content(
-                &self.path,
-                format!(
-                    "shorter ({length} bytes) than when the checkpoint was written ({bytes}); restore the file"
-                ),
-            ));
+        let path = self.file.path().to_owned();
+        if self.file.length() < bytes {
+            warn!(
+                "{}: {} bytes, {bytes} when the checkpoint was written; the curves lack what is missing",
+                path.display(),
+                self.file.length()
+            );
         }
-        self.file.set_len(bytes).map_err(Error::io("cut", &self.path))?;
-        self.file.seek(SeekFrom::End(0)).map_err(Error::io("read", &self.path))?;
+        let mut kept = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(bytes).read_to_end(&mut kept));
+        read.map_err(Error::io("read", &path))?;
+        self.file.truncate(whole_lines(&kept).len() as u64)
+    }
+
+    /// Begins the file anew, for a run without a checkpoint. What it held is kept beside it.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub(super) fn set_aside(&mut self) -> Result<()> {
+        if self.file.length() > 0 {
+            let path = self.file.path().to_owned();
+            std::fs::copy(&path, path.with_file_name(BEFORE)).map_err(Error::io("copy", &path))?;
+            self.file.truncate(0)?;
+            warn!(
+                "{}: no checkpoint, so it begins anew; its earlier metrics are in {BEFORE}",
+                path.display()
+            );
+        }
         Ok(())
     }
 
@@ -85,20 +102,14 @@ impl MetricsFile {
     ///
     /// # Errors
     /// A file that cannot be written, for example on a full disk.
-    pub(super) fn flush(&self) -> Result<u64> {
-        self.file.sync_data().map_err(Error::io("flush", &self.path))?;
-        Ok(self.file.metadata().map_err(Error::io("read", &self.path))?.len())
+    pub(super) fn flush(&mut self) -> Result<u64> {
+        self.file.sync()
     }
 }
 
-/// Why the run in `run` was not locked. Only a lock that is already held means that another process trains it.
-fn not_locked(run: &Path, error: TryLockError) -> Error {
-    match error {
-        TryLockError::WouldBlock => {
-            Error::content(run, "another process is training this run; stop it first")
-        }
-        TryLockError::Error(source) => Error::io("lock the metrics of the run in", run)(source),
-    }
+/// `bytes` without an incomplete last line.
+fn whole_lines(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)]
 }
 
 /// All metrics of the run in `run`.
@@ -114,35 +125,68 @@ pub fn read(run: &Path) -> Result<Metrics> {
 /// All records of the run in `run`, in the order of the file.
 ///
 /// # Errors
-/// A file that cannot be read, or a line that is not a record.
+/// A file that cannot be read. A line that is not a record is left out, with a warning.
 pub fn records(run: &Path) -> Result<Vec<Record>> {
     let mut records = Vec::new();
     each(run, |record| records.push(record))?;
     Ok(records)
 }
 
-fn each(run: &Path, mut take: impl FnMut(Record)) -> Result<()> {
+fn each(run: &Path, take: impl FnMut(Record)) -> Result<()> {
+    let (file, damaged) = check(run, take)?;
+    if let Some(which) = told(&damaged) {
+        warn!("{}: {which} and left out", file.display());
+    }
+    Ok(())
+}
+
+/// The words for damaged lines, by their numbers.
+pub(super) fn told(damaged: &[u64]) -> Option<String> {
+    let list = |lines: &[u64]| lines.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    match damaged {
+        [] => None,
+        [line] => Some(format!("line {line} is damaged")),
+        [some @ .., last] if some.len() < 8 => Some(format!("lines {} and {last} are damaged", list(some))),
+        [first, .., last] => Some(format!("{} lines from {first} to {last} are damaged", damaged.len())),
+    }
+}
+
+/// Passes the records of the run in `run` to `take`. Returns the file, and the numbers of the lines that are no records.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(super) fn check(run: &Path, mut take: impl FnMut(Record)) -> Result<(std::path::PathBuf, Vec<u64>)> {
     let plain = run.join(FILE);
     let (file, compressed) = match run.join(COMPRESSED) {
         file if !plain.exists() && file.exists() => (file, true),
         _ => (plain, false),
     };
     let open = File::open(&file).map_err(Error::io("read", &file))?;
-    let lines: Box<dyn BufRead> = match compressed {
+    let mut lines: Box<dyn BufRead> = match compressed {
         true => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(open))),
         false => Box::new(BufReader::new(open)),
     };
-    let mut lines = lines.lines().enumerate().peekable();
-    while let Some((number, line)) = lines.next() {
-        let line = line.map_err(Error::io("read", &file))?;
-        match serde_json::from_str(&line) {
+    let (mut line, mut damaged) = (Vec::new(), Vec::new());
+    for number in 1.. {
+        line.clear();
+        match lines.read_until(b'\n', &mut line) {
+            Ok(0) => break,
+            Ok(_) => {}
+            // A compressed file that is cut short or damaged ends here.
+            Err(_) if compressed => {
+                damaged.push(number);
+                break;
+            }
+            Err(e) => return Err(Error::io("read", &file)(e)),
+        }
+        match serde_json::from_slice(&line) {
             Ok(record) => take(record),
             // The last line is incomplete if its writer was killed or is still writing.
-            Err(e) if e.is_eof() && lines.peek().is_none() => {}
-            Err(e) => return Err(Error::content(&file, format!("line {} is not a record: {e}", number + 1))),
+            Err(_) if line.last() != Some(&b'\n') => {}
+            Err(_) => damaged.push(number),
         }
     }
-    Ok(())
+    Ok((file, damaged))
 }
 
 /// Whether the run in `run` has any metrics.
@@ -156,9 +200,9 @@ pub fn latest_ami(run: &Path) -> Option<f64> {
     let mut file = File::open(run.join(FILE)).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
-    let mut text = String::new();
-    file.read_to_string(&mut text).ok()?;
-    text.lines().rev().find_map(|line| match serde_json::from_str(line) {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).ok()?;
+    String::from_utf8_lossy(&bytes).lines().rev().find_map(|line| match serde_json::from_str(line) {
         Ok(Record::Epoch(epoch)) => Some(epoch.ami),
         _ => None,
     })
@@ -167,15 +211,43 @@ pub fn latest_ami(run: &Path) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Iteration;
+
+    fn step(iteration: u64) -> Record {
+        Record::Step(Iteration { iteration, ..Iteration::default() })
+    }
 
     #[test]
-    fn only_a_held_lock_means_another_process() {
+    fn a_damaged_line_costs_that_line() {
         let run = tempfile::tempdir().unwrap();
-        let _held = MetricsFile::open(run.path(), true).unwrap();
-        let error = MetricsFile::open(run.path(), false).err().unwrap().to_string();
-        assert!(error.contains("another process is training this run"), "{error}");
-        let unsupported = std::io::Error::from(std::io::ErrorKind::Unsupported);
-        let error = not_locked(run.path(), TryLockError::Error(unsupported)).to_string();
-        assert!(error.starts_with("cannot lock") && error.contains("unsupported"), "{error}");
+        let mut file = MetricsFile::open(run.path()).unwrap();
+        (1..=4).for_each(|n| file.append(&step(n)).unwrap());
+        drop(file);
+        let path = run.path().join(FILE);
+        let text = std::fs::read(&path).unwrap();
+        let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+        // Half a record, zeros as a loss of power leaves them, and bytes that are not text.
+        let halves = [lines[0], &lines[1][..20], b"\n", b"\0\0\0\n", b"\xff\xfe\n", lines[2], &lines[3][..9]];
+        std::fs::write(&path, halves.concat()).unwrap();
+        assert_eq!(records(run.path()).unwrap(), [step(1), step(3)]);
+        let (_, damaged) = check(run.path(), |_| ()).unwrap();
+        assert_eq!(told(&damaged).unwrap(), "lines 2, 3 and 4 are damaged");
+        // A resumed run begins its next record on a line of its own.
+        let mut file = MetricsFile::open(run.path()).unwrap();
+        file.cut(text.len() as u64).unwrap();
+        file.append(&step(4)).unwrap();
+        assert_eq!(records(run.path()).unwrap(), [step(1), step(3), step(4)]);
+    }
+
+    #[test]
+    fn a_file_that_lost_its_end_is_continued() {
+        let run = tempfile::tempdir().unwrap();
+        let mut file = MetricsFile::open(run.path()).unwrap();
+        (1..=3).for_each(|n| file.append(&step(n)).unwrap());
+        let bytes = file.flush().unwrap();
+        file.file.truncate(bytes - 5).unwrap();
+        file.cut(bytes).unwrap();
+        file.append(&step(4)).unwrap();
+        assert_eq!(records(run.path()).unwrap(), [step(1), step(2), step(4)]);
     }
 }

@@ -125,7 +125,7 @@ mod tests {
         let preset = Preset::load("quickstart").unwrap().set(&sets).unwrap();
         let mut trainer = Trainer::new(&preset, 1, &device).unwrap();
         trainer.step().unwrap();
-        let path = checkpoint::save(&trainer, here.path(), "it-00000001", 0).unwrap();
+        let path = checkpoint::save(&trainer, here.path(), "it-00000001", 0, false).unwrap();
         let checkpoint = Checkpoint::open(&path).unwrap();
         let image = preset.data.image();
         let file = here.path().join("own.png");

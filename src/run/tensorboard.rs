@@ -10,14 +10,14 @@
 //! are iterations. The first event names the format. In the file of a resumed run a second event gives the iteration
 //! at which it resumed, from which on TensorBoard ignores earlier files.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs::OpenOptions;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prost::{Message, Oneof};
 
 use crate::error::{Error, Result};
+use crate::files::Appender;
 use crate::protocol::{Epoch, Iteration};
 use crate::snapshot::pictures::Canvas;
 
@@ -159,8 +159,7 @@ pub fn file_name(first: u64, again: u32) -> String {
 /// and a killed run loses no more than its last one.
 #[derive(Debug)]
 pub struct EventFile {
-    path: PathBuf,
-    file: File,
+    file: Appender,
 }
 
 impl EventFile {
@@ -173,10 +172,16 @@ impl EventFile {
         loop {
             let path = directory.join(file_name(first, again));
             match OpenOptions::new().append(true).create_new(true).open(&path) {
-                Ok(file) => {
-                    let mut events = EventFile { path, file };
-                    events.write(&beginning(now(), first))?;
-                    return Ok(events);
+                Ok(_) => {
+                    let mut file = Appender::open(&path, false)?;
+                    return match file.append(&beginning(now(), first)) {
+                        Ok(()) => Ok(EventFile { file }),
+                        Err(e) => {
+                            // So that no empty file is left when this is tried again.
+                            let _ = std::fs::remove_file(&path);
+                            Err(e)
+                        }
+                    };
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => again += 1,
                 Err(e) => return Err(Error::io("create", &path)(e)),
@@ -189,7 +194,7 @@ impl EventFile {
     /// # Errors
     /// A file that cannot be written, for example on a full disk.
     pub fn iteration(&mut self, done: &Iteration, learning_rate: f64) -> Result<()> {
-        self.write(&iteration(now(), done, learning_rate))
+        self.file.append(&iteration(now(), done, learning_rate))
     }
 
     /// Adds an epoch's validation, with a picture of the watched sample.
@@ -199,11 +204,15 @@ impl EventFile {
     pub fn epoch(&mut self, done: &Epoch, sample: &Canvas) -> Result<()> {
         let time = now();
         let picture = picture(time, done.iteration, sample.png()?, sample.size());
-        self.write(&[epoch(time, done), picture].concat())
+        self.file.append(&[epoch(time, done), picture].concat())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(Error::io("write to", &self.path))
+    /// Flushes the file to the disk.
+    ///
+    /// # Errors
+    /// A file that cannot be written, for example on a full disk.
+    pub fn sync(&mut self) -> Result<()> {
+        self.file.sync().map(|_| ())
     }
 }
 

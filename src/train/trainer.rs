@@ -30,6 +30,7 @@ const READ_EVERY: usize = 8;
 
 /// The progress of a training. Together with the weights and the optimizer's moments it is the whole state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Counters {
     /// Iterations done.
     pub iteration: u64,
@@ -109,6 +110,20 @@ pub struct Trainer {
     half_updated: bool,
     /// Ends evaluations early.
     stop: Stop,
+}
+
+/// A live change that has not been made yet.
+pub struct Prepared {
+    preset: Preset,
+    data: Arc<Dataset>,
+    change: Change,
+}
+
+impl Prepared {
+    /// Its record.
+    pub fn change(&self) -> Change {
+        self.change
+    }
 }
 
 impl Trainer {
@@ -242,29 +257,46 @@ impl Trainer {
         floor(&self.preset, &self.data, Split::Validation, self.preset.train.validation_size, &self.stop)
     }
 
-    /// Changes a setting from the next iteration on.
+    /// Prepares a change of a setting from the next iteration on. Nothing changes before [`Trainer::adopt`].
     ///
     /// # Errors
-    /// [`Error::Preset`] if the changed preset is invalid; nothing changes then.
-    pub fn change(&mut self, to: Setting) -> Result<Change> {
+    /// [`Error::Preset`] if the changed preset is invalid.
+    pub fn prepare(&self, to: Setting) -> Result<Prepared> {
         let Some(from) = to.current(&self.preset) else {
             return Err(Error::Usage(format!("this run has no {}", to.field())));
         };
         let preset = to.apply(&self.preset)?;
-        if preset.data != self.preset.data {
-            self.data = Arc::new(Dataset::new(&preset, self.seed)?);
-        }
-        self.data.supports(&preset)?;
-        if !to.keeps_loss_comparable() {
+        let data = match preset.data == self.preset.data {
+            true => self.data.clone(),
+            false => Arc::new(Dataset::new(&preset, self.seed)?),
+        };
+        data.supports(&preset)?;
+        Ok(Prepared { preset, data, change: Change { iteration: self.counters.iteration + 1, from, to } })
+    }
+
+    /// Prepares a change and makes it.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::prepare`]; nothing changes then.
+    pub fn change(&mut self, to: Setting) -> Result<Change> {
+        let prepared = self.prepare(to)?;
+        let change = prepared.change();
+        self.adopt(prepared);
+        Ok(change)
+    }
+
+    /// Makes a prepared change.
+    pub fn adopt(&mut self, Prepared { preset, data, change }: Prepared) {
+        if !change.to.keeps_loss_comparable() {
             self.counters.best_validation = None;
             self.counters.stale_epochs = 0;
         }
-        self.adopt(preset);
-        Ok(Change { iteration: self.counters.iteration + 1, from, to })
+        self.data = data;
+        self.take_preset(preset);
     }
 
     /// Replaces the preset by one with the same network. The model holds the distribution, which the E-step reads.
-    fn adopt(&mut self, preset: Preset) {
+    fn take_preset(&mut self, preset: Preset) {
         self.model.distribution = preset.model.distribution;
         self.preset = preset;
     }
@@ -463,7 +495,7 @@ impl Trainer {
         }
         self.data = data;
         self.optimizer = optimizer(&preset.train.adam);
-        self.adopt(preset);
+        self.take_preset(preset);
         let counters = &mut self.counters;
         counters.stages += 1;
         counters.stage_epochs = counters.epochs;

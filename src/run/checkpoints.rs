@@ -1,0 +1,293 @@
+//! The checkpoints of a run: which there are, which one a name means, and which ones are kept.
+//!
+//! A pointer such as `last` or `best` is a file with the name of a checkpoint beside it. `last` is only a hint: the
+//! newest whole checkpoint counts, so that no damaged file costs more than the training since the one before.
+
+use std::cmp::Reverse;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use super::checkpoint::{self, Checkpoint};
+use crate::error::{Error, Result};
+use crate::files::{is_temporary, write_durable};
+
+/// The directory of a run's checkpoints.
+pub(super) const CHECKPOINTS: &str = "checkpoints";
+/// Points to the newest checkpoint.
+pub(super) const LAST: &str = "last";
+/// Points to the checkpoint that was the newest before.
+pub(super) const PREVIOUS: &str = "previous";
+/// Points to the checkpoint with the best validation loss.
+pub(super) const BEST: &str = "best";
+/// Points to the checkpoint that a fork began with.
+pub(super) const BEGIN: &str = "begin";
+/// Points to the checkpoint last requested by name, for a fork.
+pub(super) const ASKED_FOR: &str = "asked-for";
+
+/// The checkpoint that `name`, such as `best`, points to in `run`; `None` without such a pointer.
+///
+/// # Errors
+/// A pointer that cannot be read, or that holds no name.
+pub(super) fn pointer(run: &Path, name: &str) -> Result<Option<PathBuf>> {
+    let checkpoints = run.join(CHECKPOINTS);
+    let file = checkpoints.join(name);
+    match std::fs::read(&file) {
+        Ok(name) => match str::from_utf8(&name).map(str::trim) {
+            Ok(name) if !name.is_empty() && Path::new(name).file_name() == Some(name.as_ref()) => {
+                Ok(Some(checkpoints.join(name)))
+            }
+            _ => Err(Error::content(
+                &file,
+                "damaged: it must hold the name of a checkpoint beside it; write one into it, or name a checkpoint",
+            )),
+        },
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(Error::io("read", &file)(e)),
+    }
+}
+
+/// Makes `name`, such as `best`, point to `checkpoint`.
+pub(super) fn point(run: &Path, name: &str, checkpoint: &Path) -> Result<()> {
+    let target = checkpoint.file_name().unwrap_or_default();
+    write_durable(&run.join(CHECKPOINTS).join(name), target.as_encoded_bytes())
+}
+
+/// The checkpoint directories of the run in `run` that this program named, whole or not.
+///
+/// # Errors
+/// A directory that cannot be read.
+pub(super) fn all(run: &Path) -> Result<Vec<PathBuf>> {
+    let checkpoints = run.join(CHECKPOINTS);
+    let entries = match std::fs::read_dir(&checkpoints) {
+        Ok(entries) => entries.collect::<std::io::Result<Vec<_>>>(),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Vec::new()),
+        Err(e) => Err(e),
+    };
+    let entries = entries.map_err(Error::io("read", &checkpoints))?;
+    let own = entries.iter().filter(|entry| iteration_of(&entry.file_name()).is_some());
+    Ok(own.map(std::fs::DirEntry::path).filter(|path| path.is_dir()).collect())
+}
+
+/// The newest checkpoint of the run in `run` that `open` accepts; `None` if there is none at all. Warns if that is not
+/// the one that `last` names.
+///
+/// # Errors
+/// The first error if `open` accepts none of them; a file that cannot be read for now.
+fn newest(run: &Path, open: impl Fn(&Path) -> Result<Checkpoint>) -> Result<Option<Checkpoint>> {
+    let last = pointer(run, LAST);
+    let mut all = all(run)?;
+    // It may have been written by hand.
+    all.extend(last.iter().flatten().filter(|last| last.is_dir()).cloned());
+    all.sort_by_cached_key(|path| Reverse((progress(path), path.clone())));
+    all.dedup();
+    let mut damaged: Vec<Error> = Vec::new();
+    for path in &all {
+        match open(path) {
+            Ok(checkpoint) => {
+                let why = match (damaged.into_iter().next(), last) {
+                    (Some(e), _) => e.to_string(),
+                    (None, Ok(Some(last))) if last == *path => return Ok(Some(checkpoint)),
+                    (None, Ok(Some(last))) => format!("`last` names {}", named_only(&last)),
+                    (None, Ok(None)) => "`last` is missing".to_owned(),
+                    (None, Err(e)) => e.to_string(),
+                };
+                warn!("{}: the newest whole checkpoint is {} ({why})", run.display(), named_only(path));
+                return Ok(Some(checkpoint));
+            }
+            Err(e) if e.may_pass() => return Err(e),
+            Err(e) => damaged.push(e),
+        }
+    }
+    match damaged.into_iter().next() {
+        Some(e) => Err(e),
+        None => Ok(None),
+    }
+}
+
+/// How far a checkpoint is: its iterations, epochs and stages; without a manifest only the iteration in its name.
+fn progress(path: &Path) -> (u64, u64, usize) {
+    match Checkpoint::glance(path) {
+        Ok(checkpoint) => {
+            let counters = &checkpoint.manifest.counters;
+            (counters.iteration, counters.epochs, counters.stages)
+        }
+        Err(_) => (path.file_name().and_then(iteration_of).unwrap_or(0), 0, 0),
+    }
+}
+
+fn named_only(path: &Path) -> std::borrow::Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
+}
+
+/// The newest whole checkpoint of the run in `run`; `None` if there is none.
+///
+/// # Errors
+/// A run whose checkpoints are all damaged; a file that cannot be read.
+pub fn last(run: &Path) -> Result<Option<Checkpoint>> {
+    newest(run, Checkpoint::open)
+}
+
+/// The same, verified only as far as [`Checkpoint::glance`] does.
+///
+/// # Errors
+/// Those of [`last`].
+pub fn glance_at_last(run: &Path) -> Result<Option<Checkpoint>> {
+    newest(run, Checkpoint::glance)
+}
+
+/// Where the checkpoint `name` of the run in `run` is, `last` or `best`.
+///
+/// # Errors
+/// A run without it; damage.
+pub fn path_of(run: &Path, name: &str) -> Result<PathBuf> {
+    let found = match name {
+        LAST => glance_at_last(run)?.map(|checkpoint| checkpoint.path),
+        _ => pointer(run, name)?,
+    };
+    found.ok_or_else(|| Error::content(run, format!("this run has no checkpoint `{name}` yet")))
+}
+
+/// The checkpoint that the fork in `run` began with; `None` if it is no fork.
+///
+/// # Errors
+/// A pointer that cannot be read.
+pub(super) fn begin(run: &Path) -> Result<Option<PathBuf>> {
+    pointer(run, BEGIN)
+}
+
+/// Whether the run in `path` has a checkpoint to resume from.
+///
+/// # Errors
+/// A directory that cannot be read.
+pub fn is_resumable(path: &Path) -> Result<bool> {
+    Ok(!all(path)?.is_empty())
+}
+
+/// The iteration in a name that this program gives to a checkpoint: `it-00000200`, or `it-00000200-2` if that was taken.
+fn iteration_of(name: &std::ffi::OsStr) -> Option<u64> {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let rest = name.to_str()?.strip_prefix("it-")?;
+    let (iteration, copy) = rest.split_once('-').unwrap_or((rest, "1"));
+    (iteration.len() >= 8 && is_number(iteration) && is_number(copy)).then(|| iteration.parse().ok())?
+}
+
+/// A name for a checkpoint after `iteration` iterations that is not taken.
+pub(super) fn free_name(run: &Path, iteration: u64) -> String {
+    let (name, parent) = (name_at(iteration), run.join(CHECKPOINTS));
+    if !parent.join(&name).exists() {
+        return name;
+    }
+    (2u32..).map(|n| format!("{name}-{n}")).find(|name| !parent.join(name).exists()).unwrap_or_default()
+}
+
+fn name_at(iteration: u64) -> String {
+    format!("it-{iteration:08}")
+}
+
+/// Removes this program's own checkpoints that nothing points to, and the remains of interrupted saves.
+/// A failure only leaves an extra directory, so it is not reported.
+pub(super) fn prune(run: &Path) {
+    let pointed = [LAST, PREVIOUS, BEST, BEGIN, ASKED_FOR].map(|name| pointer(run, name));
+    // A pointer that cannot be read might name any of them.
+    let Ok(kept) = pointed.into_iter().collect::<Result<Vec<_>>>() else { return };
+    let kept: Vec<PathBuf> = kept.into_iter().flatten().collect();
+    let Ok(entries) = std::fs::read_dir(run.join(CHECKPOINTS)) else { return };
+    for entry in entries.flatten() {
+        let (name, path) = (entry.file_name(), entry.path());
+        let ours = is_temporary(&name) || iteration_of(&name).is_some();
+        if ours && path.is_dir() && !kept.contains(&path) {
+            let _ = std::fs::remove_dir_all(path);
+        }
+    }
+}
+
+/// The checkpoint of a run by name: `best`, `last`, or an iteration, `1200` or `it-00001200`. It is kept until
+/// another one is requested.
+///
+/// # Errors
+/// A name without a checkpoint, with a list of those that exist; a directory that cannot be written.
+pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
+    let checkpoints = run.join(CHECKPOINTS);
+    let is_one = |path: &PathBuf| checkpoint::is_checkpoint(path);
+    let path = match name {
+        BEST => pointer(run, name)?,
+        LAST => glance_at_last(run)?.map(|checkpoint| checkpoint.path),
+        _ => {
+            let iteration = name.strip_prefix("it-").unwrap_or(name).parse().ok();
+            let whole = (!name.contains(['/', '\\'])).then(|| checkpoints.join(name));
+            whole.filter(is_one).or_else(|| Some(checkpoints.join(name_at(iteration?))).filter(is_one))
+        }
+    };
+    if let Some(path) = path {
+        point(run, ASKED_FOR, &path)?;
+        return Ok(path);
+    }
+    let pointers = [BEST, LAST].into_iter().filter(|pointer| checkpoints.join(pointer).is_file());
+    let entries = std::fs::read_dir(&checkpoints).into_iter().flatten().flatten();
+    let of_name = |path: PathBuf| path.file_name()?.to_str().map(str::to_owned);
+    let found = entries.map(|entry| entry.path()).filter(is_one).filter_map(of_name);
+    let mut there: Vec<String> = pointers.map(str::to_owned).chain(found).collect();
+    there.sort_unstable();
+    let there = if there.is_empty() {
+        "none yet; the first validation writes one, and so does the key c".to_owned()
+    } else {
+        there.join(", ")
+    };
+    Err(Error::Usage(format!("{} has no checkpoint {name:?}; there are: {there}", run.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_directories_of_this_program_are_pruned() {
+        let run = tempfile::tempdir().unwrap();
+        let checkpoints = run.path().join(CHECKPOINTS);
+        let own = ["it-00000100", "it-00000100-2", "it-123456789", ".nem-tui-Ab1"];
+        let others =
+            ["it-00000200", "it-00000300", "mine", "it-00000100-copy", "it-1", "it-00000100-", "backup-2"];
+        for name in own.iter().chain(&others) {
+            std::fs::create_dir_all(checkpoints.join(name)).unwrap();
+        }
+        std::fs::write(checkpoints.join(LAST), "it-00000200").unwrap();
+        std::fs::write(checkpoints.join(BEST), "it-00000300").unwrap();
+        prune(run.path());
+        for name in own {
+            assert!(!checkpoints.join(name).exists(), "{name}");
+        }
+        for name in others {
+            assert!(checkpoints.join(name).is_dir(), "{name}");
+        }
+        // A pointer that cannot be read, here for being a directory, might name any of them.
+        std::fs::create_dir(checkpoints.join(ASKED_FOR)).unwrap();
+        std::fs::create_dir(checkpoints.join("it-00000400")).unwrap();
+        prune(run.path());
+        assert!(checkpoints.join("it-00000400").is_dir());
+    }
+
+    /// A file that exists but cannot be read is not reported as missing.
+    #[test]
+    fn an_unreadable_pointer_is_not_a_run_without_a_checkpoint() {
+        let run = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(run.path().join("checkpoints/best")).unwrap();
+        for error in [pointer(run.path(), BEST).err(), named(run.path(), BEST).err()] {
+            let error = error.unwrap().to_string();
+            assert!(error.starts_with("cannot read") && error.contains("best"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_pointer_holds_a_name() {
+        let run = tempfile::tempdir().unwrap();
+        std::fs::create_dir(run.path().join(CHECKPOINTS)).unwrap();
+        assert!(pointer(run.path(), LAST).unwrap().is_none());
+        for damaged in ["", "\n", "..", "/etc", "a/b", "it-00000001/"] {
+            std::fs::write(run.path().join("checkpoints/last"), damaged).unwrap();
+            let error = pointer(run.path(), LAST).unwrap_err().to_string();
+            assert!(error.contains("must hold the name of a checkpoint"), "{damaged:?} {error}");
+        }
+    }
+}
