@@ -15,6 +15,7 @@ mod presets;
 mod print;
 mod reproduce;
 mod train;
+mod verify;
 mod workbench;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -36,6 +37,7 @@ Examples:
   nem-tui train quickstart                      train without a screen
   nem-tui train quickstart --set k=5 --json     with five components, one JSON object per line
   nem-tui train --resume runs/quickstart-s1     resume it exactly where it stopped
+  nem-tui verify runs/quickstart-s1             check every file of a run
   nem-tui attach runs/quickstart-s1             watch and steer it from another terminal
   nem-tui eval runs/quickstart-s1 --k 6         score it on the test split, with six components
   nem-tui picture static-shapes --out s.gif     how a model splits an image, EM step by EM step
@@ -84,6 +86,7 @@ enum CliCommand {
     /// The output can be saved there and edited: colours, mouse, notices, and the keys of every action by its name.
     /// NEM_TUI_CONFIG names another file. If the config is invalid, its error is printed instead.
     Config,
+    Verify(verify::VerifyArgs),
     /// Time training iterations
     Bench(bench::BenchArgs),
     /// Compute all outputs of the model for given weights and inputs, to compare implementations
@@ -120,6 +123,7 @@ impl Cli {
             Some(CliCommand::Reproduce(args)) => args.run(),
             Some(CliCommand::Data(args)) => args.run(),
             Some(CliCommand::Config) => config::print_config(),
+            Some(CliCommand::Verify(args)) => args.run(),
             Some(CliCommand::Bench(args)) => args.run(),
             Some(CliCommand::Infer(args)) => args.run(),
             Some(CliCommand::Completions { shell }) => {

@@ -30,7 +30,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         file.persist(path)?;
         Ok(())
     };
-    attempt().map_err(Error::io("write", path))
+    attempt().map_err(plain).map_err(Error::io("write", path))
 }
 
 /// [`write_atomic`], and a loss of power cannot undo it.
@@ -47,7 +47,14 @@ pub fn write_durable(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// A `parent` that does not exist or cannot be written.
 pub fn temporary_directory(parent: &Path) -> std::io::Result<tempfile::TempDir> {
-    tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(parent)
+    tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(parent).map_err(plain)
+}
+
+/// The system's error inside one of `tempfile`, which adds the temporary path.
+fn plain(error: std::io::Error) -> std::io::Error {
+    let inner = error.get_ref().and_then(std::error::Error::source);
+    let raw = inner.and_then(|inner| inner.downcast_ref::<std::io::Error>()?.raw_os_error());
+    raw.map_or(error, std::io::Error::from_raw_os_error)
 }
 
 /// The directory that `path` is in.
@@ -132,6 +139,15 @@ mod tests {
         {
             assert_eq!(has_extension(Path::new(path), "ron"), is_ron, "{path}");
         }
+    }
+
+    /// Whether to try again is decided by the system's error.
+    #[test]
+    fn errors_are_the_systems() {
+        let error = write_atomic(Path::new("/nowhere/at/all"), b"").unwrap_err();
+        let Error::Io { source, .. } = &error else { panic!("{error}") };
+        assert!(source.raw_os_error().is_some());
+        assert!(temporary_directory(Path::new("/nowhere")).unwrap_err().raw_os_error().is_some());
     }
 
     #[test]

@@ -13,3 +13,4 @@ pub mod picture;
 pub mod score;
 pub mod share;
 pub mod tensorboard;
+pub mod verify;

@@ -8,6 +8,7 @@ use std::path::Path;
 use nem_tui::backend::DeviceName;
 use nem_tui::data::Split;
 use nem_tui::error::Error;
+use nem_tui::live::backstage::card;
 use nem_tui::live::begin::{Ending, Job, fork, replay, resume, start};
 use nem_tui::paper::runs::TrainedRun;
 use nem_tui::precision::Precision;
@@ -19,6 +20,7 @@ use nem_tui::run::checkpoints::path_of;
 use nem_tui::run::directory::{RunDir, RunFile};
 use nem_tui::run::metrics;
 use nem_tui::run::picture::of_split;
+use nem_tui::run::verify::verify;
 use nem_tui::snapshot::Input;
 use nem_tui::train::evaluate::ScoredSteps;
 use nem_tui::train::trainer::Trainer;
@@ -296,11 +298,6 @@ fn a_run_that_ends_within_a_validation_resumes_with_it() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("r");
     let whole = directory.path().join("whole");
-    let finish = |mut handle: RunHandle| loop {
-        if let Event::Finished(finish) = handle.events.blocking_recv().unwrap() {
-            break finish;
-        }
-    };
     assert_eq!(finish(run(&whole, Some(11))), Finish::MaxIterations);
     let device = DeviceName::Flex.open().unwrap();
     let mut trainer = Trainer::new(&endless(), 1, &device).unwrap();
@@ -329,6 +326,207 @@ fn a_run_that_ends_within_a_validation_resumes_with_it() {
     let weights =
         |run: &Path| std::fs::read(path_of(run, "last").unwrap().join("weights.safetensors")).unwrap();
     assert_eq!(weights(&out), weights(&whole));
+}
+
+/// Trains to the end and returns how it ended.
+fn finish(mut handle: RunHandle) -> Finish {
+    loop {
+        if let Event::Finished(finish) = handle.events.blocking_recv().unwrap() {
+            return finish;
+        }
+    }
+}
+
+/// Trains a run that stands at some iteration to 35 iterations.
+fn continued(out: &Path) -> RunHandle {
+    let ending = Ending { max_iterations: Some(35), stay: false };
+    resume(out, DeviceName::Flex, |preset| Ok(preset.clone()), ending).unwrap()
+}
+
+/// The weights of a run, and its metrics without the times.
+fn result(run: &Path) -> (Vec<u8>, Vec<Record>) {
+    let timeless = |record| match record {
+        Record::Step(step) => Record::Step(Iteration { seconds: 0.0, ..step }),
+        Record::Epoch(epoch) => Record::Epoch(nem_tui::protocol::Epoch { seconds: 0.0, ..epoch }),
+        other => other,
+    };
+    let weights = std::fs::read(path_of(run, "last").unwrap().join("weights.safetensors")).unwrap();
+    (weights, metrics::records(run).unwrap().into_iter().map(timeless).collect())
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &to.join(entry.file_name())),
+            false => drop(std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
+        }
+    }
+}
+
+/// Whatever happens to the last checkpoint, the run resumes from the newest whole one, says so, and ends the same.
+#[test]
+fn a_run_resumes_from_its_newest_whole_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let (whole, cut) = (directory.path().join("whole"), directory.path().join("cut"));
+    assert_eq!(finish(run(&whole, Some(35))), Finish::MaxIterations);
+    assert_eq!(finish(run(&cut, Some(25))), Finish::MaxIterations);
+    type Damage = fn(&Path);
+    let damages: [(Damage, &str); 8] = [
+        (|_| (), ""),
+        (|at| std::fs::write(at.join("it-00000025/weights.safetensors"), "x").unwrap(), "it-00000020"),
+        (|at| std::fs::remove_file(at.join("it-00000025/manifest.json")).unwrap(), "it-00000020"),
+        (|at| std::fs::write(at.join("it-00000025/preset.ron"), "").unwrap(), "it-00000020"),
+        (|at| std::fs::remove_dir_all(at.join("it-00000025")).unwrap(), "it-00000020"),
+        (|at| std::fs::write(at.join("last"), "").unwrap(), "it-00000025"),
+        (|at| std::fs::remove_file(at.join("last")).unwrap(), "it-00000025 (`last` is missing)"),
+        // Killed before it could say so.
+        (|at| std::fs::write(at.join("last"), "it-00000020").unwrap(), "it-00000025 (`last` names it-"),
+    ];
+    for (n, (damage, told)) in damages.into_iter().enumerate() {
+        let out = directory.path().join(n.to_string());
+        copy(&cut, &out);
+        damage(&out.join("checkpoints"));
+        assert_eq!(verify(&out).unwrap().is_good(), n == 0 || n == 7, "{n}");
+        assert!(card(&out).is_ok(), "{n}");
+        let mut handle = continued(&out);
+        if !told.is_empty() {
+            let note = wait(&mut handle, |event| match event {
+                Event::Note(note) => Some(note),
+                _ => None,
+            });
+            assert!(note.contains(told), "{n}: {note}");
+        }
+        assert_eq!(finish(handle), Finish::MaxIterations);
+        assert!(result(&out) == result(&whole), "{n}");
+        assert!(verify(&out).unwrap().resumes_from.is_some());
+    }
+}
+
+/// A run that ended before its first checkpoint begins anew.
+#[test]
+fn a_run_without_a_checkpoint_begins_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let (whole, cut) = (directory.path().join("whole"), directory.path().join("cut"));
+    assert_eq!(finish(run(&whole, Some(35))), Finish::MaxIterations);
+    assert_eq!(finish(run(&cut, Some(7))), Finish::MaxIterations);
+    std::fs::remove_dir_all(cut.join("checkpoints")).unwrap();
+    let mut handle = continued(&cut);
+    let note = wait(&mut handle, |event| match event {
+        Event::Note(note) => Some(note),
+        _ => None,
+    });
+    assert!(note.contains("begins anew"), "{note}");
+    assert_eq!(finish(handle), Finish::MaxIterations);
+    assert!(result(&cut) == result(&whole));
+}
+
+/// The remains of a start that was killed do not block the next one; a run or other files do.
+#[test]
+fn a_killed_start_blocks_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("r");
+    assert_eq!(finish(run(&out, Some(1))), Finish::MaxIterations);
+    let job = Job { out: Some(out.clone()), ..Job::new(endless(), 1, DeviceName::Flex) };
+    assert!(start(&job).err().unwrap().to_string().contains("is not empty"));
+    std::fs::remove_file(out.join("run.json")).unwrap();
+    assert!(start(&job).err().unwrap().to_string().contains("is not empty"));
+    std::fs::write(out.join(".nem-tui-unfinished-run"), "").unwrap();
+    assert_eq!(finish(run(&out, Some(1))), Finish::MaxIterations);
+    assert!(verify(&out).unwrap().is_good());
+    // A start that fails leaves nothing.
+    let nowhere = directory.path().join("new");
+    let from = Some(directory.path().join("no weights"));
+    assert!(start(&Job { from, out: Some(nowhere.clone()), ..job }).is_err());
+    assert!(!nowhere.exists());
+}
+
+/// Checkpoints by time keep what a kill would lose within an epoch.
+#[test]
+fn checkpoints_are_written_by_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("r");
+    let preset = endless().set(&["train.checkpoint_minutes=0"]).unwrap();
+    let ending = Ending { max_iterations: Some(14), stay: false };
+    let job = Job { out: Some(out.clone()), ending, ..Job::new(preset, 1, DeviceName::Flex) };
+    let mut handle = start(&job).unwrap();
+    let mut saved = Vec::new();
+    while let Some(event) = handle.events.blocking_recv() {
+        if let Event::Saved { iteration, .. } = event {
+            saved.push(iteration);
+        }
+    }
+    // Before and after the validation at 10.
+    assert_eq!(saved, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 11, 12, 13, 14]);
+    let kept = std::fs::read_dir(out.join("checkpoints")).unwrap().flatten();
+    assert_eq!(kept.filter(|entry| entry.path().is_dir()).count(), 3, "last, previous and best");
+}
+
+/// A request to stop ends a validation; its epoch ends when the run is resumed.
+#[test]
+fn a_validation_is_interrupted_and_made_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let preset = endless().set(&["train.validation_size=20000"]).unwrap();
+    let (whole, cut) = (directory.path().join("whole"), directory.path().join("cut"));
+    let job = |out: &Path, max| Job {
+        out: Some(out.to_owned()),
+        ending: Ending { max_iterations: Some(max), stay: false },
+        ..Job::new(preset.clone(), 1, DeviceName::Flex)
+    };
+    let mut handle = start(&job(&cut, 12)).unwrap();
+    // This checkpoint is the one before the validation.
+    wait(&mut handle, |event| matches!(event, Event::Saved { iteration: 10, .. }).then_some(()));
+    handle.send(Command::Stop);
+    assert_eq!(finish(handle), Finish::Stopped);
+    assert!(!metrics::records(&cut).unwrap().iter().any(|record| matches!(record, Record::Epoch(_))));
+    let ending = Ending { max_iterations: Some(12), stay: false };
+    let handle = resume(&cut, DeviceName::Flex, |preset| Ok(preset.clone()), ending).unwrap();
+    assert_eq!(finish(handle), Finish::MaxIterations);
+    assert_eq!(finish(start(&job(&whole, 12)).unwrap()), Finish::MaxIterations);
+    assert!(result(&cut) == result(&whole));
+}
+
+/// A checkpoint that cannot be written for now pauses the training. Viewers are told and can look; what they ask for
+/// meanwhile is done afterwards.
+#[cfg(unix)]
+#[test]
+fn a_failure_that_passes_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("r");
+    let mut handle = run(&out, None);
+    let note = |event| match event {
+        Event::Note(note) => Some(note),
+        _ => None,
+    };
+    wait(&mut handle, |event| matches!(event, Event::Saved { .. }).then_some(()));
+    handle.send(Command::Pause);
+    wait(&mut handle, |event| (event == Event::Paused(true)).then_some(()));
+    // A link to itself cannot be opened, even by root.
+    let (checkpoints, aside) = (out.join("checkpoints"), out.join("aside"));
+    std::fs::rename(&checkpoints, &aside).unwrap();
+    std::os::unix::fs::symlink(&checkpoints, &checkpoints).unwrap();
+    handle.send(Command::Checkpoint);
+    let told = wait(&mut handle, note);
+    assert!(told.contains("the training waits") && told.contains("checkpoints"), "{told}");
+    handle.send(Command::Watch(3));
+    assert_eq!(picture(&mut handle, |picture| picture.sample == 3).sample, 3);
+    handle.send(Command::Set(Setting::Noise(0.4)));
+    std::fs::remove_file(&checkpoints).unwrap();
+    std::fs::rename(&aside, &checkpoints).unwrap();
+    assert!(wait(&mut handle, note).contains("the training continues"));
+    wait(&mut handle, |event| matches!(event, Event::Saved { .. }).then_some(()));
+    wait(&mut handle, |event| matches!(event, Event::Changed(_)).then_some(()));
+    // Ended while it fails, the run says what is lost.
+    handle.send(Command::Step);
+    wait(&mut handle, iterations);
+    std::fs::rename(&checkpoints, &aside).unwrap();
+    std::os::unix::fs::symlink(&checkpoints, &checkpoints).unwrap();
+    handle.send(Command::Stop);
+    let Finish::Failed(why) = finish(handle) else { panic!("it cannot have been saved") };
+    assert!(why.contains("are lost, and the checkpoint of iteration"), "{why}");
+    std::fs::remove_file(&checkpoints).unwrap();
+    std::fs::rename(&aside, &checkpoints).unwrap();
+    assert!(verify(&out).unwrap().is_good());
 }
 
 /// Three stages with more and more digits, each with its learning rate; the last has more objects and components.

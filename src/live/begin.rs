@@ -7,8 +7,6 @@ use tracing::info;
 use super::thread;
 pub use super::worker::Ending;
 use super::worker::{self, Begun};
-use burn::tensor::Device;
-
 use crate::backend::Compute;
 use crate::error::{Error, Result};
 use crate::machine;
@@ -16,10 +14,9 @@ use crate::precision::Precision;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{Change, Metrics, Record, RunHandle};
 use crate::run::album::Album;
-use crate::run::checkpoint::Checkpoint;
+use crate::run::checkpoint::first_trainer;
 use crate::run::directory::{self, Repeat, RunDir, RunFile};
 use crate::run::metrics;
-use crate::train::trainer::Trainer;
 
 /// A training to start.
 #[derive(Clone, Debug)]
@@ -69,20 +66,9 @@ pub fn start(job: &Job) -> Result<RunHandle> {
             run.keep_events()?;
         }
         run.commit()?;
-        Ok(Begun { run, trainer, metrics: Metrics::default(), replay: job.replay, compute })
+        Ok(Begun { run, trainer, metrics: Metrics::default(), replay: job.replay, compute, saved: None })
     };
     spawn(make, ending)
-}
-
-/// A training before its first iteration, with the weights of `from` or those that the seed draws.
-fn first_trainer(preset: &Preset, seed: u64, from: Option<&Checkpoint>, device: &Device) -> Result<Trainer> {
-    match from {
-        Some(from) => {
-            let model = |preset: &Preset, device: &_| from.model(preset, device);
-            Trainer::with_model(preset, seed, device, model)
-        }
-        None => Trainer::new(preset, seed, device),
-    }
 }
 
 fn spawn(make: impl FnOnce() -> Result<Begun> + Send + 'static, ending: Ending) -> Result<RunHandle> {
@@ -154,7 +140,8 @@ pub fn fork(
         run.commit()?;
         let mut metrics = metrics::read(run.path())?;
         metrics.keep_latest();
-        Ok(Begun { run, trainer, metrics, replay, compute })
+        let saved = Some((trainer.counters().clone(), trainer.preset().clone()));
+        Ok(Begun { run, trainer, metrics, replay, compute, saved })
     };
     spawn(make, ending)
 }
@@ -201,6 +188,10 @@ pub fn resume(
         let (run, checkpoint) = RunDir::resume(&path)?;
         let begun = RunFile::read(&path)?;
         let compute = compute.or(begun.precision);
+        let saved = checkpoint.as_ref().map(|checkpoint| {
+            let (counters, preset) = (&checkpoint.manifest.counters, &checkpoint.preset);
+            (counters.clone(), preset.clone())
+        });
         let trainer = match checkpoint {
             Some(mut checkpoint) => {
                 checkpoint.preset = change(&checkpoint.preset)?;
@@ -223,7 +214,7 @@ pub fn resume(
         let next = trainer.counters().iteration + 1;
         let to_come = |change: &Change| change.iteration >= next && !metrics.changes.contains(change);
         let replay = begun.replay.into_iter().filter(to_come).collect();
-        Ok(Begun { run, trainer, metrics, replay, compute })
+        Ok(Begun { run, trainer, metrics, replay, compute, saved })
     };
     spawn(make, ending)
 }

@@ -55,11 +55,13 @@ pub(super) struct Begun {
     /// Live changes still to be made.
     pub(super) replay: Vec<Change>,
     pub(super) compute: Compute,
+    /// The checkpoint it stands on.
+    pub(super) saved: Option<(Counters, Preset)>,
 }
 
 /// Trains `begun` until a condition to stop is met, and reports to `ends`.
 pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
-    let Begun { run, trainer, metrics, replay, compute } = begun;
+    let Begun { run, trainer, metrics, replay, compute, saved } = begun;
     let trainer = trainer.with_stop(ends.stop.clone());
     let worker = Worker {
         run,
@@ -72,7 +74,7 @@ pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
         replay: replay.into(),
         paused: false,
         steps_to_go: 0,
-        saved: None,
+        saved,
         saved_at: Instant::now(),
         postponed: VecDeque::new(),
         snapshot_due: Instant::now(),

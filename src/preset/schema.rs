@@ -392,7 +392,7 @@ pub struct Train {
     #[serde(default = "default_score_every")]
     pub score_every: u64,
     /// Minutes of training after which another checkpoint is written, besides those before and after every validation.
-    #[serde(default = "five", skip_serializing_if = "is_five")]
+    #[serde(default = "five")]
     pub checkpoint_minutes: f64,
 }
 
@@ -466,9 +466,6 @@ pub(super) fn default_e_sigma() -> f64 {
 }
 pub(super) fn five() -> f64 {
     5.0
-}
-fn is_five(value: &f64) -> bool {
-    *value == five()
 }
 fn one_channel() -> usize {
     1

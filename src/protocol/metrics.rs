@@ -24,6 +24,19 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// The iteration it belongs to.
+    pub fn iteration(&self) -> u64 {
+        match self {
+            Record::Step(iteration) => iteration.iteration,
+            Record::Epoch(epoch) => epoch.iteration,
+            Record::Change(change) => change.iteration,
+            Record::Stage(start) => start.iteration,
+            Record::Fork { iteration } => *iteration,
+        }
+    }
+}
+
 /// What a run has recorded so far, each list in the order of its iterations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {

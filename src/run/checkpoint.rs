@@ -384,6 +384,25 @@ impl Checkpoint {
     }
 }
 
+/// A training before its first iteration, with the weights of `from` or those that the seed draws.
+///
+/// # Errors
+/// Those of [`Trainer::new`] and [`Checkpoint::model`].
+pub fn first_trainer(
+    preset: &Preset,
+    seed: u64,
+    from: Option<&Checkpoint>,
+    device: &Device,
+) -> Result<Trainer> {
+    match from {
+        Some(from) => {
+            let model = |preset: &Preset, device: &_| from.model(preset, device);
+            Trainer::with_model(preset, seed, device, model)
+        }
+        None => Trainer::new(preset, seed, device),
+    }
+}
+
 /// Whether `path` looks like a checkpoint.
 pub fn is_checkpoint(path: &Path) -> bool {
     path.join(MANIFEST).is_file()

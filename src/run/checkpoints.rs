@@ -13,6 +13,8 @@ use super::checkpoint::{self, Checkpoint};
 use crate::error::{Error, Result};
 use crate::files::{is_temporary, write_durable};
 
+/// What is in the name of a checkpoint at the end of an epoch, before its validation.
+const UNVALIDATED: &str = "unvalidated";
 /// The directory of a run's checkpoints.
 pub(super) const CHECKPOINTS: &str = "checkpoints";
 /// Points to the newest checkpoint.
@@ -165,17 +167,23 @@ pub fn is_resumable(path: &Path) -> Result<bool> {
     Ok(!all(path)?.is_empty())
 }
 
-/// The iteration in a name that this program gives to a checkpoint: `it-00000200`, or `it-00000200-2` if that was taken.
+/// The iteration in a name that this program gives to a checkpoint: `it-00000200`, `it-00000200-unvalidated` at the end
+/// of an epoch whose validation is still to come, and either with `-2` if that was taken.
 fn iteration_of(name: &std::ffi::OsStr) -> Option<u64> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let rest = name.to_str()?.strip_prefix("it-")?;
     let (iteration, copy) = rest.split_once('-').unwrap_or((rest, "1"));
+    let copy = copy.strip_prefix(UNVALIDATED).map_or(copy, |copy| copy.strip_prefix('-').unwrap_or("1"));
     (iteration.len() >= 8 && is_number(iteration) && is_number(copy)).then(|| iteration.parse().ok())?
 }
 
 /// A name for a checkpoint after `iteration` iterations that is not taken.
-pub(super) fn free_name(run: &Path, iteration: u64) -> String {
-    let (name, parent) = (name_at(iteration), run.join(CHECKPOINTS));
+pub(super) fn free_name(run: &Path, iteration: u64, unvalidated: bool) -> String {
+    let parent = run.join(CHECKPOINTS);
+    let name = match unvalidated {
+        true => format!("{}-{UNVALIDATED}", name_at(iteration)),
+        false => name_at(iteration),
+    };
     if !parent.join(&name).exists() {
         return name;
     }
@@ -246,7 +254,14 @@ mod tests {
     fn only_directories_of_this_program_are_pruned() {
         let run = tempfile::tempdir().unwrap();
         let checkpoints = run.path().join(CHECKPOINTS);
-        let own = ["it-00000100", "it-00000100-2", "it-123456789", ".nem-tui-Ab1"];
+        let own = [
+            "it-00000100",
+            "it-00000100-2",
+            "it-00000100-unvalidated",
+            "it-00000100-unvalidated-3",
+            "it-123456789",
+            ".nem-tui-Ab1",
+        ];
         let others =
             ["it-00000200", "it-00000300", "mine", "it-00000100-copy", "it-1", "it-00000100-", "backup-2"];
         for name in own.iter().chain(&others) {

@@ -27,7 +27,7 @@ use super::checkpoint::{self, Checkpoint};
 use super::checkpoints::{self, BEGIN, BEST, CHECKPOINTS, LAST, PREVIOUS};
 use super::lock::{self, Held, LOCK, Lock};
 use super::metrics::{self, MetricsFile};
-use super::tensorboard::EventFile;
+use super::tensorboard::{self, EventFile};
 use crate::error::{Error, Result};
 use crate::files::{is_temporary, remove_temporary, sync_directory, write_atomic};
 use crate::precision::Precision;
@@ -39,8 +39,6 @@ const RUN: &str = "run.json";
 const PRESET: &str = "preset.ron";
 /// Marks a directory that is becoming a run.
 const MARKER: &str = ".nem-tui-unfinished-run";
-/// The directory of TensorBoard's event files.
-const TENSORBOARD: &str = "tensorboard";
 
 /// How a run was begun, apart from its preset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -181,7 +179,11 @@ impl RunDir {
             None if begun.forked.is_some() => {
                 return Err(Error::content(path, "its first checkpoint is missing; fork its parent again"));
             }
-            None => run.metrics.set_aside()?,
+            None => {
+                let checkpoints = path.join(CHECKPOINTS);
+                std::fs::create_dir_all(&checkpoints).map_err(Error::io("create", &checkpoints))?;
+                run.metrics.set_aside()?;
+            }
         }
         Ok((run, checkpoint))
     }
@@ -204,7 +206,7 @@ impl RunDir {
     /// # Errors
     /// A directory that cannot be written.
     pub fn keep_events(&self) -> Result<()> {
-        let directory = self.path.join(TENSORBOARD);
+        let directory = self.path.join(tensorboard::DIRECTORY);
         std::fs::create_dir_all(&directory).map_err(Error::io("create", &directory))
     }
 
@@ -214,7 +216,7 @@ impl RunDir {
     /// # Errors
     /// A directory that cannot be written.
     pub fn events(&self, first: u64) -> Result<Option<EventFile>> {
-        let directory = self.path.join(TENSORBOARD);
+        let directory = self.path.join(tensorboard::DIRECTORY);
         directory.is_dir().then(|| EventFile::begin(&directory, first)).transpose()
     }
 
@@ -229,7 +231,7 @@ impl RunDir {
             Some((_, path)) => path,
             None => {
                 let bytes = self.metrics.flush()?;
-                let name = checkpoints::free_name(&self.path, counters.iteration);
+                let name = checkpoints::free_name(&self.path, counters.iteration, trainer.epoch_is_over());
                 checkpoint::save(trainer, &self.path.join(CHECKPOINTS), &name, bytes, best)?
             }
         };
@@ -449,7 +451,7 @@ pub fn began(path: &Path) -> SystemTime {
 /// A directory that is not a run or cannot be written.
 pub fn keep_events(path: &Path) -> Result<()> {
     RunFile::read(path)?;
-    let directory = path.join(TENSORBOARD);
+    let directory = path.join(tensorboard::DIRECTORY);
     std::fs::create_dir_all(&directory).map_err(Error::io("create", &directory))
 }
 

@@ -21,6 +21,8 @@ use crate::files::Appender;
 use crate::protocol::{Epoch, Iteration};
 use crate::snapshot::pictures::Canvas;
 
+/// Their directory in a run's.
+pub(super) const DIRECTORY: &str = "tensorboard";
 /// The tag of the pictures of the watched sample.
 const PICTURE: &str = "validation/sample";
 /// `SessionLog.SessionStatus.START`.
@@ -214,6 +216,51 @@ impl EventFile {
     pub fn sync(&mut self) -> Result<()> {
         self.file.sync().map(|_| ())
     }
+}
+
+/// Checks the framing of the event files of the run in `run`: for each its path inside the run, and its size in records.
+///
+/// # Errors
+/// A directory that cannot be read.
+pub fn check_all(run: &Path) -> Result<Vec<(String, Result<String>)>> {
+    let directory = run.join(DIRECTORY);
+    let entries = match std::fs::read_dir(&directory) {
+        Ok(entries) => entries.flatten(),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io("read", &directory)(e)),
+    };
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+    files.sort();
+    let checked = files.into_iter().map(|file| {
+        let name = file.strip_prefix(run).unwrap_or(&file).display().to_string();
+        let records = std::fs::read(&file).map_err(Error::io("read", &file)).and_then(|bytes| {
+            check(&bytes).map_err(|record| {
+                Error::content(&file, format!("record {record} is damaged; TensorBoard stops there"))
+            })
+        });
+        (name, records.map(|records| format!("{records} records")))
+    });
+    Ok(checked.collect())
+}
+
+/// The number of whole records, or the first damaged one, counted from 1. A killed process may leave half a record at the
+/// end, which TensorBoard skips.
+fn check(mut bytes: &[u8]) -> Result<usize, usize> {
+    let mut records = 0;
+    while let Some((head, rest)) = bytes.split_at_checked(12) {
+        let (length, sum) = head.split_at(8);
+        if sum != masked_crc(length) {
+            return Err(records + 1);
+        }
+        let length = length.iter().rev().fold(0, |all, byte| all << 8 | usize::from(*byte));
+        let Some((message, rest)) = rest.split_at_checked(length) else { break };
+        let Some((sum, rest)) = rest.split_at_checked(4) else { break };
+        if sum != masked_crc(message) {
+            return Err(records + 1);
+        }
+        (bytes, records) = (rest, records + 1);
+    }
+    Ok(records)
 }
 
 /// The time since 1970.
