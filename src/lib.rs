@@ -31,5 +31,6 @@ pub mod files;
 pub mod machine;
 pub mod precision;
 pub mod random;
+pub mod signals;
 pub mod stop;
 pub mod tensors;

@@ -18,6 +18,8 @@ fn main() -> ExitCode {
         true => tracing::error!("{panic}"),
         false => report(panic),
     }));
+    // Without handlers, signals only have their usual effects.
+    let _ = nem_tui::signals::install();
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

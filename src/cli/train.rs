@@ -15,7 +15,7 @@ use crate::live::begin::{self, Ending, Job};
 use crate::preset::{Images, Preset};
 use crate::protocol::{Command, Event, Finish, Iteration, Record, RunHandle, RunInfo};
 use crate::run::directory;
-use crate::tui::signals::Signals;
+use crate::signals::{Request, Requests};
 
 #[derive(Args, Debug)]
 pub(super) struct TrainArgs {
@@ -141,8 +141,7 @@ pub(super) fn follow(
     let (_, nobody) = tokio::sync::watch::channel(None);
     handle.snapshots = nobody;
     runtime.block_on(async {
-        let mut signals =
-            Signals::new().map_err(|e| Error::Worker(format!("cannot listen for signals: {e}")))?;
+        let mut requests = Requests::listen();
         let late = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -154,8 +153,11 @@ pub(super) fn follow(
         loop {
             let event = tokio::select! {
                 event = handle.events.recv() => event,
-                () = signals.next() => {
-                    handle.send(Command::Stop);
+                request = requests.next() => {
+                    match request {
+                        Request::Save => handle.send(Command::Checkpoint),
+                        _ => handle.send(Command::Stop),
+                    }
                     continue;
                 }
                 () = &mut late, if !stopped => {
