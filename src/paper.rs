@@ -7,5 +7,6 @@ pub mod archived;
 pub mod figures;
 pub mod tables;
 
+mod directory_lock;
 pub mod document;
 pub mod reproduce;

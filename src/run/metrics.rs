@@ -94,9 +94,10 @@ impl MetricsFile {
 /// Why the run in `run` was not locked. Only a lock that is already held means that another process trains it.
 fn not_locked(run: &Path, error: TryLockError) -> Error {
     match error {
-        TryLockError::WouldBlock => {
-            Error::content(run, "another process is training this run; stop it first")
-        }
+        TryLockError::WouldBlock => Error::InUse {
+            path: run.to_owned(),
+            problem: "another process is training this run; stop it first".into(),
+        },
         TryLockError::Error(source) => Error::io("lock the metrics of the run in", run)(source),
     }
 }

@@ -1,5 +1,6 @@
 //! Sets up the terminal and the event loop around the workbench, and takes them down again.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,7 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 async fn patiently(settled: impl Future<Output = ()>) {
     let mut settled = pin!(settled);
     if tokio::time::timeout(PATIENCE, &mut settled).await.is_err() {
-        eprintln!("waiting for the run to be saved; Ctrl-C ends at once");
+        // The terminal may be gone.
+        let _ = writeln!(std::io::stderr(), "waiting for the run to be saved; Ctrl-C ends at once");
         settled.await;
     }
 }
