@@ -18,9 +18,12 @@ mod train;
 mod verify;
 mod workbench;
 
+use std::process::ExitCode;
+
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::print::{print, stdout_error};
+pub use self::print::{say, settle};
 use crate::backend;
 use crate::error::Result;
 
@@ -137,6 +140,14 @@ impl Cli {
                 print(&String::from_utf8_lossy(&page))
             }
         }
+    }
+}
+
+/// Prints what clap has to say: help, the version, or an error.
+pub fn show(shown: &clap::Error) -> ExitCode {
+    match shown.print() {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::from(u8::try_from(shown.exit_code()).unwrap_or(1)),
     }
 }
 

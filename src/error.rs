@@ -41,6 +41,14 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// A directory that another process is working in.
+    #[error("{}: {problem}", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// Which process, and what to do.
+        problem: String,
+    },
     /// An image of the user's that does not have the model's size. Sizes are width and height.
     #[error(
         "{}: the image has {}x{} pixels but the model takes {}x{}; use --resize",

@@ -1,6 +1,9 @@
 //! Neural Expectation Maximization in a terminal. The modules, in reading order: the algorithm, what it reads, how it is
 //! trained, what a run leaves, and how it is shown.
 
+// Printing must not panic where stdout or stderr is closed: `cli::print` does it.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod nem;
 
 pub mod backend;
@@ -31,5 +34,6 @@ pub mod files;
 pub mod machine;
 pub mod precision;
 pub mod random;
+pub mod signals;
 pub mod stop;
 pub mod tensors;

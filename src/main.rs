@@ -4,26 +4,37 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use nem_tui::cli::Cli;
+use nem_tui::cli::{self, Cli};
 use nem_tui::error::becomes_error;
+use nem_tui::signals;
 
 fn main() -> ExitCode {
-    // Reports panics after the terminal is restored.
-    if let Err(error) = color_eyre::install() {
-        eprintln!("nem-tui: {error}");
-    }
-    // Panics that become errors only go to the run's log, if there is one.
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| match becomes_error(panic) {
-        true => tracing::error!("{panic}"),
-        false => report(panic),
-    }));
-    match Cli::parse().run() {
+    // Without handlers, signals only have their usual effects.
+    let _ = signals::install();
+    report_panics();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(shown) => return cli::show(&shown),
+    };
+    let code = match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // `eprintln!` would panic if the terminal is gone.
-            let _ = writeln!(std::io::stderr(), "nem-tui: {error}");
+            cli::say(&format!("nem-tui: {error}"));
             ExitCode::from(error.exit_code())
         }
-    }
+    };
+    cli::settle();
+    code
+}
+
+/// Reports panics on stderr, after the terminal is restored. A report that cannot be written must not abort the program,
+/// which still has runs to save.
+fn report_panics() {
+    let hooks = color_eyre::config::HookBuilder::default().try_into_hooks();
+    let Ok((panics, _)) = hooks else { return };
+    std::panic::set_hook(Box::new(move |panic| match becomes_error(panic) {
+        // These go to the run's log only, if there is one.
+        true => tracing::error!("{panic}"),
+        false => drop(writeln!(std::io::stderr(), "{}", panics.panic_report(panic))),
+    }));
 }

@@ -1,6 +1,7 @@
 //! The files of a run, and what is computed from them.
 
 pub mod album;
+pub mod begun;
 pub mod chart;
 pub mod checkpoint;
 pub mod checkpoints;

@@ -29,7 +29,6 @@ pub mod mouse;
 pub mod overlay;
 mod shelf;
 mod shell;
-pub mod signals;
 mod terminal;
 #[cfg(test)]
 mod testing;

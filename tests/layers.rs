@@ -16,7 +16,7 @@ use source::{Path, Source, Sources, Use, crate_sources, home, read};
 /// From the ground up. Modules on one line do not know each other.
 const LAYERS: &[&[&str]] = &[
     &["error", "colours", "machine"],
-    &["files", "precision", "random", "stop"],
+    &["files", "precision", "random", "signals", "stop"],
     &["tensors", "preset"],
     &["snapshot"],
     &["protocol"],
@@ -31,7 +31,7 @@ const LAYERS: &[&[&str]] = &[
 
 /// Modules that may use less than the order allows.
 const NARROW: &[(&str, &[&str])] =
-    &[("tui", &["error", "colours", "precision", "preset", "protocol", "snapshot", "stop"])];
+    &[("tui", &["error", "colours", "precision", "preset", "protocol", "signals", "snapshot", "stop"])];
 
 /// Crates that belong to some modules only.
 const CRATES: &[(&str, &[&str])] = &[
@@ -60,7 +60,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rand_distr", &["random"]),
     ("ratatui_image", &["tui"]),
     ("serde_json", &["preset", "run", "paper", "cli"]),
-    ("tokio", &["protocol", "live", "tui", "cli"]),
+    ("tokio", &["protocol", "live", "signals", "tui", "cli"]),
+    ("signal_hook", &["signals"]),
     ("tui_input", &["tui"]),
     ("strsim", &["tui"]),
     ("unicode_width", &["tui"]),

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use indicatif::ProgressFinish;
 use serde_json::json;
 
 use super::args::{Common, Conditions, PrecisionArg};
-use super::print::{print, print_json};
+use super::print::{StatusBar, print, print_json};
 use crate::data::Split;
 use crate::error::Result;
 use crate::run::score::{ScoreReport, Scoring, means, score};
@@ -91,13 +91,8 @@ impl EvalArgs {
 /// A bar with `message` on stderr, hidden where that is not a terminal. The result is called with the samples done, and
 /// with all samples; dropping it removes the bar.
 pub(super) fn progress_bar(message: &str) -> impl Fn(usize, usize) + Sync + use<> {
-    let bar = ProgressBar::no_length().with_finish(ProgressFinish::AndClear);
-    // A malformed template would be a bug here; the bar merely looks plainer without it.
-    if let Ok(style) =
-        ProgressStyle::with_template("{bar:24.cyan/dim} {pos}/{len} images {eta:.dim} {wide_msg}")
-    {
-        bar.set_style(style);
-    }
+    let progress = StatusBar::new("{bar:24.cyan/dim} {pos}/{len} images {eta:.dim} {wide_msg}");
+    let bar = progress.bar().clone().with_finish(ProgressFinish::AndClear);
     bar.set_message(message.to_owned());
     bar.enable_steady_tick(Duration::from_millis(250));
     move |done, all| {

@@ -7,13 +7,15 @@ use clap::{Args, ValueEnum};
 
 use super::args::{Common, PrecisionArg};
 use super::eval::progress_bar;
-use super::print::{print, print_json};
+use super::print::{print, print_json, say};
 use super::train::{Bar, follow};
 use crate::error::{Error, Result};
 use crate::paper::experiments::Section;
 use crate::paper::reproduce::{Progress, Reproduced, Reproduction};
 use crate::preset::Preset;
 use crate::protocol::{Finish, RunHandle};
+use crate::signals::{Listener, Request};
+use crate::stop::Stop;
 
 #[derive(Args, Debug)]
 pub(super) struct ReproduceArgs {
@@ -84,6 +86,7 @@ impl ReproduceArgs {
             let preset = self.common.applied(preset)?;
             self.common.holds_in(&preset).map(|()| preset)
         };
+        let stop = Stop::default();
         let asks_for_settings = !self.common.sets.is_empty() || self.common.mnist.is_some();
         let reproduction = Reproduction {
             sections: self.what.sections(),
@@ -94,9 +97,10 @@ impl ReproduceArgs {
             max_iterations: self.max_iterations,
             compute: self.precision.compute(&self.common)?,
             settings: asks_for_settings.then_some(&settings),
+            stop: stop.clone(),
         };
         let Reproduced { results, markdown } =
-            reproduction.run(&mut Bars { max_iterations: self.max_iterations })?;
+            reproduction.run(&mut Bars { max_iterations: self.max_iterations, stop })?;
         if self.json {
             print_json(&results)?
         } else {
@@ -117,18 +121,29 @@ impl ReproduceArgs {
 /// Progress bars on stderr.
 struct Bars {
     max_iterations: Option<u64>,
+    stop: Stop,
 }
 
 impl Progress for Bars {
     fn follow(&mut self, run: RunHandle, deadline: Option<Instant>) -> Result<Finish> {
-        follow(run, deadline, &mut Bar::new(self.max_iterations))
+        Ok(follow(run, deadline, Bar::new(self.max_iterations), &self.stop)?.0)
     }
 
     fn scoring(&mut self, what: &str) -> Box<dyn Fn(usize, usize) + Sync> {
-        Box::new(progress_bar(what))
+        let (bar, stop) = (progress_bar(what), self.stop.clone());
+        // Scores that are not complete are lost, so saving has nothing to do.
+        let listener = Listener::new(move |request| {
+            if request == Request::End {
+                stop.request();
+            }
+        });
+        Box::new(move |done, all| {
+            let _ = &listener;
+            bar(done, all);
+        })
     }
 
     fn note(&mut self, sentence: &str) {
-        eprintln!("{sentence}");
+        say(sentence);
     }
 }

@@ -1,21 +1,23 @@
 //! `nem-tui train`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
 
 use super::args::{Common, PrecisionArg};
-use super::print::{print_json, stdout_is_terminal};
+use super::print::{StatusBar, print_json, say, stdout_is_terminal};
 use crate::backend::Compute;
 use crate::error::{Error, Result};
 use crate::live::begin::{self, Ending, Job};
+use crate::paper::runs::TrainedRun;
 use crate::preset::{Images, Preset};
 use crate::protocol::{Command, Event, Finish, Iteration, Record, RunHandle, RunInfo};
-use crate::run::directory;
-use crate::tui::signals::Signals;
+use crate::run::{begun, directory};
+use crate::signals::{Request, Requests};
+use crate::stop::Stop;
 
 #[derive(Args, Debug)]
 pub(super) struct TrainArgs {
@@ -50,11 +52,18 @@ pub(super) struct TrainArgs {
     /// runs/PRESET-sSEED]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Resume the run in the run's directory if there is one, else begin it, so that the same command always continues
+    /// the work; likewise for each run of --seeds. A run that has ended stays as it is; one that was begun with other
+    /// settings is refused
+    #[arg(long, conflicts_with_all = ["resume", "fork", "replay"])]
+    resume_if_exists: bool,
     /// Also write event files for TensorBoard to tensorboard/ in the run's directory: losses and scores, and at each
     /// validation a picture of a sample. A run that has them continues them when it is resumed
     #[arg(long, conflicts_with_all = ["fork", "replay"])]
     tensorboard: bool,
-    /// Print one JSON object per line instead of a progress bar (the default for a pipe)
+    /// Print one JSON object per line instead of a progress bar (the default for a pipe). If the reader is gone, the
+    /// training continues without it; if stdout fails, as on a full disk, it also says so on stderr and at the end
+    /// returns 1. Either way the run has all lines in its metrics.jsonl
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -75,22 +84,30 @@ impl TrainArgs {
         };
         let ending = Ending { max_iterations: self.max_iterations, stay: false };
         let compute = || self.precision.compute(&self.common);
-        if let Some(run) = &self.resume {
+        let resume = |run: &Path| {
             if self.tensorboard {
                 directory::keep_events(run)?;
             }
-            let handle = begin::resume(run, compute()?, limited, ending)?;
-            return self.follow(handle).map(|_| ());
+            begin::resume(run, compute()?, limited.clone(), ending)
+        };
+        // Why lines are missing on stdout.
+        let mut unwritten = Ok(());
+        if let Some(run) = &self.resume {
+            self.follow(resume(run)?, &mut unwritten)?;
+            return unwritten;
         }
         if let Some(of) = &self.fork {
             let sets = self.common.sets.clone();
+            let limited = limited.clone();
             let change = move |preset: &Preset| limited(&preset.set(&sets)?);
             let handle = begin::fork(of, compute()?, change, self.out.clone(), vec![], ending)?;
-            return self.follow(handle).map(|_| ());
+            self.follow(handle, &mut unwritten)?;
+            return unwritten;
         }
         if let Some(of) = &self.replay {
             let handle = begin::replay(of, compute()?, self.out.clone(), ending)?;
-            return self.follow(handle).map(|_| ());
+            self.follow(handle, &mut unwritten)?;
+            return unwritten;
         }
         let Some(name) = &self.preset else { unreachable!("clap asks for a preset or --resume") };
         let preset = limited(&self.common.preset(name)?)?;
@@ -100,49 +117,129 @@ impl TrainArgs {
                 1 => self.out.clone(),
                 _ => self.out.as_ref().map(|out| out.join(format!("s{seed}"))),
             };
-            let job = Job {
-                from: self.from.clone(),
-                out,
-                tensorboard: self.tensorboard,
-                ending,
-                ..Job::new(preset.clone(), seed, compute()?)
+            let usual = || Path::new("runs").join(format!("{}-s{seed}", preset.name));
+            let out = out.or_else(|| self.resume_if_exists.then(usual));
+            let there = out.as_deref().filter(|run| self.resume_if_exists && run.join("run.json").is_file());
+            let handle = match there {
+                Some(run) => {
+                    self.check_begun(run, &preset, seed)?;
+                    if let Some(finish) = self.has_ended(run) {
+                        self.tell_ended(&finish, run)?;
+                        continue;
+                    }
+                    resume(run)?
+                }
+                None => begin::start(&Job {
+                    from: self.from.clone(),
+                    out,
+                    tensorboard: self.tensorboard,
+                    ending,
+                    ..Job::new(preset.clone(), seed, compute()?)
+                })?,
             };
-            if self.follow(begin::start(&job)?)? == Finish::Stopped {
+            if self.follow(handle, &mut unwritten)? == Finish::Stopped {
                 break;
             }
         }
-        Ok(())
+        unwritten
+    }
+
+    /// Refuses the run in `run` if it is not the one that these arguments begin.
+    fn check_begun(&self, run: &Path, preset: &Preset, seed: u64) -> Result<()> {
+        let mut asked = preset.clone();
+        if self.epochs.is_some() {
+            // A resumed run may have another limit.
+            asked.train.max_epochs = directory::preset(run)?.train.max_epochs;
+        }
+        let others = begun::otherwise(run, &asked, seed, self.from.as_deref())?;
+        if others.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Usage(format!(
+            "{} was begun with other settings than this command asks for ({}); repeat the command that began it, or \
+             name another directory with --out",
+            run.display(),
+            others.join(", ")
+        )))
+    }
+
+    /// How the run in `run` has ended, if there is nothing left to do for it.
+    fn has_ended(&self, run: &Path) -> Option<Finish> {
+        // A run that cannot be read says why when it is resumed.
+        let (trained, begun) = (TrainedRun::read(run).ok()?, directory::preset(run).ok()?);
+        match trained {
+            _ if self.max_iterations.is_some_and(|most| trained.iterations >= most) => {
+                Some(Finish::MaxIterations)
+            }
+            TrainedRun { finished: true, epochs, .. } if self.epochs.is_none_or(|most| epochs >= most) => {
+                Some(if epochs >= begun.most_epochs() { Finish::MaxEpochs } else { Finish::EarlyStop })
+            }
+            _ => None,
+        }
+    }
+
+    fn tell_ended(&self, finish: &Finish, run: &Path) -> Result<()> {
+        if self.prints_json() {
+            print_json(&finished(finish, run))
+        } else {
+            say(&format!("{} (it had ended before)", ended(finish, run)));
+            Ok(())
+        }
+    }
+
+    fn prints_json(&self) -> bool {
+        self.json || !stdout_is_terminal()
     }
 
     /// Reports on a run until it ends.
-    fn follow(&self, handle: RunHandle) -> Result<Finish> {
-        if self.json || !stdout_is_terminal() {
-            follow(handle, None, &mut Lines { directory: PathBuf::new() })
+    fn follow(&self, handle: RunHandle, unwritten: &mut Result<()>) -> Result<Finish> {
+        let stop = Stop::default();
+        if self.prints_json() {
+            let lines = Lines { directory: PathBuf::new(), unwritten: Ok(()) };
+            let (finish, lines) = follow(handle, None, lines, &stop)?;
+            *unwritten =
+                std::mem::replace(unwritten, Ok(())).and(lines.map_or(Ok(()), |lines| lines.unwritten));
+            Ok(finish)
         } else {
-            follow(handle, None, &mut Bar::new(self.max_iterations))
+            Ok(follow(handle, None, Bar::new(self.max_iterations), &stop)?.0)
         }
     }
 }
 
-/// Passes a run's events to `report` until it ends. An interrupt or the deadline stops the run, which saves first.
+/// Events that may wait for the reporter.
+const REPORTS: usize = 64;
+/// How long a reporter that is blocked, by a full pipe or a stopped terminal, is waited for after a request to end.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Passes a run's events to `report` until it ends, on a thread of its own, so that the run can be saved and ended while
+/// nobody reads the reports. A request to end or the deadline stops the run, which saves first; the request is also made
+/// to `stop`. Returns the reporter too, unless it was left behind, blocked.
 ///
 /// # Errors
-/// The run's failure, and the errors of `report`.
-pub(super) fn follow(
+/// The run's failure.
+pub(super) fn follow<R: Reporter + Send + 'static>(
     mut handle: RunHandle,
     deadline: Option<Instant>,
-    report: &mut dyn Reporter,
-) -> Result<Finish> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Error::Worker(format!("the event loop could not start: {e}")))?;
+    mut report: R,
+    stop: &Stop,
+) -> Result<(Finish, Option<R>)> {
+    let failed = |e: std::io::Error| Error::Worker(format!("its reports could not be started: {e}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     // Without a receiver no snapshots are taken.
     let (_, nobody) = tokio::sync::watch::channel(None);
     handle.snapshots = nobody;
+    let (reports, mut to_report) = mpsc::channel(REPORTS);
+    let (reported, is_reported) = oneshot::channel();
+    let reporting = move || {
+        while let Some(event) = to_report.blocking_recv() {
+            report.event(event);
+        }
+        // Nobody waits for it after a request to end.
+        let _ = reported.send(report);
+    };
+    std::thread::Builder::new().name("reports".into()).spawn(reporting).map_err(failed)?;
     runtime.block_on(async {
-        let mut signals =
-            Signals::new().map_err(|e| Error::Worker(format!("cannot listen for signals: {e}")))?;
+        let mut requests = Requests::listen();
         let late = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -150,92 +247,135 @@ pub(super) fn follow(
             }
         };
         tokio::pin!(late);
-        let mut stopped = false;
-        loop {
-            let event = tokio::select! {
-                event = handle.events.recv() => event,
-                () = signals.next() => {
-                    handle.send(Command::Stop);
-                    continue;
+        let mut is_late = false;
+        let mut waiting = None;
+        let finish = loop {
+            tokio::select! {
+                event = handle.events.recv(), if waiting.is_none() => {
+                    let Some(event) = event else { return Err(Error::Worker("it ended without a result".into())) };
+                    if let Event::Finished(finish) = &event {
+                        let finish = finish.clone();
+                        waiting = Some(event);
+                        break finish;
+                    }
+                    waiting = Some(event);
                 }
-                () = &mut late, if !stopped => {
-                    stopped = true;
-                    handle.send(Command::Stop);
-                    continue;
+                room = reports.reserve(), if waiting.is_some() => {
+                    if let (Ok(room), Some(event)) = (room, waiting.take()) {
+                        room.send(event);
+                    }
                 }
-            };
-            let Some(event) = event else { return Err(Error::Worker("it ended without a result".into())) };
-            let Event::Finished(finish) = event else {
-                report.event(&event)?;
-                continue;
-            };
-            report.finished(&finish)?;
-            return match finish {
-                Finish::Failed(sentence) => Err(Error::Failed(sentence)),
-                finish => Ok(finish),
-            };
+                request = requests.next() => match request {
+                    Request::Save => handle.send(Command::Checkpoint),
+                    _ => {
+                        stop.request();
+                        handle.send(Command::Stop);
+                    }
+                },
+                () = &mut late, if !is_late => {
+                    is_late = true;
+                    handle.send(Command::Stop);
+                }
+            }
+        };
+        // The run has ended; what is left is to read.
+        let rest = async move {
+            if let Some(event) = waiting {
+                let _ = reports.send(event).await;
+            }
+            drop(reports);
+            is_reported.await.ok()
+        };
+        let impatience = async {
+            while !stop.is_requested() {
+                if requests.next().await == Request::End {
+                    stop.request();
+                }
+            }
+            tokio::time::sleep(PATIENCE).await;
+        };
+        let report = tokio::select! {
+            report = rest => report,
+            () = impatience => None,
+        };
+        match finish {
+            Finish::Failed(sentence) => Err(Error::Failed(sentence)),
+            finish => Ok((finish, report)),
         }
     })
 }
 
 /// Reports a run's events.
 pub(super) trait Reporter {
-    fn event(&mut self, event: &Event) -> Result<()>;
-    fn finished(&mut self, finish: &Finish) -> Result<()>;
+    fn event(&mut self, event: Event);
 }
 
 /// One JSON object per line.
 struct Lines {
     directory: PathBuf,
+    /// Why there are no more lines, if stdout has failed.
+    unwritten: Result<()>,
+}
+
+impl Lines {
+    fn print(&mut self, line: &impl serde::Serialize) {
+        if self.unwritten.is_ok() {
+            self.unwritten = print_json(line);
+            if let Err(e) = &self.unwritten {
+                say(&format!(
+                    "nem-tui: {e}; the training continues without these lines, which metrics.jsonl has too"
+                ));
+            }
+        }
+    }
 }
 
 impl Reporter for Lines {
-    fn event(&mut self, event: &Event) -> Result<()> {
+    fn event(&mut self, event: Event) {
         match event {
             Event::Started(info) => {
                 self.directory.clone_from(&info.directory);
-                let compute: Compute = info.device.parse()?;
-                print_json(&json!({
-                    "kind": "started", "run": info.directory, "preset": info.preset.name, "seed": info.seed,
-                    "device": compute.device.to_string(), "precision": compute.precision(), "iteration": info.iteration, "parameters": info.parameters,
-                    "floor": info.floor.ami, "floor_ari": info.floor.ari,
-                }))
+                let compute = info.device.parse::<Compute>().ok();
+                self.print(&json!({
+                    "kind": "started", "run": info.directory.to_string_lossy(), "preset": info.preset.name,
+                    "seed": info.seed, "device": compute.map(|compute| compute.device.to_string()),
+                    "precision": compute.map(Compute::precision), "iteration": info.iteration,
+                    "parameters": info.parameters, "floor": info.floor.ami, "floor_ari": info.floor.ari,
+                }));
             }
             Event::Iterations(list) => {
-                let step = |step: &Iteration| Record::Step(Iteration { profile: None, ..*step });
-                list.iter().try_for_each(|iteration| print_json(&step(iteration)))
+                let steps = list.into_iter().map(|step| Record::Step(Iteration { profile: None, ..step }));
+                steps.for_each(|step| self.print(&step));
             }
-            Event::Epoch(epoch) => print_json(&Record::Epoch(*epoch)),
-            Event::Changed(change) => print_json(&Record::Change(*change)),
-            Event::Stage(start) => print_json(&Record::Stage(start.clone())),
+            Event::Epoch(epoch) => self.print(&Record::Epoch(epoch)),
+            Event::Changed(change) => self.print(&Record::Change(change)),
+            Event::Stage(start) => self.print(&Record::Stage(start)),
             Event::Floor(floor) => {
-                print_json(&json!({"kind": "floor", "floor": floor.ami, "floor_ari": floor.ari}))
+                self.print(&json!({"kind": "floor", "floor": floor.ami, "floor_ari": floor.ari}));
             }
             Event::Saved { iteration, best } => {
-                print_json(&json!({"kind": "saved", "iteration": iteration, "best": best}))
+                self.print(&json!({"kind": "saved", "iteration": iteration, "best": best}));
             }
-            Event::Refused { why, .. } => print_json(&json!({"kind": "refused", "why": why})),
-            Event::Note(note) => print_json(&json!({"kind": "note", "note": note})),
-            Event::WatchedScores(_)
-            | Event::WrongSize { .. }
-            | Event::Paused(_)
-            | Event::Done(_)
-            | Event::Finished(_) => Ok(()),
+            Event::Refused { why, .. } => self.print(&json!({"kind": "refused", "why": why})),
+            Event::Note(note) => self.print(&json!({"kind": "note", "note": note})),
+            Event::Finished(finish) => self.print(&finished(&finish, &self.directory)),
+            Event::WatchedScores(_) | Event::WrongSize { .. } | Event::Paused(_) | Event::Done(_) => {}
         }
     }
+}
 
-    fn finished(&mut self, finish: &Finish) -> Result<()> {
-        let mut line = json!({"kind": "finished", "reason": reason(finish), "run": self.directory});
-        if let Finish::Failed(sentence) = finish {
-            line["error"] = json!(sentence);
-        }
-        print_json(&line)
+/// The last line about a run.
+fn finished(finish: &Finish, run: &Path) -> serde_json::Value {
+    let mut line = json!({"kind": "finished", "reason": reason(finish), "run": run.to_string_lossy()});
+    if let Finish::Failed(sentence) = finish {
+        line["error"] = json!(sentence);
     }
+    line
 }
 
 /// A progress bar on stderr with a line for each epoch above it; only the lines where stderr is not a terminal.
 pub(super) struct Bar {
-    bar: ProgressBar,
+    bar: StatusBar,
     directory: PathBuf,
     max_iterations: Option<u64>,
 }
@@ -243,25 +383,21 @@ pub(super) struct Bar {
 impl Bar {
     /// For a run that ends at `max_iterations` at the latest.
     pub(super) fn new(max_iterations: Option<u64>) -> Bar {
-        Bar { bar: ProgressBar::no_length(), directory: PathBuf::new(), max_iterations }
+        let bar = StatusBar::new("{bar:24.cyan/dim} {pos}/{len} {per_sec:.dim} {eta:.dim} {wide_msg}");
+        Bar { bar, directory: PathBuf::new(), max_iterations }
     }
 
-    fn line(&self, text: &str) {
-        if self.bar.is_hidden() { eprintln!("{text}") } else { self.bar.println(text) }
+    fn line(&mut self, text: &str) {
+        self.bar.line(text);
     }
 
     fn start(&mut self, info: &RunInfo) {
         let all = info.preset.most_epochs().saturating_mul(info.preset.iterations_per_epoch());
-        self.bar.set_length(self.max_iterations.map_or(all, |max| max.min(all)));
-        // A malformed template would be a bug here; the bar merely looks plainer without it.
-        if let Ok(style) =
-            ProgressStyle::with_template("{bar:24.cyan/dim} {pos}/{len} {per_sec:.dim} {eta:.dim} {wide_msg}")
-        {
-            self.bar.set_style(style);
-        }
-        self.bar.enable_steady_tick(Duration::from_millis(250));
-        self.bar.set_position(info.iteration);
-        self.bar.reset_eta();
+        let bar = self.bar.bar();
+        bar.set_length(self.max_iterations.map_or(all, |max| max.min(all)));
+        bar.enable_steady_tick(Duration::from_millis(250));
+        bar.set_position(info.iteration);
+        bar.reset_eta();
         self.line(&format!(
             "{} on {}, seed {}, {} parameters -> {}\nfloor: AMI {:.3} for a split by position alone",
             info.preset.name,
@@ -275,16 +411,17 @@ impl Bar {
 }
 
 impl Reporter for Bar {
-    fn event(&mut self, event: &Event) -> Result<()> {
+    fn event(&mut self, event: Event) {
         match event {
             Event::Started(info) => {
                 self.directory.clone_from(&info.directory);
-                self.start(info);
+                self.start(&info);
             }
             Event::Iterations(list) => {
+                self.bar.catch_up();
                 if let Some(step) = list.last() {
-                    self.bar.set_position(step.iteration);
-                    self.bar.set_message(format!("loss {:.2}", step.loss));
+                    self.bar.bar().set_position(step.iteration);
+                    self.bar.bar().set_message(format!("loss {:.2}", step.loss));
                 }
             }
             Event::Epoch(e) => self.line(&format!(
@@ -297,7 +434,7 @@ impl Reporter for Bar {
                 e.ari,
                 e.seconds
             )),
-            Event::Refused { why: note, .. } | Event::Note(note) => self.line(note),
+            Event::Refused { why: note, .. } | Event::Note(note) => self.line(&note),
             Event::Stage(start) => {
                 let mut what = format!("learning rate {}", start.what.learning_rate);
                 if let Images::First(n) = start.what.images {
@@ -311,22 +448,23 @@ impl Reporter for Bar {
             Event::Floor(floor) => {
                 self.line(&format!("floor: AMI {:.3} for a split by position alone", floor.ami));
             }
+            Event::Finished(finish) => {
+                self.bar.bar().finish_and_clear();
+                self.line(&ended(&finish, &self.directory));
+            }
             Event::Changed(_)
             | Event::WatchedScores(_)
             | Event::WrongSize { .. }
             | Event::Saved { .. }
             | Event::Paused(_)
-            | Event::Done(_)
-            | Event::Finished(_) => {}
+            | Event::Done(_) => {}
         }
-        Ok(())
     }
+}
 
-    fn finished(&mut self, finish: &Finish) -> Result<()> {
-        self.bar.finish_and_clear();
-        self.line(&format!("{}: {}", reason(finish).replace('_', " "), self.directory.display()));
-        Ok(())
-    }
+/// How a run has ended, for people.
+fn ended(finish: &Finish, run: &Path) -> String {
+    format!("{}: {}", reason(finish).replace('_', " "), run.display())
 }
 
 /// The reason's name in JSON.

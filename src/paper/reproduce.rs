@@ -10,15 +10,17 @@ use super::figures::figures;
 use super::runs::{FailedRun, ScoredRun, TrainedRun};
 use super::tables::Results;
 use crate::backend::Compute;
-use crate::data::{Split, resolved};
+use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::live::begin::{self, Ending, Job};
 use crate::precision::Precision;
-use crate::preset::{Difference, Preset, differences};
+use crate::preset::{Difference, Preset};
 use crate::protocol::{Finish, RunHandle};
+use crate::run::begun;
 use crate::run::checkpoints;
 use crate::run::directory;
+use crate::run::lock::Lock;
 use crate::run::score::{Scoring, score};
 use crate::stop::Stop;
 
@@ -45,6 +47,8 @@ pub struct Reproduction<'a> {
     pub compute: Compute,
     /// The user's changes to the preset, if any.
     pub settings: Option<Settings<'a>>,
+    /// Ends the work. What is done is kept.
+    pub stop: Stop,
 }
 
 /// Applies the user's settings to a preset.
@@ -52,7 +56,7 @@ pub type Settings<'a> = &'a dyn Fn(&Preset) -> Result<Preset>;
 
 /// Shows the progress of the work.
 pub trait Progress {
-    /// Follows a training until it ends, and stops it at the deadline.
+    /// Follows a training until it ends, and stops it at the deadline, or when the user asks the work to end.
     ///
     /// # Errors
     /// The training's error.
@@ -94,24 +98,28 @@ impl WantedRun {
 }
 
 impl Reproduction<'_> {
-    /// Trains, scores, and writes tables and figures. A failed run does not stop the others; the results list it.
+    /// Trains, scores, and writes tables and figures. A failed run does not stop the others; the results list it. A run
+    /// that another process trains is left to it.
     ///
     /// # Errors
-    /// Settings that differ from a run's own, damaged scores, or a directory that cannot be written.
+    /// [`Error::Stopped`]; settings that differ from a run's own, damaged scores, or a directory that cannot be written
+    /// or in which another process does the same.
     pub fn run(&self, progress: &mut dyn Progress) -> Result<Reproduced> {
+        std::fs::create_dir_all(&self.out).map_err(Error::io("create", &self.out))?;
+        let _lock = Lock::take(&self.out, "is reproducing results in this directory")?;
         let runs = self.wanted()?;
         runs.iter().try_for_each(|run| self.check_settings(run))?;
         let scores = self.out.join("scores");
         std::fs::create_dir_all(&scores).map_err(Error::io("create", &scores))?;
         let mut failures = Vec::new();
-        if self.train_all(&runs, &mut failures, progress) {
-            for run in runs.iter().filter(|run| run.is_begun().unwrap_or(false)) {
-                let scored = self.score(run, &scores, progress);
-                let is_known = failures.iter().any(|f| (f.preset.as_str(), f.seed) == (run.preset, run.seed));
-                // The cause of a failed training usually prevents scoring too.
-                if let (Err(e), false) = (scored, is_known) {
-                    failures.push(run.failed(&e));
-                }
+        self.train_all(&runs, &mut failures, progress)?;
+        for run in runs.iter().filter(|run| run.is_begun().unwrap_or(false)) {
+            let scored = self.score(run, &scores, progress);
+            self.stop.check()?;
+            let is_known = failures.iter().any(|f| (f.preset.as_str(), f.seed) == (run.preset, run.seed));
+            // The cause of a failed training usually prevents scoring too.
+            if let (Err(e), false) = (scored, is_known) {
+                failures.push(run.failed(&e));
             }
         }
         let (archived, unread) = ArchivedRun::read_all(&self.out.join("runs"))?;
@@ -150,9 +158,7 @@ impl Reproduction<'_> {
             return Ok(());
         }
         let Ok(begun) = directory::preset(&run.path) else { return Ok(()) };
-        let mut asked = self.with_settings(&begun)?.at_first_stage();
-        asked.data = resolved(&asked.data)?;
-        let changes = differences(&begun, &asked);
+        let changes = begun::changed_settings(&begun, &self.with_settings(&begun)?)?;
         if changes.is_empty() {
             return Ok(());
         }
@@ -164,14 +170,16 @@ impl Reproduction<'_> {
         )))
     }
 
-    /// Trains the runs that are not finished, one seed after the other, until the budget is spent. False after an
-    /// interrupt.
+    /// Trains the runs that are not finished, one seed after the other, until the budget is spent.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`].
     fn train_all(
         &self,
         runs: &[WantedRun],
         failures: &mut Vec<FailedRun>,
         progress: &mut dyn Progress,
-    ) -> bool {
+    ) -> Result<()> {
         let end = self.budget.map(|budget| Instant::now() + budget);
         let left = || end.map(|end| end.saturating_duration_since(Instant::now()));
         for seed in 1..=self.seeds {
@@ -182,22 +190,26 @@ impl Reproduction<'_> {
                 for (i, run) in due.iter().enumerate() {
                     let share = left().map(|left| left / (due.len() - i) as u32);
                     if share.is_some_and(|share| share < SHORTEST) {
-                        return true;
+                        return Ok(());
                     }
                     let deadline = share.map(|share| Instant::now() + share);
-                    match self.train(run, deadline, progress) {
+                    let trained = self.train(run, deadline, progress);
+                    self.stop.check()?;
+                    match trained {
+                        // By somebody who is attached to it.
                         Ok(Finish::Stopped) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
-                            return false;
+                            return Err(Error::Stopped);
                         }
                         Ok(Finish::Stopped) => again.push(*run),
                         Ok(_) => {}
+                        Err(e @ Error::InUse { .. }) => progress.note(&format!("{e}; it is left out here")),
                         Err(e) => failures.push(run.failed(&e)),
                     }
                 }
                 due = again;
             }
         }
-        true
+        Ok(())
     }
 
     /// Trains one run, from its start or from its last checkpoint.
@@ -276,7 +288,7 @@ impl Reproduction<'_> {
                 split: Split::Test,
                 samples: Some(samples),
                 precision: Precision::F32,
-                stop: Stop::default(),
+                stop: self.stop.clone(),
             };
             let show = progress.scoring(&format!("{} seed {}, {}", run.preset, run.seed, test.name));
             let mut report = score(&run.path, &scoring, &device, &show)?;

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::album;
 use super::checkpoint::{self, Checkpoint};
 use super::checkpoints::{self, BEGIN, BEST, CHECKPOINTS, LAST, PREVIOUS};
-use super::lock::{self, Held, LOCK, Lock};
+use super::lock::{self, Held, LOCK, Lock, TRAINS};
 use super::metrics::{self, MetricsFile};
 use super::tensorboard::{self, EventFile};
 use crate::error::{Error, Result};
@@ -106,7 +106,7 @@ impl RunDir {
             }
             None => (new_under(Path::new("runs"), &format!("{}-s{}", preset.name, run.seed))?, true),
         };
-        let lock = Lock::take(&path)?;
+        let lock = Lock::take(&path, TRAINS)?;
         clear(&path)?;
         let marker = path.join(MARKER);
         File::create(&marker).map_err(Error::io("create", &marker))?;
@@ -159,7 +159,7 @@ impl RunDir {
     pub fn resume(path: &Path) -> Result<(RunDir, Option<Checkpoint>)> {
         let begun = RunFile::read(path)?;
         // Locked first, because another process might still be writing.
-        let lock = Lock::take(path)?;
+        let lock = Lock::take(path, TRAINS)?;
         [path.to_owned(), path.join(CHECKPOINTS), path.join(album::ALBUM)]
             .iter()
             .for_each(|directory| remove_temporary(directory));

@@ -1,8 +1,8 @@
-//! Which process trains a run: the one that has locked the file `lock` in its directory, and written its name there.
+//! Which process works in a directory: the one that has locked the file `lock` there, and written its name into it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use crate::machine;
 
 /// The name of the file.
 pub(super) const LOCK: &str = "lock";
+/// What is done with the lock of a run.
+pub(super) const TRAINS: &str = "is training this run";
 /// [`state`] holds a lock for an instant, so a lock that is taken is tried again, so often and with such pauses.
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -95,35 +97,40 @@ fn read(mut file: &File) -> Option<Holder> {
     serde_json::from_str(&text).ok()
 }
 
-/// Keeps other processes from training a run. Ends with this value, or the process.
+/// Keeps other processes from working in a directory. Ends with this value, or the process.
 #[derive(Debug)]
-pub(super) struct Lock {
-    file: File,
+pub struct Lock {
+    path: PathBuf,
+    /// Dropped after the file is removed, so that no other process has it by then.
+    _file: File,
 }
 
 impl Lock {
-    /// Locks the run in `run`. A file system without locks is no reason not to train; then only a process of this host
-    /// keeps another one away.
+    /// Locks the directory of a run, or another one. A file system without locks is no reason not to work; then only a
+    /// process of this host keeps another one away. `work` says what is done there: "is training this run".
     ///
     /// # Errors
-    /// A run that another process is training, by name; a directory that cannot be written.
-    pub(super) fn take(run: &Path) -> Result<Lock> {
-        let path = run.join(LOCK);
-        let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
-        let mut file = open.map_err(Error::io("open", &path))?;
+    /// [`Error::InUse`], which names the process that has the lock; a directory that cannot be written.
+    pub fn take(directory: &Path, work: &str) -> Result<Lock> {
+        let path = directory.join(LOCK);
         let mut tries = 1;
-        let taken = loop {
+        let mut file = loop {
+            let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
+            let file = open.map_err(Error::io("open", &path))?;
             match file.try_lock() {
+                // The process that had it has just removed it.
+                Ok(()) if !is_at(&file, &path) => {}
+                Ok(()) => break file,
                 Err(TryLockError::WouldBlock) if tries < TRIES => {
                     sleep(PAUSE);
                     tries += 1;
                 }
-                taken => break taken,
+                Err(e) => {
+                    refuse(directory, work, e, read(&file))?;
+                    break file;
+                }
             }
         };
-        if let Err(e) = taken {
-            refuse(run, e, read(&file))?;
-        }
         let written = serde_json::to_vec(&Holder::this()).map_err(std::io::Error::from).and_then(|name| {
             file.set_len(0)?;
             file.rewind()?;
@@ -131,23 +138,41 @@ impl Lock {
         });
         // The lock holds without the name.
         if let Err(e) = written {
-            warn!("{e}; other processes cannot tell which one trains {}", run.display());
+            warn!("{e}; other processes cannot tell which one {work} in {}", directory.display());
         }
-        Ok(Lock { file })
+        Ok(Lock { path, _file: file })
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        let _ = self.file.set_len(0);
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// Refuses a run that `holder` has, or that has a lock; says what is given up where there are no locks.
-fn refuse(run: &Path, error: TryLockError, holder: Option<Holder>) -> Result<()> {
+/// Whether `path` still leads to this file.
+fn is_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let id = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
+        matches!((&file.metadata(), &path.metadata()), (Ok(file), Ok(there)) if id(file) == id(there))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        path.exists()
+    }
+}
+
+/// Refuses a directory that `holder` has, or that has a lock; says what is given up where there are no locks.
+fn refuse(directory: &Path, work: &str, error: TryLockError, holder: Option<Holder>) -> Result<()> {
     let taken = |holder: Option<Holder>| {
         let by = holder.map_or("another process".to_owned(), |holder| holder.to_string());
-        Error::content(run, format!("{by} is training this run; stop it first, or attach to it"))
+        Error::InUse {
+            path: directory.to_owned(),
+            problem: format!("{by} {work}; stop it first, or wait for its end"),
+        }
     };
     match error {
         TryLockError::WouldBlock => Err(taken(holder)),
@@ -155,13 +180,13 @@ fn refuse(run: &Path, error: TryLockError, holder: Option<Holder>) -> Result<()>
             Some(holder) if holder.is_alive() => Err(taken(Some(holder))),
             _ => {
                 warn!(
-                    "the file system of {} has no locks ({e}); make sure that only one process trains this run",
-                    run.display()
+                    "the file system of {} has no locks ({e}); make sure that no other process {work}",
+                    directory.display()
                 );
                 Ok(())
             }
         },
-        TryLockError::Error(e) => Err(Error::io("lock the run in", run)(e)),
+        TryLockError::Error(e) => Err(Error::io("lock", directory)(e)),
     }
 }
 
@@ -177,13 +202,13 @@ mod tests {
     fn a_run_in_training_is_refused_by_name() {
         let run = tempfile::tempdir().unwrap();
         assert_eq!(state(run.path()), Held::Free);
-        let lock = Lock::take(run.path()).unwrap();
+        let lock = Lock::take(run.path(), TRAINS).unwrap();
         assert_eq!(state(run.path()), Held::Here(Holder::this()));
-        let error = Lock::take(run.path()).unwrap_err().to_string();
+        let error = Lock::take(run.path(), TRAINS).unwrap_err().to_string();
         assert!(error.contains(&format!("process {} is training this run", std::process::id())), "{error}");
         drop(lock);
         assert_eq!(state(run.path()), Held::Free);
-        Lock::take(run.path()).unwrap();
+        Lock::take(run.path(), TRAINS).unwrap();
     }
 
     #[test]
@@ -192,22 +217,22 @@ mod tests {
         let gone = Holder { began: Some(0), ..Holder::this() };
         let elsewhere = Holder { host: "elsewhere".into(), ..Holder::this() };
         for holder in [None, Some(gone), Some(elsewhere)] {
-            refuse(run, unsupported(), holder).unwrap();
+            refuse(run, TRAINS, unsupported(), holder).unwrap();
         }
-        let error = refuse(run, unsupported(), Some(Holder::this())).unwrap_err().to_string();
+        let error = refuse(run, TRAINS, unsupported(), Some(Holder::this())).unwrap_err().to_string();
         assert!(error.contains("is training this run"), "{error}");
         let failed = TryLockError::Error(std::io::Error::from_raw_os_error(5));
-        assert!(refuse(run, failed, None).unwrap_err().to_string().starts_with("cannot lock the run"));
+        assert!(refuse(run, TRAINS, failed, None).unwrap_err().to_string().starts_with("cannot lock"));
     }
 
     #[test]
     fn a_process_elsewhere_is_named_with_its_host() {
         let run = tempfile::tempdir().unwrap();
-        let _lock = Lock::take(run.path()).unwrap();
+        let _lock = Lock::take(run.path(), TRAINS).unwrap();
         let other = Holder { pid: 7, host: "elsewhere".into(), began: None };
         std::fs::write(run.path().join(LOCK), serde_json::to_vec(&other).unwrap()).unwrap();
         assert_eq!(state(run.path()), Held::Elsewhere(other));
-        let error = Lock::take(run.path()).unwrap_err().to_string();
+        let error = Lock::take(run.path(), TRAINS).unwrap_err().to_string();
         assert!(error.contains("process 7 on elsewhere is training"), "{error}");
     }
 }

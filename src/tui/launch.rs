@@ -1,5 +1,6 @@
 //! Sets up the terminal and the event loop around the workbench, and takes them down again.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,12 +10,12 @@ use super::app::App;
 use super::config::{Config, Pictures};
 use super::gallery::{self, Gallery};
 use super::shell::{Shell, Start};
-use super::signals::Signals;
 use super::terminal::Screen;
 use super::theme::Theme;
 use super::view;
 use crate::error::{Error, Result};
 use crate::protocol::{Backstage, Finish};
+use crate::signals::Requests;
 
 /// Leaving that takes longer than this says why.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -23,7 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 async fn patiently(settled: impl Future<Output = ()>) {
     let mut settled = pin!(settled);
     if tokio::time::timeout(PATIENCE, &mut settled).await.is_err() {
-        eprintln!("waiting for the run to be saved; Ctrl-C ends at once");
+        // The terminal may be gone.
+        let _ = writeln!(std::io::stderr(), "waiting for the run to be saved; Ctrl-C ends at once");
         settled.await;
     }
 }
@@ -49,8 +51,7 @@ pub fn run(
         app.configure(config);
         app.here = std::env::current_dir().unwrap_or_default();
         app.home = std::env::home_dir().unwrap_or_default();
-        let mut signals =
-            Signals::new().map_err(|e| Error::Terminal(format!("cannot listen for signals: {e}")))?;
+        let mut requests = Requests::listen();
         // The shell, which has the run, is declared before the screen, so that on the way out, by a panic too, the
         // terminal is restored first and then the run is waited for.
         let mut shell = Shell::new(backstage.clone(), &mut app, start);
@@ -62,13 +63,10 @@ pub fn run(
             screen.draw(|frame| drop(view::draw(&app, frame)))?;
         }
         let mut gallery = asked.then(Gallery::ask).flatten();
-        shell.turn(&mut app, &mut screen, &mut gallery, &mut signals).await?;
+        shell.turn(&mut app, &mut screen, &mut gallery, &mut requests).await?;
         drop(screen);
-        tokio::select! {
-            () = patiently(shell.settle()) => {}
-            // Asked again: what is not finished is cut off.
-            () = signals.next() => {}
-        }
+        // A second request to end cuts this off.
+        patiently(shell.settle()).await;
         // A failed run, perhaps at its last save, must not look like a successful one.
         match app.workbench.and_then(|workbench| workbench.finish) {
             Some(Finish::Failed(sentence)) => Err(Error::Failed(sentence)),

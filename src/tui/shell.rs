@@ -15,13 +15,13 @@ use super::backstage::{Answer, Jobs, OnScreen};
 use super::gallery::Gallery;
 use super::input::TerminalEvents;
 use super::message::{Effect, Message};
-use super::signals::Signals;
 use super::terminal::{self, Screen};
 use super::update::update;
 use super::{command_line, mouse, view};
 use crate::error::Result;
 use crate::preset::Preset;
 use crate::protocol::{Backstage, Event, RunCard, RunHandle};
+use crate::signals::{Request, Requests};
 use crate::snapshot::{self, TILE};
 
 /// How long each EM step is shown while playing.
@@ -83,7 +83,7 @@ impl Shell {
         app: &mut App,
         screen: &mut Screen,
         gallery: &mut Option<Gallery>,
-        signals: &mut Signals,
+        requests: &mut Requests,
     ) -> Result<()> {
         let mut keys = TerminalEvents::read()?;
         let mut next_frame = Instant::now();
@@ -94,7 +94,10 @@ impl Shell {
         loop {
             let message = tokio::select! {
                 biased;
-                () = signals.next() => Some(Message::Terminate),
+                request = requests.next() => match request {
+                    Request::End => Some(Message::Terminate),
+                    _ => None,
+                },
                 key = keys.next() => match key {
                     Some(Ok(TerminalEvent::Key(key))) if key.kind != KeyEventKind::Release => {
                         // Draw as soon as no other key is waiting.

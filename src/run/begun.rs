@@ -1,0 +1,104 @@
+//! Whether a run in a directory is the one that a command asks for.
+
+use std::path::Path;
+
+use super::directory::{self, RunFile};
+use crate::data::resolved;
+use crate::error::Result;
+use crate::preset::{Difference, Digits, Preset, differences};
+
+/// How a new run of `asked` would differ from one that began with `begun`.
+///
+/// # Errors
+/// A relative path of data after the working directory was removed.
+pub fn changed_settings(begun: &Preset, asked: &Preset) -> Result<Vec<Difference>> {
+    let mut asked = asked.at_first_stage();
+    // Another machine may have other digits; the run keeps its own.
+    if let (Some(Digits::Auto), Some(digits)) = (asked.data.digits(), begun.data.digits()) {
+        asked.data = asked.data.with_digits(digits.clone());
+    }
+    asked.data = resolved(&asked.data)?;
+    asked.about.clone_from(&begun.about);
+    asked.expect.clone_from(&begun.expect);
+    Ok(differences(begun, &asked))
+}
+
+/// How the run in `run` differs from a new one of `asked` with this seed and the weights of `from`, in words.
+///
+/// # Errors
+/// A directory that is not a run, or is damaged.
+pub fn otherwise(run: &Path, asked: &Preset, seed: u64, from: Option<&Path>) -> Result<Vec<String>> {
+    let file = RunFile::read(run)?;
+    let begun = directory::preset(run)?;
+    if begun.name != asked.name {
+        return Ok(vec![format!("preset: {} -> {}", begun.name, asked.name)]);
+    }
+    let mut found: Vec<String> = changed_settings(&begun, asked)?.iter().map(Difference::to_string).collect();
+    if file.seed != seed {
+        found.push(format!("seed: {} -> {seed}", file.seed));
+    }
+    if let Some(parent) = &file.forked {
+        found.push(format!("a fork of {} -> a new run", parent.display()));
+    }
+    if !file.replay.is_empty() {
+        found.push("a replay -> a new run".into());
+    }
+    let is_same = match (&file.from, from) {
+        (Some(begun), Some(asked)) => is_within(begun, asked),
+        (begun, asked) => begun.is_none() && asked.is_none(),
+    };
+    if !is_same {
+        let named = |from: Option<&Path>| from.map_or("the seed's".into(), |from| from.display().to_string());
+        found.push(format!("weights: {} -> {}", named(file.from.as_deref()), named(from)));
+    }
+    Ok(found)
+}
+
+/// Whether the checkpoint that a run began with is `asked`, or one of the run `asked`: its best one may be another now.
+fn is_within(checkpoint: &Path, asked: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    match (whole(checkpoint), whole(asked)) {
+        (Ok(checkpoint), Ok(asked)) => checkpoint.starts_with(asked),
+        _ => checkpoint == asked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of `quickstart` with seed 1.
+    fn run(from: Option<&str>) -> tempfile::TempDir {
+        let run = tempfile::tempdir().unwrap();
+        let file = serde_json::json!({"seed": 1, "device": "flex", "version": "0", "from": from});
+        std::fs::write(run.path().join("run.json"), file.to_string()).unwrap();
+        let preset = Preset::load("quickstart").unwrap().at_first_stage();
+        std::fs::write(run.path().join("preset.ron"), preset.to_ron()).unwrap();
+        run
+    }
+
+    #[test]
+    fn a_run_that_was_begun_otherwise_is_told_apart() {
+        let quickstart = Preset::load("quickstart").unwrap();
+        let mine = run(None);
+        let of = |asked: &Preset, seed, from| otherwise(mine.path(), asked, seed, from).unwrap();
+        assert_eq!(of(&quickstart, 1, None), [""; 0]);
+        assert_eq!(of(&quickstart, 2, None), ["seed: 1 -> 2"]);
+        assert_eq!(of(&quickstart.set(&["k=5"]).unwrap(), 1, None), ["k: 4 -> 5"]);
+        let other = Preset::load("static-shapes-nem").unwrap();
+        assert_eq!(of(&other, 1, None), ["preset: quickstart -> static-shapes-nem"]);
+        let from = Some(Path::new("other"));
+        assert_eq!(of(&quickstart, 1, from), ["weights: the seed's -> other"]);
+    }
+
+    /// The run whose weights it began with may have a better checkpoint by now.
+    #[test]
+    fn the_weights_of_the_same_run_are_the_same() {
+        let quickstart = Preset::load("quickstart").unwrap();
+        let mine = run(Some("other/checkpoints/it-00000010"));
+        let of = |from| otherwise(mine.path(), &quickstart, 1, Some(Path::new(from))).unwrap();
+        assert_eq!(of("./other"), [""; 0]);
+        assert_eq!(of("other/checkpoints/it-00000010"), [""; 0]);
+        assert_eq!(of("oth").len(), 1);
+    }
+}
