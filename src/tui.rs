@@ -26,6 +26,7 @@ pub mod keymap;
 mod launch;
 pub mod message;
 pub mod mouse;
+mod output;
 pub mod overlay;
 mod shelf;
 mod shell;

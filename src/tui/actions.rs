@@ -28,7 +28,7 @@ pub struct Action {
     typed: bool,
     /// The contexts where it applies.
     pub contexts: &'static [Context],
-    /// Its keys, unless the config names others.
+    /// Its keys, unless the config names others. A control character is Ctrl and its letter, as in ASCII.
     pub keys: &'static [KeyCode],
     /// At most two words for the hints; empty to leave it out.
     pub hint: &'static str,
@@ -209,6 +209,7 @@ pub const ACTIONS: &[Action] = &[
     named("back", INSIDE, &[Esc, Char('i')], "back", "back to the workbench", Steer(|run| Ok(look::back(run)))),
     bound("command", EVERYWHERE, &[Char(':')], "command", "type a command", Act(|app| over(app, Overlay::Palette(Box::default())))),
     named("checkpoint", TRAINING, &[Char('c')], "checkpoint", "write a checkpoint now", Steer(steer::checkpoint)),
+    named("redraw", EVERYWHERE, &[CONTROL_L], "", "clear the screen and draw it anew", Act(|_| Ok(vec![Effect::Redraw]))),
     bound("mouse", EVERYWHERE, &[Char('M')], "", "the mouse works here, or selects text in the terminal", Act(toggle_mouse)),
     named("help", EVERYWHERE, &[Char('?')], "help", "this help", Act(|app| over(app, Overlay::Help(0)))),
     named("quit", EVERYWHERE, &[Char('q')], "quit", "leave: save the run, or detach it", Act(leave::quit)),
@@ -225,6 +226,18 @@ pub const ACTIONS: &[Action] = &[
     bound("objects-down", LOOKING, &[Char('o')], "", "fewer, more objects per image", Steer(|run| steer::turn(run, OBJECTS, -1))),
     bound("objects-up", LOOKING, &[Char('O')], "", "fewer, more objects per image", Steer(|run| steer::turn(run, OBJECTS, 1))),
 ];
+
+const CONTROL_L: KeyCode = Char('\x0c');
+
+/// The event of a key in the table.
+fn event(code: KeyCode) -> KeyEvent {
+    match code {
+        Char(control @ '\x01'..='\x1a') => {
+            KeyEvent::new(Char(char::from(control as u8 + b'a' - 1)), KeyModifiers::CONTROL)
+        }
+        code => KeyEvent::from(code),
+    }
+}
 
 fn over(app: &mut App, overlay: Overlay) -> Done {
     app.overlay = Some(overlay);
@@ -271,7 +284,7 @@ impl Action {
     fn keys_in(&self, keymap: &Keymap) -> Vec<KeyCombination> {
         match keymap.get(self.name) {
             Some(keys) if self.is_bindable() => keys.to_vec(),
-            _ => self.keys.iter().map(|code| normal(KeyEvent::from(*code).into())).collect(),
+            _ => self.keys.iter().map(|code| normal(event(*code).into())).collect(),
         }
     }
 }

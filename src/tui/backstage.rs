@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc as blocking};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -43,7 +44,7 @@ pub struct Jobs {
 }
 
 /// The thread on which a run ends; dropping this waits for it.
-struct LastRun(Option<thread::JoinHandle<()>>);
+pub struct LastRun(Option<thread::JoinHandle<()>>);
 
 impl Drop for LastRun {
     fn drop(&mut self) {
@@ -130,6 +131,11 @@ impl Jobs {
             drop(started.send(start(&*backstage)));
         }));
         OnScreen::Starting { run, commands: Vec::new() }
+    }
+
+    /// The last run, while it may still hold its directory and device; dropping it waits for its end.
+    pub fn ending(&mut self) -> Option<LastRun> {
+        self.ending.take()
     }
 
     /// Waits for the files that are being written.
@@ -249,11 +255,11 @@ impl OnScreen {
         }
     }
 
-    /// Waits for a run that is being started, so that it can be saved and ended.
-    pub async fn arrived(&mut self) {
+    /// Waits for a run that is being started, but not longer than `most`, so that it can be saved and ended.
+    pub async fn arrived(&mut self, most: Duration) {
         if let OnScreen::Starting { run, .. } = self {
-            *self = match run.await {
-                Ok(Ok(handle)) => OnScreen::Run(handle),
+            *self = match tokio::time::timeout(most, run).await {
+                Ok(Ok(Ok(handle))) => OnScreen::Run(handle),
                 _ => OnScreen::Nothing,
             };
         }

@@ -10,9 +10,8 @@ use super::app::App;
 use super::config::{Config, Pictures};
 use super::gallery::{self, Gallery};
 use super::shell::{Shell, Start};
-use super::terminal::Screen;
+use super::terminal::{self, Screen};
 use super::theme::Theme;
-use super::view;
 use crate::error::{Error, Result};
 use crate::protocol::{Backstage, Finish};
 use crate::signals::Requests;
@@ -51,22 +50,19 @@ pub fn run(
         app.configure(config);
         app.here = std::env::current_dir().unwrap_or_default();
         app.home = std::env::home_dir().unwrap_or_default();
-        let mut requests = Requests::listen();
+        let mut requests = Requests::on_screen(terminal::restore);
         // The shell, which has the run, is declared before the screen, so that on the way out, by a panic too, the
         // terminal is restored first and then the run is waited for.
         let mut shell = Shell::new(backstage.clone(), &mut app, start);
         let mut screen = Screen::enter(mouse)?;
         let asked =
             app.config.pictures == Pictures::Auto && gallery::is_likely(|name| std::env::var(name).ok());
-        if asked {
-            // The terminal may take a while to answer.
-            screen.draw(|frame| drop(view::draw(&app, frame)))?;
-        }
-        let mut gallery = asked.then(Gallery::ask).flatten();
-        shell.turn(&mut app, &mut screen, &mut gallery, &mut requests).await?;
+        let mut gallery = asked.then(Gallery::ask);
+        let turned = shell.turn(&mut app, &mut screen, &mut gallery, &mut requests).await;
         drop(screen);
         // A second request to end cuts this off.
         patiently(shell.settle()).await;
+        turned?;
         // A failed run, perhaps at its last save, must not look like a successful one.
         match app.workbench.and_then(|workbench| workbench.finish) {
             Some(Finish::Failed(sentence)) => Err(Error::Failed(sentence)),

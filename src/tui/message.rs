@@ -25,6 +25,8 @@ pub enum Message {
     Shelf(Shelf),
     /// A key was pressed.
     Key(KeyEvent),
+    /// Text was pasted.
+    Paste(String),
     /// The mouse was pressed here.
     Click(Target),
     /// The wheel was turned here, up (−1) or down (+1).
@@ -111,6 +113,8 @@ pub enum Effect {
     Mouse(bool),
     /// Suspend the whole process until the shell continues it.
     Suspend,
+    /// Clear the screen and draw all of it.
+    Redraw,
     /// Leave the loop.
     Exit,
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossterm::clipboard::CopyToClipboard;
-use crossterm::event::{Event as TerminalEvent, KeyEventKind};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use tokio::sync::mpsc;
@@ -13,23 +12,28 @@ use tokio::sync::mpsc;
 use super::app::App;
 use super::backstage::{Answer, Jobs, OnScreen};
 use super::gallery::Gallery;
-use super::input::TerminalEvents;
+use super::input::{TerminalEvent, TerminalEvents};
 use super::message::{Effect, Message};
 use super::terminal::{self, Screen};
 use super::update::update;
-use super::{command_line, mouse, view};
+use super::{command_line, mouse, output, view};
 use crate::error::Result;
 use crate::preset::Preset;
-use crate::protocol::{Backstage, Event, RunCard, RunHandle};
-use crate::signals::{Request, Requests};
+use crate::protocol::{Backstage, Command, Event, RunCard, RunHandle};
+use crate::signals::{self, Request, Requests};
 use crate::snapshot::{self, TILE};
 
 /// How long each EM step is shown while playing.
 const PLAY: Duration = Duration::from_millis(150);
 /// How often an open log is read again.
 const REREAD: Duration = Duration::from_millis(500);
+/// How often a program in the background looks whether it is in the foreground again.
+const LOOK: Duration = Duration::from_millis(200);
 /// The shortest time between frames that only show progress, because drawing takes time from the training.
 const PROGRESS_FRAME: Duration = Duration::from_millis(150);
+
+/// How long leaving waits for a run that is only being started.
+const START: Duration = Duration::from_secs(1);
 
 /// What to start with instead of the picker.
 #[derive(Debug)]
@@ -53,8 +57,8 @@ pub struct Shell {
     start: Option<Start>,
     /// The run that is to continue without a screen, and its device.
     pub detached: Option<(PathBuf, String)>,
-    /// Whether to suspend the process after the current message.
-    suspend: bool,
+    /// Whether to draw all of the screen anew after the current message.
+    redraw: bool,
 }
 
 impl Shell {
@@ -62,7 +66,7 @@ impl Shell {
     pub fn new(backstage: Arc<dyn Backstage>, app: &mut App, start: Option<Start>) -> Shell {
         let (jobs, answers) = Jobs::new(backstage);
         let mut shell =
-            Shell { run: OnScreen::Nothing, jobs, answers, start: None, detached: None, suspend: false };
+            Shell { run: OnScreen::Nothing, jobs, answers, start: None, detached: None, redraw: false };
         app.starting = start.is_some();
         if let Some(attached @ Start::Attached(_)) = start {
             shell.begin(app, attached);
@@ -91,18 +95,47 @@ impl Shell {
         let mut next_read = Instant::now();
         let mut dirty = true;
         let mut drawn = Rect::default();
+        // In the background, when to look whether that is over.
+        let mut away: Option<Instant> = None;
         loop {
             let message = tokio::select! {
                 biased;
                 request = requests.next() => match request {
                     Request::End => Some(Message::Terminate),
-                    _ => None,
+                    Request::Save => {
+                        self.run.send(Command::Checkpoint);
+                        None
+                    }
+                    Request::Suspend => {
+                        let suspended = screen.suspend();
+                        // A continued process is also told so.
+                        away = Some(Instant::now() + LOOK);
+                        suspended.err().map(|error| Message::Told(error.to_string()))
+                    }
+                    Request::Continued => {
+                        away = Some(Instant::now());
+                        None
+                    }
                 },
+                () = sleep_until(away), if away.is_some() => {
+                    away = match screen.take_back(app.config.mouse)? {
+                        true => None,
+                        false => Some(Instant::now() + LOOK),
+                    };
+                    // The terminal may have lost its pictures.
+                    gallery.iter_mut().for_each(Gallery::forget);
+                    (dirty, next_frame) = (true, Instant::now());
+                    continue;
+                }
                 key = keys.next() => match key {
-                    Some(Ok(TerminalEvent::Key(key))) if key.kind != KeyEventKind::Release => {
+                    Some(Ok(TerminalEvent::Key(key))) => {
                         // Draw as soon as no other key is waiting.
                         next_frame = Instant::now();
                         Some(Message::Key(key))
+                    }
+                    Some(Ok(TerminalEvent::Paste(text))) => {
+                        next_frame = Instant::now();
+                        Some(Message::Paste(text))
                     }
                     Some(Ok(TerminalEvent::Mouse(event))) => {
                         let message = mouse::message(app, drawn, event);
@@ -111,17 +144,26 @@ impl Shell {
                         }
                         message
                     }
-                    Some(Ok(TerminalEvent::Resize(..))) => {
+                    Some(Ok(TerminalEvent::Answer(answer))) => {
+                        dirty |= gallery.as_mut().is_some_and(|gallery| gallery.hear(answer));
+                        None
+                    }
+                    Some(Ok(TerminalEvent::Resized)) => {
                         next_frame = Instant::now();
                         dirty = true;
                         None
                     }
-                    Some(Ok(_)) => None,
                     // The terminal is gone, so save and leave.
                     Some(Err(_)) | None => Some(Message::Terminate),
                 },
+                // A terminal that has not taken the last frame gets no other.
+                () = output::written(), if dirty && away.is_none() && !output::is_written() => continue,
                 // Drawing comes before further messages, which could otherwise starve it.
-                () = tokio::time::sleep_until(next_frame.into()), if dirty => {
+                () = tokio::time::sleep_until(next_frame.into()), if dirty && away.is_none() && output::is_written() => {
+                    if !terminal::is_in_foreground() {
+                        away = Some(Instant::now());
+                        continue;
+                    }
                     let started = Instant::now();
                     let mut late = false;
                     let draw = |frame: &mut Frame| {
@@ -154,18 +196,29 @@ impl Shell {
             if let Some(message) = message {
                 dirty = true;
                 if self.handle_message(app, message) {
-                    return Ok(());
+                    break;
                 }
-                if std::mem::take(&mut self.suspend) {
-                    if let Err(error) = screen.suspend(app.config.mouse) {
-                        update(app, Message::Told(error.to_string()));
-                    }
-                    // The terminal may have lost its pictures.
+                if std::mem::take(&mut self.redraw) && away.is_none() {
+                    screen.clear(app.config.mouse)?;
                     gallery.iter_mut().for_each(Gallery::forget);
                     next_frame = Instant::now();
                 }
             }
         }
+        // Answers that come after this would be typed into the shell.
+        let left = gallery.as_ref().map_or(Duration::ZERO, Gallery::awaits);
+        let answered = async {
+            while let (Some(gallery), Some(Ok(event))) = (gallery.as_mut(), keys.next().await) {
+                if let TerminalEvent::Answer(answer) = event {
+                    gallery.hear(answer);
+                }
+                if gallery.awaits().is_zero() {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(left, answered).await;
+        Ok(())
     }
 
     /// The next message of a job or the run.
@@ -219,18 +272,21 @@ impl Shell {
         }
     }
 
-    /// After the screen is gone, waits for what must not be interrupted: files that are being written, and a run that is
-    /// being started, which is then saved and ended like any other.
+    /// After the screen is gone, waits for what must not be interrupted: files that are being written, and the run, which
+    /// is saved and ended. A run that is only being started has nothing to save, and is not waited for long.
     pub async fn settle(&mut self) {
         self.jobs.finish().await;
-        self.run.arrived().await;
+        self.run.arrived(START).await;
+        let ended = (std::mem::replace(&mut self.run, OnScreen::Nothing), self.jobs.ending());
+        let _ = tokio::task::spawn_blocking(move || drop(ended)).await;
     }
 
     fn carry_out(&mut self, effect: Effect) -> bool {
         let jobs = &mut self.jobs;
         match effect {
             Effect::Exit => return true,
-            Effect::Suspend => self.suspend = true,
+            Effect::Suspend => signals::suspend_group(),
+            Effect::Redraw => self.redraw = true,
             Effect::Detach(run, device) => self.detached = Some((run, device)),
             Effect::Send(command) => self.run.send(command),
             Effect::Start(preset, device) => {
@@ -288,12 +344,19 @@ impl Shell {
             }),
             Effect::Copy(text) => {
                 // A terminal without this feature ignores it; the text is also on the screen.
-                let _ = crossterm::execute!(std::io::stdout(), CopyToClipboard::to_clipboard_from(&text));
+                terminal::send(CopyToClipboard::to_clipboard_from(&text));
             }
             Effect::Notify(notice, text) => terminal::notify(notice, &text),
             Effect::Mouse(on) => terminal::capture_mouse(on),
         }
         false
+    }
+}
+
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,26 +1,36 @@
 //! Takes over the terminal, and restores it in every case.
 
-use std::io::{IsTerminal, Stdout, Write, stdout};
+use std::io::{IsTerminal, stdout};
 use std::mem::ManuallyDrop;
-use std::process::Command;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
-use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+};
+use crossterm::style::Print;
+use crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
 use crossterm::{cursor, execute};
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
 
 use super::config::Notice;
+use super::output::{self, Output};
 use crate::error::{Error, Result, becomes_error};
+use crate::signals;
+
+/// How long a terminal that takes nothing may hold up the end of the program.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The screen in raw mode; dropping it restores the terminal.
 pub struct Screen {
     /// Never dropped, because ratatui shows the cursor again on drop and panics if the terminal is gone, so that the run
     /// would not be saved. `restore` shows the cursor instead.
-    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Output>>>,
 }
 
 impl Screen {
@@ -37,17 +47,15 @@ impl Screen {
             ));
         }
         restore_before_panic_reports();
-        match take_over(mouse).and_then(|()| Terminal::new(CrosstermBackend::new(stdout()))) {
-            Ok(terminal) => Ok(Screen { terminal: ManuallyDrop::new(terminal) }),
+        match take_over(mouse) {
+            Ok(terminal) => Ok(Screen { terminal }),
             Err(error) => {
                 restore();
                 Err(Error::Terminal(format!("cannot take over the terminal: {error}")))
             }
         }
     }
-}
 
-impl Screen {
     /// Draws a frame; returns its area.
     ///
     /// # Errors
@@ -59,24 +67,44 @@ impl Screen {
             .map_err(|e| Error::Terminal(format!("cannot draw on the terminal: {e}")))
     }
 
-    /// Restores the terminal, suspends the process until the user continues it, and takes over the terminal again.
+    /// Restores the terminal and suspends the process. [`Screen::take_back`] takes the terminal over again.
     ///
     /// # Errors
-    /// A system without job control; a terminal that cannot be taken over again.
-    pub fn suspend(&mut self, mouse: bool) -> Result<()> {
-        if cfg!(not(unix)) {
-            return Err(Error::Terminal("programs cannot be suspended on this system".into()));
-        }
+    /// A system without job control.
+    pub fn suspend(&mut self) -> Result<()> {
         restore();
-        // Sent to the whole process group, as the terminal does, so that a parent such as cargo stops too. The shell
-        // that sends it stops as well, so this returns when the group continues. The system ignores the signal if
-        // nobody could continue the group.
-        let sent = Command::new("sh").args(["-c", "kill -TSTP 0"]).status();
-        let taken = take_over(mouse).and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
-        self.terminal = taken
-            .map(ManuallyDrop::new)
+        match signals::suspend() {
+            true => Ok(()),
+            false => Err(Error::Terminal(
+                "nothing here could continue the program, so it was not suspended".into(),
+            )),
+        }
+    }
+
+    /// Takes over the terminal again, whatever its size and mode are now and whatever was written to it, if the program
+    /// is in the foreground; false if not.
+    ///
+    /// # Errors
+    /// A terminal that cannot be taken over again.
+    pub fn take_back(&mut self, mouse: bool) -> Result<bool> {
+        if !is_in_foreground() {
+            // Restoring the terminal is the business of who has it now.
+            ON_SCREEN.store(false, Ordering::SeqCst);
+            return Ok(false);
+        }
+        restore_modes();
+        self.terminal = take_over(mouse)
             .map_err(|e| Error::Terminal(format!("cannot take over the terminal again: {e}")))?;
-        sent.map_err(|e| Error::Terminal(format!("cannot suspend the program: {e}")))?;
+        Ok(true)
+    }
+
+    /// Clears the screen, so that the next frame draws all of it.
+    ///
+    /// # Errors
+    /// A terminal that fails.
+    pub fn clear(&mut self, mouse: bool) -> Result<()> {
+        self.terminal =
+            prepare(mouse).map_err(|e| Error::Terminal(format!("cannot clear the terminal: {e}")))?;
         Ok(())
     }
 }
@@ -90,23 +118,51 @@ impl Drop for Screen {
 /// Whether the terminal is taken over.
 static ON_SCREEN: AtomicBool = AtomicBool::new(false);
 
-fn take_over(mouse: bool) -> std::io::Result<()> {
+fn take_over(mouse: bool) -> std::io::Result<ManuallyDrop<Terminal<CrosstermBackend<Output>>>> {
     ON_SCREEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
-    execute!(stdout(), EnterAlternateScreen, cursor::Hide)?;
-    if mouse { execute!(stdout(), EnableMouseCapture) } else { Ok(()) }
+    execute!(Output::default(), EnterAlternateScreen)?;
+    prepare(mouse)
+}
+
+/// An empty screen with the modes that the workbench needs.
+fn prepare(mouse: bool) -> std::io::Result<ManuallyDrop<Terminal<CrosstermBackend<Output>>>> {
+    execute!(Output::default(), Clear(ClearType::All), cursor::Hide, EnableBracketedPaste)?;
+    capture_mouse(mouse);
+    Terminal::new(CrosstermBackend::new(Output::default())).map(ManuallyDrop::new)
+}
+
+/// Whether this process has the terminal: the shell has it while this process is in the background.
+pub fn is_in_foreground() -> bool {
+    #[cfg(unix)]
+    {
+        let group = rustix::termios::tcgetpgrp(rustix::stdio::stdin());
+        // A terminal that is gone is noticed elsewhere.
+        group.map_or(true, |group| group == rustix::process::getpgrp())
+    }
+    #[cfg(not(unix))]
+    true
 }
 
 /// Takes the mouse, or returns it to the terminal for selecting text.
 pub fn capture_mouse(on: bool) {
-    // A missing terminal is noticed elsewhere.
-    let _ = if on { execute!(stdout(), EnableMouseCapture) } else { execute!(stdout(), DisableMouseCapture) };
+    match on {
+        true => send(EnableMouseCapture),
+        false => send(DisableMouseCapture),
+    }
+}
+
+/// Sends a command to the terminal, unless somebody else has it.
+pub fn send(command: impl crossterm::Command) {
+    if ON_SCREEN.load(Ordering::SeqCst) && is_in_foreground() {
+        // A missing terminal is noticed elsewhere.
+        let _ = execute!(Output::default(), command);
+    }
 }
 
 /// Notifies a user who may not be looking at the terminal.
 pub fn notify(notice: Notice, text: &str) {
-    let sequence = sequence(notice, text, |name| std::env::var(name).ok());
-    let _ = stdout().write_all(sequence.as_bytes()).and_then(|()| stdout().flush());
+    send(Print(sequence(notice, text, |name| std::env::var(name).ok())));
 }
 
 /// The control sequence for a notice in this terminal: the bell, or one of the two sequences for a desktop notification.
@@ -125,11 +181,18 @@ fn sequence(notice: Notice, text: &str, variable: impl Fn(&str) -> Option<String
     }
 }
 
-/// Errors are ignored, because they could not be shown.
-fn restore() {
-    ON_SCREEN.store(false, Ordering::SeqCst);
+/// Restores the terminal, unless somebody else has it. Errors are ignored, because they could not be shown.
+pub fn restore() {
+    if ON_SCREEN.swap(false, Ordering::SeqCst) && is_in_foreground() {
+        restore_modes();
+        output::wait(FAREWELL);
+    }
+}
+
+fn restore_modes() {
     let _ = disable_raw_mode();
-    let _ = execute!(stdout(), DisableMouseCapture, LeaveAlternateScreen, cursor::Show);
+    let leave = (DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+    let _ = execute!(Output::default(), leave.0, leave.1, leave.2, leave.3);
 }
 
 /// Restores the terminal before a panic is reported, because the report would be lost on the alternate screen. A panic

@@ -27,6 +27,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             picker::preview(app)
         }
         Message::Key(key) => pressed(app, key),
+        Message::Paste(text) => overlays::paste(app, &text),
         Message::Click(target) => clicked(app, target),
         Message::Wheel(target, by) => wheeled(app, target, by),
         Message::Run(event) => run::heard(app, event),
@@ -123,6 +124,12 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         KeyCode::Char('z') if key.modifiers.contains(KeyModifiers::CONTROL) => return vec![Effect::Suspend],
         _ => {}
     }
+    let redraws =
+        actions::pressed(&app.config.keymap, app.context(), key).is_some_and(|a| a.name == "redraw");
+    // Also under an overlay, unless that is where a character is typed.
+    if redraws && (app.overlay.is_none() || !is_typed(key)) {
+        return vec![Effect::Redraw];
+    }
     if app.leaving.is_some() {
         return vec![];
     }
@@ -135,6 +142,12 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
             told(app, done)
         }
     }
+}
+
+/// Whether a key writes a character.
+fn is_typed(key: KeyEvent) -> bool {
+    matches!(key.code, KeyCode::Char(_))
+        && !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
 }
 
 /// Shows the next moment if the album is playing, else the next EM step.
@@ -340,6 +353,46 @@ mod tests {
             assert!(app.message.as_deref().is_some_and(|message| message.contains("selects text; M")));
             assert_eq!(press(&mut app, "M"), [Effect::Mouse(true)]);
         }
+    }
+
+    #[test]
+    fn control_l_draws_everything_anew_whatever_is_on_the_screen() {
+        let key = KeyEvent::new(KeyCode::Char('l'), KeyModifiers::CONTROL);
+        for keys in ["", "?", ":k", "q", "qy", "i"] {
+            for mut app in [picker(), workbench()] {
+                press(&mut app, keys);
+                let before = format!("{app:?}");
+                assert_eq!(update(&mut app, Message::Key(key)), [Effect::Redraw], "{keys}");
+                assert_eq!(format!("{app:?}"), before, "{keys}");
+            }
+        }
+        let mut app = workbench();
+        app.configure(Ok(Config::parse(r#"(keys: { "redraw": "R" })"#).unwrap()));
+        assert_eq!(press(&mut app, "R"), [Effect::Redraw]);
+        assert!(press(&mut app, ":R").is_empty(), "it is typed");
+        assert_eq!(press(&mut app, "⎋:redraw↵"), [Effect::Redraw]);
+    }
+
+    /// Text that is pasted is typed into a line that is open, or does nothing.
+    #[test]
+    fn pasted_text_steers_nothing() {
+        let paste = |app: &mut App, text: &str| update(app, Message::Paste(text.into()));
+        for keys in ["", "?", "q", "Q", "i", "r", "h", "\t"] {
+            for mut app in [picker(), workbench()] {
+                press(&mut app, keys);
+                let before = format!("{:?}", (&app.workbench, &app.overlay, &app.leaving));
+                assert!(paste(&mut app, "kK lL\rqy\u{3}").is_empty(), "{keys}");
+                assert_eq!(format!("{:?}", (&app.workbench, &app.overlay, &app.leaving)), before, "{keys}");
+            }
+        }
+        let mut app = workbench();
+        press(&mut app, ":set ");
+        assert!(paste(&mut app, "noise\r\n0.3\u{1b}\u{3}\n").is_empty(), "a line break runs nothing");
+        assert_eq!(sent(&press(&mut app, "↵")), [Command::Set(Setting::Noise(0.3))]);
+        let mut app = workbench();
+        press(&mut app, ":open ");
+        let effects = paste(&mut app, "my pictures/");
+        assert!(matches!(&effects[..], [Effect::List(..)]), "{effects:?}");
     }
 
     #[test]

@@ -6,8 +6,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
-use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
+use tui_input::{Input, InputRequest};
 
 use crate::tui::theme::Theme;
 use crate::tui::view::parts::put;
@@ -15,6 +15,9 @@ use crate::tui::width::skipped;
 
 /// The number of lines kept in the history.
 const REMEMBERED: usize = 100;
+
+/// The longest line that a paste makes, in bytes: longer than any path.
+const LONGEST: usize = 8192;
 
 /// The largest number of completions shown.
 const SHOWN: usize = 8;
@@ -100,6 +103,17 @@ impl Palette {
             }
         }
         Outcome::Typing
+    }
+
+    /// Types a pasted text at the cursor, in one line.
+    pub fn paste(&mut self, text: &str) {
+        self.completing = None;
+        let words: Vec<&str> = text.split(['\r', '\n', '\t']).filter(|line| !line.is_empty()).collect();
+        let words = words.join(" ");
+        let room = LONGEST.saturating_sub(self.input.value().len());
+        for letter in words.chars().filter(|letter| !letter.is_control()).take(room) {
+            self.input.handle(InputRequest::InsertChar(letter));
+        }
     }
 
     /// The text to complete, as it was typed.

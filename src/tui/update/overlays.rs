@@ -52,18 +52,37 @@ pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
     vec![]
 }
 
+/// Pasted text is typed, where something is typed; elsewhere its letters are no keys.
+pub fn paste(app: &mut App, text: &str) -> Vec<Effect> {
+    match app.overlay.take() {
+        Some(Overlay::Palette(mut palette)) if app.leaving.is_none() => {
+            palette.paste(text);
+            typing(app, palette)
+        }
+        overlay => {
+            app.overlay = overlay;
+            app.message = Some("pasted text does nothing here; it goes into a command".into());
+            vec![]
+        }
+    }
+}
+
+/// The line has changed, and perhaps what completes it.
+fn typing(app: &mut App, mut palette: Box<Palette>) -> Vec<Effect> {
+    let context = app.context();
+    let listing = palette.to_list(&|line: &str| completions(line, context));
+    app.overlay = Some(Overlay::Palette(palette));
+    let list = |listing: Listing| Effect::List(app.located(Path::new(&listing.directory)), listing);
+    listing.map(list).into_iter().collect()
+}
+
 /// A key while a command is typed.
 fn typed(app: &mut App, mut palette: Box<Palette>, key: KeyEvent) -> Vec<Effect> {
     app.message = None;
     let context = app.context();
     let complete = |line: &str| completions(line, context);
     match palette.press(key, &complete, &app.commands) {
-        Outcome::Typing => {
-            let listing = palette.to_list(&complete);
-            app.overlay = Some(Overlay::Palette(palette));
-            let list = |listing: Listing| Effect::List(app.located(Path::new(&listing.directory)), listing);
-            listing.map(list).into_iter().collect()
-        }
+        Outcome::Typing => typing(app, palette),
         Outcome::Closed => vec![],
         Outcome::Entered(line) if line.is_empty() => vec![],
         Outcome::Entered(line) => {
