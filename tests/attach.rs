@@ -321,17 +321,79 @@ fn a_path_may_be_longer_than_a_sockets() {
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("socket")), "{left:?}");
 }
 
-/// As on a file system that does not support sockets.
+/// As on a file system that does not support sockets: the run trains, and says once what is given up.
 #[test]
-fn a_run_that_cannot_listen_continues_and_its_log_says_so() {
+fn a_run_that_cannot_listen_continues_and_says_so_once() {
     let directory = tempfile::tempdir().unwrap();
-    let out = directory.path().join("a".repeat(150));
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nem-tui"));
-    command.args(["train", "quickstart", "--device", "flex", "--max-iterations", "1", "--out"]).arg(&out);
-    let output = command.env("TMPDIR", directory.path().join("nowhere")).output().unwrap();
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let out = directory.path().join("r");
+    let train = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nem-tui"));
+        command.arg("train").args(arguments).args(["--device", "flex", "--max-iterations"]);
+        command
+    };
+    assert!(train(&["quickstart"]).arg("1").arg("--out").arg(&out).output().unwrap().status.success());
+    std::fs::create_dir_all(out.join("socket/in the way")).unwrap();
+    let output = train(&[]).arg("2").arg("--resume").arg(&out).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
     let log = std::fs::read_to_string(out.join("log.txt")).unwrap();
-    assert!(log.contains("the run continues, but nobody can attach to it"), "{log}");
+    let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    for text in [log, told] {
+        let sentences = text.matches("the run continues, but nobody can attach to it").count();
+        assert_eq!(sentences, 1, "{text}");
+    }
+}
+
+/// Without a directory for temporary files, and with one whose path is longer than a socket's.
+#[test]
+fn a_run_is_attached_to_whatever_tmpdir_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let long = directory.path().join("t".repeat(150));
+    std::fs::create_dir(&long).unwrap();
+    for (name, tmp) in [("gone", Path::new("/nowhere")), ("long", &long)] {
+        let out = directory.path().join(name).join("a".repeat(120));
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nem-tui"));
+        command.args(["train", "quickstart", "--device", "flex", "--out"]).arg(&out).env("TMPDIR", tmp);
+        let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut started = String::new();
+        let mut lines = std::io::BufReader::new(child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut lines, &mut started).unwrap();
+        // Keeps reading, so that the run never blocks on a full pipe.
+        let rest = std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        let mut viewer = attach(&out).unwrap();
+        viewer.send(Command::Stop);
+        assert_eq!(finished(&mut viewer), Finish::Stopped);
+        assert!(child.wait().unwrap().success());
+        rest.join().unwrap().unwrap();
+    }
+}
+
+/// A run whose socket cannot be reached is never said not to be trained.
+#[test]
+fn who_trains_the_run_is_said_when_it_cannot_be_reached() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("r");
+    let run = paused_run(&out, None);
+    std::fs::remove_file(out.join("socket")).unwrap();
+    let here = attach(&out).unwrap_err().to_string();
+    let pid = std::process::id();
+    assert!(here.contains(&format!("is trained by process {pid}, but")), "{here}");
+    assert!(here.contains("log.txt") && here.contains(&format!("`kill {pid}`")), "{here}");
+    assert!(!here.contains("no training"), "{here}");
+    drop(run);
+
+    // As another host's process would have left it.
+    let lock = std::fs::File::create(out.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let refused = || attach(&out).unwrap_err().to_string();
+    assert!(refused().contains("is trained by another process"), "{}", refused());
+    std::fs::write(out.join("lock"), r#"{"pid": 7, "host": "node17"}"#).unwrap();
+    let expected = format!(
+        "{0} is trained by process 7 on node17; attach to it on node17, with `nem-tui attach {0}` there",
+        out.display()
+    );
+    assert_eq!(refused(), expected);
+    drop(lock);
+    assert!(refused().contains("no training is running in"), "{}", refused());
 }
 
 /// A run directory in which another program listens and sends `bytes` to every viewer that connects.

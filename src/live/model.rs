@@ -73,6 +73,7 @@ impl Shown {
                     None | Some(Call::Command(_, Command::Stop)) => return Ok(()),
                     Some(Call::Join(viewer, snapshots)) => self.ends.audience.admit(viewer, snapshots),
                     Some(Call::Command(viewer, command)) => self.carry_out(viewer, command)?,
+                    Some(Call::Taken(_)) => {}
                 }
                 next = match self.ends.calls.try_recv() {
                     Ok(call) => Some(call),

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::error::{Error, Result};
-use crate::protocol::{Call, Event, RunHandle, RunInfo, ViewerId};
+use crate::protocol::{Event, RunHandle, RunInfo, ViewerId, WeakCaller};
 use crate::snapshot::Snapshot;
 
 /// The run's side, which no viewer can reach.
@@ -15,7 +15,7 @@ pub(super) struct Viewers;
 impl Viewers {
     pub(super) fn listen(
         _: RunInfo,
-        _: mpsc::WeakUnboundedSender<Call>,
+        _: WeakCaller,
         _: watch::Receiver<Option<Arc<Snapshot>>>,
     ) -> Result<Viewers> {
         Ok(Viewers)

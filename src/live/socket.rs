@@ -12,20 +12,21 @@
 //! A viewer that reads too slowly misses events, and is sent the state of the run instead, so that no queue grows. One
 //! that reads nothing for half a minute is disconnected.
 //!
+//! Viewers are limited in number, and each in how much it may ask: [`limits`]. A viewer that sends more is not read.
+//!
 //! Every viewer can steer the run, as the owner can. Each has its own sample, settings and images, and gets the
 //! answers to its own commands. Snapshots are taken only for viewers, and change no weight.
 
+mod address;
 mod attached;
+mod limits;
 mod wire;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::fs::Permissions;
+use std::collections::{HashMap, VecDeque};
 use std::future::pending;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::os::unix::net::UnixListener as StdListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -34,25 +35,39 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{broadcast, mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 
 pub use self::attached::attach;
-use self::wire::{MOST_OF_RUN, MOST_OF_VIEWER, News, VERSION};
+use self::limits::{Limits, Pace};
+use self::wire::{MOST_OF_RUN, News, VERSION};
 use crate::error::{Error, Result};
-use crate::protocol::{Call, Command, Event, OWNER, Record, RunInfo, ViewerId, WeakCaller};
+use crate::protocol::{Call, Command, Event, Finish, OWNER, Record, RunInfo, ViewerId, WeakCaller};
 use crate::snapshot::Snapshot;
 
 /// The socket's name in the run's directory.
 const SOCKET: &str = "socket";
 /// Frames that a viewer may lag behind.
 const BACKLOG: usize = 1024;
-/// A viewer that reads nothing for this long, or sends no hello, is disconnected.
+/// Answers that may wait for a viewer; one that does not read so many is disconnected.
+const ANSWERS: usize = 64;
+/// Commands of a viewer that may wait for the worker.
+const COMMANDS: u64 = 128;
+/// A viewer that reads nothing for this long is disconnected.
 const STALL: Duration = Duration::from_secs(30);
+/// The same if it sends no hello.
+const HELLO: Duration = Duration::from_secs(3);
+/// How long nobody is accepted after a failure, and between connections while many have not said hello.
+const FAILED: Duration = Duration::from_millis(200);
+const CROWDED: Duration = Duration::from_millis(1);
+/// How many commands a viewer may send at once, and in a second: as many as a key that is held.
+const KEYS_AT_ONCE: u32 = 64;
+const KEYS_A_SECOND: u32 = 30;
+/// How many viewers may join at once, and in a second.
+const VIEWERS_AT_ONCE: u32 = 32;
+const VIEWERS_A_SECOND: u32 = 10;
 /// How long a run that has ended waits for its viewers to read the last event.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// The longest path of a socket, in bytes, that every system takes: 104 with the final zero.
-const LONGEST: usize = 103;
 
 type Snapshots = watch::Receiver<Option<Arc<Snapshot>>>;
 
@@ -76,12 +91,12 @@ impl Viewers {
     pub(super) fn listen(info: RunInfo, caller: WeakCaller, latest: Snapshots) -> Result<Viewers> {
         let socket = info.directory.join(SOCKET);
         let failed = |e| Error::io("listen for viewers at", &socket)(e);
-        let listener = bind(&info.directory, &socket).map_err(failed)?;
+        let listener = address::bind(&info.directory).map_err(failed)?;
         let (news, incoming) = mpsc::unbounded_channel();
         let body = move || -> io::Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
-                let room = RefCell::new(Room { now: Now::new(info), frames: None, answers: HashMap::new() });
+                let room = RefCell::new(Room::new(info, Limits::now()));
                 serve(UnixListener::from_std(listener)?, incoming, &room, &caller, &latest).await
             })
         };
@@ -108,29 +123,6 @@ impl Drop for Viewers {
             let _ = thread.join();
         }
     }
-}
-
-/// Binds a socket that only its owner can use, from the start: bound in a private directory, then renamed.
-fn bind(run: &Path, socket: &Path) -> io::Result<StdListener> {
-    let aside = tempfile::Builder::new().prefix(".socket-").tempdir_in(run)?;
-    let path = aside.path().join(SOCKET);
-    let listener = by_short_name(&path, |path| StdListener::bind(path))?;
-    std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
-    std::fs::rename(&path, socket)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
-/// Calls `act` with a short path of the socket at `path`: a socket's address holds about 100 bytes.
-fn by_short_name<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
-    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return act(path) };
-    if path.as_os_str().len() <= LONGEST {
-        return act(path);
-    }
-    let short = tempfile::tempdir()?;
-    let link = short.path().join("run");
-    symlink(std::path::absolute(directory)?, &link)?;
-    act(&link.join(name))
 }
 
 /// The state of a run.
@@ -194,10 +186,58 @@ struct Room {
     /// To every viewer; `None` once the run is over.
     frames: Option<broadcast::Sender<Frame>>,
     /// To one viewer each, for as long as it is there: answers must not be lost when it lags.
-    answers: HashMap<ViewerId, mpsc::UnboundedSender<Frame>>,
+    answers: HashMap<ViewerId, mpsc::Sender<Frame>>,
+    limits: Limits,
+    /// Who has not said hello, the oldest first; closing the channel ends the connection.
+    strangers: VecDeque<(ViewerId, oneshot::Sender<()>)>,
+    /// How often viewers may join, since each is told the whole state.
+    joins: Pace,
 }
 
 impl Room {
+    fn new(info: RunInfo, limits: Limits) -> Room {
+        let joins = Pace::new(VIEWERS_AT_ONCE, VIEWERS_A_SECOND);
+        let (answers, strangers) = (HashMap::new(), VecDeque::new());
+        Room { now: Now::new(info), frames: None, answers, limits, strangers, joins }
+    }
+
+    /// Lets somebody in who has yet to say hello. Of too many, the oldest leaves.
+    fn meet(&mut self, stranger: ViewerId) -> oneshot::Receiver<()> {
+        let (stays, leaves) = oneshot::channel();
+        self.strangers.push_back((stranger, stays));
+        if self.strangers.len() > self.limits.strangers {
+            self.strangers.pop_front();
+        }
+        leaves
+    }
+
+    /// A stranger has said hello: its answers, or a sentence that says why it cannot stay.
+    fn seat(&mut self, viewer: ViewerId) -> Result<mpsc::Receiver<Frame>, String> {
+        self.strangers.retain(|(stranger, _)| *stranger != viewer);
+        if self.answers.len() >= self.limits.viewers {
+            return Err(format!(
+                "{} viewers are attached to this run, which is the most; close one of them and attach again",
+                self.answers.len()
+            ));
+        }
+        let (sender, answers) = mpsc::channel(ANSWERS);
+        self.answers.insert(viewer, sender);
+        Ok(answers)
+    }
+
+    /// Answers a viewer. One that has let many answers wait is disconnected.
+    fn answer(&mut self, viewer: ViewerId, answer: Frame) {
+        // It may have left.
+        if self.answers.get(&viewer).is_some_and(|answers| answers.try_send(answer).is_err()) {
+            self.answers.remove(&viewer);
+        }
+    }
+
+    fn leave(&mut self, viewer: ViewerId) {
+        self.strangers.retain(|(stranger, _)| *stranger != viewer);
+        self.answers.remove(&viewer);
+    }
+
     /// The state of the run, and the source of all frames after it.
     fn join(&self) -> io::Result<(Vec<Frame>, broadcast::Receiver<Frame>)> {
         // When the run is over, the source is empty.
@@ -223,6 +263,7 @@ async fn serve(
     room.borrow_mut().frames = Some(frames.clone());
     let mut viewers = FuturesUnordered::new();
     let mut viewer = OWNER;
+    let mut closed_until = Instant::now();
     loop {
         tokio::select! {
             // News first: a viewer that joins gets all of it as the state.
@@ -230,10 +271,8 @@ async fn serve(
             event = news.recv() => {
                 let Some((to, event)) = event else { break };
                 let mut room = room.borrow_mut();
-                match to.map(|viewer| room.answers.get(&viewer)) {
-                    Some(Some(answers)) => drop(answers.send(frame(&event)?)),
-                    // It has left.
-                    Some(None) => {}
+                match to {
+                    Some(viewer) => room.answer(viewer, frame(&event)?),
                     None => {
                         room.now.take_in(&event);
                         if frames.receiver_count() > 0 {
@@ -242,12 +281,21 @@ async fn serve(
                     }
                 }
             }
-            stream = accept(&listener) => {
+            stream = accept(&listener, closed_until) => {
+                let Ok(stream) = stream else {
+                    // For example too many open files, which passes.
+                    closed_until = Instant::now() + FAILED;
+                    continue;
+                };
                 viewer += 1;
-                let talk = talk(viewer, stream, room, caller, latest);
+                let leaves = room.borrow_mut().meet(viewer);
+                if room.borrow().strangers.len() >= room.borrow().limits.strangers {
+                    closed_until = Instant::now() + CROWDED;
+                }
+                let talk = talk(viewer, stream, leaves, room, caller, latest);
                 viewers.push(async move {
                     let left = talk.await;
-                    room.borrow_mut().answers.remove(&viewer);
+                    room.borrow_mut().leave(viewer);
                     left
                 });
             }
@@ -262,35 +310,45 @@ async fn serve(
     Ok(())
 }
 
-async fn accept(listener: &UnixListener) -> UnixStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return stream,
-            // For example too many open files, which passes.
-            Err(_) => sleep(Duration::from_millis(200)).await,
-        }
-    }
+async fn accept(listener: &UnixListener, closed_until: Instant) -> io::Result<UnixStream> {
+    sleep_until(closed_until).await;
+    listener.accept().await.map(|(stream, _)| stream)
 }
 
-/// One viewer, until it leaves, stalls or the run is over.
+/// One viewer, until it leaves, stalls or the run is over; without a hello, until others want its place.
 async fn talk(
     viewer: ViewerId,
     stream: UnixStream,
+    leaves: oneshot::Receiver<()>,
     room: &RefCell<Room>,
     caller: &WeakCaller,
     latest: &Snapshots,
 ) -> io::Result<()> {
     let (mut from, mut to) = stream.into_split();
     wire::write(&mut to, &wire::hello()?).await?;
-    if timeout(STALL, wire::read_hello(&mut from)).await?? != VERSION {
+    let version = tokio::select! {
+        version = timeout(HELLO, wire::read_hello(&mut from)) => version??,
+        _ = leaves => return Ok(()),
+    };
+    if version != VERSION {
         // Our hello tells it why.
         return Ok(());
     }
+    let seat = room.borrow_mut().seat(viewer);
+    let answers = match seat {
+        Ok(answers) => answers,
+        Err(why) => {
+            let refusal = frame(&Event::Finished(Finish::Failed(why)))?;
+            return timeout(FAREWELL, wire::write(&mut to, &refusal)).await?;
+        }
+    };
+    let admitted = room.borrow_mut().joins.grant(Instant::now());
+    sleep_until(admitted).await;
     let heard = hear(viewer, &mut from, caller);
     tokio::pin!(heard);
     tokio::select! {
         heard = &mut heard => heard,
-        told = tell(viewer, &mut to, room, caller, latest) => match told {
+        told = tell(viewer, &mut to, answers, room, caller, latest) => match told {
             Ok(()) => Ok(()),
             // Commands sent before it left still count.
             Err(_) => timeout(FAREWELL, heard).await?,
@@ -298,22 +356,31 @@ async fn talk(
     }
 }
 
-/// Passes a viewer's commands on.
+/// Passes a viewer's commands on, no faster than a person presses keys, and no more than the worker takes.
 async fn hear(viewer: ViewerId, from: &mut (impl AsyncRead + Unpin), caller: &WeakCaller) -> io::Result<()> {
-    loop {
-        let command = wire::read(from, MOST_OF_VIEWER).await?;
-        match caller.upgrade() {
-            Some(caller) => caller.send(Call::Command(viewer, command)),
-            // The run is ending; its last events are still to come.
-            None => pending().await,
+    let mut pace = Pace::new(KEYS_AT_ONCE, KEYS_A_SECOND);
+    for n in 1u64.. {
+        let command = wire::read_command(from).await?;
+        sleep_until(pace.grant(Instant::now())).await;
+        let (taken, is_taken) = oneshot::channel();
+        // The run is ending; its last events are still to come.
+        let Some(caller) = caller.upgrade() else { return pending().await };
+        caller.send(Call::Command(viewer, command));
+        if n.is_multiple_of(COMMANDS) {
+            caller.send(Call::Taken(taken));
+            // It must not keep the run from ending.
+            drop(caller);
+            let _ = is_taken.await;
         }
     }
+    Ok(())
 }
 
 /// Sends a viewer the state of the run, then events and its snapshots.
 async fn tell(
     viewer: ViewerId,
     to: &mut (impl AsyncWrite + Unpin),
+    mut answers: mpsc::Receiver<Frame>,
     room: &RefCell<Room>,
     caller: &WeakCaller,
     latest: &Snapshots,
@@ -325,15 +392,16 @@ async fn tell(
         caller.send(Call::Join(viewer, sender));
         caller.send(Call::Command(viewer, Command::Show));
     }
-    let (sender, mut answers) = mpsc::unbounded_channel();
-    room.borrow_mut().answers.insert(viewer, sender);
     let (mut told, mut frames) = room.borrow().join()?;
     loop {
         for frame in told.drain(..) {
             timeout(STALL, wire::write(to, &frame)).await??;
         }
         let frame = tokio::select! {
-            Some(answer) = answers.recv() => answer,
+            answer = answers.recv() => match answer {
+                Some(answer) => answer,
+                None => return Err(io::ErrorKind::TimedOut.into()),
+            },
             frame = frames.recv() => match frame {
                 Ok(frame) => frame,
                 Err(broadcast::error::RecvError::Lagged(_)) => {
@@ -361,122 +429,4 @@ async fn tell(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::preset::{Preset, Setting};
-    use crate::protocol::{Caller, Change, Finish, Floor, Iteration, Metrics, RunKind};
-    use crate::stop::Stop;
-
-    fn info(directory: &Path) -> RunInfo {
-        RunInfo {
-            kind: RunKind::Training,
-            directory: directory.to_owned(),
-            preset: Preset::load("quickstart").unwrap(),
-            seed: 1,
-            device: "flex".into(),
-            iteration: 0,
-            parameters: 1,
-            floor: Floor::default(),
-            metrics: Metrics::default(),
-        }
-    }
-
-    #[test]
-    fn who_joins_is_told_how_the_run_stands() {
-        let mut now = Now::new(info(Path::new("r")));
-        let iteration = |n| Iteration { iteration: n, ..Iteration::default() };
-        let change = Change { iteration: 3, from: Setting::K(4), to: Setting::K(6) };
-        let floor = Floor { ami: 0.4, ari: 0.3 };
-        for event in [
-            Event::Iterations(vec![iteration(1), iteration(2)]),
-            Event::Paused(true),
-            Event::Paused(false),
-            Event::Changed(change),
-            Event::Floor(floor),
-            Event::Refused { request: Command::Step, why: "no".into() },
-            Event::Note("no disk".into()),
-            Event::Saved { iteration: 2, best: true },
-            Event::Done(Finish::Stopped),
-        ] {
-            now.take_in(&event);
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let read = |frame: Frame| match runtime
-            .block_on(wire::read::<News<Event, Snapshot>>(&mut &frame[..], MOST_OF_RUN))
-        {
-            Ok(News::Event(event)) => event,
-            other => panic!("{other:?}"),
-        };
-        let told: Vec<Event> = now.told().unwrap().into_iter().map(read).collect();
-        let Event::Started(started) = &told[0] else { panic!("{told:?}") };
-        assert_eq!((started.preset.k, started.floor), (6, floor));
-        assert_eq!(started.metrics.iterations.iter().map(|i| i.iteration).collect::<Vec<_>>(), [1, 2]);
-        assert_eq!(started.metrics.changes, [change]);
-        let rest =
-            [Event::Paused(false), Event::Saved { iteration: 2, best: true }, Event::Done(Finish::Stopped)];
-        assert_eq!(told[1..], rest);
-    }
-
-    /// A viewer says hello and then reads nothing. The worker sends far more than any buffer holds and does not
-    /// wait, another viewer gets every event, and when the first one reads again it gets the state again.
-    #[test]
-    fn a_viewer_that_does_not_read_holds_nobody_up_and_is_told_anew() {
-        let directory = tempfile::tempdir().unwrap();
-        let (calls, _calls) = mpsc::unbounded_channel();
-        let caller = Caller::new(calls, Stop::default());
-        let latest = watch::channel(None).1;
-        let viewers = Viewers::listen(info(directory.path()), caller.downgrade(), latest).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let path = directory.path().join(SOCKET);
-        let join = async || {
-            let mut stream = UnixStream::connect(&path).await.unwrap();
-            wire::write(&mut stream, &wire::hello().unwrap()).await.unwrap();
-            wire::read_hello(&mut stream).await.unwrap();
-            assert!(matches!(next(&mut stream).await, Event::Started(_)));
-            stream
-        };
-        let (mut slow, mut other) = runtime.block_on(async { (join().await, join().await) });
-        // Some 60 MB: no socket's buffer and no backlog holds that.
-        let sentences = 6 * BACKLOG;
-        // An answer to the first viewer is not lost among them.
-        let answer = Event::Refused { request: Command::Step, why: "no".into() };
-        let is_last = |event: &Event| matches!(event, Event::Saved { iteration, .. } if *iteration as usize == sentences - 1);
-        for n in 0..sentences {
-            if n == sentences / 2 {
-                viewers.tell(Some(OWNER + 1), &answer);
-            }
-            viewers.tell(None, &Event::Note(format!("{n} {}", ".".repeat(10_000))));
-            viewers.tell(None, &Event::Saved { iteration: n as u64, best: false });
-        }
-        runtime.block_on(async {
-            // It may get the state again, too, but it gets the end.
-            loop {
-                let event = next(&mut other).await;
-                assert!(event != answer, "it is another viewer's");
-                if is_last(&event) {
-                    break;
-                }
-            }
-            let (mut anew, mut answered, mut ended) = (0, 0, false);
-            while !(ended && answered > 0) {
-                match next(&mut slow).await {
-                    Event::Started(_) => anew += 1,
-                    event if event == answer => answered += 1,
-                    event if is_last(&event) => ended = true,
-                    _ => {}
-                }
-            }
-            assert!(anew >= 1, "it has heard everything, so this shows nothing");
-            assert_eq!(answered, 1);
-        });
-        drop(viewers);
-        assert!(!path.exists());
-    }
-
-    async fn next(stream: &mut UnixStream) -> Event {
-        match wire::read::<News<Event, Snapshot>>(stream, MOST_OF_RUN).await.unwrap() {
-            News::Event(event) => event,
-            News::Picture(_) => panic!("nobody has made a picture"),
-        }
-    }
-}
+mod tests;

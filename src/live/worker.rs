@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::error::TryRecvError;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::socket::Viewers;
 use super::thread::Ends;
@@ -31,6 +31,9 @@ use crate::train::unroll;
 const SNAPSHOT_PERIOD: Duration = Duration::from_millis(100);
 /// Snapshots take at most this fraction of the time, as its denominator.
 const SNAPSHOT_SHARE: u32 = 80;
+
+/// The most calls between two iterations.
+const MOST_CALLS: u32 = 32;
 
 /// The pause after a file could not be written, which doubles each time up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -78,6 +81,7 @@ pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
         saved_at: Instant::now(),
         postponed: VecDeque::new(),
         snapshot_due: Instant::now(),
+        looked: false,
     };
     worker.run(metrics);
 }
@@ -104,6 +108,8 @@ struct Worker {
     /// Calls that came while a file could not be written.
     postponed: VecDeque<Call>,
     snapshot_due: Instant,
+    /// Whether a viewer has asked to see something since the last snapshots: many requests are met together.
+    looked: bool,
 }
 
 /// What to do after the commands.
@@ -161,7 +167,7 @@ impl Worker {
         self.ends.outbox.send(Event::Started(Box::new(info)));
         match viewers {
             Ok(viewers) => self.ends.outbox.admit(viewers),
-            Err(e) => info!("{e}; the run continues, but nobody can attach to it"),
+            Err(e) => warn!("{e}; the run continues, but nobody can attach to it"),
         }
         self.tell_warnings();
         self.events = self.persist(|worker| worker.run.events(first))?;
@@ -216,10 +222,12 @@ impl Worker {
             self.ends.outbox.send(Event::Done(finish.clone()));
             self.show()?;
             loop {
+                self.show_looked()?;
                 self.ends.outbox.flush();
                 match self.ends.calls.blocking_recv() {
                     None | Some(Call::Command(_, Command::Stop)) => break,
                     Some(Call::Join(viewer, snapshots)) => self.ends.audience.admit(viewer, snapshots),
+                    Some(Call::Taken(_)) => {}
                     Some(Call::Command(viewer, command)) => {
                         if let Some(request) = self.look(viewer, command)? {
                             let why = "the training is over; resume or fork the run to continue it".into();
@@ -327,6 +335,8 @@ impl Worker {
                         break;
                     }
                 }
+                // Not before the postponed ones.
+                Some(call @ Call::Taken(_)) => self.postponed.push_back(call),
                 None => {
                     std::thread::sleep(until.saturating_duration_since(Instant::now()));
                     break;
@@ -422,33 +432,39 @@ impl Worker {
 
     /// Carries out the waiting commands; while paused, waits for more.
     fn take_commands(&mut self) -> Result<Next> {
+        // More wait for the next iteration, so that no number of them stops the training.
+        let mut left = MOST_CALLS;
         loop {
             let waiting = self.paused && self.steps_to_go == 0;
             let call = if let Some(call) = self.postponed.pop_front() {
                 call
             } else if waiting {
                 self.read_losses()?;
+                self.show_looked()?;
                 self.ends.outbox.flush();
                 match self.ends.calls.blocking_recv() {
                     Some(call) => call,
                     None => return Ok(Next::Stop),
                 }
             } else {
-                match self.ends.calls.try_recv() {
+                match if left > 0 { self.ends.calls.try_recv() } else { Err(TryRecvError::Empty) } {
                     Ok(call) => call,
                     Err(TryRecvError::Disconnected) => return Ok(Next::Stop),
                     Err(TryRecvError::Empty) => {
+                        self.show_looked()?;
                         self.steps_to_go = self.steps_to_go.saturating_sub(1);
                         return Ok(Next::Iteration);
                     }
                 }
             };
+            left = left.saturating_sub(1);
             self.read_losses()?;
             let (viewer, command) = match call {
                 Call::Join(viewer, snapshots) => {
                     self.ends.audience.admit(viewer, snapshots);
                     continue;
                 }
+                Call::Taken(_) => continue,
                 Call::Command(viewer, command) => (viewer, command),
             };
             match self.look(viewer, command)? {
@@ -464,7 +480,12 @@ impl Worker {
         let preset = self.trainer.preset();
         let samples = preset.train.validation_size.min(WATCHED);
         match self.ends.audience.look(viewer, command, preset.data.image(), samples) {
-            Ok(None) => self.show()?,
+            Ok(None) => {
+                self.looked = true;
+                if self.ends.calls.is_empty() {
+                    self.show()?;
+                }
+            }
             Ok(other) => return Ok(other),
             Err(answer) => self.ends.outbox.answer(viewer, answer),
         }
@@ -533,7 +554,7 @@ impl Worker {
         if setting.moves_floor() {
             self.ends.outbox.send(Event::Floor(self.trainer.floor()?));
         }
-        self.show()?;
+        self.looked = true;
         Ok(Ok(()))
     }
 
@@ -601,8 +622,14 @@ impl Worker {
         if Instant::now() >= self.snapshot_due || self.paused { self.show() } else { Ok(()) }
     }
 
+    /// Shows what viewers have asked for meanwhile.
+    fn show_looked(&mut self) -> Result<()> {
+        if self.looked { self.show() } else { Ok(()) }
+    }
+
     /// Sends every viewer a snapshot.
     fn show(&mut self) -> Result<()> {
+        self.looked = false;
         if self.ends.audience.is_empty() {
             return Ok(());
         }

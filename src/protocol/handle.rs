@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Command, Event};
 use crate::snapshot::Snapshot;
@@ -28,6 +28,8 @@ pub enum Call {
     Join(ViewerId, SnapshotSender),
     /// A viewer's command.
     Command(ViewerId, Command),
+    /// All calls before this one were taken once the channel is closed.
+    Taken(oneshot::Sender<()>),
 }
 
 /// Sends calls to a run's thread. A request to stop is also seen by the work in progress there.

@@ -7,6 +7,7 @@ use super::score::{Scoring, score};
 use crate::backend::DeviceName;
 use crate::data::Split;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::machine;
 use crate::precision::Precision;
 use crate::preset::Digits;
@@ -34,7 +35,8 @@ pub fn share(
         checkpoint.preset.data = checkpoint.preset.data.with_digits(Digits::Mnist { directory: None });
     }
     // Scores the weights as they will be read: rounded and encoded.
-    let aside = tempfile::tempdir().map_err(Error::io("create a directory in", &std::env::temp_dir()))?;
+    let beside = files::directory_of(out);
+    let aside = files::temporary_directory(beside).map_err(Error::io("create a directory in", beside))?;
     let unmeasured = aside.path().join("model");
     export(&checkpoint, &unmeasured, storage, None)?;
     let scoring = Scoring {

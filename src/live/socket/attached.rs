@@ -1,7 +1,7 @@
 //! The viewer's side: a handle of a run in another process.
 
 use std::future::pending;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,10 +10,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::wire::{self, MOST_OF_RUN, MOST_OF_VIEWER, News, VERSION};
-use super::{SOCKET, STALL, by_short_name};
+use super::{SOCKET, STALL, address};
 use crate::error::{Error, Result};
 use crate::protocol::{Call, Caller, EVENT_CAPACITY, Event, Finish, RunHandle};
 use crate::run::directory::RunFile;
+use crate::run::lock::{self, Held};
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
 
@@ -21,7 +22,8 @@ use crate::stop::Stop;
 /// disconnects; if the connection is lost, the last event is [`Finish::Failed`].
 ///
 /// # Errors
-/// A directory that is not a run or that no process trains in, or a run of another version of the program.
+/// A directory that is not a run, a run that no process trains or that cannot be reached from here, one of another
+/// version of the program, and one that has enough viewers.
 pub fn attach(run: &Path) -> Result<RunHandle> {
     RunFile::read(run)?;
     let path = run.join(SOCKET);
@@ -29,18 +31,9 @@ pub fn attach(run: &Path) -> Result<RunHandle> {
         .enable_all()
         .build()
         .map_err(|e| Error::Worker(format!("the event loop could not start: {e}")))?;
-    let stream = runtime.block_on(async {
-        let stream = by_short_name(&path, |path| std::os::unix::net::UnixStream::connect(path))
-            .and_then(|stream| stream.set_nonblocking(true).map(|()| stream))
-            .and_then(UnixStream::from_std);
-        let mut stream = stream.map_err(|e| match e.kind() {
-            ErrorKind::NotFound | ErrorKind::ConnectionRefused => Error::Failed(format!(
-                "no training is running in {}; resume it with `nem-tui train --resume {}`",
-                run.display(),
-                run.display()
-            )),
-            _ => Error::io("connect to", &path)(e),
-        })?;
+    let (stream, first) = runtime.block_on(async {
+        let stream = address::connect(&path).and_then(UnixStream::from_std);
+        let mut stream = stream.map_err(|e| unreachable(run, &lock::state(run), &e))?;
         let theirs = timeout(STALL, async {
             wire::write(&mut stream, &wire::hello()?).await?;
             wire::read_hello(&mut stream).await
@@ -52,22 +45,51 @@ pub fn attach(run: &Path) -> Result<RunHandle> {
                 format!("the listener is not a nem-tui training ({e}); stop it, or wait until it ends"),
             )
         })?;
-        match theirs == VERSION {
-            true => Ok(stream),
-            false => Err(Error::Failed(format!(
+        if theirs != VERSION {
+            return Err(Error::Failed(format!(
                 "{} is trained by nem-tui {theirs}, and this is {VERSION}; attach with that version",
                 run.display()
-            ))),
+            )));
+        }
+        match timeout(STALL, wire::read(&mut stream, MOST_OF_RUN)).await {
+            Ok(Ok(News::Event(Event::Finished(Finish::Failed(refusal))))) => Err(Error::Failed(refusal)),
+            // A lost connection is found again, and reported, by the bridge.
+            first => Ok((stream, first.ok().and_then(io::Result::ok))),
         }
     })?;
     let (calls, calls_out) = mpsc::unbounded_channel();
     let (events_in, events) = mpsc::channel(EVENT_CAPACITY);
     let (pictures, snapshots) = watch::channel(None);
     let bridge = Bridge { run: run.to_owned(), events: events_in, pictures };
-    let body = move || runtime.block_on(bridge.stand(stream, calls_out));
+    let body = move || runtime.block_on(bridge.stand(stream, first, calls_out));
     let thread = std::thread::Builder::new().name("attached".into()).spawn(body);
     let thread = thread.map_err(|e| Error::Worker(format!("its thread could not be started: {e}")))?;
     Ok(RunHandle::attached(Caller::new(calls, Stop::default()), events, snapshots, thread))
+}
+
+/// Why nobody can attach to `run`, which is trained as `held` says: the connection failed with `e`.
+fn unreachable(run: &Path, held: &Held, e: &io::Error) -> Error {
+    let (run, no_socket) =
+        (run.display(), matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused));
+    Error::Failed(match held {
+        Held::Free if no_socket => {
+            format!("no training is running in {run}; resume it with `nem-tui train --resume {run}`")
+        }
+        Held::Free => format!("no training is running in {run}, and its socket cannot be reached: {e}"),
+        Held::Elsewhere(holder) => {
+            let host = &holder.host;
+            format!("{run} is trained by {holder}; attach to it on {host}, with `nem-tui attach {run}` there")
+        }
+        Held::Here(holder) => format!(
+            "{run} is trained by {holder}, but that cannot be attached to ({e}); if it is still so in a minute, see \
+             {run}/log.txt for the reason, or end it with `kill {}`, which saves it",
+            holder.pid
+        ),
+        Held::Unknown => format!(
+            "{run} is trained by another process, perhaps on another host, and its socket cannot be reached from \
+             here: {e}; attach on the host where it was started"
+        ),
+    })
 }
 
 /// From the socket to the handle's channels, and back.
@@ -80,8 +102,14 @@ struct Bridge {
 }
 
 impl Bridge {
-    /// Until the run is over, the connection is lost, or the handle is dropped, which closes `calls`.
-    async fn stand(self, stream: UnixStream, mut calls: mpsc::UnboundedReceiver<Call>) {
+    /// Until the run is over, the connection is lost, or the handle is dropped, which closes `calls`. `first` was read
+    /// already.
+    async fn stand(
+        self,
+        stream: UnixStream,
+        first: Option<News<Event, Snapshot>>,
+        mut calls: mpsc::UnboundedReceiver<Call>,
+    ) {
         let (mut from, mut to) = stream.into_split();
         let out = async {
             while let Some(call) = calls.recv().await {
@@ -101,6 +129,11 @@ impl Bridge {
             }
         };
         let back = async {
+            if let Some(news) = first
+                && self.pass_on(news).await
+            {
+                return;
+            }
             while let Ok(news) = wire::read(&mut from, MOST_OF_RUN).await {
                 if self.pass_on(news).await {
                     return;

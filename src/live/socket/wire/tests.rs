@@ -181,8 +181,35 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut from = bytes.as_slice();
         assert!(runtime.block_on(read_hello(&mut from)).is_err());
-        let _ = rmp_serde::from_slice::<Command>(&bytes);
-        let _ = rmp_serde::from_slice::<News<Event, Snapshot>>(&bytes);
+        let _ = decode::<News<Event, Snapshot>>(&bytes);
+        // The few bytes that are a command are exactly those that are written for it.
+        if let Ok(command) = decode_command(&bytes) {
+            assert_eq!(encode(&command, MOST_OF_VIEWER).unwrap()[4..], bytes);
+        }
+    }
+
+    /// Commands with a byte changed, added or left out are refused, unless they are exactly another command.
+    #[test]
+    fn nearly_a_command_is_refused(v in number(), n in any::<usize>(), at in any::<usize>(), byte in any::<u8>()) {
+        let commands = [
+            Command::Stop,
+            Command::Watch(n),
+            Command::Set(settings(v, n)[n % 7]),
+            Command::Look(settings(v, n).to_vec()),
+            Command::Input(Some(input(n))),
+        ];
+        for command in commands {
+            let whole = encode(&command, MOST_OF_VIEWER).unwrap()[4..].to_vec();
+            assert!(decode_command(&whole).is_ok());
+            let at = at % whole.len();
+            let longer = [whole.as_slice(), &[byte]].concat();
+            let mut changed = whole.clone();
+            changed[at] = byte;
+            assert!(decode_command(&longer).is_err() && decode_command(&whole[..at]).is_err());
+            if let Ok(command) = decode_command(&changed) {
+                assert_eq!(encode(&command, MOST_OF_VIEWER).unwrap()[4..], changed);
+            }
+        }
     }
 }
 
@@ -193,6 +220,44 @@ fn every_preset_survives() {
         let preset = Preset::load(name).unwrap();
         assert_eq!(through::<Preset, Preset>(&preset), preset, "{name}");
     }
+}
+
+#[test]
+fn what_rmp_would_read_as_a_command_is_refused() {
+    assert!(decode_command(b"\xa4Stop").is_ok());
+    for bytes in [
+        b"\xa4Stop\0".as_slice(),
+        b"\xd9\x04Stop",
+        b"\xc4\x04Stop",
+        b"\x0a",
+        b"\x81\xa4Stop\xc0",
+        b"\x81\xa5Watch\xcf\0\0\0\0\0\0\0\x07",
+        b"",
+    ] {
+        assert!(decode_command(bytes).is_err(), "{}", bytes.escape_ascii());
+    }
+}
+
+/// A header that claims four thousand million entries or bytes, and a hundred thousand lists in each other.
+#[test]
+fn lengths_and_depths_cost_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let deep = vec![0x91; 100_000];
+    let unknown = [b"\x81\xa5Event\x81\xa7Started\x81\xa5other".as_slice(), &deep].concat();
+    for bytes in [
+        b"\x81\xa4Look\xdd\xff\xff\xff\xff".as_slice(),
+        b"\xdb\xff\xff\xff\xffStop",
+        b"\xdf\xff\xff\xff\xff",
+        b"\x81\xa5Event\x81\xaaIterations\xdd\xff\xff\xff\xff",
+        &deep,
+        &unknown,
+    ] {
+        assert!(decode_command(bytes).is_err() && decode::<News<Event, Snapshot>>(bytes).is_err());
+    }
+    // A frame of 256 MB of which nothing comes.
+    let claimed = (MOST_OF_RUN as u32).to_le_bytes();
+    let cut_off = runtime.block_on(read::<News<Event, Snapshot>>(&mut claimed.as_slice(), MOST_OF_RUN));
+    assert_eq!(cut_off.unwrap_err().kind(), ErrorKind::UnexpectedEof);
 }
 
 #[test]
