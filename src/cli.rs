@@ -21,7 +21,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use self::print::{print, stdout_error};
 use crate::backend;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::machine;
 
 /// Neural Expectation Maximization in your terminal.
 ///
@@ -44,7 +45,8 @@ Examples:
   nem-tui presets quickstart > mine.ron         start a preset of your own
   nem-tui train ./mine.ron
 
-Exit codes: 0 success, 1 failure, 2 usage error. NO_COLOR=1 turns colours off.")]
+Exit codes: 0 success, 1 failure, 2 usage error. NO_COLOR=1 turns colours off. NEM_TUI_MEMORY=8G is
+the most memory to take; without it, that is what the system and its control groups leave.")]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<CliCommand>,
@@ -98,6 +100,15 @@ enum CliCommand {
 }
 
 impl Cli {
+    /// The program's arguments. Arguments that clap refuses end the program, as do `--help` and `--version`.
+    ///
+    /// # Errors
+    /// A file named by `--set @FILE` that cannot be read, and a setting in the environment that is not one.
+    pub fn of_arguments() -> Result<Cli> {
+        machine::memory_setting().map_err(Error::Usage)?;
+        Ok(Cli::parse_from(args::with_files_of_sets(std::env::args_os())?))
+    }
+
     /// Runs the command.
     ///
     /// # Errors

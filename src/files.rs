@@ -1,7 +1,11 @@
 //! Atomic writes.
 
+mod text;
+
 use std::io::Write;
 use std::path::Path;
+
+pub use self::text::read_text;
 
 use crate::error::{Error, Result};
 

@@ -33,6 +33,17 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
+/// Number of threads for a library that would start `most`, because it does not know quotas: no more than [`cores`],
+/// unless the user has set a number for OpenMP.
+pub fn threads(most: usize) -> usize {
+    let is_set = |name| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
+    limited(most, is_set("OMP_NUM_THREADS") || is_set("MKL_NUM_THREADS"), cores())
+}
+
+fn limited(most: usize, is_set: bool, cores: usize) -> usize {
+    if is_set { most } else { most.min(cores).max(1) }
+}
+
 /// Peak memory of this process in bytes; `None` if the system does not report it.
 pub fn peak_memory() -> Option<u64> {
     of_process("VmHWM:")
@@ -88,12 +99,12 @@ fn left(root: &Path) -> Vec<u64> {
     let read = |path: &str| read_to_string(root.join(path)).ok();
     let (status, limits) = (read("proc/self/status"), read("proc/self/limits"));
     // Such as `ulimit -v`, which batch systems set.
-    let limited = |limit: &str, taken: &str| {
+    let under = |limit: &str, taken: &str| {
         let most = number_after(limits.as_deref()?, limit)?;
         Some(most.saturating_sub(1024 * number_after(status.as_deref()?, taken)?))
     };
     let system = read("proc/meminfo").and_then(|text| Some(1024 * number_after(&text, "MemAvailable:")?));
-    let of_process = [limited("Max address space", "VmSize:"), limited("Max data size", "VmData:")];
+    let of_process = [under("Max address space", "VmSize:"), under("Max data size", "VmData:")];
     let mounts = read("proc/self/mountinfo").unwrap_or_default();
     let groups = read("proc/self/cgroup").unwrap_or_default();
     let directories = mounts.lines().filter_map(|mount| Group::at(mount, &groups, root));
@@ -284,6 +295,12 @@ mod tests {
         for (size, text) in words {
             assert_eq!(in_words(size), text);
         }
+    }
+
+    #[test]
+    fn a_quota_limits_threads_unless_the_user_has_set_a_number() {
+        assert_eq!((limited(8, false, 1), limited(8, true, 1)), (1, 8));
+        assert_eq!((limited(2, false, 16), limited(0, false, 4)), (2, 1));
     }
 
     #[test]

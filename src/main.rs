@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use nem_tui::cli::Cli;
 use nem_tui::error::becomes_error;
 
@@ -18,7 +17,7 @@ fn main() -> ExitCode {
         true => tracing::error!("{panic}"),
         false => report(panic),
     }));
-    match Cli::parse().run() {
+    match Cli::of_arguments().and_then(Cli::run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // `eprintln!` would panic if the terminal is gone.

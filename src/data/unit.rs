@@ -13,9 +13,27 @@ pub fn fits(value: f32) -> bool {
     (0.0..=1.0).contains(&value)
 }
 
+/// The index of element `at` of an array of this shape, for messages.
+pub fn index(shape: &[usize], mut at: usize) -> Vec<usize> {
+    let mut index = Vec::new();
+    for length in shape.iter().rev() {
+        index.push(at % length);
+        at /= length;
+    }
+    index.reverse();
+    index
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_has_a_number_for_each_axis() {
+        assert_eq!(index(&[2, 3, 4], 23), [1, 2, 3]);
+        assert_eq!(index(&[2, 3, 4], 4), [0, 1, 0]);
+        assert!(index(&[], 0).is_empty());
+    }
 
     #[test]
     fn only_rounding_is_mended() {

@@ -11,7 +11,7 @@ use super::schema::{
     StepWeights, Train,
 };
 use crate::error::{Error, Result};
-use crate::files::has_extension;
+use crate::files::{has_extension, read_text};
 
 /// The embedded presets, as (name, RON text). The first is the default.
 pub fn embedded() -> &'static [(&'static str, &'static str)] {
@@ -65,8 +65,7 @@ impl Preset {
                 embedded_names().collect::<Vec<_>>().join(", ")
             )));
         }
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-        Preset::parse(&text, name)
+        Preset::parse(&read_text(path)?, name)
     }
 
     /// Reads RON text; `origin` is the file's name, for messages.
@@ -301,6 +300,19 @@ mod tests {
         assert!(!quickstart().is_set_by_stages("train.learning_rate"));
         let late = "train.stages=[(learning_rate: 1), (learning_rate: 1, set: [K(65)])]";
         assert!(message(quickstart().set(&[late])).contains("train.stages[1] is impossible: k is 65"));
+    }
+
+    /// As Notepad saves it.
+    #[test]
+    fn a_file_may_have_a_mark_and_the_line_ends_of_windows() {
+        let file = tempfile::Builder::new().suffix(".ron").tempfile().unwrap();
+        let name = file.path().to_str().unwrap();
+        let text = quickstart().to_ron();
+        std::fs::write(file.path(), format!("\u{feff}// mine\r\n{}", text.replace('\n', "\r\n"))).unwrap();
+        assert_eq!(Preset::load(name).unwrap(), quickstart());
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        std::fs::write(file.path(), wide).unwrap();
+        assert_eq!(message(Preset::load(name)), format!("{name}: is UTF-16; save it as UTF-8"));
     }
 
     #[test]

@@ -22,10 +22,11 @@ use burn::tensor::{Bytes, Device};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::backend;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::nem::Nem;
-use crate::preset::Preset;
+use crate::preset::{Preset, Work};
 use crate::tensors::{self, Arrays, Storage};
 use crate::train::adam::optimizer;
 use crate::train::trainer::{Counters, Trainer};
@@ -332,6 +333,7 @@ impl Checkpoint {
                 "a model without its optimizer's state; start a new run with its weights: train PRESET --from",
             ));
         }
+        self.preset.fits(Work::Training { on_cpu: !backend::is_gpu(device) })?;
         let model = |preset: &Preset, device: &Device| self.model(preset, device);
         let trainer = Trainer::at(&self.preset, self.manifest.seed, device, model)?;
         let damaged = |what: String| {

@@ -17,7 +17,7 @@ use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::nem::{Nem, Phase, host};
 use crate::precision::Precision;
-use crate::preset::{Preset, Setting, Stage, Train};
+use crate::preset::{Preset, Setting, Stage, Train, Work};
 use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, StageStart, WATCHED, Watched};
 use crate::random::{Purpose, Stream};
 use crate::scores::{self, Scores};
@@ -130,7 +130,9 @@ impl Trainer {
         device: &Device,
         model: impl FnOnce(&Preset, &Device) -> Result<Nem>,
     ) -> Result<Trainer> {
-        let trainer = Trainer::at(&preset.at_first_stage(), seed, device, model)?;
+        let first = preset.at_first_stage();
+        first.fits(Work::Training { on_cpu: !backend::is_gpu(device) })?;
+        let trainer = Trainer::at(&first, seed, device, model)?;
         for stages in 2..=preset.train.stages.len() {
             trainer.data.supports(&preset.after_stages(stages))?;
         }
@@ -251,6 +253,8 @@ impl Trainer {
             return Err(Error::Usage(format!("this run has no {}", to.field())));
         };
         let preset = to.apply(&self.preset)?;
+        let work = Work::Training { on_cpu: !backend::is_gpu(&self.device) };
+        preset.fits_instead(&self.preset, work)?;
         if preset.data != self.preset.data {
             self.data = Arc::new(Dataset::new(&preset, self.seed)?);
         }
