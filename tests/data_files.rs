@@ -218,16 +218,12 @@ fn hdf5_files_train_and_those_that_do_not_fit_are_refused() {
 }
 
 /// A training on the small images of an HDF5 file.
-fn on_hdf5<'a>(data: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+fn on_hdf5(data: &str) -> Vec<&str> {
     let train = "train=(batch: 8, train_size: 64, validation_size: 8, test_size: 8, learning_rate: 0.001, max_epochs: 9, patience: 9)";
-    let fixed =
-        ["train", "quickstart", "--max-iterations", "1", "--json", "--out", "r", "--set", "k=2", "--set"];
-    [
-        &fixed,
-        &["steps=2", "--set", "model.distribution=Gaussian(e_sigma: 0.25)", "--set", train, "--set", data],
-        more,
-    ]
-    .concat()
+    let fixed = ["train", "quickstart", "--max-iterations", "1", "--json", "--out", "r"];
+    let distribution = "model.distribution=Gaussian(e_sigma: 0.25)";
+    let sets = ["k=2", "steps=2", distribution, train, data].map(|set| ["--set", set]);
+    [&fixed, sets.as_flattened()].concat()
 }
 
 /// A file of a few kilobytes that would unfold to gigabytes, in a process that may take one: only the sequences that are
@@ -239,7 +235,7 @@ fn a_file_that_unfolds_to_gigabytes_is_read_by_need() {
         let directory = tempfile::tempdir().unwrap();
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hdf5").join(name);
         let data = format!("data=Hdf5(path: {:?}, height: 28, width: 28)", file.to_str().unwrap());
-        let arguments = on_hdf5(&data, &[]);
+        let arguments = on_hdf5(&data);
         // The whole file takes more than that, even at a byte for each value.
         let output = std::process::Command::new("sh")
             .args(["-c", "ulimit -v 1500000 && exec \"$@\"", "sh", env!("CARGO_BIN_EXE_nem-tui")])
