@@ -366,4 +366,81 @@ mod tests {
         let both = message(quickstart().set(&["model.cell=Nem(units: 3)", "model.distribution=Gaussian()"]));
         assert!(both.contains("model.cell Nem") && both.contains("model.distribution"), "{both}");
     }
+
+    mod any_text {
+        use super::*;
+        use proptest::prelude::*;
+
+        /// Values that a number, a word or a structure may have.
+        fn value() -> impl Strategy<Value = String> {
+            prop_oneof![
+                any::<i64>().prop_map(|n| n.to_string()),
+                any::<u64>().prop_map(|n| n.to_string()),
+                any::<f64>().prop_map(|n| format!("{n:e}")),
+                Just("None".to_owned()),
+                "[A-Za-z(){}\\[\\]:,.\"' 0-9é]{0,40}",
+                Just("[Conv(channels: 18446744073709551615), Recurrent(units: 1), Dense()]".to_owned()),
+                Just("[Recurrent(units: 4), Reshape(channels: 1, height: 4, width: 9223372036854775808), UpsampleConv()]".to_owned()),
+                Just("(".repeat(5000)),
+                Just("[".repeat(5000)),
+                Just("Some(".repeat(5000)),
+            ]
+        }
+
+        const PATHS: [&str; 18] = [
+            "k",
+            "steps",
+            "name",
+            "data",
+            "data.height",
+            "data.objects",
+            "data.speed",
+            "noise",
+            "model",
+            "model.cell",
+            "model.cell.layers",
+            "model.cell.layers.0",
+            "loss.steps",
+            "train",
+            "train.batch",
+            "train.train_size",
+            "train.stages",
+            "train.clip_norm",
+        ];
+
+        proptest! {
+            /// A preset or a sentence, and the preset is valid.
+            #[test]
+            fn of_a_setting_is_taken_or_refused(path in prop::sample::select(PATHS.to_vec()), value in value(), odd in "[a-z.0-9]{0,12}") {
+                for path in [path, &odd] {
+                    if let Ok(preset) = quickstart().set(&[format!("{path}={value}")]) {
+                        prop_assert!(preset.validate("p").is_ok());
+                        // What it needs is computed, however much that is.
+                        let _ = preset.fits(crate::preset::Work::Training { on_cpu: true });
+                    }
+                }
+                let _ = quickstart().set(&[&value]);
+            }
+
+            #[test]
+            fn of_a_file_is_read_or_refused(
+                which in 0usize..16,
+                flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+                inserted in value(),
+                at in any::<prop::sample::Index>(),
+            ) {
+                let (name, text) = embedded()[which];
+                let mut bytes = text.as_bytes().to_vec();
+                for (at, byte) in flips {
+                    let at = at.index(bytes.len());
+                    bytes[at] = byte;
+                }
+                let mut text = String::from_utf8_lossy(&bytes).into_owned();
+                let at = (0..=at.index(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+                let _ = Preset::parse(&text, name);
+                text.insert_str(at, &inserted);
+                let _ = Preset::parse(&text, name);
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! that could be done. What is accepted may still be too large, but fails later and by itself.
 
 use super::layers::{layer_outputs, weight_count};
-use super::schema::{Cell, Preset};
+use super::schema::{Cell, Layer, Preset};
 use crate::error::{Error, Result};
 use crate::machine::{self, in_words};
 
@@ -69,10 +69,10 @@ impl Preset {
             Cell::Nem { units } => (large(*units), large(*units) * values),
             Cell::RnnEm { layers } => {
                 let outputs = layer_outputs(layers, image).unwrap_or_default();
-                (
-                    outputs.iter().map(|output| large(output.values())).sum(),
-                    large(weight_count(layers, image)),
-                )
+                // A reshape only looks at its input in another way.
+                let stored =
+                    layers.iter().zip(outputs).filter(|(layer, _)| !matches!(layer, Layer::Reshape { .. }));
+                (stored.map(|(_, output)| large(output.values())).sum(), large(weight_count(layers, image)))
             }
         };
         // T noisy frames, a clean one, and the first responsibilities; what a step leaves of a component.
