@@ -23,8 +23,13 @@ pub enum Work {
         /// Whether the device is the CPU.
         on_cpu: bool,
     },
-    /// Scores of so many images in every EM step.
-    Scoring(usize),
+    /// Scores of so many images, of which so many EM steps are scored.
+    Scoring {
+        /// Images.
+        samples: usize,
+        /// EM steps.
+        steps: usize,
+    },
     /// Everything that so many images make the model compute, kept for all EM steps.
     Unrolling(usize),
 }
@@ -92,12 +97,12 @@ impl Preset {
                     (weights, "model.cell".to_owned()),
                 ]
             }
-            Work::Scoring(samples) => {
+            Work::Scoring { samples, steps } => {
                 let images = large(samples.min(EVALUATED_AT_ONCE));
-                let scores = large(samples) * steps * SCORES;
+                let scores = large(samples) * large(steps) * SCORES;
                 vec![
                     (batch(images) + images * state, format!("a batch of {images} images {conditions}")),
-                    (scores, format!("scoring {samples} images in {} steps", self.steps)),
+                    (scores, format!("scoring {samples} images in {steps} steps")),
                     (weights * NUMBER, "model.cell".to_owned()),
                 ]
             }
@@ -134,7 +139,11 @@ mod tests {
     fn what_comes_with_the_program_fits_into_little() {
         for (name, text) in embedded() {
             let preset = Preset::parse(text, name).unwrap();
-            for work in [Work::Training { on_cpu: true }, Work::Scoring(10_000), Work::Unrolling(4)] {
+            for work in [
+                Work::Training { on_cpu: true },
+                Work::Scoring { samples: 10_000, steps: 20 },
+                Work::Unrolling(4),
+            ] {
                 preset.fits_in(work, 0, 4 * GIB).unwrap();
             }
         }
@@ -148,7 +157,11 @@ mod tests {
             (&sizes[..], cpu, "train.batch 4000000000 with k 4"),
             (&sizes, Work::Training { on_cpu: false }, "train.batch 4000000000 with k 4"),
             (&["train.train_size=4294967295", "train.batch=2000000"], cpu, "train.batch 2000000"),
-            (&[], Work::Scoring(usize::MAX), "scoring 18446744073709551615 images"),
+            (
+                &[],
+                Work::Scoring { samples: usize::MAX, steps: 1000 },
+                "scoring 18446744073709551615 images",
+            ),
             (&[], Work::Unrolling(100_000_000), "unrolling 100000000 images"),
             (
                 &["data.height=512", "data.width=512", "k=64", "steps=1000", "model.cell=Nem(units: 2)"],

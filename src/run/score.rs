@@ -117,7 +117,7 @@ pub fn score(
     if u32::try_from(samples).is_err() {
         return Err(Error::Usage(format!("--samples is {samples}; a split has at most {} images", u32::MAX)));
     }
-    preset.fits(Work::Scoring(samples))?;
+    preset.fits(Work::Scoring { samples, steps: preset.steps })?;
     let model = checkpoint.model(&preset, device)?.with_precision(scoring.precision);
     let seed = checkpoint.manifest.seed;
     let data = Arc::new(Dataset::new(&preset, seed)?);

@@ -132,6 +132,7 @@ impl Trainer {
     ) -> Result<Trainer> {
         let first = preset.at_first_stage();
         first.fits(Work::Training { on_cpu: !backend::is_gpu(device) })?;
+        first.fits(Work::Scoring { samples: first.train.validation_size, steps: 1 })?;
         let trainer = Trainer::at(&first, seed, device, model)?;
         for stages in 2..=preset.train.stages.len() {
             trainer.data.supports(&preset.after_stages(stages))?;
