@@ -52,7 +52,7 @@ impl Room {
     /// A part of the memory that this process may take.
     fn now() -> Room {
         let free = usize::try_from(machine::free_memory()).unwrap_or(usize::MAX);
-        Room { held: MAX_HELD.min(free / 3), once: MAX_READ.min(free / 10) }
+        Room { held: MAX_HELD.min(free / 3), once: MAX_READ.min(free / 12) }
     }
 }
 
@@ -69,6 +69,8 @@ struct Cache {
     parts: [Option<Part>; 3],
     /// By part and first sequence.
     blocks: HashMap<(usize, usize), Held>,
+    /// Whether a part has values between whole numbers, as far as is known.
+    fractions: [bool; 3],
     /// Counts requests.
     clock: u64,
     /// Bytes that the blocks may take.
@@ -99,34 +101,36 @@ impl Cache {
     fn get(
         &mut self,
         wanted: Wanted,
-        read: impl FnOnce(usize) -> Result<Block, Stop>,
+        mut read: impl FnMut(usize) -> Result<Block, Stop>,
     ) -> Result<Option<Arc<Block>>> {
         self.clock += 1;
-        let key = (wanted.part as usize, wanted.first);
+        let part = wanted.part as usize;
+        let key = (part, wanted.first);
         if let Some(held) = self.blocks.get_mut(&key).filter(|held| held.block.frames >= wanted.frames) {
             held.used = self.clock;
             return Ok(Some(held.block.clone()));
         }
         // Dropped first, so that memory never has to hold both.
         self.blocks.remove(&key);
-        // Only small blocks make others give way: large ones would take turns.
-        let is_small = wanted.most_bytes() <= self.limit / 4;
-        if !is_small && wanted.sequences < wanted.shape.sequences {
-            return Ok(None);
-        }
-        while is_small && wanted.most_bytes() > self.limit - self.taken() {
-            let oldest = self.blocks.iter().min_by_key(|(_, held)| held.used).map(|(key, _)| *key);
-            let Some(oldest) = oldest else { break };
-            self.blocks.remove(&oldest);
-        }
-        match read(self.limit.saturating_sub(self.taken())) {
-            Ok(block) => {
-                let block = Arc::new(block);
-                self.blocks.insert(key, Held { block: block.clone(), used: self.clock });
-                Ok(Some(block))
+        loop {
+            // Only small blocks make others give way: large ones would take turns.
+            let size = wanted.bytes(self.fractions[part]);
+            while size <= self.limit / 4 && size > self.limit - self.taken() {
+                let oldest = self.blocks.iter().min_by_key(|(_, held)| held.used).map(|(key, _)| *key);
+                let Some(oldest) = oldest else { break };
+                self.blocks.remove(&oldest);
             }
-            Err(Stop::TooLarge) => Ok(None),
-            Err(Stop::Failed(error)) => Err(error),
+            match read(self.limit.saturating_sub(self.taken())) {
+                Ok(block) => {
+                    let block = Arc::new(block);
+                    self.blocks.insert(key, Held { block: block.clone(), used: self.clock });
+                    return Ok(Some(block));
+                }
+                // They take more than whole numbers would.
+                Err(Stop::TooLarge) if !self.fractions[part] => self.fractions[part] = true,
+                Err(Stop::TooLarge) => return Ok(None),
+                Err(Stop::Failed(error)) => return Err(error),
+            }
         }
     }
 }
@@ -152,7 +156,13 @@ impl SequenceFile {
         }
         let [training, validation, test] = Split::ALL.map(|part| source.check(&file, part));
         let shapes = [training?, validation?, test?];
-        let cache = Cache { parts: Default::default(), blocks: HashMap::new(), clock: 0, limit: room.held };
+        let cache = Cache {
+            parts: Default::default(),
+            blocks: HashMap::new(),
+            fractions: [false; 3],
+            clock: 0,
+            limit: room.held,
+        };
         Ok(SequenceFile { source, shapes, cache: Mutex::new(cache) })
     }
 
@@ -203,6 +213,7 @@ impl SequenceFile {
                     drop(cache);
                     return Ok(block.sequence(shape, index - first, frames));
                 }
+                cache.blocks.retain(|(of, _), _| *of != part as usize);
                 let found = self.source.one_by_one(part)?;
                 cache.parts[part as usize].insert(found).datasets.clone()
             } else {
@@ -304,11 +315,21 @@ impl Hdf5Source {
     /// How the sequences of a part are read, at first: with those that share chunks.
     fn part(&self, part: Split, shape: PartShape, frames: usize) -> Result<Part> {
         let datasets = self.datasets(&self.hdf5(0)?, part)?;
-        let in_chunk = |dataset: &Dataset| Some(*dataset.chunks()?.get(1)? as usize);
-        let chunk = datasets.iter().filter_map(in_chunk).max().unwrap_or(1).max(1);
-        let values = frames * shape.height * shape.width * shape.channels;
+        let in_chunk = |axis: usize| {
+            let length = |dataset: &Dataset| Some(*dataset.chunks()?.get(axis)? as usize);
+            datasets.iter().filter_map(length).max().unwrap_or(1).max(1)
+        };
+        let (deep, chunk) = (in_chunk(0).min(frames), in_chunk(1));
+        let image = shape.height * shape.width * shape.channels;
+        let values = frames * image;
         let together = chunk.saturating_mul(LEAST_VALUES.div_ceil(values.saturating_mul(chunk)));
-        Ok(Part { datasets: Arc::new(datasets), together: Some(together.min(shape.sequences)) })
+        let together = together.min(shape.sequences);
+        // What is read at once, as it is in the file and twice as floats.
+        let read = (deep * image).saturating_mul(together).saturating_mul(12);
+        if together < shape.sequences && read > self.room.held {
+            return self.one_by_one(part);
+        }
+        Ok(Part { datasets: Arc::new(datasets), together: Some(together) })
     }
 
     /// A part whose sequences are read one by one.
@@ -424,7 +445,13 @@ mod tests {
     #[test]
     fn blocks_are_kept_until_others_need_the_room() {
         let shape = PartShape { frames: 4, sequences: 100, height: 2, width: 5, channels: 1 };
-        let mut cache = Cache { parts: Default::default(), blocks: HashMap::new(), clock: 0, limit: 1000 };
+        let mut cache = Cache {
+            parts: Default::default(),
+            blocks: HashMap::new(),
+            fractions: [true, false, false],
+            clock: 0,
+            limit: 1000,
+        };
         let mut get = |first: usize, frames: usize| -> bool {
             let wanted = Wanted { part: Split::Train, shape, frames, first, sequences: 2 };
             let mut was_read = false;

@@ -157,11 +157,7 @@ mod tests {
             (&sizes[..], cpu, "train.batch 4000000000 with k 4"),
             (&sizes, Work::Training { on_cpu: false }, "train.batch 4000000000 with k 4"),
             (&["train.train_size=4294967295", "train.batch=2000000"], cpu, "train.batch 2000000"),
-            (
-                &[],
-                Work::Scoring { samples: usize::MAX, steps: 1000 },
-                "scoring 18446744073709551615 images",
-            ),
+            (&[], Work::Scoring { samples: usize::MAX, steps: 1000 }, "scoring 18446744073709551615 images"),
             (&[], Work::Unrolling(100_000_000), "unrolling 100000000 images"),
             (
                 &["data.height=512", "data.width=512", "k=64", "steps=1000", "model.cell=Nem(units: 2)"],

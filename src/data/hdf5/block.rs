@@ -136,9 +136,10 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Bytes in memory, if no value is a whole number.
-    pub(super) fn most_bytes(&self) -> usize {
-        let values = self.shape.channels.saturating_mul(size_of::<f32>()).saturating_add(1);
+    /// Bytes in memory, if there are `fractions`, or if all values are whole numbers.
+    pub(super) fn bytes(&self, fractions: bool) -> usize {
+        let value = if fractions { size_of::<f32>() } else { 1 };
+        let values = self.shape.channels.saturating_mul(value).saturating_add(1);
         let pixels = self.frames * self.sequences * self.shape.height * self.shape.width;
         pixels.saturating_mul(values)
     }
