@@ -25,7 +25,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use self::print::{print, stdout_error};
 pub use self::print::{say, settle};
 use crate::backend;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::machine;
 
 /// Neural Expectation Maximization in your terminal.
 ///
@@ -49,7 +50,8 @@ Examples:
   nem-tui presets quickstart > mine.ron         start a preset of your own
   nem-tui train ./mine.ron
 
-Exit codes: 0 success, 1 failure, 2 usage error. NO_COLOR=1 turns colours off.")]
+Exit codes: 0 success, 1 failure, 2 usage error. NO_COLOR=1 turns colours off. NEM_TUI_MEMORY=8G is
+the most memory to take; without it, that is what the system and its control groups leave.")]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<CliCommand>,
@@ -104,6 +106,19 @@ enum CliCommand {
 }
 
 impl Cli {
+    /// The program's arguments. For those that are refused, and for `--help` and `--version`, prints the reason or the
+    /// text and returns the exit code.
+    ///
+    /// # Errors
+    /// The exit code.
+    pub fn of_arguments() -> Result<Cli, ExitCode> {
+        let arguments = machine::memory_setting()
+            .map_err(Error::Usage)
+            .and_then(|_| args::with_files_of_sets(std::env::args_os()))
+            .map_err(|error| failed(&error))?;
+        Cli::try_parse_from(arguments).map_err(|shown| show(&shown))
+    }
+
     /// Runs the command.
     ///
     /// # Errors
@@ -144,11 +159,17 @@ impl Cli {
 }
 
 /// Prints what clap has to say: help, the version, or an error.
-pub fn show(shown: &clap::Error) -> ExitCode {
+fn show(shown: &clap::Error) -> ExitCode {
     match shown.print() {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         _ => ExitCode::from(u8::try_from(shown.exit_code()).unwrap_or(1)),
     }
+}
+
+/// Tells the user about an error; the exit code.
+pub fn failed(error: &Error) -> ExitCode {
+    say(&format!("nem-tui: {error}"));
+    ExitCode::from(error.exit_code())
 }
 
 #[cfg(test)]

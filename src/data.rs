@@ -13,6 +13,7 @@ mod pool;
 pub mod scene;
 mod shapes;
 mod split;
+pub mod unit;
 
 use std::path::Path;
 
@@ -58,7 +59,7 @@ impl std::fmt::Debug for Dataset {
 enum SampleSource {
     Shapes,
     Digits(Pool),
-    Hdf5(SequenceFile),
+    Hdf5(Box<SequenceFile>),
 }
 
 impl Dataset {
@@ -74,7 +75,7 @@ impl Dataset {
             Data::Mnist { digits, .. } | Data::FlyingMnist { digits, .. } => {
                 SampleSource::Digits(Pool::open(digits, seed)?)
             }
-            Data::Hdf5 { path, .. } => SampleSource::Hdf5(SequenceFile::open(Path::new(path))?),
+            Data::Hdf5 { path, .. } => SampleSource::Hdf5(Box::new(SequenceFile::open(Path::new(path))?)),
             Data::Tensors { .. } => {
                 return Err(Error::Usage(
                     "data: Tensors has no generator, so only infer can use it; to train, name another such as Shapes".into(),

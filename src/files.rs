@@ -1,6 +1,7 @@
 //! Files that are written whole or not at all, and files that only grow.
 
 mod append;
+mod text;
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -9,6 +10,7 @@ use std::path::Path;
 use tracing::warn;
 
 pub use self::append::Appender;
+pub use self::text::read_text;
 use crate::error::{Error, Result};
 
 /// The beginning of the names of temporary files and directories. A killed process leaves them behind.

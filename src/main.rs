@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use nem_tui::cli::{self, Cli};
 use nem_tui::error::becomes_error;
 use nem_tui::signals;
@@ -12,16 +11,10 @@ fn main() -> ExitCode {
     // Without handlers, signals only have their usual effects.
     let _ = signals::install();
     report_panics();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(shown) => return cli::show(&shown),
-    };
-    let code = match cli.run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            cli::say(&format!("nem-tui: {error}"));
-            ExitCode::from(error.exit_code())
-        }
+    let code = match Cli::of_arguments().map(Cli::run) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => cli::failed(&error),
+        Err(code) => code,
     };
     cli::settle();
     code

@@ -56,7 +56,7 @@ pub(crate) use initial::DRAWN;
 pub use loss::{Losses, StepLoss, upper_bound};
 pub use mixture::{TargetFrame, kl_from_prior, nll};
 pub use tensor::{host, tensor};
-pub use weights::WeightsError;
+pub use weights::{Matching, WeightsError, listed, matching};
 
 use crate::precision::Precision;
 use crate::preset::{Distribution, ImageSize, Preset};
@@ -135,6 +135,11 @@ impl Nem {
     pub fn with_weights(preset: &Preset, weights: &Arrays, device: &Device) -> Result<Nem, WeightsError> {
         let cell = InnerNetwork::with_weights(&preset.model, preset.data.image(), weights, device)?;
         Ok(Nem::of(preset, cell))
+    }
+
+    /// The names of the weights of the model that `preset` describes.
+    pub fn parameter_names(preset: &Preset, device: &Device) -> Vec<String> {
+        InnerNetwork::names(&preset.model, preset.data.image(), device)
     }
 
     fn of(preset: &Preset, cell: InnerNetwork) -> Nem {

@@ -11,6 +11,7 @@ mod difference;
 mod images;
 mod layers;
 mod load;
+mod memory;
 mod schema;
 mod setting;
 mod stages;
@@ -20,6 +21,7 @@ pub use difference::{Difference, differences};
 pub use images::ImageSize;
 pub use layers::{LayerOutput, layer_outputs};
 pub use load::{embedded, embedded_names};
+pub use memory::{EVALUATED_AT_ONCE, Work};
 pub use schema::{
     Activation, Adam, Cell, Data, Digits, Distribution, Epsilons, Images, Layer, Loss, ModelSpec, Noise,
     Preset, Setting, ShapeSet, Speed, Stage, StepWeights, Train,

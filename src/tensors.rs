@@ -1,13 +1,16 @@
 //! Named arrays on the host, and safetensors files.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use half::f16;
+use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
+use crate::machine::{self, in_words};
 
 /// Values with their shape, in row-major order.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +47,7 @@ pub enum Storage {
 /// # Errors
 /// A file that cannot be read, is incomplete or damaged, or has another number type.
 pub fn read(path: &Path) -> Result<Arrays> {
-    decode(&std::fs::read(path).map_err(Error::io("read", path))?, path)
+    TensorFile::open(path)?.all()
 }
 
 /// The arrays in the bytes of a safetensors file; `origin` is its name, for messages.
@@ -52,33 +55,91 @@ pub fn read(path: &Path) -> Result<Arrays> {
 /// # Errors
 /// Bytes that are incomplete or damaged, or have another number type.
 pub fn decode(bytes: &[u8], origin: &Path) -> Result<Arrays> {
-    let file = SafeTensors::deserialize(bytes).map_err(|e| {
+    TensorFile::of(Cow::Borrowed(bytes), origin)?.all()
+}
+
+/// A safetensors file, whose arrays are decoded when they are asked for: others may be of any type.
+pub struct TensorFile<'a> {
+    path: PathBuf,
+    bytes: Cow<'a, [u8]>,
+    names: Vec<String>,
+}
+
+impl<'a> TensorFile<'a> {
+    /// Reads a file; its arrays are not decoded.
+    ///
+    /// # Errors
+    /// A file that cannot be read, takes more memory than there is, or is incomplete or damaged.
+    pub fn open(path: &Path) -> Result<TensorFile<'a>> {
+        // Decoding takes at least as much again.
+        let most = machine::free_memory() / 2;
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+        if bytes.len() as u64 > most {
+            let problem = format!(
+                "larger than {}, the most that there is memory for; use a smaller file",
+                in_words(most)
+            );
+            return Err(Error::content(path, problem));
+        }
+        TensorFile::of(Cow::Owned(bytes), path)
+    }
+
+    fn of(bytes: Cow<'a, [u8]>, path: &Path) -> Result<TensorFile<'a>> {
+        let names = parsed(&bytes, path)?.names().into_iter().map(str::to_owned).collect();
+        Ok(TensorFile { path: path.to_owned(), bytes, names })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The names of all arrays.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// The arrays called like this, those that there are.
+    ///
+    /// # Errors
+    /// An array of another type than floats of 16, 32 or 64 bits.
+    pub fn arrays<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Result<Arrays> {
+        let file = parsed(&self.bytes, &self.path)?;
+        let there = names.into_iter().filter_map(|name| Some((name, file.tensor(name).ok()?)));
+        there.map(|(name, view)| Ok((name.to_owned(), decoded(name, &view, &self.path)?))).collect()
+    }
+
+    fn all(&self) -> Result<Arrays> {
+        self.arrays(self.names())
+    }
+}
+
+fn parsed<'a>(bytes: &'a [u8], origin: &Path) -> Result<SafeTensors<'a>> {
+    SafeTensors::deserialize(bytes).map_err(|e| {
         Error::content(origin, format!("not a complete safetensors file ({e}); write or copy it again"))
-    })?;
-    file.iter()
-        .map(|(name, view)| {
-            let data = view.data();
-            let values = match view.dtype() {
-                Dtype::F16 => {
-                    data.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
-                }
-                Dtype::F32 => {
-                    data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
-                }
-                Dtype::F64 => data
-                    .chunks_exact(8)
-                    .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32)
-                    .collect(),
-                other => {
-                    return Err(Error::content(
-                        origin,
-                        format!("{name} has {other:?} numbers; convert it to F16, F32 or F64 first"),
-                    ));
-                }
-            };
-            Ok((name.to_owned(), Array { shape: view.shape().to_vec(), values }))
-        })
-        .collect()
+    })
+}
+
+fn decoded(name: &str, view: &TensorView, origin: &Path) -> Result<Array> {
+    fn numbers<const N: usize>(data: &[u8], of: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+        data.as_chunks::<N>().0.iter().map(|bytes| of(*bytes)).collect()
+    }
+    let data = view.data();
+    let values = match view.dtype() {
+        Dtype::F16 => numbers(data, |b| f16::from_le_bytes(b).to_f32()),
+        Dtype::BF16 => numbers(data, |b| bf16::from_le_bytes(b).to_f32()),
+        Dtype::F32 => numbers(data, f32::from_le_bytes),
+        Dtype::F64 => numbers(data, |b| f64::from_le_bytes(b) as f32),
+        other => {
+            return Err(Error::content(
+                origin,
+                format!("{name} has {other:?} numbers; convert it to F16, BF16, F32 or F64 first"),
+            ));
+        }
+    };
+    Ok(Array { shape: view.shape().to_vec(), values })
 }
 
 /// Writes a safetensors file of 32-bit floats atomically.
@@ -180,6 +241,33 @@ mod tests {
                 each.map(|(n, a)| (n.clone(), a.shape.clone(), a.values.iter().map(|v| v.to_bits()).collect())).collect()
             };
             prop_assert_eq!(bits(&read(file.path()).unwrap()), bits(&arrays));
+        }
+
+        /// An array of any type beside one that is asked for.
+        #[test]
+        fn only_what_is_asked_for_is_decoded(
+            dtype in prop::sample::select(vec!["I64", "BOOL", "U8", "F8_E4M3", "BF16", "I16", "U64"]),
+            brain in any::<f32>(),
+        ) {
+            let size = match dtype { "I64" | "U64" => 8, "BF16" | "I16" => 2, _ => 1 };
+            let header = format!(
+                r#"{{"odd":{{"dtype":"{dtype}","shape":[1],"data_offsets":[0,{size}]}},"a":{{"dtype":"BF16","shape":[],"data_offsets":[{size},{}]}}}}"#,
+                size + 2
+            );
+            let odd = vec![1; size];
+            let brain = bf16::from_f32(brain);
+            let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &odd, &brain.to_le_bytes()].concat();
+            let path = Path::new("w.safetensors");
+            let file = TensorFile::of(Cow::Borrowed(&bytes), path).unwrap();
+            prop_assert_eq!(file.names().count(), 2);
+            let found = file.arrays(["a", "absent"]).unwrap();
+            prop_assert_eq!(found.len(), 1);
+            prop_assert_eq!(found["a"].values[0].to_bits(), brain.to_f32().to_bits());
+            let all = decode(&bytes, path);
+            prop_assert_eq!(all.is_ok(), dtype == "BF16");
+            if let Err(error) = all {
+                prop_assert!(error.to_string().contains(&format!("odd has {dtype} numbers")), "{}", error);
+            }
         }
 
         /// Headers that are well-formed but lie: any type, shape and place.

@@ -216,3 +216,215 @@ fn hdf5_files_train_and_those_that_do_not_fit_are_refused() {
     let output = nem_tui(here, &["eval", "r", "--steps", "3"]);
     assert_eq!(output.status.code(), Some(1));
 }
+
+/// A training on the small images of an HDF5 file.
+fn on_hdf5(data: &str) -> Vec<&str> {
+    let train = "train=(batch: 8, train_size: 64, validation_size: 8, test_size: 8, learning_rate: 0.001, max_epochs: 9, patience: 9)";
+    let fixed = ["train", "quickstart", "--max-iterations", "1", "--json", "--out", "r"];
+    let distribution = "model.distribution=Gaussian(e_sigma: 0.25)";
+    let sets = ["k=2", "steps=2", distribution, train, data].map(|set| ["--set", set]);
+    [&fixed, sets.as_flattened()].concat()
+}
+
+/// A file of a few kilobytes that would unfold to gigabytes, in a process that may take one: only the sequences that are
+/// needed are read.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_unfolds_to_gigabytes_is_read_by_need() {
+    for name in ["large.h5", "large_plain.h5"] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hdf5").join(name);
+        let data = format!("data=Hdf5(path: {:?}, height: 28, width: 28)", file.to_str().unwrap());
+        let arguments = on_hdf5(&data);
+        // The whole file takes more than that, even at a byte for each value.
+        let output = std::process::Command::new("sh")
+            .args(["-c", "ulimit -v 1500000 && exec \"$@\"", "sh", env!("CARGO_BIN_EXE_nem-tui")])
+            .args(&arguments)
+            .current_dir(directory.path())
+            .env("RAYON_NUM_THREADS", "2")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// The memory that may be taken is a setting, and what exceeds it is refused by name and amount.
+#[test]
+fn what_exceeds_the_memory_is_refused_in_a_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let with = |memory: &str, arguments: &[&str]| {
+        let output = support::cli::nem_tui_with(here, arguments, &[("NEM_TUI_MEMORY", memory)]);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, error) = with("lots", &["presets"]);
+    assert!(
+        code == Some(2) && error.contains("NEM_TUI_MEMORY is \"lots\"; write a size such as 8G"),
+        "{error}"
+    );
+    let large = ["train", "quickstart", "--set", "train.train_size=100000", "--set", "train.batch=100000"];
+    let (code, error) = with("2G", &large);
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("train.batch 100000 with k 4") && error.contains("is available"), "{error}");
+    assert!(!here.join("runs").exists());
+    for samples in ["18446744073709551615", "10000000000"] {
+        let error = refused(here, &["eval", "static-shapes", "--samples", samples], 2);
+        assert!(
+            error.contains(&format!("--samples is {samples}; a split has at most 4294967295")),
+            "{error}"
+        );
+    }
+    let (code, error) = with("1G", &["eval", "static-shapes", "--samples", "4000000000"]);
+    assert!(code == Some(2) && error.contains("scoring 4000000000 images"), "{error}");
+    for (option, said) in [("--batch", "batch"), ("--k", "k is"), ("--steps", "steps is")] {
+        for number in ["18446744073709551615", "10000000000"] {
+            let error = refused(here, &["bench", "quickstart", option, number], 2);
+            assert!(error.contains(said), "{option} {number}: {error}");
+        }
+    }
+    for set in [
+        "train.train_size=4294967295",
+        "train.validation_size=18446744073709551615",
+        "data.height=10000000000",
+    ] {
+        let (code, error) = with("1G", &["train", "quickstart", "--set", set]);
+        assert!(
+            code == Some(2) && error.lines().count() == 1 && error.contains(set.split('=').next().unwrap()),
+            "{error}"
+        );
+    }
+    for (option, number) in
+        [("--sample", "18446744073709551615"), ("--sample", "10000000000"), ("--steps", "10000000000")]
+    {
+        refused(here, &["picture", "static-shapes", "--out", "p.png", option, number], 2);
+    }
+    refused(here, &["reproduce", "static", "--budget", "0", "--seeds", "18446744073709551615"], 2);
+}
+
+/// Presets and settings as editors save them.
+#[test]
+fn text_files_may_have_a_mark_and_windows_line_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let preset = run(here, &["presets", "quickstart"]);
+    std::fs::write(here.join("mine.ron"), format!("\u{feff}{}", preset.replace('\n', "\r\n"))).unwrap();
+    let settings: Vec<&str> = support::cli::TINY.iter().copied().filter(|word| *word != "--set").collect();
+    std::fs::write(here.join("sets.txt"), format!("\u{feff}# small\r\n\r\n{}\r\n", settings.join("\r\n")))
+        .unwrap();
+    let train = ["train", "mine.ron", "--set", "@sets.txt", "--max-iterations", "1", "--json", "--out", "r"];
+    run(here, &train);
+    let kept = std::fs::read_to_string(here.join("r/preset.ron")).unwrap();
+    assert!(kept.contains("train_size: 80") && kept.contains("height: 10"), "{kept}");
+    let wide: Vec<u8> = preset.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(here.join("wide.ron"), [&b"\xff\xfe"[..], &wide].concat()).unwrap();
+    std::fs::write(here.join("sets16.txt"), [&b"\xff\xfe"[..], &wide].concat()).unwrap();
+    let error = refused(here, &["train", "./wide.ron"], 1);
+    assert!(error.contains("wide.ron: is UTF-16; save it as UTF-8"), "{error}");
+    let error = refused(here, &["train", "quickstart", "--set=@sets16.txt"], 1);
+    assert!(error.contains("sets16.txt: is UTF-16; save it as UTF-8"), "{error}");
+    let output = support::cli::nem_tui_with(here, &["config"], &[("NEM_TUI_CONFIG", "wide.ron")]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("wide.ron: is UTF-16"));
+    std::fs::write(here.join("config.ron"), "\u{feff}(\r\n)\r\n").unwrap();
+    let output = support::cli::nem_tui_with(here, &["config"], &[("NEM_TUI_CONFIG", "config.ron")]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A safetensors file from JSON and bytes.
+fn safetensors(arrays: &[(&str, &str, &[usize], Vec<u8>)]) -> Vec<u8> {
+    let (mut header, mut content) = (serde_json::Map::new(), Vec::new());
+    for (name, dtype, shape, bytes) in arrays {
+        let begin = content.len();
+        content.extend(bytes);
+        let entry =
+            serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [begin, content.len()]});
+        header.insert((*name).to_owned(), entry);
+    }
+    let header = Value::Object(header).to_string();
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &content].concat()
+}
+
+/// Weights under other names and in other types, beside arrays that nobody asked for; what is not used is told.
+#[test]
+fn weights_and_inputs_of_other_programs_are_read() {
+    use nem_tui::tensors;
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let (case, good) = (format!("{fixtures}/k1.json"), format!("{fixtures}/k1.safetensors"));
+    let arrays = tensors::read(Path::new(&good)).unwrap();
+    let infer = |weights: &str, input: &str, out: &str| {
+        let arguments = ["infer", "--preset", &case, "--weights", weights, "--input", input, "--output", out];
+        let output = nem_tui(here, &arguments);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(infer(&good, &good, "expected"), (Some(0), String::new()));
+    let expected = std::fs::read(here.join("expected")).unwrap();
+    let weights = arrays.iter().filter_map(|(name, array)| Some((name.strip_prefix("param.")?, array)));
+    let weights: Vec<_> = weights.collect();
+    for (file, prefix) in
+        [("a", "module."), ("b", "_orig_mod.module."), ("c", "model.net."), ("d", "param.module.")]
+    {
+        let names: Vec<String> = weights.iter().map(|(name, _)| format!("{prefix}{name}")).collect();
+        // 64 bits hold the numbers of 32 exactly.
+        let bytes =
+            |array: &tensors::Array| array.values.iter().flat_map(|v| f64::from(*v).to_le_bytes()).collect();
+        let mut all: Vec<(&str, &str, &[usize], Vec<u8>)> = names
+            .iter()
+            .zip(&weights)
+            .map(|(name, (_, array))| (name.as_str(), "F64", &array.shape[..], bytes(array)))
+            .collect();
+        all.push(("step", "I64", &[], vec![0; 8]));
+        all.push(("mask", "BOOL", &[3], vec![0; 3]));
+        all.push(("cache", "F8_E4M3", &[2], vec![0; 2]));
+        std::fs::write(here.join(file), safetensors(&all)).unwrap();
+        let (code, told) = infer(file, &good, "o");
+        assert_eq!(code, Some(0), "{prefix}: {told}");
+        assert_eq!(std::fs::read(here.join("o")).unwrap(), expected, "{prefix}");
+        assert_eq!(told.is_empty(), prefix.starts_with("param."), "{told}");
+        assert!(told.is_empty() || told.contains("are not used") && told.contains("step"), "{told}");
+        assert!(told.lines().count() <= 1, "{told}");
+    }
+    let integers = [("input.0.weight", "I64", &[1usize][..], vec![0; 8])];
+    std::fs::write(here.join("other"), safetensors(&integers)).unwrap();
+    let error = infer("other", &good, "p").1;
+    assert!(error.contains("lack") && error.contains("and they have input.0.weight"), "{error}");
+    // Inputs: an array outside of 0 to 1, one that nobody knows, and the wrong name.
+    let mut spoilt = arrays.clone();
+    spoilt.get_mut("in.features_clean").unwrap().values[64] = 1.25;
+    tensors::write(&here.join("far"), &spoilt).unwrap();
+    let error = infer(&good, "far", "p").1;
+    assert!(
+        error.contains("in.features_clean holds 1.25 at [0, 1, 0, 0, 0]; values must be 0 to 1"),
+        "{error}"
+    );
+    let mut renamed = tensors::Arrays::new();
+    renamed.insert("in.features".into(), arrays["in.features_clean"].clone());
+    tensors::write(&here.join("renamed"), &renamed).unwrap();
+    let error = infer(&good, "renamed", "p").1;
+    assert!(
+        error.contains("there is no array in.features_clean") && error.contains("and it has in.features"),
+        "{error}"
+    );
+    renamed.insert("in.features_clean".into(), arrays["in.features_clean"].clone());
+    tensors::write(&here.join("renamed"), &renamed).unwrap();
+    assert_eq!(
+        infer(&good, "renamed", "q"),
+        (Some(0), "nem-tui: renamed: in.features is not used\n".to_owned())
+    );
+}
+
+/// What a picture's own image lost on its way to the model is told on stderr.
+#[test]
+fn what_is_not_used_of_an_image_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images/animated.png");
+    let image = image.to_str().unwrap();
+    let arguments =
+        ["picture", "static-shapes", "--input", image, "--resize", "--steps", "2", "--out", "p.png"];
+    let output = nem_tui(directory.path(), &arguments);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{told}");
+    for said in ["the first image of its animation is used", "its 3x2 pixels are scaled to fit 28x28"] {
+        assert!(told.contains(&format!("animated.png: {said}")), "{told}");
+    }
+}

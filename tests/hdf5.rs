@@ -81,6 +81,21 @@ fn kinds_of_numbers_are_read_as_what_they_are() {
     }
 }
 
+/// Half precision, and values that rounding has put outside of 0 to 1.
+#[test]
+fn half_precision_and_rounding_are_read() {
+    let file = SequenceFile::open(&fixture("half.h5")).unwrap();
+    for n in 0..5 {
+        let (x, _) = file.sequence(Split::Test, n, 3).unwrap();
+        let expected = expected(n, 3, 1, grey);
+        assert!(x.iter().zip(&expected).all(|(x, exact)| (x - exact).abs() <= exact / 2048.0), "{x:?}");
+    }
+    let file = SequenceFile::open(&fixture("rounded.h5")).unwrap();
+    for n in 0..5 {
+        assert_eq!(file.sequence(Split::Train, n, 3).unwrap().0, expected(n, 3, 1, binary));
+    }
+}
+
 #[test]
 fn what_was_never_written_is_the_fill_value() {
     let file = SequenceFile::open(&fixture("unwritten.h5")).unwrap();
@@ -97,7 +112,8 @@ fn files_that_do_not_fit_are_refused_by_name_and_place() {
         ("no_part.h5", "there is no test/features; a file needs the groups training, validation and test"),
         ("no_groups.h5", "there is no validation/groups"),
         ("strings.h5", "training/features has type string; it must be float32"),
-        ("half.h5", "test/features has type float16"),
+        ("complex.h5", "test/features has type compound"),
+        ("huge_chunks.h5", "training/features is stored in chunks of 15.0 GiB"),
         ("four_axes.h5", "training/groups has shape [3, 5, 4, 6]; it needs the five axes"),
         ("fewer_groups.h5", "must be the same"),
         ("two_groups.h5", "training/groups has 2 channels; a pixel has one group"),

@@ -1,7 +1,6 @@
 //! The devices of this binary on this machine, by name.
 
 use std::fmt;
-use std::num::NonZero;
 use std::str::FromStr;
 
 use burn::tensor::Device;
@@ -11,6 +10,7 @@ use super::cubecl;
 #[cfg(feature = "libtorch")]
 use super::libtorch;
 use crate::error::{Error, Result};
+use crate::machine;
 
 /// A device to compute on, by its name on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,7 +133,7 @@ impl FromStr for DeviceName {
 /// Number of evaluations to run in parallel on `device`: one per core on Flex. libtorch and GPUs use all cores for
 /// one evaluation, so a second one only keeps them busy while the first is scored.
 pub fn evaluations_at_once(device: &Device) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let cores = machine::cores();
     #[cfg(feature = "libtorch")]
     if libtorch::is(device) {
         return cores.min(2);

@@ -9,10 +9,14 @@ use burn::tensor::Device;
 
 use super::failure::probed;
 use crate::error::{Error, Result};
+use crate::machine;
 
 pub fn cpu() -> Device {
-    // Setting the number, even to its current value, keeps MKL from using one thread per physical core.
-    tch::set_num_threads(tch::get_num_threads());
+    // libtorch knows the affinity mask but not a quota of the control group, under which more threads are stopped in turn
+    // and wait for each other. Setting the number, even to its current value, also keeps MKL from using one thread per
+    // physical core; the first operation of every other thread takes it over.
+    let threads = machine::threads(usize::try_from(tch::get_num_threads()).unwrap_or(1));
+    tch::set_num_threads(i32::try_from(threads).unwrap_or(1));
     Device::libtorch()
 }
 

@@ -1,12 +1,14 @@
 //! Arguments that several commands share.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::backend::{self, Compute, DeviceName};
 use crate::error::{Error, Result};
+use crate::files::read_text;
 use crate::precision::PrecisionName;
 use crate::preset::{Digits, Preset};
 
@@ -20,8 +22,9 @@ pub(super) struct Common {
     /// Let a CUDA GPU round the factors of matrix products to TF32, which is faster and less precise
     #[arg(long)]
     pub(super) tf32: bool,
-    /// Override a field of the preset, for example --set train.batch=32; may be repeated
-    #[arg(long = "set", value_name = "PATH=VALUE")]
+    /// Override a field of the preset, for example --set train.batch=32; may be repeated. @FILE stands for a PATH=VALUE
+    /// in each line of a file, where empty lines and those that begin with # do not count
+    #[arg(long = "set", value_name = "PATH=VALUE|@FILE")]
     pub(super) sets: Vec<String>,
     /// Read digits from MNIST's IDX files in this directory
     #[arg(long, value_name = "DIR")]
@@ -168,4 +171,68 @@ fn mnist(directory: &Path) -> Result<Digits> {
 pub(super) fn digits_set(digits: &Digits) -> Result<String> {
     let text = ron::to_string(digits).map_err(|e| Error::Usage(format!("--mnist: {e}")))?;
     Ok(format!("data.digits={text}"))
+}
+
+/// Tells on stderr what is not used of a file. That it cannot be told ends no work.
+pub(super) fn tell(file: &Path, notes: &[String]) {
+    for note in notes {
+        let _ = writeln!(std::io::stderr(), "nem-tui: {}: {note}", file.display());
+    }
+}
+
+/// The program's arguments, with a `--set` for each line of the file that a `--set @FILE` names.
+///
+/// # Errors
+/// A file that cannot be read or is not UTF-8.
+pub(super) fn with_files_of_sets(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<OsString>> {
+    let mut all = Vec::new();
+    let mut is_set = false;
+    for argument in arguments {
+        let file = match argument.to_str() {
+            Some(text) if is_set => text.strip_prefix('@'),
+            Some(text) => text.strip_prefix("--set=@"),
+            None => None,
+        };
+        let Some(file) = file else {
+            is_set = argument == "--set";
+            all.push(argument);
+            continue;
+        };
+        if is_set {
+            // Before the file's lines, which may be none.
+            all.pop();
+            is_set = false;
+        }
+        let text = read_text(Path::new(file))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        all.extend(lines.map(|line| format!("--set={line}").into()));
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_sets_stands_for_its_lines() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "\u{feff}# mine\r\nk=5\r\n\r\n  train.batch=32  \r\n").unwrap();
+        let path = file.path().to_str().unwrap();
+        let expanded = |arguments: &[&str]| -> Result<Vec<String>> {
+            let all = with_files_of_sets(arguments.iter().map(|text| OsString::from(*text)))?;
+            Ok(all.into_iter().map(|text| text.into_string().unwrap()).collect())
+        };
+        let (apart, together) = (format!("@{path}"), format!("--set=@{path}"));
+        let expected: Vec<String> =
+            ["train", "--set=k=5", "--set=train.batch=32", "--json"].map(String::from).into();
+        assert_eq!(expanded(&["train", "--set", &apart, "--json"]).unwrap(), expected);
+        assert_eq!(expanded(&["train", &together, "--json"]).unwrap(), expected);
+        let others = ["train", "--set", "k=@5", "@x", "--set"].map(String::from);
+        assert_eq!(expanded(&["train", "--set", "k=@5", "@x", "--set"]).unwrap(), others);
+        std::fs::write(file.path(), "").unwrap();
+        assert_eq!(expanded(&["train", "--set", &apart]).unwrap(), ["train"].map(String::from));
+        let gone = expanded(&["--set", "@/nowhere/sets"]).unwrap_err().to_string();
+        assert!(gone.contains("cannot read /nowhere/sets"), "{gone}");
+    }
 }

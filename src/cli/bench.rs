@@ -75,7 +75,11 @@ impl BenchArgs {
         let mut sets = self.common.sets.clone();
         sets.extend(self.batch.map(|n| format!("train.batch={n}")));
         // An epoch must hold at least one batch, however large.
-        sets.extend(self.batch.map(|n| format!("train.train_size={}", n.saturating_mul(1000))));
+        sets.extend(
+            self.batch.map(|n| {
+                format!("train.train_size={}", n.saturating_mul(1000).min(n.max(u32::MAX as usize)))
+            }),
+        );
         sets.extend(self.k.map(|n| format!("k={n}")));
         sets.extend(self.steps.map(|n| format!("steps={n}")));
         // Times what the preset and the arguments say, not what a first stage would make of it.

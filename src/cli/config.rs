@@ -6,6 +6,7 @@ use directories::ProjectDirs;
 
 use super::print::print;
 use crate::error::{Error, Result};
+use crate::files::read_text;
 use crate::tui::config::Config;
 
 /// The environment variable that names a config file to use instead of the user's.
@@ -28,9 +29,9 @@ fn path() -> Option<PathBuf> {
 /// A file that cannot be read or is invalid, or a missing file named by [`VARIABLE`].
 pub(super) fn read() -> Result<Config> {
     let Some(path) = path() else { return Ok(Config::default()) };
-    match std::fs::read_to_string(&path) {
+    match read_text(&path) {
         Ok(text) => Config::parse(&text).map_err(|problem| Error::content(&path, problem)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => match named() {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => match named() {
             None => Ok(Config::default()),
             Some(_) => {
                 let problem = format!(
@@ -39,7 +40,7 @@ pub(super) fn read() -> Result<Config> {
                 Err(Error::content(&path, problem))
             }
         },
-        Err(e) => Err(Error::io("read", &path)(e)),
+        Err(e) => Err(e),
     }
 }
 

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::args::{Common, PrecisionArg};
+use super::args::{Common, PrecisionArg, tell};
 use crate::error::{Error, Result};
-use crate::files::has_extension;
+use crate::files::{has_extension, read_text};
 use crate::preset::Preset;
 use crate::run::directory;
-use crate::tensors;
-use crate::train::infer::{Reading, Request, infer, read_input};
+use crate::tensors::{self, Arrays, TensorFile};
+use crate::train::infer::{ReadInput, Reading, Request, infer, read_input, read_weights};
 
 /// Unroll a model on given inputs and write everything it computes.
 ///
@@ -49,21 +49,27 @@ pub(super) struct InferArgs {
     common: Common,
 }
 
+/// Where the weights come from.
+enum Source {
+    File(TensorFile<'static>),
+    /// A run's or a model's.
+    Own(Arrays),
+}
+
 impl InferArgs {
     pub(super) fn run(self) -> Result<()> {
+        let compute = self.precision.compute(&self.common)?;
         let is_file = self.weights.is_file() || has_extension(&self.weights, "safetensors");
-        let (weights, own) = match is_file {
-            true => (tensors::read(&self.weights)?, None),
+        let (source, own) = match is_file {
+            true => (Source::File(TensorFile::open(&self.weights)?), None),
             false => {
                 let checkpoint = directory::weights_of(&self.weights)?;
-                (checkpoint.weights()?, Some(checkpoint.preset_to_test()))
+                (Source::Own(checkpoint.weights()?), Some(checkpoint.preset_to_test()))
             }
         };
         let preset = match (&self.preset, own) {
             (Some(name), _) if has_extension(Path::new(name), "json") => {
-                let path = Path::new(name);
-                let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-                Preset::parse_case(&text, name)?.set(&self.common.sets)?
+                Preset::parse_case(&read_text(Path::new(name))?, name)?.set(&self.common.sets)?
             }
             (Some(name), _) => self.common.preset(name)?,
             (None, Some(preset)) => self.common.applied(&preset)?,
@@ -75,9 +81,17 @@ impl InferArgs {
             }
         };
         let reading = Reading { resize: self.resize, steps_are_chosen: self.common.sets_field("steps") };
-        let (preset, input) = read_input(&self.input, &preset, reading)?;
-        let compute = self.precision.compute(&self.common)?;
+        let ReadInput { preset, arrays: input, notes } = read_input(&self.input, &preset, reading)?;
+        tell(&self.input, &notes);
         let device = compute.open()?;
+        let weights = match source {
+            Source::Own(weights) => weights,
+            Source::File(file) => {
+                let (weights, note) = read_weights(&file, &preset, &device)?;
+                tell(&self.weights, note.as_slice());
+                weights
+            }
+        };
         let request = Request { gradients: self.grad, seed: self.seed, precision: compute.precision() };
         let out = infer(&preset, &weights, &input, &device, request)
             .map_err(|unfit| unfit.of(&self.weights, &self.input))?;

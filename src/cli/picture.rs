@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 
-use super::args::{Common, Conditions};
+use super::args::{Common, Conditions, tell};
 use super::eval::SplitName;
 use super::print::print;
 use crate::error::{Error, Result};
@@ -86,6 +86,7 @@ impl PictureArgs {
         let (preset, own) = match &self.input {
             Some(file) => {
                 let (preset, own) = OwnImages::read(file, self.resize, &preset, chosen)?;
+                tell(file, &own.notes);
                 (preset, Some(own))
             }
             None => (preset, None),

@@ -27,7 +27,7 @@ pub(super) struct ReproduceArgs {
     #[arg(long, value_name = "MINUTES")]
     budget: Option<f64>,
     /// Number of seeds to train each preset with; seed 1 of every preset comes first
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Directory for runs, scores and tables; existing runs are resumed
     #[arg(long, value_name = "DIR", default_value = "reproduced")]

@@ -1,7 +1,11 @@
-//! The user's own image files: a PNG, the frames of a GIF, or NumPy's `.npy`, scaled to the size a model takes.
+//! The user's own image files: a PNG, the frames of a GIF, or NumPy's `.npy`, scaled to the size a model takes. What
+//! is not used of a file is told in notes.
 
+mod gif_blocks;
 mod npy;
+mod npz;
 
+use std::borrow::Cow;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
@@ -10,8 +14,11 @@ use image::codecs::png::PngDecoder;
 use image::imageops::{FilterType, resize};
 use image::{AnimationDecoder, DynamicImage, ImageBuffer, ImageDecoder, ImageError, Limits, Luma};
 
+use super::unit;
 use crate::error::{Error, Result};
+use crate::machine::{self, in_words};
 use crate::preset::{ImageSize, MAX_STEPS};
+use gif_blocks::Ending;
 use npy::NumberKind;
 
 /// Larger files are not read: their values would take four times the memory.
@@ -20,17 +27,28 @@ const MOST_BYTES: u64 = 1 << 28;
 const MOST_PIXELS: u64 = 1 << 26;
 /// As many frames as the largest number of EM steps needs.
 const MOST_FRAMES: usize = MAX_STEPS + 1;
+/// Bytes that a pixel takes while it is decoded: four levels, as they are stored and as floats, and the result.
+const BYTES_A_PIXEL: u64 = 4 * 2 + 4 * 4 + 4;
 /// The weights of red, green and blue in grey (ITU-R BT.709).
 const LUMA: [f32; 3] = [0.2126, 0.7152, 0.0722];
 
 /// A sequence of frames, or a still image.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Clip {
     /// M values each, channels first. The only frame of a still image stands for every EM step.
     pub frames: Vec<Vec<f32>>,
+    /// What was not used of the file or was changed, in words that follow the file's name.
+    pub notes: Vec<String>,
 }
 
 impl Clip {
+    /// A note where `steps` EM steps need fewer frames than there are.
+    pub fn unused_in(&self, steps: usize) -> Option<String> {
+        let (there, used) = (self.frames.len(), steps + 1);
+        (there > 1 && there > used)
+            .then(|| format!("{steps} EM steps use the first {used} of its {there} frames"))
+    }
+
     /// How many EM steps to unroll: `steps` for a still image or where the user `asked` for them, otherwise as many as
     /// there are frames for.
     ///
@@ -55,12 +73,17 @@ enum FileKind {
     Png,
     Gif,
     Npy,
+    Npz,
 }
 
 impl FileKind {
     fn of(bytes: &[u8]) -> Option<FileKind> {
-        let formats =
-            [(&b"\x89PNG"[..], FileKind::Png), (&b"GIF8"[..], FileKind::Gif), (npy::MAGIC, FileKind::Npy)];
+        let formats = [
+            (&b"\x89PNG"[..], FileKind::Png),
+            (&b"GIF8"[..], FileKind::Gif),
+            (npy::MAGIC, FileKind::Npy),
+            (npz::MAGIC, FileKind::Npz),
+        ];
         formats.into_iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, format)| format)
     }
 }
@@ -97,20 +120,33 @@ pub fn read(path: &Path, image: ImageSize, resize: bool) -> Result<Clip> {
         )));
     }
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-    let fit = |frame: RawFrame| {
+    let mut changes = Changes::default();
+    let mut fit = |frame: RawFrame| {
         let size = [frame.width, frame.height];
         let expected = [image.width, image.height];
         if size != expected && !resize {
             return Err(Error::ImageSize { path: path.to_owned(), size, expected });
         }
+        changes.see(&frame, image);
         Ok(frame.with_channels(image.channels).fitted(image))
     };
-    let frames = match FileKind::of(&bytes) {
+    let mut notes = Vec::new();
+    let kind = FileKind::of(&bytes);
+    let frames = match kind {
         None => {
             return Err(wrong("neither a PNG, a GIF nor an .npy file; convert it to one of these".into()));
         }
-        Some(FileKind::Npy) => {
-            arrays(&bytes, image).map_err(wrong)?.into_iter().map(fit).collect::<Result<_>>()?
+        Some(FileKind::Npy | FileKind::Npz) => {
+            let unpacked;
+            let bytes = match kind {
+                Some(FileKind::Npz) => {
+                    unpacked =
+                        npz::array(&bytes, MOST_BYTES.min(machine::free_memory() / 4)).map_err(wrong)?;
+                    &unpacked
+                }
+                _ => &bytes,
+            };
+            arrays(bytes, image, &mut notes).map_err(wrong)?.map(fit).collect::<Result<_>>()?
         }
         Some(_) if !is_convertible(4, image.channels) => {
             return Err(wrong(format!(
@@ -118,12 +154,48 @@ pub fn read(path: &Path, image: ImageSize, resize: bool) -> Result<Clip> {
                 image.channels
             )));
         }
-        Some(FileKind::Png) => vec![fit(png(&bytes).map_err(wrong)?)?],
-        Some(FileKind::Gif) => gif(&bytes, fit, wrong)?,
+        Some(FileKind::Png) => vec![fit(png(&bytes, &mut notes).map_err(wrong)?)?],
+        Some(FileKind::Gif) => frames_of_gif(&bytes, fit, wrong, &mut notes)?,
     };
+    notes.extend(changes.notes(image));
     match frames.is_empty() {
         true => Err(wrong("holds no frame; save at least one".into())),
-        false => Ok(Clip { frames }),
+        false => Ok(Clip { frames, notes }),
+    }
+}
+
+/// What fitting frames to a model changes.
+#[derive(Default)]
+struct Changes {
+    transparent: bool,
+    coloured: bool,
+    /// The size it had.
+    scaled: Option<[usize; 2]>,
+}
+
+impl Changes {
+    fn see(&mut self, frame: &RawFrame, image: ImageSize) {
+        let plane = |channel: usize| {
+            frame.values.chunks_exact((frame.width * frame.height).max(1)).nth(channel).unwrap_or_default()
+        };
+        if frame.channels == 4 && image.channels != 4 {
+            self.transparent |= plane(3).iter().any(|alpha| *alpha < 1.0);
+        }
+        if image.channels == 1 && frame.channels >= 3 {
+            self.coloured |= plane(0) != plane(1) || plane(1) != plane(2);
+        }
+        if (frame.width, frame.height) != (image.width, image.height) {
+            self.scaled = Some([frame.width, frame.height]);
+        }
+    }
+
+    fn notes(&self, image: ImageSize) -> impl Iterator<Item = String> {
+        let transparent = self.transparent.then(|| "its transparent pixels are put on black".to_owned());
+        let coloured = self.coloured.then(|| "its colours are turned to grey".to_owned());
+        let scaled = self.scaled.map(|[width, height]| {
+            format!("its {width}x{height} pixels are scaled to fit {}x{}", image.width, image.height)
+        });
+        [transparent, coloured, scaled].into_iter().flatten()
     }
 }
 
@@ -138,25 +210,51 @@ fn undecodable(kind: &str, error: ImageError) -> String {
     }
 }
 
-fn png(bytes: &[u8]) -> Result<RawFrame, String> {
+fn png(bytes: &[u8], notes: &mut Vec<String>) -> Result<RawFrame, String> {
     let damaged = |e| undecodable("PNG", e);
-    let mut decoder = PngDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
+    let mut most = Limits::default();
+    most.max_alloc = Some(MOST_BYTES);
+    let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), most).map_err(damaged)?;
     decoder.set_limits(limits(decoder.dimensions())?).map_err(damaged)?;
+    if decoder.is_apng().is_ok_and(|animated| animated) {
+        notes.push("the first image of its animation is used; save it as a GIF to use all".into());
+    }
     Ok(RawFrame::of(DynamicImage::from_decoder(decoder).map_err(damaged)?))
 }
 
 /// The frames as a viewer shows them; each is scaled before the next is decoded.
-fn gif(
+fn frames_of_gif(
     bytes: &[u8],
-    fit: impl Fn(RawFrame) -> Result<Vec<f32>>,
+    fit: impl FnMut(RawFrame) -> Result<Vec<f32>>,
     wrong: impl Fn(String) -> Error,
+    notes: &mut Vec<String>,
 ) -> Result<Vec<Vec<f32>>> {
     let damaged = |e| wrong(undecodable("GIF", e));
-    let mut decoder = GifDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
+    let mut bytes = Cow::Borrowed(bytes);
+    if let Some(blocks) = gif_blocks::walk(&bytes).filter(|blocks| blocks.frames > 0) {
+        if blocks.frames > MOST_FRAMES {
+            notes.push(format!("the first {MOST_FRAMES} of its {} frames are used", blocks.frames));
+        }
+        let rest = bytes.len() - blocks.end;
+        match blocks.ending {
+            // A decoder says why.
+            Ending::Cut => {}
+            Ending::Mark if rest > 0 => notes.push(format!("{rest} bytes after its end are not used")),
+            Ending::Mark => {}
+            Ending::File => notes.push("its end is missing; its frames are whole".into()),
+            Ending::Other => notes.push(format!("{rest} bytes after frame {} are not used", blocks.frames)),
+        }
+        if matches!(blocks.ending, Ending::File | Ending::Other) {
+            bytes = Cow::Owned([&bytes[..blocks.end], &[gif_blocks::MARK]].concat());
+        }
+    }
+    let mut decoder = GifDecoder::new(Cursor::new(&*bytes)).map_err(damaged)?;
     let limits = limits(decoder.dimensions()).map_err(&wrong)?;
     decoder.set_limits(limits).map_err(damaged)?;
     let frames = decoder.into_frames().take(MOST_FRAMES);
-    frames.map(|frame| fit(RawFrame::of(frame.map_err(damaged)?.into_buffer().into()))).collect()
+    let raw = frames.map(|frame| Ok(RawFrame::of(frame.map_err(damaged)?.into_buffer().into())));
+    let mut fit = fit;
+    raw.map(|frame| frame.and_then(&mut fit)).collect()
 }
 
 /// The memory that decoders may allocate for an image of this size.
@@ -170,36 +268,66 @@ fn limits((width, height): (u32, u32)) -> Result<Limits, String> {
             MOST_PIXELS / 1_000_000
         ));
     }
+    let needed = u64::from(width) * u64::from(height) * BYTES_A_PIXEL;
+    let free = machine::free_memory();
+    if needed > free {
+        return Err(format!(
+            "{width}x{height} pixels take {} of memory, and {} is available; make it smaller",
+            in_words(needed),
+            in_words(free)
+        ));
+    }
     let mut limits = Limits::default();
     limits.max_alloc = Some(16 * MOST_PIXELS);
     Ok(limits)
 }
 
 /// The frames of an array.
-fn arrays(bytes: &[u8], image: ImageSize) -> Result<Vec<RawFrame>, String> {
-    let (array, kind) = npy::decode(bytes)?;
+fn arrays(
+    bytes: &[u8],
+    image: ImageSize,
+    notes: &mut Vec<String>,
+) -> Result<impl Iterator<Item = RawFrame>, String> {
+    let (mut array, kind) = npy::decode(bytes)?;
     let layout = AxisLayout::of(&array.shape, image)?;
     if array.values.is_empty() {
         return Err(format!("its shape {:?} has no pixels; save another array", array.shape));
     }
     let largest = array.values.iter().fold(0.0, |max: f32, v| max.max(*v));
-    // Integers are levels of 256, except where all are 0 or 1.
-    let full = if kind == NumberKind::Integer && largest > 1.0 { 255.0 } else { 1.0 };
-    if let Some(value) = array.values.iter().find(|v| !(0.0..=full).contains(*v)) {
-        return Err(format!(
-            "holds {value}; values must be 0 to 1, or integers from 0 to 255, so scale it first"
+    // Integers are levels, except where all are 0 or 1.
+    let full = match kind {
+        NumberKind::Integer(full) if largest > 1.0 => f32::from(full),
+        _ => 1.0,
+    };
+    if full > 255.0 && largest <= 255.0 {
+        notes.push(format!(
+            "its 16-bit integers are levels from 0 to 65535, and the largest is {largest}; divide them by the largest \
+             possible one if they are others"
         ));
     }
+    if let Some(at) = array.values.iter().position(|value| !unit::fits(unit::clamped(*value / full))) {
+        return Err(format!(
+            "holds {} at {:?}; values must be 0 to 1, or integers from 0 to {}, so scale it first",
+            array.values[at],
+            unit::index(&array.shape, at),
+            if full > 255.0 { 65535 } else { 255 }
+        ));
+    }
+    array.values.iter_mut().for_each(|value| *value = unit::clamped(*value / full));
     let AxisLayout { frames, channels, height, width, channels_last } = layout;
-    let frame = |f: usize| {
-        let values = &array.values[f * channels * height * width..][..channels * height * width];
+    if frames > MOST_FRAMES {
+        notes.push(format!("the first {MOST_FRAMES} of its {frames} frames are used"));
+    }
+    let size = channels * height * width;
+    let frame = move |f: usize| {
+        let values = &array.values[f * size..][..size];
         let value = |i: usize| {
             let (channel, pixel) = (i / (height * width), i % (height * width));
-            values[if channels_last { pixel * channels + channel } else { i }] / full
+            values[if channels_last { pixel * channels + channel } else { i }]
         };
-        RawFrame { channels, height, width, values: (0..values.len()).map(value).collect() }
+        RawFrame { channels, height, width, values: (0..size).map(value).collect() }
     };
-    Ok((0..frames.min(MOST_FRAMES)).map(frame).collect())
+    Ok((0..frames.min(MOST_FRAMES)).map(frame))
 }
 
 /// The meaning of an array's axes.

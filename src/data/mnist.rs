@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::{Error, Result};
+use crate::machine::{self, in_words};
 
 /// The four files. Each may also end in `.gz`, or have a dot instead of the hyphen before `idx`, as in some archives.
 pub const FILES: [&str; 4] = [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS];
@@ -222,6 +223,13 @@ fn read<const N: usize>(path: &Path, kind: IdxKind) -> Result<([usize; N], Vec<u
                 ),
             )
         })?;
+    let free = machine::free_memory();
+    if claimed as u64 > free {
+        return Err(Error::content(
+            path,
+            format!("takes {} of memory, and {} is available", in_words(claimed as u64), in_words(free)),
+        ));
+    }
     // Reading one byte more shows whether anything follows, and makes gzip verify its checksum.
     let content = next(claimed + 1)?;
     if content.len() < claimed {
@@ -287,14 +295,15 @@ fn check_magic(magic: &[u8], kind: IdxKind) -> Result<(), String> {
     }
 }
 
-/// The file called `name` in `directory`, in any of its forms; plain rather than compressed.
+/// The file called `name` in `directory`, in any of its forms; plain rather than compressed. Some archives put each file
+/// in a directory of the same name, and torchvision all of them below the directory it is given.
 fn find(directory: &Path, name: &str) -> Option<PathBuf> {
     let dotted = name.replace("-idx", ".idx");
-    [name.to_owned(), dotted.clone(), format!("{name}.gz"), format!("{dotted}.gz")]
-        .iter()
-        .map(|form| directory.join(form))
-        // Not a directory: some archives put each file in a directory of the same name.
-        .find(|path| path.is_file())
+    let forms = [name.to_owned(), dotted.clone(), format!("{name}.gz"), format!("{dotted}.gz")];
+    let below = ["", name, &dotted, "raw", "MNIST/raw"];
+    let directories = below.iter().map(|below| directory.join(below));
+    let mut paths = directories.flat_map(|directory| forms.each_ref().map(|form| directory.join(form)));
+    paths.find(|path| path.is_file())
 }
 
 /// The error for files that were not found in `directory`.

@@ -97,6 +97,15 @@ impl Camera<'_> {
 }
 
 impl Seat {
+    /// What is not used of the image that `snapshot` shows, if another one was shown before.
+    fn note(&self, before: Option<&Arc<Opened>>, snapshot: &Snapshot) -> Option<(ViewerId, Event)> {
+        let opened = self.shown.opened.as_ref()?;
+        let notes = opened.notes(snapshot.steps.len());
+        let is_new = before.is_none_or(|before| !Arc::ptr_eq(before, opened));
+        let note = || format!("{}: {}", opened.input.file.display(), notes.join("; "));
+        (is_new && !notes.is_empty()).then(|| (self.viewer, Event::Note(note())))
+    }
+
     /// What it is to be shown, after its requests. Requests that cannot be met are given up, with an answer each.
     ///
     /// # Errors
@@ -188,7 +197,7 @@ impl Audience {
     }
 
     /// Sends every viewer a snapshot of what it looks at, with the weights of `trainer` after `iteration` iterations.
-    /// Returns the answers to requests that cannot be met.
+    /// Returns the answers to requests that cannot be met, and notes on images that are not used whole.
     ///
     /// # Errors
     /// Those of unrolling the first sample as the training sees it; no other look ends a training.
@@ -196,7 +205,9 @@ impl Audience {
         let mut answers = Vec::new();
         let mut camera = Camera { trainer, iteration, taken: Vec::new() };
         for seat in &mut self.seats {
+            let before = seat.shown.opened.clone();
             let snapshot = seat.snapshot(&mut camera, &mut answers)?;
+            answers.extend(seat.note(before.as_ref(), &snapshot));
             if seat.shown == Look::default() {
                 self.latest.send_replace(Some(snapshot.clone()));
             }

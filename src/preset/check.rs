@@ -80,6 +80,13 @@ impl Preset {
         if train.batch == 0 {
             return Some("train.batch is 0; an iteration needs at least 1 image".into());
         }
+        if u32::try_from(train.batch).is_err() {
+            return Some(format!(
+                "train.batch is {}; an iteration takes at most {} images",
+                train.batch,
+                u32::MAX
+            ));
+        }
         if train.train_size < train.batch {
             return Some(format!(
                 "train.train_size is {} but train.batch is {}; an epoch needs at least one whole batch",

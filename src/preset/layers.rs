@@ -135,6 +135,14 @@ fn output(layer: Layer, input: LayerOutput, image: ImageSize) -> Result<LayerOut
     })
 }
 
+/// Number of weights of all layers, without biases; 0 for an impossible list.
+pub(super) fn weight_count(layers: &[Layer], image: ImageSize) -> usize {
+    let outputs = layer_outputs(layers, image).unwrap_or_default();
+    let inputs = [LayerOutput::Maps(image)].into_iter().chain(outputs.iter().copied());
+    let each = layers.iter().zip(inputs).zip(&outputs);
+    each.filter_map(|((layer, input), output)| weights(*layer, input, *output)).sum()
+}
+
 /// Number of weights of `layer`; `None` on overflow.
 fn weights(layer: Layer, input: LayerOutput, output: LayerOutput) -> Option<usize> {
     let maps = |of: LayerOutput| match of {

@@ -11,7 +11,7 @@ use super::schema::{
     StepWeights, Train,
 };
 use crate::error::{Error, Result};
-use crate::files::has_extension;
+use crate::files::{has_extension, read_text};
 
 /// The embedded presets, as (name, RON text). The first is the default.
 pub fn embedded() -> &'static [(&'static str, &'static str)] {
@@ -65,8 +65,7 @@ impl Preset {
                 embedded_names().collect::<Vec<_>>().join(", ")
             )));
         }
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-        Preset::parse(&text, name)
+        Preset::parse(&read_text(path)?, name)
     }
 
     /// Reads RON text; `origin` is the file's name, for messages.
@@ -303,6 +302,19 @@ mod tests {
         assert!(message(quickstart().set(&[late])).contains("train.stages[1] is impossible: k is 65"));
     }
 
+    /// As Notepad saves it.
+    #[test]
+    fn a_file_may_have_a_mark_and_the_line_ends_of_windows() {
+        let file = tempfile::Builder::new().suffix(".ron").tempfile().unwrap();
+        let name = file.path().to_str().unwrap();
+        let text = quickstart().to_ron();
+        std::fs::write(file.path(), format!("\u{feff}// mine\r\n{}", text.replace('\n', "\r\n"))).unwrap();
+        assert_eq!(Preset::load(name).unwrap(), quickstart());
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        std::fs::write(file.path(), wide).unwrap();
+        assert_eq!(message(Preset::load(name)), format!("{name}: is UTF-16; save it as UTF-8"));
+    }
+
     #[test]
     fn malformed_text_is_placed_by_line_and_column() {
         let text = quickstart().to_ron();
@@ -353,5 +365,82 @@ mod tests {
         }
         let both = message(quickstart().set(&["model.cell=Nem(units: 3)", "model.distribution=Gaussian()"]));
         assert!(both.contains("model.cell Nem") && both.contains("model.distribution"), "{both}");
+    }
+
+    mod any_text {
+        use super::*;
+        use proptest::prelude::*;
+
+        /// Values that a number, a word or a structure may have.
+        fn value() -> impl Strategy<Value = String> {
+            prop_oneof![
+                any::<i64>().prop_map(|n| n.to_string()),
+                any::<u64>().prop_map(|n| n.to_string()),
+                any::<f64>().prop_map(|n| format!("{n:e}")),
+                Just("None".to_owned()),
+                "[A-Za-z(){}\\[\\]:,.\"' 0-9é]{0,40}",
+                Just("[Conv(channels: 18446744073709551615), Recurrent(units: 1), Dense()]".to_owned()),
+                Just("[Recurrent(units: 4), Reshape(channels: 1, height: 4, width: 9223372036854775808), UpsampleConv()]".to_owned()),
+                Just("(".repeat(5000)),
+                Just("[".repeat(5000)),
+                Just("Some(".repeat(5000)),
+            ]
+        }
+
+        const PATHS: [&str; 18] = [
+            "k",
+            "steps",
+            "name",
+            "data",
+            "data.height",
+            "data.objects",
+            "data.speed",
+            "noise",
+            "model",
+            "model.cell",
+            "model.cell.layers",
+            "model.cell.layers.0",
+            "loss.steps",
+            "train",
+            "train.batch",
+            "train.train_size",
+            "train.stages",
+            "train.clip_norm",
+        ];
+
+        proptest! {
+            /// A preset or a sentence, and the preset is valid.
+            #[test]
+            fn of_a_setting_is_taken_or_refused(path in prop::sample::select(PATHS.to_vec()), value in value(), odd in "[a-z.0-9]{0,12}") {
+                for path in [path, &odd] {
+                    if let Ok(preset) = quickstart().set(&[format!("{path}={value}")]) {
+                        prop_assert!(preset.validate("p").is_ok());
+                        // What it needs is computed, however much that is.
+                        let _ = preset.fits(crate::preset::Work::Training { on_cpu: true });
+                    }
+                }
+                let _ = quickstart().set(&[&value]);
+            }
+
+            #[test]
+            fn of_a_file_is_read_or_refused(
+                which in 0usize..16,
+                flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+                inserted in value(),
+                at in any::<prop::sample::Index>(),
+            ) {
+                let (name, text) = embedded()[which];
+                let mut bytes = text.as_bytes().to_vec();
+                for (at, byte) in flips {
+                    let at = at.index(bytes.len());
+                    bytes[at] = byte;
+                }
+                let mut text = String::from_utf8_lossy(&bytes).into_owned();
+                let at = (0..=at.index(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+                let _ = Preset::parse(&text, name);
+                text.insert_str(at, &inserted);
+                let _ = Preset::parse(&text, name);
+            }
+        }
     }
 }

@@ -21,10 +21,11 @@ use burn::tensor::{Bytes, Device};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::backend;
 use crate::error::{Error, Result};
 use crate::files::{directory_of, sync_directory, temporary_directory, write_atomic};
 use crate::nem::Nem;
-use crate::preset::Preset;
+use crate::preset::{Preset, Work};
 use crate::tensors::{self, Arrays, Storage};
 use crate::train::adam::optimizer;
 use crate::train::trainer::{Counters, Trainer};
@@ -364,6 +365,7 @@ impl Checkpoint {
                 "a model without its optimizer's state; start a new run with its weights: train PRESET --from",
             ));
         }
+        self.preset.fits(Work::Training { on_cpu: !backend::is_gpu(device) })?;
         let model = |preset: &Preset, device: &Device| self.model(preset, device);
         let trainer = Trainer::at(&self.preset, self.manifest.seed, device, model)?;
         let damaged = |what: String| {

@@ -8,10 +8,10 @@ use burn::tensor::Device;
 use super::checkpoint::Checkpoint;
 use crate::data::{Dataset, Split, image_file};
 use crate::error::{Error, Result};
-use crate::preset::Preset;
+use crate::preset::{Preset, Work};
 use crate::snapshot::{Input, Snapshot};
 use crate::tensors::Arrays;
-use crate::train::infer::{self, Reading, read_input};
+use crate::train::infer::{self, ReadInput, Reading, read_input};
 use crate::train::own_image::{Chosen, Opened};
 use crate::train::unroll::{only, plan, unrolled};
 
@@ -29,6 +29,7 @@ pub fn of_split(
 ) -> Result<Snapshot> {
     let samples = split.size(&preset.train);
     is_there(sample, samples, &format!("the {} split", split.name()))?;
+    preset.fits(Work::Unrolling(1))?;
     let model = checkpoint.model(preset, device)?;
     let seed = checkpoint.manifest.seed;
     let data = Arc::new(Dataset::new(preset, seed)?);
@@ -39,6 +40,8 @@ pub fn of_split(
 
 /// Images of the user's own, read from a file: what `picture --input` draws.
 pub struct OwnImages {
+    /// What is not used of the file, in words that follow its name.
+    pub notes: Vec<String>,
     file: PathBuf,
     images: OwnContent,
 }
@@ -55,19 +58,21 @@ impl OwnImages {
     /// # Errors
     /// A file that cannot be read, or whose images do not fit.
     pub fn read(file: &Path, resize: bool, preset: &Preset, chosen: Chosen) -> Result<(Preset, OwnImages)> {
-        let (preset, images) = match image_file::is_image(file)? {
+        let (preset, images, notes) = match image_file::is_image(file)? {
             true => {
                 let input = Input { file: file.to_owned(), resize, request: 0 };
                 let opened = Opened::read(input, preset.data.image())?;
-                (opened.conditions(preset, chosen)?, OwnContent::Image(opened))
+                let preset = opened.conditions(preset, chosen)?;
+                let notes = opened.notes(preset.steps);
+                (preset, OwnContent::Image(opened), notes)
             }
             false => {
                 let reading = Reading { resize, steps_are_chosen: chosen.steps };
-                let (preset, arrays) = read_input(file, preset, reading)?;
-                (Preset { noise: chosen.noise(preset.noise), ..preset }, OwnContent::Arrays(arrays))
+                let ReadInput { preset, arrays, notes } = read_input(file, preset, reading)?;
+                (Preset { noise: chosen.noise(preset.noise), ..preset }, OwnContent::Arrays(arrays), notes)
             }
         };
-        Ok((preset, OwnImages { file: file.to_owned(), images }))
+        Ok((preset, OwnImages { notes, file: file.to_owned(), images }))
     }
 
     /// Unrolls image `sample`, counted from 0, with the weights of `checkpoint` and the conditions of `preset`.
@@ -90,6 +95,7 @@ impl OwnImages {
             }
         };
         is_there(sample, batch.groups.len(), &self.file.display().to_string())?;
+        preset.fits(Work::Unrolling(batch.groups.len()))?;
         let model = checkpoint.model(preset, device)?;
         let mut all = unrolled(&model, batch, 0, checkpoint.manifest.counters.iteration, device);
         Ok(all.swap_remove(sample))

@@ -10,7 +10,7 @@ use super::directory;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::precision::Precision;
-use crate::preset::Digits;
+use crate::preset::{Digits, Work};
 use crate::scores::mean_and_deviation;
 use crate::stop::Stop;
 use crate::train::evaluate::{ScoredSteps, StepScores, Subset, Task, evaluate, floor, floors_of_subsets};
@@ -114,6 +114,10 @@ pub fn score(
     if samples == 0 {
         return Err(Error::Usage("--samples is 0; score at least 1 image".into()));
     }
+    if u32::try_from(samples).is_err() {
+        return Err(Error::Usage(format!("--samples is {samples}; a split has at most {} images", u32::MAX)));
+    }
+    preset.fits(Work::Scoring { samples, steps: preset.steps })?;
     let model = checkpoint.model(&preset, device)?.with_precision(scoring.precision);
     let seed = checkpoint.manifest.seed;
     let data = Arc::new(Dataset::new(&preset, seed)?);

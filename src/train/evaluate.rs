@@ -14,13 +14,13 @@ use crate::backend;
 use crate::data::{Dataset, Split};
 use crate::error::{EVALUATION, Result, panic_message};
 use crate::nem::{Nem, host, upper_bound};
-use crate::preset::Preset;
+use crate::preset::{EVALUATED_AT_ONCE, Preset};
 use crate::protocol::Floor;
 use crate::scores::{self, Quartiles, Scores};
 use crate::stop::Stop;
 
 /// Images unrolled at once.
-const CHUNK: usize = 100;
+const CHUNK: usize = EVALUATED_AT_ONCE;
 /// Images that the position-only floor is measured on, for a standard error below 0.015.
 const FLOOR_IMAGES: u64 = 500;
 /// A pixel is on where it exceeds this. A pixel that is on without a group is overlap.
@@ -141,7 +141,7 @@ struct ChunkStep {
 pub fn evaluate(task: Task, device: &Device, progress: &(dyn Fn(usize) + Sync)) -> Result<Evaluation> {
     let chunks = task.samples.div_ceil(CHUNK);
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let results: Mutex<Vec<Option<Result<Chunk>>>> = Mutex::new((0..chunks).map(|_| None).collect());
+    let results: Mutex<Vec<(usize, Result<Chunk>)>> = Mutex::default();
     let work = || {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -154,7 +154,7 @@ pub fn evaluate(task: Task, device: &Device, progress: &(dyn Fn(usize) + Sync)) 
             }
             let size = CHUNK.min(task.samples - number * CHUNK);
             progress(done.fetch_add(size, Ordering::Relaxed) + size);
-            results.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(chunk);
+            results.lock().unwrap_or_else(PoisonError::into_inner).push((number, chunk));
         }
     };
     std::thread::scope(|scope| {
@@ -170,9 +170,10 @@ pub fn evaluate(task: Task, device: &Device, progress: &(dyn Fn(usize) + Sync)) 
             }
         }
     });
-    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(number, _)| *number);
     // After a failure some chunks were never started; the failure is among the others.
-    let chunks = results.into_iter().flatten().collect::<Result<Vec<Chunk>>>()?;
+    let chunks = results.into_iter().map(|(_, chunk)| chunk).collect::<Result<Vec<Chunk>>>()?;
     Ok(summary(&task, &chunks))
 }
 

@@ -9,14 +9,17 @@ use burn::tensor::{Device, Tensor};
 use super::adam::{descend, optimizer};
 use super::batch::Batch;
 use super::own_image::own_batch;
-use crate::data::{image_file, nth};
+use crate::data::{image_file, nth, unit};
 use crate::error::{Error, Result};
 use crate::files::has_extension;
-use crate::nem::{Frames, Losses, Nem, TargetFrame, host, initial_gamma, tensor, upper_bound};
+use crate::nem::{
+    Frames, Losses, Matching, Nem, TargetFrame, WeightsError, host, initial_gamma, listed, matching, tensor,
+    upper_bound,
+};
 use crate::precision::Precision;
-use crate::preset::{ImageSize, Noise, Preset};
+use crate::preset::{ImageSize, Noise, Preset, Work};
 use crate::random::{Purpose, Stream};
-use crate::tensors::{self, Array, Arrays};
+use crate::tensors::{Array, Arrays, TensorFile};
 
 /// Arrays that do not fit, as a sentence about their file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,13 +60,27 @@ pub struct Reading {
     pub steps_are_chosen: bool,
 }
 
+/// What [`read_input`] has read.
+#[derive(Debug)]
+pub struct ReadInput {
+    /// The preset with the EM steps that the frames allow.
+    pub preset: Preset,
+    /// The input of [`infer`].
+    pub arrays: Arrays,
+    /// What was not used of the file, in words that follow its name.
+    pub notes: Vec<String>,
+}
+
+/// The inputs that a file may hold.
+const INPUTS: [&str; 3] = ["in.features_clean", "in.features_noisy", "in.gamma_init"];
+
 /// The input of [`infer`] in the file at `path`: the arrays of a safetensors file, or the clean frames of an image
 /// file ([`image_file::read`]). A sequence gets as many EM steps as its frames allow, so the preset that is returned may
 /// differ from `preset` in that.
 ///
 /// # Errors
 /// Another kind of file, or images that do not fit.
-pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<(Preset, Arrays)> {
+pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<ReadInput> {
     if !image_file::is_image(path)? {
         if reading.resize {
             return Err(Error::Usage(format!(
@@ -71,22 +88,50 @@ pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<(Pre
                 path.display()
             )));
         }
-        return match tensors::read(path) {
+        return match TensorFile::open(path) {
             Err(Error::Content { .. }) if !has_extension(path, "safetensors") => {
                 let problem =
                     "neither safetensors nor a PNG, a GIF or an .npy file; convert it to one of these";
                 Err(Error::content(path, problem))
             }
-            read => Ok((preset.clone(), read?)),
+            file => read_arrays(&file?, preset),
         };
     }
     let image = preset.data.image();
     let clip = image_file::read(path, image, reading.resize)?;
     let steps = clip.steps(preset.steps, reading.steps_are_chosen);
     let steps = steps.map_err(|problem| Error::content(path, problem))?;
+    let notes = clip.unused_in(steps).into_iter().chain(clip.notes).collect();
     let shape = [clip.frames.len(), 1, image.channels, image.height, image.width];
     let frames = Array::new(shape, clip.frames.concat());
-    Ok((Preset { steps, ..preset.clone() }, [("in.features_clean".to_owned(), frames)].into()))
+    let arrays = [("in.features_clean".to_owned(), frames)].into();
+    Ok(ReadInput { preset: Preset { steps, ..preset.clone() }, arrays, notes })
+}
+
+/// The inputs in a safetensors file.
+fn read_arrays(file: &TensorFile, preset: &Preset) -> Result<ReadInput> {
+    let mut arrays = file.arrays(INPUTS)?;
+    for name in &INPUTS[..2] {
+        let Some(array) = arrays.get_mut(*name) else { continue };
+        array.values.iter_mut().for_each(|value| *value = unit::clamped(*value));
+        if let Some(at) = array.values.iter().position(|value| !unit::fits(*value)) {
+            let (value, index) = (array.values[at], unit::index(&array.shape, at));
+            let problem =
+                format!("{name} holds {value} at {index:?}; values must be 0 to 1, so scale it first");
+            return Err(Error::content(file.path(), problem));
+        }
+    }
+    if !arrays.contains_key(INPUTS[0]) {
+        let ImageSize { channels, height, width } = preset.data.image();
+        let shape = format!("[1 or at least {}, B, {channels}, {height}, {width}]", preset.steps + 1);
+        let Unfit::Input(problem) = missing(INPUTS[0], &shape) else { unreachable!("it is about the input") };
+        return Err(Error::content(file.path(), format!("{problem}, and it has {}", listed(file.names()))));
+    }
+    // The file may also hold the weights and the outputs of a case.
+    let is_other = |name: &&str| !INPUTS.contains(name) && (name.starts_with("in.") || !is_of_case(name));
+    let is_weight = |name: &str| name.starts_with("param.");
+    let others = file.names().filter(is_other).filter(|name| !is_weight(name)).map(str::to_owned);
+    Ok(ReadInput { preset: preset.clone(), arrays, notes: unused(others.collect()).into_iter().collect() })
 }
 
 /// Unrolls `preset`'s model with the weights in `weights` (`param.<name>`, or bare names) on the
@@ -110,14 +155,17 @@ pub fn infer(
     request: Request,
 ) -> Result<Arrays, Unfit> {
     let device = if request.gradients { device.clone().autodiff() } else { device.clone() };
-    let model = Nem::with_weights(preset, &parameters(weights), &device).map_err(|e| {
-        Unfit::Weights(format!("another architecture than that of {}: these weights {e}", preset.name))
-    })?;
+    let unfit = |e| Unfit::Weights(another_model(preset, &e));
+    let (names, found) = found_weights(preset, weights.keys().map(String::as_str), &device).map_err(unfit)?;
+    let weights = names.into_iter().zip(&found.arrays).map(|(name, array)| (name, weights[array].clone()));
+    let weights = weights.collect();
+    let model = Nem::with_weights(preset, &weights, &device).map_err(unfit)?;
     let model = model.with_precision(request.precision);
     let image = preset.data.image();
     let steps = preset.steps;
     let (clean, noisy) = images(preset, input)?;
     let batch = clean.shape[1];
+    preset.fits(Work::Unrolling(batch)).map_err(|e| Unfit::Input(e.to_string()))?;
     let gamma = gamma(input, preset, batch, request.seed)?;
     let k = gamma.shape[1];
 
@@ -191,21 +239,59 @@ fn prefixed(prefix: &str, arrays: Arrays) -> impl Iterator<Item = (String, Array
     arrays.into_iter().map(move |(name, array)| (format!("{prefix}.{name}"), array))
 }
 
-/// The weights in a file: the arrays called `param.*`, or without any, all that are not inputs or outputs.
-pub fn parameters(arrays: &Arrays) -> Arrays {
-    let named: Arrays = arrays
-        .iter()
-        .filter_map(|(name, array)| Some((name.strip_prefix("param.")?.to_owned(), array.clone())))
-        .collect();
+/// The arrays of `names` that may be weights: those called `param.*`, or without any, all that are not inputs or outputs.
+/// Each with its name as a parameter.
+fn candidates<'a>(names: impl Iterator<Item = &'a str>) -> Vec<(&'a str, &'a str)> {
+    let names: Vec<&str> = names.collect();
+    let named: Vec<_> = names.iter().filter_map(|name| Some((name.strip_prefix("param.")?, *name))).collect();
     if !named.is_empty() {
         return named;
     }
-    let other = |name: &str| ["in.", "out.", "grad.", "adam1."].iter().any(|prefix| name.starts_with(prefix));
-    arrays
-        .iter()
-        .filter(|(name, _)| !other(name))
-        .map(|(name, array)| (name.clone(), array.clone()))
-        .collect()
+    names.into_iter().filter(|name| !is_of_case(name)).map(|name| (name, name)).collect()
+}
+
+/// Whether an array is an input or an output.
+fn is_of_case(name: &str) -> bool {
+    ["in.", "out.", "grad.", "adam1."].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The parameters of `preset`'s model, and the arrays among `names` that hold them.
+fn found_weights<'a>(
+    preset: &Preset,
+    names: impl Iterator<Item = &'a str>,
+    device: &Device,
+) -> Result<(Vec<String>, Matching), WeightsError> {
+    let expected = Nem::parameter_names(preset, device);
+    let candidates = candidates(names);
+    let bare: Vec<&str> = candidates.iter().map(|(name, _)| *name).collect();
+    let found = matching(&expected, &bare)?;
+    let whole =
+        |bare: &String| candidates.iter().find(|(name, _)| name == bare).map_or("", |(_, whole)| whole);
+    let arrays = found.arrays.iter().map(|array| whole(array).to_owned()).collect();
+    Ok((expected, Matching { arrays, ..found }))
+}
+
+/// The weights of `preset`'s model in `file`, under their own names, and a note on arrays that are not used.
+///
+/// # Errors
+/// Weights of another model; those of a type that is no float of 16, 32 or 64 bits.
+pub fn read_weights(file: &TensorFile, preset: &Preset, device: &Device) -> Result<(Arrays, Option<String>)> {
+    let unfit = |e| Error::content(file.path(), another_model(preset, &e));
+    let (names, found) = found_weights(preset, file.names(), device).map_err(unfit)?;
+    let mut arrays = file.arrays(found.arrays.iter().map(String::as_str))?;
+    let named = names.into_iter().zip(&found.arrays);
+    let weights = named.filter_map(|(name, array)| Some((name, arrays.remove(array)?))).collect();
+    Ok((weights, unused(found.others)))
+}
+
+fn another_model(preset: &Preset, error: &WeightsError) -> String {
+    format!("another architecture than that of {}: these weights {error}", preset.name)
+}
+
+/// A note on arrays that are not used.
+fn unused(names: Vec<String>) -> Option<String> {
+    let are = if names.len() == 1 { "is" } else { "are" };
+    (!names.is_empty()).then(|| format!("{} {are} not used", listed(names.iter().map(String::as_str))))
 }
 
 fn wrong(name: &str, shape: &[usize], expected: &str) -> Unfit {

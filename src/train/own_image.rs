@@ -54,6 +54,11 @@ impl Opened {
         Ok(Opened { input, clip })
     }
 
+    /// What is not used of the file in so many EM steps, in words that follow its name.
+    pub(crate) fn notes(&self, steps: usize) -> Vec<String> {
+        self.clip.unused_in(steps).into_iter().chain(self.clip.notes.iter().cloned()).collect()
+    }
+
     /// `preset` with the steps and the noise that the image is unrolled with.
     ///
     /// # Errors

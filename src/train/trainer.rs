@@ -17,7 +17,7 @@ use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::nem::{Nem, Phase, host};
 use crate::precision::Precision;
-use crate::preset::{Preset, Setting, Stage, Train};
+use crate::preset::{Preset, Setting, Stage, Train, Work};
 use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, StageStart, WATCHED, Watched};
 use crate::random::{Purpose, Stream};
 use crate::scores::{self, Scores};
@@ -145,7 +145,10 @@ impl Trainer {
         device: &Device,
         model: impl FnOnce(&Preset, &Device) -> Result<Nem>,
     ) -> Result<Trainer> {
-        let trainer = Trainer::at(&preset.at_first_stage(), seed, device, model)?;
+        let first = preset.at_first_stage();
+        first.fits(Work::Training { on_cpu: !backend::is_gpu(device) })?;
+        first.fits(Work::Scoring { samples: first.train.validation_size, steps: 1 })?;
+        let trainer = Trainer::at(&first, seed, device, model)?;
         for stages in 2..=preset.train.stages.len() {
             trainer.data.supports(&preset.after_stages(stages))?;
         }
@@ -266,6 +269,8 @@ impl Trainer {
             return Err(Error::Usage(format!("this run has no {}", to.field())));
         };
         let preset = to.apply(&self.preset)?;
+        let work = Work::Training { on_cpu: !backend::is_gpu(&self.device) };
+        preset.fits_instead(&self.preset, work)?;
         let data = match preset.data == self.preset.data {
             true => self.data.clone(),
             false => Arc::new(Dataset::new(&preset, self.seed)?),

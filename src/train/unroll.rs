@@ -10,7 +10,7 @@ use super::trainer::Trainer;
 use crate::data::{Dataset, Split, nth};
 use crate::error::{Error, Result};
 use crate::nem::{Nem, host};
-use crate::preset::{Preset, Setting};
+use crate::preset::{Preset, Setting, Work};
 use crate::scores;
 use crate::snapshot::{Snapshot, SnapshotStep};
 
@@ -28,6 +28,7 @@ pub(crate) fn take(
 ) -> Result<Snapshot> {
     let own = trainer.preset();
     let preset = look.iter().try_fold(own.clone(), |preset, setting| setting.apply(&preset))?;
+    preset.fits(Work::Unrolling(1))?;
     let (preset, batch) = match opened {
         Some(opened) => {
             let preset = opened.conditions(&preset, Chosen::by(look))?;
@@ -54,6 +55,7 @@ pub(crate) fn take(
 /// What [`Plan::make`] meets.
 pub fn take_first(trainer: &Trainer, samples: usize) -> Result<Vec<Snapshot>> {
     let preset = trainer.preset();
+    preset.fits(Work::Unrolling(samples))?;
     let plan = validation(preset, trainer.data(), trainer.seed(), (0..samples as u64).collect());
     Ok(of_trainer(trainer, preset, 0, plan.make()?))
 }

@@ -7,6 +7,7 @@ use hdf5_reader::{Dataset, SliceInfo, SliceInfoElem};
 
 use super::number::{Number, decode};
 use crate::data::split::Split;
+use crate::data::unit;
 use crate::error::{Error, Result};
 
 /// Values that are read at once where there are no chunks to go by.
@@ -105,7 +106,7 @@ impl DatasetKind {
     /// Whether a value is possible.
     fn fits(self, value: f32) -> bool {
         match self {
-            DatasetKind::Features => (0.0..=1.0).contains(&value),
+            DatasetKind::Features => unit::fits(value),
             DatasetKind::Groups => f32::from(value as u8) == value,
         }
     }
@@ -132,6 +133,16 @@ pub(super) struct Wanted {
     pub(super) frames: usize,
     pub(super) first: usize,
     pub(super) sequences: usize,
+}
+
+impl Wanted {
+    /// Bytes in memory, if there are `fractions`, or if all values are whole numbers.
+    pub(super) fn bytes(&self, fractions: bool) -> usize {
+        let value = if fractions { size_of::<f32>() } else { 1 };
+        let values = self.shape.channels.saturating_mul(value).saturating_add(1);
+        let pixels = self.frames * self.sequences * self.shape.height * self.shape.width;
+        pixels.saturating_mul(values)
+    }
 }
 
 /// Values, as bytes where all are whole numbers.
@@ -179,17 +190,17 @@ impl<'a> Filling<'a> {
         Ok(filling)
     }
 
-    /// Reads what is wanted, chunk by chunk in the file's order.
+    /// Reads what is wanted, which is all sequences, chunk by chunk in the file's order.
     pub(super) fn by_chunks(&mut self, dataset: &Dataset) -> Result<(), Stop> {
         for chunk in dataset.iter_chunks().map_err(|error| self.refused(error))? {
             let chunk = chunk.map_err(|error| self.refused(error))?;
             let values = decode(dataset.dtype(), chunk.bytes());
-            let (Some(values), Some(start), Some(size)) =
+            let (Some(mut values), Some(start), Some(size)) =
                 (values, five(chunk.offsets()), five(chunk.shape()))
             else {
                 return Err(self.damaged());
             };
-            self.take(start, size, &values)?;
+            self.take(start, size, &mut values)?;
         }
         // Chunks that were never written hold the fill value, which `values` began with if it is a byte.
         let fill = fill(dataset);
@@ -202,24 +213,35 @@ impl<'a> Filling<'a> {
         Ok(())
     }
 
-    /// Reads what is wanted in boxes of about [`BLOCK`] values.
+    /// Reads what is wanted in boxes of about [`BLOCK`] values, each chunk once.
     pub(super) fn by_slices(&mut self, dataset: &Dataset) -> Result<(), Stop> {
         let [frames, sequences, height, width, channels] = self.extent;
-        let block = (BLOCK / (height * width * channels)).max(1);
-        let (tall, wide) = if sequences == 1 { (block, 1) } else { (1, block) };
+        let fitting = |values: usize| (BLOCK / values).max(1);
+        let image = height * width * channels;
+        let (tall, wide) = match dataset.chunks() {
+            Some(chunk) => {
+                let deep = chunk.first().map_or(1, |deep| *deep as usize).clamp(1, frames);
+                (deep.saturating_mul(fitting(deep.saturating_mul(sequences * image))), sequences)
+            }
+            None if sequences == 1 => (fitting(image), 1),
+            None => (1, fitting(image)),
+        };
         for t in (0..frames).step_by(tall) {
             for n in (0..sequences).step_by(wide) {
                 let size = [tall.min(frames - t), wide.min(sequences - n), height, width, channels];
-                let values = read(dataset, [t, self.wanted.first + n, 0, 0, 0], size)
+                let mut values = read(dataset, [t, self.wanted.first + n, 0, 0, 0], size)
                     .map_err(|error| self.refused(error))?;
-                self.take([t, n, 0, 0, 0], size, &values)?;
+                self.take([t, n, 0, 0, 0], size, &mut values)?;
             }
         }
         Ok(())
     }
 
     /// Takes those values of a box that are wanted.
-    fn take(&mut self, start: [usize; AXES], size: [usize; AXES], values: &[f32]) -> Result<(), Stop> {
+    fn take(&mut self, start: [usize; AXES], size: [usize; AXES], values: &mut [f32]) -> Result<(), Stop> {
+        if self.what == DatasetKind::Features {
+            values.iter_mut().for_each(|value| *value = unit::clamped(*value));
+        }
         if start[0] >= self.extent[0] {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! Values of any kind of number, as the nearest floats of 32 bits.
 
+use half::f16;
 use hdf5_reader::error::Error as Hdf5Error;
 use hdf5_reader::{ByteOrder, Datatype, H5Type, VarLenKind};
 
@@ -29,13 +30,14 @@ impl H5Type for Number {
 /// The numbers in a file's bytes; `None` for other types. All whole numbers that matter here are exact in 32 bits.
 pub(super) fn decode(datatype: &Datatype, bytes: &[u8]) -> Option<Vec<f32>> {
     macro_rules! numbers {
-        ($number:ty, $order:expr) => {{
+        ($number:ty, $order:expr) => {
+            numbers!($number, $order, |v| v as f32)
+        };
+        ($number:ty, $order:expr, $to:expr) => {{
             let (values, _) = bytes.as_chunks::<{ size_of::<$number>() }>();
             Some(match $order {
-                ByteOrder::LittleEndian => {
-                    values.iter().map(|v| <$number>::from_le_bytes(*v) as f32).collect()
-                }
-                ByteOrder::BigEndian => values.iter().map(|v| <$number>::from_be_bytes(*v) as f32).collect(),
+                ByteOrder::LittleEndian => values.iter().map(|v| $to(<$number>::from_le_bytes(*v))).collect(),
+                ByteOrder::BigEndian => values.iter().map(|v| $to(<$number>::from_be_bytes(*v))).collect(),
             })
         }};
     }
@@ -53,6 +55,7 @@ pub(super) fn decode(datatype: &Datatype, bytes: &[u8]) -> Option<Vec<f32>> {
             (8, true) => numbers!(i64, byte_order),
             _ => None,
         },
+        Datatype::FloatingPoint { size: 2, byte_order } => numbers!(f16, byte_order, f16::to_f32),
         Datatype::FloatingPoint { size: 4, byte_order } => numbers!(f32, byte_order),
         Datatype::FloatingPoint { size: 8, byte_order } => numbers!(f64, byte_order),
         _ => None,

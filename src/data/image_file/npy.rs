@@ -2,6 +2,9 @@
 //!
 //! The header is not trusted: it is compared with the length of the file before it is used.
 
+use half::f16;
+
+use crate::machine::{self, in_words};
 use crate::tensors::Array;
 
 /// What every file begins with.
@@ -14,8 +17,8 @@ pub(super) enum NumberKind {
     Float,
     /// True or false.
     Bool,
-    /// Whole numbers.
-    Integer,
+    /// Whole numbers, which as an image's levels have this largest one.
+    Integer(u16),
 }
 
 /// The array in the bytes of a file, in row-major order.
@@ -29,24 +32,40 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Array, NumberKind), String> {
         "its header is not that of a plain array; save one array by numpy.save, without fields or pickling",
     )?;
     let (big, name) = match header.descr.split_at_checked(1) {
-        Some(("<" | "|", name)) => (false, name),
+        Some(("<" | "|" | "=", name)) => (false, name),
         Some((">", name)) => (true, name),
         _ => (false, header.descr),
     };
     type ReadNumbers = fn(&[u8], bool) -> Vec<f32>;
-    let (size, kind, reader): (usize, NumberKind, ReadNumbers) = match name {
-        "f4" => (4, NumberKind::Float, |bytes, big| numbers(bytes, big, f32::from_le_bytes)),
-        "f8" => (8, NumberKind::Float, |bytes, big| numbers(bytes, big, |b| f64::from_le_bytes(b) as f32)),
-        "i4" => (4, NumberKind::Integer, |bytes, big| numbers(bytes, big, |b| i32::from_le_bytes(b) as f32)),
-        "i8" => (8, NumberKind::Integer, |bytes, big| numbers(bytes, big, |b| i64::from_le_bytes(b) as f32)),
-        "u1" => (1, NumberKind::Integer, |bytes, _| bytes.iter().map(|b| f32::from(*b)).collect()),
-        "b1" => {
-            (1, NumberKind::Bool, |bytes, _| bytes.iter().map(|b| f32::from(u8::from(*b != 0))).collect())
-        }
+    macro_rules! of {
+        ($number:ty, $kind:expr, $to:expr) => {
+            (
+                size_of::<$number>(),
+                $kind,
+                (|bytes, big| numbers(bytes, big, |b| $to(<$number>::from_le_bytes(b)))) as ReadNumbers,
+            )
+        };
+        ($number:ty) => {
+            of!($number, NumberKind::Integer(u8::MAX.into()), |value| value as f32)
+        };
+    }
+    let (size, kind, reader) = match name {
+        "f2" => of!(f16, NumberKind::Float, f16::to_f32),
+        "f4" => of!(f32, NumberKind::Float, f32::from),
+        "f8" => of!(f64, NumberKind::Float, |value| value as f32),
+        "i1" => of!(i8),
+        "i2" => of!(i16),
+        "i4" => of!(i32),
+        "i8" => of!(i64),
+        "u1" => of!(u8),
+        "u2" => of!(u16, NumberKind::Integer(u16::MAX), f32::from),
+        "u4" => of!(u32),
+        "u8" => of!(u64),
+        "b1" | "?" => of!(u8, NumberKind::Bool, |value| f32::from(u8::from(value != 0))),
         _ => {
             return Err(format!(
-                "holds numbers of the type {:?}; float32, float64, uint8, bool, int32 and int64 are read, so convert \
-                 it by astype first",
+                "holds numbers of the type {:?}; booleans, integers of 8 to 64 bits and floats of 16 to 64 bits are \
+                 read, so convert it by astype first",
                 header.descr
             ));
         }
@@ -58,6 +77,15 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Array, NumberKind), String> {
             "its header declares an array of shape {:?}, but {} bytes follow; save it again",
             header.shape,
             values.len()
+        ));
+    }
+    // Read, and put into another order.
+    let (needed, free) = (2 * size_of::<f32>() as u64 * count.unwrap_or(0) as u64, machine::free_memory());
+    if needed > free {
+        return Err(format!(
+            "its values take {} of memory, and {} is available; make it smaller",
+            in_words(needed),
+            in_words(free)
         ));
     }
     let values = reader(values, big);
@@ -165,7 +193,8 @@ impl<'a> Text<'a> {
             let text = self.0.trim_start();
             let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
             numbers.push(text[..end].parse().ok()?);
-            self.0 = &text[end..];
+            // Python 2 marks its long numbers, as it may all of a shape.
+            self.0 = text[end..].strip_prefix(['L', 'l']).unwrap_or(&text[end..]);
             if self.skip(",").is_none() {
                 self.skip(")")?;
                 break;
@@ -214,18 +243,32 @@ mod tests {
     /// Every kind of number, either end first, whichever axis varies fastest, in every version.
     #[test]
     fn every_kind_and_order_is_read() {
-        use NumberKind::*;
+        use NumberKind::{Bool, Float};
+        let (integer, deep) = (NumberKind::Integer(255), NumberKind::Integer(65535));
         let of = |descr: &str, bytes: Vec<u8>| read(2, descr, "False", "(2,)", &bytes);
         let two = |values: [f32; 2], kind| (Array::new([2], values.to_vec()), kind);
         assert_eq!(of(">f4", [1.5f32, -2.0].map(f32::to_be_bytes).concat()), two([1.5, -2.0], Float));
         assert_eq!(of("<f8", [1.5f64, -2.0].map(f64::to_le_bytes).concat()), two([1.5, -2.0], Float));
         assert_eq!(of(">f8", [1.5f64, -2.0].map(f64::to_be_bytes).concat()), two([1.5, -2.0], Float));
-        assert_eq!(of("<i4", [255i32, -2].map(i32::to_le_bytes).concat()), two([255.0, -2.0], Integer));
-        assert_eq!(of(">i4", [255i32, -2].map(i32::to_be_bytes).concat()), two([255.0, -2.0], Integer));
-        assert_eq!(of("<i8", [255i64, -2].map(i64::to_le_bytes).concat()), two([255.0, -2.0], Integer));
-        assert_eq!(of(">i8", [255i64, -2].map(i64::to_be_bytes).concat()), two([255.0, -2.0], Integer));
-        assert_eq!(of("|u1", vec![7, 255]), two([7.0, 255.0], Integer));
+        assert_eq!(of("<i4", [255i32, -2].map(i32::to_le_bytes).concat()), two([255.0, -2.0], integer));
+        assert_eq!(of(">i4", [255i32, -2].map(i32::to_be_bytes).concat()), two([255.0, -2.0], integer));
+        assert_eq!(of("<i8", [255i64, -2].map(i64::to_le_bytes).concat()), two([255.0, -2.0], integer));
+        assert_eq!(of(">i8", [255i64, -2].map(i64::to_be_bytes).concat()), two([255.0, -2.0], integer));
+        assert_eq!(of("|u1", vec![7, 255]), two([7.0, 255.0], integer));
         assert_eq!(of("|b1", vec![0, 1]), two([0.0, 1.0], Bool));
+        assert_eq!(of("<f2", vec![0x00, 0x3e, 0x00, 0xc0]), two([1.5, -2.0], Float));
+        assert_eq!(of(">f2", vec![0x3e, 0x00, 0xc0, 0x00]), two([1.5, -2.0], Float));
+        assert_eq!(of("<u2", [65535u16, 2].map(u16::to_le_bytes).concat()), two([65535.0, 2.0], deep));
+        assert_eq!(of(">u2", [65535u16, 2].map(u16::to_be_bytes).concat()), two([65535.0, 2.0], deep));
+        assert_eq!(of("=i2", [255i16, -2].map(i16::to_le_bytes).concat()), two([255.0, -2.0], integer));
+        assert_eq!(of(">u4", [255u32, 2].map(u32::to_be_bytes).concat()), two([255.0, 2.0], integer));
+        assert_eq!(of("<u8", [255u64, 2].map(u64::to_le_bytes).concat()), two([255.0, 2.0], integer));
+        assert_eq!(of("|i1", vec![7, 0xfe]), two([7.0, -2.0], integer));
+        assert_eq!(of("?", vec![0, 2]), two([0.0, 1.0], Bool));
+        for shape in ["(2L,)", "(2L, )", " ( 2l,1L ) ", "(1L, 2)"] {
+            let (array, _) = read(1, "|u1", "False", shape, &[3, 4]);
+            assert_eq!(array.values, [3.0, 4.0], "{shape}");
+        }
         for version in 1..=3 {
             let c = read(version, "|u1", "False", "(2, 3)", &[0, 1, 2, 3, 4, 5]);
             let fortran = read(version, "|u1", "True", "(2, 3)", &[0, 3, 1, 4, 2, 5]);
@@ -272,7 +315,7 @@ mod tests {
         fn no_bytes_panic(
             version in 0u8..5,
             length in any::<[u8; 4]>(),
-            header in "[{}(),:' a-z0-9<|é]{0,60}",
+            header in "[{}(),:' a-z0-9L<|é]{0,60}",
             values in prop::collection::vec(any::<u8>(), 0..80),
         ) {
             let _ = decode(&values);
@@ -283,7 +326,7 @@ mod tests {
 
         #[test]
         fn headers_that_lie_are_refused(
-            descr in prop::sample::select(vec!["<f4", ">f8", "|u1", "<i8", "|b1", "<", ""]),
+            descr in prop::sample::select(vec!["<f2", "<f4", ">f8", "|u1", "|i1", ">u2", "<i8", "|b1", "<", ""]),
             fortran in any::<bool>(),
             shape in prop::collection::vec(prop_oneof![0usize..5, Just(usize::MAX), Just(1 << 40)], 0..5),
             values in prop::collection::vec(any::<u8>(), 0..80),

@@ -78,8 +78,7 @@ fn colours_become_grey_and_the_transparent_lies_on_black() {
 fn a_gif_is_its_frames_as_a_viewer_shows_them() {
     let files = Folder::new();
     let path = files.at("moves.gif");
-    let mut encoder =
-        gif::Encoder::new(std::fs::File::create(&path).unwrap(), 3, 2, &[0, 0, 0, 255, 255, 255]).unwrap();
+    let mut encoder = gif_encoder(&path);
     encoder.write_frame(&gif::Frame::from_indexed_pixels(3, 2, vec![1, 0, 0, 1, 0, 0], None)).unwrap();
     let part = gif::Frame::from_indexed_pixels(1, 1, vec![1], None);
     encoder.write_frame(&gif::Frame { left: 2, top: 1, ..part }).unwrap();
@@ -189,7 +188,9 @@ fn another_size_is_refused_with_both_and_fitted_when_asked() {
 
 #[test]
 fn frames_set_the_em_steps() {
-    let clip = |n| Clip { frames: vec![vec![0.0]; n] };
+    let clip = |n| Clip { frames: vec![vec![0.0]; n], notes: vec![] };
+    assert_eq!((clip(1).unused_in(5), clip(6).unused_in(5)), (None, None));
+    assert_eq!(clip(9).unused_in(5).unwrap(), "5 EM steps use the first 6 of its 9 frames");
     assert_eq!(clip(1).steps(15, true), Ok(15));
     assert_eq!(clip(10).steps(15, false), Ok(9));
     assert_eq!(clip(40).steps(15, false), Ok(39));
@@ -217,4 +218,142 @@ fn what_is_no_image_is_refused() {
     assert!(refused(&files.npy("|u1", &[0, 2, 3], &[]), GREY).contains("no pixels"));
     let two = ImageSize { channels: 2, ..GREY };
     assert!(refused(&files.png(GrayImage::new(3, 2)), two).contains("[F, 2, H, W]"));
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images").join(name)
+}
+
+/// The levels of the fixtures.
+const LEVELS: [u8; 6] = [0, 51, 102, 153, 204, 255];
+
+#[test]
+fn files_of_other_programs_are_read() {
+    for name in ["grey-alpha.png", "palette.png", "interlaced.png", "deep.png", "one.npz", "packed.npz"] {
+        let clip = read(&fixture(name), GREY, false).unwrap();
+        assert_eq!(clip, Clip { frames: vec![levels(&LEVELS)], notes: vec![] }, "{name}");
+    }
+    let bits = frames(&fixture("one-bit.png"), GREY).remove(0);
+    assert!(bits.iter().all(|value| [0.0, 1.0].contains(value)), "{bits:?}");
+    let animated = read(&fixture("animated.png"), GREY, false).unwrap();
+    assert_eq!(animated.frames, [levels(&LEVELS)]);
+    assert_eq!(animated.notes, ["the first image of its animation is used; save it as a GIF to use all"]);
+    let moves = read(&fixture("moves.gif"), GREY, false).unwrap();
+    let spot = |at: usize| (0..6).map(|i| if i == at { 1.0 } else { 0.0 }).collect::<Vec<f32>>();
+    assert_eq!(moves.frames, [spot(0), spot(1), spot(2)]);
+    let error = refused(&fixture("two.npz"), GREY);
+    assert!(error.contains("holds 2 arrays (image, mask), and one is read"), "{error}");
+}
+
+#[test]
+fn a_gif_without_its_end_is_read_and_what_follows_it_is_told() {
+    let files = Folder::new();
+    let bytes = std::fs::read(fixture("moves.gif")).unwrap();
+    let whole = frames(&fixture("moves.gif"), GREY);
+    let (body, mark) = bytes.split_at(bytes.len() - 1);
+    assert_eq!(mark, [gif_blocks::MARK]);
+    for (bytes, note) in [
+        (body.to_vec(), "its end is missing; its frames are whole"),
+        ([body, b"\x00\x00garbage"].concat(), "9 bytes after frame 3 are not used"),
+        ([&bytes[..], b"garbage"].concat(), "7 bytes after its end are not used"),
+    ] {
+        let clip = read(&files.write(&bytes), GREY, false).unwrap();
+        assert_eq!((clip.frames, clip.notes), (whole.clone(), vec![note.to_owned()]));
+    }
+    let error = refused(&files.write(&body[..body.len() - 2]), GREY);
+    assert!(error.contains("not a complete GIF"), "{error}");
+}
+
+#[test]
+fn what_is_not_used_of_an_image_is_told() {
+    let files = Folder::new();
+    let told = |path: &Path, image, resize| read(path, image, resize).unwrap().notes;
+    let colour = ImageSize { channels: 3, ..GREY };
+    let veiled = RgbaImage::from_fn(3, 2, |x, _| Rgba([255, 9, 0, [0, 51, 255][x as usize]]));
+    let path = files.png(veiled);
+    let (on_black, to_grey) = ("its transparent pixels are put on black", "its colours are turned to grey");
+    assert_eq!(told(&path, GREY, false), [on_black, to_grey]);
+    assert_eq!(told(&path, colour, false), [on_black]);
+    let plain = files.png(RgbaImage::from_pixel(3, 2, Rgba([7, 7, 7, 255])));
+    assert!(told(&plain, GREY, true).is_empty());
+    let large = files.png(GrayImage::new(12, 4));
+    assert_eq!(told(&large, GREY, true), ["its 12x4 pixels are scaled to fit 3x2"]);
+    let many = files.npy("|u1", &[1003, 2, 3], &[1; 6 * 1003]);
+    assert_eq!(told(&many, GREY, false), ["the first 1001 of its 1003 frames are used"]);
+    let mut encoder = gif_encoder(&files.at("many.gif"));
+    for _ in 0..1002 {
+        encoder.write_frame(&gif::Frame::from_indexed_pixels(3, 2, vec![1; 6], None)).unwrap();
+    }
+    drop(encoder);
+    assert_eq!(told(&files.at("many.gif"), GREY, false), ["the first 1001 of its 1002 frames are used"]);
+}
+
+fn gif_encoder(path: &Path) -> gif::Encoder<std::fs::File> {
+    gif::Encoder::new(std::fs::File::create(path).unwrap(), 3, 2, &[0, 0, 0, 255, 255, 255]).unwrap()
+}
+
+#[test]
+fn rounding_is_mended_and_what_is_farther_outside_is_shown_with_its_place() {
+    let files = Folder::new();
+    let near = [0.0f32, 1.000_001, -9e-7, 0.5, 1.0, 0.0].map(f32::to_le_bytes);
+    assert_eq!(
+        frames(&files.npy("<f4", &[2, 3], near.as_flattened()), GREY),
+        [[0.0, 1.0, 0.0, 0.5, 1.0, 0.0]]
+    );
+    let far = [0.0f32, 1.0, 0.0, 0.0, 1.5, 0.0].map(f32::to_le_bytes);
+    let error = refused(&files.npy("<f4", &[2, 3], far.as_flattened()), GREY);
+    assert!(error.contains("holds 1.5 at [1, 1]; values must be 0 to 1"), "{error}");
+}
+
+#[test]
+fn integers_of_16_bits_are_levels_of_65536() {
+    let files = Folder::new();
+    let npy = |values: [u16; 6]| {
+        let bytes = values.map(u16::to_le_bytes);
+        read(&files.npy("<u2", &[2, 3], bytes.as_flattened()), GREY, false).unwrap()
+    };
+    let clip = npy([0, 65535, 13107, 0, 0, 0]);
+    assert_eq!((clip.frames[0][..3].to_vec(), clip.notes.len()), (vec![0.0, 1.0, 0.2], 0));
+    assert_eq!(npy([0, 1, 1, 0, 0, 0]).frames[0][..3], [0.0, 1.0, 1.0]);
+    let dark = npy([0, 255, 3, 0, 0, 0]);
+    assert!(dark.notes[0].contains("the largest is 255"), "{:?}", dark.notes);
+    let half = [0x3800u16, 0x3c00, 0, 0, 0, 0].map(u16::to_le_bytes);
+    assert_eq!(frames(&files.npy("<f2", &[2, 3], half.as_flattened()), GREY)[0][..2], [0.5, 1.0]);
+}
+
+mod changed_files {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+        /// Any change to a file of any kind: an image of the model's size with values from 0 to 1, or a sentence.
+        #[test]
+        fn are_read_or_refused(
+            which in 0usize..7,
+            flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            cut in prop::option::of(any::<prop::sample::Index>()),
+            channels in prop::sample::select(vec![1usize, 2, 3]),
+        ) {
+            let names = ["grey-alpha.png", "palette.png", "animated.png", "deep.png", "moves.gif", "packed.npz", "one.npz"];
+            let mut bytes = std::fs::read(fixture(names[which])).unwrap();
+            for (at, byte) in flips {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if let Some(cut) = cut {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            let files = Folder::new();
+            let image = ImageSize { channels, ..GREY };
+            match read(&files.write(&bytes), image, true) {
+                Ok(clip) => for frame in clip.frames {
+                    prop_assert_eq!(frame.len(), image.values());
+                    prop_assert!(frame.iter().all(|value| (-1e-6..=1.000_001).contains(value)), "{:?}", frame);
+                },
+                Err(error) => prop_assert!(!error.to_string().contains('\n')),
+            }
+        }
+    }
 }

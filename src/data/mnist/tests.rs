@@ -142,6 +142,27 @@ fn a_directory_is_opened_in_all_forms() {
     assert!(open(directory).unwrap_err().to_string().contains("holds no images"));
 }
 
+/// As torchvision and Kaggle's archive lay them out.
+#[test]
+fn files_below_the_directory_are_found() {
+    for [train, test] in [
+        ["MNIST/raw/train-images-idx3-ubyte", "MNIST/raw/t10k-images-idx3-ubyte"],
+        ["raw/train-images-idx3-ubyte.gz", "raw/t10k-images.idx3-ubyte"],
+        [
+            "train-images-idx3-ubyte/train-images-idx3-ubyte",
+            "t10k-images.idx3-ubyte/t10k-images.idx3-ubyte.gz",
+        ],
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        for name in [train, test] {
+            std::fs::create_dir_all(directory.path().join(name).parent().unwrap()).unwrap();
+            put(directory.path(), name, &some_images(3, 28));
+        }
+        assert!(is_there(directory.path()), "{train}");
+        assert_eq!(open(directory.path()).unwrap().test.count(), 3);
+    }
+}
+
 #[test]
 fn a_check_says_what_is_in_every_file() {
     let directory = tempfile::tempdir().unwrap();
