@@ -192,27 +192,34 @@ fn model_card(model: EmbeddedModel) -> Result<ModelCard> {
         name: model.name.to_owned(),
         preset: checkpoint.preset,
         iteration: checkpoint.manifest.counters.iteration,
-        ami: checkpoint.manifest.measured.map(|measured| (measured.ami_last, measured.floor)),
+        ami: checkpoint.manifest.measured.and_then(|measured| measured.ami_last.zip(measured.floor)),
     })
 }
 
-/// Describes the run in `run` for the picker, without reading its weights.
+/// Describes the run in `run` for the picker, without reading its weights. A run that failed, or whose checkpoint is
+/// missing or damaged, is described with that trouble.
 ///
 /// # Errors
-/// A directory that is not a run or has no checkpoint.
+/// A directory that is not a run.
 pub fn card(run: &Path) -> Result<RunCard> {
     let seed = RunFile::read(run)?.seed;
-    let checkpoint = Checkpoint::glance(&directory::resolve(run, &["last"])?)?;
-    // Before the first validation of a stage, the latest AMI belongs to another task.
-    let ami = metrics::latest_ami(run).filter(|_| checkpoint.is_of_its_task());
-    Ok(RunCard {
-        directory: run.to_owned(),
-        preset: checkpoint.preset,
-        seed,
-        iteration: checkpoint.manifest.counters.iteration,
-        ami,
-        changed: changed(run).unwrap_or(SystemTime::UNIX_EPOCH),
-    })
+    let metrics::Latest { ami, failure } = metrics::latest(run);
+    let failed = failure.map(|failure| format!("failed: {}", failure.why));
+    let (directory, changed) = (run.to_owned(), changed(run).unwrap_or(SystemTime::UNIX_EPOCH));
+    match directory::resolve(run, &["last"]).and_then(|last| Checkpoint::glance(&last)) {
+        Ok(checkpoint) => {
+            // Before the first validation of a stage, the latest AMI belongs to another task.
+            let ami = ami.filter(|_| checkpoint.is_of_its_task());
+            let iteration = checkpoint.manifest.counters.iteration;
+            let preset = checkpoint.preset;
+            Ok(RunCard { directory, preset, seed, iteration, ami, changed, trouble: failed })
+        }
+        Err(e) => {
+            let preset = Preset::load(&run.join("preset.ron").display().to_string())?;
+            let trouble = failed.or(Some(e.to_string()));
+            Ok(RunCard { directory, preset, seed, iteration: 0, ami, changed, trouble })
+        }
+    }
 }
 
 #[cfg(test)]
