@@ -14,7 +14,8 @@ use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    Call, Change, Command, Event, Finish, Iteration, Metrics, Record, RunInfo, RunKind, ViewerId, WATCHED,
+    BrokenLoss, Call, Change, Command, Event, Finish, Iteration, Metrics, Record, RunFailure, RunInfo,
+    RunKind, ViewerId, WATCHED, number_or_dash,
 };
 use crate::run::album::{self, Album};
 use crate::run::directory::RunDir;
@@ -118,6 +119,7 @@ impl Worker {
         });
         let finish = result.unwrap_or_else(|e| {
             error!("{e}");
+            self.record_failure(&e);
             Finish::Failed(e.to_string())
         });
         info!("finished: {finish:?}");
@@ -142,6 +144,7 @@ impl Worker {
             info.preset.name, info.device, info.seed, info.parameters, info.iteration
         );
         let first = info.iteration + 1;
+        let again = info.metrics.iterations.last().copied().filter(|last| last.iteration == info.iteration);
         let latest = self.ends.audience.latest().subscribe();
         let viewers = Viewers::listen(info.clone(), self.ends.caller.clone(), latest);
         self.ends.outbox.send(Event::Started(Box::new(info)));
@@ -149,7 +152,14 @@ impl Worker {
             Ok(viewers) => self.ends.outbox.admit(viewers),
             Err(e) => info!("{e}; the run continues, but nobody can attach to it"),
         }
-        self.events = self.run.events(first)?;
+        // An epoch that is still to be validated may have been validated before the run was killed, so its iteration
+        // is written again.
+        let again = again.filter(|_| self.trainer.epoch_is_over());
+        self.events = self.run.events(again.map_or(first, |last| last.iteration))?;
+        if let Some(last) = again {
+            let rate = self.trainer.preset().train.learning_rate;
+            self.log_event(|events, _| events.iteration(&last, rate));
+        }
         match Album::open(self.run.path(), first - 1) {
             Ok(album) => self.album = Some(album),
             Err(e) => self.note(&e),
@@ -245,8 +255,12 @@ impl Worker {
         let (epoch, watched) = self.trainer.end_epoch().map_err(|e| self.with_kept(e))?;
         self.run.append(&Record::Epoch(epoch))?;
         info!(
-            "epoch {}: train {:.3}, validation {:.3}, AMI {:.4}, ARI {:.4}",
-            epoch.epoch, epoch.train_loss, epoch.validation_loss, epoch.ami, epoch.ari
+            "epoch {}: train {:.3}, validation {:.3}, AMI {}, ARI {}",
+            epoch.epoch,
+            epoch.train_loss,
+            epoch.validation_loss,
+            number_or_dash(epoch.ami, 4),
+            number_or_dash(epoch.ari, 4)
         );
         self.ends.outbox.send(Event::Epoch(epoch));
         self.ends.outbox.send(Event::WatchedScores(watched));
@@ -337,7 +351,7 @@ impl Worker {
         match self.ends.audience.look(viewer, command, preset.data.image(), samples) {
             Ok(None) => self.show()?,
             Ok(other) => return Ok(other),
-            Err(answer) => self.ends.outbox.answer(viewer, answer),
+            Err(answer) => self.ends.outbox.answer(viewer, *answer),
         }
         Ok(None)
     }
@@ -447,8 +461,27 @@ impl Worker {
             None => "no checkpoint had been written yet".to_owned(),
         };
         match e {
-            Error::NotFinite { iteration, loss, .. } => Error::NotFinite { iteration, loss, kept },
+            Error::NotFinite { validation, iteration, loss, .. } => {
+                Error::NotFinite { validation, iteration, loss, kept }
+            }
             other => other,
+        }
+    }
+
+    /// Records why the run failed. Where that cannot be written either, the log and the viewers know.
+    fn record_failure(&mut self, e: &Error) {
+        let counters = self.trainer.counters();
+        let (iteration, loss) = match *e {
+            Error::NotFinite { validation: true, iteration, loss, .. } => {
+                (iteration, Some(BrokenLoss::Validation(loss)))
+            }
+            Error::NotFinite { iteration, loss, .. } => (iteration, Some(BrokenLoss::Train(loss))),
+            _ => (counters.iteration, None),
+        };
+        let failure = RunFailure { iteration, epoch: counters.epochs + 1, loss, why: e.to_string() };
+        self.log_event(|events, _| events.failure(&failure));
+        if let Err(e) = self.run.append(&Record::Failed(failure)) {
+            info!("{e}");
         }
     }
 
