@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TryRecvError;
 use tracing::{error, info};
 
+use super::saturation::Saturation;
 use super::socket::Viewers;
 use super::thread::Ends;
 use crate::backend::{self, Compute};
@@ -64,6 +65,7 @@ pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
         paused: false,
         steps_to_go: 0,
         saved: None,
+        saturation: Saturation::default(),
         snapshot_due: Instant::now(),
     };
     worker.run(metrics);
@@ -86,6 +88,7 @@ struct Worker {
     steps_to_go: u64,
     /// The iteration and preset of the newest checkpoint.
     saved: Option<(u64, Preset)>,
+    saturation: Saturation,
     snapshot_due: Instant,
 }
 
@@ -229,6 +232,7 @@ impl Worker {
             self.run.append(&Record::Step(Iteration { profile: None, ..iteration }))?;
             let rate = self.trainer.preset().train.learning_rate;
             self.log_event(|events, _| events.iteration(&iteration, rate));
+            self.saturation.add(&iteration);
             self.ends.outbox.iteration(iteration);
         }
         Ok(())
@@ -264,6 +268,10 @@ impl Worker {
         );
         self.ends.outbox.send(Event::Epoch(epoch));
         self.ends.outbox.send(Event::WatchedScores(watched));
+        if let Some(saturated) = self.saturation.end_epoch(epoch.epoch) {
+            info!("{saturated}");
+            self.ends.outbox.send(Event::Note(saturated));
+        }
         self.log_event(|events, trainer| {
             let sample = unroll::take(trainer, 0, None, &[])?;
             events.epoch(&epoch, &pictures::step(&sample, sample.steps.len().saturating_sub(1), TILE)?)
