@@ -67,10 +67,13 @@ pub enum Error {
     Data(String),
     /// The loss became NaN or infinite.
     #[error(
-        "training stopped: the loss became {loss} in iteration {iteration}; \
-         {kept}; a smaller train.learning_rate usually helps"
+        "training stopped: the {}loss became {loss} in iteration {iteration}; \
+         {kept}; a smaller train.learning_rate usually helps",
+        if *validation { "validation " } else { "" }
     )]
     NotFinite {
+        /// Whether it is the loss of a validation.
+        validation: bool,
         /// The iteration of that loss, counted from 1.
         iteration: u64,
         /// `NaN` or infinity.

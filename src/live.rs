@@ -9,6 +9,7 @@ pub mod backstage;
 pub mod begin;
 mod detach;
 pub mod model;
+mod saturation;
 #[cfg_attr(not(unix), path = "live/no_socket.rs")]
 pub mod socket;
 mod thread;

@@ -17,12 +17,14 @@
 mod backstage;
 mod command;
 mod event;
+mod failure;
 mod handle;
 mod metrics;
 
 pub use self::backstage::*;
 pub use self::command::*;
 pub use self::event::*;
+pub use self::failure::*;
 pub use self::handle::*;
 pub use self::metrics::*;
 

@@ -4,25 +4,35 @@
 //! (group ≠ 0), with labels argmax_k γ. Both are 1 for equal partitions and 0 on average for random ones. AMI is
 //! `(MI − E[MI]) / (norm − E[MI])` with exact `E[MI]`. The paper normalises by the larger of the two entropies, today
 //! their mean is usual; both are computed.
+//!
+//! A score is `None`, and not a number, where nothing can be scored:
+//!
+//! - without items: no pixel belongs to exactly one object;
+//! - where chance alone reaches the maximum, so that AMI and ARI are 0/0: one object in one component, or every item
+//!   alone in both labellings. A single item is both. scikit-learn prints 1 there, by convention;
+//! - for γ that is not a number.
+//!
+//! One component for several objects, or several for one, is a score: 0. A mean is over what has a score, and `None` over
+//! nothing.
 
 use crate::preset::ImageSize;
 use crate::protocol::Floor;
 
-/// The scores of one sample.
+/// The scores of one sample, or means over several.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Scores {
     /// AMI normalised by max(H(U), H(V)), as in the paper.
-    pub ami: f64,
+    pub ami: Option<f64>,
     /// AMI normalised by the mean of H(U) and H(V).
-    pub ami_arithmetic: f64,
+    pub ami_arithmetic: Option<f64>,
     /// ARI.
-    pub ari: f64,
-    /// Mean of max_k γ over the scored pixels.
-    pub confidence: f64,
+    pub ari: Option<f64>,
+    /// Mean of max_k γ over the scored pixels; `None` without such pixels.
+    pub confidence: Option<f64>,
 }
 
-/// Scores γ (K·P values, component by component) against `groups` (P values); `None` if no pixel has a group.
-pub fn score(gamma: &[f32], groups: &[u8]) -> Option<Scores> {
+/// Scores γ (K·P values, component by component) against `groups` (P values).
+pub fn score(gamma: &[f32], groups: &[u8]) -> Scores {
     let places = groups.len();
     let mut table = Contingency::new();
     let mut confidence = 0.0;
@@ -31,8 +41,12 @@ pub fn score(gamma: &[f32], groups: &[u8]) -> Option<Scores> {
         table.add(group, label);
         confidence += f64::from(largest);
     }
-    let (ami, ami_arithmetic) = table.ami()?;
-    Some(Scores { ami, ami_arithmetic, ari: table.ari()?, confidence: confidence / table.total as f64 })
+    // γ that is not a number chooses no component.
+    if table.total == 0 || !confidence.is_finite() {
+        return Scores::default();
+    }
+    let (ami, ami_arithmetic) = table.ami().unzip();
+    Scores { ami, ami_arithmetic, ari: table.ari(), confidence: Some(confidence / f64::from(table.total)) }
 }
 
 /// Adds to `held` the number of object pixels that each component has the largest γ of.
@@ -57,12 +71,12 @@ fn argmax(values: impl Iterator<Item = f32>) -> (u8, f32) {
         .fold((0, f32::NEG_INFINITY), |best, (value, k)| if value > best.1 { (k, value) } else { best })
 }
 
-/// ARI of two labellings of the same items; `None` without items.
+/// ARI of two labellings of the same items; `None` where it is 0/0.
 pub fn ari(truth: &[u8], labels: &[u8]) -> Option<f64> {
     Contingency::of(truth, labels).ari()
 }
 
-/// AMI of two labellings of the same items, normalised by the larger entropy and by the mean; `None` without items.
+/// AMI of two labellings of the same items, normalised by the larger entropy and by the mean; `None` where it is 0/0.
 pub fn ami(truth: &[u8], labels: &[u8]) -> Option<(f64, f64)> {
     Contingency::of(truth, labels).ami()
 }
@@ -113,9 +127,6 @@ impl Contingency {
 
     /// The adjusted Rand index, from the pairs of items that are together or apart.
     fn ari(&self) -> Option<f64> {
-        if self.total == 0 {
-            return None;
-        }
         let n = f64::from(self.total);
         let squares =
             |counts: &mut dyn Iterator<Item = u32>| counts.map(|c| f64::from(c).powi(2)).sum::<f64>();
@@ -126,23 +137,18 @@ impl Contingency {
         // Ordered pairs: together in both, only in the truth, only in the labels, in neither.
         let (tp, false_apart, false_together) = (both - n, by_class - both, by_label - both);
         let tn = n * n - by_class - by_label + both;
-        if false_apart == 0.0 && false_together == 0.0 {
-            return Some(1.0);
-        }
-        Some(
-            2.0 * (tp * tn - false_apart * false_together)
-                / ((tp + false_apart) * (false_apart + tn) + (tp + false_together) * (false_together + tn)),
-        )
+        let range = (tp + false_apart) * (false_apart + tn) + (tp + false_together) * (false_together + tn);
+        (range > 0.0).then(|| 2.0 * (tp * tn - false_apart * false_together) / range)
     }
 
     /// The adjusted mutual information, normalised by the larger entropy and by the mean.
     fn ami(&self) -> Option<(f64, f64)> {
-        if self.total == 0 {
-            return None;
-        }
         let (classes, labels) = self.margins();
+        let all = self.total as usize;
         match (classes.len(), labels.len()) {
-            (1, 1) => return Some((1.0, 1.0)),
+            // Both the same in any order of the items, so that the norm is E[MI].
+            (0 | 1, 0 | 1) => return None,
+            (a, b) if a == all && b == all => return None,
             (1, _) | (_, 1) => return Some((0.0, 0.0)),
             _ => {}
         }
@@ -163,11 +169,7 @@ impl Contingency {
             .sum();
         let expected = expected_mutual_information(&classes, &labels, self.total);
         let (of_classes, of_labels) = (entropy(&classes), entropy(&labels));
-        let adjust = |norm: f64| {
-            let (gain, range) = (mutual - expected, norm - expected);
-            // If chance reaches the maximum, so does any match: 0/0 except for rounding.
-            if gain.abs() < 1e-12 && range.abs() < 1e-12 { 1.0 } else { gain / range }
-        };
+        let adjust = |norm: f64| (mutual - expected) / (norm - expected);
         Some((adjust(of_classes.max(of_labels)), adjust((of_classes + of_labels) / 2.0)))
     }
 }
@@ -201,27 +203,49 @@ fn expected_mutual_information(classes: &[(u8, u32)], labels: &[(u8, u32)], tota
 
 /// The position-only floor: the best score on these samples, by mean AMI (max) and by mean ARI, of a fixed split of the
 /// image into at most K regions (rows, columns, grids). It is small for a single moving object with K = 4 but
-/// considerable for several objects.
+/// considerable for several objects. `None` if a split has no score, because no pixel has a group, or because it is
+/// right on all samples, as the whole image is for a single object.
 pub fn floor<'a>(k: usize, image: ImageSize, groups: impl Iterator<Item = &'a [u8]> + Clone) -> Floor {
     let mut best = Floor::default();
     for split in position_splits(k, image) {
-        let (mut ami_sum, mut ari_sum, mut count) = (0.0, 0.0, 0.0);
+        let [mut ami, mut ari] = [RunningMean::default(); 2];
         for groups in groups.clone() {
             let mut table = Contingency::new();
             let scored = groups.iter().zip(&split).filter(|(group, _)| **group != 0);
             scored.for_each(|(group, region)| table.add(*group, *region));
-            if let (Some((ami, _)), Some(ari)) = (table.ami(), table.ari()) {
-                ami_sum += ami;
-                ari_sum += ari;
-                count += 1.0;
-            }
+            ami.add(table.ami().map(|ami| ami.0), 1.0);
+            ari.add(table.ari(), 1.0);
         }
-        if count > 0.0 {
-            best.ami = best.ami.max(ami_sum / count);
-            best.ari = best.ari.max(ari_sum / count);
-        }
+        let (Some(ami), Some(ari)) = (ami.mean(), ari.mean()) else { return Floor::default() };
+        best.ami = Some(best.ami.map_or(ami, |best| best.max(ami)));
+        best.ari = Some(best.ari.map_or(ari, |best| best.max(ari)));
     }
     best
+}
+
+/// A weighted mean in progress, of the numbers that there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunningMean {
+    sum: f64,
+    weight: f64,
+    /// Numbers with a weight above 0.
+    pub count: usize,
+}
+
+impl RunningMean {
+    /// Adds a number, if it is one.
+    pub fn add(&mut self, number: Option<f64>, weight: f64) {
+        if let Some(number) = number {
+            self.sum += weight * number;
+            self.weight += weight;
+            self.count += usize::from(weight > 0.0);
+        }
+    }
+
+    /// The mean; `None` without a number that has a weight.
+    pub fn mean(&self) -> Option<f64> {
+        (self.weight > 0.0).then(|| 1.0 / self.weight * self.sum)
+    }
 }
 
 /// Splits by position alone: every grid of rows x columns with at most `k` cells (the whole, halves, stripes,
@@ -253,27 +277,24 @@ pub struct Quartiles {
 }
 
 impl Quartiles {
-    /// The quartiles of `numbers`, interpolated linearly; zeros without numbers.
-    pub fn of(mut numbers: Vec<f64>) -> Quartiles {
+    /// The quartiles of `numbers`, interpolated linearly; `None` without numbers.
+    pub fn of(mut numbers: Vec<f64>) -> Option<Quartiles> {
         numbers.sort_by(f64::total_cmp);
         let at = |share: f64| {
             let place = share * numbers.len().saturating_sub(1) as f64;
-            let (below, above) = (numbers.get(place.floor() as usize), numbers.get(place.ceil() as usize));
-            match (below, above) {
-                (Some(below), Some(above)) => below + (above - below) * place.fract(),
-                _ => 0.0,
-            }
+            let (below, above) = (numbers.get(place.floor() as usize)?, numbers.get(place.ceil() as usize)?);
+            Some(below + (above - below) * place.fract())
         };
-        Quartiles { lower: at(0.25), median: at(0.5), upper: at(0.75) }
+        Some(Quartiles { lower: at(0.25)?, median: at(0.5)?, upper: at(0.75)? })
     }
 }
 
-/// The mean and the sample standard deviation (n − 1); 0 for a single number, NaN for none.
-pub fn mean_and_deviation(numbers: &[f64]) -> (f64, f64) {
+/// The mean, `None` without numbers, and the sample standard deviation (n − 1), `None` without two numbers.
+pub fn mean_and_deviation(numbers: &[f64]) -> (Option<f64>, Option<f64>) {
     let count = numbers.len() as f64;
     let mean = numbers.iter().sum::<f64>() / count;
     let squares = numbers.iter().map(|number| (number - mean) * (number - mean)).sum::<f64>();
-    (mean, if numbers.len() > 1 { (squares / (count - 1.0)).sqrt() } else { 0.0 })
+    ((count > 0.0).then_some(mean), (count > 1.0).then(|| (squares / (count - 1.0)).sqrt()))
 }
 
 #[cfg(test)]
@@ -290,19 +311,28 @@ mod tests {
         fn names_of_labels_do_not_matter((truth, labels) in labelling(), shift in 1u8..200) {
             let renamed: Vec<u8> = labels.iter().map(|l| (l ^ 3).wrapping_mul(7).wrapping_add(shift)).collect();
             let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
-            prop_assert!(close(ari(&truth, &labels).unwrap(), ari(&truth, &renamed).unwrap()));
-            let (a, b) = (ami(&truth, &labels).unwrap(), ami(&truth, &renamed).unwrap());
-            prop_assert!(close(a.0, b.0) && close(a.1, b.1));
+            let of = |labels: &[u8]| ami(&truth, labels).zip(ari(&truth, labels));
+            match (of(&labels), of(&renamed)) {
+                (Some((a, a_ari)), Some((b, b_ari))) => {
+                    prop_assert!(close(a_ari, b_ari) && close(a.0, b.0) && close(a.1, b.1));
+                }
+                (a, b) => prop_assert!(a.is_none() && b.is_none()),
+            }
         }
 
         #[test]
         fn scores_are_symmetric_and_at_most_one((truth, labels) in labelling()) {
-            let (a, b) = (ami(&truth, &labels).unwrap(), ami(&labels, &truth).unwrap());
-            prop_assert!((a.0 - b.0).abs() < 1e-9 && (a.1 - b.1).abs() < 1e-9);
-            prop_assert!(a.0 <= 1.0 + 1e-9 && a.1 <= 1.0 + 1e-9);
-            prop_assert!(ari(&truth, &labels).unwrap() <= 1.0);
-            let same = ami(&truth, &truth).unwrap();
-            prop_assert!((same.0 - 1.0).abs() < 1e-9 && ari(&truth, &truth) == Some(1.0));
+            prop_assert_eq!(ami(&truth, &labels).is_some(), ari(&truth, &labels).is_some());
+            if let (Some(a), Some(b)) = (ami(&truth, &labels), ami(&labels, &truth)) {
+                prop_assert!((a.0 - b.0).abs() < 1e-9 && (a.1 - b.1).abs() < 1e-9);
+                prop_assert!(a.0 <= 1.0 + 1e-9 && a.1 <= 1.0 + 1e-9);
+                prop_assert!(ari(&truth, &labels).unwrap() <= 1.0);
+            }
+            let kinds = truth.iter().collect::<std::collections::BTreeSet<_>>().len();
+            match ami(&truth, &truth) {
+                Some(same) => prop_assert!((same.0 - 1.0).abs() < 1e-9 && ari(&truth, &truth) == Some(1.0)),
+                None => prop_assert!(kinds == 1 || kinds == truth.len()),
+            }
         }
 
         /// Sampled permutations agree with the exact expectation.
@@ -335,24 +365,53 @@ mod tests {
     #[test]
     fn quartiles_interpolate() {
         let of = |numbers: &[f64]| {
-            let Quartiles { lower, median, upper } = Quartiles::of(numbers.to_vec());
-            [lower, median, upper]
+            Quartiles::of(numbers.to_vec()).map(|Quartiles { lower, median, upper }| [lower, median, upper])
         };
-        assert_eq!(of(&[4.0, 1.0, 3.0, 2.0]), [1.75, 2.5, 3.25]);
-        assert_eq!((of(&[7.0]), of(&[])), ([7.0; 3], [0.0; 3]));
+        assert_eq!(of(&[4.0, 1.0, 3.0, 2.0]), Some([1.75, 2.5, 3.25]));
+        assert_eq!((of(&[7.0]), of(&[])), (Some([7.0; 3]), None));
     }
 
     #[test]
     fn a_deviation_is_a_samples() {
-        assert_eq!(mean_and_deviation(&[1.0, 3.0]), (2.0, 2f64.sqrt()));
-        assert_eq!(mean_and_deviation(&[5.0]), (5.0, 0.0));
-        assert!(mean_and_deviation(&[]).0.is_nan());
+        assert_eq!(mean_and_deviation(&[1.0, 3.0]), (Some(2.0), Some(2f64.sqrt())));
+        assert_eq!(mean_and_deviation(&[5.0]), (Some(5.0), None));
+        assert_eq!(mean_and_deviation(&[]), (None, None));
+    }
+
+    /// 0/0 is no score, whatever the convention; 0 is one.
+    #[test]
+    fn where_nothing_can_be_scored_there_is_no_score() {
+        for (truth, labels, scored) in [
+            (&[][..], &[][..], false),
+            (&[1], &[0], false),
+            (&[1, 1, 1], &[4, 4, 4], false),
+            (&[1, 2, 3], &[2, 0, 1], false),
+            (&[1, 1, 1], &[0, 0, 1], true),
+            (&[1, 2, 2], &[0, 0, 0], true),
+            (&[1, 1, 2, 2], &[0, 1, 2, 3], true),
+        ] {
+            let found = (ami(truth, labels), ari(truth, labels).map(f64::abs));
+            let expected = (scored.then_some((0.0, 0.0)), scored.then_some(0.0));
+            assert_eq!(found.1, expected.1, "{truth:?} {labels:?}");
+            let tiny = |a: (f64, f64)| a.0.abs().max(a.1.abs()) < 1e-12;
+            assert_eq!(found.0.map(tiny), scored.then_some(true), "{truth:?} {labels:?}");
+        }
+        assert_eq!(score(&[0.5, 0.5], &[0]), Scores::default());
+        assert_eq!(score(&[f32::NAN; 4], &[1, 2]), Scores::default());
+        // What one component is sure of can be said without anything to tell apart.
+        assert_eq!(score(&[1.0, 1.0], &[1, 1]), Scores { confidence: Some(1.0), ..Scores::default() });
     }
 
     #[test]
-    fn without_a_scored_pixel_there_is_no_score() {
-        assert_eq!(score(&[0.5, 0.5], &[0]), None);
-        assert_eq!((ari(&[], &[]), ami(&[], &[])), (None, None));
+    fn a_mean_leaves_out_what_has_no_score() {
+        let mut mean = RunningMean::default();
+        assert_eq!(mean.mean(), None);
+        mean.add(None, 1.0);
+        mean.add(Some(0.5), 0.0);
+        assert_eq!((mean.mean(), mean.count), (None, 0));
+        mean.add(Some(0.25), 2.0);
+        mean.add(Some(1.0), 1.0);
+        assert_eq!((mean.mean(), mean.count), (Some(0.5), 2));
     }
 
     #[test]
@@ -366,14 +425,18 @@ mod tests {
         assert_eq!(position_splits(64, ImageSize { channels: 1, height: 1, width: 1 }), [[0]]);
     }
 
-    /// A single visible object needs no model: one component for all pixels scores 1.
+    /// A single object needs no model: the whole image is the right answer, and its score is 0/0.
     #[test]
     fn a_single_object_leaves_nothing_to_learn() {
         let image = ImageSize { channels: 1, height: 2, width: 2 };
         let alone: &[u8] = &[0, 1, 1, 0];
-        let of = |k| floor(k, image, [alone].into_iter());
-        assert_eq!((of(1).ami, of(1).ari, of(2).ami), (1.0, 1.0, 1.0));
+        let of = |k, groups| floor(k, image, [groups].into_iter());
+        assert_eq!((of(1, alone), of(2, alone)), (Floor::default(), Floor::default()));
+        assert_eq!(of(4, &[0; 4]), Floor::default());
         let two: &[u8] = &[0, 1, 2, 0];
-        assert_eq!(floor(1, image, [two].into_iter()).ami, 0.0);
+        assert_eq!(of(1, two).ami, Some(0.0));
+        // Samples without objects, or with one of them, are left out.
+        let some = floor(1, image, [two, alone, &[0; 4]].into_iter());
+        assert_eq!(some, Floor { ami: Some(0.0), ari: Some(0.0) });
     }
 }

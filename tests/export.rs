@@ -8,9 +8,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use nem_tui::preset::{ImageSize, Images, Preset, Setting, Stage};
-use nem_tui::protocol::{Change, Epoch, Fork, Iteration, Metrics, StageStart};
+use nem_tui::protocol::{BrokenLoss, Change, Epoch, Fork, Iteration, Metrics, RunFailure, StageStart};
 use nem_tui::run::curves;
-use nem_tui::run::tensorboard;
+use nem_tui::run::tensorboard::{self, EventFile};
 use nem_tui::snapshot::{self, ExportFormat, TILE, View, arrays};
 use nem_tui::snapshot::{Snapshot, SnapshotStep};
 use nem_tui::tensors;
@@ -348,10 +348,10 @@ fn metrics() -> Metrics {
         iteration: 2 * n,
         train_loss: 75.0 / n as f64,
         validation_loss: 80.0 / n as f64,
-        ami: 0.5 + 0.125 * n as f64,
-        ami_arithmetic: 0.625,
-        ari: 0.75,
-        confidence: 0.875,
+        ami: Some(0.5 + 0.125 * n as f64),
+        ami_arithmetic: Some(0.625),
+        ari: Some(0.75),
+        confidence: Some(0.875),
         upper_bound: Some(1.5),
         best: n == 1,
         seconds: 1.5,
@@ -469,7 +469,7 @@ fn tensorboard_reads_our_event_files() {
                 assert_eq!(read["images"][&tag], serde_json::json!([[time, step, width, height, png.len()]]));
                 assert_eq!(self::png(&png).pixels, [ORANGE, SKY]);
             }
-            Said::Restart => panic!("there is only one session"),
+            Said::Start => assert_eq!(step, 1),
         }
     }
     let all: usize =
@@ -505,9 +505,11 @@ fn a_training_keeps_event_files() {
         names.iter().map(|name| std::fs::read(here.join("r/tensorboard").join(name)).unwrap()).collect();
     let events: Vec<_> = files.iter().map(|file| readers::events(file)).collect();
     assert_eq!(events[0][0].2, Said::Version("brain.Event:2".into()));
-    assert!(!events[0].iter().any(|(_, _, said)| *said == Said::Restart));
-    assert_eq!(events[1][1].1, 14);
-    assert_eq!(events[1][1].2, Said::Restart);
+    // Without a start in the first file, TensorBoard would take the second for the beginning.
+    assert_eq!((events[0][1].1, &events[0][1].2), (1, &Said::Start));
+    assert_eq!((events[1][1].1, &events[1][1].2), (14, &Said::Start));
+    let starts = events.iter().flatten().filter(|(_, _, said)| *said == Said::Start);
+    assert_eq!(starts.count(), 2);
     let pictures: Vec<_> = events
         .iter()
         .flatten()
@@ -535,6 +537,110 @@ fn a_training_keeps_event_files() {
     assert!(!here.join("s/tensorboard").exists());
     run(here, &["train", "--resume", "s", "--json", "--max-iterations", "5", "--tensorboard"]);
     assert!(here.join("s/tensorboard/events.out.tfevents.0000000004.000").is_file());
+}
+
+/// What TensorBoard's own loader (`--load_fast=false`) keeps of the event files in a directory: it reads them in the
+/// order of their names, takes the first start of a session for the beginning of the run, and drops at every other
+/// start what it has read from that step on.
+fn kept_by_tensorboard(directory: &Path) -> Vec<(u64, String, f32)> {
+    let mut files: Vec<_> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let (mut started, mut kept) = (false, Vec::<(u64, String, f32)>::new());
+    for (_, step, said) in files.iter().flat_map(|file| readers::events(&std::fs::read(file).unwrap())) {
+        match said {
+            Said::Start if !std::mem::replace(&mut started, true) => {}
+            Said::Start => kept.retain(|(before, ..)| *before < step),
+            Said::Scalar(tag, value) => kept.push((step, tag, value)),
+            Said::Version(_) | Said::Image(..) => {}
+        }
+    }
+    kept
+}
+
+/// Each step is shown once, with what the run that was resumed last has recorded: after a kill, after a resumption
+/// before the first checkpoint, and from a checkpoint older than the last.
+#[test]
+fn tensorboard_shows_each_step_once_after_a_resumption() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |first: u64, last: u64, loss: f64| {
+        let mut events = EventFile::begin(directory.path(), first).unwrap();
+        for iteration in first..=last {
+            let done = Iteration { iteration, loss, ..Iteration::default() };
+            events.iteration(&done, 0.1).unwrap();
+        }
+    };
+    let losses = || -> Vec<(u64, f32)> {
+        let kept = kept_by_tensorboard(directory.path()).into_iter();
+        kept.filter(|(_, tag, _)| tag == "train/loss").map(|(step, _, loss)| (step, loss)).collect()
+    };
+    write(1, 3, 1.0);
+    write(1, 5, 2.0);
+    assert_eq!(losses(), [(1, 2.0), (2, 2.0), (3, 2.0), (4, 2.0), (5, 2.0)]);
+    write(4, 6, 3.0);
+    assert_eq!(losses(), [(1, 2.0), (2, 2.0), (3, 2.0), (4, 3.0), (5, 3.0), (6, 3.0)]);
+    write(2, 4, 4.0);
+    assert_eq!(losses(), [(1, 2.0), (2, 4.0), (3, 4.0), (4, 4.0)]);
+    write(2, 2, 5.0);
+    write(3, 3, 6.0);
+    assert_eq!(losses(), [(1, 2.0), (2, 5.0), (3, 6.0)]);
+}
+
+/// A run that is killed while it validates may have written the validation already, and does it again.
+#[test]
+fn tensorboard_shows_a_repeated_validation_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    run(here, &tiny("r", &["--epochs", "3", "--tensorboard", "--max-iterations", "9"]));
+    run(here, &["train", "--resume", "r", "--json", "--max-iterations", "10"]);
+    let all = kept_by_tensorboard(&here.join("r/tensorboard"));
+    let validations = |of: &[(u64, String, f32)]| {
+        of.iter().filter(|(step, tag, _)| *step == 10 && tag == "validation/loss").count()
+    };
+    assert_eq!(validations(&all), 1);
+    // The checkpoint before the validation is the newest again, as after a kill.
+    let last = std::fs::read_to_string(here.join("r/checkpoints/last")).unwrap();
+    let path = here.join("r/checkpoints").join(last).join("manifest.json");
+    let mut manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(manifest["counters"]["iteration"], 10);
+    let metrics = std::fs::read_to_string(here.join("r/metrics.jsonl")).unwrap();
+    manifest["metrics_bytes"] = metrics.find(r#"{"kind":"epoch""#).unwrap().into();
+    manifest["counters"]["batches"] = 10.into();
+    manifest["counters"]["epochs"] = 0.into();
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    run(here, &["train", "--resume", "r", "--json", "--max-iterations", "12"]);
+    let again = kept_by_tensorboard(&here.join("r/tensorboard"));
+    assert_eq!(validations(&again), 1);
+    for step in 1..=12 {
+        assert_eq!(
+            again.iter().filter(|(at, tag, _)| *at == step && tag == "train/loss").count(),
+            1,
+            "{step}"
+        );
+    }
+}
+
+/// A diagram of losses that broke has what was finite.
+#[test]
+fn a_diagram_has_no_point_for_what_is_no_number() {
+    let mut broken = metrics();
+    broken.iterations[3].loss = f64::INFINITY;
+    broken.epochs[1].validation_loss = f64::NAN;
+    broken.epochs.iter_mut().for_each(|epoch| epoch.ami = None);
+    let loss = Some(BrokenLoss::Validation(f64::INFINITY));
+    broken.failure = Some(RunFailure { iteration: 4, epoch: 2, loss, why: "it broke".into() });
+    let svg = curves::svg(&broken).unwrap();
+    assert!(svg.lines().any(|line| line.trim() == "failed: validation loss inf"));
+    assert!(!svg.contains("AMI (max), validation") && !svg.contains("NaN"));
+    let table = curves::csv(&broken, &begun_with());
+    assert!(table.lines().last().unwrap().starts_with("4,2,0.002,inf,15,10,"), "{table}");
+    assert!(table.lines().nth(2).unwrap().contains(",75,80,,0.625,"), "{table}");
+    let only = Metrics { failure: broken.failure, ..Metrics::default() };
+    assert!(curves::svg(&only).unwrap().contains("failed"));
+    let row = curves::csv(&only, &begun_with());
+    assert!(row.ends_with("4,2,0.01,,,,,,,,inf,,,,,,\n"), "{row}");
+    let said = scalars(&curves::events(&only, &begun_with(), Duration::ZERO));
+    assert_eq!(said, [(4, "validation/loss".into(), f32::INFINITY)]);
 }
 
 #[test]

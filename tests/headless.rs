@@ -6,8 +6,10 @@ mod support;
 
 use std::path::Path;
 
+use nem_tui::live::backstage::card;
 use serde_json::Value;
 use support::cli::{nem_tui_with, refused, run, tiny};
+use support::readers::{self, Said};
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"))).collect()
@@ -18,7 +20,7 @@ fn metrics(run: &Path) -> Vec<Value> {
     let mut records = lines(&std::fs::read_to_string(run.join("metrics.jsonl")).unwrap());
     for record in &mut records {
         let seconds = record.as_object_mut().unwrap().remove("seconds");
-        assert!(seconds.is_some() || record["kind"] == "change");
+        assert!(seconds.is_some() || record["kind"] == "change" || record["kind"] == "failed");
     }
     records
 }
@@ -416,7 +418,7 @@ fn damaged_and_foreign_checkpoints_are_refused() {
 fn a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_checkpoint() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
-    run(here, &tiny("r", &["--max-iterations", "10", "--epochs", "9"]));
+    run(here, &tiny("r", &["--max-iterations", "10", "--epochs", "9", "--tensorboard"]));
     let last = || std::fs::read_to_string(here.join("r/checkpoints/last")).unwrap();
     let good = last();
     // No setting makes this model's loss infinite for certain, so the checkpoint is rewritten with a learning rate
@@ -432,6 +434,119 @@ fn a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_checkpoint(
     let error = refused(here, &["train", "--resume", "r", "--json"], 1);
     assert!(error.contains("the loss became NaN in iteration 12"), "{error}");
     assert_eq!(last(), good, "the good checkpoint is no longer the last");
+
+    // The run is listed as failed, and every curve shows where.
+    let trouble = card(&here.join("r")).unwrap().trouble.unwrap();
+    assert!(trouble.starts_with("failed: ") && trouble.contains("NaN in iteration 12"), "{trouble}");
+    let failed = metrics(&here.join("r")).pop().unwrap();
+    assert_eq!((&failed["kind"], &failed["iteration"]), (&"failed".into(), &12.into()));
+    run(here, &["curves", "r", "--csv", "r.csv", "--svg", "r.svg", "--tensorboard", "t"]);
+    let table = std::fs::read_to_string(here.join("r.csv")).unwrap();
+    assert!(table.lines().last().unwrap().starts_with("12,2,0.004,NaN,,"), "{table}");
+    let svg = std::fs::read_to_string(here.join("r.svg")).unwrap();
+    assert!(svg.lines().any(|line| line.trim() == "failed: loss NaN"));
+    for file in ["t/events.out.tfevents.0000000001.000", "r/tensorboard/events.out.tfevents.0000000011.000"] {
+        let events = readers::events(&std::fs::read(here.join(file)).unwrap());
+        let (_, step, said) = events.last().unwrap();
+        let Said::Scalar(tag, loss) = said else { panic!("{said:?}") };
+        assert!(*step == 12 && tag == "train/loss" && loss.is_nan(), "{file}: {step} {tag} {loss}");
+    }
+
+    // Resumed with the settings it had, it has not failed any more.
+    std::fs::write(checkpoint.join("preset.ron"), &preset).unwrap();
+    std::fs::write(checkpoint.join("manifest.json"), manifest).unwrap();
+    run(here, &["train", "--resume", "r", "--json", "--max-iterations", "14"]);
+    assert_eq!(card(&here.join("r")).unwrap().trouble, None);
+    assert!(kinds(&metrics(&here.join("r")), "failed").is_empty());
+}
+
+/// A run that failed before its first checkpoint cannot be resumed; it is listed all the same, and says why.
+#[test]
+fn a_run_without_a_checkpoint_is_listed_with_its_trouble() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    run(here, &tiny("r", &["--max-iterations", "1"]));
+    std::fs::remove_dir_all(here.join("r/checkpoints")).unwrap();
+    std::fs::create_dir(here.join("r/checkpoints")).unwrap();
+    let listed = || card(&here.join("r")).unwrap();
+    assert_eq!((listed().iteration, listed().seed), (0, 1));
+    assert!(listed().trouble.is_some_and(|trouble| trouble.contains("checkpoint")));
+    let failed = r#"{"kind":"failed","iteration":1,"epoch":1,"why":"no space left on the disk"}"#;
+    let file = here.join("r/metrics.jsonl");
+    let before = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{before}{failed}\n")).unwrap();
+    assert_eq!(listed().trouble.as_deref(), Some("failed: no space left on the disk"));
+    // It broke no loss, so no loss is drawn for it.
+    run(here, &["curves", "r", "--csv", "r.csv"]);
+    assert_eq!(std::fs::read_to_string(here.join("r.csv")).unwrap().lines().count(), 2);
+}
+
+/// Where nothing can be scored, nothing is printed as a number: one component for the only object is always right.
+#[test]
+fn what_cannot_be_scored_is_no_number() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let alone = ["--set", "k=1", "--set", "data.objects=1", "--epochs", "1", "--tensorboard"];
+    let events = lines(&run(here, &tiny("r", &alone)));
+    let (started, epoch) = (kinds(&events, "started")[0], kinds(&events, "epoch")[0]);
+    assert_eq!((&started["floor"], &started["floor_ari"]), (&Value::Null, &Value::Null));
+    for scores in [epoch, kinds(&metrics(&here.join("r")), "epoch")[0]] {
+        for score in ["ami", "ami_arithmetic", "ari"] {
+            assert_eq!(scores.get(score), Some(&Value::Null), "{score}: {scores}");
+        }
+    }
+    run(here, &["curves", "r", "--csv", "r.csv", "--svg", "r.svg"]);
+    let table = std::fs::read_to_string(here.join("r.csv")).unwrap();
+    let last: Vec<&str> = table.lines().last().unwrap().split(',').collect();
+    assert_eq!((last[6], last[7], &last[11..14]), ("", "", &["", "", ""][..]), "{table}");
+    assert!(!std::fs::read_to_string(here.join("r.svg")).unwrap().contains("AMI (max)"));
+    let file = std::fs::read(here.join("r/tensorboard/events.out.tfevents.0000000001.000")).unwrap();
+    assert!(!readers::events(&file).iter().any(
+        |(_, _, said)| matches!(said, Said::Scalar(tag, _) if tag.ends_with("AMI") || tag.ends_with("ARI"))
+    ));
+    let report = lines(&run(here, &["eval", "r", "--json"])).remove(0);
+    for score in ["ami", "ami_last", "ami_arithmetic", "ami_arithmetic_last", "ari", "ari_last", "floor"] {
+        assert_eq!(report.get(score), Some(&Value::Null), "{score}");
+    }
+    assert_eq!((&report["frames"], &report["frames_last"]), (&0.into(), &0.into()));
+    assert_eq!(report["unscored"], "one component and one object: any split is perfect");
+    assert!(report["per_step"][0]["ami"].is_null() && report["per_step"][0]["quartiles"].is_null());
+    let said = run(here, &["eval", "r", "--per-step"]);
+    assert!(said.contains("AMI (max)                  –           –        –\n"), "{said}");
+    assert!(said.contains("of 0 of 24 frames: one component and one object"), "{said}");
+    assert!(
+        !said.contains("above it") && !said.contains("NaN") && !said.contains("1.0000         –"),
+        "{said}"
+    );
+    // Means over nothing, and over one run of two.
+    let of = |runs: &[&str]| lines(&run(here, &[&["eval", "--json"], runs].concat())).remove(0);
+    let means = of(&["r", "r"])["mean"]["ami"].clone();
+    assert_eq!(means, serde_json::json!({"mean": null, "deviation": null, "runs": 0}));
+    run(here, &tiny("s", &["--epochs", "1"]));
+    let means = of(&["r", "s"])["mean"]["ami"].clone();
+    assert_eq!(
+        (means["mean"].is_f64(), &means["deviation"], &means["runs"]),
+        (true, &Value::Null, &1.into())
+    );
+    let table = run(here, &["eval", "r", "s"]);
+    assert!(table.contains("of 1 runs that have it"), "{table}");
+    let model = run(here, &["export", "r", "--out", "m"]);
+    assert!(model.contains("AMI – (last step") && model.contains("floor –"), "{model}");
+    assert_eq!(lines(&run(here, &["eval", "m", "--json"]))[0]["ami"], Value::Null);
+}
+
+/// The user is told once that a network cannot learn any more, and so is the log.
+#[test]
+fn a_saturated_network_is_said_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let rate = ["--set", "train.learning_rate=10", "--set", "train.score_every=1", "--epochs", "4"];
+    let events = lines(&run(here, &tiny("r", &rate)));
+    let notes = kinds(&events, "note");
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0]["note"].as_str().unwrap().contains("the network is saturated"), "{notes:?}");
+    let log = std::fs::read_to_string(here.join("r/log.txt")).unwrap();
+    assert_eq!(log.matches("the network is saturated").count(), 1, "{log}");
 }
 
 fn sha256(text: &str) -> String {

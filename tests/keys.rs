@@ -255,6 +255,7 @@ fn every_key_over_the_screen() {
         iteration: 9,
         ami: None,
         changed: std::time::SystemTime::UNIX_EPOCH,
+        trouble: None,
     };
     runs = support::pressed(&runs, "r");
     update(&mut runs, Message::Runs(vec![run("a"), run("b")]));

@@ -6,7 +6,7 @@ mod support;
 
 use std::panic::catch_unwind;
 
-use nem_tui::tui::app::App;
+use nem_tui::tui::app::{App, Entry};
 use nem_tui::tui::theme::{Depth, Scheme, Theme};
 use nem_tui::tui::update::{Message, update};
 use nem_tui::tui::view;
@@ -304,6 +304,49 @@ fn the_users_own_image_is_named() {
     assert!(status.contains("inspector  my picture.png resized  it 600  EM step 9/9"), "{status}");
     assert!(shown.contains("gamma") && !shown.contains("truth"), "{shown}");
     insta::assert_snapshot!("own-80x24-plain", text(&render(&app, 80, 24)));
+}
+
+/// A run that failed is marked in the list, and its details say why.
+#[test]
+fn a_run_in_trouble_is_marked() {
+    let mut app = support::picker(Depth::True);
+    let trouble = "failed: training stopped: the loss became NaN in iteration 1207";
+    for entry in &mut app.picker.entries {
+        if let Entry::Run(run) = entry {
+            run.trouble = Some(trouble.into());
+        }
+    }
+    app.picker.selected = app.picker.entries.len() - 1;
+    let buf = render(&app, 120, 40);
+    let shown = text(&buf);
+    assert!(shown.contains("quickstart-s1  it 1200"), "{shown}");
+    assert!(shown.contains(&format!("trouble  {trouble}")), "{shown}");
+    let narrow = text(&render(&app, 58, 40));
+    assert!(narrow.contains("it 1200  AMI 0.85 ! failed: "), "{narrow}");
+    let marked =
+        buf.content.iter().any(|cell| cell.symbol() == "!" && cell.fg == app.theme.warning().fg.unwrap());
+    assert!(marked, "in the warning colour");
+}
+
+/// A dash instead of a score where nothing can be scored, with the reason.
+#[test]
+fn what_cannot_be_scored_is_a_dash() {
+    use nem_tui::protocol::{Epoch, Event, Floor, Iteration};
+    use nem_tui::tui::health;
+    let preset = support::preset("quickstart").set(&["k=1", "data.objects=1"]).unwrap();
+    let mut app = support::workbench(Depth::Plain, preset, 0, 1, 0);
+    let done = Iteration { iteration: 1, loss: 3.0, gradient_norm: Some(0.0), ..Iteration::default() };
+    let epoch = Epoch { epoch: 1, iteration: 1, confidence: Some(1.0), ..Epoch::default() };
+    for event in [Event::Floor(Floor::default()), Event::Iterations(vec![done]), Event::Epoch(epoch)] {
+        update(&mut app, Message::Run(event));
+    }
+    let shown = text(&render(&app, 160, 50));
+    for words in ["valid AMI –", "ARI –", "floor –", "one component and one object: any split is perfect"]
+    {
+        assert!(shown.contains(words), "{words}:\n{shown}");
+    }
+    let said = health::warnings(app.workbench.as_ref().unwrap()).join("\n");
+    assert!(said.contains("AMI and ARI cannot be scored: one component and one object"), "{said}");
 }
 
 /// A user without runs and without a config is told what to press first.

@@ -11,6 +11,7 @@ use super::args::{Common, Conditions, PrecisionArg};
 use super::print::{StatusBar, print, print_json};
 use crate::data::Split;
 use crate::error::Result;
+use crate::protocol::{NO_FLOOR, number_or_dash as number};
 use crate::run::score::{ScoreReport, Scoring, means, score};
 use crate::stop::Stop;
 
@@ -108,7 +109,11 @@ fn summary(reports: &[ScoreReport]) -> serde_json::Value {
 fn summary_table(reports: &[ScoreReport]) -> String {
     let mut table = format!("{} runs{:14}{:>10}{:>12}\n", reports.len(), "", "mean", "deviation");
     for (name, of) in means(reports) {
-        table += &format!("{name:20}{:>10.4}{:>12.4}\n", of.mean, of.deviation);
+        table += &format!("{name:20}{:>10}{:>12}", number(of.mean, 4), number(of.deviation, 4));
+        if of.runs < reports.len() {
+            table += &format!("  of {} runs that have it", of.runs);
+        }
+        table.push('\n');
     }
     table
 }
@@ -131,11 +136,11 @@ fn table(report: &ScoreReport, per_step: bool) -> String {
         table.push_str(format!("{name:20}{all:>10}{last:>12}{floor:>9}").trim_end());
         table.push('\n');
     };
-    let score = |value: f64| format!("{value:.4}");
+    let score = |value: Option<f64>| number(value, 4);
     row_of_three("", "all steps".into(), "last step".into(), "floor".into());
     row_of_three("AMI (max)", score(report.ami), score(report.ami_last), score(report.floor));
     for part in &report.subsets {
-        let floor = part.floor.map_or(String::new(), score);
+        let floor = part.floor.map_or(String::new(), |floor| score(Some(floor)));
         row_of_three(&format!("  {}", part.name), String::new(), String::new(), String::new());
         row_of_three(&format!("    {} frames", part.frames), score(part.ami), score(part.ami_last), floor);
     }
@@ -143,16 +148,25 @@ fn table(report: &ScoreReport, per_step: bool) -> String {
     row("AMI (arithmetic)", score(report.ami_arithmetic), score(report.ami_arithmetic_last));
     row("ARI", score(report.ari), score(report.ari_last));
     row("confidence", score(report.confidence), score(report.confidence_last));
-    let loss = |value: f64| format!("{value:.3}");
+    let loss = |value: f64| number(Some(value), 3);
     row("", String::new(), String::new());
     row("loss", loss(report.loss), String::new());
     row("next-step loss", loss(report.next_step_loss), String::new());
     row("upper bound", loss(report.upper_bound), String::new());
-    let learned = if report.ami_last > report.floor { "above" } else { "not above" };
-    table += &format!(
-        "{:20}{:>10.4}  a split by position alone; this model's last step is {learned} it\n",
-        "floor (AMI, max)", report.floor
-    );
+    table += &format!("{:20}{:>10}  ", "floor (AMI, max)", score(report.floor));
+    table += &match (report.floor, report.ami_last) {
+        (None, _) => format!("{NO_FLOOR}\n"),
+        (Some(_), None) => "a split by position alone\n".to_owned(),
+        (Some(floor), Some(ami)) => {
+            let learned = if ami > floor { "above" } else { "not above" };
+            format!("a split by position alone; this model's last step is {learned} it\n")
+        }
+    };
+    // Means leave frames out.
+    if let (Some(why), Some(scored)) = (&report.unscored, report.frames_last) {
+        table +=
+            &format!("AMI and ARI of the last step are of {scored} of {} frames: {why}.\n", report.samples);
+    }
     if report.synthetic {
         table += "The digits are synthetic: these scores do not compare with the paper's.\n";
     }
@@ -164,15 +178,15 @@ fn table(report: &ScoreReport, per_step: bool) -> String {
         for step in &report.per_step {
             let quartiles = step.quartiles;
             table += &format!(
-                "{:>4}{:>10.4}{:>10.4}{:>10.4}{:>10.4}{:>12.3}{:>12.3}{:>12.3}\n",
+                "{:>4}{:>10}{:>10}{:>10}{:>10}{:>12}{:>12}{:>12}\n",
                 step.step,
-                step.ami,
-                quartiles.lower,
-                quartiles.median,
-                quartiles.upper,
-                step.loss,
-                step.intra,
-                step.upper_bound
+                score(step.ami),
+                score(quartiles.map(|q| q.lower)),
+                score(quartiles.map(|q| q.median)),
+                score(quartiles.map(|q| q.upper)),
+                loss(step.loss),
+                loss(step.intra),
+                loss(step.upper_bound)
             );
         }
     }

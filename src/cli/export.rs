@@ -8,6 +8,7 @@ use super::args::Common;
 use super::eval::progress_bar;
 use super::print::print;
 use crate::error::{Error, Result};
+use crate::protocol::number_or_dash;
 use crate::run::directory;
 use crate::run::share::share;
 use crate::tensors::Storage;
@@ -48,11 +49,11 @@ impl ExportArgs {
         let device = self.common.device()?;
         let measured = share(checkpoint, &out, storage, self.samples, device, &progress_bar(""))?;
         print(&format!(
-            "{}: AMI {:.4} (last step, {} held-out samples; floor {:.4})\n",
+            "{}: AMI {} (last step, {} held-out samples; floor {})\n",
             out.display(),
-            measured.ami_last,
+            number_or_dash(measured.ami_last, 4),
             measured.samples,
-            measured.floor
+            number_or_dash(measured.floor, 4)
         ))
     }
 }

@@ -14,7 +14,10 @@ use crate::error::{Error, Result};
 use crate::live::begin::{self, Ending, Job};
 use crate::paper::runs::TrainedRun;
 use crate::preset::{Images, Preset};
-use crate::protocol::{Command, Event, Finish, Iteration, Record, RunHandle, RunInfo};
+use crate::protocol::{
+    Command, Event, Finish, Floor, Iteration, NO_FLOOR, Record, RunHandle, RunInfo, number_or_dash,
+    why_unscored,
+};
 use crate::run::{begun, directory};
 use crate::signals::{Request, Requests};
 use crate::stop::Stop;
@@ -399,13 +402,13 @@ impl Bar {
         bar.set_position(info.iteration);
         bar.reset_eta();
         self.line(&format!(
-            "{} on {}, seed {}, {} parameters -> {}\nfloor: AMI {:.3} for a split by position alone",
+            "{} on {}, seed {}, {} parameters -> {}\n{}",
             info.preset.name,
             info.device,
             info.seed,
             info.parameters,
             info.directory.display(),
-            info.floor.ami
+            floor(&info.floor)
         ));
     }
 }
@@ -424,16 +427,20 @@ impl Reporter for Bar {
                     self.bar.bar().set_message(format!("loss {:.2}", step.loss));
                 }
             }
-            Event::Epoch(e) => self.line(&format!(
-                "epoch {:>3}  train {:9.3}  validation {:9.3}{} AMI {:.3}  ARI {:.3}  {:.1} s",
-                e.epoch,
-                e.train_loss,
-                e.validation_loss,
-                if e.best { "*" } else { " " },
-                e.ami,
-                e.ari,
-                e.seconds
-            )),
+            Event::Epoch(e) => {
+                let line = format!(
+                    "epoch {:>3}  train {:9.3}  validation {:9.3}{} AMI {}  ARI {}  {:.1} s",
+                    e.epoch,
+                    e.train_loss,
+                    e.validation_loss,
+                    if e.best { "*" } else { " " },
+                    number_or_dash(e.ami, 3),
+                    number_or_dash(e.ari, 3),
+                    e.seconds
+                );
+                let why = why_unscored(e.validation_loss, e.confidence);
+                self.line(&if e.ami.is_some() { line } else { format!("{line}  ({why})") });
+            }
             Event::Refused { why: note, .. } | Event::Note(note) => self.line(&note),
             Event::Stage(start) => {
                 let mut what = format!("learning rate {}", start.what.learning_rate);
@@ -445,9 +452,7 @@ impl Reporter for Bar {
                 }
                 self.line(&format!("stage {}  {what}", start.stage));
             }
-            Event::Floor(floor) => {
-                self.line(&format!("floor: AMI {:.3} for a split by position alone", floor.ami));
-            }
+            Event::Floor(of) => self.line(&floor(&of)),
             Event::Finished(finish) => {
                 self.bar.bar().finish_and_clear();
                 self.line(&ended(&finish, &self.directory));
@@ -465,6 +470,14 @@ impl Reporter for Bar {
 /// How a run has ended, for people.
 fn ended(finish: &Finish, run: &Path) -> String {
     format!("{}: {}", reason(finish).replace('_', " "), run.display())
+}
+
+/// The floor, in words.
+fn floor(floor: &Floor) -> String {
+    match floor.ami {
+        Some(ami) => format!("floor: AMI {ami:.3} for a split by position alone"),
+        None => format!("floor: AMI –, because {NO_FLOOR}"),
+    }
 }
 
 /// The reason's name in JSON.

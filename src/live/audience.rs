@@ -174,7 +174,7 @@ impl Audience {
         command: Command,
         image: ImageSize,
         samples: usize,
-    ) -> Result<Option<Command>, Event> {
+    ) -> Result<Option<Command>, Box<Event>> {
         let ask = match &command {
             Command::Watch(sample) => Ask::Sample(sample % samples.max(1)),
             Command::Look(settings) => Ask::Settings(settings.clone()),
@@ -182,9 +182,9 @@ impl Audience {
             Command::Input(Some(input)) => match Opened::read(input.clone(), image) {
                 Ok(opened) => Ask::Image(Some(Arc::new(opened))),
                 Err(Error::ImageSize { size, .. }) => {
-                    return Err(Event::WrongSize { input: input.clone(), size });
+                    return Err(Event::WrongSize { input: input.clone(), size }.into());
                 }
-                Err(e) => return Err(Event::Refused { request: command, why: e.to_string() }),
+                Err(e) => return Err(Event::Refused { request: command, why: e.to_string() }.into()),
             },
             Command::Show => Ask::Again,
             _ => return Ok(Some(command)),

@@ -193,32 +193,30 @@ fn model_card(model: EmbeddedModel) -> Result<ModelCard> {
         name: model.name.to_owned(),
         preset: checkpoint.preset,
         iteration: checkpoint.manifest.counters.iteration,
-        ami: checkpoint.manifest.measured.map(|measured| (measured.ami_last, measured.floor)),
+        ami: checkpoint.manifest.measured.and_then(|measured| measured.ami_last.zip(measured.floor)),
     })
 }
 
-/// Describes the run in `run` for the picker, without reading its weights.
+/// Describes the run in `run` for the picker, without reading its weights. A run that failed, or whose checkpoint is
+/// missing or damaged, is described with that trouble.
 ///
 /// # Errors
-/// A directory that is not a run or has no checkpoint.
+/// A directory that is not a run.
 pub fn card(run: &Path) -> Result<RunCard> {
     let seed = RunFile::read(run)?.seed;
-    let checkpoint = checkpoints::glance_at_last(run)?;
-    // Before the first validation of a stage, the latest AMI belongs to another task.
-    let is_of_its_task = checkpoint.as_ref().is_some_and(Checkpoint::is_of_its_task);
-    let ami = metrics::latest_ami(run).filter(|_| is_of_its_task);
-    let (preset, iteration) = match checkpoint {
-        Some(checkpoint) => (checkpoint.preset, checkpoint.manifest.counters.iteration),
-        None => (directory::preset(run)?, 0),
+    let metrics::Latest { ami, failure } = metrics::latest(run);
+    let failed = failure.map(|failure| format!("failed: {}", failure.why));
+    let (directory, changed) = (run.to_owned(), changed(run).unwrap_or(SystemTime::UNIX_EPOCH));
+    let (last, damage) = match checkpoints::glance_at_last(run) {
+        Ok(Some((last, why))) => (Some(last), why),
+        Ok(None) => (None, None),
+        Err(e) => (None, Some(e.to_string())),
     };
-    Ok(RunCard {
-        directory: run.to_owned(),
-        preset,
-        seed,
-        iteration,
-        ami,
-        changed: changed(run).unwrap_or(SystemTime::UNIX_EPOCH),
-    })
+    // Before the first validation of a stage, the latest AMI belongs to another task.
+    let ami = ami.filter(|_| last.as_ref().is_none_or(Checkpoint::is_of_its_task));
+    let iteration = last.as_ref().map_or(0, |last| last.manifest.counters.iteration);
+    let preset = last.map_or_else(|| directory::preset(run), |last| Ok(last.preset))?;
+    Ok(RunCard { directory, preset, seed, iteration, ami, changed, trouble: failed.or(damage) })
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl Shown {
         let outbox = &mut self.ends.outbox;
         match self.ends.audience.look(viewer, command, image, samples) {
             Ok(None) => {}
-            Err(answer) => outbox.answer(viewer, answer),
+            Err(answer) => outbox.answer(viewer, *answer),
             Ok(Some(Command::Set(setting))) => match self.trainer.change(setting) {
                 Ok(change) => {
                     outbox.send(Event::Changed(change));

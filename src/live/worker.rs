@@ -12,13 +12,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TryRecvError;
 use tracing::{error, info, warn};
 
+use super::saturation::Saturation;
 use super::socket::Viewers;
 use super::thread::Ends;
 use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    Call, Change, Command, Event, Finish, Iteration, Metrics, Record, RunInfo, RunKind, ViewerId, WATCHED,
+    BrokenLoss, Call, Change, Command, Event, Finish, Iteration, Metrics, Record, RunFailure, RunInfo,
+    RunKind, ViewerId, WATCHED, number_or_dash,
 };
 use crate::run::album::{self, Album};
 use crate::run::directory::RunDir;
@@ -80,6 +82,7 @@ pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
         saved,
         saved_at: Instant::now(),
         postponed: VecDeque::new(),
+        saturation: Saturation::default(),
         snapshot_due: Instant::now(),
         looked: false,
     };
@@ -107,6 +110,7 @@ struct Worker {
     saved_at: Instant,
     /// Calls that came while a file could not be written.
     postponed: VecDeque<Call>,
+    saturation: Saturation,
     snapshot_due: Instant,
     /// Whether a viewer has asked to see something since the last snapshots: many requests are met together.
     looked: bool,
@@ -136,6 +140,7 @@ impl Worker {
         });
         let finish = result.unwrap_or_else(|e| {
             error!("{e}");
+            self.record_failure(&e);
             Finish::Failed(e.to_string())
         });
         info!("finished: {finish:?}");
@@ -162,6 +167,7 @@ impl Worker {
             info.preset.name, info.device, info.seed, info.parameters, info.iteration
         );
         let first = info.iteration + 1;
+        let again = info.metrics.iterations.last().copied().filter(|last| last.iteration == info.iteration);
         let latest = self.ends.audience.latest().subscribe();
         let viewers = Viewers::listen(info.clone(), self.ends.caller.clone(), latest);
         self.ends.outbox.send(Event::Started(Box::new(info)));
@@ -170,7 +176,15 @@ impl Worker {
             Err(e) => warn!("{e}; the run continues, but nobody can attach to it"),
         }
         self.tell_warnings();
-        self.events = self.persist(|worker| worker.run.events(first))?;
+        // An epoch that is still to be validated may have been validated before the run was killed, so its iteration
+        // is written again.
+        let again = again.filter(|_| self.trainer.epoch_is_over());
+        let from = again.map_or(first, |last| last.iteration);
+        self.events = self.persist(|worker| worker.run.events(from))?;
+        if let Some(last) = again {
+            let rate = self.trainer.preset().train.learning_rate;
+            self.log_event(|events, _| events.iteration(&last, rate))?;
+        }
         let album = self.persist(|worker| Album::open(worker.run.path(), first - 1));
         self.album = self.kept(album)?;
         if first == 1 {
@@ -246,6 +260,7 @@ impl Worker {
             self.append(&Record::Step(Iteration { profile: None, ..iteration }))?;
             let rate = self.trainer.preset().train.learning_rate;
             self.log_event(|events, _| events.iteration(&iteration, rate))?;
+            self.saturation.add(&iteration);
             self.ends.outbox.iteration(iteration);
         }
         Ok(())
@@ -375,11 +390,18 @@ impl Worker {
         let (epoch, watched) = ended.map_err(|e| self.with_kept(e))?;
         self.append(&Record::Epoch(epoch))?;
         info!(
-            "epoch {}: train {:.3}, validation {:.3}, AMI {:.4}, ARI {:.4}",
-            epoch.epoch, epoch.train_loss, epoch.validation_loss, epoch.ami, epoch.ari
+            "epoch {}: train {:.3}, validation {:.3}, AMI {}, ARI {}",
+            epoch.epoch,
+            epoch.train_loss,
+            epoch.validation_loss,
+            number_or_dash(epoch.ami, 4),
+            number_or_dash(epoch.ari, 4)
         );
         self.ends.outbox.send(Event::Epoch(epoch));
         self.ends.outbox.send(Event::WatchedScores(watched));
+        if let Some(saturated) = self.saturation.end_epoch(epoch.epoch) {
+            self.tell(saturated);
+        }
         self.log_event(|events, trainer| {
             let sample = unroll::take(trainer, 0, None, &[])?;
             events.epoch(&epoch, &pictures::step(&sample, sample.steps.len().saturating_sub(1), TILE)?)
@@ -487,7 +509,7 @@ impl Worker {
                 }
             }
             Ok(other) => return Ok(other),
-            Err(answer) => self.ends.outbox.answer(viewer, answer),
+            Err(answer) => self.ends.outbox.answer(viewer, *answer),
         }
         Ok(None)
     }
@@ -613,8 +635,29 @@ impl Worker {
             None => "no checkpoint had been written yet".to_owned(),
         };
         match e {
-            Error::NotFinite { iteration, loss, .. } => Error::NotFinite { iteration, loss, kept },
+            Error::NotFinite { validation, iteration, loss, .. } => {
+                Error::NotFinite { validation, iteration, loss, kept }
+            }
             other => other,
+        }
+    }
+
+    /// Records why the run failed. Where that cannot be written either, the log and the viewers know.
+    fn record_failure(&mut self, e: &Error) {
+        let counters = self.trainer.counters();
+        let (iteration, loss) = match *e {
+            Error::NotFinite { validation: true, iteration, loss, .. } => {
+                (iteration, Some(BrokenLoss::Validation(loss)))
+            }
+            Error::NotFinite { iteration, loss, .. } => (iteration, Some(BrokenLoss::Train(loss))),
+            _ => (counters.iteration, None),
+        };
+        let failure = RunFailure { iteration, epoch: counters.epochs + 1, loss, why: e.to_string() };
+        if let Some(events) = &mut self.events {
+            let _ = events.failure(&failure);
+        }
+        if let Err(e) = self.run.append(&Record::Failed(failure)) {
+            info!("{e}");
         }
     }
 

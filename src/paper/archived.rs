@@ -36,8 +36,7 @@ pub struct ArchivedRun {
     pub epochs: Vec<(usize, Epoch)>,
     /// K after all stages.
     pub(super) k: usize,
-    /// The first stage with the K and the objects of the last: earlier scores are of another task. One object with one
-    /// component, for example, always scores 1.
+    /// The first stage with the K and the objects of the last: earlier scores are of another task.
     pub(super) counts_from: usize,
     /// Remarks on them.
     pub reading: Option<String>,
@@ -143,10 +142,10 @@ impl ArchivedRun {
         })
     }
 
-    /// Hours and validation AMI (max, last step) of the epochs with the preset's K and objects.
+    /// Hours and validation AMI (max, last step) of the epochs with the preset's K and objects that have one.
     pub fn ami_by_hours(&self) -> Vec<(f64, f64)> {
         let counting = self.hours().filter(|(_, stage, _)| *stage >= self.counts_from);
-        counting.map(|(hours, _, epoch)| (hours, epoch.ami)).collect()
+        counting.filter_map(|(hours, _, epoch)| Some((hours, epoch.ami?))).collect()
     }
 
     /// Hours until that AMI first reached `ami`.

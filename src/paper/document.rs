@@ -7,6 +7,7 @@ use super::archived::ArchivedRun;
 use super::experiments::Section;
 use super::figures::Figure;
 use super::tables::{MeanScore, ResultRow, Results};
+use crate::protocol::number_or_dash;
 
 /// The largest number of rows in a run's table.
 const ROWS: usize = 12;
@@ -102,7 +103,7 @@ impl Results {
                 run.iterations,
                 duration(run.hours),
                 run.validation_loss.map_or("–".into(), |loss| format!("{loss:.2}")),
-                run.validation_ami.map_or("–".into(), |ami| format!("{ami:.3}")),
+                number_or_dash(run.validation_ami, 3),
                 reached,
                 run.device,
                 run.version
@@ -171,16 +172,16 @@ impl ResultRow {
             self.score,
             ours(&self.ours),
             ours(&self.unfinished),
-            floor.map_or("–".to_owned(), |floor| format!("{floor:.3}"))
+            number_or_dash(floor, 3)
         )
     }
 }
 
 impl MeanScore {
     fn markdown(&self) -> String {
-        let mut value = match self.seeds.len() {
-            1 => number(self.mean),
-            _ => format!("{} ± {:.3}", number(self.mean), self.deviation),
+        let mut value = match self.deviation {
+            None => number(self.mean),
+            Some(deviation) => format!("{} ± {deviation:.3}", number(self.mean)),
         };
         if self.floor.is_some_and(|floor| self.mean > floor) {
             value = format!("**{value}**");
@@ -222,23 +223,23 @@ impl ArchivedRun {
             let (hours, stage, epoch) = epochs[row * (epochs.len() - 1) / (rows - 1).max(1)];
             let _ = writeln!(
                 text,
-                "| {} | {stage} | {} | {:.1} | {:.1} | {:.3} | {:.3} | {:.3} |",
+                "| {} | {stage} | {} | {:.1} | {:.1} | {} | {} | {} |",
                 epoch.iteration,
                 duration(hours),
                 epoch.train_loss,
                 epoch.validation_loss,
-                epoch.ami,
-                epoch.ari,
-                epoch.confidence
+                number_or_dash(epoch.ami, 3),
+                number_or_dash(epoch.ari, 3),
+                number_or_dash(epoch.confidence, 3)
             );
         }
         if rows < epochs.len() {
             let _ = write!(text, "\n{rows} of {} epochs.", epochs.len());
             // One component leaves nothing to group.
             let counting = epochs.iter().filter(|(_, stage, _)| self.k > 1 && *stage >= self.counts_from);
-            if let Some((.., best)) = counting.max_by(|a, b| a.2.ami.total_cmp(&b.2.ami)) {
-                let _ =
-                    write!(text, " AMI was highest, {:.3}, after {} iterations.", best.ami, best.iteration);
+            let scored = counting.filter_map(|(.., epoch)| Some((epoch.ami?, epoch.iteration)));
+            if let Some((ami, iteration)) = scored.max_by(|a, b| a.0.total_cmp(&b.0)) {
+                let _ = write!(text, " AMI was highest, {ami:.3}, after {iteration} iterations.");
             }
             text.push('\n');
         }
@@ -294,10 +295,10 @@ mod tests {
     #[test]
     fn a_subset_is_bold_above_its_own_floor_only() {
         let mut run = scored("static-shapes-rnn-em", 1, "as-trained", true);
-        run.report.floor = 0.55;
+        run.report.floor = Some(0.55);
         let mut with = |ami, floor| {
             let subset = run.report.subsets.iter_mut().find(|part| part.name == "without overlap").unwrap();
-            (subset.ami_last, subset.floor) = (ami, floor);
+            (subset.ami_last, subset.floor) = (Some(ami), floor);
             row("RNN-EM, images without overlap", std::slice::from_ref(&run))
         };
         let below = with(0.6, Some(0.65));
@@ -307,6 +308,18 @@ mod tests {
         // Scores without the floor claim nothing.
         let unknown = with(0.9, None);
         assert!(unknown.contains("| 0.900 (seed 1") && unknown.ends_with("| – |"), "{unknown}");
+    }
+
+    /// A mean is over the runs that have a score, and there is none over nothing.
+    #[test]
+    fn a_run_without_a_score_is_in_no_mean() {
+        let name = "RNN-EM";
+        let mut runs = [1, 2].map(|seed| scored("static-shapes-rnn-em", seed, "as-trained", true));
+        (runs[0].report.ami_last, runs[1].report.ami_last) = (None, Some(0.5));
+        let one = row(name, &runs);
+        assert!(one.contains("0.500** (seed 2,") || one.contains("0.500 (seed 2,"), "{one}");
+        runs[1].report.ami_last = None;
+        assert!(row(name, &runs).contains("| – | – | – |"), "{}", row(name, &runs));
     }
 
     /// A table that leaves epochs out says so, and where the score was best among those that count.
@@ -326,7 +339,7 @@ mod tests {
             preset: "p".into(),
             changed: Vec::new(),
             synthetic: false,
-            // One object with one component scores 1 before the stage that counts.
+            // Earlier versions gave one object with one component a score of 1.
             epochs: std::iter::once((1, 1, 1.0))
                 .chain((2..=epochs).map(|number| (2, number, if number == 5 { 0.25 } else { 0.125 })))
                 .map(epoch)

@@ -194,13 +194,13 @@ impl Measure {
         }
     }
 
-    /// Its value; `None` where the report has no such subset.
+    /// Its value; `None` where the report has no such subset, or nothing could be scored.
     pub fn of(self, report: &ScoreReport) -> Option<f64> {
         match self {
-            Measure::Ami => Some(report.ami),
-            Measure::AmiLast => Some(report.ami_last),
-            Measure::AmiLastOf(name) => report.subset(name).map(|subset| subset.ami_last),
-            Measure::UpperBound => Some(report.upper_bound),
+            Measure::Ami => report.ami,
+            Measure::AmiLast => report.ami_last,
+            Measure::AmiLastOf(name) => report.subset(name)?.ami_last,
+            Measure::UpperBound => Some(report.upper_bound).filter(|bound| bound.is_finite()),
         }
     }
 
@@ -208,7 +208,7 @@ impl Measure {
     /// grouping, or the floor was not measured.
     pub fn floor(self, report: &ScoreReport) -> Option<f64> {
         match self {
-            Measure::Ami | Measure::AmiLast => Some(report.floor),
+            Measure::Ami | Measure::AmiLast => report.floor,
             Measure::AmiLastOf(name) => report.subset(name)?.floor,
             Measure::UpperBound => None,
         }

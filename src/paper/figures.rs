@@ -116,24 +116,24 @@ impl<'a> MeanCurve<'a> {
     fn bounds(&self) -> Vec<(f64, f64, f64)> {
         let mut bounds: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
         for report in self.runs.iter().map(|s| &s.report) {
-            bounds.entry(report.objects.unwrap_or(0)).or_default().push(report.upper_bound);
+            bounds.entry(report.objects.unwrap_or(0)).or_default().extend(Measure::UpperBound.of(report));
         }
         let point = |(objects, bounds): (usize, Vec<f64>)| {
             let (mean, deviation) = mean_and_deviation(&bounds);
-            (objects as f64, mean, deviation)
+            Some((objects as f64, mean?, deviation.unwrap_or(0.0)))
         };
-        bounds.into_iter().map(point).collect()
+        bounds.into_iter().filter_map(point).collect()
     }
 
-    /// The mean of a value over the runs, step by step.
-    fn steps(&self, value: fn(&StepScores) -> f64) -> Vec<(f64, f64)> {
+    /// The mean of a value over the runs that have it, step by step.
+    fn steps(&self, value: fn(&StepScores) -> Option<f64>) -> Vec<(f64, f64)> {
         let steps = self.runs.iter().map(|s| s.report.per_step.len()).max().unwrap_or(0);
         let at = |t: usize| {
             let values: Vec<f64> =
-                self.runs.iter().filter_map(|s| s.report.per_step.get(t)).map(value).collect();
-            ((t + 1) as f64, mean_and_deviation(&values).0)
+                self.runs.iter().filter_map(|s| s.report.per_step.get(t)).filter_map(value).collect();
+            Some(((t + 1) as f64, mean_and_deviation(&values).0?))
         };
-        (0..steps).map(at).collect()
+        (0..steps).filter_map(at).collect()
     }
 }
 
@@ -148,9 +148,9 @@ fn bounds(scored: &[ScoredRun]) -> Result<Option<String>> {
     let coloured = kinds.into_iter().zip(COLOURS);
     let curves: Vec<MeanCurve> =
         coloured.flat_map(|((name, runs), colour)| MeanCurve::of(name, colour, runs)).collect();
-    let all = curves.iter().flat_map(|curve| &curve.runs).map(|s| s.report.upper_bound);
+    let all = curves.iter().flat_map(|curve| &curve.runs).filter_map(|s| Measure::UpperBound.of(&s.report));
     let (low, high) = all.fold((f64::MAX, 0.0f64), |(low, high), bound| (low.min(bound), high.max(bound)));
-    if curves.is_empty() {
+    if low == f64::MAX {
         return Ok(None);
     }
     let margin = 0.1 * (high - low).max(1.0);
@@ -196,8 +196,8 @@ fn per_step(scored: &[ScoredRun], section: Section) -> Result<Option<String>> {
     chart::draw(SIZE, |area| {
         let mut chart = chart::scores(area, 1.0..steps as f64, "EM step", AMI)?;
         for curve in &curves {
-            let mut band = curve.steps(|step| step.quartiles.lower);
-            band.extend(curve.steps(|step| step.quartiles.upper).into_iter().rev());
+            let mut band = curve.steps(|step| Some(step.quartiles?.lower));
+            band.extend(curve.steps(|step| Some(step.quartiles?.upper)).into_iter().rev());
             chart.draw_series([Polygon::new(band, curve.colour.mix(0.15).filled())])?;
             curve.draw(&mut chart, curve.steps(|step| step.ami))?;
         }
@@ -240,7 +240,7 @@ mod tests {
             run.report.objects = Some(3);
             run.report.upper_bound = bound;
             run.report.steps = run.report.per_step.len();
-            run.report.per_step.iter_mut().for_each(|step| step.ami = ami);
+            run.report.per_step.iter_mut().for_each(|step| step.ami = Some(ami));
             run
         })
     }

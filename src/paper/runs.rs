@@ -98,7 +98,7 @@ impl TrainedRun {
             iterations: counters.iteration,
             hours: seconds / 3600.0,
             validation_loss: epochs.last().map(|epoch| epoch.validation_loss),
-            validation_ami: epochs.last().map(|epoch| epoch.ami),
+            validation_ami: epochs.last().and_then(|epoch| epoch.ami),
             device: [file.computed_on(), file.machine]
                 .iter()
                 .filter(|s| !s.is_empty())

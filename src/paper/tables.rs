@@ -38,7 +38,7 @@ pub struct ResultRow {
     pub score: String,
     /// The paper's.
     pub paper: Option<Published>,
-    /// Ours, over the runs that the protocol has ended.
+    /// Ours, over the runs that the protocol has ended and that have the score.
     pub ours: Option<MeanScore>,
     /// Ours, over the runs that are unfinished, or whose protocol was cut short.
     pub unfinished: Option<MeanScore>,
@@ -58,8 +58,8 @@ pub struct ResultRow {
 pub struct MeanScore {
     /// The mean.
     pub mean: f64,
-    /// The deviation (of a sample); 0 for a single run.
-    pub deviation: f64,
+    /// The deviation (of a sample); `None` for a single run.
+    pub deviation: Option<f64>,
     /// The mean of the last step's score, where the row is about that of all steps.
     pub last_step: Option<f64>,
     /// The mean of the floors on the images that are scored; `None` where the row is not a score of the grouping, or a
@@ -131,17 +131,17 @@ impl MeanScore {
     fn new(measure: Measure, scored: &[&ScoredRun]) -> Option<MeanScore> {
         let scored: Vec<(&ScoredRun, f64)> =
             scored.iter().filter_map(|s| Some((*s, measure.of(&s.report)?))).collect();
-        let over = |of: fn(&ScoreReport) -> f64| {
-            mean_and_deviation(&scored.iter().map(|(s, _)| of(&s.report)).collect::<Vec<_>>()).0
+        let over = |of: fn(&ScoreReport) -> Option<f64>| {
+            mean_and_deviation(&scored.iter().filter_map(|(s, _)| of(&s.report)).collect::<Vec<_>>()).0
         };
         let floors: Option<Vec<f64>> = scored.iter().map(|(s, _)| measure.floor(&s.report)).collect();
         let (mean, deviation) =
             mean_and_deviation(&scored.iter().map(|(_, value)| *value).collect::<Vec<_>>());
         Some(MeanScore {
-            mean,
+            mean: mean?,
             deviation,
-            last_step: (measure == Measure::Ami).then(|| over(|report| report.ami_last)),
-            floor: floors.map(|floors| mean_and_deviation(&floors).0),
+            last_step: over(|report| report.ami_last).filter(|_| measure == Measure::Ami),
+            floor: floors.and_then(|floors| mean_and_deviation(&floors).0),
             seeds: scored.iter().map(|(s, _)| s.training.seed).collect(),
             samples: scored.iter().map(|(s, _)| s.report.samples).min()?,
             iterations: scored.iter().map(|(s, _)| s.training.iterations).min()?,

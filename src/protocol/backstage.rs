@@ -24,6 +24,8 @@ pub struct RunCard {
     pub ami: Option<f64>,
     /// When its metrics were last written.
     pub changed: SystemTime,
+    /// What is wrong with it, if anything is: that it failed, or cannot be resumed. A sentence.
+    pub trouble: Option<String>,
 }
 
 /// A trained model in the picker's list.

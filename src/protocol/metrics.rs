@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{RunFailure, number_or_nan};
 use crate::preset::{Preset, Setting, Stage};
 
 /// One line of a run's `metrics.jsonl`.
@@ -22,6 +23,11 @@ pub enum Record {
         /// The iteration of the checkpoint that was forked.
         iteration: u64,
     },
+    /// The run failed.
+    Failed(RunFailure),
+    /// A kind that only a later version knows. Readers skip it.
+    #[serde(other)]
+    Other,
 }
 
 impl Record {
@@ -33,6 +39,8 @@ impl Record {
             Record::Change(change) => change.iteration,
             Record::Stage(start) => start.iteration,
             Record::Fork { iteration } => *iteration,
+            Record::Failed(failure) => failure.iteration,
+            Record::Other => 0,
         }
     }
 }
@@ -50,6 +58,8 @@ pub struct Metrics {
     pub stages: Vec<StageStart>,
     /// Where the run was forked from its parent, after the forks of its ancestors.
     pub forks: Vec<Fork>,
+    /// Why it failed, if it did and was not resumed since.
+    pub failure: Option<RunFailure>,
     /// The clock at the last iteration dropped by [`Metrics::keep_latest`].
     pub dropped: Clock,
 }
@@ -102,6 +112,8 @@ impl Metrics {
                 }
                 self.forks.push(Fork { iteration, changes: self.changes.len(), stages: self.stages.len() });
             }
+            Record::Failed(failure) => self.failure = Some(failure),
+            Record::Other => {}
         }
     }
 
@@ -229,10 +241,10 @@ fn known(seconds: f64) -> f64 {
 /// Scores of the best fixed split of the image into K regions, made without looking at an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Floor {
-    /// Mean AMI, normalised by the larger entropy.
-    pub ami: f64,
-    /// Mean ARI of the best split by ARI.
-    pub ari: f64,
+    /// Mean AMI, normalised by the larger entropy; `None` where nothing can be scored.
+    pub ami: Option<f64>,
+    /// Mean ARI of the best split by ARI; `None` where nothing can be scored.
+    pub ari: Option<f64>,
 }
 
 /// One training iteration.
@@ -243,12 +255,16 @@ pub struct Iteration {
     /// The epoch it belongs to, from 1.
     pub epoch: u64,
     /// The training loss: step-weighted, noisy input, mean over the batch.
+    #[serde(deserialize_with = "number_or_nan")]
     pub loss: f64,
     /// Its intra-cluster part, step-weighted.
+    #[serde(deserialize_with = "number_or_nan")]
     pub intra: f64,
     /// Its inter-cluster part, step-weighted, before `inter_weight`.
+    #[serde(deserialize_with = "number_or_nan")]
     pub inter: f64,
-    /// Mean AMI (max) of the last EM step on some images of the batch, every `score_every` iterations.
+    /// Mean AMI (max) of the last EM step on some images of the batch, every `score_every` iterations; `None` also where
+    /// nothing can be scored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ami: Option<f64>,
     /// Mean ARI of the same images, as often.
@@ -258,6 +274,7 @@ pub struct Iteration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_norm: Option<f64>,
     /// Wall time of the iteration. The only field that differs between two equal runs.
+    #[serde(deserialize_with = "number_or_nan")]
     pub seconds: f64,
     /// How the time was spent, if that was measured; not written to the metrics file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -312,7 +329,7 @@ impl Profile {
     }
 }
 
-/// The validation at an epoch's end. Scores are of the last EM step.
+/// The validation at an epoch's end. Scores are of the last EM step, and `None` where nothing can be scored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Counted from 1.
@@ -320,30 +337,37 @@ pub struct Epoch {
     /// Iterations done so far.
     pub iteration: u64,
     /// Mean training loss of the epoch.
+    #[serde(deserialize_with = "number_or_nan")]
     pub train_loss: f64,
     /// Validation loss, by which training stops early.
+    #[serde(deserialize_with = "number_or_nan")]
     pub validation_loss: f64,
     /// Mean AMI, normalised by the larger entropy.
-    pub ami: f64,
+    #[serde(default)]
+    pub ami: Option<f64>,
     /// Mean AMI, normalised by the arithmetic mean of the entropies.
-    pub ami_arithmetic: f64,
+    #[serde(default)]
+    pub ami_arithmetic: Option<f64>,
     /// Mean ARI.
-    pub ari: f64,
+    #[serde(default)]
+    pub ari: Option<f64>,
     /// Mean of the largest gamma.
-    pub confidence: f64,
+    #[serde(default)]
+    pub confidence: Option<f64>,
     /// NLL of max_k ψ, weighted over steps like the loss (§4.2's upper bound); `None` in metrics of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upper_bound: Option<f64>,
     /// Whether the validation loss is the best so far.
     pub best: bool,
     /// Wall time of the epoch, validation included.
+    #[serde(deserialize_with = "number_or_nan")]
     pub seconds: f64,
 }
 
 /// Results of a validation for single samples and single components, in the last EM step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Watched {
-    /// The AMI (max) of each watched sample; `None` if its frame has no object.
+    /// The AMI (max) of each watched sample; `None` if its frame cannot be scored.
     pub amis: Vec<Option<f64>>,
     /// The share of all objects' pixels that each component holds, that is, where its γ is the largest.
     pub held: Vec<f64>,

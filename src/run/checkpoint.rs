@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::files::{directory_of, sync_directory, temporary_directory, write_atomic};
 use crate::nem::Nem;
 use crate::preset::{Preset, Work};
+use crate::protocol::number_or_nan;
 use crate::tensors::{self, Arrays, Storage};
 use crate::train::adam::optimizer;
 use crate::train::trainer::{Counters, Trainer};
@@ -73,14 +74,15 @@ pub struct Measured {
     /// Held-out samples.
     pub samples: usize,
     /// Mean AMI (max) of the last EM step.
-    pub ami_last: f64,
+    pub ami_last: Option<f64>,
     /// Mean AMI (max), weighted over EM steps like the loss.
-    pub ami: f64,
+    pub ami: Option<f64>,
     /// Mean ARI of the last EM step.
-    pub ari_last: f64,
+    pub ari_last: Option<f64>,
     /// The AMI (max) of the best split by position alone.
-    pub floor: f64,
+    pub floor: Option<f64>,
     /// The loss.
+    #[serde(deserialize_with = "number_or_nan")]
     pub loss: f64,
 }
 

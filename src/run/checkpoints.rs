@@ -72,12 +72,14 @@ pub(super) fn all(run: &Path) -> Result<Vec<PathBuf>> {
     Ok(own.map(std::fs::DirEntry::path).filter(|path| path.is_dir()).collect())
 }
 
-/// The newest checkpoint of the run in `run` that `open` accepts; `None` if there is none at all. Warns if that is not
-/// the one that `last` names.
+/// A checkpoint, and why it is not the one that `last` names, if so.
+pub type Newest = (Checkpoint, Option<String>);
+
+/// The newest checkpoint of the run in `run` that `open` accepts; `None` if there is none at all.
 ///
 /// # Errors
 /// The first error if `open` accepts none of them; a file that cannot be read for now.
-fn newest(run: &Path, open: impl Fn(&Path) -> Result<Checkpoint>) -> Result<Option<Checkpoint>> {
+fn newest(run: &Path, open: impl Fn(&Path) -> Result<Checkpoint>) -> Result<Option<Newest>> {
     let last = pointer(run, LAST);
     let mut all = all(run)?;
     // It may have been written by hand.
@@ -90,13 +92,14 @@ fn newest(run: &Path, open: impl Fn(&Path) -> Result<Checkpoint>) -> Result<Opti
             Ok(checkpoint) => {
                 let why = match (damaged.into_iter().next(), last) {
                     (Some(e), _) => e.to_string(),
-                    (None, Ok(Some(last))) if last == *path => return Ok(Some(checkpoint)),
+                    (None, Ok(Some(last))) if last == *path => return Ok(Some((checkpoint, None))),
                     (None, Ok(Some(last))) => format!("`last` names {}", named_only(&last)),
                     (None, Ok(None)) => "`last` is missing".to_owned(),
                     (None, Err(e)) => e.to_string(),
                 };
-                warn!("{}: the newest whole checkpoint is {} ({why})", run.display(), named_only(path));
-                return Ok(Some(checkpoint));
+                let why =
+                    format!("{}: the newest whole checkpoint is {} ({why})", run.display(), named_only(path));
+                return Ok(Some((checkpoint, Some(why))));
             }
             Err(e) if e.may_pass() => return Err(e),
             Err(e) => damaged.push(e),
@@ -123,19 +126,23 @@ fn named_only(path: &Path) -> std::borrow::Cow<'_, str> {
     path.file_name().unwrap_or_default().to_string_lossy()
 }
 
-/// The newest whole checkpoint of the run in `run`; `None` if there is none.
+/// The newest whole checkpoint of the run in `run`; `None` if there is none. Warns if it is not the one that `last` names.
 ///
 /// # Errors
 /// A run whose checkpoints are all damaged; a file that cannot be read.
 pub fn last(run: &Path) -> Result<Option<Checkpoint>> {
-    newest(run, Checkpoint::open)
+    let found = newest(run, Checkpoint::open)?;
+    Ok(found.map(|(checkpoint, why)| {
+        why.inspect(|why| warn!("{why}"));
+        checkpoint
+    }))
 }
 
-/// The same, verified only as far as [`Checkpoint::glance`] does.
+/// The same, verified only as far as [`Checkpoint::glance`] does, with the warning.
 ///
 /// # Errors
 /// Those of [`last`].
-pub fn glance_at_last(run: &Path) -> Result<Option<Checkpoint>> {
+pub fn glance_at_last(run: &Path) -> Result<Option<Newest>> {
     newest(run, Checkpoint::glance)
 }
 
@@ -145,7 +152,7 @@ pub fn glance_at_last(run: &Path) -> Result<Option<Checkpoint>> {
 /// A run without it; damage.
 pub fn path_of(run: &Path, name: &str) -> Result<PathBuf> {
     let found = match name {
-        LAST => glance_at_last(run)?.map(|checkpoint| checkpoint.path),
+        LAST => glance_at_last(run)?.map(|(checkpoint, _)| checkpoint.path),
         _ => pointer(run, name)?,
     };
     found.ok_or_else(|| Error::content(run, format!("this run has no checkpoint `{name}` yet")))
@@ -221,7 +228,7 @@ pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
     let is_one = |path: &PathBuf| checkpoint::is_checkpoint(path);
     let path = match name {
         BEST => pointer(run, name)?,
-        LAST => glance_at_last(run)?.map(|checkpoint| checkpoint.path),
+        LAST => glance_at_last(run)?.map(|(checkpoint, _)| checkpoint.path),
         _ => {
             let iteration = name.strip_prefix("it-").unwrap_or(name).parse().ok();
             let whole = (!name.contains(['/', '\\'])).then(|| checkpoints.join(name));

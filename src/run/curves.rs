@@ -13,13 +13,13 @@ use super::{metrics, tensorboard};
 use crate::error::{Error, Result};
 use crate::files::{has_extension, write_atomic};
 use crate::preset::Preset;
-use crate::protocol::{Epoch, Iteration, Metrics, Timed};
+use crate::protocol::{Epoch, Iteration, Metrics, RunFailure, Timed};
 
 /// The most points of a curve in the diagram, about as many as a screen has columns.
 const POINTS: usize = 700;
 
 /// The name of a score, and how to get it from an epoch.
-type Score = (&'static str, fn(&Epoch) -> f64);
+type Score = (&'static str, fn(&Epoch) -> Option<f64>);
 
 /// The columns of the table, in order.
 const COLUMNS: [&str; 17] = [
@@ -54,7 +54,7 @@ pub fn read(run: &Path) -> Result<(Metrics, Preset)> {
     RunFile::read(run)?;
     let preset = directory::preset(run)?;
     let metrics = if metrics::exist(run) { metrics::read(run)? } else { Metrics::default() };
-    if metrics.iterations.is_empty() && metrics.epochs.is_empty() {
+    if metrics.iterations.is_empty() && metrics.epochs.is_empty() && metrics.failure.is_none() {
         return Err(Error::content(
             run,
             "this run has no metrics because it has not been trained yet; resume it with train --resume",
@@ -74,31 +74,32 @@ pub fn save(run: &Path, file: &Path) -> Result<()> {
 }
 
 /// Comma-separated values with a header and a row for each iteration. The columns from `epoch_loss` on describe the
-/// epoch that ended with the iteration, if one did. A cell is empty if its value was not measured. `preset` is the one
-/// the run began with.
+/// epoch that ended with the iteration, if one did. A cell is empty if its value was not measured, or nothing could be
+/// scored; a loss that broke is NaN or inf. `preset` is the one the run began with.
 pub fn csv(metrics: &Metrics, preset: &Preset) -> String {
     let rates = metrics.learning_rates(preset);
     let mut text = COLUMNS.join(",") + "\n";
     for (iteration, row) in rows(metrics) {
         let done = row.iteration;
         let ended = row.epoch;
-        let epoch = done.map(|d| d.epoch).or(ended.map(|e| e.epoch));
+        let failed = row.failure;
+        let epoch = done.map(|d| d.epoch).or(ended.map(|e| e.epoch)).or(failed.map(|f| f.epoch));
         // Writing to a string cannot fail.
         let _ = write!(text, "{iteration},{}", cell(epoch));
         let _ = write!(text, ",{}", rate_at(&rates, iteration));
         for value in [
-            done.map(|d| d.loss),
+            done.map(|d| d.loss).or(failed.and_then(RunFailure::train_loss)),
             done.map(|d| d.intra),
             done.map(|d| d.inter),
             done.and_then(|d| d.ami),
             done.and_then(|d| d.ari),
             done.map(|d| d.seconds),
             ended.map(|e| e.train_loss),
-            ended.map(|e| e.validation_loss),
-            ended.map(|e| e.ami),
-            ended.map(|e| e.ami_arithmetic),
-            ended.map(|e| e.ari),
-            ended.map(|e| e.confidence),
+            ended.map(|e| e.validation_loss).or(failed.and_then(RunFailure::validation_loss)),
+            ended.and_then(|e| e.ami),
+            ended.and_then(|e| e.ami_arithmetic),
+            ended.and_then(|e| e.ari),
+            ended.and_then(|e| e.confidence),
         ] {
             let _ = write!(text, ",{}", cell(value));
         }
@@ -108,19 +109,24 @@ pub fn csv(metrics: &Metrics, preset: &Preset) -> String {
     text
 }
 
-/// A diagram of the losses over the iterations, and one of the scores below it; live changes and stages are marked.
+/// A diagram of the losses over the iterations, and one of the scores below it; live changes, stages and a failure are
+/// marked.
 ///
 /// # Errors
 /// [`crate::error::Error::Figure`] if the drawing library fails.
 pub fn svg(metrics: &Metrics) -> Result<String> {
     chart::draw((SIZE.0, 2 * SIZE.1), |area| {
         let (upper, lower) = area.split_vertically(SIZE.1 as i32);
-        let x = 0.0..metrics.last_iteration().max(1) as f64;
+        let failed = metrics.failure.as_ref().map_or(1, |failure| failure.iteration);
+        let x = 0.0..metrics.last_iteration().max(failed).max(1) as f64;
         let train = thinned(metrics.iterations.iter().map(|i| (i.iteration, i.loss)));
-        let validation: Vec<_> =
-            metrics.epochs.iter().map(|e| (e.iteration as f64, e.validation_loss)).collect();
+        let validation = metrics.epochs.iter().map(|e| (e.iteration as f64, e.validation_loss));
+        let validation: Vec<_> = validation.filter(|(_, loss)| loss.is_finite()).collect();
         let losses = || train.iter().chain(&validation).map(|(_, loss)| *loss);
-        let (low, high) = (losses().fold(f64::MAX, f64::min), losses().fold(f64::MIN, f64::max));
+        let (low, high) = match losses().next() {
+            Some(one) => (losses().fold(one, f64::min), losses().fold(one, f64::max)),
+            None => (0.0, 1.0),
+        };
         let margin = 0.05 * (high - low).max(1e-3);
         let y = low - margin..high + margin;
         let mut chart = chart::over(&upper, (x.clone(), "iteration"), (y.clone(), "loss"))?;
@@ -138,7 +144,7 @@ pub fn svg(metrics: &Metrics) -> Result<String> {
             ("confidence, validation", |e| e.confidence),
         ];
         for ((name, value), colour) in scores.into_iter().zip(&COLOURS[1..]) {
-            let points = metrics.epochs.iter().map(|e| (e.iteration as f64, value(e)));
+            let points = metrics.epochs.iter().filter_map(|e| Some((e.iteration as f64, value(e)?)));
             curve(&mut chart, name, *colour, points.collect())?;
         }
         chart::legend(&mut chart, SeriesLabelPosition::LowerRight)
@@ -156,6 +162,11 @@ pub fn events(metrics: &Metrics, preset: &Preset, began: Duration) -> Vec<u8> {
             Timed::Epoch(ended) => tensorboard::epoch(at, ended),
         });
     }
+    if let Some(failure) = &metrics.failure {
+        let ended = metrics.timeline().last().map_or(0.0, |(clock, _)| clock.seconds);
+        let at = began + Duration::try_from_secs_f64(ended).unwrap_or_default();
+        bytes.extend(tensorboard::failure(at, failure));
+    }
     bytes
 }
 
@@ -172,6 +183,9 @@ fn rows(metrics: &Metrics) -> BTreeMap<u64, Row<'_>> {
     for epoch in &metrics.epochs {
         rows.entry(epoch.iteration).or_default().epoch = Some(epoch);
     }
+    if let Some(failure) = metrics.failure.as_ref().filter(|failure| failure.loss.is_some()) {
+        rows.entry(failure.iteration).or_default().failure = Some(failure);
+    }
     rows
 }
 
@@ -182,7 +196,8 @@ fn mark(metrics: &Metrics, chart: &mut Chart, y: &std::ops::Range<f64>) -> Resul
         .changes
         .iter()
         .map(|change| (change.iteration, format!("{} {}", change.to.field(), change.to.value())));
-    for (iteration, what) in stages.chain(changes) {
+    let failure = metrics.failure.iter().map(|failure| (failure.iteration, failure.label()));
+    for (iteration, what) in stages.chain(changes).chain(failure) {
         let x = iteration as f64;
         let line = vec![(x, y.start), (x, y.end)];
         chart.draw_series([PathElement::new(line, BLACK.mix(0.3))])?;
@@ -197,15 +212,16 @@ fn mark(metrics: &Metrics, chart: &mut Chart, y: &std::ops::Range<f64>) -> Resul
 struct Row<'a> {
     iteration: Option<&'a Iteration>,
     epoch: Option<&'a Epoch>,
+    failure: Option<&'a RunFailure>,
 }
 
 fn cell(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
-/// Averages groups of neighbouring points, so that at most [`POINTS`] are left.
+/// Averages groups of neighbouring points, so that at most [`POINTS`] are left, without those that are no number.
 fn thinned(points: impl Iterator<Item = (u64, f64)>) -> Vec<(f64, f64)> {
-    let points: Vec<(f64, f64)> = points.map(|(x, y)| (x as f64, y)).collect();
+    let points: Vec<(f64, f64)> = points.filter(|(_, y)| y.is_finite()).map(|(x, y)| (x as f64, y)).collect();
     let mean = |some: &[(f64, f64)]| {
         let (x, y) = some.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
         (x / some.len() as f64, y / some.len() as f64)

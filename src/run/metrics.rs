@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::error::{Error, Result};
 use crate::files::Appender;
-use crate::protocol::{Metrics, Record};
+use crate::protocol::{Metrics, Record, RunFailure};
 
 pub(super) const FILE: &str = "metrics.jsonl";
 /// The metrics of a run before it had to begin anew.
@@ -194,24 +194,43 @@ pub fn exist(run: &Path) -> bool {
     [FILE, COMPRESSED].iter().any(|file| run.join(file).exists())
 }
 
-/// The AMI of the latest epoch. Only the end of the file is read, so that long runs are listed quickly.
-pub fn latest_ami(run: &Path) -> Option<f64> {
+/// The latest state of a run.
+#[derive(Debug, Default, PartialEq)]
+pub struct Latest {
+    /// The AMI of the latest epoch, if it has one.
+    pub ami: Option<f64>,
+    /// Why the run failed, if it did and was not resumed since.
+    pub failure: Option<RunFailure>,
+}
+
+/// The latest state of the run in `run`. Only the end of the file is read, so that long runs are listed quickly.
+pub fn latest(run: &Path) -> Latest {
     const TAIL: u64 = 512 * 1024;
-    let mut file = File::open(run.join(FILE)).ok()?;
-    let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).ok()?;
-    String::from_utf8_lossy(&bytes).lines().rev().find_map(|line| match serde_json::from_str(line) {
-        Ok(Record::Epoch(epoch)) => Some(epoch.ami),
+    let tail = || {
+        let mut file = File::open(run.join(FILE))?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map(|_| bytes)
+    };
+    let bytes = tail().unwrap_or_default();
+    let mut records =
+        bytes.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let (last, epoch) = match records.next() {
+        Some(Record::Failed(failure)) => (Some(failure), None),
+        other => (None, other),
+    };
+    let ami = epoch.into_iter().chain(records).find_map(|record| match record {
+        Record::Epoch(epoch) => Some(epoch.ami),
         _ => None,
-    })
+    });
+    Latest { ami: ami.flatten(), failure: last }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Iteration;
+    use crate::protocol::{Epoch, Iteration};
 
     fn step(iteration: u64) -> Record {
         Record::Step(Iteration { iteration, ..Iteration::default() })
@@ -249,5 +268,26 @@ mod tests {
         file.cut(bytes).unwrap();
         file.append(&step(4)).unwrap();
         assert_eq!(records(run.path()).unwrap(), [step(1), step(2), step(4)]);
+    }
+
+    /// A failure is the last record, and what comes after a resumption is no failure any more.
+    #[test]
+    fn the_latest_state_is_read_from_the_end() {
+        let run = tempfile::tempdir().unwrap();
+        assert_eq!(latest(run.path()), Latest::default());
+        let mut file = MetricsFile::open(run.path()).unwrap();
+        let epoch = |ami| Record::Epoch(Epoch { ami, ..Epoch::default() });
+        file.append(&epoch(Some(0.5))).unwrap();
+        let before = file.flush().unwrap();
+        let failure =
+            RunFailure { iteration: 7, epoch: 2, loss: None, why: "the disk – é – is gone".into() };
+        file.append(&Record::Failed(failure.clone())).unwrap();
+        let failed = Latest { ami: Some(0.5), failure: Some(failure.clone()) };
+        assert_eq!(latest(run.path()), failed);
+        assert_eq!(read(run.path()).unwrap().failure, Some(failure));
+        file.cut(before).unwrap();
+        assert_eq!(latest(run.path()), Latest { ami: Some(0.5), failure: None });
+        file.append(&epoch(None)).unwrap();
+        assert_eq!(latest(run.path()), Latest::default());
     }
 }

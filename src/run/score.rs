@@ -11,6 +11,7 @@ use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::precision::Precision;
 use crate::preset::{Digits, Work};
+use crate::protocol::{number_or_nan, why_unscored};
 use crate::scores::mean_and_deviation;
 use crate::stop::Stop;
 use crate::train::evaluate::{ScoredSteps, StepScores, Subset, Task, evaluate, floor, floors_of_subsets};
@@ -33,7 +34,7 @@ pub struct Scoring {
     pub stop: Stop,
 }
 
-/// The scores of one checkpoint.
+/// The scores of one checkpoint. A score is `None` where nothing can be scored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScoreReport {
     /// Its path, or the name of a model that comes with the program.
@@ -55,31 +56,43 @@ pub struct ScoreReport {
     /// Whether the digits were synthetic; such scores are not comparable with the paper's.
     pub synthetic: bool,
     /// Mean AMI (max), weighted over steps.
-    pub ami: f64,
+    pub ami: Option<f64>,
     /// Mean AMI (arithmetic), weighted over steps.
-    pub ami_arithmetic: f64,
+    pub ami_arithmetic: Option<f64>,
     /// Mean ARI, weighted over steps.
-    pub ari: f64,
+    pub ari: Option<f64>,
     /// Mean confidence, weighted over steps.
-    pub confidence: f64,
+    pub confidence: Option<f64>,
     /// Mean AMI (max) of the last step.
-    pub ami_last: f64,
+    pub ami_last: Option<f64>,
     /// Mean AMI (arithmetic) of the last step.
-    pub ami_arithmetic_last: f64,
+    pub ami_arithmetic_last: Option<f64>,
     /// Mean ARI of the last step.
-    pub ari_last: f64,
+    pub ari_last: Option<f64>,
     /// Mean confidence of the last step.
-    pub confidence_last: f64,
+    pub confidence_last: Option<f64>,
     /// The training loss.
+    #[serde(deserialize_with = "number_or_nan")]
     pub loss: f64,
     /// The next-step loss, Σ_t w_t · intra_t.
+    #[serde(deserialize_with = "number_or_nan")]
     pub next_step_loss: f64,
     /// Its upper bound, NLL of max_k ψ.
+    #[serde(deserialize_with = "number_or_nan")]
     pub upper_bound: f64,
     /// The best AMI (max) of a split by position alone.
-    pub floor: f64,
+    pub floor: Option<f64>,
     /// The best ARI of a split by position alone.
-    pub floor_ari: f64,
+    pub floor_ari: Option<f64>,
+    /// Frames with an AMI, over all steps that have a weight; `None` in files from before they were counted.
+    #[serde(default)]
+    pub frames: Option<usize>,
+    /// Frames with an AMI in the last step; `None` in such files.
+    #[serde(default)]
+    pub frames_last: Option<usize>,
+    /// Why frames have no AMI, if there are such frames.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unscored: Option<String>,
     /// Scores by step.
     pub per_step: Vec<StepScores>,
     /// Frames with and without overlap, and samples with and without identical objects, if known.
@@ -136,9 +149,16 @@ pub fn score(
     let floor = floor(&preset, &data, split, samples, &scoring.stop)?;
     for (name, floor) in floors_of_subsets(&preset, &data, split, samples, &scoring.stop)? {
         let subset = result.subsets.iter_mut().find(|subset| subset.name == name);
-        subset.into_iter().for_each(|subset| subset.floor = Some(floor.ami));
+        subset.into_iter().for_each(|subset| subset.floor = floor.ami);
     }
     let weights = preset.loss.steps.weights(preset.steps);
+    let unscored = match () {
+        () if result.last.ami.is_none() => Some(why_unscored(result.loss, result.last.confidence)),
+        () if result.frames_last < samples => {
+            Some("frames without objects, or with one object in one component, have no score")
+        }
+        () => None,
+    };
     Ok(ScoreReport {
         iteration: checkpoint.manifest.counters.iteration,
         checkpoint: checkpoint.path,
@@ -162,32 +182,38 @@ pub fn score(
         upper_bound: result.upper_bound,
         floor: floor.ami,
         floor_ari: floor.ari,
+        frames: Some(result.frames),
+        frames_last: Some(result.frames_last),
+        unscored: unscored.map(str::to_owned),
         per_step: result.steps,
         subsets: result.subsets,
     })
 }
 
-/// The mean of a score over several reports.
+/// The mean of a score over the reports that have it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct MeanOfReports {
-    /// The mean.
-    pub mean: f64,
-    /// The deviation (of a sample).
-    pub deviation: f64,
+    /// The mean; `None` without reports.
+    pub mean: Option<f64>,
+    /// The deviation (of a sample); `None` without two reports.
+    pub deviation: Option<f64>,
+    /// The number of reports.
+    pub runs: usize,
 }
 
 /// The means over `reports` of the scores that are worth one, by their names.
 pub fn means(reports: &[ScoreReport]) -> [(&'static str, MeanOfReports); 6] {
-    let of = |value: fn(&ScoreReport) -> f64| {
-        let (mean, deviation) = mean_and_deviation(&reports.iter().map(value).collect::<Vec<_>>());
-        MeanOfReports { mean, deviation }
+    let of = |value: fn(&ScoreReport) -> Option<f64>| {
+        let values: Vec<f64> = reports.iter().filter_map(value).filter(|value| value.is_finite()).collect();
+        let (mean, deviation) = mean_and_deviation(&values);
+        MeanOfReports { mean, deviation, runs: values.len() }
     };
     [
         ("ami", of(|report| report.ami)),
         ("ami_last", of(|report| report.ami_last)),
         ("ari", of(|report| report.ari)),
         ("ari_last", of(|report| report.ari_last)),
-        ("loss", of(|report| report.loss)),
-        ("upper_bound", of(|report| report.upper_bound)),
+        ("loss", of(|report| Some(report.loss))),
+        ("upper_bound", of(|report| Some(report.upper_bound))),
     ]
 }

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! Each message is an `Event` of `tensorflow/core/util/event.proto`; only the fields we write are declared here. Steps
-//! are iterations. The first event names the format. In the file of a resumed run a second event gives the iteration
-//! at which it resumed, from which on TensorBoard ignores earlier files.
+//! are iterations. The first event names the format. The second is the start of a session, at the file's first step: from
+//! that step on, TensorBoard drops what it has read in earlier files. It takes the first start that it reads for the
+//! beginning of the run and drops nothing there, so every file has one.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -18,13 +19,15 @@ use prost::{Message, Oneof};
 
 use crate::error::{Error, Result};
 use crate::files::Appender;
-use crate::protocol::{Epoch, Iteration};
+use crate::protocol::{Epoch, Iteration, RunFailure};
 use crate::snapshot::pictures::Canvas;
 
 /// Their directory in a run's.
 pub(super) const DIRECTORY: &str = "tensorboard";
 /// The tag of the pictures of the watched sample.
 const PICTURE: &str = "validation/sample";
+/// The beginning of every file's name, by which TensorBoard knows them.
+const PREFIX: &str = "events.out.tfevents.";
 /// `SessionLog.SessionStatus.START`.
 const START: i32 = 1;
 
@@ -93,11 +96,8 @@ struct SessionLog {
 
 /// The first records of a file that begins at iteration `first`, counted from 1.
 pub fn beginning(time: Duration, first: u64) -> Vec<u8> {
-    let mut bytes = record(time, 0, What::FileVersion("brain.Event:2".into()));
-    if first > 1 {
-        bytes.extend(record(time, first, What::SessionLog(SessionLog { status: START })));
-    }
-    bytes
+    let version = record(time, 0, What::FileVersion("brain.Event:2".into()));
+    [version, record(time, first, What::SessionLog(SessionLog { status: START }))].concat()
 }
 
 /// The record of an iteration with its learning rate, at `time` since 1970.
@@ -118,11 +118,17 @@ pub fn iteration(time: Duration, done: &Iteration, learning_rate: f64) -> Vec<u8
 pub fn epoch(time: Duration, done: &Epoch) -> Vec<u8> {
     let values = [
         ("validation/loss", Some(done.validation_loss)),
-        ("validation/AMI", Some(done.ami)),
-        ("validation/ARI", Some(done.ari)),
-        ("validation/confidence", Some(done.confidence)),
+        ("validation/AMI", done.ami),
+        ("validation/ARI", done.ari),
+        ("validation/confidence", done.confidence),
     ];
     scalars(time, done.iteration, &values)
+}
+
+/// The record of a loss that was not finite, which TensorBoard marks; nothing for a run that failed otherwise.
+pub fn failure(time: Duration, failure: &RunFailure) -> Vec<u8> {
+    let values = [("train/loss", failure.train_loss()), ("validation/loss", failure.validation_loss())];
+    if failure.loss.is_some() { scalars(time, failure.iteration, &values) } else { Vec::new() }
 }
 
 /// The record of a picture of the watched sample: the bytes of a PNG, with its width and height in pixels.
@@ -154,7 +160,17 @@ fn masked_crc(bytes: &[u8]) -> [u8; 4] {
 /// The name of the file that begins at iteration `first`. TensorBoard reads the files of a directory in the order of
 /// their names; `again` distinguishes files that begin at the same iteration.
 pub fn file_name(first: u64, again: u32) -> String {
-    format!("events.out.tfevents.{first:010}.{again:03}")
+    format!("{PREFIX}{first:010}.{again:03}")
+}
+
+/// The iteration and number in the name of the last file in `directory`.
+fn last_file(directory: &Path) -> Option<(u64, u32)> {
+    let names = std::fs::read_dir(directory).ok()?.flatten().map(|entry| entry.file_name());
+    let numbers = names.filter_map(|name| {
+        let (first, again) = name.to_str()?.strip_prefix(PREFIX)?.split_once('.')?;
+        Some((first.parse().ok()?, again.parse().ok()?))
+    });
+    numbers.max()
 }
 
 /// The event file of a training in progress. Every record is written at once, so that TensorBoard sees it immediately
@@ -165,14 +181,18 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Creates another file in `directory`, for iterations from `first` on.
+    /// Creates another file in `directory`, for iterations from `first` on. Its name comes after all others there, even
+    /// if they begin later because the run resumed at an older checkpoint.
     ///
     /// # Errors
     /// A directory that cannot be written.
     pub fn begin(directory: &Path, first: u64) -> Result<EventFile> {
-        let mut again = 0;
+        let (number, mut again) = match last_file(directory) {
+            Some((last, again)) if last >= first => (last, again + 1),
+            _ => (first, 0),
+        };
         loop {
-            let path = directory.join(file_name(first, again));
+            let path = directory.join(file_name(number, again));
             match OpenOptions::new().append(true).create_new(true).open(&path) {
                 Ok(_) => {
                     let mut file = Appender::open(&path, false)?;
@@ -207,6 +227,14 @@ impl EventFile {
         let time = now();
         let picture = picture(time, done.iteration, sample.png()?, sample.size());
         self.file.append(&[epoch(time, done), picture].concat())
+    }
+
+    /// Adds a loss that was not finite, if that is why the run failed.
+    ///
+    /// # Errors
+    /// A file that cannot be written, for example on a full disk.
+    pub fn failure(&mut self, of: &RunFailure) -> Result<()> {
+        self.file.append(&failure(now(), of))
     }
 
     /// Flushes the file to the disk.

@@ -15,8 +15,8 @@ use crate::data::{Dataset, Split};
 use crate::error::{EVALUATION, Result, panic_message};
 use crate::nem::{Nem, host, upper_bound};
 use crate::preset::{EVALUATED_AT_ONCE, Preset};
-use crate::protocol::Floor;
-use crate::scores::{self, Quartiles, Scores};
+use crate::protocol::{Floor, number_or_nan};
+use crate::scores::{self, Quartiles, RunningMean, Scores};
 use crate::stop::Stop;
 
 /// Images unrolled at once.
@@ -35,7 +35,7 @@ pub enum ScoredSteps {
     AllSteps,
 }
 
-/// Means over the samples evaluated. Scores leave out frames in which no pixel has a group.
+/// Means over the samples evaluated. Scores leave out frames that cannot be scored ([`scores`]).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evaluation {
     /// Samples evaluated.
@@ -48,7 +48,11 @@ pub struct Evaluation {
     pub weighted: Scores,
     /// Scores of the last step.
     pub last: Scores,
-    /// AMI (max) of the last step, sample by sample; `None` where no pixel has a group.
+    /// Frames with an AMI, over all steps that have a weight.
+    pub frames: usize,
+    /// Frames with an AMI in the last step.
+    pub frames_last: usize,
+    /// AMI (max) of the last step, sample by sample.
     pub each: Vec<Option<f64>>,
     /// The share of all objects' pixels that each component holds in the last step: where its γ is the largest.
     pub held: Vec<f64>,
@@ -58,23 +62,29 @@ pub struct Evaluation {
     pub subsets: Vec<Subset>,
 }
 
-/// One EM step.
+/// One EM step. Scores are `None` where nothing can be scored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct StepScores {
     /// Counted from 1.
     pub step: usize,
     /// The intra-cluster loss: Σ γ · NLL of the predicted frame.
+    #[serde(deserialize_with = "number_or_nan")]
     pub intra: f64,
     /// The total loss of the step, without its weight.
+    #[serde(deserialize_with = "number_or_nan")]
     pub loss: f64,
     /// NLL of max_k ψ.
+    #[serde(deserialize_with = "number_or_nan")]
     pub upper_bound: f64,
     /// Mean AMI (max).
-    pub ami: f64,
+    pub ami: Option<f64>,
     /// Quartiles of the AMI (max).
-    pub quartiles: Quartiles,
+    pub quartiles: Option<Quartiles>,
     /// Mean ARI.
-    pub ari: f64,
+    pub ari: Option<f64>,
+    /// Frames with an AMI; `None` in files from before they were counted.
+    #[serde(default)]
+    pub frames: Option<usize>,
 }
 
 /// The scores of a subset of the samples.
@@ -85,10 +95,11 @@ pub struct Subset {
     /// Frames scored, over all steps that have a weight.
     pub frames: usize,
     /// Mean AMI (max) over those, weighted by the step weights.
-    pub ami: f64,
+    pub ami: Option<f64>,
     /// Mean AMI (max) of the last step.
-    pub ami_last: f64,
-    /// The best AMI (max) of a split by position alone on this subset; `None` in files from before it was measured.
+    pub ami_last: Option<f64>,
+    /// The best AMI (max) of a split by position alone on this subset; `None` where nothing can be scored, and in files
+    /// from before it was measured.
     #[serde(default)]
     pub floor: Option<f64>,
 }
@@ -129,7 +140,7 @@ struct ChunkStep {
     /// Sums over the chunk of the intra loss, the total loss and the upper bound.
     sums: [f64; 3],
     /// For each sample its scores, and whether the frame has overlap.
-    scores: Vec<(Option<Scores>, bool)>,
+    scores: Vec<(Scores, bool)>,
     /// For each component, on how many pixels of objects its γ is the largest.
     held: Vec<u64>,
 }
@@ -261,59 +272,57 @@ fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
     let weights = preset.loss.steps.weights(preset.steps);
     let identical = || chunks.iter().flat_map(|chunk| chunk.identical.iter().copied());
     let mut evaluation = Evaluation { samples, ..Evaluation::default() };
-    let [mut weighted, mut last] = [RunningMean::default(), RunningMean::default()];
-    let mut subsets = SUBSETS.map(|name| (name, RunningMean::default(), RunningMean::default()));
+    let [mut weighted, mut last] = [MeanScores::default(); 2];
+    let mut subsets = SUBSETS.map(|name| (name, [RunningMean::default(); 2]));
     for (t, weight) in weights.iter().copied().enumerate() {
         let found = || chunks.iter().filter_map(|chunk| chunk.steps[t].as_ref());
-        let sum = |i: usize| found().map(|found| found.sums[i]).sum::<f64>() / samples.max(1) as f64;
+        let sum = |i: usize| found().map(|found| found.sums[i]).sum::<f64>() / samples as f64;
         let [intra, loss, upper_bound] = [sum(0), sum(1), sum(2)];
         evaluation.loss += weight * loss;
         evaluation.upper_bound += weight * upper_bound;
         let is_last = t + 1 == weights.len();
+        let last_weight = if is_last { 1.0 } else { 0.0 };
         if is_last {
             let held = |k: usize| found().map(|found| found.held[k]).sum::<u64>() as f64;
             let all: f64 = (0..preset.k).map(held).sum();
             evaluation.held = (0..preset.k).map(|k| held(k) / all.max(1.0)).collect();
         }
-        let mut step = RunningMean::default();
+        let mut step = MeanScores::default();
         let mut amis = Vec::new();
         let scores = found().flat_map(|found| found.scores.iter());
         for ((scores, overlap), identical) in scores.zip(identical()) {
             if is_last {
-                evaluation.each.push(scores.map(|scores| scores.ami));
+                evaluation.each.push(scores.ami);
             }
-            let Some(scores) = scores else { continue };
+            amis.extend(scores.ami);
             step.add(scores, 1.0);
             weighted.add(scores, weight);
-            amis.push(scores.ami);
-            if is_last {
-                last.add(scores, 1.0);
-            }
+            last.add(scores, last_weight);
             for part in subsets_of(*overlap, identical) {
-                let (_, weighted, last) = &mut subsets[part];
-                weighted.add(scores, weight);
-                if is_last {
-                    last.add(scores, 1.0);
-                }
+                let (_, [weighted, last]) = &mut subsets[part];
+                weighted.add(scores.ami, weight);
+                last.add(scores.ami, last_weight);
             }
         }
         if scored == ScoredSteps::AllSteps {
             let Scores { ami, ari, .. } = step.mean();
-            let quartiles = Quartiles::of(amis);
-            evaluation.steps.push(StepScores { step: t + 1, intra, loss, upper_bound, ami, quartiles, ari });
+            let (quartiles, frames) = (Quartiles::of(amis), Some(step.ami.count));
+            let step = t + 1;
+            evaluation.steps.push(StepScores { step, intra, loss, upper_bound, ami, quartiles, ari, frames });
         }
     }
     evaluation.weighted = weighted.mean();
     evaluation.last = last.mean();
+    (evaluation.frames, evaluation.frames_last) = (weighted.ami.count, last.ami.count);
     if scored == ScoredSteps::AllSteps {
         evaluation.subsets = subsets
             .into_iter()
-            .filter(|(_, weighted, _)| weighted.count > 0)
-            .map(|(name, weighted, last)| Subset {
+            .filter(|(_, [weighted, _])| weighted.count > 0)
+            .map(|(name, [weighted, last])| Subset {
                 name: name.to_owned(),
                 frames: weighted.count,
-                ami: weighted.mean().ami,
-                ami_last: last.mean().ami,
+                ami: weighted.mean(),
+                ami_last: last.mean(),
                 floor: None,
             })
             .collect();
@@ -321,10 +330,10 @@ fn summary(task: &Task, chunks: &[Chunk]) -> Evaluation {
     evaluation
 }
 
-/// The mean of some scores; zeros without scores.
-pub fn mean<'a>(scores: impl IntoIterator<Item = &'a Scores>) -> Scores {
-    let mut mean = RunningMean::default();
-    scores.into_iter().for_each(|scores| mean.add(scores, 1.0));
+/// The mean of some scores.
+pub fn mean(scores: impl IntoIterator<Item = Scores>) -> Scores {
+    let mut mean = MeanScores::default();
+    scores.into_iter().for_each(|scores| mean.add(&scores, 1.0));
     mean.mean()
 }
 
@@ -380,32 +389,29 @@ pub fn floors_of_subsets(
         .collect())
 }
 
-/// A weighted mean in progress.
-#[derive(Default)]
-struct RunningMean {
-    sum: Scores,
-    weight: f64,
-    /// Scores with a weight above 0.
-    count: usize,
+/// Weighted means in progress.
+#[derive(Clone, Copy, Default)]
+struct MeanScores {
+    ami: RunningMean,
+    ami_arithmetic: RunningMean,
+    ari: RunningMean,
+    confidence: RunningMean,
 }
 
-impl RunningMean {
+impl MeanScores {
     fn add(&mut self, scores: &Scores, weight: f64) {
-        self.sum.ami += weight * scores.ami;
-        self.sum.ami_arithmetic += weight * scores.ami_arithmetic;
-        self.sum.ari += weight * scores.ari;
-        self.sum.confidence += weight * scores.confidence;
-        self.weight += weight;
-        self.count += usize::from(weight > 0.0);
+        self.ami.add(scores.ami, weight);
+        self.ami_arithmetic.add(scores.ami_arithmetic, weight);
+        self.ari.add(scores.ari, weight);
+        self.confidence.add(scores.confidence, weight);
     }
 
     fn mean(&self) -> Scores {
-        let by = if self.weight > 0.0 { 1.0 / self.weight } else { 0.0 };
         Scores {
-            ami: by * self.sum.ami,
-            ami_arithmetic: by * self.sum.ami_arithmetic,
-            ari: by * self.sum.ari,
-            confidence: by * self.sum.confidence,
+            ami: self.ami.mean(),
+            ami_arithmetic: self.ami_arithmetic.mean(),
+            ari: self.ari.mean(),
+            confidence: self.confidence.mean(),
         }
     }
 }
@@ -441,15 +447,18 @@ mod tests {
         let over = |f: fn(&StepScores) -> f64| all.steps.iter().map(f).sum::<f64>();
         assert!((over(|s| s.loss) - all.loss).abs() < 1e-9);
         assert!((over(|s| s.upper_bound) - all.upper_bound).abs() < 1e-9);
-        assert!((over(|s| s.ami) / 3.0 - all.weighted.ami).abs() < 1e-9);
-        assert!((all.steps[2].ami - all.last.ami).abs() < 1e-12);
+        let ami = all.weighted.ami.unwrap();
+        assert!((over(|s| s.ami.unwrap()) / 3.0 - ami).abs() < 1e-9);
+        assert!((all.steps[2].ami.unwrap() - all.last.ami.unwrap()).abs() < 1e-12);
+        assert_eq!((all.frames, all.frames_last), (750, 250));
         for pair in all.subsets.chunks(2) {
             let frames: usize = pair.iter().map(|part| part.frames).sum();
-            let whole = pair.iter().map(|part| part.ami * part.frames as f64).sum::<f64>() / frames as f64;
-            assert!(frames == 750 && (whole - all.weighted.ami).abs() < 1e-9, "{pair:?}");
+            let whole =
+                pair.iter().map(|part| part.ami.unwrap() * part.frames as f64).sum::<f64>() / frames as f64;
+            assert!(frames == 750 && (whole - ami).abs() < 1e-9, "{pair:?}");
         }
         for step in &all.steps {
-            let Quartiles { lower, median, upper } = step.quartiles;
+            let Quartiles { lower, median, upper } = step.quartiles.unwrap();
             assert!(lower <= median && median <= upper);
         }
     }
@@ -460,6 +469,26 @@ mod tests {
         let full = evaluated(&[], Split::Validation, 130, ScoredSteps::AllSteps);
         assert_eq!((curve.loss, curve.last), (full.loss, full.last));
         assert!(curve.steps.is_empty() && curve.subsets.is_empty());
+    }
+
+    /// One component holds the one object, whatever was learned: that is no score of 1.
+    #[test]
+    fn nothing_to_tell_apart_is_no_score() {
+        let sets = ["k=1", "data.objects=1"];
+        let alone = evaluated(&sets, Split::Validation, 40, ScoredSteps::AllSteps);
+        let none = Scores { confidence: Some(1.0), ..Scores::default() };
+        assert_eq!((alone.last, alone.weighted), (none, none));
+        assert_eq!((alone.frames, alone.frames_last, alone.each.len()), (0, 0, 40));
+        assert!(alone.loss.is_finite() && alone.subsets.is_empty() && alone.each.iter().all(Option::is_none));
+        assert!(alone.steps.iter().all(|step| (step.ami, step.ari, step.quartiles) == (None, None, None)));
+        // One component for several objects is a score.
+        let several = evaluated(&["k=1"], Split::Validation, 40, ScoredSteps::AllSteps);
+        assert_eq!((several.last.ami, several.last.ari), (Some(0.0), Some(0.0)));
+        // In some of these images only one object is visible.
+        assert!((30..40).contains(&several.frames_last), "{}", several.frames_last);
+        // A mean over no sample is not 0.
+        let empty = evaluated(&[], Split::Validation, 0, ScoredSteps::AllSteps);
+        assert!(empty.loss.is_nan() && empty.last == Scores::default() && empty.subsets.is_empty());
     }
 
     #[test]

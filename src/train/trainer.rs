@@ -20,7 +20,7 @@ use crate::precision::Precision;
 use crate::preset::{Preset, Setting, Stage, Train, Work};
 use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, StageStart, WATCHED, Watched};
 use crate::random::{Purpose, Stream};
-use crate::scores::{self, Scores};
+use crate::scores;
 use crate::stop::Stop;
 
 /// Number of images of a training batch that are scored.
@@ -356,13 +356,13 @@ impl Trainer {
             let gamma = host(gamma.narrow(0, 0, images));
             let groups = batch.groups_of_step(self.preset.steps - 1, self.data.image());
             let scores = gamma.chunks_exact(gamma.len() / images).zip(groups);
-            mean(&scores.filter_map(|(gamma, groups)| scores::score(gamma, groups)).collect::<Vec<Scores>>())
+            mean(scores.map(|(gamma, groups)| scores::score(gamma, groups)))
         });
         laps.end(|profile| &mut profile.scores);
         let this = read.last_mut().or(self.unread.last_mut().map(|unread| &mut unread.iteration));
         if let Some(this) = this {
-            this.ami = scores.map(|s| s.ami);
-            this.ari = scores.map(|s| s.ari);
+            this.ami = scores.and_then(|s| s.ami);
+            this.ari = scores.and_then(|s| s.ari);
             this.profile = laps.profile();
         }
         if read_now {
@@ -395,7 +395,7 @@ impl Trainer {
             iteration.gradient_norm = measured.then(|| losses[3].sqrt());
         }
         if let Some(&Iteration { iteration, loss, .. }) = read.iter().find(|i| !i.loss.is_finite()) {
-            return Err(Error::NotFinite { iteration, loss, kept: String::new() });
+            return Err(Error::NotFinite { validation: false, iteration, loss, kept: String::new() });
         }
         Ok(read)
     }
@@ -439,7 +439,8 @@ impl Trainer {
         let result = self.evaluate(Split::Validation, samples, ScoredSteps::LastStep)?;
         let iteration = self.counters.iteration;
         if !result.loss.is_finite() {
-            return Err(Error::NotFinite { iteration, loss: result.loss, kept: String::new() });
+            let (loss, kept) = (result.loss, String::new());
+            return Err(Error::NotFinite { validation: true, iteration, loss, kept });
         }
         let counters = &mut self.counters;
         let best = counters.best_validation.is_none_or(|best| result.loss < best);

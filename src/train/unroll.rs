@@ -124,9 +124,9 @@ pub(crate) fn unrolled(
                 groups,
                 preds: nth(&preds, b, k * values).to_vec(),
                 gamma,
-                ami: scores.map(|s| s.ami),
-                ari: scores.map(|s| s.ari),
-                confidence: scores.map(|s| s.confidence),
+                ami: scores.ami,
+                ari: scores.ari,
+                confidence: scores.confidence,
             });
         }
     });

@@ -1,5 +1,6 @@
 //! Warnings about a training, each a sentence with the number behind it.
 
+use super::history::History;
 use super::workbench::Workbench;
 use crate::snapshot::objects::largest;
 use crate::snapshot::{Snapshot, SnapshotStep};
@@ -43,7 +44,7 @@ pub fn warnings(workbench: &Workbench) -> Vec<String> {
     let validated = held.len() == preset.k && held.iter().sum::<f64>() > 0.0;
     if validated {
         found.extend(dead(preset.k, preset.data.objects(), |k| held[k], "all validation samples"));
-        found.extend(workbench.epoch.and_then(|epoch| uniform(preset.k, epoch.confidence)));
+        found.extend(workbench.epoch.and_then(|epoch| uniform(preset.k, epoch.confidence?)));
     }
     if let Some(snapshot) = workbench.snapshot.as_deref()
         && let Some(step) = snapshot.steps.last()
@@ -80,6 +81,8 @@ fn uniform(k: usize, confidence: f64) -> Option<String> {
 fn curves(workbench: &Workbench) -> Vec<String> {
     let mut found = Vec::new();
     let history = &workbench.history;
+    found.extend(workbench.why_unscored().map(|why| format!("AMI and ARI cannot be scored: {why}")));
+    found.extend(saturated(history, workbench.preset.iterations_per_epoch()));
     if let Some((now, usual)) = history.loss.latest(USUAL).and_then(against_usual)
         && now > SPIKE * usual
     {
@@ -105,6 +108,20 @@ fn curves(workbench: &Workbench) -> Vec<String> {
         }
     }
     found
+}
+
+/// A warning if every gradient measured in the last epoch is exactly 0.
+fn saturated(history: &History, epoch: u64) -> Option<String> {
+    let last = history.loss.points().last()?.0;
+    let since = last - epoch as f64;
+    let norms = history.gradient.points().filter(|(x, _)| *x > since).map(|(_, norm)| norm);
+    let (count, zeros) = norms.fold((0, 0), |(n, zeros), norm| (n + 1, zeros + usize::from(norm == 0.0)));
+    (since >= 0.0 && count > 0 && zeros == count).then(|| {
+        format!(
+            "the network is saturated: its gradient was exactly 0 in all {count} measured iterations of the last {epoch}, \
+             so it learns nothing; start again with a smaller learning rate"
+        )
+    })
 }
 
 /// The newest value, and the median of those before it.
@@ -166,6 +183,7 @@ fn components(snapshot: &Snapshot, step: &SnapshotStep, objects: Option<usize>, 
 mod tests {
     use super::*;
     use crate::preset::ImageSize;
+    use crate::protocol::{Iteration, Timed};
 
     fn step(groups: &[u8], gamma: &[f32], preds: &[f32]) -> (Snapshot, SnapshotStep) {
         let image = ImageSize { channels: 1, height: 1, width: groups.len() };
@@ -227,6 +245,25 @@ mod tests {
         );
         assert_eq!(dead(3, Some(2), |k| shares[k], ""), None, "one more than there are objects");
         assert!(uniform(4, 0.27).is_some() && uniform(4, 0.9).is_none());
+    }
+
+    #[test]
+    fn a_network_without_a_gradient_is_saturated() {
+        let mut history = History::default();
+        let mut say = |iterations: std::ops::RangeInclusive<u64>, norm: f64| {
+            for iteration in iterations {
+                let gradient_norm = iteration.is_multiple_of(5).then_some(norm);
+                let done = Iteration { iteration, gradient_norm, ..Iteration::default() };
+                history.push(Timed::Iteration(&done));
+            }
+            saturated(&history, 20)
+        };
+        assert_eq!(say(1..=3, 0.0), None, "not an epoch yet");
+        assert_eq!(say(4..=20, 1e-30), None, "small");
+        assert_eq!(say(21..=39, 0.0), None, "not a whole epoch");
+        let said = say(40..=45, 0.0).unwrap();
+        assert!(said.contains("saturated") && said.contains("all 4 measured iterations"), "{said}");
+        assert_eq!(say(46..=50, 0.5), None, "it learns again");
     }
 
     #[test]

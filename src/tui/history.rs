@@ -167,7 +167,7 @@ pub struct History {
     /// The clock at every kept iteration, and at epochs whose iteration was not kept.
     times: Curve,
     clock: Clock,
-    /// Live changes and stages: the iteration, and the label of its mark.
+    /// Live changes, stages and a failure: the iteration, and the label of its mark.
     pub changes: Vec<(f64, String)>,
 }
 
@@ -181,6 +181,9 @@ impl History {
         }
         metrics.changes.iter().for_each(|change| history.mark(change));
         metrics.stages.iter().for_each(|start| history.mark_stage(start));
+        if let Some(failure) = &metrics.failure {
+            history.changes.push((failure.iteration as f64, failure.label()));
+        }
         history.changes.sort_by(|a, b| a.0.total_cmp(&b.0));
         history
     }
@@ -217,26 +220,20 @@ impl History {
         self.loss.push(x, iteration.loss);
         self.intra.push(x, iteration.intra);
         self.inter.push(x, iteration.inter);
-        if let Some(norm) = iteration.gradient_norm {
-            self.gradient.push(x, norm);
-        }
+        push(&mut self.gradient, x, iteration.gradient_norm);
         // A time of zero was not measured; curves leave out the resulting infinity.
         self.speed.push(x, 1.0 / iteration.seconds);
-        if let (Some(ami), Some(ari)) = (iteration.ami, iteration.ari) {
-            self.ami.push(x, ami);
-            self.ari.push(x, ari);
-        }
+        push(&mut self.ami, x, iteration.ami);
+        push(&mut self.ari, x, iteration.ari);
     }
 
     fn add_epoch(&mut self, epoch: &Epoch) {
         let x = epoch.iteration as f64;
         self.validation.push(x, epoch.validation_loss);
-        self.validation_ami.push(x, epoch.ami);
-        self.validation_ari.push(x, epoch.ari);
-        self.confidence.push(x, epoch.confidence);
-        if let Some(bound) = epoch.upper_bound {
-            self.upper_bound.push(x, bound);
-        }
+        push(&mut self.validation_ami, x, epoch.ami);
+        push(&mut self.validation_ari, x, epoch.ari);
+        push(&mut self.confidence, x, epoch.confidence);
+        push(&mut self.upper_bound, x, epoch.upper_bound);
     }
 
     /// Marks a live change.
@@ -250,6 +247,12 @@ impl History {
         self.changes.push((start.iteration as f64, format!("stage {}", start.stage)));
     }
 
+    /// Marks where the run failed.
+    pub fn mark_failure(&mut self) {
+        let last = self.times.recent.back().map_or(0.0, |last| last.0);
+        self.changes.push((last, "failed".into()));
+    }
+
     /// The first and the last iteration with data, at least one apart.
     pub fn span(&self) -> (f64, f64) {
         let curves = [&self.loss, &self.validation, &self.ami, &self.validation_ami];
@@ -257,6 +260,13 @@ impl History {
             curves.iter().filter_map(|c| c.points().next()).map(|p| p.0).fold(f64::INFINITY, f64::min);
         let last = curves.iter().filter_map(|c| c.recent.back()).map(|p| p.0).fold(1.0, f64::max);
         (first.min(last - 1.0), last)
+    }
+}
+
+/// Adds a value, if it was measured and could be.
+fn push(curve: &mut Curve, x: f64, value: Option<f64>) {
+    if let Some(value) = value {
+        curve.push(x, value);
     }
 }
 

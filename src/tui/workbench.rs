@@ -12,7 +12,7 @@ use super::inspector::Inspector;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
     Change, Command, Epoch, Finish, Iteration, Profile, RunInfo, RunKind, RunToCompare, StageStart, Timed,
-    WATCHED, Watched,
+    WATCHED, Watched, why_unscored,
 };
 use crate::snapshot::{Input, Snapshot};
 
@@ -262,6 +262,12 @@ impl Workbench {
     pub fn add_epoch(&mut self, epoch: Epoch) {
         self.history.push(Timed::Epoch(&epoch));
         self.epoch = Some(epoch);
+    }
+
+    /// Why AMI and ARI of the last validation are missing, if they are.
+    pub fn why_unscored(&self) -> Option<&'static str> {
+        let epoch = self.epoch.filter(|epoch| epoch.ami.is_none())?;
+        Some(why_unscored(epoch.validation_loss, epoch.confidence))
     }
 
     /// Applies a live change.

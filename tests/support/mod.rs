@@ -64,6 +64,7 @@ pub fn picker_with(depth: Depth, past: bool) -> App {
         iteration: 1200,
         ami: Some(0.8512),
         changed: SystemTime::UNIX_EPOCH,
+        trouble: None,
     };
     let model = ModelCard {
         name: "static-shapes".into(),
@@ -110,7 +111,7 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
     let mut app = App::new(Theme::new(depth));
     let per_epoch = 100;
     let directory = format!("runs/{}-s1", preset.name);
-    let info = info(&directory, &preset, 0, Floor { ami: 0.58, ari: 0.55 });
+    let info = info(&directory, &preset, 0, Floor { ami: Some(0.58), ari: Some(0.55) });
     update(&mut app, Message::Run(Event::Started(Box::new(info))));
     let mut stream = Stream::new(9, Purpose::Order, 0, 0);
     let mut list = Vec::new();
@@ -140,10 +141,10 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
             iteration: epoch * per_epoch,
             train_loss: 500.0,
             validation_loss: 470.0 + 900.0 * (-x / 400.0).exp(),
-            ami: 0.86 / (1.0 + (-(x - 400.0) / 90.0).exp()),
-            ami_arithmetic: 0.87,
-            ari: 0.87,
-            confidence: 0.93,
+            ami: Some(0.86 / (1.0 + (-(x - 400.0) / 90.0).exp())),
+            ami_arithmetic: Some(0.87),
+            ari: Some(0.87),
+            confidence: Some(0.93),
             upper_bound: Some(440.0 + 800.0 * (-x / 300.0).exp()),
             best: true,
             seconds: 4.0,
@@ -165,7 +166,7 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
 pub fn model(depth: Depth) -> App {
     let preset = preset("static-shapes-rnn-em");
     let mut app = App::new(Theme::new(depth));
-    let info = info("static-shapes", &preset, 4400, Floor { ami: 0.56, ari: 0.55 });
+    let info = info("static-shapes", &preset, 4400, Floor { ami: Some(0.56), ari: Some(0.55) });
     update(&mut app, Message::Run(Event::Started(Box::new(info))));
     app.workbench.as_mut().unwrap().info.kind = RunKind::Model;
     update(&mut app, Message::Picture(Arc::new(snapshot(&preset, 4, 15))));
@@ -183,10 +184,10 @@ pub fn compare(app: &mut App) {
                 iteration: u64::from(epoch) * 100,
                 train_loss: 500.0,
                 validation_loss: 500.0 + by * 900.0 * (-x / 4.0).exp(),
-                ami: 0.8 / by * (1.0 - (-x / 3.0).exp()),
-                ami_arithmetic: 0.8,
-                ari: 0.8,
-                confidence: 0.9,
+                ami: Some(0.8 / by * (1.0 - (-x / 3.0).exp())),
+                ami_arithmetic: Some(0.8),
+                ari: Some(0.8),
+                confidence: Some(0.9),
                 upper_bound: None,
                 best: true,
                 seconds: 4.0,
@@ -202,6 +203,7 @@ pub fn compare(app: &mut App) {
         iteration,
         ami: Some(0.7312),
         changed: SystemTime::UNIX_EPOCH,
+        trouble: None,
     };
     let own = app.workbench.as_ref().unwrap().info.directory.clone();
     let runs = vec![run("quickstart-s2", 800), run("quickstart-k6", 800), run("static-shapes-nem-s3", 3166)];

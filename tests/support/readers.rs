@@ -85,7 +85,7 @@ fn npy(name: &str, file: &[u8]) -> Numpy {
 pub enum Said {
     Version(String),
     /// A new session: earlier files are void from this step on.
-    Restart,
+    Start,
     Scalar(String, f32),
     /// Its tag, width, height and PNG.
     Image(String, u64, u64, Vec<u8>),
@@ -124,7 +124,7 @@ fn event(message: &[u8], said: &mut Vec<(f64, u64, Said)>) {
             })),
             (7, Field::Bytes(bytes)) => {
                 assert_eq!(fields(&bytes), [(1, Field::Number(1))]);
-                what.push(Said::Restart);
+                what.push(Said::Start);
             }
             other => panic!("an event has no {other:?}"),
         }

@@ -24,7 +24,7 @@ fn who_joins_is_told_how_the_run_stands() {
     let mut now = Now::new(info(Path::new("r")));
     let iteration = |n| Iteration { iteration: n, ..Iteration::default() };
     let change = Change { iteration: 3, from: Setting::K(4), to: Setting::K(6) };
-    let floor = Floor { ami: 0.4, ari: 0.3 };
+    let floor = Floor { ami: Some(0.4), ari: Some(0.3) };
     for event in [
         Event::Iterations(vec![iteration(1), iteration(2)]),
         Event::Paused(true),

@@ -131,7 +131,8 @@ pub fn render(
         let directory = located(&run.directory);
         let mark = if workbench.compared.iter().any(|run| run.is_in(&directory)) { "✓" } else { " " };
         let ami = run.ami.map_or(String::new(), |ami| format!("  AMI {ami:.2}"));
-        let text = format!(" {mark} {name}  it {}{ami} ", run.iteration);
+        let trouble = run.trouble.as_ref().map_or(String::new(), |trouble| format!("  ! {trouble}"));
+        let text = format!(" {mark} {name}  it {}{ami}{trouble} ", run.iteration);
         let style = if i == choice.selected { theme.selected() } else { theme.strong() };
         lines.push(Line::styled(text, style));
     }
@@ -221,6 +222,7 @@ mod tests {
             iteration: 9,
             ami: None,
             changed: SystemTime::UNIX_EPOCH,
+            trouble: None,
         };
         update(&mut app, Message::Runs(["quickstart-s1", "a", "b"].map(card).into()));
         assert_eq!(
@@ -333,6 +335,7 @@ mod tests {
             iteration: 9,
             ami: None,
             changed: SystemTime::UNIX_EPOCH,
+            trouble: None,
         }
     }
 }

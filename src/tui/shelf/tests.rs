@@ -25,6 +25,7 @@ fn run(name: &str, seconds: u64) -> RunCard {
         iteration: 1,
         ami: None,
         changed: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
+        trouble: None,
     }
 }
 

@@ -89,6 +89,7 @@ fn card(name: &str) -> RunCard {
         iteration: 1,
         ami: None,
         changed: std::time::SystemTime::UNIX_EPOCH,
+        trouble: None,
     }
 }
 

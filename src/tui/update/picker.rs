@@ -128,6 +128,7 @@ mod tests {
             iteration: 5,
             ami: None,
             changed: std::time::SystemTime::UNIX_EPOCH,
+            trouble: None,
         };
         app.picker.entries.push(Entry::Run(Box::new(run.clone())));
         app.picker.selected = 3;

@@ -71,6 +71,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
             let told = app.leaving.is_some() || workbench.finish.is_some();
             let notice = if told { vec![] } else { ended(app.config.notice, workbench, &finish) };
             if let Finish::Failed(sentence) = &finish {
+                workbench.history.mark_failure();
                 // The status line may be too short for it.
                 app.message = Some(sentence.clone());
             }
@@ -89,7 +90,8 @@ fn ended(notice: Option<Notice>, workbench: &Workbench, finish: &Finish) -> Vec<
     let Some(notice) = notice.filter(|_| !workbench.is_model()) else { return vec![] };
     let run = workbench.info.directory.file_name().unwrap_or_default().to_string_lossy();
     let what = if matches!(finish, Finish::Failed(_)) { "has failed" } else { "is over" };
-    let ami = workbench.epoch.map_or(String::new(), |epoch| format!(", AMI {:.2}", epoch.ami));
+    let ami = workbench.epoch.and_then(|epoch| epoch.ami);
+    let ami = ami.map_or(String::new(), |ami| format!(", AMI {ami:.2}"));
     vec![Effect::Notify(notice, format!("the training of {run} {what}{ami}"))]
 }
 

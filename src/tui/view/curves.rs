@@ -92,7 +92,7 @@ pub fn loss(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: &m
 /// The score pane, with the floor.
 pub fn scores(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: &mut Buffer) {
     use Series::{Intra, Train, Validation};
-    let floor = Some(workbench.info.floor.ami);
+    let floor = workbench.info.floor.ami;
     let (title, own, main, floor): (_, &[Own], Of, _) = match workbench.curves.scores {
         ScorePlot::Agreement => (
             "scores",
@@ -195,6 +195,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
     let Some((low, high, clipped)) = range(&thin, shares) else {
         let waiting = match workbench.history.loss.last() {
             None => "waiting for the first iterations…",
+            Some(_) if shares => workbench.why_unscored().unwrap_or("no values here"),
             Some(_) => "no values here",
         };
         let waiting = Line::styled(waiting, theme.dim());

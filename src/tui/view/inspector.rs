@@ -9,6 +9,7 @@ use super::bars::{footer, sliders, with_sliders};
 use super::components::{argmax, truth};
 use super::parts::{Sheet, frame_lines, put};
 use super::picture::{Picture, digit};
+use crate::protocol::why_unscored;
 use crate::snapshot::objects::{colours, objects};
 use crate::snapshot::reconstruction;
 use crate::snapshot::{Snapshot, SnapshotStep};
@@ -323,6 +324,9 @@ fn read(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, area: Rect, b
     lines.push(title("scores of this step"));
     lines.push(Line::raw(format!("AMI {}  ARI {}", score(step.ami), score(step.ari))));
     lines.push(Line::raw(format!("confidence {}", score(step.confidence))));
+    if step.ami.is_none() {
+        lines.push(Line::styled(why_unscored(0.0, step.confidence), theme.dim()));
+    }
     lines.push(Line::raw(""));
     if known {
         lines.push(title("objects"));

@@ -83,6 +83,7 @@ fn lines(app: &App, height: usize) -> (Vec<(Line<'static>, Option<usize>)>, usiz
             }
             lines.push((Line::styled(format!(" {heading}"), theme.dim()), None));
         }
+        let mut trouble = None;
         let text = match entry {
             Entry::Model(model) => match model.ami {
                 Some((ami, _)) => format!("{}  AMI {ami:.2}", model.name),
@@ -92,6 +93,7 @@ fn lines(app: &App, height: usize) -> (Vec<(Line<'static>, Option<usize>)>, usiz
             Entry::Run(run) => {
                 let name = run.directory.file_name().unwrap_or(run.directory.as_os_str()).to_string_lossy();
                 let ami = run.ami.map_or(String::new(), |ami| format!("  AMI {ami:.2}"));
+                trouble = run.trouble.as_deref();
                 format!("{name}  it {}{ami}", run.iteration)
             }
         };
@@ -100,7 +102,10 @@ fn lines(app: &App, height: usize) -> (Vec<(Line<'static>, Option<usize>)>, usiz
             chosen_line = lines.len();
         }
         let marker = if chosen { '›' } else { ' ' };
-        let line = Line::raw(format!(" {marker} {text} "));
+        let mut line = Line::raw(format!(" {marker} {text} "));
+        if let Some(trouble) = trouble {
+            line.push_span(Span::styled(format!("! {trouble} "), theme.warning()));
+        }
         lines.push((if chosen { line.style(theme.selected()) } else { line }, Some(i)));
     }
     // The chosen line stays in view, with some of what follows it.
@@ -159,6 +164,12 @@ fn details(app: &App, area: Rect, sheet: &mut Sheet) {
         let at =
             format!("{}, seed {}, {} iterations so far", run.directory.display(), run.seed, run.iteration);
         lines.push(Line::from(vec![Span::styled("run      ", theme.dim()), Span::raw(at)]));
+        if let Some(trouble) = &run.trouble {
+            lines.push(Line::from(vec![
+                Span::styled("trouble  ", theme.dim()),
+                Span::styled(trouble.as_str(), theme.warning()),
+            ]));
+        }
     }
     let text = Paragraph::new(Text::from(lines)).wrap(Wrap { trim: false });
     let above = (text.line_count(inner.width) as u16).min(inner.height);

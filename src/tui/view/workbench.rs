@@ -9,7 +9,7 @@ use super::format::{duration, number};
 use super::parts::{Sheet, frame_lines, labelled, put};
 use super::{components, curves, inspector, profile};
 use crate::preset::{Preset, Setting};
-use crate::protocol::Finish;
+use crate::protocol::{Finish, number_or_dash};
 use crate::tui::actions::key;
 use crate::tui::app::App;
 use crate::tui::health;
@@ -163,12 +163,12 @@ fn value_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
         spans.extend(labelled("  loss ", number(latest.loss), theme));
     }
     if let Some(epoch) = &workbench.epoch {
-        spans.extend(labelled("  valid AMI ", format!("{:.2}", epoch.ami), theme));
-        spans.extend(labelled("  ARI ", format!("{:.2}", epoch.ari), theme));
+        spans.extend(labelled("  valid AMI ", number_or_dash(epoch.ami, 2), theme));
+        spans.extend(labelled("  ARI ", number_or_dash(epoch.ari, 2), theme));
     } else if let Some(ami) = workbench.history.ami.last() {
         spans.extend(labelled("  AMI ", format!("{ami:.2}"), theme));
     }
-    spans.extend(labelled("  floor ", format!("{:.2}", workbench.info.floor.ami), theme));
+    spans.extend(labelled("  floor ", number_or_dash(workbench.info.floor.ami, 2), theme));
     if !workbench.is_model() {
         if let Some(saved) = workbench.saved {
             spans.extend(labelled("  saved at ", saved.to_string(), theme));

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::preset::{Images, Preset, Setting, Stage, embedded_names};
 use crate::protocol::{
-    Change, Clock, Command, Epoch, Event, Finish, Floor, Fork, Iteration, Metrics, Profile, RunInfo, RunKind,
-    StageStart, Watched,
+    BrokenLoss, Change, Clock, Command, Epoch, Event, Finish, Floor, Fork, Iteration, Metrics, Profile,
+    RunFailure, RunInfo, RunKind, StageStart, Watched,
 };
 use crate::snapshot::{Input, Snapshot, SnapshotStep};
 
@@ -51,10 +51,10 @@ fn events(v: f64, n: usize, preset: &Preset) -> Vec<Event> {
         iteration: count,
         train_loss: v,
         validation_loss: v,
-        ami: v,
-        ami_arithmetic: v,
-        ari: v,
-        confidence: v,
+        ami: Some(v),
+        ami_arithmetic: Some(v),
+        ari: Some(v),
+        confidence: Some(v),
         upper_bound: Some(v),
         best: n.is_multiple_of(2),
         seconds: v,
@@ -67,6 +67,12 @@ fn events(v: f64, n: usize, preset: &Preset) -> Vec<Event> {
         changes: vec![change],
         stages: vec![stage(v, n)],
         forks: vec![Fork { iteration: count, changes: n, stages: n }],
+        failure: Some(RunFailure {
+            iteration: count,
+            epoch: count,
+            loss: Some(BrokenLoss::Train(v)),
+            why: "é".into(),
+        }),
         dropped: Clock::default(),
     };
     let info = RunInfo {
@@ -77,7 +83,7 @@ fn events(v: f64, n: usize, preset: &Preset) -> Vec<Event> {
         device: "flex".into(),
         iteration: count,
         parameters: n,
-        floor: Floor { ami: v, ari: v },
+        floor: Floor { ami: Some(v), ari: None },
         metrics,
     };
     let changes = settings(v, n).map(|to| Event::Changed(Change { iteration: count, from: to, to }));
@@ -95,7 +101,7 @@ fn events(v: f64, n: usize, preset: &Preset) -> Vec<Event> {
         Event::Iterations(vec![scored, iteration]),
         Event::Epoch(epoch),
         Event::Stage(stage(v, n)),
-        Event::Floor(Floor { ami: v, ari: v }),
+        Event::Floor(Floor { ami: Some(v), ari: None }),
         Event::Refused { request: Command::Set(from), why: "no".into() },
         Event::Note("no disk".into()),
         Event::Paused(true),
