@@ -14,7 +14,7 @@ pub mod scene;
 mod shapes;
 mod split;
 
-use std::path::Path;
+use std::path::PathBuf;
 
 pub use noise::corrupt;
 pub use split::Split;
@@ -74,7 +74,7 @@ impl Dataset {
             Data::Mnist { digits, .. } | Data::FlyingMnist { digits, .. } => {
                 SampleSource::Digits(Pool::open(digits, seed)?)
             }
-            Data::Hdf5 { path, .. } => SampleSource::Hdf5(SequenceFile::open(Path::new(path))?),
+            Data::Hdf5 { path, .. } => SampleSource::Hdf5(SequenceFile::open(path)?),
             Data::Tensors { .. } => {
                 return Err(Error::Usage(
                     "data: Tensors has no generator, so only infer can use it; to train, name another such as Shapes".into(),
@@ -108,7 +108,7 @@ impl Dataset {
         if there < samples {
             let part = hdf5::group(split);
             return Err(Error::content(
-                Path::new(path),
+                path,
                 format!(
                     "it has {there} sequences in {part} but {samples} are asked for; ask for at most {there}"
                 ),
@@ -132,7 +132,6 @@ impl Dataset {
         let (SampleSource::Hdf5(file), Data::Hdf5 { path, .. }) = (&self.source, &self.spec) else {
             return Ok(());
         };
-        let path = Path::new(path);
         let image = self.image();
         for (split, size, field) in [
             (Split::Train, preset.train.train_size, "train_size"),
@@ -281,11 +280,7 @@ impl Dataset {
 /// # Errors
 /// A relative path after the working directory was removed.
 pub fn resolved(spec: &Data) -> Result<Data> {
-    let whole = |path: &String| -> Result<String> {
-        let path = Path::new(path);
-        let whole = std::path::absolute(path).map_err(Error::io("find", path))?;
-        Ok(whole.display().to_string())
-    };
+    let whole = |path: &PathBuf| std::path::absolute(path).map_err(Error::io("find", path));
     let mut spec = spec.clone();
     if let Some(digits) = spec.digits() {
         let digits = match pool::resolve(digits) {

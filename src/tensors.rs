@@ -7,7 +7,7 @@ use half::f16;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::output;
 
 /// Values with their shape, in row-major order.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,12 +81,12 @@ pub fn decode(bytes: &[u8], origin: &Path) -> Result<Arrays> {
         .collect()
 }
 
-/// Writes a safetensors file of 32-bit floats atomically.
+/// Writes a safetensors file of 32-bit floats where the user says.
 ///
 /// # Errors
-/// A directory that does not exist or cannot be written, or a full disk.
+/// Those of [`output::write`].
 pub fn write(path: &Path, arrays: &Arrays) -> Result<()> {
-    write_atomic(path, &encode(arrays, Storage::Single, path)?)
+    output::write(path, &encode(arrays, Storage::Single, path)?)
 }
 
 /// The bytes of a safetensors file; `destination` is its name, for messages.

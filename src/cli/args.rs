@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::backend::{self, Compute, DeviceName};
 use crate::error::{Error, Result};
+use crate::paths::shown;
 use crate::precision::PrecisionName;
 use crate::preset::{Digits, Preset};
 
@@ -107,16 +108,19 @@ impl Common {
     }
 
     /// A preset by name or path, with `--set` and `--mnist` applied.
-    pub(super) fn preset(&self, name: &str) -> Result<Preset> {
+    pub(super) fn preset(&self, name: &Path) -> Result<Preset> {
         let preset = self.preset_of_many(name)?;
         if self.mnist.is_some() && preset.data.digits().is_none() {
-            return Err(Error::Usage(format!("--mnist: {name} has no digits; leave the option out")));
+            return Err(Error::Usage(format!(
+                "--mnist: {} has no digits; leave the option out",
+                shown(name)
+            )));
         }
         Ok(preset)
     }
 
     /// The same, except that `--mnist` is ignored by a preset without digits.
-    pub(super) fn preset_of_many(&self, name: &str) -> Result<Preset> {
+    pub(super) fn preset_of_many(&self, name: &Path) -> Result<Preset> {
         self.applied(&Preset::load(name)?)
     }
 
@@ -161,7 +165,7 @@ impl Common {
 /// MNIST's digits from `directory`, absolute, so that the run can be resumed from anywhere.
 fn mnist(directory: &Path) -> Result<Digits> {
     let directory = std::path::absolute(directory).map_err(Error::io("find", directory))?;
-    Ok(Digits::Mnist { directory: Some(directory.display().to_string()) })
+    Ok(Digits::Mnist { directory: Some(directory) })
 }
 
 /// The `--set` that chooses `digits`.

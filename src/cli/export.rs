@@ -8,6 +8,7 @@ use super::args::Common;
 use super::eval::progress_bar;
 use super::print::print;
 use crate::error::{Error, Result};
+use crate::paths::shown;
 use crate::run::directory;
 use crate::run::share::share;
 use crate::tensors::Storage;
@@ -37,10 +38,10 @@ impl ExportArgs {
         // Rebuilt without a slash or a dot at its end.
         let out = match (self.out.parent(), self.out.file_name()) {
             (Some(parent), Some(name)) => parent.join(name),
-            _ => return Err(Error::Usage(format!("--out {}: name a new directory", self.out.display()))),
+            _ => return Err(Error::Usage(format!("--out {}: name a new directory", shown(&self.out)))),
         };
         if out.exists() {
-            return Err(Error::Usage(format!("{} exists already; name a new directory", out.display())));
+            return Err(Error::Usage(format!("{} exists already; name a new directory", shown(&out))));
         }
         let mut checkpoint = directory::weights_of(&self.run)?;
         checkpoint.preset = self.common.applied(&checkpoint.preset)?;
@@ -49,7 +50,7 @@ impl ExportArgs {
         let measured = share(checkpoint, &out, storage, self.samples, device, &progress_bar(""))?;
         print(&format!(
             "{}: AMI {:.4} (last step, {} held-out samples; floor {:.4})\n",
-            out.display(),
+            shown(&out),
             measured.ami_last,
             measured.samples,
             measured.floor

@@ -12,6 +12,7 @@ use super::train::{Bar, follow};
 use crate::error::{Error, Result};
 use crate::paper::experiments::Section;
 use crate::paper::reproduce::{Progress, Reproduced, Reproduction};
+use crate::paths::shown;
 use crate::preset::Preset;
 use crate::protocol::{Finish, RunHandle};
 
@@ -108,7 +109,7 @@ impl ReproduceArgs {
             [failure, ..] => Err(Error::Failed(format!(
                 "{} runs failed, as {} lists; the first is {failure}",
                 results.failures.len(),
-                self.out.join("results.md").display()
+                shown(&self.out.join("results.md"))
             ))),
         }
     }

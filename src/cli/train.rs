@@ -12,6 +12,7 @@ use super::print::{print_json, stdout_is_terminal};
 use crate::backend::Compute;
 use crate::error::{Error, Result};
 use crate::live::begin::{self, Ending, Job};
+use crate::paths::shown;
 use crate::preset::{Images, Preset};
 use crate::protocol::{Command, Event, Finish, Iteration, Record, RunHandle, RunInfo};
 use crate::run::directory;
@@ -21,7 +22,7 @@ use crate::tui::signals::Signals;
 pub(super) struct TrainArgs {
     /// Name or path of the preset
     #[arg(required_unless_present_any = ["resume", "fork", "replay"])]
-    preset: Option<String>,
+    preset: Option<PathBuf>,
     /// Resume this run from its last checkpoint
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "sets", "mnist", "seed", "out"])]
     resume: Option<PathBuf>,
@@ -196,7 +197,7 @@ impl Reporter for Lines {
                 self.directory.clone_from(&info.directory);
                 let compute: Compute = info.device.parse()?;
                 print_json(&json!({
-                    "kind": "started", "run": info.directory, "preset": info.preset.name, "seed": info.seed,
+                    "kind": "started", "run": info.directory.to_string_lossy(), "preset": info.preset.name, "seed": info.seed,
                     "device": compute.device.to_string(), "precision": compute.precision(), "iteration": info.iteration, "parameters": info.parameters,
                     "floor": info.floor.ami, "floor_ari": info.floor.ari,
                 }))
@@ -225,7 +226,8 @@ impl Reporter for Lines {
     }
 
     fn finished(&mut self, finish: &Finish) -> Result<()> {
-        let mut line = json!({"kind": "finished", "reason": reason(finish), "run": self.directory});
+        let mut line =
+            json!({"kind": "finished", "reason": reason(finish), "run": self.directory.to_string_lossy()});
         if let Finish::Failed(sentence) = finish {
             line["error"] = json!(sentence);
         }
@@ -268,7 +270,7 @@ impl Bar {
             info.device,
             info.seed,
             info.parameters,
-            info.directory.display(),
+            shown(&info.directory),
             info.floor.ami
         ));
     }
@@ -324,7 +326,7 @@ impl Reporter for Bar {
 
     fn finished(&mut self, finish: &Finish) -> Result<()> {
         self.bar.finish_and_clear();
-        self.line(&format!("{}: {}", reason(finish).replace('_', " "), self.directory.display()));
+        self.line(&format!("{}: {}", reason(finish).replace('_', " "), shown(&self.directory)));
         Ok(())
     }
 }

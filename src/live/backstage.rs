@@ -107,9 +107,9 @@ impl Backstage for LocalBackstage {
         begin::start(&Job { tensorboard, ending: STAY, ..Job::new(preset, self.seed, compute) })
     }
 
-    fn open(&self, model: &str, device: &str) -> Result<RunHandle> {
+    fn open(&self, model: &Path, device: &str) -> Result<RunHandle> {
         self.make_room();
-        model::open(Path::new(model), device.parse::<Compute>()?)
+        model::open(model, device.parse::<Compute>()?)
     }
 
     fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
@@ -133,7 +133,7 @@ impl Backstage for LocalBackstage {
         // Stages set their own values, so with stages the current preset is not the one the run began with.
         let preset = match last.train.stages.is_empty() {
             true => last,
-            false => Preset::load(&run.join("preset.ron").display().to_string())?,
+            false => Preset::load(run.join("preset.ron"))?,
         };
         let compute = device.parse::<Compute>()?.or(begun.precision);
         let job = Job::new(preset.set(sets)?, begun.seed, compute);
@@ -151,7 +151,7 @@ impl Backstage for LocalBackstage {
 
     fn compared(&self, run: &Path) -> Result<RunToCompare> {
         let begun = RunFile::read(run)?;
-        let preset = Preset::load(&run.join("preset.ron").display().to_string())?;
+        let preset = Preset::load(run.join("preset.ron"))?;
         let directory = std::fs::canonicalize(run).unwrap_or_else(|_| run.to_owned());
         Ok(RunToCompare { directory, preset, seed: begun.seed, metrics: metrics::read(run)? })
     }

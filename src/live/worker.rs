@@ -12,6 +12,7 @@ use super::socket::Viewers;
 use super::thread::Ends;
 use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
+use crate::paths::shown;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
     Call, Change, Command, Event, Finish, Iteration, Metrics, Record, RunInfo, RunKind, ViewerId, WATCHED,
@@ -426,7 +427,7 @@ impl Worker {
         self.read_losses()?;
         let path = self.run.save(&self.trainer, best)?;
         let iteration = self.trainer.counters().iteration;
-        info!("saved {}", path.display());
+        info!("saved {}", shown(&path));
         self.saved = Some((iteration, self.trainer.preset().clone()));
         self.ends.outbox.send(Event::Saved { iteration, best });
         Ok(())

@@ -14,6 +14,7 @@ use std::path::Path;
 use super::experiments::{EXPERIMENTS, Section};
 use super::runs::{FailedRun, ScoredRun, changes};
 use crate::error::{Error, Result};
+use crate::paths::shown;
 use crate::preset::{Digits, Preset};
 use crate::protocol::Epoch;
 use crate::run::directory::RunFile;
@@ -63,7 +64,7 @@ impl ArchivedRun {
     /// A directory that is not a run, or is damaged.
     pub fn read(path: &Path) -> Result<ArchivedRun> {
         let run = RunFile::read(path)?;
-        let preset = Preset::load(&path.join("preset.ron").to_string_lossy())?;
+        let preset = Preset::load(path.join("preset.ron"))?;
         let metrics = metrics::read(path)?;
         let epochs = metrics.epochs.iter().map(|epoch| (metrics.stage_of(epoch.iteration), *epoch)).collect();
         // preset.ron has the values of the stage that the run itself began in.
@@ -72,7 +73,7 @@ impl ArchivedRun {
         let task = |stage| preset.after_stages(stage).task();
         let others = (1..=stages).rev().take_while(|stage| task(*stage) == task(stages));
         Ok(ArchivedRun {
-            name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            name: shown(path.file_name().unwrap_or_default()).to_string(),
             changed,
             run,
             synthetic: preset.data.digits() == Some(&Digits::Synthetic),
@@ -103,7 +104,7 @@ impl ArchivedRun {
                 Ok(run) if run.epochs.is_empty() => {}
                 Ok(run) => archived.push(run),
                 Err(e) => failures.push(FailedRun {
-                    preset: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                    preset: shown(path.file_name().unwrap_or_default()).to_string(),
                     seed: RunFile::read(&path).map_or(0, |run| run.seed),
                     why: e.to_string(),
                 }),

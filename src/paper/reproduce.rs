@@ -14,6 +14,7 @@ use crate::data::{Split, resolved};
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::live::begin::{self, Ending, Job};
+use crate::paths::shown;
 use crate::precision::Precision;
 use crate::preset::{Difference, Preset, differences};
 use crate::protocol::{Finish, RunHandle};
@@ -149,7 +150,7 @@ impl Reproduction<'_> {
         if self.settings.is_none() || !run.is_begun().unwrap_or(false) {
             return Ok(());
         }
-        let Ok(begun) = Preset::load(&run.path.join("preset.ron").to_string_lossy()) else { return Ok(()) };
+        let Ok(begun) = Preset::load(run.path.join("preset.ron")) else { return Ok(()) };
         let mut asked = self.with_settings(&begun)?.at_first_stage();
         asked.data = resolved(&asked.data)?;
         let changes = differences(&begun, &asked);
@@ -159,7 +160,7 @@ impl Reproduction<'_> {
         Err(Error::Usage(format!(
             "{} was begun with other settings than --set or --mnist now ask for ({}); leave these out to continue it, \
              or start over in another --out",
-            run.path.display(),
+            shown(&run.path),
             changes.iter().map(Difference::to_string).collect::<Vec<_>>().join(", ")
         )))
     }
@@ -232,7 +233,7 @@ impl Reproduction<'_> {
             }
             if run.path.join("run.json").is_file() {
                 RunDir::discard(&run.path)?;
-                let path = run.path.display();
+                let path = shown(&run.path);
                 progress.note(&format!("{path} was cut off before its first checkpoint and starts over"));
             }
             let job = Job::new(run.settings.clone(), run.seed, self.compute);

@@ -25,6 +25,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::nem::Nem;
+use crate::paths::shown;
 use crate::preset::Preset;
 use crate::tensors::{self, Arrays, Storage};
 use crate::train::adam::optimizer;
@@ -127,7 +128,7 @@ pub fn export(
     measured: Option<Measured>,
 ) -> Result<()> {
     if path.exists() {
-        return Err(Error::Usage(format!("{} exists already; name a new directory", path.display())));
+        return Err(Error::Usage(format!("{} exists already; name a new directory", shown(path))));
     }
     let files = [
         (WEIGHTS, tensors::encode(&checkpoint.weights()?, storage, path)?),
@@ -282,7 +283,7 @@ impl Checkpoint {
             }
         }
         let text = String::from_utf8_lossy(&files.read(PRESET)?).into_owned();
-        let preset = Preset::parse(&text, &files.path(PRESET).display().to_string())?;
+        let preset = Preset::parse(&text, &shown(&files.path(PRESET)).to_string())?;
         Ok(Checkpoint { path, manifest, preset, files })
     }
 

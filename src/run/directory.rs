@@ -25,6 +25,7 @@ use super::metrics::{self, MetricsFile};
 use super::tensorboard::EventFile;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
+use crate::paths::{exact_option, shown};
 use crate::precision::Precision;
 use crate::preset::Preset;
 use crate::protocol::{Change, Record};
@@ -53,10 +54,10 @@ pub struct RunFile {
     /// The version and commit of the program that began it.
     pub version: String,
     /// The checkpoint whose weights it began with; `None` for the seed's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "exact_option", skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
     /// The checkpoint whose complete state it began with, if it is a fork.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "exact_option", skip_serializing_if = "Option::is_none")]
     pub forked: Option<PathBuf>,
     /// Live changes to make at their iterations, if the run repeats another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,7 +83,7 @@ impl RunDir {
                 if entries.next().is_some() {
                     return Err(Error::Usage(format!(
                         "{} is not empty; name a new directory with --out, or resume the run in it with --resume",
-                        path.display()
+                        shown(path)
                     )));
                 }
                 path.to_owned()
@@ -144,7 +145,7 @@ impl RunDir {
         let entries = entries.map_err(Error::io("read", &checkpoints))?;
         let names = entries.iter().map(|entry| entry.file_name());
         let whole = names.filter(|name| checkpoint::is_checkpoint(&checkpoints.join(name)));
-        if let Some(name) = whole.map(|name| name.to_string_lossy().into_owned()).max() {
+        if let Some(name) = whole.map(|name| shown(&name).to_string()).max() {
             return Err(Error::content(
                 &checkpoints.join("last"),
                 format!(
@@ -361,7 +362,7 @@ pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
     } else {
         there.join(", ")
     };
-    Err(Error::Usage(format!("{} has no checkpoint {name:?}; there are: {there}", run.display())))
+    Err(Error::Usage(format!("{} has no checkpoint {name:?}; there are: {there}", shown(run))))
 }
 
 fn name_at(iteration: u64) -> String {
@@ -422,7 +423,7 @@ impl Repeat {
     /// A directory that is not a run, or is damaged.
     pub fn of(path: &Path) -> Result<Repeat> {
         let run = RunFile::read(path)?;
-        let preset = Preset::load(&path.join("preset.ron").display().to_string())?;
+        let preset = Preset::load(path.join("preset.ron"))?;
         let begin = resolve(path, &[BEGIN]).ok();
         let metrics = metrics::read(path)?;
         let (changes, iterations) = (metrics.own_changes().to_vec(), metrics.last_iteration());

@@ -13,6 +13,7 @@ use crate::data::{image_file, nth};
 use crate::error::{Error, Result};
 use crate::files::has_extension;
 use crate::nem::{Frames, Losses, Nem, TargetFrame, host, initial_gamma, tensor, upper_bound};
+use crate::paths::shown;
 use crate::precision::Precision;
 use crate::preset::{ImageSize, Noise, Preset};
 use crate::random::{Purpose, Stream};
@@ -68,7 +69,7 @@ pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<(Pre
         if reading.resize {
             return Err(Error::Usage(format!(
                 "--resize is for a PNG, a GIF or an .npy file, and {} is not one; leave the option out",
-                path.display()
+                shown(path)
             )));
         }
         return match tensors::read(path) {

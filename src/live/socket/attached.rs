@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::wire::{self, MOST_OF_RUN, MOST_OF_VIEWER, News, VERSION};
 use super::{SOCKET, STALL, by_short_name};
 use crate::error::{Error, Result};
+use crate::paths::{quoted, shown};
 use crate::protocol::{Call, Caller, EVENT_CAPACITY, Event, Finish, RunHandle};
 use crate::run::directory::RunFile;
 use crate::snapshot::Snapshot;
@@ -36,8 +37,8 @@ pub fn attach(run: &Path) -> Result<RunHandle> {
         let mut stream = stream.map_err(|e| match e.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => Error::Failed(format!(
                 "no training is running in {}; resume it with `nem-tui train --resume {}`",
-                run.display(),
-                run.display()
+                shown(run),
+                quoted(run)
             )),
             _ => Error::io("connect to", &path)(e),
         })?;
@@ -56,7 +57,7 @@ pub fn attach(run: &Path) -> Result<RunHandle> {
             true => Ok(stream),
             false => Err(Error::Failed(format!(
                 "{} is trained by nem-tui {theirs}, and this is {VERSION}; attach with that version",
-                run.display()
+                shown(run)
             ))),
         }
     })?;
@@ -108,8 +109,8 @@ impl Bridge {
             }
             let lost = format!(
                 "the connection to {} was lost; if it is still training, attach again with `nem-tui attach {}`",
-                self.run.display(),
-                self.run.display()
+                shown(&self.run),
+                quoted(&self.run)
             );
             let _ = self.events.send(Event::Finished(Finish::Failed(lost))).await;
         };
