@@ -5,6 +5,7 @@
 //! split gets the first image drawn for it that belongs there. Only an HDF5 file has its own splits.
 
 pub mod digits;
+mod fingerprint;
 pub mod hdf5;
 pub mod image_file;
 pub mod mnist;
@@ -193,6 +194,19 @@ impl Dataset {
     /// The preset's data, [`resolved`].
     pub fn spec(&self) -> &Data {
         &self.spec
+    }
+
+    /// What tells this data from other data in the same place: a hash of the digit images, or of the file. `None` for
+    /// data that is drawn from the seed.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn fingerprint(&self) -> Result<Option<String>> {
+        match (&self.source, &self.spec) {
+            (SampleSource::Digits(pool), _) => Ok(pool.fingerprint()),
+            (SampleSource::Hdf5(_), Data::Hdf5 { path, .. }) => fingerprint::of_file(path).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// C, H and W.

@@ -178,7 +178,7 @@ mod tests {
 
     #[cfg(unix)]
     fn latin1() -> PathBuf {
-        std::ffi::OsString::from(std::os::unix::ffi::OsStringExt::from_vec(b"caf\xe9".to_vec())).into()
+        <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(b"caf\xe9".to_vec()).into()
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod curves;
 pub mod directory;
 pub mod log;
 pub mod metrics;
+pub mod origin;
 pub mod picture;
 pub mod score;
 pub mod share;

@@ -1,9 +1,10 @@
 //! Arguments that several commands share.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use crate::backend::{self, Compute, DeviceName};
 use crate::error::{Error, Result};
@@ -22,7 +23,7 @@ pub(super) struct Common {
     #[arg(long)]
     pub(super) tf32: bool,
     /// Override a field of the preset, for example --set train.batch=32; may be repeated
-    #[arg(long = "set", value_name = "PATH=VALUE")]
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = OsStringValueParser::new().try_map(set_as_text))]
     pub(super) sets: Vec<String>,
     /// Read digits from MNIST's IDX files in this directory
     #[arg(long, value_name = "DIR")]
@@ -160,6 +161,18 @@ impl Common {
         let path = |set: &String| set.split(['=', '.']).next().is_some_and(|field| field.trim() == name);
         self.sets.iter().any(path)
     }
+}
+
+/// A `--set` as text. A path that is not UTF-8 becomes the list of its bytes, as in a preset.
+fn set_as_text(set: OsString) -> Result<String, &'static str> {
+    set.into_string().or_else(|set| {
+        let bytes = set.as_encoded_bytes();
+        let path = |field: &str| Some((field.to_owned(), bytes.strip_prefix(field.as_bytes())?));
+        match ["data.path=", "data.digits.directory="].into_iter().find_map(path) {
+            Some((field, path)) => Ok(format!("{field}{path:?}")),
+            None => Err("it is not UTF-8, which only a path need not be"),
+        }
+    })
 }
 
 /// MNIST's digits from `directory`, absolute, so that the run can be resumed from anywhere.

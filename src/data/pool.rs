@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::digits;
+use super::fingerprint;
 use super::mnist::{self, Mnist};
 use super::scene::Sprite;
 use super::split::Split;
@@ -67,6 +68,16 @@ impl Pool {
             }
             _ => Pool::Synthetic { seed },
         })
+    }
+
+    /// A hash of the images in MNIST's files, compressed or not.
+    pub fn fingerprint(&self) -> Option<String> {
+        match self {
+            Pool::Mnist { images, .. } => {
+                Some(fingerprint::of_parts([images.train.pixels.as_slice(), images.test.pixels.as_slice()]))
+            }
+            Pool::Synthetic { .. } => None,
+        }
     }
 
     /// Checks that there are as many images for training as `limit`, the preset's `field`, asks for.

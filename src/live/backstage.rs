@@ -136,9 +136,14 @@ impl Backstage for LocalBackstage {
             false => Preset::load(run.join("preset.ron"))?,
         };
         let compute = device.parse::<Compute>()?.or(begun.precision);
+        let mut repeated = begun.clone();
+        let data = preset.data.clone();
         let job = Job::new(preset.set(sets)?, begun.seed, compute);
+        if !job.preset.data.has_files_of(&data) {
+            repeated.origin.data = None;
+        }
         let tensorboard = self.tensorboard;
-        begin::start(&Job { from: begun.from, tensorboard, ending: STAY, ..job })
+        begin::start(&Job { from: begun.from, repeats: Some(repeated), tensorboard, ending: STAY, ..job })
     }
 
     fn moments(&self, run: &Path) -> Vec<u64> {

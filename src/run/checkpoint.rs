@@ -301,6 +301,22 @@ impl Checkpoint {
         self.preset.task() == self.preset_to_test().task() && (stages == 0 || epochs > stage_epochs)
     }
 
+    /// Its absolute path, or the name of a model that comes with the program.
+    ///
+    /// # Errors
+    /// A relative path after the working directory was removed.
+    pub fn whole_path(&self) -> Result<PathBuf> {
+        match &self.files {
+            CheckpointFiles::Directory(path) => std::path::absolute(path).map_err(Error::io("find", path)),
+            CheckpointFiles::Program(model) => Ok(model.name.into()),
+        }
+    }
+
+    /// The SHA-256 of the weights' file.
+    pub fn weights_sha256(&self) -> Option<&str> {
+        self.manifest.files.get(WEIGHTS).map(String::as_str)
+    }
+
     /// The weights by their names.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{self, Checkpoint};
 use super::metrics::{self, MetricsFile};
+use super::origin::Origin;
 use super::tensorboard::EventFile;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
@@ -59,6 +60,9 @@ pub struct RunFile {
     /// The checkpoint whose complete state it began with, if it is a fork.
     #[serde(default, with = "exact_option", skip_serializing_if = "Option::is_none")]
     pub forked: Option<PathBuf>,
+    /// Hashes of those weights and of the data.
+    #[serde(default, skip_serializing_if = "Origin::is_empty")]
+    pub origin: Origin,
     /// Live changes to make at their iterations, if the run repeats another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replay: Vec<Change>,
@@ -250,6 +254,23 @@ impl RunFile {
         let file = run.join("run.json");
         let text = serde_json::to_vec_pretty(self).map_err(|e| Error::content(&file, e.to_string()))?;
         write_atomic(&file, &text)
+    }
+
+    /// The checkpoint whose weights it began with.
+    ///
+    /// # Errors
+    /// Weights that are gone or damaged, or others than those.
+    pub fn first_weights(&self) -> Result<Option<Checkpoint>> {
+        let Some(from) = &self.from else { return Ok(None) };
+        let found = weights_of(from).map_err(|e| match from.exists() {
+            true => e,
+            false => Error::content(
+                from,
+                "gone, and the run began with its weights; put it back to repeat the run",
+            ),
+        })?;
+        self.origin.check_weights(&found)?;
+        Ok(Some(found))
     }
 
     /// The device it began on, and its precision unless that is f32: "libtorch bf16".
@@ -528,6 +549,7 @@ mod tests {
             version: "0".into(),
             from: None,
             forked: None,
+            origin: Origin::default(),
             replay: vec![],
         };
         file.write(run.path()).unwrap();
