@@ -401,8 +401,12 @@ fn impossible_directories_are_refused() {
     let gone = shell(here, "mkdir d; cd d; rmdir ../d; $n train quickstart");
     assert_eq!(gone.status.code(), Some(1));
     assert_eq!(String::from_utf8(gone.stderr).unwrap().lines().count(), 1);
+    for command in [["train", "quickstart", "--out", "-"], ["export", "static-shapes", "--out", "-"]] {
+        assert!(refused(here, &command, 2).contains("a directory cannot be stdout"));
+    }
     // Slashes at the end, and parents.
     trained(here, "sub/r//", &[]);
     trained(here, "sub/../s/.", &[]);
     assert!(here.join("sub/r/run.json").is_file() && here.join("s/run.json").is_file());
+    assert!(!here.join("-").exists());
 }

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PathBufValueParser, TypedValueParser};
 
 use crate::backend::{self, Compute, DeviceName};
 use crate::error::{Error, Result};
@@ -161,6 +161,14 @@ impl Common {
         let path = |set: &String| set.split(['=', '.']).next().is_some_and(|field| field.trim() == name);
         self.sets.iter().any(path)
     }
+}
+
+/// Parses the name of a directory to write: without a slash or a dot at its end, and not stdout.
+pub(super) fn directory_parser() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path == Path::new("-") {
+        true => Err("a directory cannot be stdout; ./- is a directory of that name"),
+        false => Ok(path.components().collect()),
+    })
 }
 
 /// A `--set` as text. A path that is not UTF-8 becomes the list of its bytes, as in a preset.

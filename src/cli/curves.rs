@@ -5,6 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use clap::Args;
 
+use super::args::directory_parser;
 use crate::error::{Error, Result};
 use crate::output;
 use crate::paths::shown;
@@ -23,7 +24,7 @@ pub(super) struct CurvesArgs {
     svg: Option<PathBuf>,
     /// Write an event file for TensorBoard, to a directory without others; `train --tensorboard` writes them during the
     /// training, with pictures
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = directory_parser())]
     tensorboard: Option<PathBuf>,
 }
 

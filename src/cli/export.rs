@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::Common;
+use super::args::{Common, directory_parser};
 use super::eval::progress_bar;
 use super::print::print;
 use crate::error::{Error, Result};
@@ -21,7 +21,7 @@ pub(super) struct ExportArgs {
     #[arg(value_name = "RUN-OR-CHECKPOINT")]
     run: PathBuf,
     /// The directory to create; its name becomes the model's name
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = directory_parser())]
     out: PathBuf,
     /// Write 16 bits per weight instead of 32
     #[arg(long)]
@@ -35,11 +35,10 @@ pub(super) struct ExportArgs {
 
 impl ExportArgs {
     pub(super) fn run(self) -> Result<()> {
-        // Rebuilt without a slash or a dot at its end.
-        let out = match (self.out.parent(), self.out.file_name()) {
-            (Some(parent), Some(name)) => parent.join(name),
-            _ => return Err(Error::Usage(format!("--out {}: name a new directory", shown(&self.out)))),
-        };
+        let out = self.out;
+        if out.file_name().is_none() {
+            return Err(Error::Usage(format!("--out {}: name a new directory", shown(&out))));
+        }
         if out.exists() {
             return Err(Error::Usage(format!("{} exists already; name a new directory", shown(&out))));
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-use super::args::{Common, PrecisionArg};
+use super::args::{Common, PrecisionArg, directory_parser};
 use super::eval::progress_bar;
 use super::print::{print, print_json};
 use super::train::{Bar, follow};
@@ -29,7 +29,7 @@ pub(super) struct ReproduceArgs {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// Directory for runs, scores and tables; existing runs are resumed
-    #[arg(long, value_name = "DIR", default_value = "reproduced")]
+    #[arg(long, value_name = "DIR", default_value = "reproduced", value_parser = directory_parser())]
     out: PathBuf,
     /// Score on this many samples [default: the whole test split, or the first 1000 for an unfinished run]
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]

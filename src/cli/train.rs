@@ -7,7 +7,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::args::{Common, PrecisionArg};
+use super::args::{Common, PrecisionArg, directory_parser};
 use super::print::{print_json, stdout_is_terminal};
 use crate::backend::Compute;
 use crate::error::{Error, Result};
@@ -49,7 +49,7 @@ pub(super) struct TrainArgs {
     max_iterations: Option<u64>,
     /// The run's directory, or with --seeds the parent of directories sSEED; must be new or empty [default:
     /// runs/PRESET-sSEED]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = directory_parser())]
     out: Option<PathBuf>,
     /// Also write event files for TensorBoard to tensorboard/ in the run's directory: losses and scores, and at each
     /// validation a picture of a sample. A run that has them continues them when it is resumed
