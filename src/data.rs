@@ -5,6 +5,7 @@
 //! split gets the first image drawn for it that belongs there. Only an HDF5 file has its own splits.
 
 pub mod digits;
+mod fingerprint;
 pub mod hdf5;
 pub mod image_file;
 pub mod mnist;
@@ -15,7 +16,7 @@ mod shapes;
 mod split;
 pub mod unit;
 
-use std::path::Path;
+use std::path::PathBuf;
 
 pub use noise::corrupt;
 pub use split::Split;
@@ -75,7 +76,7 @@ impl Dataset {
             Data::Mnist { digits, .. } | Data::FlyingMnist { digits, .. } => {
                 SampleSource::Digits(Pool::open(digits, seed)?)
             }
-            Data::Hdf5 { path, .. } => SampleSource::Hdf5(Box::new(SequenceFile::open(Path::new(path))?)),
+            Data::Hdf5 { path, .. } => SampleSource::Hdf5(Box::new(SequenceFile::open(path)?)),
             Data::Tensors { .. } => {
                 return Err(Error::Usage(
                     "data: Tensors has no generator, so only infer can use it; to train, name another such as Shapes".into(),
@@ -109,7 +110,7 @@ impl Dataset {
         if there < samples {
             let part = hdf5::group(split);
             return Err(Error::content(
-                Path::new(path),
+                path,
                 format!(
                     "it has {there} sequences in {part} but {samples} are asked for; ask for at most {there}"
                 ),
@@ -133,7 +134,6 @@ impl Dataset {
         let (SampleSource::Hdf5(file), Data::Hdf5 { path, .. }) = (&self.source, &self.spec) else {
             return Ok(());
         };
-        let path = Path::new(path);
         let image = self.image();
         for (split, size, field) in [
             (Split::Train, preset.train.train_size, "train_size"),
@@ -195,6 +195,19 @@ impl Dataset {
     /// The preset's data, [`resolved`].
     pub fn spec(&self) -> &Data {
         &self.spec
+    }
+
+    /// What tells this data from other data in the same place: a hash of the digit images, or of the file. `None` for
+    /// data that is drawn from the seed.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn fingerprint(&self) -> Result<Option<String>> {
+        match (&self.source, &self.spec) {
+            (SampleSource::Digits(pool), _) => Ok(pool.fingerprint()),
+            (SampleSource::Hdf5(_), Data::Hdf5 { path, .. }) => fingerprint::of_file(path).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// C, H and W.
@@ -282,11 +295,7 @@ impl Dataset {
 /// # Errors
 /// A relative path after the working directory was removed.
 pub fn resolved(spec: &Data) -> Result<Data> {
-    let whole = |path: &String| -> Result<String> {
-        let path = Path::new(path);
-        let whole = std::path::absolute(path).map_err(Error::io("find", path))?;
-        Ok(whole.display().to_string())
-    };
+    let whole = |path: &PathBuf| std::path::absolute(path).map_err(Error::io("find", path));
     let mut spec = spec.clone();
     if let Some(digits) = spec.digits() {
         let digits = match pool::resolve(digits) {

@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::paths::shown;
+
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -24,7 +26,7 @@ pub enum Error {
         problem: String,
     },
     /// A file or directory that could not be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", shown(path))]
     Io {
         /// The verb: "read", "create", "write to".
         action: &'static str,
@@ -34,7 +36,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file with invalid content.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}", shown(path))]
     Content {
         /// The file.
         path: PathBuf,
@@ -52,7 +54,7 @@ pub enum Error {
     /// An image of the user's that does not have the model's size. Sizes are width and height.
     #[error(
         "{}: the image has {}x{} pixels but the model takes {}x{}; use --resize",
-        path.display(), size[0], size[1], expected[0], expected[1]
+        shown(path), size[0], size[1], expected[0], expected[1]
     )]
     ImageSize {
         /// The file.

@@ -10,6 +10,7 @@ pub mod directory;
 pub mod lock;
 pub mod log;
 pub mod metrics;
+pub mod origin;
 pub mod picture;
 pub mod score;
 pub mod share;

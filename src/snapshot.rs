@@ -13,5 +13,4 @@ mod schema;
 
 pub use export::{ExportFormat, TILE, View, encode, save};
 pub use raster::reconstruction;
-pub(crate) use schema::as_text;
 pub use schema::{Input, Snapshot, SnapshotStep};

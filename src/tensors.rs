@@ -9,8 +9,8 @@ use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
 use crate::machine::{self, in_words};
+use crate::output;
 
 /// Values with their shape, in row-major order.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,12 +142,12 @@ fn decoded(name: &str, view: &TensorView, origin: &Path) -> Result<Array> {
     Ok(Array { shape: view.shape().to_vec(), values })
 }
 
-/// Writes a safetensors file of 32-bit floats atomically.
+/// Writes a safetensors file of 32-bit floats where the user says.
 ///
 /// # Errors
-/// A directory that does not exist or cannot be written, or a full disk.
+/// Those of [`output::write`].
 pub fn write(path: &Path, arrays: &Arrays) -> Result<()> {
-    write_atomic(path, &encode(arrays, Storage::Single, path)?)
+    output::write(path, &encode(arrays, Storage::Single, path)?)
 }
 
 /// The bytes of a safetensors file; `destination` is its name, for messages.

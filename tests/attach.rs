@@ -406,6 +406,7 @@ fn impostor(directory: &Path, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
         version: "0".into(),
         from: None,
         forked: None,
+        origin: Default::default(),
         replay: vec![],
     };
     RunDir::create(Some(directory), &endless(), &what).unwrap().commit().unwrap();

@@ -15,8 +15,9 @@ use source::{Path, Source, Sources, Use, crate_sources, home, read};
 
 /// From the ground up. Modules on one line do not know each other.
 const LAYERS: &[&[&str]] = &[
+    &["paths"],
     &["error", "colours", "machine"],
-    &["files", "precision", "random", "signals", "stop"],
+    &["files", "output", "precision", "random", "signals", "stop"],
     &["tensors", "preset"],
     &["snapshot"],
     &["protocol"],
@@ -30,8 +31,10 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Modules that may use less than the order allows.
-const NARROW: &[(&str, &[&str])] =
-    &[("tui", &["error", "colours", "precision", "preset", "protocol", "signals", "snapshot", "stop"])];
+const NARROW: &[(&str, &[&str])] = &[(
+    "tui",
+    &["paths", "error", "colours", "precision", "preset", "protocol", "signals", "snapshot", "stop"],
+)];
 
 /// Crates that belong to some modules only.
 const CRATES: &[(&str, &[&str])] = &[

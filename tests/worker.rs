@@ -309,6 +309,7 @@ fn a_run_that_ends_within_a_validation_resumes_with_it() {
         version: "0".into(),
         from: None,
         forked: None,
+        origin: Default::default(),
         replay: vec![],
     };
     let mut cut_off = RunDir::create(Some(&out), trainer.preset(), &what).unwrap();

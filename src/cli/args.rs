@@ -5,10 +5,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, PathBufValueParser, TypedValueParser};
 
 use crate::backend::{self, Compute, DeviceName};
 use crate::error::{Error, Result};
 use crate::files::read_text;
+use crate::paths::shown;
 use crate::precision::PrecisionName;
 use crate::preset::{Digits, Preset};
 
@@ -24,7 +26,7 @@ pub(super) struct Common {
     pub(super) tf32: bool,
     /// Override a field of the preset, for example --set train.batch=32; may be repeated. @FILE stands for a PATH=VALUE
     /// in each line of a file, where empty lines and those that begin with # do not count
-    #[arg(long = "set", value_name = "PATH=VALUE|@FILE")]
+    #[arg(long = "set", value_name = "PATH=VALUE|@FILE", value_parser = OsStringValueParser::new().try_map(set_as_text))]
     pub(super) sets: Vec<String>,
     /// Read digits from MNIST's IDX files in this directory
     #[arg(long, value_name = "DIR")]
@@ -110,16 +112,19 @@ impl Common {
     }
 
     /// A preset by name or path, with `--set` and `--mnist` applied.
-    pub(super) fn preset(&self, name: &str) -> Result<Preset> {
+    pub(super) fn preset(&self, name: &Path) -> Result<Preset> {
         let preset = self.preset_of_many(name)?;
         if self.mnist.is_some() && preset.data.digits().is_none() {
-            return Err(Error::Usage(format!("--mnist: {name} has no digits; leave the option out")));
+            return Err(Error::Usage(format!(
+                "--mnist: {} has no digits; leave the option out",
+                shown(name)
+            )));
         }
         Ok(preset)
     }
 
     /// The same, except that `--mnist` is ignored by a preset without digits.
-    pub(super) fn preset_of_many(&self, name: &str) -> Result<Preset> {
+    pub(super) fn preset_of_many(&self, name: &Path) -> Result<Preset> {
         self.applied(&Preset::load(name)?)
     }
 
@@ -161,10 +166,30 @@ impl Common {
     }
 }
 
+/// Parses the name of a directory to write: without a slash or a dot at its end, and not stdout.
+pub(super) fn directory_parser() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path == Path::new("-") {
+        true => Err("a directory cannot be stdout; ./- is a directory of that name"),
+        false => Ok(path.components().collect()),
+    })
+}
+
+/// A `--set` as text. A path that is not UTF-8 becomes the list of its bytes, as in a preset.
+fn set_as_text(set: OsString) -> Result<String, &'static str> {
+    set.into_string().or_else(|set| {
+        let bytes = set.as_encoded_bytes();
+        let path = |field: &str| Some((field.to_owned(), bytes.strip_prefix(field.as_bytes())?));
+        match ["data.path=", "data.digits.directory="].into_iter().find_map(path) {
+            Some((field, path)) => Ok(format!("{field}{path:?}")),
+            None => Err("it is not UTF-8, which only a path need not be"),
+        }
+    })
+}
+
 /// MNIST's digits from `directory`, absolute, so that the run can be resumed from anywhere.
 fn mnist(directory: &Path) -> Result<Digits> {
     let directory = std::path::absolute(directory).map_err(Error::io("find", directory))?;
-    Ok(Digits::Mnist { directory: Some(directory.display().to_string()) })
+    Ok(Digits::Mnist { directory: Some(directory) })
 }
 
 /// The `--set` that chooses `digits`.

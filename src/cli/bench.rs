@@ -1,5 +1,7 @@
 //! `nem-tui bench`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde::Serialize;
 
@@ -14,7 +16,7 @@ use crate::train::trainer::Trainer;
 #[derive(Args, Debug)]
 pub(super) struct BenchArgs {
     /// Name or path of the preset
-    preset: String,
+    preset: PathBuf,
     /// Images per iteration
     #[arg(long, value_name = "B")]
     batch: Option<usize>,

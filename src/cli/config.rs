@@ -7,6 +7,7 @@ use directories::ProjectDirs;
 use super::print::print;
 use crate::error::{Error, Result};
 use crate::files::read_text;
+use crate::paths::shown;
 use crate::tui::config::Config;
 
 /// The environment variable that names a config file to use instead of the user's.
@@ -48,8 +49,8 @@ pub(super) fn read() -> Result<Config> {
 pub(super) fn print_config() -> Result<()> {
     let config = read()?;
     let place = match path() {
-        Some(path) if path.exists() => path.display().to_string(),
-        Some(path) => format!("{} does not exist; these are the defaults", path.display()),
+        Some(path) if path.exists() => shown(&path).to_string(),
+        Some(path) => format!("{} does not exist; these are the defaults", shown(&path)),
         None => "there is no home directory to read a config from; these are the defaults".to_owned(),
     };
     print(&format!("// {place}\n{}", config.to_ron()))

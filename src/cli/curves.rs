@@ -5,8 +5,10 @@ use std::time::UNIX_EPOCH;
 
 use clap::Args;
 
+use super::args::directory_parser;
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::output;
+use crate::paths::shown;
 use crate::run::{curves, directory, tensorboard};
 
 /// Write a run's curves in formats that other programs read.
@@ -14,20 +16,25 @@ use crate::run::{curves, directory, tensorboard};
 pub(super) struct CurvesArgs {
     /// The run's directory
     run: PathBuf,
-    /// Write one row per iteration, with the validation of an epoch that ended there
+    /// Write one row per iteration, with the validation of an epoch that ended there; - is stdout
     #[arg(long, value_name = "FILE", required_unless_present_any = ["svg", "tensorboard"])]
     csv: Option<PathBuf>,
-    /// Draw losses and scores
+    /// Draw losses and scores; - is stdout
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     /// Write an event file for TensorBoard, to a directory without others; `train --tensorboard` writes them during the
     /// training, with pictures
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = directory_parser())]
     tensorboard: Option<PathBuf>,
 }
 
 impl CurvesArgs {
     pub(super) fn run(self) -> Result<()> {
+        let files: Vec<&PathBuf> = self.csv.iter().chain(&self.svg).collect();
+        files.iter().try_for_each(|file| output::check(file))?;
+        if files.len() == 2 && files.iter().all(|file| output::is_stdout(file)) {
+            return Err(Error::Usage("--csv and --svg both name stdout; write one of them to a file".into()));
+        }
         let (metrics, preset) = curves::read(&self.run)?;
         let mut files = Vec::new();
         if let Some(csv) = self.csv {
@@ -42,7 +49,7 @@ impl CurvesArgs {
             let events = curves::events(&metrics, &preset, began);
             files.push((directory.join(tensorboard::file_name(1, 0)), events));
         }
-        files.iter().try_for_each(|(path, bytes)| write_atomic(path, bytes))
+        files.iter().try_for_each(|(path, bytes)| output::write(path, bytes))
     }
 }
 
@@ -54,7 +61,7 @@ fn make_free(directory: &Path) -> Result<()> {
     match entries.any(|entry| entry.is_ok_and(|entry| is_event_file(&entry.file_name()))) {
         true => Err(Error::Usage(format!(
             "{} holds event files already, and TensorBoard would mix them with these; name another directory",
-            directory.display()
+            shown(directory)
         ))),
         false => Ok(()),
     }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::print::{print, print_json};
 use crate::data::mnist::{self, FoundFile};
 use crate::error::{Error, Result};
+use crate::paths::shown;
 
 #[derive(Args, Debug)]
 pub(super) struct DataArgs {
@@ -50,7 +51,7 @@ impl CheckArgs {
         let whole = mnist::is_there(&directory);
         if self.json {
             print_json(&json!({
-                "directory": directory,
+                "directory": directory.to_string_lossy(),
                 "files": files.iter().map(line_json).collect::<Vec<_>>(),
                 "digits": if whole { "Mnist" } else { "Synthetic" },
             }))?;
@@ -61,7 +62,7 @@ impl CheckArgs {
                 (Some(_), Err(_)) => format!("  {:width$}  damaged\n", file.name),
                 (None, _) => format!("  {:width$}  not there\n", file.name),
             });
-            print(&format!("{}\n{}", directory.display(), lines.collect::<String>()))?;
+            print(&format!("{}\n{}", shown(&directory), lines.collect::<String>()))?;
         }
         for file in files {
             // Labels are never needed.
@@ -87,5 +88,5 @@ fn line_json(file: &FoundFile) -> serde_json::Value {
         Ok(what) => (Some(what.clone()), None),
         Err(e) => (None, Some(e.to_string())),
     };
-    json!({"name": file.name, "path": file.path, "what": what, "problem": problem})
+    json!({"name": file.name, "path": file.path.as_ref().map(|path| path.to_string_lossy()), "what": what, "problem": problem})
 }

@@ -11,6 +11,7 @@ use super::args::{Common, Conditions, PrecisionArg};
 use super::print::{StatusBar, print, print_json};
 use crate::data::Split;
 use crate::error::Result;
+use crate::paths::shown;
 use crate::protocol::{NO_FLOOR, number_or_dash as number};
 use crate::run::score::{ScoreReport, Scoring, means, score};
 use crate::stop::Stop;
@@ -121,7 +122,7 @@ fn summary_table(reports: &[ScoreReport]) -> String {
 fn table(report: &ScoreReport, per_step: bool) -> String {
     let mut table = format!(
         "{}, iteration {}\n{} {} {}, K {}, {} steps\n\n",
-        report.checkpoint.display(),
+        shown(&report.checkpoint),
         report.iteration,
         report.samples,
         report.split,

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::Common;
+use super::args::{Common, directory_parser};
 use super::eval::progress_bar;
 use super::print::print;
 use crate::error::{Error, Result};
+use crate::paths::shown;
 use crate::protocol::number_or_dash;
 use crate::run::directory;
 use crate::run::share::share;
@@ -21,7 +22,7 @@ pub(super) struct ExportArgs {
     #[arg(value_name = "RUN-OR-CHECKPOINT")]
     run: PathBuf,
     /// The directory to create; its name becomes the model's name
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = directory_parser())]
     out: PathBuf,
     /// Write 16 bits per weight instead of 32
     #[arg(long)]
@@ -35,13 +36,12 @@ pub(super) struct ExportArgs {
 
 impl ExportArgs {
     pub(super) fn run(self) -> Result<()> {
-        // Rebuilt without a slash or a dot at its end.
-        let out = match (self.out.parent(), self.out.file_name()) {
-            (Some(parent), Some(name)) => parent.join(name),
-            _ => return Err(Error::Usage(format!("--out {}: name a new directory", self.out.display()))),
-        };
+        let out = self.out;
+        if out.file_name().is_none() {
+            return Err(Error::Usage(format!("--out {}: name a new directory", shown(&out))));
+        }
         if out.exists() {
-            return Err(Error::Usage(format!("{} exists already; name a new directory", out.display())));
+            return Err(Error::Usage(format!("{} exists already; name a new directory", shown(&out))));
         }
         let mut checkpoint = directory::weights_of(&self.run)?;
         checkpoint.preset = self.common.applied(&checkpoint.preset)?;
@@ -50,7 +50,7 @@ impl ExportArgs {
         let measured = share(checkpoint, &out, storage, self.samples, device, &progress_bar(""))?;
         print(&format!(
             "{}: AMI {} (last step, {} held-out samples; floor {})\n",
-            out.display(),
+            shown(&out),
             number_or_dash(measured.ami_last, 4),
             measured.samples,
             number_or_dash(measured.floor, 4)

@@ -1,12 +1,14 @@
 //! `nem-tui infer`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::args::{Common, PrecisionArg, tell};
 use crate::error::{Error, Result};
 use crate::files::{has_extension, read_text};
+use crate::output;
+use crate::paths::shown;
 use crate::preset::Preset;
 use crate::run::directory;
 use crate::tensors::{self, Arrays, TensorFile};
@@ -23,7 +25,7 @@ pub(super) struct InferArgs {
     /// Name or path of the preset, or the .json that describes a parity case [default: that of the run or model whose
     /// weights are used]
     #[arg(long)]
-    preset: Option<String>,
+    preset: Option<PathBuf>,
     /// The weights: a safetensors file, the directory of a run (its best checkpoint is used) or a checkpoint, or the
     /// name of a model that comes with the program
     #[arg(long, value_name = "FILE-OR-MODEL")]
@@ -34,7 +36,7 @@ pub(super) struct InferArgs {
     /// Scale an image of another size than the model's: as large as fits, in its proportions, on black
     #[arg(long)]
     resize: bool,
-    /// The safetensors file to write
+    /// The safetensors file to write; - is stdout
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     /// Also write the gradients of the total loss, and the weights after one Adam step
@@ -58,6 +60,7 @@ enum Source {
 
 impl InferArgs {
     pub(super) fn run(self) -> Result<()> {
+        output::check(&self.output)?;
         let compute = self.precision.compute(&self.common)?;
         let is_file = self.weights.is_file() || has_extension(&self.weights, "safetensors");
         let (source, own) = match is_file {
@@ -68,15 +71,15 @@ impl InferArgs {
             }
         };
         let preset = match (&self.preset, own) {
-            (Some(name), _) if has_extension(Path::new(name), "json") => {
-                Preset::parse_case(&read_text(Path::new(name))?, name)?.set(&self.common.sets)?
+            (Some(path), _) if has_extension(path, "json") => {
+                Preset::parse_case(&read_text(path)?, &shown(path).to_string())?.set(&self.common.sets)?
             }
             (Some(name), _) => self.common.preset(name)?,
             (None, Some(preset)) => self.common.applied(&preset)?,
             (None, None) => {
                 return Err(Error::Usage(format!(
                     "{} holds weights only; name their preset with --preset",
-                    self.weights.display()
+                    shown(&self.weights)
                 )));
             }
         };

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
 use clap::builder::RangedU64ValueParser;
+use clap::{Args, ValueEnum};
 
 use super::args::{Common, Conditions, tell};
 use super::eval::SplitName;
 use super::print::print;
 use crate::error::{Error, Result};
+use crate::output;
+use crate::paths::shown;
 use crate::run::directory;
 use crate::run::picture::{self, OwnImages};
 use crate::snapshot::{self, ExportFormat, TILE, View};
@@ -16,7 +18,7 @@ use crate::train::own_image::Chosen;
 
 /// Draw how a run, a checkpoint or a model splits an image.
 ///
-/// The extension of FILE decides what is written. A .png shows one EM step: the input, the noisy input, the
+/// --format or the extension of FILE decides what is written. A .png shows one EM step: the input, the noisy input, the
 /// reconstruction, gamma in the components' colours, the true objects beside the components that hold them, and every
 /// component's prediction and mask. A .gif shows all EM steps. An .npz (NumPy) or .safetensors file holds the arrays
 /// target, noisy, groups, preds and gamma.
@@ -26,9 +28,12 @@ pub(super) struct PictureArgs {
     /// program
     #[arg(value_name = "RUN-OR-MODEL")]
     what: PathBuf,
-    /// The file to write: .png, .gif, .npz or .safetensors
+    /// The file to write: .png, .gif, .npz or .safetensors; - is stdout
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// What to write [default: what the file's name ends in; to stdout, a pipe or a device a PNG]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<FormatName>,
     /// Which sample, counted from 1
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     sample: usize,
@@ -62,16 +67,48 @@ pub(super) struct PictureArgs {
     common: Common,
 }
 
+#[derive(ValueEnum, Debug, Clone, Copy)]
+enum FormatName {
+    /// A picture
+    Png,
+    /// An animation of all EM steps
+    Gif,
+    /// Arrays for NumPy
+    Npz,
+    /// Arrays for other programs
+    Safetensors,
+}
+
+impl From<FormatName> for ExportFormat {
+    fn from(name: FormatName) -> ExportFormat {
+        match name {
+            FormatName::Png => ExportFormat::Png,
+            FormatName::Gif => ExportFormat::Gif,
+            FormatName::Npz => ExportFormat::Npz,
+            FormatName::Safetensors => ExportFormat::Safetensors,
+        }
+    }
+}
+
 impl PictureArgs {
+    fn format(&self) -> Result<ExportFormat> {
+        match (self.format, ExportFormat::of(&self.out)) {
+            (Some(name), _) => Ok(name.into()),
+            (None, Err(_)) if output::is_stream(&self.out) => Ok(ExportFormat::Png),
+            (None, of_name) => of_name,
+        }
+    }
+
     pub(super) fn run(self) -> Result<()> {
-        let format = ExportFormat::of(&self.out)?;
+        output::check(&self.out)?;
+        let format = self.format()?;
         let of_png = [("--step", self.step.is_some()), ("--overview", self.overview)];
         if let (true, Some((option, _))) =
             (format != ExportFormat::Png, of_png.iter().find(|(_, given)| *given))
         {
             return Err(Error::Usage(format!(
-                "{option} is for a .png, and {} holds all EM steps; leave the option out, or name a .png",
-                self.out.display()
+                "{option} is for a .png, and {} holds all EM steps; leave the option out, or ask for a .png",
+                shown(&self.out)
             )));
         }
         let checkpoint = directory::weights_of(&self.what)?;
@@ -103,16 +140,19 @@ impl PictureArgs {
             Some(own) => own.snapshot(&checkpoint, &preset, sample, &device)?,
             None => picture::of_split(&checkpoint, &preset, self.split.into(), sample, &device)?,
         };
-        let shown = self.step.unwrap_or(steps) - 1;
-        let view = if self.overview { View::Overview } else { View::Step(shown) };
-        snapshot::save(&snapshot, view, self.tile, &self.out)?;
-        let score = snapshot.steps[shown].ami.map_or(String::new(), |ami| format!(", AMI {ami:.4}"));
+        let at = self.step.unwrap_or(steps) - 1;
+        let view = if self.overview { View::Overview } else { View::Step(at) };
+        output::write(&self.out, &snapshot::encode(&snapshot, format, view, self.tile)?)?;
+        let score = snapshot.steps[at].ami.map_or(String::new(), |ami| format!(", AMI {ami:.4}"));
+        if output::is_stdout(&self.out) {
+            return Ok(());
+        }
         print(&format!(
             "{}: sample {}, K {}, EM step {}/{steps}{score}\n",
-            self.out.display(),
+            shown(&self.out),
             self.sample,
             snapshot.k,
-            shown + 1
+            at + 1
         ))
     }
 }

@@ -1,5 +1,7 @@
 //! `nem-tui presets`.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 
 use super::print::{print, print_json};
@@ -9,7 +11,7 @@ use crate::preset::{Preset, embedded, embedded_names};
 #[derive(Args, Debug)]
 pub(super) struct PresetsArgs {
     /// Print this preset's text, as a template for your own
-    name: Option<String>,
+    name: Option<PathBuf>,
     /// Print one JSON object per line, with the whole preset
     #[arg(long)]
     json: bool,
@@ -22,7 +24,10 @@ impl PresetsArgs {
             if self.json {
                 return print_json(&preset);
             }
-            let text = embedded().iter().find(|(known, _)| known == name).map(|(_, text)| (*text).to_owned());
+            let text = embedded()
+                .iter()
+                .find(|(known, _)| Path::new(known) == name)
+                .map(|(_, text)| (*text).to_owned());
             return print(&text.unwrap_or_else(|| preset.to_ron()));
         }
         let presets = embedded_names().map(Preset::load).collect::<Result<Vec<_>>>()?;

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-use super::args::{Common, PrecisionArg};
+use super::args::{Common, PrecisionArg, directory_parser};
 use super::eval::progress_bar;
 use super::print::{print, print_json, say};
 use super::train::{Bar, follow};
 use crate::error::{Error, Result};
 use crate::paper::experiments::Section;
 use crate::paper::reproduce::{Progress, Reproduced, Reproduction};
+use crate::paths::shown;
 use crate::preset::Preset;
 use crate::protocol::{Finish, RunHandle};
 use crate::signals::{Listener, Request};
@@ -30,7 +31,7 @@ pub(super) struct ReproduceArgs {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Directory for runs, scores and tables; existing runs are resumed
-    #[arg(long, value_name = "DIR", default_value = "reproduced")]
+    #[arg(long, value_name = "DIR", default_value = "reproduced", value_parser = directory_parser())]
     out: PathBuf,
     /// Score on this many samples [default: the whole test split, or the first 1000 for an unfinished run]
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
@@ -112,7 +113,7 @@ impl ReproduceArgs {
             [failure, ..] => Err(Error::Failed(format!(
                 "{} runs failed, as {} lists; the first is {failure}",
                 results.failures.len(),
-                self.out.join("results.md").display()
+                shown(&self.out.join("results.md"))
             ))),
         }
     }

@@ -7,12 +7,13 @@ use clap::Args;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
-use super::args::{Common, PrecisionArg};
+use super::args::{Common, PrecisionArg, directory_parser};
 use super::print::{StatusBar, print_json, say, stdout_is_terminal};
 use crate::backend::Compute;
 use crate::error::{Error, Result};
 use crate::live::begin::{self, Ending, Job};
 use crate::paper::runs::TrainedRun;
+use crate::paths::shown;
 use crate::preset::{Images, Preset};
 use crate::protocol::{
     Command, Event, Finish, Floor, Iteration, NO_FLOOR, Record, RunHandle, RunInfo, number_or_dash,
@@ -26,7 +27,7 @@ use crate::stop::Stop;
 pub(super) struct TrainArgs {
     /// Name or path of the preset
     #[arg(required_unless_present_any = ["resume", "fork", "replay"])]
-    preset: Option<String>,
+    preset: Option<PathBuf>,
     /// Resume this run from its last checkpoint
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "sets", "mnist", "seed", "out"])]
     resume: Option<PathBuf>,
@@ -53,7 +54,7 @@ pub(super) struct TrainArgs {
     max_iterations: Option<u64>,
     /// The run's directory, or with --seeds the parent of directories sSEED; must be new or empty [default:
     /// runs/PRESET-sSEED]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = directory_parser())]
     out: Option<PathBuf>,
     /// Resume the run in the run's directory if there is one, else begin it, so that the same command always continues
     /// the work; likewise for each run of --seeds. A run that has ended stays as it is; one that was begun with other
@@ -407,7 +408,7 @@ impl Bar {
             info.device,
             info.seed,
             info.parameters,
-            info.directory.display(),
+            shown(&info.directory),
             floor(&info.floor)
         ));
     }
@@ -469,7 +470,7 @@ impl Reporter for Bar {
 
 /// How a run has ended, for people.
 fn ended(finish: &Finish, run: &Path) -> String {
-    format!("{}: {}", reason(finish).replace('_', " "), run.display())
+    format!("{}: {}", reason(finish).replace('_', " "), shown(run))
 }
 
 /// The floor, in words.

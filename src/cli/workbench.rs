@@ -12,6 +12,7 @@ use crate::backend::{Compute, DeviceName};
 use crate::data::image_file;
 use crate::error::{Error, Result};
 use crate::live::backstage::{LocalBackstage, card};
+use crate::paths::quoted;
 use crate::precision::{Precision, PrecisionName};
 use crate::preset::embedded_names;
 use crate::run::directory;
@@ -22,7 +23,7 @@ use crate::tui::{self, Start};
 pub(super) struct WorkbenchArgs {
     /// Start training this preset at once, without the picker; a path is added to the picker's list
     #[arg(long, value_name = "PRESET")]
-    preset: Option<String>,
+    preset: Option<PathBuf>,
     /// Resume this run at once, without the picker
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "seed", "sets", "mnist"])]
     resume: Option<PathBuf>,
@@ -51,7 +52,7 @@ impl WorkbenchArgs {
         // Settings for a named preset need not fit the others in the list.
         let shelf = if self.preset.is_some() { &Common::default() } else { &self.common };
         let mut presets =
-            embedded_names().map(|name| shelf.preset_of_many(name)).collect::<Result<Vec<_>>>()?;
+            embedded_names().map(|name| shelf.preset_of_many(Path::new(name))).collect::<Result<Vec<_>>>()?;
         let start = match (&self.preset, &self.resume, &self.look) {
             (Some(name), ..) => {
                 let preset = self.common.preset(name)?;
@@ -97,7 +98,7 @@ impl WorkbenchArgs {
             Some(Err(e)) if !matches!(e, Error::ImageSize { .. }) => return Err(e),
             _ => {}
         }
-        Ok(Start::Model(what.display().to_string(), self.input.clone()))
+        Ok(Start::Model(what.to_owned(), self.input.clone()))
     }
 }
 
@@ -106,7 +107,7 @@ pub(super) fn open(backstage: LocalBackstage, start: Option<Start>, config: Resu
     match tui::run(Arc::new(backstage), start, config)? {
         Some(run) => print(&format!(
             "the run continues without a screen; attach with `nem-tui attach {}`\n",
-            run.display()
+            quoted(&run)
         )),
         None => Ok(()),
     }

@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::digits;
+use super::fingerprint;
 use super::mnist::{self, Mnist};
 use super::scene::Sprite;
 use super::split::Split;
@@ -57,17 +58,26 @@ impl Pool {
     pub fn open(digits: &Digits, seed: u64) -> Result<Pool> {
         Ok(match resolve(digits) {
             Digits::Mnist { directory } => {
-                let directory =
-                    directory.map(PathBuf::from).or_else(mnist::default_directory).ok_or_else(|| {
-                        Error::Usage(
-                            "this system names no data directory; say where MNIST is with --mnist DIR".into(),
-                        )
-                    })?;
+                let directory = directory.or_else(mnist::default_directory).ok_or_else(|| {
+                    Error::Usage(
+                        "this system names no data directory; say where MNIST is with --mnist DIR".into(),
+                    )
+                })?;
                 let images = Box::new(mnist::open(&directory)?);
                 Pool::Mnist { directory, images }
             }
             _ => Pool::Synthetic { seed },
         })
+    }
+
+    /// A hash of the images in MNIST's files, compressed or not.
+    pub fn fingerprint(&self) -> Option<String> {
+        match self {
+            Pool::Mnist { images, .. } => {
+                Some(fingerprint::of_parts([images.train.pixels.as_slice(), images.test.pixels.as_slice()]))
+            }
+            Pool::Synthetic { .. } => None,
+        }
     }
 
     /// Checks that there are as many images for training as `limit`, the preset's `field`, asks for.
@@ -186,7 +196,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("train-images-idx3-ubyte"), idx(60, 12)).unwrap();
         std::fs::write(directory.path().join("t10k-images-idx3-ubyte"), idx(200, 6)).unwrap();
-        let digits = Digits::Mnist { directory: Some(directory.path().to_str().unwrap().to_owned()) };
+        let digits = Digits::Mnist { directory: Some(directory.path().to_owned()) };
         let pool = Pool::open(&digits, 1).unwrap();
         for (split, limit, levels) in [
             (Split::Train, Images::All, 60..70),

@@ -108,9 +108,9 @@ impl Backstage for LocalBackstage {
         begin::start(&Job { tensorboard, ending: STAY, ..Job::new(preset, self.seed, compute) })
     }
 
-    fn open(&self, model: &str, device: &str) -> Result<RunHandle> {
+    fn open(&self, model: &Path, device: &str) -> Result<RunHandle> {
         self.make_room();
-        model::open(Path::new(model), device.parse::<Compute>()?)
+        model::open(model, device.parse::<Compute>()?)
     }
 
     fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
@@ -137,9 +137,14 @@ impl Backstage for LocalBackstage {
             false => directory::preset(run)?,
         };
         let compute = device.parse::<Compute>()?.or(begun.precision);
+        let mut repeated = begun.clone();
+        let data = preset.data.clone();
         let job = Job::new(preset.set(sets)?, begun.seed, compute);
+        if !job.preset.data.has_files_of(&data) {
+            repeated.origin.data = None;
+        }
         let tensorboard = self.tensorboard;
-        begin::start(&Job { from: begun.from, tensorboard, ending: STAY, ..job })
+        begin::start(&Job { from: begun.from, repeats: Some(repeated), tensorboard, ending: STAY, ..job })
     }
 
     fn moments(&self, run: &Path) -> Vec<u64> {

@@ -17,6 +17,7 @@ use crate::run::album::Album;
 use crate::run::checkpoint::first_trainer;
 use crate::run::directory::{self, Repeat, RunDir, RunFile};
 use crate::run::metrics;
+use crate::run::origin::Origin;
 
 /// A training to start.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Job {
     pub compute: Compute,
     /// A run, checkpoint or model whose weights it begins with, instead of the seed's.
     pub from: Option<PathBuf>,
+    /// The run that it repeats, which must have begun with the weights in `from` and the same data.
+    pub repeats: Option<RunFile>,
     /// The run directory; a new one under `runs` if not given.
     pub out: Option<PathBuf>,
     /// Live changes to make at their iterations, in their order.
@@ -43,7 +46,17 @@ impl Job {
     /// A new run under `runs` with the seed's weights and the preset's own conditions to stop.
     pub fn new(preset: Preset, seed: u64, compute: impl Into<Compute>) -> Job {
         let (compute, ending) = (compute.into(), Ending::default());
-        Job { preset, seed, compute, from: None, out: None, replay: Vec::new(), tensorboard: false, ending }
+        Job {
+            preset,
+            seed,
+            compute,
+            from: None,
+            repeats: None,
+            out: None,
+            replay: Vec::new(),
+            tensorboard: false,
+            ending,
+        }
     }
 }
 
@@ -56,11 +69,18 @@ pub fn start(job: &Job) -> Result<RunHandle> {
     let (compute, ending) = (job.compute.or(Precision::F32), job.ending);
     let make = move || {
         let device = compute.open()?;
-        let from = job.from.as_deref().map(directory::weights_of).transpose()?;
+        let from = match &job.repeats {
+            Some(repeated) => repeated.first_weights()?,
+            None => job.from.as_deref().map(directory::weights_of).transpose()?,
+        };
         let trainer = first_trainer(&job.preset, job.seed, from.as_ref(), &device)?;
         let trainer = trainer.with_precision(compute.precision());
-        let from = from.map(|checkpoint| checkpoint.path);
-        let what = RunFile { from, replay: job.replay.clone(), ..run_file(job.seed, compute) };
+        if let Some(repeated) = &job.repeats {
+            repeated.origin.check_data(trainer.data())?;
+        }
+        let origin = Origin::of(from.as_ref(), trainer.data())?;
+        let from = from.map(|checkpoint| checkpoint.whole_path()).transpose()?;
+        let what = RunFile { from, origin, replay: job.replay.clone(), ..run_file(job.seed, compute) };
         let mut run = RunDir::create(job.out.as_deref(), trainer.preset(), &what)?;
         if job.tensorboard {
             run.keep_events()?;
@@ -85,6 +105,7 @@ fn run_file(seed: u64, compute: Compute) -> RunFile {
         version: env!("NEM_TUI_VERSION").into(),
         from: None,
         forked: None,
+        origin: Origin::default(),
         replay: Vec::new(),
     }
 }
@@ -108,7 +129,7 @@ pub fn fork(
         let mut checkpoint = directory::checkpoint_or_last(&path)?;
         let parent = directory::run_of(&checkpoint.path).map(Path::to_owned);
         let begun = parent.as_deref().and_then(|parent| RunFile::read(parent).ok());
-        let compute = compute.or(begun.map_or(Precision::F32, |begun| begun.precision));
+        let compute = compute.or(begun.as_ref().map_or(Precision::F32, |begun| begun.precision));
         let before = checkpoint.preset.clone();
         checkpoint.preset = change(&before)?;
         if !checkpoint.preset.has_network_of(&before) {
@@ -118,8 +139,12 @@ pub fn fork(
             ));
         }
         let trainer = checkpoint.trainer(&opened)?.without_best().with_precision(compute.precision());
-        let forked = Some(checkpoint.path.clone());
-        let what = RunFile { forked, replay: replay.clone(), ..run_file(trainer.seed(), compute) };
+        if let Some(begun) = begun.filter(|_| checkpoint.preset.data.has_files_of(&before.data)) {
+            begun.origin.check_data(trainer.data())?;
+        }
+        let origin = Origin::of(Some(&checkpoint), trainer.data())?;
+        let forked = Some(checkpoint.whole_path()?);
+        let what = RunFile { forked, origin, replay: replay.clone(), ..run_file(trainer.seed(), compute) };
         let mut run = RunDir::fork(out.as_deref(), &checkpoint, trainer.preset(), &what)?;
         let iteration = trainer.counters().iteration;
         for kind in Setting::KINDS {
@@ -163,7 +188,8 @@ pub fn replay(
     match begin {
         Some(begin) => fork(&begin, compute, |preset| Ok(preset.clone()), out, changes, ending),
         None => start(&Job {
-            from: run.from,
+            from: run.from.clone(),
+            repeats: Some(run.clone()),
             out,
             replay: changes,
             ending,
@@ -199,11 +225,12 @@ pub fn resume(
             }
             None => {
                 let preset = change(&directory::preset(&path)?)?;
-                let from = begun.from.as_deref().map(directory::weights_of).transpose()?;
+                let from = begun.first_weights()?;
                 first_trainer(&preset, begun.seed, from.as_ref(), &opened)?
             }
         };
         let trainer = trainer.with_precision(compute.precision());
+        begun.origin.check_data(trainer.data())?;
         // So that the next resume keeps this precision.
         if compute.precision() != begun.precision {
             RunFile { precision: compute.precision(), ..begun.clone() }.write(&path)?;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::socket;
 use crate::backend::Compute;
 use crate::error::{Error, Result};
+use crate::paths::quoted;
 
 /// How long to wait until the run can be attached to. After that it continues anyway, unless it has ended.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// [`Error::Failed`] with the reason if the run cannot continue.
 pub(super) fn detach(run: &Path, compute: Compute, tf32: bool) -> Result<()> {
     let failed = |why: String| {
-        let run = run.display();
+        let run = quoted(run);
         Error::Failed(format!(
             "the run is saved but could not continue without a screen: {why}; \
              resume it with `nem-tui train --resume {run}`"

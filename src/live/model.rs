@@ -8,6 +8,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use super::thread::{self, Ends};
 use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
+use crate::paths::quoted;
 use crate::protocol::{Call, Command, Event, Finish, Metrics, RunHandle, RunInfo, RunKind, ViewerId};
 use crate::run::checkpoint::Checkpoint;
 use crate::run::directory;
@@ -106,7 +107,7 @@ impl Shown {
             Ok(Some(request)) => {
                 let why = format!(
                     "a model is not trained; start a run from its weights with `nem-tui train PRESET --from {}`",
-                    self.checkpoint.path.display()
+                    quoted(&self.checkpoint.path)
                 );
                 outbox.answer(viewer, Event::Refused { request, why });
             }

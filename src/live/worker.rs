@@ -17,6 +17,7 @@ use super::socket::Viewers;
 use super::thread::Ends;
 use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
+use crate::paths::shown;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
     BrokenLoss, Call, Change, Command, Event, Finish, Iteration, Metrics, Record, RunFailure, RunInfo,
@@ -610,7 +611,7 @@ impl Worker {
         let path = self.persist(|worker| worker.run.save(&worker.trainer, best))?;
         self.log_event(|events, _| events.sync())?;
         let counters = self.trainer.counters().clone();
-        info!("saved {}", path.display());
+        info!("saved {}", shown(&path));
         self.ends.outbox.send(Event::Saved { iteration: counters.iteration, best });
         self.saved = Some((counters, self.trainer.preset().clone()));
         self.saved_at = Instant::now();

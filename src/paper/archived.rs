@@ -14,6 +14,7 @@ use std::path::Path;
 use super::experiments::{EXPERIMENTS, Section};
 use super::runs::{FailedRun, ScoredRun, changes};
 use crate::error::{Error, Result};
+use crate::paths::shown;
 use crate::preset::Digits;
 use crate::protocol::Epoch;
 use crate::run::directory::{self, RunFile};
@@ -71,7 +72,7 @@ impl ArchivedRun {
         let task = |stage| preset.after_stages(stage).task();
         let others = (1..=stages).rev().take_while(|stage| task(*stage) == task(stages));
         Ok(ArchivedRun {
-            name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            name: shown(path.file_name().unwrap_or_default()).to_string(),
             changed,
             run,
             synthetic: preset.data.digits() == Some(&Digits::Synthetic),
@@ -102,7 +103,7 @@ impl ArchivedRun {
                 Ok(run) if run.epochs.is_empty() => {}
                 Ok(run) => archived.push(run),
                 Err(e) => failures.push(FailedRun {
-                    preset: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                    preset: shown(path.file_name().unwrap_or_default()).to_string(),
                     seed: RunFile::read(&path).map_or(0, |run| run.seed),
                     why: e.to_string(),
                 }),

@@ -14,6 +14,7 @@ use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::live::begin::{self, Ending, Job};
+use crate::paths::shown;
 use crate::precision::Precision;
 use crate::preset::{Difference, Preset};
 use crate::protocol::{Finish, RunHandle};
@@ -165,7 +166,7 @@ impl Reproduction<'_> {
         Err(Error::Usage(format!(
             "{} was begun with other settings than --set or --mnist now ask for ({}); leave these out to continue it, \
              or start over in another --out",
-            run.path.display(),
+            shown(&run.path),
             changes.iter().map(Difference::to_string).collect::<Vec<_>>().join(", ")
         )))
     }
@@ -243,7 +244,7 @@ impl Reproduction<'_> {
                 ));
             }
             if run.path.join("run.json").is_file() {
-                let path = run.path.display();
+                let path = shown(&run.path);
                 progress.note(&format!("{path} was cut off before its first checkpoint and starts over"));
                 begin::resume(&run.path, self.compute, |preset| Ok(preset.clone()), ending)?
             } else {

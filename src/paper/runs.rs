@@ -3,7 +3,6 @@
 //! A run is finished when the protocol has ended it: no better validation loss for so many epochs, or the most epochs
 //! allowed. Scores of unfinished runs are shown apart and never enter a mean.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::experiments::TestConditions;
 use crate::error::{Error, Result};
 use crate::files::{has_extension, write_atomic};
+use crate::paths::{Shown, shown};
 use crate::preset::{Difference, Preset, differences, embedded_names};
 use crate::protocol::{Change, Metrics};
 use crate::run::directory::{self, RunFile};
@@ -174,12 +174,12 @@ pub(super) fn changes(file: &RunFile, preset: &Preset, stage: usize, live: &[Cha
 }
 
 /// The name of a model, or of the run that a checkpoint belongs to.
-fn name_of(weights: &Path) -> Cow<'_, str> {
+fn name_of(weights: &Path) -> Shown<'_> {
     let of = match weights.parent() {
         Some(checkpoints) if checkpoints.ends_with("checkpoints") => checkpoints.parent().unwrap_or(weights),
         _ => weights,
     };
-    of.file_name().unwrap_or(of.as_os_str()).to_string_lossy()
+    shown(of.file_name().unwrap_or(of.as_os_str()))
 }
 
 impl ScoredRun {

@@ -208,7 +208,7 @@ fn data_problem(data: &Data) -> Option<String> {
             too_small(&format!("the shapes of data.shape_set {shape_set:?}"), shape_set.largest())
         }
         Data::Mnist { .. } | Data::FlyingMnist { .. } => too_small("digits", (DIGIT_SIDE, DIGIT_SIDE)),
-        Data::Hdf5 { path, .. } if path.is_empty() => {
+        Data::Hdf5 { path, .. } if path.as_os_str().is_empty() => {
             Some("data.path is empty; name the HDF5 file".to_owned())
         }
         Data::Hdf5 { .. } | Data::Tensors { .. } => None,

@@ -1,5 +1,7 @@
 //! Images and objects of a data source.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::schema::{Data, Digits, Images};
@@ -63,6 +65,20 @@ impl Data {
             Data::Mnist { digits, .. } | Data::FlyingMnist { digits, .. } => Some(digits),
             _ => None,
         }
+    }
+
+    /// The file or directory that it names.
+    pub fn files(&self) -> Option<&Path> {
+        match (self, self.digits()) {
+            (Data::Hdf5 { path, .. }, _) => Some(path),
+            (_, Some(Digits::Mnist { directory })) => directory.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is read from the files that `other` is read from.
+    pub fn has_files_of(&self, other: &Data) -> bool {
+        self.digits() == other.digits() && self.files() == other.files()
     }
 
     /// The same data with other digits; unchanged without digits.

@@ -12,6 +12,7 @@ use super::schema::{
 };
 use crate::error::{Error, Result};
 use crate::files::{has_extension, read_text};
+use crate::paths::{exact::StoredPath, shown};
 
 /// The embedded presets, as (name, RON text). The first is the default.
 pub fn embedded() -> &'static [(&'static str, &'static str)] {
@@ -54,18 +55,19 @@ impl Preset {
     ///
     /// # Errors
     /// An unknown name, an unreadable file, or an error of [`Preset::parse`].
-    pub fn load(name: &str) -> Result<Preset> {
-        if let Some((_, text)) = embedded().iter().find(|(known, _)| *known == name) {
+    pub fn load(name: impl AsRef<Path>) -> Result<Preset> {
+        let path = name.as_ref();
+        if let Some((name, text)) = embedded().iter().find(|(known, _)| Path::new(known) == path) {
             return Preset::parse(text, name);
         }
-        let path = Path::new(name);
-        if !(name.contains(std::path::MAIN_SEPARATOR) || has_extension(path, "ron")) {
+        let is_path = path.as_os_str().as_encoded_bytes().contains(&(std::path::MAIN_SEPARATOR as u8));
+        if !(is_path || has_extension(path, "ron")) {
             return Err(Error::Usage(format!(
-                "there is no preset called {name:?}; choose {}, or give the path of a .ron file",
+                "there is no preset called {path:?}; choose {}, or give the path of a .ron file",
                 embedded_names().collect::<Vec<_>>().join(", ")
             )));
         }
-        Preset::parse(&read_text(path)?, name)
+        Preset::parse(&read_text(path)?, &shown(path).to_string())
     }
 
     /// Reads RON text; `origin` is the file's name, for messages.
@@ -186,6 +188,10 @@ fn parse_value(path: &str, text: &str) -> Result<Value, String> {
         "loss.steps" => typed::<StepWeights>(text),
         "data.digits" => typed::<Digits>(text),
         "data.images" => typed::<Images>(text),
+        "data.path" | "data.digits.directory" => {
+            // Without quotes, if it does not look like a quoted one.
+            Ok(typed::<StoredPath>(text).unwrap_or_else(|_| Value::String(text.to_owned())))
+        }
         "data.speed" => typed::<Speed>(text),
         "train" => typed::<Train>(text),
         "train.clip_norm" => typed::<Option<f64>>(text),

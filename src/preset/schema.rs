@@ -1,8 +1,11 @@
 //! The schema of presets: the types behind the RON files.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::paths::{exact, exact_option};
 
 /// A whole experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,7 +103,8 @@ pub enum Data {
     /// `{training,validation,test}/{features,groups}`, each \[T, N, H, W, C\].
     Hdf5 {
         /// The file.
-        path: String,
+        #[serde(with = "exact")]
+        path: PathBuf,
         /// C.
         #[serde(default = "one_channel")]
         channels: usize,
@@ -147,8 +151,8 @@ pub enum Digits {
     /// MNIST, from its IDX files.
     Mnist {
         /// The directory of the files; the data directory if left out.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        directory: Option<String>,
+        #[serde(default, with = "exact_option", skip_serializing_if = "Option::is_none")]
+        directory: Option<PathBuf>,
     },
     /// Digits drawn by this program. Scores on them cannot be compared with the paper's.
     Synthetic,

@@ -96,8 +96,8 @@ pub trait Backstage: Send + Sync {
     fn start(&self, _preset: &Preset, _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// Opens the model of that name for inspection.
-    fn open(&self, _model: &str, _device: &str) -> Result<RunHandle> {
+    /// Opens a run's, a checkpoint's or a model's weights for inspection.
+    fn open(&self, _model: &Path, _device: &str) -> Result<RunHandle> {
         not_here()
     }
     /// Resumes a past run.

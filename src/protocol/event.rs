@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Command, Epoch, Floor, Iteration, Metrics, StageStart, Watched};
+use crate::paths::exact;
 use crate::preset::Preset;
-use crate::snapshot::{Input, as_text};
+use crate::snapshot::Input;
 
 /// What a viewer must not miss. Sent to all viewers, except for answers, which go to one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,7 +74,7 @@ pub struct RunInfo {
     /// Whether it trains.
     pub kind: RunKind,
     /// Its directory.
-    #[serde(serialize_with = "as_text")]
+    #[serde(with = "exact")]
     pub directory: PathBuf,
     /// The preset in force, with every change so far.
     pub preset: Preset,

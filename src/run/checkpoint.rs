@@ -25,6 +25,7 @@ use crate::backend;
 use crate::error::{Error, Result};
 use crate::files::{directory_of, sync_directory, temporary_directory, write_atomic};
 use crate::nem::Nem;
+use crate::paths::shown;
 use crate::preset::{Preset, Work};
 use crate::protocol::number_or_nan;
 use crate::tensors::{self, Arrays, Storage};
@@ -175,7 +176,7 @@ pub fn export(
     measured: Option<Measured>,
 ) -> Result<()> {
     if path.exists() {
-        return Err(Error::Usage(format!("{} exists already; name a new directory", path.display())));
+        return Err(Error::Usage(format!("{} exists already; name a new directory", shown(path))));
     }
     let files = [
         (WEIGHTS, tensors::encode(&checkpoint.weights()?, storage, path)?),
@@ -317,7 +318,7 @@ impl Checkpoint {
             }
         }
         let text = String::from_utf8_lossy(&files.read(PRESET)?).into_owned();
-        let preset = Preset::parse(&text, &files.path(PRESET).display().to_string())?;
+        let preset = Preset::parse(&text, &shown(&files.path(PRESET)).to_string())?;
         Ok(Checkpoint { path, manifest, preset, files })
     }
 
@@ -333,6 +334,22 @@ impl Checkpoint {
     pub fn is_of_its_task(&self) -> bool {
         let Counters { stages, epochs, stage_epochs, .. } = self.manifest.counters;
         self.preset.task() == self.preset_to_test().task() && (stages == 0 || epochs > stage_epochs)
+    }
+
+    /// Its absolute path, or the name of a model that comes with the program.
+    ///
+    /// # Errors
+    /// A relative path after the working directory was removed.
+    pub fn whole_path(&self) -> Result<PathBuf> {
+        match &self.files {
+            CheckpointFiles::Directory(path) => std::path::absolute(path).map_err(Error::io("find", path)),
+            CheckpointFiles::Program(model) => Ok(model.name.into()),
+        }
+    }
+
+    /// The SHA-256 of the weights' file.
+    pub fn weights_sha256(&self) -> Option<&str> {
+        self.manifest.files.get(WEIGHTS).map(String::as_str)
     }
 
     /// The weights by their names.

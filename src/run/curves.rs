@@ -11,7 +11,8 @@ use super::chart::{self, COLOURS, Chart, Failure, SIZE};
 use super::directory::{self, RunFile};
 use super::{metrics, tensorboard};
 use crate::error::{Error, Result};
-use crate::files::{has_extension, write_atomic};
+use crate::files::has_extension;
+use crate::output;
 use crate::preset::Preset;
 use crate::protocol::{Epoch, Iteration, Metrics, RunFailure, Timed};
 
@@ -70,7 +71,7 @@ pub fn read(run: &Path) -> Result<(Metrics, Preset)> {
 pub fn save(run: &Path, file: &Path) -> Result<()> {
     let (metrics, preset) = read(run)?;
     let text = if is_table(file) { csv(&metrics, &preset) } else { svg(&metrics)? };
-    write_atomic(file, text.as_bytes())
+    output::write(file, text.as_bytes())
 }
 
 /// Comma-separated values with a header and a row for each iteration. The columns from `epoch_loss` on describe the

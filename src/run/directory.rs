@@ -27,9 +27,11 @@ use super::checkpoint::{self, Checkpoint};
 use super::checkpoints::{self, BEGIN, BEST, CHECKPOINTS, LAST, PREVIOUS};
 use super::lock::{self, Held, LOCK, Lock, TRAINS};
 use super::metrics::{self, MetricsFile};
+use super::origin::Origin;
 use super::tensorboard::{self, EventFile};
 use crate::error::{Error, Result};
 use crate::files::{is_temporary, remove_temporary, sync_directory, write_atomic};
+use crate::paths::{exact_option, shown};
 use crate::precision::Precision;
 use crate::preset::Preset;
 use crate::protocol::{Change, Record};
@@ -56,11 +58,14 @@ pub struct RunFile {
     /// The version and commit of the program that began it.
     pub version: String,
     /// The checkpoint whose weights it began with; `None` for the seed's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "exact_option", skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
     /// The checkpoint whose complete state it began with, if it is a fork.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "exact_option", skip_serializing_if = "Option::is_none")]
     pub forked: Option<PathBuf>,
+    /// Hashes of those weights and of the data.
+    #[serde(default, skip_serializing_if = "Origin::is_empty")]
+    pub origin: Origin,
     /// Live changes to make at their iterations, if the run repeats another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replay: Vec<Change>,
@@ -99,7 +104,7 @@ impl RunDir {
                 if !is_new && !is_free(path)? {
                     return Err(Error::Usage(format!(
                         "{} is not empty; name a new directory with --out, or resume the run in it with --resume",
-                        path.display()
+                        shown(path)
                     )));
                 }
                 (path.to_owned(), is_new)
@@ -311,6 +316,23 @@ impl RunFile {
         write_atomic(&file, &text)
     }
 
+    /// The checkpoint whose weights it began with.
+    ///
+    /// # Errors
+    /// Weights that are gone or damaged, or others than those.
+    pub fn first_weights(&self) -> Result<Option<Checkpoint>> {
+        let Some(from) = &self.from else { return Ok(None) };
+        let found = weights_of(from).map_err(|e| match from.exists() {
+            true => e,
+            false => Error::content(
+                from,
+                "gone, and the run began with its weights; put it back to repeat the run",
+            ),
+        })?;
+        self.origin.check_weights(&found)?;
+        Ok(Some(found))
+    }
+
     /// The device it began on, and its precision unless that is f32: "libtorch bf16".
     pub fn computed_on(&self) -> String {
         match self.precision {
@@ -436,7 +458,7 @@ impl Repeat {
 /// # Errors
 /// A file that cannot be read or is damaged.
 pub fn preset(path: &Path) -> Result<Preset> {
-    Preset::load(&path.join(PRESET).display().to_string())
+    Preset::load(path.join(PRESET))
 }
 
 /// When the run in `path` began, by the date of the file that is written first.
@@ -496,6 +518,7 @@ mod tests {
             version: "0".into(),
             from: None,
             forked: None,
+            origin: Origin::default(),
             replay: vec![],
         };
         file.write(run.path()).unwrap();

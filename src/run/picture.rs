@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use super::checkpoint::Checkpoint;
 use crate::data::{Dataset, Split, image_file};
 use crate::error::{Error, Result};
+use crate::paths::shown;
 use crate::preset::{Preset, Work};
 use crate::snapshot::{Input, Snapshot};
 use crate::tensors::Arrays;
@@ -94,7 +95,7 @@ impl OwnImages {
                 infer::batch(preset, arrays, seed).map_err(|unfit| unfit.of(&checkpoint.path, &self.file))?
             }
         };
-        is_there(sample, batch.groups.len(), &self.file.display().to_string())?;
+        is_there(sample, batch.groups.len(), &shown(&self.file).to_string())?;
         preset.fits(Work::Unrolling(batch.groups.len()))?;
         let model = checkpoint.model(preset, device)?;
         let mut all = unrolled(&model, batch, 0, checkpoint.manifest.counters.iteration, device);

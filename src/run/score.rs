@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::directory;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
+use crate::paths::lossy;
 use crate::precision::Precision;
 use crate::preset::{Digits, Work};
 use crate::protocol::{number_or_nan, why_unscored};
@@ -38,6 +39,7 @@ pub struct Scoring {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScoreReport {
     /// Its path, or the name of a model that comes with the program.
+    #[serde(serialize_with = "lossy")]
     pub checkpoint: PathBuf,
     /// Iterations it was trained for.
     pub iteration: u64,

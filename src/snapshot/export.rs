@@ -11,7 +11,8 @@ use std::path::Path;
 use super::schema::Snapshot;
 use super::{animation, arrays, pictures};
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::output;
+use crate::paths::shown;
 
 /// Default minimum size of an image in a picture, in pixels: 28 become 112.
 pub const TILE: u32 = 112;
@@ -54,7 +55,7 @@ impl ExportFormat {
                 return Err(Error::Usage(format!(
                     "{}: cannot tell the format from this file name; use .png or .gif for a picture, .npz or .safetensors \
                      for arrays",
-                    path.display()
+                    shown(path)
                 )));
             }
         })
@@ -80,10 +81,10 @@ pub fn encode(snapshot: &Snapshot, format: ExportFormat, view: View, tile: u32) 
     }
 }
 
-/// Writes `snapshot` to `path` atomically, in the format of its extension.
+/// Writes `snapshot` to `path`, in the format of its extension.
 ///
 /// # Errors
 /// Those of [`ExportFormat::of`] and [`encode`], and a path that cannot be written.
 pub fn save(snapshot: &Snapshot, view: View, tile: u32, path: &Path) -> Result<()> {
-    write_atomic(path, &encode(snapshot, ExportFormat::of(path)?, view, tile)?)
+    output::write(path, &encode(snapshot, ExportFormat::of(path)?, view, tile)?)
 }

@@ -17,6 +17,7 @@ use super::raster::{Raster, reconstruction};
 use super::schema::{Snapshot, SnapshotStep};
 use crate::colours;
 use crate::error::{Error, Result};
+use crate::paths;
 
 /// Space between images and around them.
 const GAP: u32 = 8;
@@ -135,7 +136,7 @@ impl Size {
 
 fn title(snapshot: &Snapshot, step: usize, shown: &SnapshotStep) -> String {
     let of = match snapshot.input.as_ref().and_then(|input| input.file.file_name()) {
-        Some(name) => name.to_string_lossy().into_owned(),
+        Some(name) => paths::shown(name).to_string(),
         None => format!("sample {}", snapshot.sample + 1),
     };
     let mut title = format!("{of}  EM step {}/{}", step + 1, snapshot.steps.len());

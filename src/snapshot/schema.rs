@@ -1,9 +1,10 @@
 //! The data of a snapshot.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::paths::exact;
 use crate::preset::{ImageSize, Setting};
 
 /// A validation sample or one of the user's own images, unrolled with the weights of one iteration.
@@ -50,15 +51,10 @@ pub struct SnapshotStep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
     /// A PNG, GIF or .npy file. An absolute path, because the process that reads it may be in another directory.
-    #[serde(serialize_with = "as_text")]
+    #[serde(with = "exact")]
     pub file: PathBuf,
     /// Whether to resize an image that does not have the model's size.
     pub resize: bool,
     /// Counts the user's requests, because the same file may have changed.
     pub request: u64,
-}
-
-/// Serialises a path as text, lossy if it is not UTF-8; only the viewer that sent the path needs it exactly.
-pub(crate) fn as_text<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&path.to_string_lossy())
 }

@@ -16,6 +16,7 @@ use crate::nem::{
     Frames, Losses, Matching, Nem, TargetFrame, WeightsError, host, initial_gamma, listed, matching, tensor,
     upper_bound,
 };
+use crate::paths::shown;
 use crate::precision::Precision;
 use crate::preset::{ImageSize, Noise, Preset, Work};
 use crate::random::{Purpose, Stream};
@@ -85,7 +86,7 @@ pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<Read
         if reading.resize {
             return Err(Error::Usage(format!(
                 "--resize is for a PNG, a GIF or an .npy file, and {} is not one; leave the option out",
-                path.display()
+                shown(path)
             )));
         }
         return match TensorFile::open(path) {

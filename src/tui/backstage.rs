@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::message::{Message, NewFile};
 use crate::error::{Error, Result, panic_message};
+use crate::paths::shown;
 use crate::protocol::{Backstage, Command, RunHandle};
 use crate::snapshot::Snapshot;
 
@@ -104,7 +105,7 @@ impl Jobs {
             let _writing = writing;
             let file = file.free();
             Message::Told(match write(backstage, &file) {
-                Ok(()) => format!("written: {}", file.display()),
+                Ok(()) => format!("written: {}", shown(&file)),
                 Err(error) => error.to_string(),
             })
         });
@@ -173,14 +174,19 @@ impl Jobs {
 impl NewFile {
     /// Its path, with a number where the program's name for it is taken.
     fn free(self) -> PathBuf {
+        // Also by a link that leads nowhere.
+        let is_taken = |file: &PathBuf| file.symlink_metadata().is_ok();
         let file = match self {
-            NewFile::Suggested(file) if file.exists() => file,
+            NewFile::Suggested(file) if is_taken(&file) => file,
             NewFile::Suggested(file) | NewFile::Typed(file) => return file,
         };
-        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        let ending = file.extension().unwrap_or_default().to_string_lossy();
-        let numbered = |n: u32| file.with_file_name(format!("{stem}-{n}.{ending}"));
-        (2..=u32::MAX).map(numbered).find(|file| !file.exists()).unwrap_or_else(|| file.clone())
+        let numbered = |n: u32| {
+            let mut name = file.file_stem().unwrap_or_default().to_owned();
+            name.push(format!("-{n}."));
+            name.push(file.extension().unwrap_or_default());
+            file.with_file_name(name)
+        };
+        (2..=u32::MAX).map(numbered).find(|file| !is_taken(file)).unwrap_or_else(|| file.clone())
     }
 }
 

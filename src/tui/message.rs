@@ -74,7 +74,7 @@ pub enum Effect {
     /// Start a run of this preset on this device.
     Start(Box<Preset>, String),
     /// Show this model, computed on this device.
-    Open(String, String),
+    Open(PathBuf, String),
     /// Resume this run on this device.
     Resume(Box<RunCard>, String),
     /// Answer with [`Message::Found`]: the checkpoint of this name in the run in this directory, and these settings.

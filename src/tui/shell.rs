@@ -43,7 +43,7 @@ pub enum Start {
     /// Resume this run.
     Run(Box<RunCard>),
     /// Inspect the weights of this run, checkpoint or model, and this image of the user's own.
-    Model(String, Option<PathBuf>),
+    Model(PathBuf, Option<PathBuf>),
     /// Show this run of another process.
     Attached(RunHandle),
 }

@@ -9,6 +9,7 @@ use super::album::LookBack;
 use super::curve_view::CurveView;
 use super::history::History;
 use super::inspector::Inspector;
+use crate::paths::shown;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
     Change, Command, Epoch, Finish, Iteration, Profile, RunInfo, RunKind, RunToCompare, StageStart, Timed,
@@ -196,7 +197,7 @@ pub fn short_names<'a>(runs: impl Iterator<Item = &'a Path>) -> Vec<String> {
             !others.map(|(_, other)| end(other, *parts)).any(|other| other == end(run, *parts))
         };
         let parts = (1..run.len()).find(alone).unwrap_or(run.len());
-        end(run, parts).to_string_lossy().into_owned()
+        shown(&end(run, parts)).to_string()
     };
     runs.iter().enumerate().map(name).collect()
 }

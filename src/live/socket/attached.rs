@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::wire::{self, MOST_OF_RUN, MOST_OF_VIEWER, News, VERSION};
 use super::{SOCKET, STALL, address};
 use crate::error::{Error, Result};
+use crate::paths::{quoted, shown};
 use crate::protocol::{Call, Caller, EVENT_CAPACITY, Event, Finish, RunHandle};
 use crate::run::directory::RunFile;
 use crate::run::lock::{self, Held};
@@ -48,7 +49,7 @@ pub fn attach(run: &Path) -> Result<RunHandle> {
         if theirs != VERSION {
             return Err(Error::Failed(format!(
                 "{} is trained by nem-tui {theirs}, and this is {VERSION}; attach with that version",
-                run.display()
+                shown(run)
             )));
         }
         match timeout(STALL, wire::read(&mut stream, MOST_OF_RUN)).await {
@@ -141,8 +142,8 @@ impl Bridge {
             }
             let lost = format!(
                 "the connection to {} was lost; if it is still training, attach again with `nem-tui attach {}`",
-                self.run.display(),
-                self.run.display()
+                shown(&self.run),
+                quoted(&self.run)
             );
             let _ = self.events.send(Event::Finished(Finish::Failed(lost))).await;
         };

@@ -4,6 +4,7 @@ use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::paths::shown;
 use crate::preset::ImageSize;
 use crate::snapshot::Input;
 use crate::tui::theme::Theme;
@@ -23,7 +24,7 @@ pub fn render(
     area: Rect,
     buf: &mut Buffer,
 ) {
-    let name = input.file.file_name().unwrap_or_default().to_string_lossy();
+    let name = shown(input.file.file_name().unwrap_or_default());
     let text = format!(
         "{name} has {width}x{height} pixels; the model's images have {}x{}\n\n\
          y  resize it, in its proportions, on black\nn  leave it",

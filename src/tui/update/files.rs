@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::look::answers;
+use crate::paths::{quoted, shown};
 use crate::protocol::{Command, is_for_curves};
 use crate::snapshot::View;
 use crate::tui::app::App;
@@ -11,7 +12,7 @@ use crate::tui::workbench::{Pane, Workbench};
 
 /// The file that `e` writes: in the directory where the program was started, named after what it shows.
 fn name_of_seen(workbench: &Workbench) -> Option<PathBuf> {
-    let run = workbench.info.directory.file_name()?.to_string_lossy().into_owned();
+    let run = shown(workbench.info.directory.file_name()?);
     if workbench.inspector.is_none() && workbench.focus != Pane::Components {
         return Some(format!("{run}-it{}-curves.svg", workbench.iteration()).into());
     }
@@ -21,7 +22,7 @@ fn name_of_seen(workbench: &Workbench) -> Option<PathBuf> {
         None => format!("step{}", workbench.shown_step(snapshot) + 1),
     };
     let of = match snapshot.input.as_ref().and_then(|input| input.file.file_stem()) {
-        Some(name) => name.to_string_lossy().into_owned(),
+        Some(name) => shown(name).to_string(),
         None => format!("sample{}", snapshot.sample + 1),
     };
     Some(format!("{run}-it{}-{of}-{view}.png", snapshot.iteration).into())
@@ -71,7 +72,7 @@ pub fn ask_for(workbench: &mut Workbench, file: PathBuf, resize: bool) -> Done {
 /// Puts the command that repeats this run on the clipboard.
 pub fn copy_command(app: &mut App) -> Done {
     let Some(workbench) = &app.workbench else { return Ok(vec![]) };
-    let command = format!("nem-tui train --replay {}", workbench.info.directory.display());
+    let command = format!("nem-tui train --replay {}", quoted(&workbench.info.directory));
     app.message = Some(format!("copied: {command}"));
     Ok(vec![Effect::Copy(command)])
 }

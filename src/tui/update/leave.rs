@@ -1,5 +1,6 @@
 //! Leaving a run: to the shell, or to a new run with its state or its weights.
 
+use crate::paths::quoted;
 use crate::protocol::{Command, Finish};
 use crate::tui::app::{App, Leave, Overlay};
 use crate::tui::message::{Done, Effect};
@@ -51,7 +52,7 @@ pub fn restart(app: &mut App, sets: Vec<String>) -> Done {
 fn free(app: &App) -> Result<&Workbench, String> {
     let workbench = app.workbench.as_ref().ok_or("there is no run on the screen")?;
     if app.attached {
-        let run = workbench.info.directory.display();
+        let run = quoted(&workbench.info.directory);
         return Err(format!("this run belongs to another process; use `nem-tui train --fork {run}`"));
     }
     if app.starting {

@@ -39,7 +39,7 @@ pub fn device(app: &mut App, by: i64) -> Done {
 pub fn open(app: &mut App) -> Done {
     let device = app.picker.device().to_owned();
     let effect = match app.picker.entries.get(app.picker.selected) {
-        Some(Entry::Model(model)) => Effect::Open(model.name.clone(), device),
+        Some(Entry::Model(model)) => Effect::Open(model.name.clone().into(), device),
         Some(Entry::Preset(preset)) => Effect::Start(preset.clone(), device),
         Some(Entry::Run(run)) => Effect::Resume(run.clone(), device),
         None => return Ok(vec![]),

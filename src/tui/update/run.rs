@@ -2,6 +2,7 @@
 
 use super::files;
 use super::leave::arrive;
+use crate::paths::shown;
 use crate::protocol::{Event, Finish};
 use crate::tui::album::LookBack;
 use crate::tui::app::{App, Overlay};
@@ -52,7 +53,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::WrongSize { input, size: [width, height] } => {
             let restated = workbench.stay();
-            let file = input.file.display();
+            let file = shown(&input.file);
             app.message = Some(format!("{file} is {width}x{height}; open it again to resize it"));
             return restated.into_iter().map(Effect::Send).collect();
         }
@@ -88,7 +89,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
 /// Tells the user that the training ended, in the way the config asks for.
 fn ended(notice: Option<Notice>, workbench: &Workbench, finish: &Finish) -> Vec<Effect> {
     let Some(notice) = notice.filter(|_| !workbench.is_model()) else { return vec![] };
-    let run = workbench.info.directory.file_name().unwrap_or_default().to_string_lossy();
+    let run = shown(workbench.info.directory.file_name().unwrap_or_default());
     let what = if matches!(finish, Finish::Failed(_)) { "has failed" } else { "is over" };
     let ami = workbench.epoch.and_then(|epoch| epoch.ami);
     let ami = ami.map_or(String::new(), |ami| format!(", AMI {ami:.2}"));

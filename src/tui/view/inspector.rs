@@ -9,6 +9,7 @@ use super::bars::{footer, sliders, with_sliders};
 use super::components::{argmax, truth};
 use super::parts::{Sheet, frame_lines, put};
 use super::picture::{Picture, digit};
+use crate::paths::shown;
 use crate::protocol::why_unscored;
 use crate::snapshot::objects::{colours, objects};
 use crate::snapshot::reconstruction;
@@ -110,7 +111,7 @@ fn status_line(
     let snapshot = &inspector.snapshot;
     let of = match &snapshot.input {
         Some(input) => {
-            let name = input.file.file_name().unwrap_or_default().to_string_lossy();
+            let name = shown(input.file.file_name().unwrap_or_default());
             format!("{name}{}", if input.resize { " resized" } else { "" })
         }
         None => format!("sample {}/{}", workbench.sample + 1, workbench.samples()),

@@ -8,6 +8,7 @@ use ratatui::widgets::{Paragraph, Widget, Wrap};
 use super::bars::footer;
 use super::parts::{Sheet, frame_lines, inside, pane, put};
 use super::picture::Picture;
+use crate::paths::shown;
 use crate::preset::{Cell, Data, Layer, Noise, Preset, StepWeights};
 use crate::protocol::ModelCard;
 use crate::tui::actions::key;
@@ -91,7 +92,7 @@ fn lines(app: &App, height: usize) -> (Vec<(Line<'static>, Option<usize>)>, usiz
             },
             Entry::Preset(preset) => preset.name.clone(),
             Entry::Run(run) => {
-                let name = run.directory.file_name().unwrap_or(run.directory.as_os_str()).to_string_lossy();
+                let name = shown(run.directory.file_name().unwrap_or(run.directory.as_os_str()));
                 let ami = run.ami.map_or(String::new(), |ami| format!("  AMI {ami:.2}"));
                 trouble = run.trouble.as_deref();
                 format!("{name}  it {}{ami}", run.iteration)
@@ -161,8 +162,7 @@ fn details(app: &App, area: Rect, sheet: &mut Sheet) {
     lines.extend(settings);
     lines.push(device(app));
     if let Entry::Run(run) = entry {
-        let at =
-            format!("{}, seed {}, {} iterations so far", run.directory.display(), run.seed, run.iteration);
+        let at = format!("{}, seed {}, {} iterations so far", shown(&run.directory), run.seed, run.iteration);
         lines.push(Line::from(vec![Span::styled("run      ", theme.dim()), Span::raw(at)]));
         if let Some(trouble) = &run.trouble {
             lines.push(Line::from(vec![

@@ -8,6 +8,7 @@ use super::bars::footer;
 use super::format::{duration, number};
 use super::parts::{Sheet, frame_lines, labelled, put};
 use super::{components, curves, inspector, profile};
+use crate::paths::shown;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{Finish, number_or_dash};
 use crate::tui::actions::key;
@@ -94,7 +95,7 @@ fn status_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
         .info
         .directory
         .file_name()
-        .map_or_else(|| workbench.preset.name.clone(), |name| name.to_string_lossy().into_owned());
+        .map_or_else(|| workbench.preset.name.clone(), |name| shown(name).to_string());
     let mut spans = vec![
         Span::styled(" nem-tui  ", theme.accent()),
         Span::styled(name, theme.strong()),
