@@ -27,6 +27,7 @@ pub use self::print::{say, settle};
 use crate::backend;
 use crate::error::{Error, Result};
 use crate::machine;
+use crate::run::log;
 
 /// Neural Expectation Maximization in your terminal.
 ///
@@ -128,6 +129,11 @@ impl Cli {
     }
 
     fn dispatch(self) -> Result<()> {
+        if !matches!(self.command, None | Some(CliCommand::Tui(_) | CliCommand::Attach(_))) {
+            // The thread of a run tells its own warnings to its viewers.
+            let warnings = log::warnings(|sentence| say(&format!("nem-tui: {sentence}")));
+            let _ = tracing::subscriber::set_global_default(warnings);
+        }
         match self.command {
             None => self.tui.run(),
             Some(CliCommand::Tui(args)) => args.run(),

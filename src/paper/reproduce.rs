@@ -12,7 +12,7 @@ use super::tables::Results;
 use crate::backend::Compute;
 use crate::data::Split;
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::files::{remove_temporary, write_atomic};
 use crate::live::begin::{self, Ending, Job};
 use crate::paths::shown;
 use crate::precision::Precision;
@@ -112,6 +112,8 @@ impl Reproduction<'_> {
         runs.iter().try_for_each(|run| self.check_settings(run))?;
         let scores = self.out.join("scores");
         std::fs::create_dir_all(&scores).map_err(Error::io("create", &scores))?;
+        remove_temporary(&self.out);
+        remove_temporary(&scores);
         let mut failures = Vec::new();
         self.train_all(&runs, &mut failures, progress)?;
         for run in runs.iter().filter(|run| run.is_begun().unwrap_or(false)) {

@@ -38,16 +38,21 @@ impl RunLog {
 
     /// Receives what a thread logs.
     pub fn subscriber(&self) -> impl Subscriber + Send + Sync + use<> {
-        let log = self.clone();
+        let (log, told) = (self.clone(), self.clone());
         let lines = tracing_subscriber::fmt::layer()
             .with_ansi(false)
             // These errors would go to stderr; the caller of `flush` gets them instead.
             .log_internal_errors(false)
             .with_writer(move || log.clone());
-        tracing_subscriber::registry()
-            .with(tracing_subscriber::filter::LevelFilter::INFO)
-            .with(lines)
-            .with(Notes(self.clone()))
+        tracing_subscriber::registry().with(tracing_subscriber::filter::LevelFilter::INFO).with(lines).with(
+            Warnings(move |sentence| {
+                let notes = &mut told.lines().notes;
+                // A problem that returns at every checkpoint is told once.
+                if !notes.contains(&sentence) {
+                    notes.push(sentence);
+                }
+            }),
+        )
     }
 
     /// From now on the log of the run in `run`.
@@ -60,8 +65,18 @@ impl RunLog {
     /// # Errors
     /// A file that cannot be written, for example on a full disk.
     pub fn flush(&self) -> Result<()> {
-        let mut lines = self.lines();
-        let Lines { path: Some(path), file, waiting, .. } = &mut *lines else { return Ok(()) };
+        self.lines().flush()
+    }
+
+    /// The warnings since the last call.
+    pub fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut self.lines().notes)
+    }
+}
+
+impl Lines {
+    fn flush(&mut self) -> Result<()> {
+        let Lines { path: Some(path), file, waiting, .. } = self else { return Ok(()) };
         let mut write = || {
             while !waiting.is_empty() {
                 let file = match file {
@@ -78,11 +93,6 @@ impl RunLog {
             Error::io("write to", path)(e)
         })
     }
-
-    /// The warnings since the last call.
-    pub fn take_notes(&self) -> Vec<String> {
-        std::mem::take(&mut self.lines().notes)
-    }
 }
 
 impl Write for RunLog {
@@ -91,6 +101,8 @@ impl Write for RunLog {
         lines.waiting.extend(bytes);
         let surplus = lines.waiting.len().saturating_sub(MOST_WAITING);
         lines.waiting.drain(..surplus);
+        // What cannot be written now waits for the next line, or for `RunLog::flush`.
+        let _ = lines.flush();
         Ok(bytes.len())
     }
 
@@ -99,19 +111,19 @@ impl Write for RunLog {
     }
 }
 
-/// Keeps the warnings of a [`RunLog`].
-struct Notes(RunLog);
+/// Passes the warnings of a thread or the program to `tell`.
+pub fn warnings(tell: impl Fn(String) + Send + Sync + 'static) -> impl Subscriber + Send + Sync {
+    tracing_subscriber::registry().with(Warnings(tell))
+}
 
-impl<S: Subscriber> Layer<S> for Notes {
+struct Warnings<F>(F);
+
+impl<S: Subscriber, F: Fn(String) + 'static> Layer<S> for Warnings<F> {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         if *event.metadata().level() == Level::WARN {
             let mut message = Message(String::new());
             event.record(&mut message);
-            let notes = &mut self.0.lines().notes;
-            // A problem that returns at every checkpoint is told once.
-            if !notes.contains(&message.0) {
-                notes.push(message.0);
-            }
+            (self.0)(message.0);
         }
     }
 }
