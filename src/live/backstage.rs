@@ -10,7 +10,7 @@ use super::detach::detach;
 use super::model;
 use crate::backend::Compute;
 use crate::data::{Dataset, Split, corrupt};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::precision::Precision;
 use crate::preset::Preset;
 use crate::protocol::{Backstage, ModelCard, Preview, RunCard, RunHandle, RunToCompare, Shelf};
@@ -187,9 +187,10 @@ fn newest_first(runs: &Path) -> Vec<PathBuf> {
     runs.into_iter().map(|(_, run)| run).collect()
 }
 
-/// When the metrics of the run in `run` were last written.
+/// When the metrics of the run in `run` were last written, or what there is of the run.
 fn changed(run: &Path) -> Option<SystemTime> {
-    run.join("metrics.jsonl").metadata().ok()?.modified().ok()
+    let modified = |file| run.join(file).metadata().ok()?.modified().ok();
+    ["metrics.jsonl", "run.json", "checkpoints"].into_iter().find_map(modified)
 }
 
 fn model_card(model: EmbeddedModel) -> Result<ModelCard> {
@@ -202,26 +203,39 @@ fn model_card(model: EmbeddedModel) -> Result<ModelCard> {
     })
 }
 
-/// Describes the run in `run` for the picker, without reading its weights. A run that failed, or whose checkpoint is
-/// missing or damaged, is described with that trouble.
+/// Describes the run in `run` for the picker, without reading its weights. A run that failed or is damaged is described
+/// with that trouble, as far as it can be read.
 ///
 /// # Errors
-/// A directory that is not a run.
+/// A directory that is not a run, or of which nothing can be read.
 pub fn card(run: &Path) -> Result<RunCard> {
-    let seed = RunFile::read(run)?.seed;
-    let metrics::Latest { ami, failure } = metrics::latest(run);
-    let failed = failure.map(|failure| format!("failed: {}", failure.why));
-    let (directory, changed) = (run.to_owned(), changed(run).unwrap_or(SystemTime::UNIX_EPOCH));
+    let begun = RunFile::read(run);
     let (last, damage) = match checkpoints::glance_at_last(run) {
         Ok(Some((last, why))) => (Some(last), why),
         Ok(None) => (None, None),
         Err(e) => (None, Some(e.to_string())),
     };
+    let begun = match begun {
+        // Nothing says that this is a run.
+        Err(e) if last.is_none() && damage.is_none() => return Err(e),
+        begun => begun,
+    };
+    let metrics::Latest { ami, failure } = metrics::latest(run);
+    let failed = failure.map(|failure| format!("failed: {}", failure.why));
     // Before the first validation of a stage, the latest AMI belongs to another task.
     let ami = ami.filter(|_| last.as_ref().is_none_or(Checkpoint::is_of_its_task));
-    let iteration = last.as_ref().map_or(0, |last| last.manifest.counters.iteration);
-    let preset = last.map_or_else(|| directory::preset(run), |last| Ok(last.preset))?;
-    Ok(RunCard { directory, preset, seed, iteration, ami, changed, trouble: failed.or(damage) })
+    let (iteration, of_last) =
+        last.as_ref().map_or((0, 0), |last| (last.manifest.counters.iteration, last.manifest.seed));
+    let unreadable = begun.as_ref().err().map(Error::to_string);
+    Ok(RunCard {
+        directory: run.to_owned(),
+        seed: begun.map_or(of_last, |begun| begun.seed),
+        preset: last.map_or_else(|| directory::preset(run), |last| Ok(last.preset))?,
+        iteration,
+        ami,
+        changed: changed(run).unwrap_or(SystemTime::UNIX_EPOCH),
+        trouble: unreadable.or(failed).or(damage),
+    })
 }
 
 #[cfg(test)]
