@@ -142,7 +142,11 @@ impl Cli {
 /// Prints what clap has to say: help, the version, or an error.
 pub fn show(shown: &clap::Error) -> ExitCode {
     match shown.print() {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            say(&format!("nem-tui: {}", stdout_error(e)));
+            settle();
+            ExitCode::FAILURE
+        }
         _ => ExitCode::from(u8::try_from(shown.exit_code()).unwrap_or(1)),
     }
 }
