@@ -60,6 +60,9 @@ enum CliCommand {
     /// Open the workbench (the default)
     Tui(workbench::WorkbenchArgs),
     /// Train without a screen
+    ///
+    /// SIGTERM, SIGINT, SIGHUP and SIGXCPU save the run and end it; a second SIGTERM or SIGINT ends it at once. SIGUSR1
+    /// and SIGUSR2 save it, and it continues.
     Train(train::TrainArgs),
     /// Watch and steer a run that is training elsewhere on this machine
     ///
