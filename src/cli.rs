@@ -65,6 +65,9 @@ enum CliCommand {
     /// Open the workbench (the default)
     Tui(workbench::WorkbenchArgs),
     /// Train without a screen
+    ///
+    /// SIGTERM, SIGINT, SIGHUP and SIGXCPU save the run and end it; a second SIGTERM or SIGINT ends it at once. SIGUSR1
+    /// and SIGUSR2 save it, and it continues.
     Train(train::TrainArgs),
     /// Watch and steer a run that is training elsewhere on this machine
     ///
@@ -167,7 +170,11 @@ impl Cli {
 /// Prints what clap has to say: help, the version, or an error.
 fn show(shown: &clap::Error) -> ExitCode {
     match shown.print() {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            say(&format!("nem-tui: {}", stdout_error(e)));
+            settle();
+            ExitCode::FAILURE
+        }
         _ => ExitCode::from(u8::try_from(shown.exit_code()).unwrap_or(1)),
     }
 }

@@ -172,44 +172,55 @@ mod system {
     }
 
     fn handle(signal: c_int) {
-        let request = match signal {
-            SIGINT | SIGTERM | SIGHUP | SIGXCPU => Request::End,
-            SIGUSR1 | SIGUSR2 => Request::Save,
-            SIGTSTP => Request::Suspend,
-            SIGCONT => Request::Continued,
-            SIGQUIT => return end(signal),
-            _ => return,
-        };
         let mut state = state();
-        if request == Request::End {
-            match state.asked {
-                // A closed terminal and a limit on time repeat their signals by themselves.
-                Some(_) if matches!(signal, SIGHUP | SIGXCPU) => return,
-                Some(first) if first.elapsed() < SAME => return,
-                Some(_) => {
-                    drop(state);
-                    return end(signal);
-                }
-                None => {}
-            }
-        }
-        let State { heed, asked, .. } = &mut *state;
-        match (heed, request) {
-            (Some(heed), request) => {
-                if request == Request::End {
-                    *asked = Some(Instant::now());
-                }
-                heed(request);
-            }
-            (None, Request::End) => {
-                drop(state);
-                end(signal);
-            }
-            (None, Request::Suspend) => {
+        match state.effect(signal, Instant::now()) {
+            Effect::Pass(request) => state.heed.iter_mut().for_each(|heed| heed(request)),
+            Effect::Suspend => {
                 drop(state);
                 suspend();
             }
-            (None, Request::Save | Request::Continued) => {}
+            Effect::End => {
+                drop(state);
+                end(signal);
+            }
+            Effect::Nothing => {}
+        }
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum Effect {
+        Pass(Request),
+        Suspend,
+        End,
+        Nothing,
+    }
+
+    impl State {
+        /// What `signal` does now.
+        fn effect(&mut self, signal: c_int, now: Instant) -> Effect {
+            let request = match signal {
+                SIGINT | SIGTERM | SIGHUP | SIGXCPU => Request::End,
+                SIGUSR1 | SIGUSR2 => Request::Save,
+                SIGTSTP => Request::Suspend,
+                SIGCONT => Request::Continued,
+                SIGQUIT => return Effect::End,
+                _ => return Effect::Nothing,
+            };
+            match (request, self.asked) {
+                // A closed terminal and a limit on time repeat their signals by themselves.
+                (Request::End, Some(_)) if matches!(signal, SIGHUP | SIGXCPU) => Effect::Nothing,
+                (Request::End, Some(first)) if now.duration_since(first) < SAME => Effect::Nothing,
+                (Request::End, Some(_)) => Effect::End,
+                (request, _) if self.heed.is_some() => {
+                    if request == Request::End {
+                        self.asked = Some(now);
+                    }
+                    Effect::Pass(request)
+                }
+                (Request::End, None) => Effect::End,
+                (Request::Suspend, _) => Effect::Suspend,
+                (Request::Save | Request::Continued, _) => Effect::Nothing,
+            }
         }
     }
 
@@ -260,6 +271,39 @@ mod system {
     #[cfg(test)]
     mod tests {
         use super::*;
+
+        #[test]
+        fn a_second_request_ends_the_process_unless_it_is_the_same_one() {
+            let now = Instant::now();
+            let later = now + SAME;
+            let mut state = State { heed: Some(Box::new(|_| {})), restore: None, asked: None };
+            assert_eq!(state.effect(SIGUSR1, now), Effect::Pass(Request::Save));
+            assert_eq!(state.effect(SIGTERM, now), Effect::Pass(Request::End));
+            for (signal, when, effect) in [
+                (SIGTERM, now, Effect::Nothing),
+                (SIGINT, now, Effect::Nothing),
+                (SIGHUP, later, Effect::Nothing),
+                (SIGXCPU, later, Effect::Nothing),
+                (SIGUSR2, later, Effect::Pass(Request::Save)),
+                (SIGTERM, later, Effect::End),
+                (SIGINT, later, Effect::End),
+            ] {
+                assert_eq!(state.effect(signal, when), effect, "{signal}");
+            }
+        }
+
+        #[test]
+        fn without_a_listener_signals_have_their_usual_effects() {
+            let now = Instant::now();
+            let mut state = State { heed: None, restore: None, asked: None };
+            for signal in [SIGINT, SIGTERM, SIGHUP, SIGXCPU] {
+                assert_eq!(state.effect(signal, now), Effect::End);
+            }
+            assert_eq!(state.effect(SIGTSTP, now), Effect::Suspend);
+            for signal in [SIGUSR1, SIGUSR2, SIGCONT, SIGXFSZ] {
+                assert_eq!(state.effect(signal, now), Effect::Nothing);
+            }
+        }
 
         #[test]
         fn ignored_signals_are_read_from_the_status() {

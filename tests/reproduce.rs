@@ -357,3 +357,57 @@ fn settings_that_a_run_was_not_started_with_are_refused() {
     std::fs::create_dir(here.join("digits")).unwrap();
     run(here, &["reproduce", "static", "--seeds", "1", "--max-iterations", "1", "--mnist", "digits"]);
 }
+
+/// A request to end stops the training, keeps it, and says how to continue. Meanwhile no other process can reproduce in
+/// the same directory.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_reproduction_is_continued_by_the_same_command() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let endless = [&SMALL[..], &["--seeds", "1", "--set", "train.patience=1000000"]].concat();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_nem-tui"))
+        .current_dir(here)
+        .args(&endless)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("epoch   2") {
+        line.clear();
+        assert!(told.read_line(&mut line).unwrap() > 0, "it ended");
+    }
+    let error = refused(here, &endless, 1);
+    assert!(error.contains(&format!("process {} on ", child.id())), "{error}");
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let mut rest = String::new();
+    told.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(
+        rest.ends_with("nem-tui: stopped before it was finished; the same command continues it\n"),
+        "{rest}"
+    );
+    assert!(here.join("reproduced/runs/static-shapes-nem-s1/checkpoints/last").is_file());
+    assert!(!here.join("reproduced/results.md").exists());
+}
+
+/// A run that another process trains, here this one, has not failed; it is left to that process.
+#[test]
+fn a_run_in_use_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    reproduce(here, &["--seeds", "1", "--max-iterations", "1"]);
+    let in_use = here.join("reproduced/runs/static-shapes-nem-s1");
+    let _held = nem_tui::run::directory::RunDir::resume(&in_use).unwrap();
+    let output = nem_tui(here, &[&SMALL[..], &["--seeds", "1"]].concat());
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && told.contains("is training this run"), "{told}");
+    let results: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(results["failures"], serde_json::json!([]));
+    assert_eq!(row(&results, "RNN-EM")["ours"]["seeds"], serde_json::json!([1]));
+    assert_eq!(row(&results, "N-EM")["unfinished"]["seeds"], serde_json::json!([1]));
+}

@@ -1,5 +1,6 @@
 //! `nem-tui train`.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -252,20 +253,22 @@ pub(super) fn follow<R: Reporter + Send + 'static>(
         };
         tokio::pin!(late);
         let mut is_late = false;
-        let mut waiting = None;
+        let mut waiting = VecDeque::new();
         let finish = loop {
             tokio::select! {
-                event = handle.events.recv(), if waiting.is_none() => {
+                event = handle.events.recv(), if waiting.is_empty() || stop.is_requested() => {
                     let Some(event) = event else { return Err(Error::Worker("it ended without a result".into())) };
-                    if let Event::Finished(finish) = &event {
-                        let finish = finish.clone();
-                        waiting = Some(event);
+                    let finish = match &event {
+                        Event::Finished(finish) => Some(finish.clone()),
+                        _ => None,
+                    };
+                    waiting.push_back(event);
+                    if let Some(finish) = finish {
                         break finish;
                     }
-                    waiting = Some(event);
                 }
-                room = reports.reserve(), if waiting.is_some() => {
-                    if let (Ok(room), Some(event)) = (room, waiting.take()) {
+                room = reports.reserve(), if !waiting.is_empty() => {
+                    if let (Some(event), Ok(room)) = (waiting.pop_front(), room) {
                         room.send(event);
                     }
                 }
@@ -284,7 +287,7 @@ pub(super) fn follow<R: Reporter + Send + 'static>(
         };
         // The run has ended; what is left is to read.
         let rest = async move {
-            if let Some(event) = waiting {
+            for event in waiting {
                 let _ = reports.send(event).await;
             }
             drop(reports);
