@@ -512,12 +512,12 @@ fn what_cannot_be_scored_is_no_number() {
     assert_eq!(report["unscored"], "one component and one object: any split is perfect");
     assert!(report["per_step"][0]["ami"].is_null() && report["per_step"][0]["quartiles"].is_null());
     let said = run(here, &["eval", "r", "--per-step"]);
-    assert!(said.contains("AMI (max)                  –           –        –\n"), "{said}");
+    let row = |name: &str| {
+        said.lines().find(|line| line.starts_with(name)).unwrap()[name.len()..].split_whitespace()
+    };
+    assert!(row("AMI (max)").eq(["–", "–", "–"]) && row("ARI").eq(["–", "–"]), "{said}");
     assert!(said.contains("of 0 of 24 frames: one component and one object"), "{said}");
-    assert!(
-        !said.contains("above it") && !said.contains("NaN") && !said.contains("1.0000         –"),
-        "{said}"
-    );
+    assert!(!said.contains("above it") && !said.contains("NaN"), "{said}");
     // Means over nothing, and over one run of two.
     let of = |runs: &[&str]| lines(&run(here, &[&["eval", "--json"], runs].concat())).remove(0);
     let means = of(&["r", "r"])["mean"]["ami"].clone();

@@ -232,7 +232,9 @@ fn health_is_reported_in_sentences_with_numbers() {
         Iteration { iteration: 630, loss: 9000.0, gradient_norm: Some(4000.0), ..Iteration::default() };
     update(&mut sick, Message::Run(Event::Iterations(vec![blow])));
     for epoch in 7..10 {
-        let worse = Epoch { epoch, iteration: 100 * epoch, validation_loss: 2000.0, ..Epoch::default() };
+        let (ami, ari) = (Some(0.0), Some(0.0));
+        let worse =
+            Epoch { epoch, iteration: 100 * epoch, validation_loss: 2000.0, ami, ari, ..Epoch::default() };
         update(&mut sick, Message::Run(Event::Epoch(worse)));
     }
     let all = said(&sick);
@@ -319,10 +321,10 @@ fn a_run_in_trouble_is_marked() {
     app.picker.selected = app.picker.entries.len() - 1;
     let buf = render(&app, 120, 40);
     let shown = text(&buf);
-    assert!(shown.contains("quickstart-s1  it 1200"), "{shown}");
+    assert!(shown.contains("! quickstart-s1  it 1200"), "{shown}");
     assert!(shown.contains(&format!("trouble  {trouble}")), "{shown}");
     let narrow = text(&render(&app, 58, 40));
-    assert!(narrow.contains("it 1200  AMI 0.85 ! failed: "), "{narrow}");
+    assert!(narrow.contains("! quickstart-s1  it 1200  AMI 0.85  failed: "), "{narrow}");
     let marked =
         buf.content.iter().any(|cell| cell.symbol() == "!" && cell.fg == app.theme.warning().fg.unwrap());
     assert!(marked, "in the warning colour");

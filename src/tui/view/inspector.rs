@@ -17,6 +17,7 @@ use crate::snapshot::{Snapshot, SnapshotStep};
 use crate::tui::app::App;
 use crate::tui::inspector::Inspector;
 use crate::tui::theme::{Rgb, Theme};
+use crate::tui::width::wrapped;
 use crate::tui::workbench::{Masks, Workbench};
 
 const WHITE: Rgb = [1.0; 3];
@@ -325,8 +326,9 @@ fn read(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, area: Rect, b
     lines.push(title("scores of this step"));
     lines.push(Line::raw(format!("AMI {}  ARI {}", score(step.ami), score(step.ari))));
     lines.push(Line::raw(format!("confidence {}", score(step.confidence))));
-    if step.ami.is_none() {
-        lines.push(Line::styled(why_unscored(0.0, step.confidence), theme.dim()));
+    if known && step.ami.is_none() {
+        let why = wrapped(why_unscored(0.0, step.confidence), usize::from(area.width.saturating_sub(1)));
+        lines.extend(why.into_iter().map(|line| Line::styled(line, theme.dim())));
     }
     lines.push(Line::raw(""));
     if known {

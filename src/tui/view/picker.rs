@@ -103,10 +103,15 @@ fn lines(app: &App, height: usize) -> (Vec<(Line<'static>, Option<usize>)>, usiz
             chosen_line = lines.len();
         }
         let marker = if chosen { '›' } else { ' ' };
-        let mut line = Line::raw(format!(" {marker} {text} "));
-        if let Some(trouble) = trouble {
-            line.push_span(Span::styled(format!("! {trouble} "), theme.warning()));
-        }
+        let line = match trouble {
+            None => Line::raw(format!(" {marker} {text} ")),
+            Some(trouble) => Line::from(vec![
+                Span::raw(format!(" {marker} ")),
+                Span::styled("! ", theme.warning()),
+                Span::raw(text),
+                Span::styled(format!("  {trouble} "), theme.warning()),
+            ]),
+        };
         lines.push((if chosen { line.style(theme.selected()) } else { line }, Some(i)));
     }
     // The chosen line stays in view, with some of what follows it.
