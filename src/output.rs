@@ -154,7 +154,7 @@ fn replace(file: &Path, old: Option<&Metadata>, bytes: &[u8]) -> io::Result<()> 
     if old.is_none() {
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     }
-    let mut temporary = builder.tempfile_in(directory_of(file))?;
+    let mut temporary = builder.tempfile_in(directory_of(file)).map_err(without_name)?;
     temporary.write_all(bytes)?;
     if let Some(old) = old {
         keep_owner(temporary.as_file(), old);
@@ -167,6 +167,12 @@ fn replace(file: &Path, old: Option<&Metadata>, bytes: &[u8]) -> io::Result<()> 
     }
     temporary.persist(file)?;
     Ok(())
+}
+
+/// The system's error in one of `tempfile`, which adds the temporary file's name.
+fn without_name(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|outer| outer.source()?.downcast_ref::<io::Error>()?.raw_os_error());
+    inner.map_or(error, io::Error::from_raw_os_error)
 }
 
 /// Gives `file` the owner of `old`, as far as the user may.

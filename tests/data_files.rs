@@ -75,6 +75,31 @@ fn mnist_is_trained_on_from_a_named_folder() {
     assert!(error.contains("quickstart has no digits"), "{error}");
 }
 
+/// A run knows its digits by their images: the same ones in other files will do, others will not.
+#[test]
+fn a_run_knows_its_digits() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    mnist(&here.join("digits"));
+    run(here, &digits(&["--mnist", "digits", "--out", "r"]));
+    let [packed, plain] =
+        ["train-images-idx3-ubyte.gz", "train-images-idx3-ubyte"].map(|name| here.join("digits").join(name));
+    std::fs::remove_file(&packed).unwrap();
+    std::fs::write(&plain, images(60)).unwrap();
+    run(here, &["train", "--resume", "r", "--max-iterations", "2"]);
+    let mut other = images(60);
+    other[16] ^= 255;
+    std::fs::write(&plain, other).unwrap();
+    for way in [["--resume", "r"], ["--replay", "r"], ["--fork", "r"]] {
+        let arguments = [&["train"], &way[..], &["--max-iterations", "3"]].concat();
+        let error = refused(here, &arguments, 1);
+        assert!(error.contains("digits: not the data that the run was trained on"), "{error}");
+    }
+    // A run of synthetic digits reads no files.
+    run(here, &digits(&["--set", "data.digits=Synthetic", "--out", "s"]));
+    run(here, &["train", "--resume", "s", "--max-iterations", "2"]);
+}
+
 #[test]
 fn data_check_says_what_is_there() {
     let directory = tempfile::tempdir().unwrap();

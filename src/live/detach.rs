@@ -1,5 +1,6 @@
 //! A run that continues without a screen, in a process of its own.
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -48,7 +49,11 @@ fn spawn(run: &Path, compute: Compute, tf32: bool) -> std::io::Result<Child> {
     let log = OpenOptions::new().create(true).append(true).open(run.join("log.txt"))?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["train", "--device", &compute.device.to_string()]);
-    command.args(["--precision", &compute.precision().to_string(), "--resume"]).arg(run);
+    command.args(["--precision", &compute.precision().to_string()]);
+    // One word, because a directory's name may begin with a dash.
+    let mut resume = OsString::from("--resume=");
+    resume.push(run);
+    command.arg(resume);
     command.args(tf32.then_some("--tf32"));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     #[cfg(unix)]
