@@ -25,6 +25,8 @@ use npy::NumberKind;
 const MOST_BYTES: u64 = 1 << 28;
 /// Images with more pixels are not read.
 const MOST_PIXELS: u64 = 1 << 26;
+/// Animations with more pixels in all frames that are used are not read: a small file may hold hours of work.
+const MOST_PIXELS_OF_ALL: u64 = 1 << 30;
 /// As many frames as the largest number of EM steps needs.
 const MOST_FRAMES: usize = MAX_STEPS + 1;
 /// Bytes that a pixel takes while it is decoded: four levels, as they are stored and as floats, and the result.
@@ -231,7 +233,9 @@ fn frames_of_gif(
 ) -> Result<Vec<Vec<f32>>> {
     let damaged = |e| wrong(undecodable("GIF", e));
     let mut bytes = Cow::Borrowed(bytes);
+    let mut used = 1;
     if let Some(blocks) = gif_blocks::walk(&bytes).filter(|blocks| blocks.frames > 0) {
+        used = blocks.frames.min(MOST_FRAMES);
         if blocks.frames > MOST_FRAMES {
             notes.push(format!("the first {MOST_FRAMES} of its {} frames are used", blocks.frames));
         }
@@ -250,6 +254,13 @@ fn frames_of_gif(
     }
     let mut decoder = GifDecoder::new(Cursor::new(&*bytes)).map_err(damaged)?;
     let limits = limits(decoder.dimensions()).map_err(&wrong)?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) * used as u64 > MOST_PIXELS_OF_ALL {
+        return Err(wrong(format!(
+            "{used} frames of {width}x{height} pixels are more than {} million in all; make it smaller or shorter",
+            MOST_PIXELS_OF_ALL / 1_000_000
+        )));
+    }
     decoder.set_limits(limits).map_err(damaged)?;
     let frames = decoder.into_frames().take(MOST_FRAMES);
     let raw = frames.map(|frame| Ok(RawFrame::of(frame.map_err(damaged)?.into_buffer().into())));

@@ -84,14 +84,13 @@ pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<Read
     if !image_file::is_image(path)? {
         if reading.resize {
             return Err(Error::Usage(format!(
-                "--resize is for a PNG, a GIF or an .npy file, and {} is not one; leave the option out",
+                "--resize is for a PNG, a GIF, an .npy or an .npz file, and {} is not one; leave the option out",
                 path.display()
             )));
         }
         return match TensorFile::open(path) {
             Err(Error::Content { .. }) if !has_extension(path, "safetensors") => {
-                let problem =
-                    "neither safetensors nor a PNG, a GIF or an .npy file; convert it to one of these";
+                let problem = "neither safetensors nor a PNG, a GIF, an .npy or an .npz file; convert it to one of these";
                 Err(Error::content(path, problem))
             }
             file => read_arrays(&file?, preset),

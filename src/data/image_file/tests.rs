@@ -264,6 +264,21 @@ fn a_gif_without_its_end_is_read_and_what_follows_it_is_told() {
     assert!(error.contains("not a complete GIF"), "{error}");
 }
 
+/// A canvas of 8000 x 8000 with a hundred spots.
+#[test]
+fn a_small_file_of_hours_is_refused() {
+    let files = Folder::new();
+    let path = files.at("spots.gif");
+    let file = std::fs::File::create(&path).unwrap();
+    let mut encoder = gif::Encoder::new(file, 8000, 8000, &[0, 0, 0, 255, 255, 255]).unwrap();
+    for _ in 0..100 {
+        encoder.write_frame(&gif::Frame::from_indexed_pixels(1, 1, vec![1], None)).unwrap();
+    }
+    drop(encoder);
+    let error = read(&path, GREY, true).unwrap_err().to_string();
+    assert!(error.contains("100 frames of 8000x8000 pixels are more than 1073 million in all"), "{error}");
+}
+
 #[test]
 fn what_is_not_used_of_an_image_is_told() {
     let files = Folder::new();
