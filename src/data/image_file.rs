@@ -39,16 +39,19 @@ const LUMA: [f32; 3] = [0.2126, 0.7152, 0.0722];
 pub struct Clip {
     /// M values each, channels first. The only frame of a still image stands for every EM step.
     pub frames: Vec<Vec<f32>>,
-    /// What was not used of the file or was changed, in words that follow the file's name.
+    /// What was not used of the file, in words that follow its name.
     pub notes: Vec<String>,
+    /// The same of the scaling that was asked for.
+    pub scaling: Option<String>,
 }
 
 impl Clip {
-    /// A note where `steps` EM steps need fewer frames than there are.
-    pub fn unused_in(&self, steps: usize) -> Option<String> {
+    /// The notes, with one where `steps` EM steps need fewer frames than there are.
+    pub fn notes_in(&self, steps: usize) -> Vec<String> {
         let (there, used) = (self.frames.len(), steps + 1);
-        (there > 1 && there > used)
-            .then(|| format!("{steps} EM steps use the first {used} of its {there} frames"))
+        let unused = (there > 1 && there > used)
+            .then(|| format!("{steps} EM steps use the first {used} of its {there} frames"));
+        unused.into_iter().chain(self.notes.iter().cloned()).collect()
     }
 
     /// How many EM steps to unroll: `steps` for a still image or where the user `asked` for them, otherwise as many as
@@ -159,10 +162,10 @@ pub fn read(path: &Path, image: ImageSize, resize: bool) -> Result<Clip> {
         Some(FileKind::Png) => vec![fit(png(&bytes, &mut notes).map_err(wrong)?)?],
         Some(FileKind::Gif) => frames_of_gif(&bytes, fit, wrong, &mut notes)?,
     };
-    notes.extend(changes.notes(image));
+    notes.extend(changes.notes());
     match frames.is_empty() {
         true => Err(wrong("holds no frame; save at least one".into())),
-        false => Ok(Clip { frames, notes }),
+        false => Ok(Clip { frames, notes, scaling: changes.scaling(image) }),
     }
 }
 
@@ -191,13 +194,16 @@ impl Changes {
         }
     }
 
-    fn notes(&self, image: ImageSize) -> impl Iterator<Item = String> {
+    fn notes(&self) -> impl Iterator<Item = String> {
         let transparent = self.transparent.then(|| "its transparent pixels are put on black".to_owned());
         let coloured = self.coloured.then(|| "its colours are turned to grey".to_owned());
-        let scaled = self.scaled.map(|[width, height]| {
+        transparent.into_iter().chain(coloured)
+    }
+
+    fn scaling(&self, image: ImageSize) -> Option<String> {
+        self.scaled.map(|[width, height]| {
             format!("its {width}x{height} pixels are scaled to fit {}x{}", image.width, image.height)
-        });
-        [transparent, coloured, scaled].into_iter().flatten()
+        })
     }
 }
 

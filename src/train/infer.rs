@@ -100,7 +100,7 @@ pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<Read
     let clip = image_file::read(path, image, reading.resize)?;
     let steps = clip.steps(preset.steps, reading.steps_are_chosen);
     let steps = steps.map_err(|problem| Error::content(path, problem))?;
-    let notes = clip.unused_in(steps).into_iter().chain(clip.notes).collect();
+    let notes = clip.notes_in(steps).into_iter().chain(clip.scaling.clone()).collect();
     let shape = [clip.frames.len(), 1, image.channels, image.height, image.width];
     let frames = Array::new(shape, clip.frames.concat());
     let arrays = [("in.features_clean".to_owned(), frames)].into();
