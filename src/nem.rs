@@ -37,6 +37,7 @@ mod e_step;
 mod gradients;
 mod initial;
 mod loss;
+mod matching;
 mod mixture;
 mod network;
 mod tensor;
@@ -54,9 +55,10 @@ pub use e_step::e_step;
 #[cfg(test)]
 pub(crate) use initial::DRAWN;
 pub use loss::{Losses, StepLoss, upper_bound};
+pub use matching::{Matching, matching};
 pub use mixture::{TargetFrame, kl_from_prior, nll};
 pub use tensor::{host, tensor};
-pub use weights::{Matching, WeightsError, listed, matching};
+pub use weights::{WeightsError, listed};
 
 use crate::precision::Precision;
 use crate::preset::{Distribution, ImageSize, Preset};

@@ -18,8 +18,9 @@ use crate::train::infer::{ReadInput, Reading, Request, infer, read_input, read_w
 ///
 /// Reads `param.*` (or bare names) from the weights and `in.*` from the input; writes all `out.*` arrays, and with
 /// --grad also `grad.*` and `adam1.*`. Names and shapes: tests/fixtures/README.md. The input may also be a PNG, a GIF,
-/// or an .npy file of [H, W], [F, H, W], [F, C, H, W] or [F, H, W, C]; F frames give F - 1 EM steps, unless
-/// --set steps=T asks for fewer.
+/// or an .npy file (.npz with one array) of [H, W], [F, H, W], [F, C, H, W] or [F, H, W, C]; F frames give F - 1 EM
+/// steps, unless --set steps=T asks for fewer. Weights may also have the names that `module.`, `_orig_mod.` or another
+/// common prefix makes of these. What is not used of a file is told on stderr.
 #[derive(Args, Debug)]
 pub(super) struct InferArgs {
     /// Name or path of the preset, or the .json that describes a parity case [default: that of the run or model whose
@@ -30,7 +31,7 @@ pub(super) struct InferArgs {
     /// name of a model that comes with the program
     #[arg(long, value_name = "FILE-OR-MODEL")]
     weights: PathBuf,
-    /// The inputs: a safetensors file, which may be the same, or an image: .png, .gif or .npy
+    /// The inputs: a safetensors file, which may be the same, or an image: .png, .gif, .npy or .npz
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// Scale an image of another size than the model's: as large as fits, in its proportions, on black

@@ -40,7 +40,7 @@ pub(super) struct PictureArgs {
     /// Which split of the data
     #[arg(long, value_enum, default_value_t)]
     split: SplitName,
-    /// Images of your own instead of the data's: a .png, a .gif or an .npy file, as `infer` reads them; or
+    /// Images of your own instead of the data's: a .png, .gif, .npy or .npz file, as `infer` reads them; or
     /// safetensors with in.features_clean [1 or T+1, B, C, H, W], of which --sample is one of the B. They enter as
     /// they are, without noise unless --noise or --set asks for it; noise and initial gamma are those of the
     /// validation split, as in the workbench

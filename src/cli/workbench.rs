@@ -31,7 +31,7 @@ pub(super) struct WorkbenchArgs {
     /// checkpoint), a checkpoint's, or the name of a model that comes with the program
     #[arg(long, value_name = "RUN-OR-MODEL", conflicts_with_all = ["preset", "resume", "seed", "sets", "mnist"])]
     look: Option<PathBuf>,
-    /// Inspect this image of your own: .png, .gif or .npy
+    /// Inspect this image of your own: .png, .gif, .npy or .npz
     #[arg(short, long, value_name = "FILE", requires = "look")]
     input: Option<PathBuf>,
     /// The seed of all random numbers

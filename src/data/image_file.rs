@@ -25,6 +25,8 @@ use npy::NumberKind;
 const MOST_BYTES: u64 = 1 << 28;
 /// Images with more pixels are not read.
 const MOST_PIXELS: u64 = 1 << 26;
+/// Animations with more pixels in all frames that are used are not read: a small file may hold hours of work.
+const MOST_PIXELS_OF_ALL: u64 = 1 << 30;
 /// As many frames as the largest number of EM steps needs.
 const MOST_FRAMES: usize = MAX_STEPS + 1;
 /// Bytes that a pixel takes while it is decoded: four levels, as they are stored and as floats, and the result.
@@ -37,16 +39,19 @@ const LUMA: [f32; 3] = [0.2126, 0.7152, 0.0722];
 pub struct Clip {
     /// M values each, channels first. The only frame of a still image stands for every EM step.
     pub frames: Vec<Vec<f32>>,
-    /// What was not used of the file or was changed, in words that follow the file's name.
+    /// What was not used of the file, in words that follow its name.
     pub notes: Vec<String>,
+    /// The same of the scaling that was asked for.
+    pub scaling: Option<String>,
 }
 
 impl Clip {
-    /// A note where `steps` EM steps need fewer frames than there are.
-    pub fn unused_in(&self, steps: usize) -> Option<String> {
+    /// The notes, with one where `steps` EM steps need fewer frames than there are.
+    pub fn notes_in(&self, steps: usize) -> Vec<String> {
         let (there, used) = (self.frames.len(), steps + 1);
-        (there > 1 && there > used)
-            .then(|| format!("{steps} EM steps use the first {used} of its {there} frames"))
+        let unused = (there > 1 && there > used)
+            .then(|| format!("{steps} EM steps use the first {used} of its {there} frames"));
+        unused.into_iter().chain(self.notes.iter().cloned()).collect()
     }
 
     /// How many EM steps to unroll: `steps` for a still image or where the user `asked` for them, otherwise as many as
@@ -157,10 +162,10 @@ pub fn read(path: &Path, image: ImageSize, resize: bool) -> Result<Clip> {
         Some(FileKind::Png) => vec![fit(png(&bytes, &mut notes).map_err(wrong)?)?],
         Some(FileKind::Gif) => frames_of_gif(&bytes, fit, wrong, &mut notes)?,
     };
-    notes.extend(changes.notes(image));
+    notes.extend(changes.notes());
     match frames.is_empty() {
         true => Err(wrong("holds no frame; save at least one".into())),
-        false => Ok(Clip { frames, notes }),
+        false => Ok(Clip { frames, notes, scaling: changes.scaling(image) }),
     }
 }
 
@@ -189,13 +194,16 @@ impl Changes {
         }
     }
 
-    fn notes(&self, image: ImageSize) -> impl Iterator<Item = String> {
+    fn notes(&self) -> impl Iterator<Item = String> {
         let transparent = self.transparent.then(|| "its transparent pixels are put on black".to_owned());
         let coloured = self.coloured.then(|| "its colours are turned to grey".to_owned());
-        let scaled = self.scaled.map(|[width, height]| {
+        transparent.into_iter().chain(coloured)
+    }
+
+    fn scaling(&self, image: ImageSize) -> Option<String> {
+        self.scaled.map(|[width, height]| {
             format!("its {width}x{height} pixels are scaled to fit {}x{}", image.width, image.height)
-        });
-        [transparent, coloured, scaled].into_iter().flatten()
+        })
     }
 }
 
@@ -231,7 +239,9 @@ fn frames_of_gif(
 ) -> Result<Vec<Vec<f32>>> {
     let damaged = |e| wrong(undecodable("GIF", e));
     let mut bytes = Cow::Borrowed(bytes);
+    let mut used = 1;
     if let Some(blocks) = gif_blocks::walk(&bytes).filter(|blocks| blocks.frames > 0) {
+        used = blocks.frames.min(MOST_FRAMES);
         if blocks.frames > MOST_FRAMES {
             notes.push(format!("the first {MOST_FRAMES} of its {} frames are used", blocks.frames));
         }
@@ -250,6 +260,13 @@ fn frames_of_gif(
     }
     let mut decoder = GifDecoder::new(Cursor::new(&*bytes)).map_err(damaged)?;
     let limits = limits(decoder.dimensions()).map_err(&wrong)?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) * used as u64 > MOST_PIXELS_OF_ALL {
+        return Err(wrong(format!(
+            "{used} frames of {width}x{height} pixels are more than {} million in all; make it smaller or shorter",
+            MOST_PIXELS_OF_ALL / 1_000_000
+        )));
+    }
     decoder.set_limits(limits).map_err(damaged)?;
     let frames = decoder.into_frames().take(MOST_FRAMES);
     let raw = frames.map(|frame| Ok(RawFrame::of(frame.map_err(damaged)?.into_buffer().into())));

@@ -221,3 +221,41 @@ impl Audience {
         &self.latest
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::DeviceName;
+    use crate::preset::Preset;
+    use crate::protocol::OWNER;
+    use crate::snapshot::Input;
+
+    /// What is not used of an image is told once to the viewer who opened it, and again when it opens another.
+    #[test]
+    fn what_is_not_used_of_an_image_is_told_once() {
+        let device = DeviceName::Flex.open().unwrap();
+        let sets = ["train.train_size=4", "train.batch=2", "train.validation_size=2", "steps=2"];
+        let preset = Preset::load("quickstart").unwrap().set(&sets).unwrap();
+        let trainer = Trainer::new(&preset, 1, &device).unwrap();
+        let image = preset.data.image();
+        let (latest, (snapshots, _seen)) = (SnapshotSender::new(None), tokio::sync::watch::channel(None));
+        let mut audience = Audience::new(latest);
+        audience.admit(OWNER, snapshots);
+        let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images");
+        let mut opened = |name: &str| {
+            let input = Input { file: fixtures.join(name), resize: true, request: 1 };
+            assert_eq!(audience.look(OWNER, Command::Input(Some(input)), image, 2), Ok(None));
+            let told = audience.show(&trainer, 1).unwrap();
+            assert!(audience.show(&trainer, 2).unwrap().is_empty(), "it is told once");
+            told
+        };
+        let note = |told: &[(ViewerId, Event)]| match told {
+            [(OWNER, Event::Note(note))] => note.clone(),
+            other => panic!("{other:?}"),
+        };
+        let animated = note(&opened("animated.png"));
+        assert!(animated.contains("animated.png: the first image of its animation is used"), "{animated}");
+        assert!(opened("moves.gif").is_empty(), "all of it is used, and the scaling was asked for");
+        assert_eq!(note(&opened("animated.png")), animated);
+    }
+}

@@ -64,7 +64,7 @@ impl OwnImages {
                 let input = Input { file: file.to_owned(), resize, request: 0 };
                 let opened = Opened::read(input, preset.data.image())?;
                 let preset = opened.conditions(preset, chosen)?;
-                let notes = opened.notes(preset.steps);
+                let notes = opened.notes(preset.steps).into_iter().chain(opened.scaling().cloned()).collect();
                 (preset, OwnContent::Image(opened), notes)
             }
             false => {

@@ -85,14 +85,13 @@ pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<Read
     if !image_file::is_image(path)? {
         if reading.resize {
             return Err(Error::Usage(format!(
-                "--resize is for a PNG, a GIF or an .npy file, and {} is not one; leave the option out",
+                "--resize is for a PNG, a GIF, an .npy or an .npz file, and {} is not one; leave the option out",
                 shown(path)
             )));
         }
         return match TensorFile::open(path) {
             Err(Error::Content { .. }) if !has_extension(path, "safetensors") => {
-                let problem =
-                    "neither safetensors nor a PNG, a GIF or an .npy file; convert it to one of these";
+                let problem = "neither safetensors nor a PNG, a GIF, an .npy or an .npz file; convert it to one of these";
                 Err(Error::content(path, problem))
             }
             file => read_arrays(&file?, preset),
@@ -102,7 +101,7 @@ pub fn read_input(path: &Path, preset: &Preset, reading: Reading) -> Result<Read
     let clip = image_file::read(path, image, reading.resize)?;
     let steps = clip.steps(preset.steps, reading.steps_are_chosen);
     let steps = steps.map_err(|problem| Error::content(path, problem))?;
-    let notes = clip.unused_in(steps).into_iter().chain(clip.notes).collect();
+    let notes = clip.notes_in(steps).into_iter().chain(clip.scaling.clone()).collect();
     let shape = [clip.frames.len(), 1, image.channels, image.height, image.width];
     let frames = Array::new(shape, clip.frames.concat());
     let arrays = [("in.features_clean".to_owned(), frames)].into();

@@ -56,7 +56,12 @@ impl Opened {
 
     /// What is not used of the file in so many EM steps, in words that follow its name.
     pub(crate) fn notes(&self, steps: usize) -> Vec<String> {
-        self.clip.unused_in(steps).into_iter().chain(self.clip.notes.iter().cloned()).collect()
+        self.clip.notes_in(steps)
+    }
+
+    /// The same of the scaling that was asked for.
+    pub(crate) fn scaling(&self) -> Option<&String> {
+        self.clip.scaling.as_ref()
     }
 
     /// `preset` with the steps and the noise that the image is unrolled with.

@@ -26,7 +26,8 @@ pub fn files_in(directory: &Path, images: bool) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let name = |entry: std::fs::DirEntry| {
         let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'))?;
-        let is_image = |end: &str| ["png", "gif", "npy"].iter().any(|known| end.eq_ignore_ascii_case(known));
+        let is_image =
+            |end: &str| ["png", "gif", "npy", "npz"].iter().any(|known| end.eq_ignore_ascii_case(known));
         match entry.path() {
             path if path.is_dir() => Some(name + "/"),
             path => (images && path.extension()?.to_str().is_some_and(is_image)).then_some(name),

@@ -188,9 +188,9 @@ fn another_size_is_refused_with_both_and_fitted_when_asked() {
 
 #[test]
 fn frames_set_the_em_steps() {
-    let clip = |n| Clip { frames: vec![vec![0.0]; n], notes: vec![] };
-    assert_eq!((clip(1).unused_in(5), clip(6).unused_in(5)), (None, None));
-    assert_eq!(clip(9).unused_in(5).unwrap(), "5 EM steps use the first 6 of its 9 frames");
+    let clip = |n| Clip { frames: vec![vec![0.0]; n], ..Clip::default() };
+    assert!(clip(1).notes_in(5).is_empty() && clip(6).notes_in(5).is_empty());
+    assert_eq!(clip(9).notes_in(5), ["5 EM steps use the first 6 of its 9 frames"]);
     assert_eq!(clip(1).steps(15, true), Ok(15));
     assert_eq!(clip(10).steps(15, false), Ok(9));
     assert_eq!(clip(40).steps(15, false), Ok(39));
@@ -231,7 +231,7 @@ const LEVELS: [u8; 6] = [0, 51, 102, 153, 204, 255];
 fn files_of_other_programs_are_read() {
     for name in ["grey-alpha.png", "palette.png", "interlaced.png", "deep.png", "one.npz", "packed.npz"] {
         let clip = read(&fixture(name), GREY, false).unwrap();
-        assert_eq!(clip, Clip { frames: vec![levels(&LEVELS)], notes: vec![] }, "{name}");
+        assert_eq!(clip, Clip { frames: vec![levels(&LEVELS)], ..Clip::default() }, "{name}");
     }
     let bits = frames(&fixture("one-bit.png"), GREY).remove(0);
     assert!(bits.iter().all(|value| [0.0, 1.0].contains(value)), "{bits:?}");
@@ -264,6 +264,21 @@ fn a_gif_without_its_end_is_read_and_what_follows_it_is_told() {
     assert!(error.contains("not a complete GIF"), "{error}");
 }
 
+/// A canvas of 8000 x 8000 with a hundred spots.
+#[test]
+fn a_small_file_of_hours_is_refused() {
+    let files = Folder::new();
+    let path = files.at("spots.gif");
+    let file = std::fs::File::create(&path).unwrap();
+    let mut encoder = gif::Encoder::new(file, 8000, 8000, &[0, 0, 0, 255, 255, 255]).unwrap();
+    for _ in 0..100 {
+        encoder.write_frame(&gif::Frame::from_indexed_pixels(1, 1, vec![1], None)).unwrap();
+    }
+    drop(encoder);
+    let error = read(&path, GREY, true).unwrap_err().to_string();
+    assert!(error.contains("100 frames of 8000x8000 pixels are more than 1073 million in all"), "{error}");
+}
+
 #[test]
 fn what_is_not_used_of_an_image_is_told() {
     let files = Folder::new();
@@ -277,7 +292,8 @@ fn what_is_not_used_of_an_image_is_told() {
     let plain = files.png(RgbaImage::from_pixel(3, 2, Rgba([7, 7, 7, 255])));
     assert!(told(&plain, GREY, true).is_empty());
     let large = files.png(GrayImage::new(12, 4));
-    assert_eq!(told(&large, GREY, true), ["its 12x4 pixels are scaled to fit 3x2"]);
+    let scaled = read(&large, GREY, true).unwrap();
+    assert_eq!(scaled.scaling.unwrap(), "its 12x4 pixels are scaled to fit 3x2");
     let many = files.npy("|u1", &[1003, 2, 3], &[1; 6 * 1003]);
     assert_eq!(told(&many, GREY, false), ["the first 1001 of its 1003 frames are used"]);
     let mut encoder = gif_encoder(&files.at("many.gif"));
