@@ -497,6 +497,14 @@ fn a_closed_terminal_ends_the_program() {
     training.wait("the training", |s| iteration(s) >= 3);
     training.close();
     assert!(directory.path().join("runs/quickstart-s1-2/checkpoints/last").is_file());
+
+    // Without the signal that says so.
+    let program = [("NEM_TUI", env!("CARGO_BIN_EXE_nem-tui"))];
+    let deaf = ["-c", "trap '' HUP; exec \"$NEM_TUI\" --preset quickstart"];
+    let mut training = Terminal::spawn(Path::new("sh"), directory.path(), &deaf, 24, 80, &program);
+    training.wait("the training", |s| iteration(s) >= 3);
+    training.close();
+    assert!(directory.path().join("runs/quickstart-s1-3/checkpoints/last").is_file());
 }
 
 /// If the run's process is killed, its viewers report a lost connection.
@@ -614,6 +622,179 @@ fn control_z_suspends_and_fg_resumes() {
     terminal.press("exit\r");
     assert_eq!(terminal.end(), 0);
     assert!(directory.path().join("runs/quickstart-s1/checkpoints/last").is_file());
+}
+
+/// A workbench in a shell with job control, and its process.
+fn in_a_shell(directory: &Path) -> (Terminal, String) {
+    let variables = [("NEM_TUI", env!("CARGO_BIN_EXE_nem-tui")), ("PS1", "prompt$ ")];
+    let mut terminal = Terminal::spawn(Path::new("sh"), directory, &["-i"], 30, 120, &variables);
+    terminal.wait("the shell", |s| s.contains("prompt$"));
+    terminal.press("sh -c 'echo $$ > pid; exec \"$NEM_TUI\" --preset quickstart'\r");
+    terminal.wait("the pictures", |s| s.contains("● training") && s.contains("3 mask"));
+    let pid = std::fs::read_to_string(directory.join("pid")).unwrap().trim().to_owned();
+    (terminal, pid)
+}
+
+fn kill(signal: &str, pid: &str) {
+    assert!(std::process::Command::new("kill").args([signal, pid]).status().unwrap().success());
+}
+
+/// Suspended from elsewhere and continued at another size, the screen is whole again, and so are the keys.
+#[test]
+fn a_suspension_from_elsewhere_gives_the_terminal_back_and_takes_it_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut terminal, pid) = in_a_shell(directory.path());
+    let stopped = |s: &str| s.contains("Stopped") || s.contains("Suspended");
+    kill("-TSTP", &pid);
+    terminal.wait("the shell again", stopped);
+    assert!(!terminal.is_taken() && !terminal.parser.screen().hide_cursor());
+    assert!(!terminal.parser.screen().bracketed_paste() && !terminal.text().contains("● training"));
+    terminal.resize(40, 140);
+    terminal.press("fg\r");
+    let whole =
+        |s: &str| s.contains("● training") && s.contains("3 mask") && !stopped(s) && !s.contains("prompt$");
+    terminal.wait("the whole screen, larger", |s| whole(s) && s.lines().count() == 40);
+    assert!(terminal.is_taken() && terminal.parser.screen().bracketed_paste());
+    terminal.press("k");
+    terminal.wait("three components", |s| s.contains("k 3  ") && s.contains("2 mask"));
+
+    // Nobody can give the terminal back for this one, and the shell writes over the screen.
+    kill("-STOP", &pid);
+    terminal.wait("the shell again", stopped);
+    terminal.resize(30, 120);
+    terminal.press("fg\r");
+    let whole =
+        |s: &str| s.contains("● training") && s.contains("2 mask") && !stopped(s) && !s.contains("fg");
+    terminal.wait("the whole screen, smaller", |s| whole(s) && s.lines().count() == 30);
+    terminal.press("K");
+    terminal.wait("four components", |s| s.contains("k 4  ") && s.contains("3 mask"));
+    kill("-USR1", &pid);
+    terminal.wait("a checkpoint", |s| s.contains("saved at"));
+    terminal.press("qy");
+    terminal.wait("the shell at last", |s| s.contains("prompt$") && !s.contains("training"));
+    terminal.press("exit\r");
+    assert_eq!(terminal.end(), 0);
+}
+
+/// In the background it trains, draws nothing and takes no key; in the foreground again it has the whole screen.
+#[test]
+fn in_the_background_the_terminal_is_the_shells() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut terminal, pid) = in_a_shell(directory.path());
+    let before = iteration(&terminal.text());
+    terminal.press("\x1a");
+    terminal.wait("the shell again", |s| s.contains("Stopped") || s.contains("Suspended"));
+    terminal.press("bg\r");
+    // It takes this signal while it runs.
+    kill("-USR1", &pid);
+    let metrics = directory.path().join("runs/quickstart-s1/metrics.jsonl");
+    let deadline = Instant::now() + PATIENCE;
+    while (std::fs::read_to_string(&metrics).unwrap().lines().count() as u64) < before + 20 {
+        assert!(Instant::now() < deadline, "it does not train in the background");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    terminal.press("echo kK''lL\r");
+    terminal.wait("the shell's answer", |s| s.contains("kKlL"));
+    assert!(!terminal.is_taken() && !terminal.text().contains("● training"));
+    terminal.press("fg\r");
+    terminal.wait("the whole screen", |s| s.contains("● training") && s.contains("3 mask"));
+    assert!(terminal.is_taken() && iteration(&terminal.text()) >= before);
+    terminal.press("qy");
+    terminal.wait("the shell at last", |s| s.contains("prompt$") && !s.contains("training"));
+    terminal.press("exit\r");
+    assert_eq!(terminal.end(), 0);
+    let changes = std::fs::read_to_string(&metrics).unwrap();
+    assert!(!changes.contains("\"change\""), "keys for the shell steered the training");
+}
+
+/// Pasted text steers nothing, and goes into a command; a key in pieces is one key; Ctrl-L draws everything anew.
+#[test]
+fn pasted_text_and_keys_in_pieces_are_what_they_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::open(directory.path(), &["--preset", "quickstart"], 30, 120);
+    terminal.wait("the pictures", |s| s.contains("● training") && s.contains("3 mask"));
+    terminal.press("\x1b[200~kK lL nN\rqy\x1b[201~");
+    terminal.wait("what became of it", |s| s.contains("pasted text does nothing here"));
+    terminal.press(":\x1b[200~noise\r\n0.3\n\x1b[201~");
+    terminal.wait("the command", |s| s.contains(":noise 0.3"));
+    terminal.press("\r");
+    terminal.wait("more noise", |s| s.contains("noise 0.30  "));
+    terminal.press("i");
+    terminal.wait("the inspector", |s| s.contains("pixel 10, 10"));
+    for piece in ["\x1b[", "C", "\x1b", "[B", "\x1bO", "C", "\x1b[1;", "2", "B"] {
+        terminal.press(piece);
+    }
+    terminal.wait("two pixels to the right and two down", |s| s.contains("pixel 12, 12"));
+    terminal.press("\x1b");
+    terminal.wait("the workbench again", |s| s.contains("● training") && s.contains("3 mask"));
+    // Something else has written over the screen.
+    terminal.parser.process(b"\x1b[2J\x1b[Hrubbish");
+    assert!(!terminal.text().contains("● training"));
+    terminal.press("\x0c");
+    terminal.wait("the whole screen", |s| {
+        s.contains("● training") && s.contains("3 mask") && s.contains("gamma") && !s.contains("rubbish")
+    });
+    terminal.press("\x03");
+    assert_eq!(terminal.end(), 0);
+    let metrics = std::fs::read_to_string(directory.path().join("runs/quickstart-s1/metrics.jsonl")).unwrap();
+    let changes: Vec<&str> = metrics.lines().filter(|line| line.contains("\"change\"")).collect();
+    assert!(changes.len() == 1 && changes[0].contains("Noise"), "{changes:?}");
+}
+
+/// Nobody waits for a terminal's answers, keys that are pressed before them are keys, and the answers are not.
+#[test]
+fn a_terminal_that_answers_late_delays_nothing_and_loses_no_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let kitty = [("TERM", "xterm-kitty"), ("KITTY_WINDOW_ID", "1")];
+    let mut terminal = Terminal::open_with(directory.path(), &[], 40, 120, &kitty);
+    terminal.press("?");
+    terminal.wait("the help", |s| s.contains("choose a model, a preset or a run"));
+    terminal.press("x");
+    terminal.wait("the picker", |s| s.contains("static-shapes") && s.contains('▀'));
+    // Garbage first.
+    terminal.press("\x1b]11;rgb:kK/lL/qq\x1b\\\x1b[?2026;2$y\x1bP1+r544e=q\x1b\\");
+    terminal.press("\x1b_Gi=31;OK\x1b\\\x1b[?62c\x1b[6;16;8t\x1b[0n");
+    terminal.wait_bytes(b"\x1b_Gq=2,i=");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+/// A terminal that takes no more output stops neither the training nor a request to end.
+#[test]
+fn a_terminal_that_takes_nothing_holds_nothing_up() {
+    use nem_tui::live::socket::attach;
+    let directory = tempfile::tempdir().unwrap();
+    let pair = native_pty_system().openpty(size(60, 200)).unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_nem-tui"));
+    command.args(["--preset", "quickstart"]);
+    command.cwd(directory.path());
+    command.env("TERM", "xterm-256color");
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    let run = directory.path().join("runs/quickstart-s1");
+    let deadline = Instant::now() + PATIENCE;
+    let mut viewer = loop {
+        match attach(&run) {
+            Ok(viewer) => break viewer,
+            Err(e) => assert!(Instant::now() < deadline, "{e}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    // Many times as many frames as the terminal's buffer holds.
+    let mut epochs = 0;
+    while epochs < 3 {
+        epochs += usize::from(matches!(viewer.events.blocking_recv().unwrap(), Event::Epoch(_)));
+    }
+    drop(viewer);
+    kill("-TERM", &child.process_id().unwrap().to_string());
+    let mut killer = child.clone_killer();
+    let (sender, ended) = channel();
+    std::thread::spawn(move || sender.send(child.wait()));
+    let Ok(status) = ended.recv_timeout(PATIENCE) else {
+        killer.kill().unwrap();
+        panic!("it waits for the terminal");
+    };
+    assert_eq!(status.unwrap().exit_code(), 0);
+    assert!(run.join("checkpoints/last").is_file());
 }
 
 /// With NO_COLOR no colour is ever sent, and pictures are made of characters.

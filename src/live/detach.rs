@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::socket;
+use super::socket::{self, NOBODY};
 use crate::backend::Compute;
 use crate::error::{Error, Result};
 use crate::paths::quoted;
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Resumes `run`, which no process may be training, in a process of its own. Returns once it can be attached to.
 ///
 /// # Errors
-/// [`Error::Failed`] with the reason if the run cannot continue.
+/// [`Error::Failed`] with the reason if the run cannot continue, or continues where nobody can attach to it.
 pub(super) fn detach(run: &Path, compute: Compute, tf32: bool) -> Result<()> {
     let failed = |why: String| {
         let run = quoted(run);
@@ -30,12 +30,21 @@ pub(super) fn detach(run: &Path, compute: Compute, tf32: bool) -> Result<()> {
     if cfg!(not(unix)) {
         return Err(failed("this is not available on this system".into()));
     }
+    let log = || std::fs::read(run.join("log.txt")).unwrap_or_default();
+    let before = log().len();
     let mut child = spawn(run, compute, tf32).map_err(|e| failed(e.to_string()))?;
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline && socket::attach(run).is_err() {
+        let log = String::from_utf8_lossy(log().get(before..).unwrap_or_default()).into_owned();
         if child.try_wait().is_ok_and(|ended| ended.is_some()) {
-            let log = std::fs::read_to_string(run.join("log.txt")).unwrap_or_default();
             return Err(failed(log.lines().last().unwrap_or("it ended unexpectedly").to_owned()));
+        }
+        if log.contains(NOBODY) {
+            let (run, pid) = (run.display(), child.id());
+            return Err(Error::Failed(format!(
+                "the run continues without a screen, as process {pid}, but nobody can attach to it: see \
+                 {run}/log.txt for the reason; `kill {pid}` saves and ends it"
+            )));
         }
         sleep(Duration::from_millis(50));
     }

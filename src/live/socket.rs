@@ -45,6 +45,8 @@ use crate::error::{Error, Result};
 use crate::protocol::{Call, Command, Event, Finish, OWNER, Record, RunInfo, ViewerId, WeakCaller};
 use crate::snapshot::Snapshot;
 
+/// What a run says that cannot listen.
+pub(super) const NOBODY: &str = "the run continues, but nobody can attach to it";
 /// The socket's name in the run's directory.
 const SOCKET: &str = "socket";
 /// Frames that a viewer may lag behind.

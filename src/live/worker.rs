@@ -13,7 +13,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tracing::{error, info, warn};
 
 use super::saturation::Saturation;
-use super::socket::Viewers;
+use super::socket::{NOBODY, Viewers};
 use super::thread::Ends;
 use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
@@ -174,7 +174,7 @@ impl Worker {
         self.ends.outbox.send(Event::Started(Box::new(info)));
         match viewers {
             Ok(viewers) => self.ends.outbox.admit(viewers),
-            Err(e) => warn!("{e}; the run continues, but nobody can attach to it"),
+            Err(e) => warn!("{e}; {NOBODY}"),
         }
         self.tell_warnings();
         // An epoch that is still to be validated may have been validated before the run was killed, so its iteration

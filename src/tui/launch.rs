@@ -14,7 +14,7 @@ use super::terminal::{self, Screen};
 use super::theme::Theme;
 use crate::error::{Error, Result};
 use crate::protocol::{Backstage, Finish};
-use crate::signals::Requests;
+use crate::signals::{self, Request, Requests};
 
 /// Leaving that takes longer than this says why.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -24,7 +24,8 @@ async fn patiently(settled: impl Future<Output = ()>) {
     let mut settled = pin!(settled);
     if tokio::time::timeout(PATIENCE, &mut settled).await.is_err() {
         // The terminal may be gone.
-        let _ = writeln!(std::io::stderr(), "waiting for the run to be saved; Ctrl-C ends at once");
+        let text = "waiting for the run to be saved; Ctrl-C, pressed twice, ends at once";
+        let _ = writeln!(std::io::stderr(), "{text}");
         settled.await;
     }
 }
@@ -61,7 +62,16 @@ pub fn run(
         let turned = shell.turn(&mut app, &mut screen, &mut gallery, &mut requests).await;
         drop(screen);
         // A second request to end cuts this off.
-        patiently(shell.settle()).await;
+        let mut settled = Box::pin(patiently(shell.settle()));
+        loop {
+            tokio::select! {
+                () = &mut settled => break,
+                request = requests.next() => if request == Request::Suspend {
+                    signals::suspend();
+                },
+            }
+        }
+        drop(settled);
         turned?;
         // A failed run, perhaps at its last save, must not look like a successful one.
         match app.workbench.and_then(|workbench| workbench.finish) {

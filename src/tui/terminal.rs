@@ -88,8 +88,10 @@ impl Screen {
     /// A terminal that cannot be taken over again.
     pub fn take_back(&mut self, mouse: bool) -> Result<bool> {
         if !is_in_foreground() {
-            // Restoring the terminal is the business of who has it now.
-            ON_SCREEN.store(false, Ordering::SeqCst);
+            // The mode is that of who has it now. After SIGSTOP, the screen and the mouse are still this program's.
+            if ON_SCREEN.swap(false, Ordering::SeqCst) && !stops_the_background() {
+                leave_screen();
+            }
             return Ok(false);
         }
         restore_modes();
@@ -121,13 +123,15 @@ static ON_SCREEN: AtomicBool = AtomicBool::new(false);
 fn take_over(mouse: bool) -> std::io::Result<ManuallyDrop<Terminal<CrosstermBackend<Output>>>> {
     ON_SCREEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
-    execute!(Output::default(), EnterAlternateScreen)?;
+    let mut output = Output::default();
+    execute!(output, EnterAlternateScreen)?;
     prepare(mouse)
 }
 
 /// An empty screen with the modes that the workbench needs.
 fn prepare(mouse: bool) -> std::io::Result<ManuallyDrop<Terminal<CrosstermBackend<Output>>>> {
-    execute!(Output::default(), Clear(ClearType::All), cursor::Hide, EnableBracketedPaste)?;
+    let mut output = Output::default();
+    execute!(output, Clear(ClearType::All), cursor::Hide, EnableBracketedPaste)?;
     capture_mouse(mouse);
     Terminal::new(CrosstermBackend::new(Output::default())).map(ManuallyDrop::new)
 }
@@ -156,7 +160,8 @@ pub fn capture_mouse(on: bool) {
 pub fn send(command: impl crossterm::Command) {
     if ON_SCREEN.load(Ordering::SeqCst) && is_in_foreground() {
         // A missing terminal is noticed elsewhere.
-        let _ = execute!(Output::default(), command);
+        let mut output = Output::default();
+        let _ = execute!(output, command);
     }
 }
 
@@ -189,10 +194,26 @@ pub fn restore() {
     }
 }
 
+/// Whether the terminal stops programs in the background that write to it.
+fn stops_the_background() -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::termios::{LocalModes, tcgetattr};
+        tcgetattr(rustix::stdio::stdin()).is_ok_and(|modes| modes.local_modes.contains(LocalModes::TOSTOP))
+    }
+    #[cfg(not(unix))]
+    false
+}
+
 fn restore_modes() {
     let _ = disable_raw_mode();
+    leave_screen();
+}
+
+fn leave_screen() {
     let leave = (DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
-    let _ = execute!(Output::default(), leave.0, leave.1, leave.2, leave.3);
+    let mut output = Output::default();
+    let _ = execute!(output, leave.0, leave.1, leave.2, leave.3);
 }
 
 /// Restores the terminal before a panic is reported, because the report would be lost on the alternate screen. A panic
