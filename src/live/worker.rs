@@ -82,6 +82,7 @@ pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
         steps_to_go: 0,
         saved,
         saved_at: Instant::now(),
+        last_try: None,
         postponed: VecDeque::new(),
         saturation: Saturation::default(),
         snapshot_due: Instant::now(),
@@ -109,6 +110,8 @@ struct Worker {
     saved: Option<(Counters, Preset)>,
     /// When it was written.
     saved_at: Instant,
+    /// When to give up on files that cannot be written; set once the training is being ended.
+    last_try: Option<Instant>,
     /// Calls that came while a file could not be written.
     postponed: VecDeque<Call>,
     saturation: Saturation,
@@ -303,7 +306,7 @@ impl Worker {
     /// # Errors
     /// A failure that will not pass, or one that has not passed when the training is ended.
     fn persist<T>(&mut self, mut attempt: impl FnMut(&mut Worker) -> Result<T>) -> Result<T> {
-        let (mut pause, mut told, mut given_up) = (FIRST_PAUSE, None, None);
+        let (mut pause, mut told) = (FIRST_PAUSE, None);
         loop {
             let e = match attempt(self) {
                 Err(e) if e.may_pass() => e.to_string(),
@@ -315,7 +318,7 @@ impl Worker {
                 }
             };
             if self.ends.stop.is_requested() || self.ends.calls.is_closed() {
-                let until = *given_up.get_or_insert_with(|| Instant::now() + LAST_TRIES);
+                let until = *self.last_try.get_or_insert_with(|| Instant::now() + LAST_TRIES);
                 if Instant::now() >= until {
                     return Err(Error::Failed(format!("{e}; {}", self.lost())));
                 }

@@ -9,7 +9,7 @@
 //!
 //! A moment's arrays are those of [`crate::snapshot::arrays`] with the samples as the first axis, one byte a value: byte
 //! b stands for low + b/255 · (high − low), where the file's metadata has `NAME.low` and `NAME.high`. `ami`, `ari` and
-//! `confidence` are 32-bit floats of shape \[samples, T\], NaN where no pixel has a group.
+//! `confidence` are 32-bit floats of shape \[samples, T\], NaN where nothing can be scored.
 //!
 //! The first, the last and the best moment are kept, and four of the others for every doubling of the iterations: a run
 //! a thousand times as long has forty more.

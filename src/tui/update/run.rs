@@ -106,6 +106,7 @@ pub fn gone(app: &mut App) -> Vec<Effect> {
         Some(workbench) => {
             let finish = Finish::Failed(sentence.into());
             let notice = ended(app.config.notice, workbench, &finish);
+            workbench.history.mark_failure();
             workbench.finish = Some(finish);
             workbench.alive = false;
             return notice;
