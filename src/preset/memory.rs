@@ -34,13 +34,18 @@ pub enum Work {
     Unrolling(usize),
 }
 
+/// The memory that there is, but for an eighth: the rest of the program takes some, too.
+fn usable() -> u64 {
+    machine::free_memory() / 8 * 7
+}
+
 impl Preset {
     /// Refuses work that takes more memory than this process can get.
     ///
     /// # Errors
     /// [`Error::Usage`], naming the fields that make it large.
     pub fn fits(&self, work: Work) -> Result<()> {
-        self.fits_in(work, 0, machine::free_memory())
+        self.fits_in(work, 0, usable())
     }
 
     /// The same for a change of `before`, whose work is going on and takes memory already.
@@ -48,7 +53,7 @@ impl Preset {
     /// # Errors
     /// Those of [`Preset::fits`].
     pub fn fits_instead(&self, before: &Preset, work: Work) -> Result<()> {
-        self.fits_in(work, before.needs(work).0, machine::free_memory())
+        self.fits_in(work, before.needs(work).0, usable())
     }
 
     fn fits_in(&self, work: Work, taken: u64, free: u64) -> Result<()> {

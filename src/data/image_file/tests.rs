@@ -342,8 +342,6 @@ mod changed_files {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
-
         /// Any change to a file of any kind: an image of the model's size with values from 0 to 1, or a sentence.
         #[test]
         fn are_read_or_refused(
