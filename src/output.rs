@@ -148,14 +148,17 @@ fn pass(mut to: impl Write, bytes: &[u8]) -> io::Result<()> {
 /// Writes a temporary file beside `file` and renames it. A new file gets the permissions that the umask leaves, another
 /// one keeps its own.
 fn replace(file: &Path, old: Option<&Metadata>, bytes: &[u8]) -> io::Result<()> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".nem-tui-");
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
     #[cfg(unix)]
-    if old.is_none() {
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    }
-    let mut temporary = builder.tempfile_in(directory_of(file)).map_err(without_name)?;
-    temporary.write_all(bytes)?;
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, if old.is_some() { 0o600 } else { 0o666 });
+    // The errors of `tempfile` would add the temporary name, which helps nobody.
+    let mut code = None;
+    let made = tempfile::Builder::new()
+        .prefix(".nem-tui-")
+        .make_in(directory_of(file), |name| options.open(name).inspect_err(|e| code = e.raw_os_error()));
+    let mut temporary = made.map_err(|e| code.map_or(e, io::Error::from_raw_os_error))?;
+    temporary.as_file_mut().write_all(bytes)?;
     if let Some(old) = old {
         keep_owner(temporary.as_file(), old);
         temporary.as_file().set_permissions(old.permissions())?;
@@ -167,12 +170,6 @@ fn replace(file: &Path, old: Option<&Metadata>, bytes: &[u8]) -> io::Result<()> 
     }
     temporary.persist(file)?;
     Ok(())
-}
-
-/// The system's error in one of `tempfile`, which adds the temporary file's name.
-fn without_name(error: io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|outer| outer.source()?.downcast_ref::<io::Error>()?.raw_os_error());
-    inner.map_or(error, io::Error::from_raw_os_error)
 }
 
 /// Gives `file` the owner of `old`, as far as the user may.
