@@ -407,7 +407,7 @@ fn a_run_in_use_is_left_alone() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && told.contains("is training this run"), "{told}");
     let results: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(results["failures"], serde_json::json!([]));
+    assert_eq!(results["failures"], Value::Null);
     assert_eq!(row(&results, "RNN-EM")["ours"]["seeds"], serde_json::json!([1]));
     assert_eq!(row(&results, "N-EM")["unfinished"]["seeds"], serde_json::json!([1]));
 }
