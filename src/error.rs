@@ -44,7 +44,7 @@ pub enum Error {
         problem: String,
     },
     /// A directory that another process is working in.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}", shown(path))]
     InUse {
         /// The directory.
         path: PathBuf,

@@ -5,13 +5,14 @@ mod text;
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
 pub use self::append::Appender;
 pub use self::text::read_text;
 use crate::error::{Error, Result};
+use crate::paths::shown;
 
 /// The beginning of the names of temporary files and directories. A killed process leaves them behind.
 const TEMPORARY: &str = ".nem-tui-";
@@ -22,17 +23,26 @@ const TEMPORARY: &str = ".nem-tui-";
 /// A directory that does not exist or cannot be written, or a full disk. An existing file then stays the same.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let attempt = || -> std::io::Result<()> {
-        let mut temporary = tempfile::Builder::new();
-        temporary.prefix(TEMPORARY);
-        #[cfg(unix)]
-        temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = temporary.tempfile_in(directory_of(path))?;
-        file.write_all(bytes)?;
+        let create = |path: &Path| File::options().write(true).create_new(true).open(path);
+        let mut file = temporary(directory_of(path), create)?;
+        file.as_file_mut().write_all(bytes)?;
         sync_file(file.as_file())?;
-        file.persist(path)?;
+        file.persist(path).map_err(|e| e.error)?;
         Ok(())
     };
-    attempt().map_err(plain).map_err(Error::io("write", path))
+    attempt().map_err(Error::io("write", path))
+}
+
+/// Calls `make` with the path of a temporary file in `parent`, which is removed when dropped.
+fn temporary<T>(
+    parent: &Path,
+    make: impl Fn(&Path) -> std::io::Result<T>,
+) -> std::io::Result<tempfile::NamedTempFile<T>> {
+    // `tempfile` wraps the system's error and adds the temporary path.
+    let raw = std::cell::Cell::new(None);
+    let make = |path: &Path| make(path).inspect_err(|e| raw.set(e.raw_os_error()));
+    let made = tempfile::Builder::new().prefix(TEMPORARY).make_in(parent, make);
+    made.map_err(|e| raw.get().map_or(e, std::io::Error::from_raw_os_error))
 }
 
 /// [`write_atomic`], and a loss of power cannot undo it.
@@ -44,19 +54,39 @@ pub fn write_durable(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_directory(directory_of(path))
 }
 
-/// A new directory in `parent`, removed when dropped unless it is kept.
-///
-/// # Errors
-/// A `parent` that does not exist or cannot be written.
-pub fn temporary_directory(parent: &Path) -> std::io::Result<tempfile::TempDir> {
-    tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(parent).map_err(plain)
+/// A new directory, removed when dropped unless it is kept.
+pub struct TemporaryDirectory {
+    path: Option<PathBuf>,
 }
 
-/// The system's error inside one of `tempfile`, which adds the temporary path.
-fn plain(error: std::io::Error) -> std::io::Error {
-    let inner = error.get_ref().and_then(std::error::Error::source);
-    let raw = inner.and_then(|inner| inner.downcast_ref::<std::io::Error>()?.raw_os_error());
-    raw.map_or(error, std::io::Error::from_raw_os_error)
+impl TemporaryDirectory {
+    /// Creates it in `parent`.
+    ///
+    /// # Errors
+    /// A `parent` that does not exist or cannot be written.
+    pub fn new_in(parent: &Path) -> std::io::Result<TemporaryDirectory> {
+        let made = temporary(parent, |path| std::fs::create_dir(path))?;
+        let (_, path) = made.keep().map_err(|e| e.error)?;
+        Ok(TemporaryDirectory { path: Some(path) })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        self.path.as_deref().unwrap_or(Path::new(""))
+    }
+
+    /// Keeps it, for example because it was renamed.
+    pub fn keep(mut self) {
+        self.path = None;
+    }
+}
+
+impl Drop for TemporaryDirectory {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_dir_all(path);
+        }
+    }
 }
 
 /// The directory that `path` is in.
@@ -89,7 +119,7 @@ pub fn sync_directory(directory: &Path) -> Result<()> {
         Err(e) if is_unsupported(&e) || e.kind() == ErrorKind::PermissionDenied => {
             warn!(
                 "{} cannot be flushed ({e}); after a loss of power the newest checkpoint may be missing",
-                directory.display()
+                shown(&directory)
             );
             Ok(())
         }
@@ -149,7 +179,8 @@ mod tests {
         let error = write_atomic(Path::new("/nowhere/at/all"), b"").unwrap_err();
         let Error::Io { source, .. } = &error else { panic!("{error}") };
         assert!(source.raw_os_error().is_some());
-        assert!(temporary_directory(Path::new("/nowhere")).unwrap_err().raw_os_error().is_some());
+        let error = TemporaryDirectory::new_in(Path::new("/nowhere")).err().unwrap();
+        assert!(error.raw_os_error().is_some());
     }
 
     #[test]

@@ -201,7 +201,7 @@ pub(super) fn digits_set(digits: &Digits) -> Result<String> {
 /// Tells on stderr what is not used of a file. That it cannot be told ends no work.
 pub(super) fn tell(file: &Path, notes: &[String]) {
     for note in notes {
-        let _ = writeln!(std::io::stderr(), "nem-tui: {}: {note}", file.display());
+        let _ = writeln!(std::io::stderr(), "nem-tui: {}: {note}", shown(&file));
     }
 }
 

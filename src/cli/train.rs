@@ -163,7 +163,7 @@ impl TrainArgs {
         Err(Error::Usage(format!(
             "{} was begun with other settings than this command asks for ({}); repeat the command that began it, or \
              name another directory with --out",
-            run.display(),
+            shown(&run),
             others.join(", ")
         )))
     }

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::print::{print, print_json};
 use crate::error::{Error, Result};
+use crate::paths::shown;
 use crate::run::verify::{Verification, verify};
 
 /// Check every file of a run or a checkpoint
@@ -33,7 +34,7 @@ impl VerifyArgs {
             0 => Ok(()),
             damaged => Err(Error::Failed(format!(
                 "{}: {damaged} of {} are damaged; {}",
-                self.path.display(),
+                shown(&self.path),
                 found.findings.len(),
                 match &found.resumes_from {
                     Some(name) => format!("train --resume takes {name}"),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::backend;
 use crate::error::{Error, Result};
+use crate::paths::shown;
 use crate::preset::{ImageSize, Setting};
 use crate::protocol::{Command, Event, SnapshotSender, ViewerId};
 use crate::snapshot::Snapshot;
@@ -102,7 +103,7 @@ impl Seat {
         let opened = self.shown.opened.as_ref()?;
         let notes = opened.notes(snapshot.steps.len());
         let is_new = before.is_none_or(|before| !Arc::ptr_eq(before, opened));
-        let note = || format!("{}: {}", opened.input.file.display(), notes.join("; "));
+        let note = || format!("{}: {}", shown(&opened.input.file), notes.join("; "));
         (is_new && !notes.is_empty()).then(|| (self.viewer, Event::Note(note())))
     }
 

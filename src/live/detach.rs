@@ -11,6 +11,7 @@ use super::socket::{self, NOBODY};
 use crate::backend::Compute;
 use crate::error::{Error, Result};
 use crate::paths::quoted;
+use crate::paths::shown;
 
 /// How long to wait until the run can be attached to. After that it continues anyway, unless it has ended.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,7 +41,7 @@ pub(super) fn detach(run: &Path, compute: Compute, tf32: bool) -> Result<()> {
             return Err(failed(log.lines().last().unwrap_or("it ended unexpectedly").to_owned()));
         }
         if log.contains(NOBODY) {
-            let (run, pid) = (run.display(), child.id());
+            let (run, pid) = (shown(&run), child.id());
             return Err(Error::Failed(format!(
                 "the run continues without a screen, as process {pid}, but nobody can attach to it: see \
                  {run}/log.txt for the reason; `kill {pid}` saves and ends it"

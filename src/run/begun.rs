@@ -5,6 +5,7 @@ use std::path::Path;
 use super::directory::{self, RunFile};
 use crate::data::resolved;
 use crate::error::Result;
+use crate::paths::shown;
 use crate::preset::{Difference, Digits, Preset, differences};
 
 /// How a new run of `asked` would differ from one that began with `begun`.
@@ -38,7 +39,7 @@ pub fn otherwise(run: &Path, asked: &Preset, seed: u64, from: Option<&Path>) -> 
         found.push(format!("seed: {} -> {seed}", file.seed));
     }
     if let Some(parent) = &file.forked {
-        found.push(format!("a fork of {} -> a new run", parent.display()));
+        found.push(format!("a fork of {} -> a new run", shown(&parent)));
     }
     if !file.replay.is_empty() {
         found.push("a replay -> a new run".into());
@@ -48,7 +49,7 @@ pub fn otherwise(run: &Path, asked: &Preset, seed: u64, from: Option<&Path>) -> 
         (begun, asked) => begun.is_none() && asked.is_none(),
     };
     if !is_same {
-        let named = |from: Option<&Path>| from.map_or("the seed's".into(), |from| from.display().to_string());
+        let named = |from: Option<&Path>| from.map_or("the seed's".into(), |from| shown(&from).to_string());
         found.push(format!("weights: {} -> {}", named(file.from.as_deref()), named(from)));
     }
     Ok(found)

@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use crate::backend;
 use crate::error::{Error, Result};
-use crate::files::{directory_of, sync_directory, temporary_directory, write_atomic};
+use crate::files::{TemporaryDirectory, directory_of, sync_directory, write_atomic};
 use crate::nem::Nem;
 use crate::paths::shown;
 use crate::preset::{Preset, Work};
@@ -189,7 +189,7 @@ pub fn export(
 fn write(path: &Path, manifest: Manifest, files: &[(&str, Vec<u8>)]) -> Result<()> {
     let parent = directory_of(path);
     // Removed when dropped, unless it is renamed at the end.
-    let aside = temporary_directory(parent).map_err(Error::io("create a checkpoint in", parent))?;
+    let aside = TemporaryDirectory::new_in(parent).map_err(Error::io("create a checkpoint in", parent))?;
     let directory = aside.path();
     for (name, bytes) in files {
         write_atomic(&directory.join(name), bytes)?;
@@ -201,7 +201,7 @@ fn write(path: &Path, manifest: Manifest, files: &[(&str, Vec<u8>)]) -> Result<(
     sync_directory(directory)?;
     std::fs::rename(directory, path).map_err(Error::io("finish", path))?;
     // Renamed, so there is nothing left to remove.
-    let _ = aside.keep();
+    aside.keep();
     sync_directory(parent)
 }
 

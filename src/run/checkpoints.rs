@@ -12,6 +12,7 @@ use tracing::warn;
 use super::checkpoint::{self, Checkpoint};
 use crate::error::{Error, Result};
 use crate::files::{is_temporary, write_durable};
+use crate::paths::shown;
 
 /// What is in the name of a checkpoint at the end of an epoch, before its validation.
 const UNVALIDATED: &str = "unvalidated";
@@ -98,7 +99,7 @@ fn newest(run: &Path, open: impl Fn(&Path) -> Result<Checkpoint>) -> Result<Opti
                     (None, Err(e)) => e.to_string(),
                 };
                 let why =
-                    format!("{}: the newest whole checkpoint is {} ({why})", run.display(), named_only(path));
+                    format!("{}: the newest whole checkpoint is {} ({why})", shown(&run), named_only(path));
                 return Ok(Some((checkpoint, Some(why))));
             }
             Err(e) if e.may_pass() => return Err(e),
@@ -250,7 +251,7 @@ pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
     } else {
         there.join(", ")
     };
-    Err(Error::Usage(format!("{} has no checkpoint {name:?}; there are: {there}", run.display())))
+    Err(Error::Usage(format!("{} has no checkpoint {name:?}; there are: {there}", shown(&run))))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use tracing::warn;
 use crate::error::{Error, Result};
 use crate::files::is_unsupported;
 use crate::machine;
+use crate::paths::shown;
 
 /// The name of the file.
 pub(super) const LOCK: &str = "lock";
@@ -138,7 +139,7 @@ impl Lock {
         });
         // The lock holds without the name.
         if let Err(e) = written {
-            warn!("{e}; other processes cannot tell which one {work} in {}", directory.display());
+            warn!("{e}; other processes cannot tell which one {work} in {}", shown(&directory));
         }
         Ok(Lock { path, _file: file })
     }
@@ -181,7 +182,7 @@ fn refuse(directory: &Path, work: &str, error: TryLockError, holder: Option<Hold
             _ => {
                 warn!(
                     "the file system of {} has no locks ({e}); make sure that no other process {work}",
-                    directory.display()
+                    shown(&directory)
                 );
                 Ok(())
             }

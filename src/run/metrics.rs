@@ -9,6 +9,7 @@ use tracing::warn;
 
 use crate::error::{Error, Result};
 use crate::files::Appender;
+use crate::paths::shown;
 use crate::protocol::{Metrics, Record, RunFailure};
 
 pub(super) const FILE: &str = "metrics.jsonl";
@@ -71,7 +72,7 @@ impl MetricsFile {
         if self.file.length() < bytes {
             warn!(
                 "{}: {} bytes, {bytes} when the checkpoint was written; the curves lack what is missing",
-                path.display(),
+                shown(&path),
                 self.file.length()
             );
         }
@@ -90,10 +91,7 @@ impl MetricsFile {
             let path = self.file.path().to_owned();
             std::fs::copy(&path, path.with_file_name(BEFORE)).map_err(Error::io("copy", &path))?;
             self.file.truncate(0)?;
-            warn!(
-                "{}: no checkpoint, so it begins anew; its earlier metrics are in {BEFORE}",
-                path.display()
-            );
+            warn!("{}: no checkpoint, so it begins anew; its earlier metrics are in {BEFORE}", shown(&path));
         }
         Ok(())
     }
@@ -135,7 +133,7 @@ pub fn records(run: &Path) -> Result<Vec<Record>> {
 fn each(run: &Path, take: impl FnMut(Record)) -> Result<()> {
     let (file, damaged) = check(run, take)?;
     if let Some(which) = told(&damaged) {
-        warn!("{}: {which} and left out", file.display());
+        warn!("{}: {which} and left out", shown(&file));
     }
     Ok(())
 }

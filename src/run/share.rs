@@ -36,7 +36,8 @@ pub fn share(
     }
     // Scores the weights as they will be read: rounded and encoded.
     let beside = files::directory_of(out);
-    let aside = files::temporary_directory(beside).map_err(Error::io("create a directory in", beside))?;
+    let aside =
+        files::TemporaryDirectory::new_in(beside).map_err(Error::io("create a directory in", beside))?;
     let unmeasured = aside.path().join("model");
     export(&checkpoint, &unmeasured, storage, None)?;
     let scoring = Scoring {

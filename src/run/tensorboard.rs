@@ -19,6 +19,7 @@ use prost::{Message, Oneof};
 
 use crate::error::{Error, Result};
 use crate::files::Appender;
+use crate::paths::shown;
 use crate::protocol::{Epoch, Iteration, RunFailure};
 use crate::snapshot::pictures::Canvas;
 
@@ -260,7 +261,7 @@ pub fn check_all(run: &Path) -> Result<Vec<(String, Result<String>)>> {
     let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
     files.sort();
     let checked = files.into_iter().map(|file| {
-        let name = file.strip_prefix(run).unwrap_or(&file).display().to_string();
+        let name = shown(file.strip_prefix(run).unwrap_or(&file)).to_string();
         let records = std::fs::read(&file).map_err(Error::io("read", &file)).and_then(|bytes| {
             check(&bytes).map_err(|record| {
                 Error::content(&file, format!("record {record} is damaged; TensorBoard stops there"))

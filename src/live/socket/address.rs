@@ -17,7 +17,7 @@ const OPENED: &str = "/proc/self/fd";
 
 /// Binds the socket of the run in `run` so that only its owner can ever use it: in a private directory, then renamed.
 pub(super) fn bind(run: &Path) -> io::Result<UnixListener> {
-    let aside = files::temporary_directory(run)?;
+    let aside = files::TemporaryDirectory::new_in(run)?;
     let path = aside.path().join(SOCKET);
     let listener = by_short_name(&path, Path::new(OPENED), |path| UnixListener::bind(path))?;
     std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
@@ -50,7 +50,7 @@ fn by_short_name<T>(path: &Path, opened: &Path, act: impl Fn(&Path) -> io::Resul
         [variable("XDG_RUNTIME_DIR"), variable("TMPDIR"), Some("/tmp".into()), Some("/var/tmp".into())];
     let mut failed = io::Error::from(io::ErrorKind::InvalidFilename);
     for room in rooms.into_iter().flatten() {
-        let linked = files::temporary_directory(&room).and_then(|short| {
+        let linked = files::TemporaryDirectory::new_in(&room).and_then(|short| {
             let link = short.path().join("r");
             symlink(&directory, &link).map(|()| (short, link.join(name)))
         });

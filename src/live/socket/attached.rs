@@ -71,7 +71,7 @@ pub fn attach(run: &Path) -> Result<RunHandle> {
 /// Why nobody can attach to `run`, which is trained as `held` says: the connection failed with `e`.
 fn unreachable(run: &Path, held: &Held, e: &io::Error) -> Error {
     let (run, no_socket) =
-        (run.display(), matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused));
+        (shown(&run), matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused));
     Error::Failed(match held {
         Held::Free if no_socket => {
             format!("no training is running in {run}; resume it with `nem-tui train --resume {run}`")
