@@ -433,8 +433,11 @@ fn a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_checkpoint(
     assert_ne!(preset, broken);
     std::fs::write(checkpoint.join("preset.ron"), &broken).unwrap();
     let manifest = std::fs::read_to_string(checkpoint.join("manifest.json")).unwrap();
-    std::fs::write(checkpoint.join("manifest.json"), manifest.replace(&sha256(&preset), &sha256(&broken)))
-        .unwrap();
+    // The manifest ends with the SHA-256 of the rest of it.
+    let (fields, _) = manifest.rsplit_once(",\n  \"sha256\"").unwrap();
+    let fields = fields.replace(&sha256(&preset), &sha256(&broken));
+    let sealed = format!("{fields},\n  \"sha256\": \"{}\"\n}}", sha256(&format!("{fields}\n}}")));
+    std::fs::write(checkpoint.join("manifest.json"), sealed).unwrap();
     let error = refused(here, &["train", "--resume", "r", "--json"], 1);
     assert!(error.contains("the loss became NaN in iteration 12"), "{error}");
     assert_eq!(last(), good, "the good checkpoint is no longer the last");
@@ -464,9 +467,9 @@ fn a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_checkpoint(
     assert!(kinds(&metrics(&here.join("r")), "failed").is_empty());
 }
 
-/// A run that failed before its first checkpoint cannot be resumed; it is listed all the same, and says why.
+/// A run that failed before its first checkpoint, or is damaged, is listed all the same, and says why.
 #[test]
-fn a_run_without_a_checkpoint_is_listed_with_its_trouble() {
+fn a_damaged_run_is_listed_with_its_trouble() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     run(here, &tiny("r", &["--max-iterations", "1"]));
@@ -474,7 +477,14 @@ fn a_run_without_a_checkpoint_is_listed_with_its_trouble() {
     std::fs::create_dir(here.join("r/checkpoints")).unwrap();
     let listed = || card(&here.join("r")).unwrap();
     assert_eq!((listed().iteration, listed().seed), (0, 1));
-    assert!(listed().trouble.is_some_and(|trouble| trouble.contains("checkpoint")));
+    assert_eq!(listed().trouble, None, "it begins anew when it is resumed");
+    let described = std::fs::read(here.join("r/run.json")).unwrap();
+    for file in ["run.json", "preset.ron"] {
+        std::fs::write(here.join("r").join(file), "{").unwrap();
+        assert!(listed().trouble.is_some_and(|trouble| trouble.contains("run.json")), "{file}");
+    }
+    std::fs::write(here.join("r/run.json"), described).unwrap();
+    assert!(listed().trouble.is_some_and(|trouble| trouble.contains("preset.ron")));
     let failed = r#"{"kind":"failed","iteration":1,"epoch":1,"why":"no space left on the disk"}"#;
     let file = here.join("r/metrics.jsonl");
     let before = std::fs::read_to_string(&file).unwrap();

@@ -171,7 +171,7 @@ fn pictures_and_arrays_go_where_the_user_says() {
     assert_eq!(std::fs::read(here.join("without-ending")).unwrap(), png);
     let error = fails(here, &words(&["picture", "static-shapes", "--out", "unknown"]));
     assert!(error.contains("cannot tell the format"), "{error}");
-    let infer = "$n infer --weights static-shapes --resize --input p.png";
+    let infer = "$n infer --weights static-shapes --resize --input p.png 2>notes";
     written(&format!("{infer} --output a.safetensors"));
     assert_eq!(written(&format!("{infer} --output -")), std::fs::read(here.join("a.safetensors")).unwrap());
     // Refused before anything is computed, so that the input is not even read.

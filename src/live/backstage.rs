@@ -217,7 +217,7 @@ pub fn card(run: &Path) -> Result<RunCard> {
     };
     let begun = match begun {
         // Nothing says that this is a run.
-        Err(e) if last.is_none() && damage.is_none() => return Err(e),
+        Err(e) if last.is_none() && damage.is_none() && !run.join("run.json").exists() => return Err(e),
         begun => begun,
     };
     let metrics::Latest { ami, failure } = metrics::latest(run);
@@ -227,14 +227,19 @@ pub fn card(run: &Path) -> Result<RunCard> {
     let (iteration, of_last) =
         last.as_ref().map_or((0, 0), |last| (last.manifest.counters.iteration, last.manifest.seed));
     let unreadable = begun.as_ref().err().map(Error::to_string);
+    let (preset, no_preset) = match last.map_or_else(|| directory::preset(run), |last| Ok(last.preset)) {
+        Ok(preset) => (preset, None),
+        // Only its name is shown.
+        Err(e) => (Preset { name: "unreadable".into(), ..Preset::load("quickstart")? }, Some(e.to_string())),
+    };
     Ok(RunCard {
         directory: run.to_owned(),
         seed: begun.map_or(of_last, |begun| begun.seed),
-        preset: last.map_or_else(|| directory::preset(run), |last| Ok(last.preset))?,
+        preset,
         iteration,
         ami,
         changed: changed(run).unwrap_or(SystemTime::UNIX_EPOCH),
-        trouble: unreadable.or(failed).or(damage),
+        trouble: unreadable.or(no_preset).or(failed).or(damage),
     })
 }
 

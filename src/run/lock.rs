@@ -52,10 +52,7 @@ impl Holder {
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.is_here() {
-            true => write!(f, "process {}", self.pid),
-            false => write!(f, "process {} on {}", self.pid, self.host),
-        }
+        write!(f, "process {} on {}", self.pid, self.host)
     }
 }
 
@@ -206,7 +203,7 @@ mod tests {
         let lock = Lock::take(run.path(), TRAINS).unwrap();
         assert_eq!(state(run.path()), Held::Here(Holder::this()));
         let error = Lock::take(run.path(), TRAINS).unwrap_err().to_string();
-        assert!(error.contains(&format!("process {} is training this run", std::process::id())), "{error}");
+        assert!(error.contains(&format!("process {} on {} is training this run", std::process::id(), machine::host())), "{error}");
         drop(lock);
         assert_eq!(state(run.path()), Held::Free);
         Lock::take(run.path(), TRAINS).unwrap();
