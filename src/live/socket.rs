@@ -38,6 +38,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use self::address::SOCKET;
 pub use self::attached::attach;
 use self::limits::{Limits, Pace};
 use self::wire::{MOST_OF_RUN, News, VERSION};
@@ -47,8 +48,6 @@ use crate::snapshot::Snapshot;
 
 /// What a run says that cannot listen.
 pub(super) const NOBODY: &str = "the run continues, but nobody can attach to it";
-/// The socket's name in the run's directory.
-const SOCKET: &str = "socket";
 /// Frames that a viewer may lag behind.
 const BACKLOG: usize = 1024;
 /// Answers that may wait for a viewer; one that does not read so many is disconnected.

@@ -1,51 +1,21 @@
 //! The terminal's events: keys, the mouse, pasted text, answers, a new size.
 
-#[cfg(unix)]
+#[cfg_attr(not(unix), allow(dead_code))]
 mod decode;
 
 use std::io;
 use std::time::Duration;
 
-use crossterm::event::{KeyEvent, MouseEvent};
 use tokio::sync::mpsc;
 
+pub use self::decode::{Answer, TerminalEvent};
+
+#[cfg(unix)]
+use self::decode::Decoder;
 use crate::error::{Error, Result};
 
 /// How long the thread waits for each event; it ends within this time after its receiver is dropped.
 const LISTENS: Duration = Duration::from_millis(50);
-
-/// What a terminal sends.
-#[derive(Clone, Debug, PartialEq)]
-pub enum TerminalEvent {
-    /// A key was pressed.
-    Key(KeyEvent),
-    /// The mouse was moved or pressed.
-    Mouse(MouseEvent),
-    /// Text was pasted.
-    Paste(String),
-    /// An answer to a question about the terminal, whenever it comes.
-    Answer(Answer),
-    /// The terminal has another size.
-    Resized,
-}
-
-/// What a terminal says about itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It draws pictures in Kitty's way.
-    Kitty,
-    /// It draws Sixel pictures.
-    Sixel,
-    /// The size of its cells, in pixels.
-    Cell {
-        /// From left to right.
-        width: u16,
-        /// From top to bottom.
-        height: u16,
-    },
-    /// It works; every terminal says this, and it was asked last.
-    Status,
-}
 
 /// The terminal's events, read on a thread of its own, because a read may block.
 pub struct TerminalEvents {
@@ -106,7 +76,7 @@ fn listen(told: &mpsc::UnboundedSender<io::Result<TerminalEvent>>) -> io::Result
     use rustix::io::{Errno, read};
 
     let terminal = rustix::stdio::stdin();
-    let mut decoder = decode::Decoder::default();
+    let mut decoder = Decoder::default();
     let (mut buffer, mut events) = ([0; 4096], Vec::new());
     let mut heard = Instant::now();
     while !told.is_closed() {

@@ -7,9 +7,10 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use super::SOCKET;
 use crate::files;
 
+/// The socket's name in the run's directory.
+pub(super) const SOCKET: &str = "socket";
 /// The longest address, in bytes, that every system takes: 104 with the final zero.
 const LONGEST: usize = 103;
 /// Where Linux names an open directory in a few characters.

@@ -9,8 +9,9 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use super::STALL;
+use super::address::{self, SOCKET};
 use super::wire::{self, MOST_OF_RUN, MOST_OF_VIEWER, News, VERSION};
-use super::{SOCKET, STALL, address};
 use crate::error::{Error, Result};
 use crate::paths::{quoted, shown};
 use crate::protocol::{Call, Caller, EVENT_CAPACITY, Event, Finish, RunHandle};

@@ -4,7 +4,38 @@ use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
-use super::{Answer, TerminalEvent};
+/// What a terminal sends.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TerminalEvent {
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// The mouse was moved or pressed.
+    Mouse(MouseEvent),
+    /// Text was pasted.
+    Paste(String),
+    /// An answer to a question about the terminal, whenever it comes.
+    Answer(Answer),
+    /// The terminal has another size.
+    Resized,
+}
+
+/// What a terminal says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It draws pictures in Kitty's way.
+    Kitty,
+    /// It draws Sixel pictures.
+    Sixel,
+    /// The size of its cells, in pixels.
+    Cell {
+        /// From left to right.
+        width: u16,
+        /// From top to bottom.
+        height: u16,
+    },
+    /// It works; every terminal says this, and it was asked last.
+    Status,
+}
 
 /// How long the rest of a sequence may take after its ESC; later, it was the Esc key.
 const ESCAPE: Duration = Duration::from_millis(100);
