@@ -5,7 +5,7 @@
 
 mod support;
 
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::KeyCode;
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{Event, Finish, RunCard, RunKind, Watched};
 use nem_tui::tui::actions;
@@ -83,7 +83,7 @@ fn asked(effect: &Effect) -> String {
 /// What a key changes and asks for; empty if nothing.
 fn row(app: &App, key: KeyCode) -> String {
     let mut after = app.clone();
-    let effects = update(&mut after, Message::Key(KeyEvent::from(key)));
+    let effects = update(&mut after, Message::Key(actions::event(key)));
     let changed = |((name, before), (_, after)): (&(&str, String), &(&str, String))| {
         let (before, after) = apart(before, after)?;
         Some(match (before.is_empty(), after.is_empty()) {
@@ -113,6 +113,7 @@ fn apart(before: &str, after: &str) -> Option<(String, String)> {
 fn name(key: KeyCode) -> String {
     match key {
         KeyCode::Char(' ') => "space".into(),
+        KeyCode::Char('\x0c') => "^L".into(),
         KeyCode::Char(letter) => letter.to_string(),
         other => format!("{other:?}").to_lowercase(),
     }

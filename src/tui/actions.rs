@@ -230,7 +230,7 @@ pub const ACTIONS: &[Action] = &[
 const CONTROL_L: KeyCode = Char('\x0c');
 
 /// The event of a key in the table.
-fn event(code: KeyCode) -> KeyEvent {
+pub fn event(code: KeyCode) -> KeyEvent {
     match code {
         Char(control @ '\x01'..='\x1a') => {
             KeyEvent::new(Char(char::from(control as u8 + b'a' - 1)), KeyModifiers::CONTROL)
