@@ -203,7 +203,14 @@ mod tests {
         let lock = Lock::take(run.path(), TRAINS).unwrap();
         assert_eq!(state(run.path()), Held::Here(Holder::this()));
         let error = Lock::take(run.path(), TRAINS).unwrap_err().to_string();
-        assert!(error.contains(&format!("process {} on {} is training this run", std::process::id(), machine::host())), "{error}");
+        assert!(
+            error.contains(&format!(
+                "process {} on {} is training this run",
+                std::process::id(),
+                machine::host()
+            )),
+            "{error}"
+        );
         drop(lock);
         assert_eq!(state(run.path()), Held::Free);
         Lock::take(run.path(), TRAINS).unwrap();
