@@ -1,0 +1,177 @@
+"""File calls that fail: once, a few times, from then on, as short writes, and two at a time.
+
+A transient error must be told once and survived, with the same bytes at the end; while it lasts the program waits, and a
+request to stop ends it with a sentence, so that the run can be resumed. What is not essential (a lock or a flushed
+directory on a file system that has neither, permissions, the socket, removing old files) stops nothing. Before the
+training has begun, a failure may also end the program with a sentence, if the same command works afterwards.
+"""
+import os, random, signal, time
+
+from harness import ERRORS, STOP, Violation, one_sentence, told
+from kills import resuming
+
+TRANSIENT = ["ENOSPC", "EIO", "EDQUOT", "ESTALE"]
+# The errors that each call can meet.
+MEETS = {
+    "create": [*TRANSIENT, "EMFILE", "ENFILE", "EROFS", "EACCES"],
+    "write": [*TRANSIENT, "EINTR", "short-0", "short-1", "short-7", "EROFS"],
+    "copy": TRANSIENT, "sync": [*TRANSIENT, "EINTR"], "rename": [*TRANSIENT, "EROFS"], "truncate": TRANSIENT,
+    "mkdir": [*TRANSIENT, "EROFS"], "link": ["EPERM", "ENOTSUP"], "symlink": ["EPERM", "ENOTSUP"],
+    "syncdir": ["EINVAL", "ENOTSUP", "ENOSYS", "EIO"], "chmod": ["EPERM", "ENOTSUP", "EIO"],
+    "lock": ["ENOLCK", "ENOSYS", "ENOTSUP", "EINTR", "EIO"],
+    "bind": ["EPERM", "ENOTSUP", "EROFS", "EACCES"], "unlink": ["EIO", "ESTALE", "EBUSY", "EROFS"],
+    "open": ["EIO", "ESTALE", "EMFILE", "ENFILE"], "read": ["EIO", "ESTALE", "EINTR"], "list": ["EIO", "ESTALE"],
+    "stat": ["EIO", "ESTALE"], "close": ["EIO"],
+}
+# Calls that the training can do without, with the errors that say so.
+OPTIONAL = {"link", "symlink", "chmod", "lock", "bind", "unlink", "close"}
+READING = {"open", "read", "list", "stat"}
+# Errors that need not be transient: ending with a sentence is right, too.
+LASTING = {"EROFS", "EACCES"}
+# Whose failure need not be told: nothing is lost by it.
+UNTOLD = {"chmod", "unlink", "close", "link", "symlink", "stat", "list", "syncdir"}
+
+
+class Site:
+    """A call of the undisturbed run."""
+
+    def __init__(self, number, name, nth, path, phase):
+        self.number, self.name, self.nth, self.path, self.phase = number, name, nth, path, phase
+
+
+def sites(lab):
+    """Every call, with its place among those of its name, and whether the training had begun."""
+    seen, phase, found = {}, "start", []
+    for number, name, error, path in lab.calls:
+        seen[name] = seen.get(name, 0) + 1
+        if name == "write" and path.endswith("metrics.jsonl"):
+            phase = "training"
+        if not error:
+            found.append(Site(number, name, seen[name], path, phase))
+    return found
+
+
+def tries(lab):
+    found = sites(lab)
+    for site in found:
+        for error in MEETS[site.name]:
+            yield f"once {site.number} {error}", once(site, error, "")
+            if error != "EINTR" and not error.startswith("short"):
+                yield f"few {site.number} {error}", once(site, error, "x3")
+    for site in found:
+        for error in MEETS[site.name]:
+            if error != "EINTR" and error != "short-0":
+                yield f"lasting {site.number} {error}", lasting(site, error)
+    draw = random.Random(f"{lab.seed} pairs")
+    for again in range(8 if lab.short else 400):
+        one, other = sorted(draw.sample(found, 2), key=lambda site: site.number)
+        errors = [draw.choice(MEETS[site.name]) for site in (one, other)]
+        yield f"pair {again}", pair([(one, errors[0]), (other, errors[1])])
+
+
+def action(error):
+    return str(ERRORS.get(error, error))
+
+
+def is_optional(site, error):
+    return (site.name in OPTIONAL or "socket" in site.path
+            or (site.name == "syncdir" and error in ("EINVAL", "ENOTSUP", "ENOSYS")))
+
+
+def expects_telling(site, error):
+    return not (error == "EINTR" or error.startswith("short") or site.name in UNTOLD
+                or ("socket" in site.path and site.name != "bind"))
+
+
+def once(site, error, times):
+    """One failing call, or a few of that name one after another."""
+    def run(attempt):
+        rule = f"any@{site.number}={action(error)}" if not times else f"{site.name}@{site.nth}{times}={action(error)}"
+        ended = attempt.train(*resuming(attempt), faults=rule).end()
+        judge(attempt, ended, [(site, error)])
+        attempt.finish() if ended.code else attempt.compare()
+
+    return run
+
+
+def pair(both):
+    def run(attempt):
+        rules = ";".join(f"{site.name}@{site.nth}={action(error)}" for site, error in both)
+        ended = attempt.train(*resuming(attempt), faults=rules).end()
+        judge(attempt, ended, both)
+        attempt.finish() if ended.code else attempt.compare()
+
+    return run
+
+
+def describe(faults):
+    return " and ".join(f"{error} at {site.name} of {os.path.basename(site.path)} ({site.phase})" for site, error in faults)
+
+
+def judge(attempt, ended, faults):
+    """Whether a program that met these faults did right."""
+    happened = [fault for fault in faults if not fault[1].startswith("short")]
+    if ended.code:
+        one_sentence(ended)
+        if not any(told(ended, ERRORS[error]) != [0, 0] for _, error in happened if error in ERRORS):
+            raise Violation("silent", f"{describe(faults)}: exit code {ended.code} without the reason: {ended.sentence}")
+        allowed = any((site.phase == "start" and not is_optional(site, error)) or error in LASTING
+                      for site, error in happened)
+        if not allowed:
+            attempt.finish()
+            raise Violation("needless", f"{describe(faults)} ended it: {ended.sentence}")
+        return
+    for site, error in happened:
+        on_stderr, on_stdout = told(ended, ERRORS[error])
+        if expects_telling(site, error) and site.name not in READING and not on_stderr + on_stdout:
+            raise Violation("silent", f"{describe(faults)} was told nowhere")
+        if len(faults) == 1 and max(on_stderr, on_stdout) > 1:
+            raise Violation("other", f"{describe(faults)} was told {max(on_stderr, on_stdout)} times")
+
+
+def lasting(site, error):
+    """This call, and all of its name after it, fail."""
+    def run(attempt):
+        rule = f"{site.name}@{site.nth}+={action(error)}"
+        training = attempt.train(*resuming(attempt), faults=rule)
+        if error.startswith("short") or is_optional(site, error):
+            ended = training.end()
+            judge(attempt, ended, [(site, error)])
+            attempt.finish() if ended.code else attempt.compare()
+            return
+
+        def is_told():
+            return told(Output(training), ERRORS[error]) != [0, 0]
+
+        training.wait(8, is_told)
+        is_running = training.poll() is None
+        if is_running:
+            # It must not give up a moment later.
+            training.wait(0.3)
+            is_running = training.poll() is None
+        asked = time.monotonic()
+        training.signal(signal.SIGTERM)
+        ended = training.end()
+        took = time.monotonic() - asked
+        may_end = site.phase == "start" or error in LASTING or site.name in READING | {"syncdir"}
+        if ended.code:
+            one_sentence(ended)
+        if told(ended, ERRORS[error]) == [0, 0] and (ended.code or expects_telling(site, error)) and site.name not in READING:
+            raise Violation("silent", f"lasting {describe([(site, error)])} was told nowhere")
+        if not is_running and ended.code and not may_end:
+            attempt.finish()
+            raise Violation("needless", f"lasting {describe([(site, error)])} ended it: {ended.sentence}")
+        if is_running and took > STOP:
+            raise Violation("other", f"lasting {describe([(site, error)])}: SIGTERM took {took:.1f} s")
+        if is_running and ended.code == 0 and expects_telling(site, error) and site.name not in READING:
+            raise Violation("silent", f"lasting {describe([(site, error)])}: unsaved work was given up with exit code 0")
+        attempt.finish()
+
+    return run
+
+
+class Output:
+    """What a running program has printed so far."""
+
+    def __init__(self, running):
+        self.out, self.err = running.text(running.out), running.text(running.err)
