@@ -89,15 +89,21 @@ class Running:
             os.kill(self.child.pid, number)
 
     def kill(self):
+        """Ends it, and what it started: a run that continues without a screen stays in its session."""
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.child.pid, signal.SIGKILL)
             self.wait(PATIENCE)
+        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError, ProcessLookupError):
+                if int(stat.read_text().rpartition(")")[2].split()[3]) == self.child.pid:
+                    os.kill(int(stat.parent.name), signal.SIGKILL)
 
     def end(self, seconds=PATIENCE):
         """Waits for the end; a program that hangs or panics is a violation."""
         in_time = self.wait(seconds)
-        self.kill()
+        if not in_time:
+            self.kill()
         ended = Ended(self.code, self.text(self.out), self.text(self.err), time.monotonic() - self.begin, self.peak)
         self.out.close()
         self.err.close()
@@ -133,7 +139,11 @@ class Try:
         if faults is not None:
             environment |= {"LD_PRELOAD": str(self.lab.library), "FAULTS_UNDER": str(self.run),
                             "FAULTS_TRACE": str(self.trace), "FAULTS": faults}
-        running = Running([self.lab.binary, *command], options.pop("cwd", self.here), environment, **options)
+        return self.start_words([self.lab.binary, *command], env=environment, **options)
+
+    def start_words(self, words, env=None, cwd=None, **options):
+        """Starts another command, such as a shell that starts the program."""
+        running = Running(words, cwd or self.here, env or {**self.lab.environment, "TMPDIR": str(self.here)}, **options)
         self.started.append(running)
         return running
 
