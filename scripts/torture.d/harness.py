@@ -286,6 +286,8 @@ class Lab:
     def __init__(self, binary, directory, seed, short, keep):
         self.binary, self.directory, self.seed, self.short, self.keep = binary, directory, seed, short, keep
         self.environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "NO_COLOR": "1",
+                            # Built with libtorch, the program would restart itself to set this.
+                            "NVIDIA_TF32_OVERRIDE": "0",
                             "XDG_CONFIG_HOME": str(directory / "config"), "XDG_DATA_HOME": str(directory / "data")}
         self.library = directory / "faults.so"
         subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", self.library,

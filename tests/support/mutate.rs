@@ -1,7 +1,8 @@
 //! Damages files in the ways that disks, transfers, editors and other programs do, for `tests/fuzz.rs` and the unit
 //! tests of private parsers.
 //!
-//! `PROPTEST_CASES` sets the number of inputs of each target; `FUZZ_SECONDS` repeats them for so long instead.
+//! `PROPTEST_CASES` sets the number of inputs of each target. `FUZZ_SECONDS` repeats them for so long, or until there were
+//! `FUZZ_INPUTS`.
 
 use std::time::{Duration, Instant};
 
@@ -136,7 +137,7 @@ pub fn fuzz(target: &str, seeds: &[Vec<u8>], read: impl Fn(&[u8])) {
         if let Err(TestError::Fail(why, (seed, damages))) = result {
             panic!("{target}: {why}\nseed {seed} damaged by {damages:?}");
         }
-        if seconds.is_none_or(|seconds| begin.elapsed() >= seconds) {
+        if inputs >= most || seconds.is_none_or(|seconds| begin.elapsed() >= seconds) {
             break;
         }
     }
