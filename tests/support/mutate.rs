@@ -119,11 +119,14 @@ impl Damage {
     }
 }
 
-/// Gives damaged copies of the seeds to `read`, which panics where something is wrong. Each seed itself comes first.
-pub fn fuzz(target: &str, seeds: &[Vec<u8>], read: impl Fn(&[u8])) {
-    seeds.iter().for_each(|seed| read(seed));
-    let seconds =
-        std::env::var("FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).map(Duration::from_secs);
+/// Gives damaged copies of the seeds to `read`, which panics where something is wrong, and says whether it took the file.
+/// The seeds themselves come first.
+pub fn fuzz(target: &str, seeds: &[Vec<u8>], read: impl Fn(&[u8]) -> bool) {
+    let taken = seeds.iter().filter(|seed| read(seed)).count();
+    assert!(taken > 0, "{target}: even whole files are refused");
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seconds = number("FUZZ_SECONDS").map(Duration::from_secs);
+    let most = number("FUZZ_INPUTS").unwrap_or(u64::MAX);
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     let (begin, mut inputs) = (Instant::now(), 0u64);
     let input = (0..seeds.len(), proptest::collection::vec(damage(), 1..6));
