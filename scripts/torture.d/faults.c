@@ -8,7 +8,8 @@
  * A seccomp filter sends the system calls in question to a handler, which makes them or not.
  *
  * FAULTS_UNDER  absolute directories, separated by colons; only calls on paths in them are counted
- * FAULTS_TRACE  a file that gets one line for each counted call: number, name, error number (0: none), path
+ * FAULTS_TRACE  a file that gets one line for each counted call: number, name, error number (0: none; negative: made
+ *               here), path
  * FAULTS        rules, separated by semicolons: NAMES[:PART]@FIRST[xTIMES|+]=ACTION
  *     NAMES   names of calls, separated by commas; `change` for all that change something, `any` for all
  *     PART    only calls on paths that contain this text
@@ -174,7 +175,8 @@ static void note(long number, const char *name, long error, const char *path) {
     *at++ = ' ';
     at = stpcpy(at, name);
     *at++ = ' ';
-    put_number(&at, error);
+    if (error < 0) *at++ = '-';
+    put_number(&at, error < 0 ? -error : error);
     *at++ = ' ';
     size_t length = strlen(path) < 1024 ? strlen(path) : 1024;
     memcpy(at, path, length);
@@ -240,7 +242,7 @@ static long handle(const greg_t *r) {
         long result;
         switch (rule->action) {
         case FAIL:
-            note(number, name, rule->argument, path);
+            note(number, name, -rule->argument, path);
             if (call->number == SYS_close) call_through(r);
             return -rule->argument;
         case SHORT:

@@ -5,7 +5,7 @@ request to stop ends it with a sentence, so that the run can be resumed. What is
 directory on a file system that has neither, permissions, the socket, removing old files) stops nothing. Before the
 training has begun, a failure may also end the program with a sentence, if the same command works afterwards.
 """
-import os, random, signal, time
+import os, random, re, signal, time
 
 from harness import ERRORS, STOP, Violation, one_sentence, told
 from kills import resuming
@@ -36,26 +36,41 @@ LINES = 6
 
 
 class Site:
-    """A call of the undisturbed run."""
+    """A call: its number, its name, its file, and whether the training had begun."""
 
-    def __init__(self, number, name, nth, path, phase):
-        self.number, self.name, self.nth, self.path, self.phase = number, name, nth, path, phase
+    def __init__(self, number, name, path, phase):
+        self.number, self.name, self.path, self.phase = number, name, path, phase
+        # Names of temporary files are drawn; the part before them is the same in every run.
+        self.part = re.sub(r"(/\.[a-z-]*)[-.]?[A-Za-z0-9]{6}(/.*)?$", r"\1", path[path.rindex("/run") if "/run" in path else 0:])
+        self.nth = 0
+
+    def rule(self, action, times=""):
+        """Numbers of calls differ between runs, because threads share them; places among a file's own calls do not."""
+        return f"{self.name}:{self.part[:60]}@{self.nth}{times}={action}"
 
 
-def sites(lab):
-    """Every call, with its place among those of its name, and whether the training had begun."""
-    seen, phase, found = {}, "start", []
-    for number, name, error, path in lab.calls:
-        seen[name] = seen.get(name, 0) + 1
+def sites(calls):
+    """The calls of a run that succeeded."""
+    phase, found = "start", []
+    for number, name, error, path in calls:
         if name == "write" and path.endswith("metrics.jsonl"):
             phase = "training"
-        if not error:
-            found.append(Site(number, name, seen[name], path, phase))
+        if error <= 0:
+            found.append(Site(number, name, path, phase))
+            found[-1].nth = sum(name == other and found[-1].part[:60] in there
+                                for _, other, _, there in calls[:calls.index((number, name, error, path)) + 1])
     return found
 
 
+def met(attempt):
+    """The faults that a run did meet."""
+    names = {number: name for name, number in ERRORS.items()}
+    calls = {number: error for number, _, error, _ in attempt.calls() if error < 0}
+    return [(site, names[-calls[site.number]]) for site in sites(attempt.calls()) if site.number in calls]
+
+
 def tries(lab):
-    found = sites(lab)
+    found = sites(lab.calls)
     for site in found:
         for error in [error for error in MEETS[site.name] if error not in LASTING]:
             yield f"once {site.number} {error}", once(site, error, "")
@@ -89,9 +104,8 @@ def expects_telling(site, error):
 def once(site, error, times):
     """One failing call, or a few of that name one after another."""
     def run(attempt):
-        rule = f"any@{site.number}={action(error)}" if not times else f"{site.name}@{site.nth}{times}={action(error)}"
-        ended = attempt.train(*resuming(attempt), faults=rule).end()
-        judge(attempt, ended, [(site, error)], 3 if times else 1)
+        ended = attempt.train(*resuming(attempt), faults=site.rule(action(error), times)).end()
+        judge(attempt, ended, met(attempt)[:1], 3 if times else 1)
         end(attempt, ended, [site])
 
     return run
@@ -105,9 +119,9 @@ def end(attempt, ended, sites):
 
 def pair(both):
     def run(attempt):
-        rules = ";".join(f"{site.name}@{site.nth}={action(error)}" for site, error in both)
+        rules = ";".join(site.rule(action(error)) for site, error in both)
         ended = attempt.train(*resuming(attempt), faults=rules).end()
-        judge(attempt, ended, both)
+        judge(attempt, ended, met(attempt))
         end(attempt, ended, [site for site, _ in both])
 
     return run
@@ -120,7 +134,7 @@ def describe(faults):
 
 def judge(attempt, ended, faults, times=1):
     """Whether a program that met these faults did right."""
-    happened = [fault for fault in faults if not fault[1].startswith("short")]
+    happened = faults
     if ended.code:
         one_sentence(ended, LINES)
         if not any(told(ended, ERRORS[error]) != [0, 0] for _, error in happened if error in ERRORS):
@@ -142,11 +156,11 @@ def judge(attempt, ended, faults, times=1):
 def lasting(site, error):
     """This call, and all of its name after it, fail."""
     def run(attempt):
-        rule = f"{site.name}@{site.nth}+={action(error)}"
+        rule = site.rule(action(error), "+")
         training = attempt.train(*resuming(attempt), faults=rule)
         if error.startswith("short") or is_optional(site, error):
             ended = training.end()
-            judge(attempt, ended, [(site, error)])
+            judge(attempt, ended, met(attempt)[:1])
             end(attempt, ended, [site])
             return
 
@@ -175,7 +189,9 @@ def lasting(site, error):
             raise Violation("needless", f"lasting {name} ended it: {ended.sentence}")
         if is_running and took > STOP:
             raise Violation("other", f"lasting {name}: SIGTERM took {took:.1f} s")
-        if is_running and ended.code == 0 and must_tell and error not in LASTING:
+        # The training can give up its album, event files and log, if it says so.
+        may_give_up = error in LASTING or any(part in site.path for part in ("/album", "/tensorboard", "/log.txt"))
+        if is_running and ended.code == 0 and must_tell and not may_give_up:
             raise Violation("silent", f"lasting {name}: unsaved work was given up with exit code 0")
         # A run whose album or event files could not be written to the end may lack their rest, because that was told.
         attempt.finish(["album", "event steps"] if ended.code == 0 else [])

@@ -190,13 +190,14 @@ class Try:
         for what, expected in reference.items():
             if what not in ignoring and found[what] != expected:
                 raise Violation("differing", f"{what} of the finished run: {difference(expected, found[what])}")
-        left = [path.name for path in self.run.rglob("*") if path.name.startswith(".")]
+        left = [str(path.relative_to(self.run)) for path in self.run.rglob("*") if path.name.startswith(".")]
         if left and "left behind" not in ignoring:
             raise Violation("other", f"left behind: {' '.join(left)}")
         if self.lab.has_verify:
             ended = self.call("verify", self.run)
             if ended.code:
-                raise Violation("corrupt", f"verify ended with {ended.code}: {ended.sentence}")
+                damaged = [line for line in ended.out.splitlines() if "DAMAGED" in line]
+                raise Violation("corrupt", f"verify ended with {ended.code}: {ended.sentence} {' '.join(damaged)}")
 
     def saved_iteration(self):
         """The iteration of the last checkpoint; 0 without one."""

@@ -8,10 +8,12 @@ CHANGING = {"create", "write", "sync", "syncdir", "rename", "link", "symlink", "
 
 
 def tries(lab):
-    sites = [(number, name) for number, name, _, _ in lab.calls if name in CHANGING]
-    for number, name in sites:
-        for how in ["kill", "torn"] if name == "write" else ["kill"]:
-            yield f"boundary {number} {how}", boundary(f"any@{number}={how}")
+    from faults import sites
+
+    for site in sites(lab.calls):
+        if site.name in CHANGING:
+            for how in ["kill", "torn"] if site.name == "write" else ["kill"]:
+                yield f"boundary {site.number} {how}", boundary(site.rule(how))
     for again in range(40 if lab.short else 500):
         yield f"random {again}", moment(again)
     for again in range(10 if lab.short else 100):
