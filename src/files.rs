@@ -94,6 +94,17 @@ pub fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Removes a directory that must never be seen half removed: it is renamed first. A failure only leaves a directory, so
+/// it is not reported.
+pub fn remove_directory(path: &Path) {
+    let mut name = std::ffi::OsString::from(TEMPORARY);
+    name.push(path.file_name().unwrap_or_default());
+    let doomed = path.with_file_name(name);
+    if std::fs::rename(path, &doomed).is_ok() {
+        let _ = std::fs::remove_dir_all(doomed);
+    }
+}
+
 /// Whether `name` is one of a temporary file or directory.
 pub fn is_temporary(name: &std::ffi::OsStr) -> bool {
     name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())

@@ -20,6 +20,7 @@ use crate::protocol::{
     Command, Event, Finish, Floor, Iteration, NO_FLOOR, Record, RunHandle, RunInfo, number_or_dash,
     why_unscored,
 };
+use crate::run::directory::RunDir;
 use crate::run::{begun, directory};
 use crate::signals::{Request, Requests};
 use crate::stop::Stop;
@@ -184,6 +185,8 @@ impl TrainArgs {
     }
 
     fn tell_ended(&self, finish: &Finish, run: &Path) -> Result<()> {
+        // If it was killed in its last save, that is completed.
+        let _ = RunDir::resume(run);
         if self.prints_json() {
             print_json(&finished(finish, run))
         } else {

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::backend;
-use crate::error::{Error, Result};
+use crate::error::{Error, PROBE, Result, panic_message};
 use crate::files::{TemporaryDirectory, directory_of, sync_directory, write_atomic};
 use crate::nem::Nem;
 use crate::paths::shown;
@@ -390,9 +390,16 @@ impl Checkpoint {
         let damaged = |what: String| {
             Error::content(&self.files.path(OPTIMIZER), format!("{what}; use another checkpoint"))
         };
-        let optimizer = optimizer(&self.preset.train.adam)
-            .from_bytes(Bytes::from_bytes_vec(self.files.read(OPTIMIZER)?.into_owned()))
-            .map_err(|e| damaged(format!("not an optimizer's state ({e})")))?;
+        let bytes = Bytes::from_bytes_vec(self.files.read(OPTIMIZER)?.into_owned());
+        // burn panics at arrays without the number of their parameter.
+        let read = || optimizer(&self.preset.train.adam).from_bytes(bytes).map_err(|e| e.to_string());
+        let read = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name(PROBE.into()).spawn_scoped(scope, read);
+            let joined =
+                thread.map(|thread| thread.join().unwrap_or_else(|panic| Err(panic_message(&*panic))));
+            joined.unwrap_or_else(|e| Err(e.to_string()))
+        });
+        let optimizer = read.map_err(|e| damaged(format!("not an optimizer's state ({e})")))?;
         // burn ignores state it cannot place, so count what arrived: Adam has two moments for each parameter.
         let Counters { iteration, stage_iterations, .. } = self.manifest.counters;
         let expected =

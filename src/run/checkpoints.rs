@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::checkpoint::{self, Checkpoint};
 use crate::error::{Error, Result};
-use crate::files::{is_temporary, write_durable};
+use crate::files::{remove_directory, remove_temporary, write_durable};
 use crate::paths::shown;
 
 /// What is in the name of a checkpoint at the end of an epoch, before its validation.
@@ -210,11 +210,11 @@ pub(super) fn prune(run: &Path) {
     let Ok(kept) = pointed.into_iter().collect::<Result<Vec<_>>>() else { return };
     let kept: Vec<PathBuf> = kept.into_iter().flatten().collect();
     let Ok(entries) = std::fs::read_dir(run.join(CHECKPOINTS)) else { return };
+    remove_temporary(&run.join(CHECKPOINTS));
     for entry in entries.flatten() {
         let (name, path) = (entry.file_name(), entry.path());
-        let ours = is_temporary(&name) || iteration_of(&name).is_some();
-        if ours && path.is_dir() && !kept.contains(&path) {
-            let _ = std::fs::remove_dir_all(path);
+        if iteration_of(&name).is_some() && path.is_dir() && !kept.contains(&path) {
+            remove_directory(&path);
         }
     }
 }

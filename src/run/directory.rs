@@ -180,6 +180,9 @@ impl RunDir {
                 if manifest.best {
                     checkpoints::point(path, BEST, newest)?;
                 }
+                if !matches!(checkpoints::pointer(path, LAST), Ok(Some(last)) if last == *newest) {
+                    checkpoints::point(path, LAST, newest)?;
+                }
             }
             None if begun.forked.is_some() => {
                 return Err(Error::content(path, "its first checkpoint is missing; fork its parent again"));

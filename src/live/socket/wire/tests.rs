@@ -1,3 +1,6 @@
+#[path = "../../../../tests/support/mutate.rs"]
+mod mutate;
+
 use std::fmt::Debug;
 
 use proptest::prelude::*;
@@ -276,4 +279,28 @@ fn a_hello_names_the_version_and_a_frame_has_a_limit() {
     assert!(runtime.block_on(read::<Command>(&mut long.as_slice(), 4)).is_err());
     let cut_off = runtime.block_on(read::<Command>(&mut &hello[..9], MOST_OF_VIEWER)).unwrap_err();
     assert_eq!(cut_off.kind(), ErrorKind::UnexpectedEof);
+}
+
+/// Damaged frames, of both sides: each is refused or read, and nothing else happens.
+#[test]
+fn damaged_frames() {
+    let preset = Preset::load("quickstart").unwrap();
+    let of_run = |event: &Event| encode(&News::<&Event, &Snapshot>::Event(event), MOST_OF_RUN).unwrap();
+    let mut seeds: Vec<Vec<u8>> = events(0.5, 3, &preset).iter().map(of_run).collect();
+    let commands = settings(0.5, 3).map(Command::Set).into_iter().chain([
+        Command::Stop,
+        Command::Look(settings(0.5, 3).to_vec()),
+        Command::Input(Some(input(3))),
+    ]);
+    seeds.extend(commands.map(|command| encode(&command, MOST_OF_VIEWER).unwrap()));
+    seeds.push(hello().unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    mutate::fuzz("frames", &seeds, |mut bytes| {
+        let mut again = bytes;
+        let mut greeting = bytes;
+        let command = runtime.block_on(read::<Command>(&mut again, MOST_OF_VIEWER));
+        let news = runtime.block_on(read::<News<Event, Snapshot>>(&mut bytes, MOST_OF_RUN));
+        let hello = runtime.block_on(read_hello(&mut greeting));
+        command.is_ok() || news.is_ok() || hello.is_ok()
+    });
 }
