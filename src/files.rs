@@ -4,7 +4,7 @@ mod append;
 mod text;
 
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use tracing::warn;
@@ -12,7 +12,6 @@ use tracing::warn;
 pub use self::append::Appender;
 pub use self::text::read_text;
 use crate::error::{Error, Result};
-use crate::paths::shown;
 
 /// The beginning of the names of temporary files and directories. A killed process leaves them behind.
 const TEMPORARY: &str = ".nem-tui-";
@@ -22,7 +21,7 @@ const TEMPORARY: &str = ".nem-tui-";
 /// # Errors
 /// A directory that does not exist or cannot be written, or a full disk. An existing file then stays the same.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    let attempt = || -> std::io::Result<()> {
+    let attempt = || -> io::Result<()> {
         let create = |path: &Path| File::options().write(true).create_new(true).open(path);
         let mut file = temporary(directory_of(path), create)?;
         file.as_file_mut().write_all(bytes)?;
@@ -36,13 +35,13 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Calls `make` with the path of a temporary file in `parent`, which is removed when dropped.
 fn temporary<T>(
     parent: &Path,
-    make: impl Fn(&Path) -> std::io::Result<T>,
-) -> std::io::Result<tempfile::NamedTempFile<T>> {
+    make: impl Fn(&Path) -> io::Result<T>,
+) -> io::Result<tempfile::NamedTempFile<T>> {
     // `tempfile` wraps the system's error and adds the temporary path.
     let raw = std::cell::Cell::new(None);
     let make = |path: &Path| make(path).inspect_err(|e| raw.set(e.raw_os_error()));
     let made = tempfile::Builder::new().prefix(TEMPORARY).make_in(parent, make);
-    made.map_err(|e| raw.get().map_or(e, std::io::Error::from_raw_os_error))
+    made.map_err(|e| raw.get().map_or(e, io::Error::from_raw_os_error))
 }
 
 /// [`write_atomic`], and a loss of power cannot undo it.
@@ -64,7 +63,7 @@ impl TemporaryDirectory {
     ///
     /// # Errors
     /// A `parent` that does not exist or cannot be written.
-    pub fn new_in(parent: &Path) -> std::io::Result<TemporaryDirectory> {
+    pub fn new_in(parent: &Path) -> io::Result<TemporaryDirectory> {
         let made = temporary(parent, |path| std::fs::create_dir(path))?;
         let (_, path) = made.keep().map_err(|e| e.error)?;
         Ok(TemporaryDirectory { path: Some(path) })
@@ -84,9 +83,31 @@ impl TemporaryDirectory {
 impl Drop for TemporaryDirectory {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
-            let _ = std::fs::remove_dir_all(path);
+            let _ = remove(path);
         }
     }
+}
+
+/// The paths in `directory`, in no order.
+///
+/// # Errors
+/// A directory that does not exist or cannot be read.
+pub fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    closing(|| std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect())
+}
+
+/// Removes a file, or a directory with all that is in it.
+///
+/// # Errors
+/// A path that does not exist or cannot be removed.
+pub fn remove(path: &Path) -> io::Result<()> {
+    if path.is_dir() { closing(|| std::fs::remove_dir_all(path)) } else { std::fs::remove_file(path) }
+}
+
+/// Reads directories: the standard library panics where one cannot be closed, as on a file server that is gone.
+fn closing<T>(read: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(io::Error::other("a directory cannot be closed")))
 }
 
 /// The directory that `path` is in.
@@ -101,7 +122,7 @@ pub fn remove_directory(path: &Path) {
     name.push(path.file_name().unwrap_or_default());
     let doomed = path.with_file_name(name);
     if std::fs::rename(path, &doomed).is_ok() {
-        let _ = std::fs::remove_dir_all(doomed);
+        let _ = remove(&doomed);
     }
 }
 
@@ -113,10 +134,10 @@ pub fn is_temporary(name: &std::ffi::OsStr) -> bool {
 /// Removes what killed processes left in `directory`, which no other process may be writing in.
 /// A failure only leaves an extra file, so it is not reported.
 pub fn remove_temporary(directory: &Path) {
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    for entry in entries.flatten().filter(|entry| is_temporary(&entry.file_name())) {
-        let path = entry.path();
-        let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+    for path in list(directory).unwrap_or_default() {
+        if path.file_name().is_some_and(is_temporary) {
+            let _ = remove(&path);
+        }
     }
 }
 
@@ -129,8 +150,7 @@ pub fn sync_directory(directory: &Path) -> Result<()> {
     match File::open(directory).and_then(|open| open.sync_all()) {
         Err(e) if is_unsupported(&e) || e.kind() == ErrorKind::PermissionDenied => {
             warn!(
-                "{} cannot be flushed ({e}); after a loss of power the newest checkpoint may be missing",
-                shown(&directory)
+                "this file system cannot flush directories ({e}); a loss of power may cost the newest checkpoint"
             );
             Ok(())
         }
@@ -141,7 +161,7 @@ pub fn sync_directory(directory: &Path) -> Result<()> {
 }
 
 /// Flushes a file to the disk, where the file system can do that.
-fn sync_file(file: &File) -> std::io::Result<()> {
+fn sync_file(file: &File) -> io::Result<()> {
     match file.sync_all() {
         Err(e) if is_unsupported(&e) => {
             warn!(
@@ -154,7 +174,7 @@ fn sync_file(file: &File) -> std::io::Result<()> {
 }
 
 /// Whether an error says that the file system cannot do something at all, rather than that it failed.
-pub fn is_unsupported(error: &std::io::Error) -> bool {
+pub fn is_unsupported(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
         use rustix::io::Errno;

@@ -376,7 +376,7 @@ fn who_trains_the_run_is_said_when_it_cannot_be_reached() {
     std::fs::remove_file(out.join("socket")).unwrap();
     let here = attach(&out).unwrap_err().to_string();
     let pid = std::process::id();
-    assert!(here.contains(&format!("is trained by process {pid}, but")), "{here}");
+    assert!(here.contains(&format!("is trained by process {pid} on ")), "{here}");
     assert!(here.contains("log.txt") && here.contains(&format!("`kill {pid}`")), "{here}");
     assert!(!here.contains("no training"), "{here}");
     drop(run);

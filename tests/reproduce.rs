@@ -264,9 +264,10 @@ fn a_run_that_fails_stops_no_other() {
     std::fs::remove_dir_all(here.join("reproduced/runs/broken")).unwrap();
     std::fs::write(rnn.join("metrics.jsonl"), metrics).unwrap();
 
-    // A damaged checkpoint.
-    let last = std::fs::read_to_string(nem.join("checkpoints/last")).unwrap();
-    std::fs::write(nem.join("checkpoints").join(last).join("weights.safetensors"), "no weights").unwrap();
+    // No whole checkpoint.
+    for entry in std::fs::read_dir(nem.join("checkpoints")).unwrap().flatten().filter(|e| e.path().is_dir()) {
+        std::fs::write(entry.path().join("weights.safetensors"), "no weights").unwrap();
+    }
     let more = [&SMALL[..], &["--seeds", "2", "--max-iterations", "11"]].concat();
     let output = nem_tui(here, &more);
     let told = String::from_utf8(output.stderr).unwrap();

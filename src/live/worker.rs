@@ -1,12 +1,12 @@
 //! The training thread: it receives commands and sends events and snapshots. Commands are read between two iterations.
 //!
 //! A checkpoint is written after every epoch, before its validation, and when the last one is some minutes old. A file
-//! that cannot be written for now, for example on a full disk, pauses the training until it can be: see
-//! [`Worker::persist`].
+//! that cannot be written for now, for example on a full disk, pauses the training until it can be (`files`).
+
+mod files;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::error::TryRecvError;
@@ -17,11 +17,10 @@ use super::socket::{NOBODY, Viewers};
 use super::thread::Ends;
 use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
-use crate::paths::shown;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    BrokenLoss, Call, Change, Command, Event, Finish, Iteration, Metrics, Record, RunFailure, RunInfo,
-    RunKind, ViewerId, WATCHED, number_or_dash,
+    Call, Change, Command, Event, Finish, Iteration, Metrics, Record, RunInfo, RunKind, ViewerId, WATCHED,
+    number_or_dash,
 };
 use crate::run::album::{self, Album};
 use crate::run::directory::RunDir;
@@ -37,12 +36,6 @@ const SNAPSHOT_SHARE: u32 = 80;
 
 /// The most calls between two iterations.
 const MOST_CALLS: u32 = 32;
-
-/// The pause after a file could not be written, which doubles each time up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// How long to try on when the training is being ended.
-const LAST_TRIES: Duration = Duration::from_secs(2);
 
 /// When a worker stops, besides the preset's own conditions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -270,115 +263,6 @@ impl Worker {
         Ok(())
     }
 
-    /// Appends a record to the metrics.
-    fn append(&mut self, record: &Record) -> Result<()> {
-        self.persist(|worker| worker.run.append(record))
-    }
-
-    /// Adds to the event file, if there is one. If that fails for good, the file ends there and the training continues,
-    /// because the metrics contain the same data.
-    fn log_event(&mut self, add: impl Fn(&mut EventFile, &Trainer) -> Result<()>) -> Result<()> {
-        let added = self.persist(|worker| match &mut worker.events {
-            Some(events) => add(events, &worker.trainer),
-            None => Ok(()),
-        });
-        if self.kept(added)?.is_none() {
-            self.events = None;
-        }
-        Ok(())
-    }
-
-    /// The result of writing what the training can do without; `None` if that failed, which the viewers are told.
-    fn kept<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
-        match result {
-            Ok(kept) => Ok(Some(kept)),
-            Err(Error::Stopped) => Err(Error::Stopped),
-            Err(e) => {
-                self.note(&e);
-                Ok(None)
-            }
-        }
-    }
-
-    /// Does what may fail for a while, such as writing to a full disk. Until it succeeds nothing is trained; the state
-    /// stays in memory, the viewers are told, and they can look and stop.
-    ///
-    /// # Errors
-    /// A failure that will not pass, or one that has not passed when the training is ended.
-    fn persist<T>(&mut self, mut attempt: impl FnMut(&mut Worker) -> Result<T>) -> Result<T> {
-        let (mut pause, mut told) = (FIRST_PAUSE, None);
-        loop {
-            let e = match attempt(self) {
-                Err(e) if e.may_pass() => e.to_string(),
-                other => {
-                    if told.is_some() && other.is_ok() {
-                        self.tell("the files can be written again; the training continues".into());
-                    }
-                    return other;
-                }
-            };
-            if self.ends.stop.is_requested() || self.ends.calls.is_closed() {
-                let until = *self.last_try.get_or_insert_with(|| Instant::now() + LAST_TRIES);
-                if Instant::now() >= until {
-                    return Err(Error::Failed(format!("{e}; {}", self.lost())));
-                }
-                pause = FIRST_PAUSE;
-            }
-            if told.as_ref() != Some(&e) {
-                self.tell(format!("{e}; the training waits and tries again, and loses nothing meanwhile"));
-                told = Some(e);
-            }
-            self.wait(pause)?;
-            pause = (2 * pause).min(LONGEST_PAUSE);
-        }
-    }
-
-    /// Waits, at most as long as `pause`, and lets viewers look meanwhile. Other calls are postponed.
-    fn wait(&mut self, pause: Duration) -> Result<()> {
-        let until = Instant::now() + pause;
-        // Without I/O, so that it needs no file descriptors, of which there may be none left.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let runtime = runtime.map_err(|e| Error::Worker(format!("cannot wait: {e}")))?;
-        while let Ok(call) =
-            runtime.block_on(async { tokio::time::timeout_at(until.into(), self.ends.calls.recv()).await })
-        {
-            self.ends.outbox.flush();
-            match call {
-                Some(Call::Join(viewer, snapshots)) => self.ends.audience.admit(viewer, snapshots),
-                Some(Call::Command(viewer, command)) => {
-                    let is_stop = command == Command::Stop;
-                    if let Some(command) = self.look(viewer, command)? {
-                        self.postponed.push_back(Call::Command(viewer, command));
-                    }
-                    if is_stop {
-                        break;
-                    }
-                }
-                // Not before the postponed ones.
-                Some(call @ Call::Taken(_)) => self.postponed.push_back(call),
-                None => {
-                    std::thread::sleep(until.saturating_duration_since(Instant::now()));
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What is lost if the process ends now, in words.
-    fn lost(&self) -> String {
-        let now = self.trainer.counters().iteration;
-        match &self.saved {
-            Some((counters, _)) if counters.iteration == now => "no iteration is lost".into(),
-            Some((counters, _)) => format!(
-                "iterations {} to {now} are lost, and the checkpoint of iteration {} is kept",
-                counters.iteration + 1,
-                counters.iteration
-            ),
-            None => format!("the iterations up to {now} since the run was started or resumed are lost"),
-        }
-    }
-
     /// Reads and records the outstanding losses, before anything that needs the metrics.
     fn read_losses(&mut self) -> Result<()> {
         let read = self.trainer.read_losses();
@@ -412,28 +296,6 @@ impl Worker {
         })?;
         self.keep_moment(epoch.best)?;
         self.save(epoch.best)
-    }
-
-    /// Adds snapshots to the album. If that fails for good, the album ends there and the training continues.
-    fn keep_moment(&mut self, best: bool) -> Result<()> {
-        if self.album.is_none() {
-            return Ok(());
-        }
-        let samples = album::samples(self.trainer.preset().train.validation_size);
-        let kept = unroll::take_first(&self.trainer, samples).and_then(|snapshots| {
-            self.persist(|worker| {
-                worker.album.as_mut().map_or(Ok(()), |album| album.keep(&snapshots, best))
-            })?;
-            Ok(snapshots)
-        });
-        match self.kept(kept)? {
-            Some(snapshots) => {
-                let first = snapshots.into_iter().next().map(Arc::new);
-                self.ends.audience.latest().send_replace(first);
-            }
-            None => self.album = None,
-        }
-        Ok(())
     }
 
     /// Whether the run is over, checked between two iterations. After a stage, starts the next one.
@@ -608,28 +470,6 @@ impl Worker {
         }
     }
 
-    /// Writes a checkpoint.
-    fn save(&mut self, best: bool) -> Result<()> {
-        self.read_losses()?;
-        let path = self.persist(|worker| worker.run.save(&worker.trainer, best))?;
-        self.log_event(|events, _| events.sync())?;
-        let counters = self.trainer.counters().clone();
-        info!("saved {}", shown(&path));
-        self.ends.outbox.send(Event::Saved { iteration: counters.iteration, best });
-        self.saved = Some((counters, self.trainer.preset().clone()));
-        self.saved_at = Instant::now();
-        let logged = self.persist(|worker| worker.ends.log.flush());
-        self.kept(logged).map(|_| ())
-    }
-
-    fn save_unsaved(&mut self) -> Result<()> {
-        let now = (self.trainer.counters(), self.trainer.preset());
-        match &self.saved {
-            Some((counters, preset)) if (counters, preset) == now => Ok(()),
-            _ => self.save(false),
-        }
-    }
-
     /// Adds the kept checkpoint to the error of a loss that is not finite.
     fn with_kept(&self, e: Error) -> Error {
         let kept = match &self.saved {
@@ -643,25 +483,6 @@ impl Worker {
                 Error::NotFinite { validation, iteration, loss, kept }
             }
             other => other,
-        }
-    }
-
-    /// Records why the run failed. Where that cannot be written either, the log and the viewers know.
-    fn record_failure(&mut self, e: &Error) {
-        let counters = self.trainer.counters();
-        let (iteration, loss) = match *e {
-            Error::NotFinite { validation: true, iteration, loss, .. } => {
-                (iteration, Some(BrokenLoss::Validation(loss)))
-            }
-            Error::NotFinite { iteration, loss, .. } => (iteration, Some(BrokenLoss::Train(loss))),
-            _ => (counters.iteration, None),
-        };
-        let failure = RunFailure { iteration, epoch: counters.epochs + 1, loss, why: e.to_string() };
-        if let Some(events) = &mut self.events {
-            let _ = events.failure(&failure);
-        }
-        if let Err(e) = self.run.append(&Record::Failed(failure)) {
-            info!("{e}");
         }
     }
 

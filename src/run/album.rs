@@ -27,7 +27,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::data::nth;
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::files::{list, write_atomic};
 use crate::preset::ImageSize;
 use crate::protocol::ALBUM_SAMPLES;
 use crate::snapshot::{Snapshot, SnapshotStep};
@@ -158,9 +158,9 @@ fn iteration_of(name: &str) -> Option<u64> {
 
 /// The iterations of the moments in the album of the run in `run`, in order; empty without an album.
 pub fn moments(run: &Path) -> Vec<u64> {
-    let Ok(entries) = std::fs::read_dir(run.join(ALBUM)) else { return Vec::new() };
-    let named = |entry: std::fs::DirEntry| iteration_of(entry.file_name().to_str()?);
-    let mut moments: Vec<u64> = entries.flatten().filter_map(named).collect();
+    let found = list(&run.join(ALBUM)).unwrap_or_default();
+    let named = |path: &PathBuf| iteration_of(path.file_name()?.to_str()?);
+    let mut moments: Vec<u64> = found.iter().filter_map(named).collect();
     moments.sort_unstable();
     moments
 }

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::checkpoint::{self, Checkpoint};
 use crate::error::{Error, Result};
-use crate::files::{remove_directory, remove_temporary, write_durable};
+use crate::files::{list, remove_directory, remove_temporary, write_durable};
 use crate::paths::shown;
 
 /// What is in the name of a checkpoint at the end of an epoch, before its validation.
@@ -63,14 +63,12 @@ pub(super) fn point(run: &Path, name: &str, checkpoint: &Path) -> Result<()> {
 /// A directory that cannot be read.
 pub(super) fn all(run: &Path) -> Result<Vec<PathBuf>> {
     let checkpoints = run.join(CHECKPOINTS);
-    let entries = match std::fs::read_dir(&checkpoints) {
-        Ok(entries) => entries.collect::<std::io::Result<Vec<_>>>(),
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Vec::new()),
-        Err(e) => Err(e),
+    let mut found = match list(&checkpoints) {
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Vec::new(),
+        found => found.map_err(Error::io("read", &checkpoints))?,
     };
-    let entries = entries.map_err(Error::io("read", &checkpoints))?;
-    let own = entries.iter().filter(|entry| iteration_of(&entry.file_name()).is_some());
-    Ok(own.map(std::fs::DirEntry::path).filter(|path| path.is_dir()).collect())
+    found.retain(|path| path.file_name().and_then(iteration_of).is_some() && path.is_dir());
+    Ok(found)
 }
 
 /// A checkpoint, and why it is not the one that `last` names, if so.
@@ -209,14 +207,9 @@ pub(super) fn prune(run: &Path) {
     // A pointer that cannot be read might name any of them.
     let Ok(kept) = pointed.into_iter().collect::<Result<Vec<_>>>() else { return };
     let kept: Vec<PathBuf> = kept.into_iter().flatten().collect();
-    let Ok(entries) = std::fs::read_dir(run.join(CHECKPOINTS)) else { return };
+    let all = all(run).unwrap_or_default();
+    all.iter().filter(|path| !kept.contains(path)).for_each(|path| remove_directory(path));
     remove_temporary(&run.join(CHECKPOINTS));
-    for entry in entries.flatten() {
-        let (name, path) = (entry.file_name(), entry.path());
-        if iteration_of(&name).is_some() && path.is_dir() && !kept.contains(&path) {
-            remove_directory(&path);
-        }
-    }
 }
 
 /// The checkpoint of a run by name: `best`, `last`, or an iteration, `1200` or `it-00001200`. It is kept until
@@ -241,9 +234,8 @@ pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
         return Ok(path);
     }
     let pointers = [BEST, LAST].into_iter().filter(|pointer| checkpoints.join(pointer).is_file());
-    let entries = std::fs::read_dir(&checkpoints).into_iter().flatten().flatten();
     let of_name = |path: PathBuf| path.file_name()?.to_str().map(str::to_owned);
-    let found = entries.map(|entry| entry.path()).filter(is_one).filter_map(of_name);
+    let found = list(&checkpoints).unwrap_or_default().into_iter().filter(is_one).filter_map(of_name);
     let mut there: Vec<String> = pointers.map(str::to_owned).chain(found).collect();
     there.sort_unstable();
     let there = if there.is_empty() {

@@ -30,7 +30,7 @@ use super::metrics::{self, MetricsFile};
 use super::origin::Origin;
 use super::tensorboard::{self, EventFile};
 use crate::error::{Error, Result};
-use crate::files::{is_temporary, remove_temporary, sync_directory, write_atomic};
+use crate::files::{self, is_temporary, list, remove_temporary, sync_directory, write_atomic};
 use crate::paths::{exact_option, shown};
 use crate::precision::Precision;
 use crate::preset::Preset;
@@ -165,9 +165,7 @@ impl RunDir {
         let begun = RunFile::read(path)?;
         // Locked first, because another process might still be writing.
         let lock = Lock::take(path, TRAINS)?;
-        [path.to_owned(), path.join(CHECKPOINTS), path.join(album::ALBUM)]
-            .iter()
-            .for_each(|directory| remove_temporary(directory));
+        remove_all_temporary(path);
         let metrics = MetricsFile::open(path)?;
         let checkpoint = checkpoints::last(path)?;
         let current = checkpoint.as_ref().map(|checkpoint| checkpoint.path.clone());
@@ -276,15 +274,21 @@ impl RunDir {
 }
 
 impl Drop for RunDir {
-    /// Removes a directory that did not become a run.
+    /// Removes a directory that did not become a run, and temporary files that could not be removed before.
     fn drop(&mut self) {
+        remove_all_temporary(&self.path);
         if let Some(Unfinished { is_new, .. }) = self.unfinished {
             let _ = clear(&self.path);
             if is_new {
-                let _ = std::fs::remove_dir_all(&self.path);
+                let _ = files::remove(&self.path);
             }
         }
     }
+}
+
+fn remove_all_temporary(run: &Path) {
+    let directories = [run.to_owned(), run.join(CHECKPOINTS), run.join(album::ALBUM)];
+    directories.iter().for_each(|directory| remove_temporary(directory));
 }
 
 /// Whether a new run may be made in `path`: it is empty, or holds what a killed start left.
@@ -292,20 +296,15 @@ fn is_free(path: &Path) -> Result<bool> {
     if path.join(MARKER).exists() {
         return Ok(!path.join(RUN).exists());
     }
-    let entries = std::fs::read_dir(path).map_err(Error::io("read", path))?;
-    Ok(entries.flatten().all(|entry| entry.file_name() == LOCK || is_temporary(&entry.file_name())))
+    let is_ours = |path: &PathBuf| path.file_name().is_some_and(|name| name == LOCK || is_temporary(name));
+    Ok(list(path).map_err(Error::io("read", path))?.iter().all(is_ours))
 }
 
 /// Removes everything in `path` but the lock.
 fn clear(path: &Path) -> Result<()> {
-    let entries = std::fs::read_dir(path).map_err(Error::io("read", path))?;
-    for entry in entries.flatten().filter(|entry| entry.file_name() != LOCK) {
-        let path = entry.path();
-        let removed =
-            if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-        removed.map_err(Error::io("remove", &path))?;
-    }
-    Ok(())
+    let all = list(path).map_err(Error::io("read", path))?;
+    let mut others = all.iter().filter(|path| path.file_name() != Some(LOCK.as_ref()));
+    others.try_for_each(|path| files::remove(path).map_err(Error::io("remove", path)))
 }
 
 impl RunFile {

@@ -29,6 +29,8 @@ struct Lines {
     file: Option<File>,
     waiting: VecDeque<u8>,
     notes: Vec<String>,
+    /// All notes so far.
+    told: Vec<String>,
 }
 
 impl RunLog {
@@ -44,15 +46,9 @@ impl RunLog {
             // These errors would go to stderr; the caller of `flush` gets them instead.
             .log_internal_errors(false)
             .with_writer(move || log.clone());
-        tracing_subscriber::registry().with(tracing_subscriber::filter::LevelFilter::INFO).with(lines).with(
-            Warnings(move |sentence| {
-                let notes = &mut told.lines().notes;
-                // A problem that returns at every checkpoint is told once.
-                if !notes.contains(&sentence) {
-                    notes.push(sentence);
-                }
-            }),
-        )
+        let warnings = Warnings(move |sentence: String| told.lines().note(sentence));
+        let info = tracing_subscriber::filter::LevelFilter::INFO;
+        tracing_subscriber::registry().with(info).with(lines).with(warnings)
     }
 
     /// From now on the log of the run in `run`.
@@ -75,6 +71,14 @@ impl RunLog {
 }
 
 impl Lines {
+    /// Keeps a sentence for the viewers. A problem that returns at every checkpoint is told once.
+    fn note(&mut self, sentence: String) {
+        if !self.told.contains(&sentence) {
+            self.told.push(sentence.clone());
+            self.notes.push(sentence);
+        }
+    }
+
     fn flush(&mut self) -> Result<()> {
         let Lines { path: Some(path), file, waiting, .. } = self else { return Ok(()) };
         let mut write = || {
@@ -102,7 +106,9 @@ impl Write for RunLog {
         let surplus = lines.waiting.len().saturating_sub(MOST_WAITING);
         lines.waiting.drain(..surplus);
         // What cannot be written now waits for the next line, or for `RunLog::flush`.
-        let _ = lines.flush();
+        if let Err(e) = lines.flush() {
+            lines.note(format!("{e}; the lines of the log are kept and written later"));
+        }
         Ok(bytes.len())
     }
 

@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use prost::{Message, Oneof};
 
 use crate::error::{Error, Result};
-use crate::files::Appender;
+use crate::files::{Appender, list};
 use crate::paths::shown;
 use crate::protocol::{Epoch, Iteration, RunFailure};
 use crate::snapshot::pictures::Canvas;
@@ -166,9 +166,8 @@ pub fn file_name(first: u64, again: u32) -> String {
 
 /// The iteration and number in the name of the last file in `directory`.
 fn last_file(directory: &Path) -> Option<(u64, u32)> {
-    let names = std::fs::read_dir(directory).ok()?.flatten().map(|entry| entry.file_name());
-    let numbers = names.filter_map(|name| {
-        let (first, again) = name.to_str()?.strip_prefix(PREFIX)?.split_once('.')?;
+    let numbers = list(directory).ok()?.into_iter().filter_map(|path| {
+        let (first, again) = path.file_name()?.to_str()?.strip_prefix(PREFIX)?.split_once('.')?;
         Some((first.parse().ok()?, again.parse().ok()?))
     });
     numbers.max()
@@ -253,12 +252,10 @@ impl EventFile {
 /// A directory that cannot be read.
 pub fn check_all(run: &Path) -> Result<Vec<(String, Result<String>)>> {
     let directory = run.join(DIRECTORY);
-    let entries = match std::fs::read_dir(&directory) {
-        Ok(entries) => entries.flatten(),
+    let mut files = match list(&directory) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io("read", &directory)(e)),
+        files => files.map_err(Error::io("read", &directory))?,
     };
-    let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
     files.sort();
     let checked = files.into_iter().map(|file| {
         let name = shown(file.strip_prefix(run).unwrap_or(&file)).to_string();
