@@ -115,15 +115,16 @@ pub fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Removes a directory that must never be seen half removed: it is renamed first. A failure only leaves a directory, so
-/// it is not reported.
-pub fn remove_directory(path: &Path) {
+/// Removes a directory that must never be seen half removed: it is renamed first.
+///
+/// # Errors
+/// A directory that cannot be renamed or removed.
+pub fn remove_directory(path: &Path) -> io::Result<()> {
     let mut name = std::ffi::OsString::from(TEMPORARY);
     name.push(path.file_name().unwrap_or_default());
     let doomed = path.with_file_name(name);
-    if std::fs::rename(path, &doomed).is_ok() {
-        let _ = remove(&doomed);
-    }
+    std::fs::rename(path, &doomed)?;
+    remove(&doomed)
 }
 
 /// Whether `name` is one of a temporary file or directory.

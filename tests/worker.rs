@@ -669,6 +669,9 @@ fn steered(mut handle: RunHandle) {
     }
     let from = wait(&mut handle, iterations)[0].iteration;
     while wait(&mut handle, iterations).last().unwrap().iteration < from + 12 {}
+    // Paused, it is between two iterations; a validation that is interrupted would be missing.
+    handle.send(Command::Pause);
+    wait(&mut handle, |event| (event == Event::Paused(true)).then_some(()));
     handle.send(Command::Stop);
     ended(handle);
 }

@@ -189,8 +189,9 @@ def lasting(site, error):
             raise Violation("needless", f"lasting {name} ended it: {ended.sentence}")
         if is_running and took > STOP:
             raise Violation("other", f"lasting {name}: SIGTERM took {took:.1f} s")
-        # The training can give up its album, event files and log, if it says so.
-        may_give_up = error in LASTING or any(part in site.path for part in ("/album", "/tensorboard", "/log.txt"))
+        # The training can give up its album, event files, log, socket and the name in its lock, if it says so.
+        may_give_up = error in LASTING or site.phase == "start" or any(
+            part in site.path for part in ("/album", "/tensorboard", "/log.txt", "/lock"))
         if is_running and ended.code == 0 and must_tell and not may_give_up:
             raise Violation("silent", f"lasting {name}: unsaved work was given up with exit code 0")
         # A run whose album or event files could not be written to the end may lack their rest, because that was told.

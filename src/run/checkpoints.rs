@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::checkpoint::{self, Checkpoint};
 use crate::error::{Error, Result};
-use crate::files::{list, remove_directory, remove_temporary, write_durable};
+use crate::files::{list, remove_directory, write_durable};
 use crate::paths::shown;
 
 /// What is in the name of a checkpoint at the end of an epoch, before its validation.
@@ -200,16 +200,16 @@ fn name_at(iteration: u64) -> String {
     format!("it-{iteration:08}")
 }
 
-/// Removes this program's own checkpoints that nothing points to, and the remains of interrupted saves.
-/// A failure only leaves an extra directory, so it is not reported.
-pub(super) fn prune(run: &Path) {
+/// Removes this program's own checkpoints that nothing points to.
+///
+/// # Errors
+/// A pointer that cannot be read, which might name any of them; a directory that cannot be removed.
+pub(super) fn prune(run: &Path) -> Result<()> {
     let pointed = [LAST, PREVIOUS, BEST, BEGIN, ASKED_FOR].map(|name| pointer(run, name));
-    // A pointer that cannot be read might name any of them.
-    let Ok(kept) = pointed.into_iter().collect::<Result<Vec<_>>>() else { return };
-    let kept: Vec<PathBuf> = kept.into_iter().flatten().collect();
-    let all = all(run).unwrap_or_default();
-    all.iter().filter(|path| !kept.contains(path)).for_each(|path| remove_directory(path));
-    remove_temporary(&run.join(CHECKPOINTS));
+    let kept: Vec<PathBuf> = pointed.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+    let mut surplus = all(run)?;
+    surplus.retain(|path| !kept.contains(path));
+    surplus.iter().try_for_each(|path| remove_directory(path).map_err(Error::io("remove", path)))
 }
 
 /// The checkpoint of a run by name: `best`, `last`, or an iteration, `1200` or `it-00001200`. It is kept until
@@ -260,7 +260,6 @@ mod tests {
             "it-00000100-unvalidated",
             "it-00000100-unvalidated-3",
             "it-123456789",
-            ".nem-tui-Ab1",
         ];
         let others =
             ["it-00000200", "it-00000300", "mine", "it-00000100-copy", "it-1", "it-00000100-", "backup-2"];
@@ -269,7 +268,7 @@ mod tests {
         }
         std::fs::write(checkpoints.join(LAST), "it-00000200").unwrap();
         std::fs::write(checkpoints.join(BEST), "it-00000300").unwrap();
-        prune(run.path());
+        prune(run.path()).unwrap();
         for name in own {
             assert!(!checkpoints.join(name).exists(), "{name}");
         }
@@ -279,7 +278,7 @@ mod tests {
         // A pointer that cannot be read, here for being a directory, might name any of them.
         std::fs::create_dir(checkpoints.join(ASKED_FOR)).unwrap();
         std::fs::create_dir(checkpoints.join("it-00000400")).unwrap();
-        prune(run.path());
+        prune(run.path()).unwrap_err();
         assert!(checkpoints.join("it-00000400").is_dir());
     }
 

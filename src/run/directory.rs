@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::album;
 use super::checkpoint::{self, Checkpoint};
@@ -251,7 +252,10 @@ impl RunDir {
         checkpoints::point(&self.path, LAST, &path)?;
         self.current = Some(path.clone());
         self.written = None;
-        checkpoints::prune(&self.path);
+        if let Err(e) = checkpoints::prune(&self.path) {
+            warn!("{e}; checkpoints that are no longer needed are removed later");
+        }
+        remove_all_temporary(&self.path);
         Ok(path)
     }
 
