@@ -5,7 +5,7 @@ request to stop ends it with a sentence, so that the run can be resumed. What is
 directory on a file system that has neither, permissions, the socket, removing old files) stops nothing. Before the
 training has begun, a failure may also end the program with a sentence, if the same command works afterwards.
 """
-import os, random, re, signal, time
+import collections, os, random, re, signal, time
 
 from harness import ERRORS, STOP, Violation, one_sentence, told
 from kills import resuming
@@ -49,16 +49,17 @@ class Site:
         return f"{self.name}:{self.part[:60]}@{self.nth}{times}={action}"
 
 
-def sites(calls):
-    """The calls of a run that succeeded."""
-    phase, found = "start", []
+def sites(calls, placed=True):
+    """The calls of a run that succeeded, with their places if `placed`, which takes long for many calls."""
+    phase, found, before = "start", [], collections.defaultdict(list)
     for number, name, error, path in calls:
+        before[name].append(path)
         if name == "write" and path.endswith("metrics.jsonl"):
             phase = "training"
         if error <= 0:
             found.append(Site(number, name, path, phase))
-            found[-1].nth = sum(name == other and found[-1].part[:60] in there
-                                for _, other, _, there in calls[:calls.index((number, name, error, path)) + 1])
+            if placed:
+                found[-1].nth = sum(found[-1].part[:60] in there for there in before[name])
     return found
 
 
@@ -66,7 +67,8 @@ def met(attempt):
     """The faults that a run did meet."""
     names = {number: name for name, number in ERRORS.items()}
     calls = {number: error for number, _, error, _ in attempt.calls() if error < 0}
-    return [(site, names[-calls[site.number]]) for site in sites(attempt.calls()) if site.number in calls]
+    return [(site, names[-calls[site.number]]) for site in sites(attempt.calls(), placed=False)
+            if site.number in calls]
 
 
 def tries(lab):

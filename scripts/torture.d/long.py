@@ -94,8 +94,8 @@ def soak(lab, minutes):
 def cost(lab):
     """What one checkpoint takes: runs that save after every iteration, and runs that save only at their end, in pairs."""
     rows, good = [["preset", "iterations", "pairs", "a checkpoint", "every 5 minutes"]], True
-    iterations, pairs = 60, 7
-    for preset in ("quickstart", "flying-shapes-3"):
+    pairs = 5
+    for preset, iterations in (("quickstart", 60), ("flying-shapes-3", 10)):
         differences = []
         for again in range(pairs + 1):
             seconds = {}
