@@ -114,7 +114,7 @@ fn run_file(seed: u64, compute: Compute) -> RunFile {
 /// `change`. Its curves begin with its parent's.
 ///
 /// # Errors
-/// Those of [`Checkpoint::trainer`], for example for a `change` that needs another network.
+/// Those of [`Checkpoint::trainer`](crate::run::checkpoint::Checkpoint::trainer), for example for a `change` that needs another network.
 pub fn fork(
     path: &Path,
     compute: impl Into<Compute>,
@@ -201,7 +201,7 @@ pub fn replay(
 /// Resumes the run in `path` from its newest whole checkpoint, or from its beginning if it has none yet.
 ///
 /// # Errors
-/// Those of [`RunDir::resume`] and [`Checkpoint::trainer`].
+/// Those of [`RunDir::resume`] and [`Checkpoint::trainer`](crate::run::checkpoint::Checkpoint::trainer).
 pub fn resume(
     path: &Path,
     compute: impl Into<Compute>,

@@ -12,7 +12,7 @@
 //! A viewer that reads too slowly misses events, and is sent the state of the run instead, so that no queue grows. One
 //! that reads nothing for half a minute is disconnected.
 //!
-//! Viewers are limited in number, and each in how much it may ask: [`limits`]. A viewer that sends more is not read.
+//! Viewers are limited in number, and each in how much it may ask: `limits`. A viewer that sends more is not read.
 //!
 //! Every viewer can steer the run, as the owner can. Each has its own sample, settings and images, and gets the
 //! answers to its own commands. Snapshots are taken only for viewers, and change no weight.
