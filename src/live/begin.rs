@@ -114,7 +114,8 @@ fn run_file(seed: u64, compute: Compute) -> RunFile {
 /// `change`. Its curves begin with its parent's.
 ///
 /// # Errors
-/// Those of [`Checkpoint::trainer`](crate::run::checkpoint::Checkpoint::trainer), for example for a `change` that needs another network.
+/// Those of [`Checkpoint::trainer`](crate::run::checkpoint::Checkpoint::trainer), for example for a `change` that
+/// needs another network.
 pub fn fork(
     path: &Path,
     compute: impl Into<Compute>,
