@@ -115,8 +115,12 @@ def once(site, error, times):
 
 def end(attempt, ended, sites):
     """To the run's end, if it has not come there. What could not be removed may stay."""
-    ignoring = ["left behind"] if any(site.name == "unlink" for site in sites) else []
-    attempt.finish(ignoring) if ended.code else attempt.compare(ignoring)
+    attempt.finish(left(sites)) if ended.code else attempt.compare(left(sites))
+
+
+def left(sites):
+    """What to ignore where a failing call kept the program from removing something."""
+    return ["left behind"] if any(site.name in READING | {"unlink"} for site in sites) else []
 
 
 def pair(both):
@@ -197,7 +201,7 @@ def lasting(site, error):
         if is_running and ended.code == 0 and must_tell and not may_give_up:
             raise Violation("silent", f"lasting {name}: unsaved work was given up with exit code 0")
         # A run whose album or event files could not be written to the end may lack their rest, because that was told.
-        attempt.finish(["album", "event steps"] if ended.code == 0 else [])
+        attempt.finish((["album", "event steps"] if ended.code == 0 else []) + left([site]))
 
     return run
 

@@ -156,6 +156,7 @@ impl Worker {
     pub(super) fn save(&mut self, best: bool) -> Result<()> {
         self.read_losses()?;
         let path = self.persist(|worker| worker.run.save(&worker.trainer, best))?;
+        self.tell_warnings();
         self.log_event(|events, _| events.sync())?;
         let counters = self.trainer.counters().clone();
         info!("saved {}", shown(&path));
