@@ -150,7 +150,10 @@ pub fn fuzz(target: &str, seeds: &[Vec<u8>], read: impl Fn(&[u8]) -> bool) {
         begin.elapsed().as_secs_f64(),
         peak >> 20
     );
-    assert!(peak < 256 << 20, "{target}: {} MB of memory", peak >> 20);
+    // Other tests of the same process take memory, too; a long run has a process for each target.
+    if seconds.is_some() {
+        assert!(peak < 256 << 20, "{target}: {} MB of memory", peak >> 20);
+    }
 }
 
 /// The most memory that this process had, in bytes; 0 where that is not known.
