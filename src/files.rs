@@ -1,6 +1,7 @@
 //! Files that are written whole or not at all, and files that only grow.
 
 mod append;
+pub mod output;
 mod text;
 
 use std::fs::File;

@@ -32,7 +32,6 @@ pub mod colours;
 pub mod error;
 pub mod files;
 pub mod machine;
-pub mod output;
 pub mod paths;
 pub mod precision;
 pub mod random;

@@ -9,8 +9,8 @@ use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::error::{Error, Result};
+use crate::files::output;
 use crate::machine::{self, in_words};
-use crate::output;
 
 /// Values with their shape, in row-major order.
 #[derive(Clone, Debug, PartialEq)]

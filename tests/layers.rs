@@ -17,7 +17,7 @@ use source::{Path, Source, Sources, Use, crate_sources, home, read};
 const LAYERS: &[&[&str]] = &[
     &["paths"],
     &["error", "colours", "machine"],
-    &["files", "output", "precision", "random", "signals", "stop"],
+    &["files", "precision", "random", "signals", "stop"],
     &["tensors", "preset"],
     &["snapshot"],
     &["protocol"],

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::args::directory_parser;
 use crate::error::{Error, Result};
-use crate::output;
+use crate::files::output;
 use crate::paths::shown;
 use crate::run::{curves, directory, tensorboard};
 

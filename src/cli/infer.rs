@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::args::{Common, PrecisionArg, tell};
 use crate::error::{Error, Result};
+use crate::files::output;
 use crate::files::{has_extension, read_text};
-use crate::output;
 use crate::paths::shown;
 use crate::preset::Preset;
 use crate::run::directory;

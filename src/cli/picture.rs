@@ -9,7 +9,7 @@ use super::args::{Common, Conditions, tell};
 use super::eval::SplitName;
 use super::print::print;
 use crate::error::{Error, Result};
-use crate::output;
+use crate::files::output;
 use crate::paths::shown;
 use crate::run::directory;
 use crate::run::picture::{self, OwnImages};

@@ -12,7 +12,7 @@ use super::directory::{self, RunFile};
 use super::{metrics, tensorboard};
 use crate::error::{Error, Result};
 use crate::files::has_extension;
-use crate::output;
+use crate::files::output;
 use crate::preset::Preset;
 use crate::protocol::{Epoch, Iteration, Metrics, RunFailure, Timed};
 

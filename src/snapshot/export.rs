@@ -11,7 +11,7 @@ use std::path::Path;
 use super::schema::Snapshot;
 use super::{animation, arrays, pictures};
 use crate::error::{Error, Result};
-use crate::output;
+use crate::files::output;
 use crate::paths::shown;
 
 /// Default minimum size of an image in a picture, in pixels: 28 become 112.

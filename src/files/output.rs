@@ -12,6 +12,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use super::{directory_of, sync_file, temporary};
 use crate::error::{Error, Result};
 use crate::paths::shown;
 
@@ -134,10 +135,6 @@ fn descriptor(path: &Path) -> Option<Target> {
     })
 }
 
-fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 fn pass(mut to: impl Write, bytes: &[u8]) -> io::Result<()> {
     match to.write_all(bytes).and_then(|()| to.flush()) {
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -152,23 +149,14 @@ fn replace(file: &Path, old: Option<&Metadata>, bytes: &[u8]) -> io::Result<()> 
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, if old.is_some() { 0o600 } else { 0o666 });
-    // The errors of `tempfile` would add the temporary name, which helps nobody.
-    let mut code = None;
-    let made = tempfile::Builder::new()
-        .prefix(".nem-tui-")
-        .make_in(directory_of(file), |name| options.open(name).inspect_err(|e| code = e.raw_os_error()));
-    let mut temporary = made.map_err(|e| code.map_or(e, io::Error::from_raw_os_error))?;
+    let mut temporary = temporary(directory_of(file), |name| options.open(name))?;
     temporary.as_file_mut().write_all(bytes)?;
     if let Some(old) = old {
         keep_owner(temporary.as_file(), old);
         temporary.as_file().set_permissions(old.permissions())?;
     }
-    match temporary.as_file().sync_all() {
-        // A file system without this.
-        Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => {}
-        synced => synced?,
-    }
-    temporary.persist(file)?;
+    sync_file(temporary.as_file())?;
+    temporary.persist(file).map_err(|e| e.error)?;
     Ok(())
 }
 
