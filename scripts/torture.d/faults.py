@@ -120,7 +120,7 @@ def end(attempt, ended, sites):
 
 def left(sites):
     """What to ignore where a failing call kept the program from removing something."""
-    return ["left behind"] if any(site.name in READING | {"unlink"} for site in sites) else []
+    return ["left behind"] if any(site.name in READING | {"unlink", "close"} for site in sites) else []
 
 
 def pair(both):
