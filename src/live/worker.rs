@@ -141,8 +141,8 @@ impl Worker {
             Finish::Failed(e.to_string())
         });
         info!("finished: {finish:?}");
-        // Nobody would read a note any more.
         let _ = self.ends.log.flush();
+        self.tell_warnings();
         self.ends.outbox.finish(finish);
     }
 
