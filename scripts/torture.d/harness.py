@@ -25,6 +25,10 @@ class Violation(Exception):
         self.kind = kind
 
 
+# The exit code of faults.c where the system allows no seccomp filters, and that of this script then.
+NOT_ALLOWED, NOT_TRIED = 99, 77
+
+
 class Skipped(Exception):
     """Why this machine cannot try it."""
 
@@ -300,6 +304,9 @@ class Lab:
             begin = time.monotonic()
             ended = undisturbed.train(faults="").end()
             self.seconds = time.monotonic() - begin
+            if ended.code == NOT_ALLOWED:
+                print(ended.err, file=sys.stderr)
+                sys.exit(NOT_TRIED)
             if ended.code:
                 sys.exit(f"the undisturbed run failed: {ended.err}")
             self.reference = described(undisturbed.run)
