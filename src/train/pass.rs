@@ -5,9 +5,10 @@ use std::thread::scope;
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, s};
 
-use crate::error::{PASS, panic_message};
-use crate::nem::{Frames, Losses, Nem, Watch};
+use crate::error::{PASS, Result, panic_message};
+use crate::nem::{Frames, Losses, Nem, Phase, Watch};
 use crate::preset::Preset;
+use crate::stop::Stop;
 
 /// The results of a pass.
 pub struct Pass {
@@ -20,10 +21,13 @@ pub struct Pass {
 }
 
 /// One pass of `model` over a batch, with the initial `gamma` and `preset`'s loss. `watch` is called after each phase of
-/// the unroll, `unrolled` at its end.
+/// the unroll. `stop` is heeded before the backward pass.
 ///
 /// The batch is split into `shares`, one per thread, for devices whose operations use only one core. Losses and
 /// gradients are added in the order of the shares, so the result depends on the number of shares and not on timing.
+///
+/// # Errors
+/// [`Error::Stopped`](crate::error::Error::Stopped).
 pub fn pass(
     shares: usize,
     model: &Nem,
@@ -31,27 +35,27 @@ pub fn pass(
     frames: &Frames,
     gamma: Tensor<4>,
     watch: Watch,
-    unrolled: impl FnOnce(),
-) -> Pass {
+    stop: &Stop,
+) -> Result<Pass> {
     let batch = gamma.dims()[0];
     if shares == 1 {
-        return share(model, preset, frames, gamma, batch, watch, unrolled);
+        return share(model, preset, frames, gamma, batch, watch, stop);
     }
     let bounds = |i: usize| i * batch / shares..(i + 1) * batch / shares;
     let part = |i: usize| {
         let gamma = gamma.clone().slice(s![bounds(i), .., .., ..]);
         (model.with_cell(model.cell.with_own_graph()), frames.of_images(bounds(i)), gamma)
     };
-    let passes: Vec<Pass> = scope(|scope| {
+    let passes: Vec<Result<Pass>> = scope(|scope| {
         let others: Vec<_> = (1..shares)
             .map(|i| {
                 let (model, frames, gamma) = part(i);
-                let work = move || share(&model, preset, &frames, gamma, batch, &|_| (), || ());
+                let work = move || share(&model, preset, &frames, gamma, batch, &|_| (), stop);
                 std::thread::Builder::new().name(PASS.into()).spawn_scoped(scope, work)
             })
             .collect();
         let (model, frames, gamma) = part(0);
-        let first = share(&model, preset, &frames, gamma, batch, watch, unrolled);
+        let first = share(&model, preset, &frames, gamma, batch, watch, stop);
         let others = others.into_iter().map(|thread| match thread.map(|thread| thread.join()) {
             Ok(Ok(pass)) => pass,
             // Raised again on this thread, where it is reported.
@@ -62,13 +66,14 @@ pub fn pass(
     });
     let (mut losses, mut gradients, mut gammas) = (Vec::new(), Vec::new(), Vec::new());
     for pass in passes {
+        let pass = pass?;
         losses.push(Tensor::cat(pass.losses.into(), 0)); // [3]
         gradients.push(pass.gradients);
         gammas.push(pass.gamma);
     }
     let sums = Tensor::stack::<2>(losses, 0).sum_dim(0).reshape([3]);
     let losses = [0, 1, 2].map(|i| sums.clone().narrow(0, i, 1));
-    Pass { losses, gradients: model.cell.added(gradients), gamma: Tensor::cat(gammas, 0) }
+    Ok(Pass { losses, gradients: model.cell.added(gradients), gamma: Tensor::cat(gammas, 0) })
 }
 
 /// A pass over a share of a batch of `batch` images: its part of the losses and their gradients.
@@ -79,8 +84,8 @@ fn share(
     gamma: Tensor<4>,
     batch: usize,
     watch: Watch,
-    unrolled: impl FnOnce(),
-) -> Pass {
+    stop: &Stop,
+) -> Result<Pass> {
     let part = gamma.dims()[0] as f64 / batch as f64;
     let (loss, steps) = (&preset.loss, preset.steps);
     let mut losses = Losses::new(loss, steps);
@@ -94,13 +99,14 @@ fn share(
     let Some((total, intra, inter)) = losses.sums() else {
         unreachable!("validation requires a step with a weight")
     };
-    unrolled();
+    watch(Phase::Em);
+    stop.check()?;
     let losses = match part {
         1.0 => [total, intra, inter],
         part => [total, intra, inter].map(|loss| loss.mul_scalar(part)),
     };
     let gradients = GradientsParams::from_grads(losses[0].backward(), &model.cell);
-    Pass { losses: losses.map(Tensor::detach), gradients, gamma: last.detach() }
+    Ok(Pass { losses: losses.map(Tensor::detach), gradients, gamma: last.detach() })
 }
 
 #[cfg(test)]
@@ -129,7 +135,7 @@ mod tests {
         };
         let (frames, gamma) = plan.make().unwrap().to_device(plan.data.image(), &device);
         let model = Nem::new(&preset, 1, &device.autodiff());
-        let pass = pass(shares, &model, &preset, &frames, gamma, &|_| (), || ());
+        let pass = pass(shares, &model, &preset, &frames, gamma, &|_| (), &Stop::default()).unwrap();
         let gradients = model.gradients(&pass.gradients).into_values().map(|array| array.values);
         pass.losses.map(host).into_iter().chain([host(pass.gamma)]).chain(gradients).collect()
     }

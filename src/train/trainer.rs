@@ -310,7 +310,8 @@ impl Trainer {
     /// latest few from time to time on a GPU, because reading waits for the device.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] for a loss that is NaN or infinite, and errors of the data. The weights are then those before
+    /// [`Error::NotFinite`] for a loss that is NaN or infinite, errors of the data, and [`Error::Stopped`] if that is
+    /// requested before the backward pass. The weights are then those before
     /// this iteration, which may be later than the one of that loss.
     pub fn step(&mut self) -> Result<Vec<Iteration>> {
         if self.unread.is_empty() {
@@ -332,9 +333,8 @@ impl Trainer {
             });
         };
         let shares = self.shares.min(plan.indices.len());
-        let unrolled = || laps.end(|profile| &mut profile.em);
         let Pass { losses, gradients, gamma } =
-            pass(shares, &self.model, &self.preset, &frames, gamma, &watch, unrolled);
+            pass(shares, &self.model, &self.preset, &frames, gamma, &watch, &self.stop)?;
         let scored = iteration.is_multiple_of(self.preset.train.score_every);
         // The fourth value is the gradient's squared norm, or 0 in iterations that are not scored.
         let norm = if scored { self.model.cell.squared_norm(&gradients) } else { losses[0].zeros_like() };
