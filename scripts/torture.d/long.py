@@ -92,9 +92,10 @@ def soak(lab, minutes):
         took = time.monotonic() - asked
     warm = [size for iterations, size in sizes if iterations > KEPT]
     tenth = max(1, len(warm) // 10)
-    first, last = statistics.mean(warm[:tenth]), statistics.mean(warm[-tenth:])
+    # A viewer that joins takes a copy of the curves for a moment, so what is left between viewers counts.
+    first, last = min(warm[:tenth]), min(warm[-tenth:])
     growth = last / first - 1
-    rows = [["minutes", "iterations", "viewers", "after 40,000 iterations", "at the end", "growth", "SIGTERM to exit"],
+    rows = [["minutes", "iterations", "viewers", "lowest after 40,000 iterations", "lowest at the end", "growth", "SIGTERM to exit"],
             [f"{minutes:g}", len(ended.events("step")), joined, f"{first / 2**20:.1f} MB", f"{last / 2**20:.1f} MB",
              f"{100 * growth:+.1f} %", f"{took:.2f} s"]]
     return rows, growth < GROWTH and took < STOP and ended.code == 0
