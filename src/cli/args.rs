@@ -1,12 +1,12 @@
 //! Arguments that several commands share.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, PathBufValueParser, TypedValueParser};
 
+use super::print::say;
 use crate::backend::{self, Compute, DeviceName};
 use crate::error::{Error, Result};
 use crate::files::read_text;
@@ -198,11 +198,9 @@ pub(super) fn digits_set(digits: &Digits) -> Result<String> {
     Ok(format!("data.digits={text}"))
 }
 
-/// Tells on stderr what is not used of a file. That it cannot be told ends no work.
+/// Tells on stderr what is not used of a file.
 pub(super) fn tell(file: &Path, notes: &[String]) {
-    for note in notes {
-        let _ = writeln!(std::io::stderr(), "nem-tui: {}: {note}", shown(&file));
-    }
+    notes.iter().for_each(|note| say(&format!("nem-tui: {}: {note}", shown(file))));
 }
 
 /// The program's arguments, with a `--set` for each line of the file that a `--set @FILE` names.

@@ -3,7 +3,6 @@
 //! A pointer such as `last` or `best` is a file with the name of a checkpoint beside it. `last` is only a hint: the
 //! newest whole checkpoint counts, so that no damaged file costs more than the training since the one before.
 
-use std::cmp::Reverse;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -74,30 +73,33 @@ pub(super) fn all(run: &Path) -> Result<Vec<PathBuf>> {
 /// A checkpoint, and why it is not the one that `last` names, if so.
 pub type Newest = (Checkpoint, Option<String>);
 
-/// The newest checkpoint of the run in `run` that `open` accepts; `None` if there is none at all.
+/// The newest checkpoint of the run in `run` that `verify` accepts, after a glance; `None` if there is none at all.
 ///
 /// # Errors
-/// The first error if `open` accepts none of them; a file that cannot be read for now.
-fn newest(run: &Path, open: impl Fn(&Path) -> Result<Checkpoint>) -> Result<Option<Newest>> {
+/// The first error if `verify` accepts none of them; a file that cannot be read for now.
+fn newest(run: &Path, verify: impl Fn(Checkpoint) -> Result<Checkpoint>) -> Result<Option<Newest>> {
     let last = pointer(run, LAST);
     let mut all = all(run)?;
     // It may have been written by hand.
     all.extend(last.iter().flatten().filter(|last| last.is_dir()).cloned());
-    all.sort_by_cached_key(|path| Reverse((progress(path), path.clone())));
+    all.sort();
     all.dedup();
+    let mut glances: Vec<_> = all.into_iter().map(|path| (Checkpoint::glance(&path), path)).collect();
+    // By path where they are equally far.
+    glances.sort_by_key(|(glance, path)| progress(glance.as_ref().ok(), path));
     let mut damaged: Vec<Error> = Vec::new();
-    for path in &all {
-        match open(path) {
+    for (glance, path) in glances.into_iter().rev() {
+        match glance.and_then(&verify) {
             Ok(checkpoint) => {
                 let why = match (damaged.into_iter().next(), last) {
                     (Some(e), _) => e.to_string(),
-                    (None, Ok(Some(last))) if last == *path => return Ok(Some((checkpoint, None))),
+                    (None, Ok(Some(last))) if last == path => return Ok(Some((checkpoint, None))),
                     (None, Ok(Some(last))) => format!("`last` names {}", named_only(&last)),
                     (None, Ok(None)) => "`last` is missing".to_owned(),
                     (None, Err(e)) => e.to_string(),
                 };
                 let why =
-                    format!("{}: the newest whole checkpoint is {} ({why})", shown(&run), named_only(path));
+                    format!("{}: the newest whole checkpoint is {} ({why})", shown(&run), named_only(&path));
                 return Ok(Some((checkpoint, Some(why))));
             }
             Err(e) if e.may_pass() => return Err(e),
@@ -111,13 +113,10 @@ fn newest(run: &Path, open: impl Fn(&Path) -> Result<Checkpoint>) -> Result<Opti
 }
 
 /// How far a checkpoint is: its iterations, epochs and stages; without a manifest only the iteration in its name.
-fn progress(path: &Path) -> (u64, u64, usize) {
-    match Checkpoint::glance(path) {
-        Ok(checkpoint) => {
-            let counters = &checkpoint.manifest.counters;
-            (counters.iteration, counters.epochs, counters.stages)
-        }
-        Err(_) => (path.file_name().and_then(iteration_of).unwrap_or(0), 0, 0),
+fn progress(glance: Option<&Checkpoint>, path: &Path) -> (u64, u64, usize) {
+    match glance.map(|checkpoint| &checkpoint.manifest.counters) {
+        Some(counters) => (counters.iteration, counters.epochs, counters.stages),
+        None => (path.file_name().and_then(iteration_of).unwrap_or(0), 0, 0),
     }
 }
 
@@ -130,7 +129,7 @@ fn named_only(path: &Path) -> std::borrow::Cow<'_, str> {
 /// # Errors
 /// A run whose checkpoints are all damaged; a file that cannot be read.
 pub fn last(run: &Path) -> Result<Option<Checkpoint>> {
-    let found = newest(run, Checkpoint::open)?;
+    let found = newest(run, |glance| Checkpoint::open(&glance.path))?;
     Ok(found.map(|(checkpoint, why)| {
         why.inspect(|why| warn!("{why}"));
         checkpoint
@@ -142,7 +141,7 @@ pub fn last(run: &Path) -> Result<Option<Checkpoint>> {
 /// # Errors
 /// Those of [`last`].
 pub fn glance_at_last(run: &Path) -> Result<Option<Newest>> {
-    newest(run, Checkpoint::glance)
+    newest(run, Ok)
 }
 
 /// Where the checkpoint `name` of the run in `run` is, `last` or `best`.

@@ -213,8 +213,7 @@ impl RunDir {
     /// # Errors
     /// A directory that cannot be written.
     pub fn keep_events(&self) -> Result<()> {
-        let directory = self.path.join(tensorboard::DIRECTORY);
-        std::fs::create_dir_all(&directory).map_err(Error::io("create", &directory))
+        tensorboard::keep(&self.path)
     }
 
     /// Another event file for TensorBoard, for iterations from `first` on, if the run keeps such files
@@ -479,8 +478,7 @@ pub fn began(path: &Path) -> SystemTime {
 /// A directory that is not a run or cannot be written.
 pub fn keep_events(path: &Path) -> Result<()> {
     RunFile::read(path)?;
-    let directory = path.join(tensorboard::DIRECTORY);
-    std::fs::create_dir_all(&directory).map_err(Error::io("create", &directory))
+    tensorboard::keep(path)
 }
 
 /// Whether `path` is an archived run. A run that ended before its first checkpoint is not: every run creates its

@@ -246,6 +246,12 @@ impl EventFile {
     }
 }
 
+/// Creates the directory of the event files of the run in `run`, which makes the run keep them.
+pub(super) fn keep(run: &Path) -> Result<()> {
+    let directory = run.join(DIRECTORY);
+    std::fs::create_dir_all(&directory).map_err(Error::io("create", &directory))
+}
+
 /// Checks the framing of the event files of the run in `run`: for each its path inside the run, and its size in records.
 ///
 /// # Errors
