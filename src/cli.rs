@@ -14,6 +14,7 @@ mod picture;
 mod presets;
 mod print;
 mod reproduce;
+mod sweep;
 mod train;
 mod verify;
 mod workbench;
@@ -51,8 +52,9 @@ Examples:
   nem-tui presets quickstart > mine.ron         start a preset of your own
   nem-tui train ./mine.ron
 
-Exit codes: 0 success, 1 failure, 2 usage error. NO_COLOR=1 turns colours off. NEM_TUI_MEMORY=8G is
-the most memory to take; without it, that is what the system and its control groups leave.")]
+Exit codes: 0 done, 1 failed, 2 usage error, 3 stopped before the end, to be continued by the same
+command. NO_COLOR=1 turns colours off. NEM_TUI_MEMORY=8G is the most memory to take; without it,
+that is what the system and its control groups leave.")]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<CliCommand>,
@@ -69,6 +71,11 @@ enum CliCommand {
     /// SIGTERM, SIGINT, SIGHUP and SIGXCPU save the run and end it; a second SIGTERM or SIGINT ends it at once. SIGUSR1
     /// and SIGUSR2 save it, and it continues.
     Train(train::TrainArgs),
+    /// Train many runs of a preset: grids, lists and random settings, with several seeds, here or on Slurm
+    ///
+    /// The same command continues a sweep. Exit codes: 0 all trials are done, 1 some failed, 2 usage error, 3 some are
+    /// to be continued. `cargo doc` of nem_tui::sweep::spec explains every field of the file.
+    Sweep(sweep::SweepArgs),
     /// Watch and steer a run that is training elsewhere on this machine
     ///
     /// Leaving does not end it. Any number of viewers may attach at once.
@@ -123,24 +130,25 @@ impl Cli {
         Cli::try_parse_from(arguments).map_err(|shown| show(&shown))
     }
 
-    /// Runs the command.
+    /// Runs the command; the exit code.
     ///
     /// # Errors
     /// Those of the command.
-    pub fn run(self) -> Result<()> {
+    pub fn run(self) -> Result<ExitCode> {
         backend::caught(|| self.dispatch())
     }
 
-    fn dispatch(self) -> Result<()> {
+    fn dispatch(self) -> Result<ExitCode> {
         if !matches!(self.command, None | Some(CliCommand::Tui(_) | CliCommand::Attach(_))) {
             // The thread of a run tells its own warnings to its viewers.
             let warnings = log::warnings(|sentence| say(&format!("nem-tui: {sentence}")));
             let _ = tracing::subscriber::set_global_default(warnings);
         }
-        match self.command {
+        let done = match self.command {
             None => self.tui.run(),
             Some(CliCommand::Tui(args)) => args.run(),
-            Some(CliCommand::Train(args)) => args.run(),
+            Some(CliCommand::Train(args)) => return args.run(),
+            Some(CliCommand::Sweep(args)) => return args.run(),
             Some(CliCommand::Attach(args)) => args.run(),
             Some(CliCommand::Eval(args)) => args.run(),
             Some(CliCommand::Picture(args)) => args.run(),
@@ -163,7 +171,8 @@ impl Cli {
                 clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(stdout_error)?;
                 print(&String::from_utf8_lossy(&page))
             }
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 

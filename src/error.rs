@@ -1,7 +1,7 @@
 //! The library's error type.
 //!
 //! The binary prints messages as they are, so each says what is wrong, where, and what to do. [`Error::exit_code`]
-//! follows the shells' convention: 2 for usage errors, 1 for failures.
+//! follows the shells' convention: 2 for usage errors, 1 for failures; and 3 for work that is to be continued.
 
 use std::path::{Path, PathBuf};
 
@@ -130,11 +130,16 @@ pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "unknown cause".into())
 }
 
+/// The exit code of work that was stopped before its end: the same command continues it. Schedulers can tell it from a
+/// failure, for example Slurm's `RequeueExit=3`.
+pub const TO_BE_CONTINUED: u8 = 3;
+
 impl Error {
-    /// 2 for a usage error, 1 for a failure.
+    /// 2 for a usage error, 3 for work that is to be continued, 1 for a failure.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) | Error::Preset { .. } | Error::Device(_) | Error::Terminal(_) => 2,
+            Error::Stopped => TO_BE_CONTINUED,
             _ => 1,
         }
     }

@@ -21,6 +21,8 @@ pub mod run;
 
 pub mod live;
 
+pub mod sweep;
+
 pub mod paper;
 
 pub mod tui;

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     let _ = signals::install();
     report_panics();
     let code = match Cli::of_arguments().map(Cli::run) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Ok(code)) => code,
         Ok(Err(error)) => cli::failed(&error),
         Err(code) => code,
     };

@@ -40,6 +40,16 @@ impl fmt::Display for Precision {
     }
 }
 
+impl fmt::Display for PrecisionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PrecisionName::Auto => f.write_str("auto"),
+            PrecisionName::F32 => Precision::F32.fmt(f),
+            PrecisionName::Bf16 => Precision::Bf16.fmt(f),
+        }
+    }
+}
+
 impl FromStr for PrecisionName {
     type Err = Error;
 

@@ -36,6 +36,8 @@ pub enum Purpose {
     TestGamma = 11,
     /// Synthetic digits; the index is the digit image's.
     Digit = 12,
+    /// Random settings of a sweep; the epoch is the draw, the index stands for the field.
+    Sweep = 13,
 }
 
 /// A sequence of random numbers.

@@ -12,6 +12,7 @@ pub mod log;
 pub mod metrics;
 pub mod origin;
 pub mod picture;
+pub mod result;
 pub mod score;
 pub mod share;
 pub mod tensorboard;

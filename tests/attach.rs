@@ -362,7 +362,7 @@ fn a_run_is_attached_to_whatever_tmpdir_is() {
         let mut viewer = attach(&out).unwrap();
         viewer.send(Command::Stop);
         assert_eq!(finished(&mut viewer), Finish::Stopped);
-        assert!(child.wait().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(3));
         rest.join().unwrap().unwrap();
     }
 }

@@ -18,6 +18,9 @@ use support::cli::{TINY, refused, run, tiny};
 /// An epoch that takes longer than a test, so that checkpoints are those that were asked for.
 const LONG: [&str; 2] = ["--set", "train.train_size=8000000"];
 
+/// The exit code of a run that was stopped before its end.
+const TO_BE_CONTINUED: i32 = 3;
+
 fn program(here: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nem-tui"));
     command.current_dir(here).args(arguments);
@@ -75,7 +78,7 @@ fn a_run_is_saved_when_it_is_asked_to() {
     // The limit on its time.
     training.signal("XCPU");
     assert_eq!(training.next("finished")["reason"], "stopped");
-    assert!(training.child.wait().unwrap().success());
+    assert_eq!(training.child.wait().unwrap().code(), Some(TO_BE_CONTINUED));
     run(directory.path(), &["train", "--resume", "r", "--max-iterations", "1"]);
 }
 
@@ -168,7 +171,7 @@ fn a_training_whose_lines_nobody_reads_is_saved_and_ends() {
     reader.read_exact(&mut [0; 100]).unwrap();
     fill(&writer);
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert!(child.wait().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(TO_BE_CONTINUED));
     assert!(directory.path().join("r/checkpoints/last").is_file());
 }
 

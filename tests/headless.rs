@@ -590,7 +590,7 @@ fn an_interrupted_run_is_saved() {
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     let last = output.map(Result::unwrap).last().unwrap();
     assert!(last.contains("\"finished\"") && last.contains("\"stopped\""), "{last}");
-    assert!(child.wait().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(3));
     run(directory.path(), &["eval", "r", "--json"]);
 }
 

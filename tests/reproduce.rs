@@ -385,7 +385,7 @@ fn an_interrupted_reproduction_is_continued_by_the_same_command() {
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     let mut rest = String::new();
     told.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(child.wait().unwrap().code(), Some(3));
     assert!(
         rest.ends_with("nem-tui: stopped before it was finished; the same command continues it\n"),
         "{rest}"

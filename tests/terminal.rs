@@ -469,7 +469,7 @@ fn a_run_is_attached_to_left_attached_to_again_and_ended() {
     let then = iteration(&terminal.text());
     terminal.wait("the run continuing", |s| iteration(s) > then + 2);
     end_run(terminal);
-    assert!(run.0.wait().unwrap().success());
+    assert_eq!(run.0.wait().unwrap().code(), Some(3));
     assert!(directory.path().join("runs/quickstart-s1/checkpoints/last").is_file());
 
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nem-tui"));
@@ -491,7 +491,7 @@ fn a_closed_terminal_ends_the_program() {
     let mut run = Background::train(directory.path());
     attach(directory.path()).close();
     end_run(attach(directory.path()));
-    assert!(run.0.wait().unwrap().success());
+    assert_eq!(run.0.wait().unwrap().code(), Some(3));
 
     let mut training = Terminal::open(directory.path(), &["--preset", "quickstart"], 24, 80);
     training.wait("the training", |s| iteration(s) >= 3);

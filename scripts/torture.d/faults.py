@@ -7,7 +7,7 @@ training has begun, a failure may also end the program with a sentence, if the s
 """
 import collections, os, random, re, signal, time
 
-from harness import ERRORS, STOP, Violation, one_sentence, told
+from harness import ERRORS, STOP, TO_BE_CONTINUED, Violation, one_sentence, told
 from kills import resuming
 
 TRANSIENT = ["ENOSPC", "EIO", "EDQUOT", "ESTALE"]
@@ -183,14 +183,15 @@ def lasting(site, error):
         training.signal(signal.SIGTERM)
         ended = training.end()
         took = time.monotonic() - asked
+        failed = ended.code not in (0, TO_BE_CONTINUED)
         name = describe([(site, error)])
         must_tell = expects_telling(site, error) and site.name not in READING
         may_end = site.phase == "start" or error in LASTING or site.name in READING | {"syncdir"}
-        if ended.code:
+        if failed:
             one_sentence(ended, LINES)
-        if told(ended, ERRORS[error]) == [0, 0] and (ended.code or must_tell) and site.name not in READING:
+        if told(ended, ERRORS[error]) == [0, 0] and (failed or must_tell) and site.name not in READING:
             raise Violation("silent", f"lasting {name} was told nowhere")
-        if not is_running and ended.code and not may_end:
+        if not is_running and failed and not may_end:
             attempt.finish()
             raise Violation("needless", f"lasting {name} ended it: {ended.sentence}")
         if is_running and took > STOP:
@@ -198,10 +199,10 @@ def lasting(site, error):
         # The training can give up its album, event files, log, socket and the name in its lock, if it says so.
         may_give_up = error in LASTING or site.phase == "start" or any(
             part in site.path for part in ("/album", "/tensorboard", "/log.txt", "/lock"))
-        if is_running and ended.code == 0 and must_tell and not may_give_up:
-            raise Violation("silent", f"lasting {name}: unsaved work was given up with exit code 0")
+        if is_running and not failed and must_tell and not may_give_up:
+            raise Violation("silent", f"lasting {name}: unsaved work was given up with exit code {ended.code}")
         # A run whose album or event files could not be written to the end may lack their rest, because that was told.
-        attempt.finish((["album", "event steps"] if ended.code == 0 else []) + left([site]))
+        attempt.finish((["album", "event steps"] if not failed else []) + left([site]))
 
     return run
 

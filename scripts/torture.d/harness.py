@@ -25,6 +25,8 @@ class Violation(Exception):
         self.kind = kind
 
 
+# The exit code of a training that was stopped before its end.
+TO_BE_CONTINUED = 3
 # The exit code of faults.c where the system allows no seccomp filters, and that of this script then.
 NOT_ALLOWED, NOT_TRIED = 99, 77
 

@@ -2,7 +2,7 @@
 import contextlib, json, os, random, resource, statistics, subprocess, time
 import concurrent.futures, pathlib, re, signal
 
-from harness import ROOT, STOP, Try, parsed, until_trained
+from harness import ROOT, STOP, TO_BE_CONTINUED, Try, parsed, until_trained
 from sockets import greeted
 from terminal import Terminal, workbench
 
@@ -98,7 +98,7 @@ def soak(lab, minutes):
     rows = [["minutes", "iterations", "viewers", "lowest after 40,000 iterations", "lowest at the end", "growth", "SIGTERM to exit"],
             [f"{minutes:g}", len(ended.events("step")), joined, f"{first / 2**20:.1f} MB", f"{last / 2**20:.1f} MB",
              f"{100 * growth:+.1f} %", f"{took:.2f} s"]]
-    return rows, growth < GROWTH and took < STOP and ended.code == 0
+    return rows, growth < GROWTH and took < STOP and ended.code in (0, TO_BE_CONTINUED)
 
 
 def cost(lab):

@@ -1,7 +1,7 @@
 """Situations from the reports of people who run trainers on clusters and terminal programs over ssh, one by one."""
 import contextlib, fcntl, os, random, shutil, signal, stat, struct, subprocess, threading, time
 
-from harness import MEMORY, PATIENCE, STOP, Skipped, Violation, described, one_sentence, until_trained
+from harness import MEMORY, PATIENCE, STOP, TO_BE_CONTINUED, Skipped, Violation, described, one_sentence, until_trained
 from terminal import Terminal, workbench
 
 FLEX = ["--device", "flex"]
@@ -661,7 +661,7 @@ def number(at):
         running.signal(signal.SIGTERM)
         ended = running.end(STOP)
         name = " ".join(NUMBERS[at])
-        expect(ended.code in (0, 1, 2, 143, -signal.SIGTERM), f"{name}: exit code {ended.code}: {ended.sentence}")
+        expect(ended.code in (0, 1, 2, TO_BE_CONTINUED, 143, -signal.SIGTERM), f"{name}: exit code {ended.code}: {ended.sentence}")
         if ended.code == 1:
             one_sentence(ended)
         expect(ended.peak < 2 * MEMORY, f"{name}: {ended.peak >> 20} MB of memory")

@@ -139,7 +139,7 @@ impl StatusBar {
 
     /// A bar of this template.
     pub(super) fn new(template: &str) -> StatusBar {
-        let bar = ProgressBar::with_draw_target(None, target());
+        let bar = ProgressBar::with_draw_target(None, progress_target());
         // A malformed template would be a bug here; the bar merely looks plainer without it.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -173,7 +173,7 @@ impl StatusBar {
 }
 
 /// Where bars are drawn: on stderr if that is a terminal that can move its cursor.
-fn target() -> ProgressDrawTarget {
+pub(super) fn progress_target() -> ProgressDrawTarget {
     let stderr = ProgressDrawTarget::stderr();
     match cfg!(unix) && !stderr.is_hidden() {
         true => ProgressDrawTarget::term_like_with_hz(Box::new(Drawing::default()), 20),

@@ -127,7 +127,7 @@ struct Bars {
 
 impl Progress for Bars {
     fn follow(&mut self, run: RunHandle, deadline: Option<Instant>) -> Result<Finish> {
-        Ok(follow(run, deadline, Bar::new(self.max_iterations), &self.stop)?.0)
+        Ok(follow(run, deadline, Bar::new(self.max_iterations), &self.stop, None)?.0)
     }
 
     fn scoring(&mut self, what: &str) -> Box<dyn Fn(usize, usize) + Sync> {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -11,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::args::{Common, PrecisionArg, directory_parser};
 use super::print::{StatusBar, print_json, say, stdout_is_terminal};
 use crate::backend::Compute;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TO_BE_CONTINUED};
 use crate::live::begin::{self, Ending, Job};
 use crate::paper::runs::TrainedRun;
 use crate::paths::shown;
@@ -21,9 +22,11 @@ use crate::protocol::{
     why_unscored,
 };
 use crate::run::directory::RunDir;
+use crate::run::result::{Reason, RunResult};
 use crate::run::{begun, directory};
 use crate::signals::{Request, Requests};
 use crate::stop::Stop;
+use crate::sweep::slurm;
 
 #[derive(Args, Debug)]
 pub(super) struct TrainArgs {
@@ -63,6 +66,10 @@ pub(super) struct TrainArgs {
     /// settings is refused
     #[arg(long, conflicts_with_all = ["resume", "fork", "replay"])]
     resume_if_exists: bool,
+    /// On SIGUSR1 save the run, have Slurm requeue this job (scontrol requeue), and end, instead of continuing: for jobs
+    /// with --signal=B:USR1@120. The job's command should have --resume-if-exists
+    #[arg(long)]
+    requeue: bool,
     /// Also write event files for TensorBoard to tensorboard/ in the run's directory: losses and scores, and at each
     /// validation a picture of a sample. A run that has them continues them when it is resumed
     #[arg(long, conflicts_with_all = ["fork", "replay"])]
@@ -79,7 +86,23 @@ pub(super) struct TrainArgs {
 }
 
 impl TrainArgs {
-    pub(super) fn run(self) -> Result<()> {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        // Why lines are missing on stdout.
+        let mut unwritten = Ok(());
+        let requeue = self.requeue.then(Stop::default);
+        let finish = self.train(&mut unwritten, requeue.as_ref())?;
+        if requeue.is_some_and(|requeue| requeue.is_requested()) {
+            slurm::requeue()?;
+        }
+        unwritten?;
+        Ok(match finish {
+            Finish::Stopped => ExitCode::from(TO_BE_CONTINUED),
+            _ => ExitCode::SUCCESS,
+        })
+    }
+
+    /// Trains what the arguments name; how the last run ended.
+    fn train(&self, unwritten: &mut Result<()>, requeue: Option<&Stop>) -> Result<Finish> {
         let epochs: Vec<String> = self.epochs.iter().map(|n| format!("train.max_epochs={n}")).collect();
         let limited = move |preset: &Preset| match epochs.is_empty() {
             false if preset.is_set_by_stages("train.max_epochs") => Err(Error::Usage(format!(
@@ -96,28 +119,24 @@ impl TrainArgs {
             }
             begin::resume(run, compute()?, limited.clone(), ending)
         };
-        // Why lines are missing on stdout.
-        let mut unwritten = Ok(());
         if let Some(run) = &self.resume {
-            self.follow(resume(run)?, &mut unwritten)?;
-            return unwritten;
+            return self.follow(resume(run)?, unwritten, requeue);
         }
         if let Some(of) = &self.fork {
             let sets = self.common.sets.clone();
             let limited = limited.clone();
             let change = move |preset: &Preset| limited(&preset.set(&sets)?);
             let handle = begin::fork(of, compute()?, change, self.out.clone(), vec![], ending)?;
-            self.follow(handle, &mut unwritten)?;
-            return unwritten;
+            return self.follow(handle, unwritten, requeue);
         }
         if let Some(of) = &self.replay {
             let handle = begin::replay(of, compute()?, self.out.clone(), ending)?;
-            self.follow(handle, &mut unwritten)?;
-            return unwritten;
+            return self.follow(handle, unwritten, requeue);
         }
         let Some(name) = &self.preset else { unreachable!("clap asks for a preset or --resume") };
         let preset = limited(&self.common.preset(name)?)?;
         self.common.holds_in(&preset)?;
+        let mut last = Finish::MaxEpochs;
         for seed in self.seed..self.seed.saturating_add(self.seeds) {
             let out = match self.seeds {
                 1 => self.out.clone(),
@@ -131,6 +150,7 @@ impl TrainArgs {
                     self.check_begun(run, &preset, seed)?;
                     if let Some(finish) = self.has_ended(run) {
                         self.tell_ended(&finish, run)?;
+                        last = finish;
                         continue;
                     }
                     resume(run)?
@@ -143,11 +163,12 @@ impl TrainArgs {
                     ..Job::new(preset.clone(), seed, compute()?)
                 })?,
             };
-            if self.follow(handle, &mut unwritten)? == Finish::Stopped {
+            last = self.follow(handle, unwritten, requeue)?;
+            if last == Finish::Stopped {
                 break;
             }
         }
-        unwritten
+        Ok(last)
     }
 
     /// Refuses the run in `run` if it is not the one that these arguments begin.
@@ -187,6 +208,11 @@ impl TrainArgs {
     fn tell_ended(&self, finish: &Finish, run: &Path) -> Result<()> {
         // If it was killed in its last save, that is completed.
         let _ = RunDir::resume(run);
+        if let Ok(None) = RunResult::read(run) {
+            let result = RunResult::of(run, Reason::from(finish), Floor::default());
+            // Its metrics have it all.
+            let _ = result.and_then(|result| result.write(run));
+        }
         if self.prints_json() {
             print_json(&finished(finish, run))
         } else {
@@ -200,16 +226,21 @@ impl TrainArgs {
     }
 
     /// Reports on a run until it ends.
-    fn follow(&self, handle: RunHandle, unwritten: &mut Result<()>) -> Result<Finish> {
+    fn follow(
+        &self,
+        handle: RunHandle,
+        unwritten: &mut Result<()>,
+        requeue: Option<&Stop>,
+    ) -> Result<Finish> {
         let stop = Stop::default();
         if self.prints_json() {
             let lines = Lines { directory: PathBuf::new(), unwritten: Ok(()) };
-            let (finish, lines) = follow(handle, None, lines, &stop)?;
+            let (finish, lines) = follow(handle, None, lines, &stop, requeue)?;
             *unwritten =
                 std::mem::replace(unwritten, Ok(())).and(lines.map_or(Ok(()), |lines| lines.unwritten));
             Ok(finish)
         } else {
-            Ok(follow(handle, None, Bar::new(self.max_iterations), &stop)?.0)
+            Ok(follow(handle, None, Bar::new(self.max_iterations), &stop, requeue)?.0)
         }
     }
 }
@@ -221,7 +252,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Passes a run's events to `report` until it ends, on a thread of its own, so that the run can be saved and ended while
 /// nobody reads the reports. A request to end or the deadline stops the run, which saves first; the request is also made
-/// to `stop`. Returns the reporter too, unless it was left behind, blocked.
+/// to `stop`. With `requeue` a request to save is made to it, and also ends the run. Returns the reporter too, unless it
+/// was left behind, blocked.
 ///
 /// # Errors
 /// The run's failure.
@@ -230,6 +262,7 @@ pub(super) fn follow<R: Reporter + Send + 'static>(
     deadline: Option<Instant>,
     mut report: R,
     stop: &Stop,
+    requeue: Option<&Stop>,
 ) -> Result<(Finish, Option<R>)> {
     let failed = |e: std::io::Error| Error::Worker(format!("its reports could not be started: {e}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -275,9 +308,12 @@ pub(super) fn follow<R: Reporter + Send + 'static>(
                         room.send(event);
                     }
                 }
-                request = requests.next() => match request {
-                    Request::Save => handle.send(Command::Checkpoint),
-                    _ => {
+                request = requests.next() => match (request, requeue) {
+                    (Request::Save, None) => handle.send(Command::Checkpoint),
+                    (request, _) => {
+                        if let (Request::Save, Some(requeue)) = (request, requeue) {
+                            requeue.request();
+                        }
                         stop.request();
                         handle.send(Command::Stop);
                     }

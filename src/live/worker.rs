@@ -19,11 +19,12 @@ use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    Call, Change, Command, Event, Finish, Iteration, Metrics, Record, RunInfo, RunKind, ViewerId, WATCHED,
-    number_or_dash,
+    Call, Change, Command, Event, Finish, Floor, Iteration, Metrics, Record, RunInfo, RunKind, ViewerId,
+    WATCHED, number_or_dash,
 };
 use crate::run::album::{self, Album};
 use crate::run::directory::RunDir;
+use crate::run::result;
 use crate::run::tensorboard::EventFile;
 use crate::snapshot::{TILE, pictures};
 use crate::train::trainer::{Counters, Trainer};
@@ -71,6 +72,7 @@ pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
         compute,
         ending,
         replay: replay.into(),
+        floor: Floor::default(),
         paused: false,
         steps_to_go: 0,
         saved,
@@ -96,6 +98,8 @@ struct Worker {
     ending: Ending,
     /// Live changes still to be made, each at its iteration.
     replay: VecDeque<Change>,
+    /// The floor of the current settings.
+    floor: Floor,
     paused: bool,
     /// Single iterations still to make while paused.
     steps_to_go: u64,
@@ -141,13 +145,16 @@ impl Worker {
             Finish::Failed(e.to_string())
         });
         info!("finished: {finish:?}");
+        self.keep_result(&finish);
         let _ = self.ends.log.flush();
         self.tell_warnings();
         self.ends.outbox.finish(finish);
     }
 
     fn announce(&mut self, metrics: Metrics) -> Result<()> {
+        result::remove(self.run.path());
         let trainer = &self.trainer;
+        self.floor = trainer.floor()?;
         let info = RunInfo {
             kind: RunKind::Training,
             directory: self.run.path().to_owned(),
@@ -156,7 +163,7 @@ impl Worker {
             device: self.compute.to_string(),
             iteration: trainer.counters().iteration,
             parameters: trainer.model().parameter_count(),
-            floor: trainer.floor()?,
+            floor: self.floor,
             metrics,
         };
         info!(
@@ -230,6 +237,7 @@ impl Worker {
     /// Ends the training. If asked to stay, shows samples until told to stop.
     fn stay(&mut self, finish: Finish) -> Result<Finish> {
         if self.ending.stay {
+            self.keep_result(&finish);
             self.ends.outbox.send(Event::Done(finish.clone()));
             self.show()?;
             loop {
@@ -313,7 +321,7 @@ impl Worker {
         self.append(&Record::Stage(start.clone()))?;
         info!("iteration {}: stage {}, {:?}", start.iteration, start.stage, start.what);
         self.ends.outbox.send(Event::Stage(start));
-        self.ends.outbox.send(Event::Floor(self.trainer.floor()?));
+        self.tell_floor()?;
         self.save(false)?;
         Ok(None)
     }
@@ -440,7 +448,7 @@ impl Worker {
         info!("iteration {}: {} {from} -> {to}", change.iteration, setting.field());
         self.ends.outbox.send(Event::Changed(change));
         if setting.moves_floor() {
-            self.ends.outbox.send(Event::Floor(self.trainer.floor()?));
+            self.tell_floor()?;
         }
         self.looked = true;
         Ok(Ok(()))
@@ -455,6 +463,12 @@ impl Worker {
     /// Tells all viewers about a problem that does not stop the training.
     fn note(&mut self, e: &Error) {
         self.tell(e.to_string());
+    }
+
+    fn tell_floor(&mut self) -> Result<()> {
+        self.floor = self.trainer.floor()?;
+        self.ends.outbox.send(Event::Floor(self.floor));
+        Ok(())
     }
 
     fn tell(&mut self, sentence: String) {

@@ -104,6 +104,20 @@ impl Preset {
     /// [`Error::Preset`] for an argument without `=`, an unknown path (with the known fields), a value of the wrong
     /// type, or an invalid result.
     pub fn set<S: AsRef<str>>(&self, assignments: &[S]) -> Result<Preset> {
+        let preset = self.set_unchecked(assignments)?;
+        let origin = match assignments.last() {
+            Some(last) => format!("{} with --set {}", self.name, last.as_ref()),
+            None => self.name.clone(),
+        };
+        preset.validate(&origin)?;
+        Ok(preset)
+    }
+
+    /// The same without validating the result.
+    ///
+    /// # Errors
+    /// Those of [`Preset::set`], except for an invalid result.
+    pub fn set_unchecked<S: AsRef<str>>(&self, assignments: &[S]) -> Result<Preset> {
         let mut preset = self.clone();
         for assignment in assignments {
             let assignment = assignment.as_ref();
@@ -111,12 +125,16 @@ impl Preset {
                 .set_one(assignment)
                 .map_err(|problem| Error::Preset { origin: format!("--set {assignment}"), problem })?;
         }
-        let origin = match assignments.last() {
-            Some(last) => format!("{} with --set {}", self.name, last.as_ref()),
-            None => self.name.clone(),
-        };
-        preset.validate(&origin)?;
         Ok(preset)
+    }
+
+    /// The value of the field at `path`, as JSON.
+    ///
+    /// # Errors
+    /// A sentence: an unknown path, with the known fields.
+    pub fn get(&self, path: &str) -> Result<Value, String> {
+        let mut tree = serde_json::to_value(self).map_err(|e| e.to_string())?;
+        find(&mut tree, path).cloned()
     }
 
     fn set_one(&self, assignment: &str) -> Result<Preset, String> {

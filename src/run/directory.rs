@@ -7,6 +7,7 @@
 //!   lock            locked and named by the process that trains it: see `lock`
 //!   metrics.jsonl   one line for each iteration, epoch and live change
 //!   log.txt         the log, for people to read
+//!   result.json     how the training ended, and its scores: see `result`
 //!   album/          snapshots of some samples during the training: see `album`
 //!   tensorboard/    event files, if requested
 //!   socket          where viewers attach during the training: see `socket`

@@ -88,6 +88,12 @@ pub fn state(run: &Path) -> Held {
     }
 }
 
+/// The process that has, or had, the lock of the run in `run`: one that ends removes its name, one that is killed does
+/// not.
+pub fn last_holder(run: &Path) -> Option<Holder> {
+    read(&File::open(run.join(LOCK)).ok()?)
+}
+
 fn read(mut file: &File) -> Option<Holder> {
     let mut text = String::new();
     file.rewind().ok()?;

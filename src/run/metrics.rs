@@ -10,7 +10,7 @@ use tracing::warn;
 use crate::error::{Error, Result};
 use crate::files::Appender;
 use crate::paths::shown;
-use crate::protocol::{Metrics, Record, RunFailure};
+use crate::protocol::{Epoch, Metrics, Record, RunFailure};
 
 pub(super) const FILE: &str = "metrics.jsonl";
 /// The metrics of a run before it had to begin anew.
@@ -203,15 +203,7 @@ pub struct Latest {
 
 /// The latest state of the run in `run`. Only the end of the file is read, so that long runs are listed quickly.
 pub fn latest(run: &Path) -> Latest {
-    const TAIL: u64 = 512 * 1024;
-    let tail = || {
-        let mut file = File::open(run.join(FILE))?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map(|_| bytes)
-    };
-    let bytes = tail().unwrap_or_default();
+    let bytes = end(run, 512 * 1024);
     let mut records =
         bytes.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     let (last, epoch) = match records.next() {
@@ -225,10 +217,48 @@ pub fn latest(run: &Path) -> Latest {
     Latest { ami: ami.flatten(), failure: last }
 }
 
+/// The last bytes of the file of the run in `run`, at most so many.
+fn end(run: &Path, most: u64) -> Vec<u8> {
+    let tail = || {
+        let mut file = File::open(run.join(FILE))?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map(|_| bytes)
+    };
+    tail().unwrap_or_default()
+}
+
+/// The iterations that the run in `run` has recorded. Only the end of the file is read.
+pub fn last_iteration(run: &Path) -> u64 {
+    let bytes = end(run, 16 * 1024);
+    let mut records =
+        bytes.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let trained =
+        |record: &Record| matches!(record, Record::Step(_) | Record::Epoch(_) | Record::Fork { .. });
+    records.find(trained).map_or(0, |record| record.iteration())
+}
+
+/// The epochs of the run in `run`. Other records are passed over without reading them.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn epochs(run: &Path) -> Result<Vec<Epoch>> {
+    let file = run.join(FILE);
+    let bytes = std::fs::read(&file).map_err(Error::io("read", &file))?;
+    let is_epoch = |line: &&[u8]| line.starts_with(b"{\"kind\":\"epoch\"");
+    let lines = bytes.split(|byte| *byte == b'\n').filter(is_epoch);
+    let epoch = |line| match serde_json::from_slice(line) {
+        Ok(Record::Epoch(epoch)) => Some(epoch),
+        _ => None,
+    };
+    Ok(lines.filter_map(epoch).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Epoch, Iteration};
+    use crate::protocol::Iteration;
 
     fn step(iteration: u64) -> Record {
         Record::Step(Iteration { iteration, ..Iteration::default() })

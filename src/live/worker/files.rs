@@ -8,8 +8,9 @@ use tracing::info;
 use super::Worker;
 use crate::error::{Error, Result};
 use crate::paths::shown;
-use crate::protocol::{BrokenLoss, Call, Command, Event, Record, RunFailure};
+use crate::protocol::{BrokenLoss, Call, Command, Event, Finish, Record, RunFailure};
 use crate::run::album;
+use crate::run::result::RunResult;
 use crate::run::tensorboard::EventFile;
 use crate::train::trainer::Trainer;
 use crate::train::unroll;
@@ -172,6 +173,15 @@ impl Worker {
         match &self.saved {
             Some((counters, preset)) if (counters, preset) == now => Ok(()),
             _ => self.save(false),
+        }
+    }
+
+    /// Writes `result.json`. The training is saved without it.
+    pub(super) fn keep_result(&mut self, finish: &Finish) {
+        let run = self.run.path();
+        let written = RunResult::of(run, finish.into(), self.floor).and_then(|result| result.write(run));
+        if let Err(e) = written {
+            info!("{e}");
         }
     }
 
