@@ -410,3 +410,23 @@ fn a_run_in_use_is_left_alone() {
     assert_eq!(row(&results, "RNN-EM")["ours"]["seeds"], serde_json::json!([1]));
     assert_eq!(row(&results, "N-EM")["unfinished"]["seeds"], serde_json::json!([1]));
 }
+
+/// The runs are a sweep of their own, with the same results.
+#[test]
+fn runs_are_trained_at_once_or_by_slurm() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let limits = ["--seeds", "2", "--max-iterations", "2", "--device", "flex"];
+    let one_by_one = reproduce(here, &[&limits[..], &["--out", "one-by-one"]].concat());
+    let at_once = reproduce(here, &[&limits[..], &["--jobs", "2", "--retries", "0"]].concat());
+    let losses = |results: &Value| -> Vec<Value> {
+        results["runs"].as_array().unwrap().iter().map(|run| run["iterations"].clone()).collect()
+    };
+    assert_eq!(losses(&at_once), [2, 2, 2, 2]);
+    assert_eq!(losses(&at_once), losses(&one_by_one));
+    assert_eq!(row(&at_once, "RNN-EM")["unfinished"]["mean"], row(&one_by_one, "RNN-EM")["unfinished"]["mean"]);
+    let told = run(here, &["sweep", "status", "reproduced/runs"]);
+    assert!(told.starts_with("reproduced/runs: 4 trials: 4 done"), "{told}");
+    let wrong = [&SMALL[..], &["--slurm", "(tme: \"1\")"]].concat();
+    assert!(nem_tui(here, &wrong).status.code() == Some(2));
+}

@@ -130,7 +130,7 @@ fn sweeps_run_on_slurm() {
 fn every_trial_is_trained_once(cluster: &Cluster) {
     let more = "grid: {\"k\": [2, 3, 4]}, seeds: 3, max_iterations: 2, slurm: (time: \"10\", parallel: 6, per_job: 2)";
     sweep(cluster.here(), "once", more);
-    assert!(cluster.submit("once").contains("submitted job 1 with 5 tasks\n"));
+    assert!(cluster.submit("once").contains("submitted job 1 with 5 tasks for 9 trials"));
     // What waits or runs is not submitted again.
     let again = cluster.submit("once");
     assert!(again.starts_with("nothing to submit: "), "{again}");

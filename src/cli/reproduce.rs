@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use super::args::{Common, PrecisionArg, directory_parser};
 use super::eval::progress_bar;
 use super::print::{print, print_json, say};
+use super::sweep::local::{ShareArgs, passed_on, train_with_bars};
 use super::train::{Bar, follow};
 use crate::error::{Error, Result};
 use crate::paper::experiments::Section;
@@ -17,6 +18,10 @@ use crate::preset::Preset;
 use crate::protocol::{Finish, RunHandle};
 use crate::signals::{Listener, Request};
 use crate::stop::Stop;
+use crate::sweep::local::{Local, Summary};
+use crate::sweep::plan::list_in;
+use crate::sweep::slurm::Submission;
+use crate::sweep::spec::Slurm;
 
 #[derive(Args, Debug)]
 pub(super) struct ReproduceArgs {
@@ -39,6 +44,12 @@ pub(super) struct ReproduceArgs {
     /// Maximum number of iterations of each run; a run that stops there counts as unfinished
     #[arg(long, value_name = "N")]
     max_iterations: Option<u64>,
+    /// Submit the runs to Slurm, as `slurm` of a sweep's file asks for it: '(time: "8:00:00", gres: "gpu:1")'. Repeat the
+    /// command with --budget 0 instead to score what they have done
+    #[arg(long, value_name = "RON", conflicts_with_all = ["budget", "jobs"])]
+    slurm: Option<Slurm>,
+    #[command(flatten)]
+    share: ShareArgs,
     /// Print the tables as one JSON object instead of Markdown
     #[arg(long)]
     json: bool,
@@ -89,7 +100,7 @@ impl ReproduceArgs {
         };
         let stop = Stop::default();
         let asks_for_settings = !self.common.sets.is_empty() || self.common.mnist.is_some();
-        let reproduction = Reproduction {
+        let mut reproduction = Reproduction {
             sections: self.what.sections(),
             seeds: self.seeds,
             out: self.out.clone(),
@@ -100,12 +111,46 @@ impl ReproduceArgs {
             settings: asks_for_settings.then_some(&settings),
             stop: stop.clone(),
         };
+        let sets = |preset: &Preset| match preset.data.digits() {
+            Some(_) => self.common.all_sets(),
+            None => Ok(self.common.sets.clone()),
+        };
+        let passed_on = passed_on(self.common.device, self.common.tf32, self.precision);
+        let trials = || list_in(&reproduction.runs(), reproduction.trials(sets)?);
+        if let Some(slurm) = &self.slurm {
+            let plan = trials()?;
+            let arguments = [&passed_on[..], &["--retries".into(), self.share.retries.to_string()]].concat();
+            let submission = Submission { plan: &plan, slurm, arguments };
+            return submission.submit_due().map(|sentence| say(&sentence));
+        }
+        let mut failed = Vec::new();
+        if self.share.jobs.is_some() || !self.share.gpus.is_empty() {
+            let plan = trials()?;
+            let summary = train_with_bars(&Local {
+                plan: &plan,
+                trials: plan.trials.clone(),
+                share: self.share.share(self.common.device),
+                arguments: passed_on,
+                retries: self.share.retries,
+                ends_on_save: false,
+            })?;
+            let Summary { unfinished, failed: failures, .. } = summary;
+            if unfinished > 0 {
+                return Err(Error::Stopped);
+            }
+            failed = failures;
+            // What is left is to score.
+            reproduction.budget = Some(Duration::ZERO);
+        }
         let Reproduced { results, markdown } =
             reproduction.run(&mut Bars { max_iterations: self.max_iterations, stop })?;
         if self.json {
             print_json(&results)?
         } else {
             print(&markdown)?
+        }
+        if let Some((run, why)) = failed.first() {
+            return Err(Error::Failed(format!("{} runs failed; the first is {run}: {why}", failed.len())));
         }
         match results.failures.as_slice() {
             [] => Ok(()),

@@ -1,7 +1,7 @@
 //! `nem-tui sweep`.
 
 mod begin;
-mod local;
+pub(super) mod local;
 mod look;
 
 use std::path::PathBuf;

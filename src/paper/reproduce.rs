@@ -24,6 +24,7 @@ use crate::run::directory;
 use crate::run::lock::Lock;
 use crate::run::score::{Scoring, score};
 use crate::stop::Stop;
+use crate::sweep::trials::Trial;
 
 /// Samples that an unfinished run is scored on; its scores only say how far it is.
 const GLANCE: usize = 1000;
@@ -133,6 +134,33 @@ impl Reproduction<'_> {
         self.write(&scored, &archived, &failures)
     }
 
+    /// The directory of the runs.
+    pub fn runs(&self) -> PathBuf {
+        self.out.join("runs")
+    }
+
+    /// The runs that the sections need as trials of a sweep in [`Reproduction::runs`], except for archived ones. `sets`
+    /// gives the user's settings of a preset, as `--set` has them.
+    ///
+    /// # Errors
+    /// Settings that differ from a run's own.
+    pub fn trials(&self, sets: impl Fn(&Preset) -> Result<Vec<String>>) -> Result<Vec<Trial>> {
+        let runs = self.wanted()?;
+        let trained = runs.iter().filter(|run| !directory::is_archived(&run.path));
+        let trial = |run: &WantedRun| {
+            self.check_settings(run)?;
+            Ok(Trial {
+                trial: 0,
+                run: format!("{}-s{}", run.preset, run.seed),
+                preset: run.preset.to_owned(),
+                seed: run.seed,
+                set: sets(&run.settings)?,
+                max_iterations: self.max_iterations,
+            })
+        };
+        trained.map(trial).collect()
+    }
+
     /// The runs that the sections need, seed by seed.
     fn wanted(&self) -> Result<Vec<WantedRun>> {
         let mut presets: Vec<(&'static str, Preset)> = Vec::new();
@@ -145,7 +173,7 @@ impl Reproduction<'_> {
             preset,
             settings: settings.clone(),
             seed,
-            path: self.out.join("runs").join(format!("{preset}-s{seed}")),
+            path: self.runs().join(format!("{preset}-s{seed}")),
         };
         Ok((1..=self.seeds).flat_map(|seed| presets.iter().map(move |preset| run(preset, seed))).collect())
     }

@@ -16,6 +16,8 @@ use crate::run::lock::Lock;
 const TRIALS: &str = "trials.jsonl";
 /// The name of the preset that all trials have in common.
 pub const PRESET: &str = "preset.ron";
+/// What is done with the lock of a sweep.
+const SETS_UP: &str = "is setting up this sweep";
 /// How many trials are named.
 const NAMED: usize = 3;
 
@@ -118,6 +120,27 @@ impl Plan {
     }
 }
 
+/// Adds `trials` to those listed in `directory`, where they keep their numbers, for runs that no file of a sweep describes.
+///
+/// # Errors
+/// A directory that cannot be written, or in which another process does the same.
+pub fn list_in(directory: &Path, trials: Vec<Trial>) -> Result<Plan> {
+    std::fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
+    let _lock = Lock::take(directory, SETS_UP)?;
+    let mut plan = match directory.join(TRIALS).is_file() {
+        true => Plan::open(directory)?,
+        false => Plan { directory: directory.to_owned(), trials: Vec::new() },
+    };
+    for new in trials {
+        match plan.trials.iter_mut().find(|trial| trial.run == new.run) {
+            Some(known) => *known = Trial { trial: known.trial, ..new },
+            None => plan.trials.push(Trial { trial: plan.trials.len() + 1, ..new }),
+        }
+    }
+    plan.save()?;
+    Ok(plan)
+}
+
 /// A sweep as it is asked for.
 pub struct Asked {
     /// Its directory.
@@ -212,27 +235,33 @@ impl Asked {
     pub fn write(&self) -> Result<Plan> {
         self.check()?;
         std::fs::create_dir_all(&self.directory).map_err(Error::io("create", &self.directory))?;
-        let _lock = Lock::take(&self.directory, "is setting up this sweep")?;
+        let _lock = Lock::take(&self.directory, SETS_UP)?;
         let plan = self.check()?;
         plan.check_runs()?;
-        let mut lines = Vec::new();
-        for trial in &plan.trials {
-            let line = serde_json::to_vec(trial);
-            lines.extend(line.map_err(|e| Error::content(&self.directory, e.to_string()))?);
-            lines.push(b'\n');
+        if !self.directory.join(TRIALS).is_file() {
+            write_durable(&self.directory.join(PRESET), self.base.to_ron().as_bytes())?;
         }
-        let (preset, trials) = (self.directory.join(PRESET), self.directory.join(TRIALS));
-        if !trials.is_file() {
-            write_durable(&preset, self.base.to_ron().as_bytes())?;
-        }
-        if std::fs::read(&trials).ok().as_ref() != Some(&lines) {
-            write_durable(&trials, &lines)?;
-        }
+        plan.save()?;
         Ok(plan)
     }
 }
 
 impl Plan {
+    /// Writes the list of trials, if it has changed.
+    fn save(&self) -> Result<()> {
+        let mut lines = Vec::new();
+        for trial in &self.trials {
+            let line = serde_json::to_vec(trial);
+            lines.extend(line.map_err(|e| Error::content(&self.directory, e.to_string()))?);
+            lines.push(b'\n');
+        }
+        let file = self.directory.join(TRIALS);
+        match std::fs::read(&file).is_ok_and(|there| there == lines) {
+            true => Ok(()),
+            false => write_durable(&file, &lines),
+        }
+    }
+
     /// Refuses a directory in which there is another run than the trial's: its training would be refused.
     fn check_runs(&self) -> Result<()> {
         for trial in self.trials.iter().filter(|trial| self.run(trial).join("run.json").is_file()) {

@@ -1,6 +1,7 @@
 //! Submits a sweep to Slurm as an array of jobs. Each job is this program again, which trains some trials of the sweep;
 //! Slurm decides when and where.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
 use super::spec::Slurm;
+use super::state::{self, State, TrialState};
 use super::trials::Trial;
 use crate::error::{Error, Result};
 use crate::files::{read_text, write_durable};
@@ -102,6 +104,43 @@ impl Submission<'_> {
         text += " --trials \"${trials[SLURM_ARRAY_TASK_ID]}\" --jobs 1 --requeue";
         self.arguments.iter().for_each(|argument| text += &format!(" {argument}"));
         text + "\n"
+    }
+
+    /// The trials that neither have ended nor are in training or in the queue (by their numbers), and a count of those.
+    pub fn due(&self, queued: &HashSet<usize>) -> (Vec<Trial>, String) {
+        let states = state::all(self.plan);
+        let is_due = |(trial, state): &(&Trial, &TrialState)| {
+            !matches!(state.state, State::Done | State::Running) && !queued.contains(&trial.trial)
+        };
+        let trials = self.plan.trials.iter().zip(&states).filter(is_due);
+        let of = |state: State| states.iter().filter(|found| found.state == state).count();
+        let others = format!(
+            "{} done, {} running, {} in the queue",
+            of(State::Done),
+            of(State::Running),
+            queued.len()
+        );
+        (trials.map(|(trial, _)| trial.clone()).collect(), others)
+    }
+
+    /// Submits the trials that are due; a sentence about them.
+    ///
+    /// # Errors
+    /// Those of [`Submission::submit`].
+    pub fn submit_due(&self) -> Result<String> {
+        let queued = queued(self.plan)?.iter().map(|trial| trial.trial).collect();
+        let (due, others) = self.due(&queued);
+        if due.is_empty() {
+            return Ok(format!("nothing to submit: {others}"));
+        }
+        let job = |array: &Array| format!("job {} with {} tasks", array.job, array.tasks.len());
+        let jobs: Vec<String> = self.submit(&due)?.iter().map(job).collect();
+        Ok(format!(
+            "submitted {} for {} trials ({others}); nem-tui sweep status {} shows how far they are",
+            jobs.join(", "),
+            due.len(),
+            quoted(&self.plan.directory)
+        ))
     }
 
     /// Submits `trials`. If a part of them is refused, nothing stays submitted.

@@ -130,6 +130,18 @@ impl Default for Slurm {
     }
 }
 
+impl std::str::FromStr for Slurm {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Slurm, String> {
+        options().from_str(text).map_err(|e| e.to_string())
+    }
+}
+
+fn options() -> ron::Options {
+    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
+}
+
 impl Spec {
     /// Reads the file at `path`.
     ///
@@ -145,8 +157,7 @@ impl Spec {
     /// # Errors
     /// Those of [`Spec::load`].
     pub fn parse(text: &str, origin: &str) -> Result<Spec> {
-        let options = ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME);
-        let spec: Spec = options.from_str(text).map_err(|e| Error::Preset {
+        let spec: Spec = options().from_str(text).map_err(|e| Error::Preset {
             origin: format!("{origin}:{}:{}", e.span.start.line, e.span.start.col),
             problem: e.code.to_string(),
         })?;

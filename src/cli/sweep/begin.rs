@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{BufRead, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -11,7 +11,7 @@ use super::super::args::{Common, PrecisionArg, directory_parser};
 use super::super::print::{print, say, settle};
 use super::local::{ShareArgs, passed_on, train};
 use crate::error::{Error, Result};
-use crate::paths::{quoted, shown};
+use crate::paths::shown;
 use crate::precision::Precision;
 use crate::preset::Preset;
 use crate::sweep::local::Local;
@@ -193,42 +193,11 @@ impl BeginArgs {
         let mut arguments = passed_on(self.common.device, self.common.tf32, self.precision);
         arguments.extend(["--retries".into(), self.share.retries.to_string()]);
         let submission = Submission { plan: &plan, slurm: &spec.slurm, arguments };
-        let states = state::all(&plan);
-        let queued = match self.print_only {
-            true => Vec::new(),
-            false => slurm::queued(&plan)?,
-        };
-        let queued: HashSet<usize> = queued.iter().map(|trial| trial.trial).collect();
-        let is_due = |(trial, state): &(&Trial, &TrialState)| {
-            !matches!(state.state, State::Done | State::Running) && !queued.contains(&trial.trial)
-        };
-        let due: Vec<Trial> =
-            plan.trials.iter().zip(&states).filter(is_due).map(|(trial, _)| trial.clone()).collect();
-        let of = |state: State| states.iter().filter(|found| found.state == state).count();
-        let others = format!(
-            "{} done, {} running, {} in the queue",
-            of(State::Done),
-            of(State::Running),
-            queued.len()
-        );
-        if due.is_empty() {
-            say(&format!("nothing to submit: {others}"));
-            return Ok(());
-        }
         if self.print_only {
-            let scripts = submission.scripts(&due, slurm::largest_array())?;
+            let scripts = submission.scripts(&submission.due(&HashSet::new()).0, slurm::largest_array())?;
             return scripts.iter().try_for_each(|(script, _)| print(script));
         }
-        for array in submission.submit(&due)? {
-            say(&format!("submitted job {} with {} tasks", array.job, array.tasks.len()));
-        }
-        let shown: &Path = &plan.directory;
-        say(&format!(
-            "{} trials submitted ({others}); nem-tui sweep status {} shows how far they are",
-            due.len(),
-            quoted(shown)
-        ));
-        Ok(())
+        submission.submit_due().map(|sentence| say(&sentence))
     }
 }
 

@@ -19,22 +19,22 @@ use crate::sweep::trials::Trial;
 
 /// How trials share a machine.
 #[derive(Args, Debug, Clone)]
-pub(super) struct ShareArgs {
+pub(in crate::cli) struct ShareArgs {
     /// Trials at once; each gets its share of the cores' threads, unless OMP_NUM_THREADS or RAYON_NUM_THREADS is set
     /// [default: one for each GPU, or for every two cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: Option<u16>,
+    pub(in crate::cli) jobs: Option<u16>,
     /// GPUs to share out among the trials, as CUDA_VISIBLE_DEVICES names them: 0,1. With more --jobs than GPUs, several
     /// trials share one [default: all, if --device is auto or cuda]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    gpus: Vec<String>,
+    pub(in crate::cli) gpus: Vec<String>,
     /// How often a failed trial is tried again, from its last checkpoint
     #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(super) retries: u32,
+    pub(in crate::cli) retries: u32,
 }
 
 impl ShareArgs {
-    pub(super) fn share(&self, device: DeviceName) -> Share {
+    pub(in crate::cli) fn share(&self, device: DeviceName) -> Share {
         let gpus = match device {
             _ if !self.gpus.is_empty() => self.gpus.clone(),
             DeviceName::Auto | DeviceName::Cuda(0) => visible_gpus(),
@@ -60,7 +60,7 @@ fn visible_gpus() -> Vec<String> {
 }
 
 /// The arguments that every trial's training gets.
-pub(super) fn passed_on(device: DeviceName, tf32: bool, precision: PrecisionArg) -> Vec<String> {
+pub(in crate::cli) fn passed_on(device: DeviceName, tf32: bool, precision: PrecisionArg) -> Vec<String> {
     let mut arguments: Vec<String> = Vec::new();
     if device != DeviceName::Auto {
         arguments.extend(["--device".into(), device.to_string()]);
@@ -74,8 +74,7 @@ pub(super) fn passed_on(device: DeviceName, tf32: bool, precision: PrecisionArg)
 
 /// Trains trials on this machine; the exit code.
 pub(super) fn train(local: &Local) -> Result<ExitCode> {
-    let summary = local.run(&mut Bars::new(local))?;
-    say(&told(&summary));
+    let summary = train_with_bars(local)?;
     if summary.asked_to_save && local.ends_on_save && summary.unfinished > 0 {
         slurm::requeue()?;
     }
@@ -89,6 +88,13 @@ pub(super) fn train(local: &Local) -> Result<ExitCode> {
             summary.failed.len()
         ))),
     }
+}
+
+/// Trains trials on this machine, and says what came of them.
+pub(in crate::cli) fn train_with_bars(local: &Local) -> Result<Summary> {
+    let summary = local.run(&mut Bars::new(local))?;
+    say(&told(&summary));
+    Ok(summary)
 }
 
 /// What came of the trials, in words.
