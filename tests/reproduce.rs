@@ -424,7 +424,10 @@ fn runs_are_trained_at_once_or_by_slurm() {
     };
     assert_eq!(losses(&at_once), [2, 2, 2, 2]);
     assert_eq!(losses(&at_once), losses(&one_by_one));
-    assert_eq!(row(&at_once, "RNN-EM")["unfinished"]["mean"], row(&one_by_one, "RNN-EM")["unfinished"]["mean"]);
+    assert_eq!(
+        row(&at_once, "RNN-EM")["unfinished"]["mean"],
+        row(&one_by_one, "RNN-EM")["unfinished"]["mean"]
+    );
     let told = run(here, &["sweep", "status", "reproduced/runs"]);
     assert!(told.starts_with("reproduced/runs: 4 trials: 4 done"), "{told}");
     let wrong = [&SMALL[..], &["--slurm", "(tme: \"1\")"]].concat();

@@ -24,6 +24,19 @@ const DIRECTORY: &str = "slurm";
 const JOBS: &str = "jobs.jsonl";
 /// Slurm's default limit on the size of arrays, where it does not say.
 const USUAL_ARRAY: usize = 1001;
+/// The states of jobs that do not run again.
+const ENDED: [&str; 10] = [
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "REVOKED",
+    "TIMEOUT",
+];
 /// Trials that are named in a script at most, so that it stays within Slurm's limit on scripts (4 MiB).
 const MOST_TASKS: usize = 100_000;
 
@@ -255,11 +268,16 @@ pub fn queued(plan: &Plan) -> Result<Vec<Trial>> {
     if arrays.is_empty() {
         return Ok(Vec::new());
     }
-    let listed = call("squeue", &["--noheader", "--array", "--me", "--format=%F %K"].map(OsString::from))?;
+    // By default a job that is being requeued is not listed for a moment.
+    let options = ["--noheader", "--array", "--me", "--states=all", "--format=%F %K %T"];
+    let listed = call("squeue", &options.map(OsString::from))?;
     let mut queued = Vec::new();
     for line in listed.lines() {
         let mut words = line.split_whitespace();
         let (job, task) = (words.next().and_then(|word| word.parse().ok()), words.next());
+        if words.next().is_none_or(|state| ENDED.contains(&state)) {
+            continue;
+        }
         let array = arrays.iter().find(|array| Some(array.job) == job);
         let task = task.and_then(|task| array?.tasks.get(task.parse::<usize>().ok()?));
         if let Some(task) = task {
