@@ -76,6 +76,10 @@ impl Axis {
 
     fn label(&self, at: f64) -> String {
         match self.kind {
+            // Between whole numbers there is nothing.
+            Kind::Numbers if at.fract() != 0.0 && self.places.iter().all(|place| place.fract() == 0.0) => {
+                String::new()
+            }
             Kind::Numbers => format!("{:.4}", at).trim_end_matches('0').trim_end_matches('.').to_owned(),
             Kind::Logarithms => format!("{:.1e}", 10f64.powf(at)),
             Kind::Words if at.fract() == 0.0 && at >= 0.0 => {
