@@ -1,7 +1,7 @@
 //! Which process works in a directory: the one that has locked the file `lock` there, and written its name into it.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -77,7 +77,7 @@ pub fn state(run: &Path) -> Held {
         Some(holder) => Held::Elsewhere(holder),
         None => Held::Unknown,
     };
-    match file.try_lock_shared() {
+    match uninterrupted(|| file.try_lock_shared()) {
         // Dropping the file unlocks it.
         Ok(()) => Held::Free,
         Err(TryLockError::WouldBlock) => named(read(&file)),
@@ -85,6 +85,18 @@ pub fn state(run: &Path) -> Held {
             Some(holder) if holder.is_here() && !holder.is_alive() => Held::Free,
             holder => named(holder),
         },
+    }
+}
+
+type Tried = std::result::Result<(), TryLockError>;
+
+/// Tries again where a signal interrupted it.
+fn uninterrupted(mut lock: impl FnMut() -> Tried) -> Tried {
+    loop {
+        match lock() {
+            Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
     }
 }
 
@@ -115,7 +127,7 @@ impl Lock {
         let mut file = loop {
             let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
             let file = open.map_err(Error::io("open", &path))?;
-            match file.try_lock() {
+            match uninterrupted(|| file.try_lock()) {
                 // The process that had it has just removed it.
                 Ok(()) if !is_at(&file, &path) => {}
                 Ok(()) => break file,
@@ -194,6 +206,15 @@ mod tests {
 
     fn unsupported() -> TryLockError {
         TryLockError::Error(std::io::Error::from_raw_os_error(rustix::io::Errno::NOLCK.raw_os_error()))
+    }
+
+    #[test]
+    fn a_signal_does_not_keep_the_lock_from_being_taken() {
+        let mut answers = [Some(ErrorKind::Interrupted), Some(ErrorKind::Interrupted), None].into_iter();
+        let answer = |kind: ErrorKind| Err(TryLockError::Error(kind.into()));
+        assert!(uninterrupted(|| answers.next().unwrap().map_or(Ok(()), answer)).is_ok());
+        let denied = uninterrupted(|| answer(ErrorKind::PermissionDenied));
+        assert!(matches!(denied, Err(TryLockError::Error(e)) if e.kind() == ErrorKind::PermissionDenied));
     }
 
     #[test]
