@@ -15,6 +15,7 @@ mod memory;
 mod schema;
 mod setting;
 mod stages;
+mod typed;
 
 pub use check::{DIGIT_SIDE, MAX_COMPONENTS, MAX_IMAGE_SIDE, MAX_STEPS};
 pub use difference::{Difference, differences};
