@@ -27,3 +27,4 @@ pub use schema::{
     Activation, Adam, Cell, Data, Digits, Distribution, Epsilons, Images, Layer, Loss, ModelSpec, Noise,
     Preset, Setting, ShapeSet, Speed, Stage, StepWeights, Train,
 };
+pub use typed::is_field;

@@ -15,9 +15,15 @@ pub(super) fn options() -> ron::Options {
     ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
 }
 
+/// Whether presets have a field that begins with the first part of this path.
+pub fn is_field(path: &str) -> bool {
+    let fields = ["name", "about", "expect", "data", "noise", "k", "steps", "model", "loss", "train"];
+    path.split('.').next().is_some_and(|first| fields.contains(&first))
+}
+
 impl Preset {
     /// The paths of all fields with a single value, as for `--set`, in the order of their names.
-    pub fn paths(&self) -> Vec<String> {
+    pub(super) fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
         leaves("", &serde_json::to_value(self).unwrap_or_default(), &mut paths);
         paths
@@ -226,6 +232,7 @@ mod tests {
             let preset = Preset::load(name).unwrap();
             let mut tree = serde_json::to_value(&preset).unwrap();
             for path in preset.paths() {
+                assert!(is_field(&path), "{path}");
                 assert!(super::super::load::find(&mut tree, &path).is_ok(), "{name} {path}");
             }
         }
