@@ -18,7 +18,7 @@ use crate::random::Stream;
 use crate::run::checkpoint::{Checkpoint, EmbeddedModel, MODELS};
 use crate::run::checkpoints;
 use crate::run::directory::{self, RunFile};
-use crate::run::{album, curves, log, metrics};
+use crate::run::{album, begun, curves, log, metrics};
 use crate::snapshot::Snapshot;
 
 /// A finished training can still be inspected.
@@ -156,10 +156,11 @@ impl Backstage for LocalBackstage {
     }
 
     fn compared(&self, run: &Path) -> Result<RunToCompare> {
-        let begun = RunFile::read(run)?;
-        let preset = directory::preset(run)?;
+        let seed = RunFile::read(run)?.seed;
+        let metrics = metrics::read(run)?;
+        let preset = begun::preset_at_end(run, &metrics)?;
         let directory = std::fs::canonicalize(run).unwrap_or_else(|_| run.to_owned());
-        Ok(RunToCompare { directory, preset, seed: begun.seed, metrics: metrics::read(run)? })
+        Ok(RunToCompare { directory, preset, seed, metrics })
     }
 
     fn save_curves(&self, run: &Path, file: &Path) -> Result<()> {

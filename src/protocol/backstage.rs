@@ -57,7 +57,7 @@ pub struct Shelf {
 pub struct RunToCompare {
     /// Its directory, without symbolic links.
     pub directory: PathBuf,
-    /// The preset it began with.
+    /// Its settings at the end of its metrics.
     pub preset: Preset,
     /// The seed of all random numbers.
     pub seed: u64,
