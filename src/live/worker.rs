@@ -56,11 +56,13 @@ pub(super) struct Begun {
     pub(super) compute: Compute,
     /// The checkpoint it stands on.
     pub(super) saved: Option<(Counters, Preset)>,
+    /// What was made from another run, to tell the viewers.
+    pub(super) made: Option<String>,
 }
 
 /// Trains `begun` until a condition to stop is met, and reports to `ends`.
 pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
-    let Begun { run, trainer, metrics, replay, compute, saved } = begun;
+    let Begun { run, trainer, metrics, replay, compute, saved, made } = begun;
     let trainer = trainer.with_stop(ends.stop.clone());
     let worker = Worker {
         run,
@@ -81,7 +83,7 @@ pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
         snapshot_due: Instant::now(),
         looked: false,
     };
-    worker.run(metrics);
+    worker.run(metrics, made);
 }
 
 struct Worker {
@@ -120,9 +122,12 @@ enum Next {
 }
 
 impl Worker {
-    fn run(mut self, metrics: Metrics) {
+    fn run(mut self, metrics: Metrics, made: Option<String>) {
         self.ends.log.open(self.run.path());
-        let work = |worker: &mut Worker| match worker.announce(metrics).and_then(|()| worker.train()) {
+        let work = |worker: &mut Worker| match worker
+            .announce(metrics, made.clone())
+            .and_then(|()| worker.train())
+        {
             Err(Error::Stopped) => worker.save_unsaved().map(|()| Finish::Stopped),
             other => other,
         };
@@ -146,7 +151,7 @@ impl Worker {
         self.ends.outbox.finish(finish);
     }
 
-    fn announce(&mut self, metrics: Metrics) -> Result<()> {
+    fn announce(&mut self, metrics: Metrics, made: Option<String>) -> Result<()> {
         let trainer = &self.trainer;
         let info = RunInfo {
             kind: RunKind::Training,
@@ -172,6 +177,7 @@ impl Worker {
             Ok(viewers) => self.ends.outbox.admit(viewers),
             Err(e) => warn!("{e}; {NOBODY}"),
         }
+        made.into_iter().for_each(|made| self.tell(made));
         self.tell_warnings();
         // An epoch that is still to be validated may have been validated before the run was killed, so its iteration
         // is written again.

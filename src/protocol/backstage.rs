@@ -65,6 +65,15 @@ pub struct RunToCompare {
     pub metrics: Metrics,
 }
 
+/// A moment of a run's past that can be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Its iteration.
+    pub iteration: u64,
+    /// Whether its checkpoint is kept, so that it can be forked.
+    pub kept: bool,
+}
+
 /// A sample of a preset's data, for the picker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preview {
@@ -104,7 +113,8 @@ pub trait Backstage: Send + Sync {
     fn resume(&self, _run: &RunCard, _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// The checkpoint of the run in this directory by name: `best`, `last`, or its iteration.
+    /// The checkpoint of the run in this directory by name: `best`, `last`, or an iteration, for the nearest one not
+    /// after it.
     fn checkpoint(&self, _run: &Path, _name: &str) -> Result<PathBuf> {
         not_here()
     }
@@ -117,8 +127,8 @@ pub trait Backstage: Send + Sync {
     fn restart(&self, _run: &Path, _sets: &[String], _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// The iterations in the album of the run in this directory, in order.
-    fn moments(&self, _run: &Path) -> Vec<u64> {
+    /// The moments in the album of the run in this directory, in order.
+    fn moments(&self, _run: &Path) -> Vec<Moment> {
         Vec::new()
     }
     /// A watched sample at one of those iterations.

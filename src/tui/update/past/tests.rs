@@ -2,7 +2,7 @@ use super::*;
 use crate::preset::Setting;
 use crate::protocol::{Command, Epoch, Event};
 use crate::snapshot::Snapshot;
-use crate::tui::testing::{past, press, seen, sent, snapshot, workbench};
+use crate::tui::testing::{kept, past, press, seen, sent, snapshot, workbench};
 use crate::tui::update::{Message, update};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ fn looking_back_goes_through_the_moments_and_returns_to_now() {
     update(&mut app, Message::Picture(Arc::new(now)));
     assert!(press(&mut app, "}").is_empty(), "there is nothing after now");
     assert_eq!(press(&mut app, "{"), [Effect::Moments(run())]);
-    let read = update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![0, 8, 64]));
+    let read = update(&mut app, Message::Moments("runs/quickstart-s1".into(), kept(&[0, 8, 64])));
     assert_eq!(read, [Effect::Moment(run(), 64, 0)]);
     assert_eq!(seen(&app), Some(90), "until the moment is read");
     update(&mut app, past(64, 0));
@@ -49,7 +49,7 @@ fn the_training_is_played_from_its_first_moment_on() {
     let mut app = workbench();
     let run = PathBuf::from("runs/quickstart-s1");
     assert_eq!(press(&mut app, "A"), [Effect::Moments(run.clone())]);
-    let first = update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![0, 8]));
+    let first = update(&mut app, Message::Moments("runs/quickstart-s1".into(), kept(&[0, 8])));
     assert_eq!(first, [Effect::Moment(run.clone(), 0, 0)]);
     assert!(app.is_playing());
     for moment in [8, 0] {
@@ -60,7 +60,7 @@ fn the_training_is_played_from_its_first_moment_on() {
     // A run without an album says so.
     let mut app = workbench();
     press(&mut app, "{");
-    assert!(update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![])).is_empty());
+    assert!(update(&mut app, Message::Moments("runs/quickstart-s1".into(), kept(&[]))).is_empty());
     assert!(app.message.is_some() && app.workbench.unwrap().album.is_none());
 }
 
@@ -70,11 +70,11 @@ fn the_album_grows_and_has_only_some_samples() {
     let mut app = workbench();
     app.workbench.as_mut().unwrap().sample = 30;
     press(&mut app, "{");
-    let effects = update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![0, 8]));
+    let effects = update(&mut app, Message::Moments("runs/quickstart-s1".into(), kept(&[0, 8])));
     let run = PathBuf::from("runs/quickstart-s1");
     assert_eq!(effects, [Effect::Send(Command::Watch(0)), Effect::Moment(run.clone(), 8, 0)]);
     let epoch = Epoch { iteration: 9, ..Epoch::default() };
     assert_eq!(update(&mut app, Message::Run(Event::Epoch(epoch))), [Effect::Moments(run)]);
-    assert!(update(&mut app, Message::Moments("runs/quickstart-s1".into(), vec![0, 8, 9])).is_empty());
+    assert!(update(&mut app, Message::Moments("runs/quickstart-s1".into(), kept(&[0, 8, 9]))).is_empty());
     assert_eq!(app.workbench.unwrap().album.unwrap().place(), (2, 3));
 }
