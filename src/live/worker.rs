@@ -24,6 +24,7 @@ use crate::protocol::{
 };
 use crate::run::album::{self, Album};
 use crate::run::directory::RunDir;
+use crate::run::past;
 use crate::run::tensorboard::EventFile;
 use crate::snapshot::{TILE, pictures};
 use crate::train::trainer::{Counters, Trainer};
@@ -188,7 +189,9 @@ impl Worker {
             let rate = self.trainer.preset().train.learning_rate;
             self.log_event(|events, _| events.iteration(&last, rate))?;
         }
-        let album = self.persist(|worker| Album::open(worker.run.path(), first - 1));
+        let inherited: Vec<u64> = past::inherited(self.run.path()).into_keys().collect();
+        let open = |worker: &mut Worker| Album::open(worker.run.path(), first - 1);
+        let album = self.persist(open).map(|album| album.holding(inherited));
         self.album = self.kept(album)?;
         if first == 1 {
             self.keep_moment(false)?;

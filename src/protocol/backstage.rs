@@ -70,8 +70,15 @@ pub struct RunToCompare {
 pub struct Moment {
     /// Its iteration.
     pub iteration: u64,
-    /// Whether its checkpoint is kept, so that it can be forked.
-    pub kept: bool,
+    /// The iteration of the checkpoint that a fork from it begins with: its own, or the nearest earlier one.
+    pub fork: Option<u64>,
+}
+
+impl Moment {
+    /// Whether its own checkpoint is kept.
+    pub fn is_kept(&self) -> bool {
+        self.fork == Some(self.iteration)
+    }
 }
 
 /// A sample of a preset's data, for the picker.

@@ -57,6 +57,8 @@ pub struct Album {
     directory: PathBuf,
     moments: Vec<u64>,
     best: Option<u64>,
+    /// The iterations of a fork's parent that have a checkpoint.
+    inherited: Vec<u64>,
 }
 
 impl Album {
@@ -70,9 +72,15 @@ impl Album {
         let (moments, later) = moments(run).into_iter().partition(|moment| *moment <= until);
         let best = std::fs::read_to_string(directory.join(BEST)).ok();
         let best = best.and_then(|name| iteration_of(name.trim())).filter(|best| *best <= until);
-        let album = Album { directory, moments, best };
+        let album = Album { directory, moments, best, inherited: Vec::new() };
         album.remove(&later);
         Ok(album)
+    }
+
+    /// Keeps the moments of these iterations of a fork's parent.
+    #[must_use]
+    pub fn holding(self, inherited: Vec<u64>) -> Album {
+        Album { inherited, ..self }
     }
 
     /// Begins the album of a fork of the run in `parent` with the moments until its first iteration.
@@ -106,7 +114,7 @@ impl Album {
             self.best = Some(first.iteration);
         }
         let mut surplus = surplus(&self.moments, self.best);
-        surplus.retain(|moment| !held.contains(moment));
+        surplus.retain(|moment| !held.contains(moment) && !self.inherited.contains(moment));
         self.remove(&surplus);
         self.moments.retain(|moment| !surplus.contains(moment));
         Ok(())

@@ -11,23 +11,33 @@ use crate::protocol::Moment;
 /// So many ancestors of a fork are looked at.
 const ANCESTORS: usize = 16;
 
-/// The checkpoints of the run in `run` by their iterations. A fork has those of its ancestors, too, up to where it began.
+/// The checkpoints of the run in `run` by their iterations, and those that it has inherited.
 pub fn checkpoints(run: &Path) -> BTreeMap<u64, PathBuf> {
+    let mut found = inherited(run);
+    found.extend(own(run));
+    found
+}
+
+fn own(run: &Path) -> BTreeMap<u64, PathBuf> {
+    let mut all = checkpoints::all(run).unwrap_or_default();
+    all.retain(|path| checkpoint::is_checkpoint(path));
+    all.sort();
+    // The first of an iteration is the one at the end of an epoch, so it is inserted last.
+    let of = |path: PathBuf| Some((checkpoints::iteration_of(&path)?, path));
+    all.into_iter().rev().filter_map(of).collect()
+}
+
+/// The checkpoints of the ancestors of the fork in `run` up to where it began, by their iterations.
+pub fn inherited(run: &Path) -> BTreeMap<u64, PathBuf> {
     let mut found = BTreeMap::new();
     let (mut run, mut until) = (run.to_owned(), u64::MAX);
     for _ in 0..ANCESTORS {
-        let mut all = checkpoints::all(&run).unwrap_or_default();
-        // The first of an iteration is the one at the end of an epoch.
-        all.sort();
-        for path in all.into_iter().filter(|path| checkpoint::is_checkpoint(path)) {
-            if let Some(iteration) = checkpoints::iteration_of(&path).filter(|iteration| *iteration <= until)
-            {
-                found.entry(iteration).or_insert(path);
-            }
-        }
         let Some(forked) = RunFile::read(&run).ok().and_then(|run| run.forked) else { break };
         let Some(parent) = directory::run_of(&forked) else { break };
         until = checkpoints::iteration_of(&forked).unwrap_or(0).min(until);
+        for (iteration, path) in own(parent).into_iter().take_while(|(iteration, _)| *iteration <= until) {
+            found.entry(iteration).or_insert(path);
+        }
         run = parent.to_owned();
     }
     found
@@ -36,8 +46,8 @@ pub fn checkpoints(run: &Path) -> BTreeMap<u64, PathBuf> {
 /// The moments in the album of the run in `run`, in order.
 pub fn moments(run: &Path) -> Vec<Moment> {
     let checkpoints = checkpoints(run);
-    let moment = |iteration| Moment { iteration, kept: checkpoints.contains_key(&iteration) };
-    album::moments(run).into_iter().map(moment).collect()
+    let fork = |iteration| checkpoints.range(..=iteration).next_back().map(|(iteration, _)| *iteration);
+    album::moments(run).into_iter().map(|iteration| Moment { iteration, fork: fork(iteration) }).collect()
 }
 
 /// The checkpoint of the run in `run` called `name`: `best`, `last`, or an iteration; without a checkpoint of that

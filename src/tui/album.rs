@@ -45,10 +45,9 @@ impl LookBack {
         &self.moments
     }
 
-    /// The iteration to fork from: the chosen moment's, or the nearest earlier one whose checkpoint is kept.
+    /// The iteration of the checkpoint that a fork from the chosen one begins with.
     pub fn fork_point(&self) -> Option<u64> {
-        let until = self.moments.get(..=self.at).unwrap_or_default();
-        until.iter().rfind(|moment| moment.kept).map(|moment| moment.iteration)
+        self.moments.get(self.at)?.fork
     }
 
     /// Its number, from 1, and how many moments there are.

@@ -150,7 +150,7 @@ pub fn past(iteration: u64, sample: usize) -> Message {
 
 /// Moments of these iterations, with checkpoints.
 pub fn kept(iterations: &[u64]) -> Vec<Moment> {
-    iterations.iter().map(|iteration| Moment { iteration: *iteration, kept: true }).collect()
+    iterations.iter().map(|iteration| Moment { iteration: *iteration, fork: Some(*iteration) }).collect()
 }
 
 pub fn seen(app: &App) -> Option<u64> {

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
 use super::parts::{put, wrapped};
+use crate::protocol::Moment;
 use crate::tui::actions::{self, key};
 use crate::tui::app::App;
 use crate::tui::theme::Theme;
@@ -85,7 +86,7 @@ pub fn sliders(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     let em = format!("EM step {step}/{steps} {}", keys("em-previous", "em-next"));
     // Both have the same width.
     let wide = width(&training).max(width(&em));
-    let marked = |place: usize| album.moments().get(place - 1).is_some_and(|moment| moment.kept);
+    let marked = |place: usize| album.moments().get(place - 1).is_some_and(Moment::is_kept);
     let past = slider(" past", place, marked, padded(&training, wide), area.width, theme);
     put(&past, area.x, area.y, area.width, buf);
     if area.height > 1 {
