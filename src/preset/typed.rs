@@ -71,7 +71,9 @@ pub(super) fn value(preset: &Preset, path: &str, text: &str) -> Result<Value, St
     }
     match path {
         "data" => typed::<Data>(path, text),
-        "noise" => typed::<Noise>(path, text),
+        "noise" => typed::<Noise>(path, text).map_err(|e| {
+            format!("{e}; a noise is a number such as 0.3, or a kind: bitflip, masked_uniform or none")
+        }),
         "model" => typed::<ModelSpec>(path, text),
         "model.distribution" => typed::<Distribution>(path, text),
         "model.cell" => typed::<Cell>(path, text),
@@ -98,13 +100,20 @@ pub(super) fn value(preset: &Preset, path: &str, text: &str) -> Result<Value, St
 }
 
 /// The value of an enum or a struct for which a plainer value was typed: a number for a noise is its probability, for
-/// digit images how many, for a speed both its ends; a list for the steps of the loss is their weights.
+/// digit images how many, for a speed both its ends; a list for the steps of the loss is their weights; a kind of noise
+/// alone keeps the probability.
 fn plain(preset: &Preset, path: &str, text: &str) -> Option<Value> {
     let json = |value: Result<Value, serde_json::Error>| value.ok();
     match path {
         "noise" => {
-            let mut changed = preset.clone();
-            Setting::Noise(text.parse().ok()?).put(&mut changed);
+            // A number keeps the kind, and a kind the number.
+            let (noise, probability) = match &named(path, text)[..] {
+                "Bitflip" => (Noise::Bitflip { probability: 0.0 }, preset.noise.probability()?),
+                "MaskedUniform" => (Noise::MaskedUniform { probability: 0.0 }, preset.noise.probability()?),
+                number => (preset.noise, number.parse().ok()?),
+            };
+            let mut changed = Preset { noise, ..preset.clone() };
+            Setting::Noise(probability).put(&mut changed);
             json(serde_json::to_value(changed.noise))
         }
         "data.speed" => {
@@ -185,6 +194,8 @@ mod tests {
             ("quickstart", "noise=0.3", "noise=Bitflip(probability: 0.3)"),
             ("flying-mnist-2", "noise=0.3", "noise=MaskedUniform(probability: 0.3)"),
             ("quickstart", "noise=none", "noise=None"),
+            ("quickstart", "noise=masked_uniform", "noise=MaskedUniform(probability: 0.1)"),
+            ("flying-mnist-2", "noise=Bitflip", "noise=Bitflip(probability: 0.2)"),
             ("quickstart", "noise=masked_uniform(probability: 0.5)", "noise=MaskedUniform(probability: 0.5)"),
             ("quickstart", "lr=0.01", "train.learning_rate=0.01"),
             ("quickstart", "inter=0.5", "loss.inter_weight=0.5"),
@@ -223,6 +234,15 @@ mod tests {
             let clean = set(preset, &["noise=None"]);
             assert_eq!(Setting::Noise(0.3).apply(&clean).unwrap(), noisy);
             assert_eq!(Setting::Noise(0.0).current(&clean), Some(Setting::Noise(0.0)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_noise_says_what_is() {
+        for text in ["many", "50%", "Bitflip(0.3"] {
+            let error =
+                Preset::load("quickstart").unwrap().set(&[format!("noise={text}")]).unwrap_err().to_string();
+            assert!(error.contains("a noise is a number such as 0.3, or a kind: bitflip"), "{error}");
         }
     }
 

@@ -115,10 +115,9 @@ pub fn table(own: Settings, others: &[ComparedRun]) -> Vec<SettingRow> {
             rows.insert(kind.field().to_owned(), values);
         }
     }
-    if others.iter().any(|other| other.seed != own.1) {
-        rows.insert("seed".into(), all().map(|(_, seed, _)| seed.to_string()).collect());
-    }
-    rows.into_iter().map(|(path, values)| SettingRow { path, values }).collect()
+    let seeds = all().map(|(_, seed, _)| seed.to_string()).collect();
+    let seeds = others.iter().any(|other| other.seed != own.1).then_some(("seed".to_owned(), seeds));
+    rows.into_iter().chain(seeds).map(|(path, values)| SettingRow { path, values }).collect()
 }
 
 /// The value of a live setting at the end, and how it came to that: "0.1 → 0.3 at 500".
