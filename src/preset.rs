@@ -15,6 +15,7 @@ mod memory;
 mod schema;
 mod setting;
 mod stages;
+mod typed;
 
 pub use check::{DIGIT_SIDE, MAX_COMPONENTS, MAX_IMAGE_SIDE, MAX_STEPS};
 pub use difference::{Difference, differences};
@@ -26,3 +27,4 @@ pub use schema::{
     Activation, Adam, Cell, Data, Digits, Distribution, Epsilons, Images, Layer, Loss, ModelSpec, Noise,
     Preset, Setting, ShapeSet, Speed, Stage, StepWeights, Train,
 };
+pub use typed::is_field;

@@ -37,6 +37,7 @@ pub mod theme;
 pub mod update;
 pub mod view;
 mod width;
+mod words;
 pub mod workbench;
 
 pub use self::launch::run;

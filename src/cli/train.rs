@@ -21,7 +21,7 @@ use crate::protocol::{
     why_unscored,
 };
 use crate::run::directory::RunDir;
-use crate::run::{begun, directory};
+use crate::run::{begun, checkpoint, directory, past};
 use crate::signals::{Request, Requests};
 use crate::stop::Stop;
 
@@ -36,6 +36,9 @@ pub(super) struct TrainArgs {
     /// Begin a new run with the complete state of this run (its last checkpoint) or checkpoint, changed by --set
     #[arg(long, value_name = "RUN-OR-CHECKPOINT", conflicts_with_all = ["preset", "resume", "from", "mnist", "seed", "seeds"])]
     fork: Option<PathBuf>,
+    /// Fork the run from its checkpoint of this iteration, or the nearest earlier one; or from its best checkpoint
+    #[arg(long, value_name = "ITERATION|best", requires = "fork", conflicts_with_all = ["preset", "resume", "replay"])]
+    at: Option<String>,
     /// Repeat this run with its live changes, up to its last iteration; on a CPU the result is bit-identical
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "resume", "from", "fork", "sets", "mnist", "seed", "seeds", "epochs"])]
     replay: Option<PathBuf>,
@@ -106,7 +109,17 @@ impl TrainArgs {
             let sets = self.common.sets.clone();
             let limited = limited.clone();
             let change = move |preset: &Preset| limited(&preset.set(&sets)?);
-            let handle = begin::fork(of, compute()?, change, self.out.clone(), vec![], ending)?;
+            let of = match &self.at {
+                Some(_) if checkpoint::is_checkpoint(of) => {
+                    return Err(Error::Usage(format!(
+                        "--at: {} is a checkpoint; leave the option out, or name the run",
+                        shown(of)
+                    )));
+                }
+                Some(at) => past::named(of, at)?,
+                None => of.clone(),
+            };
+            let handle = begin::fork(&of, compute()?, change, self.out.clone(), vec![], ending)?;
             self.follow(handle, &mut unwritten)?;
             return unwritten;
         }

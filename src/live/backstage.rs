@@ -13,12 +13,12 @@ use crate::data::{Dataset, Split, corrupt};
 use crate::error::{Error, Result};
 use crate::precision::Precision;
 use crate::preset::Preset;
-use crate::protocol::{Backstage, ModelCard, Preview, RunCard, RunHandle, RunToCompare, Shelf};
+use crate::protocol::{Backstage, ModelCard, Moment, Preview, RunCard, RunHandle, RunToCompare, Shelf};
 use crate::random::Stream;
 use crate::run::checkpoint::{Checkpoint, EmbeddedModel, MODELS};
 use crate::run::checkpoints;
 use crate::run::directory::{self, RunFile};
-use crate::run::{album, curves, log, metrics};
+use crate::run::{album, begun, curves, log, metrics, past};
 use crate::snapshot::Snapshot;
 
 /// A finished training can still be inspected.
@@ -120,7 +120,7 @@ impl Backstage for LocalBackstage {
     }
 
     fn checkpoint(&self, run: &Path, name: &str) -> Result<PathBuf> {
-        checkpoints::named(run, name)
+        past::named(run, name)
     }
 
     fn fork(&self, from: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
@@ -144,11 +144,19 @@ impl Backstage for LocalBackstage {
             repeated.origin.data = None;
         }
         let tensorboard = self.tensorboard;
-        begin::start(&Job { from: begun.from, repeats: Some(repeated), tensorboard, ending: STAY, ..job })
+        let restarts = Some(run.to_owned());
+        begin::start(&Job {
+            from: begun.from,
+            repeats: Some(repeated),
+            restarts,
+            tensorboard,
+            ending: STAY,
+            ..job
+        })
     }
 
-    fn moments(&self, run: &Path) -> Vec<u64> {
-        album::moments(run)
+    fn moments(&self, run: &Path) -> Vec<Moment> {
+        past::moments(run)
     }
 
     fn moment(&self, run: &Path, iteration: u64, sample: usize) -> Result<Snapshot> {
@@ -156,10 +164,11 @@ impl Backstage for LocalBackstage {
     }
 
     fn compared(&self, run: &Path) -> Result<RunToCompare> {
-        let begun = RunFile::read(run)?;
-        let preset = directory::preset(run)?;
+        let seed = RunFile::read(run)?.seed;
+        let metrics = metrics::read(run)?;
+        let preset = begun::preset_at_end(run, &metrics)?;
         let directory = std::fs::canonicalize(run).unwrap_or_else(|_| run.to_owned());
-        Ok(RunToCompare { directory, preset, seed: begun.seed, metrics: metrics::read(run)? })
+        Ok(RunToCompare { directory, preset, seed, metrics })
     }
 
     fn save_curves(&self, run: &Path, file: &Path) -> Result<()> {

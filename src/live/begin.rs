@@ -10,8 +10,9 @@ use super::worker::{self, Begun};
 use crate::backend::Compute;
 use crate::error::{Error, Result};
 use crate::machine;
+use crate::paths::{Shown, shown};
 use crate::precision::Precision;
-use crate::preset::{Preset, Setting};
+use crate::preset::{Difference, Preset, Setting, differences};
 use crate::protocol::{Change, Metrics, Record, RunHandle};
 use crate::run::album::Album;
 use crate::run::checkpoint::first_trainer;
@@ -32,6 +33,8 @@ pub struct Job {
     pub from: Option<PathBuf>,
     /// The run that it repeats, which must have begun with the weights in `from` and the same data.
     pub repeats: Option<RunFile>,
+    /// The run that it restarts with other settings, for the viewers.
+    pub restarts: Option<PathBuf>,
     /// The run directory; a new one under `runs` if not given.
     pub out: Option<PathBuf>,
     /// Live changes to make at their iterations, in their order.
@@ -52,6 +55,7 @@ impl Job {
             compute,
             from: None,
             repeats: None,
+            restarts: None,
             out: None,
             replay: Vec::new(),
             tensorboard: false,
@@ -86,7 +90,16 @@ pub fn start(job: &Job) -> Result<RunHandle> {
             run.keep_events()?;
         }
         run.commit()?;
-        Ok(Begun { run, trainer, metrics: Metrics::default(), replay: job.replay, compute, saved: None })
+        let made = job.restarts.as_deref().map(|of| restarted(run.path(), of, trainer.preset()));
+        Ok(Begun {
+            run,
+            trainer,
+            metrics: Metrics::default(),
+            replay: job.replay,
+            compute,
+            saved: None,
+            made,
+        })
     };
     spawn(make, ending)
 }
@@ -167,9 +180,36 @@ pub fn fork(
         let mut metrics = metrics::read(run.path())?;
         metrics.keep_latest();
         let saved = Some((trainer.counters().clone(), trainer.preset().clone()));
-        Ok(Begun { run, trainer, metrics, replay, compute, saved })
+        let made = parent.as_deref().unwrap_or(&path);
+        let made = format!("{}, forked at {iteration} of {}", name(run.path()), name(made));
+        let made = Some(made + &with(&differences(&before, trainer.preset())));
+        Ok(Begun { run, trainer, metrics, replay, compute, saved, made })
     };
     spawn(make, ending)
+}
+
+/// What a restart of the run in `of` has made.
+fn restarted(run: &Path, of: &Path, preset: &Preset) -> String {
+    let before = directory::preset(of);
+    let settings = before.map_or(String::new(), |before| with(&differences(&before, preset)));
+    format!("{}, restarted from the initial weights of {}{settings}", name(run), name(of))
+}
+
+/// The settings of a new run that its parent had otherwise, in words.
+fn with(settings: &[Difference]) -> String {
+    let each = |one: &Difference| format!("{} {}", one.path, one.after);
+    match settings {
+        [] => String::new(),
+        [some @ .., last] if some.len() < 4 => {
+            let some: String = some.iter().map(|one| each(one) + ", ").collect();
+            format!(", with {some}{}", each(last))
+        }
+        many => format!(", with {} other settings", many.len()),
+    }
+}
+
+fn name(run: &Path) -> Shown<'_> {
+    shown(run.file_name().map_or(run, Path::new))
 }
 
 /// Starts a run that repeats the one in `path`, including its live changes, up to its last iteration or that of
@@ -242,7 +282,7 @@ pub fn resume(
         let next = trainer.counters().iteration + 1;
         let to_come = |change: &Change| change.iteration >= next && !metrics.changes.contains(change);
         let replay = begun.replay.into_iter().filter(to_come).collect();
-        Ok(Begun { run, trainer, metrics, replay, compute, saved })
+        Ok(Begun { run, trainer, metrics, replay, compute, saved, made: None })
     };
     spawn(make, ending)
 }

@@ -51,9 +51,12 @@ impl Shown {
     /// Shows samples until told to stop.
     fn run(&mut self, compute: Compute) -> Result<()> {
         let iteration = self.checkpoint.manifest.counters.iteration;
+        // A checkpoint is known by its run.
+        let path = &self.checkpoint.path;
+        let directory = directory::run_of(path).unwrap_or(path).to_owned();
         self.ends.outbox.send(Event::Started(Box::new(RunInfo {
             kind: RunKind::Model,
-            directory: self.checkpoint.path.clone(),
+            directory,
             preset: self.trainer.preset().clone(),
             seed: self.trainer.seed(),
             device: compute.to_string(),

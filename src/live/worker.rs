@@ -24,6 +24,7 @@ use crate::protocol::{
 };
 use crate::run::album::{self, Album};
 use crate::run::directory::RunDir;
+use crate::run::past;
 use crate::run::tensorboard::EventFile;
 use crate::snapshot::{TILE, pictures};
 use crate::train::trainer::{Counters, Trainer};
@@ -56,11 +57,13 @@ pub(super) struct Begun {
     pub(super) compute: Compute,
     /// The checkpoint it stands on.
     pub(super) saved: Option<(Counters, Preset)>,
+    /// What was made from another run, to tell the viewers.
+    pub(super) made: Option<String>,
 }
 
 /// Trains `begun` until a condition to stop is met, and reports to `ends`.
 pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
-    let Begun { run, trainer, metrics, replay, compute, saved } = begun;
+    let Begun { run, trainer, metrics, replay, compute, saved, made } = begun;
     let trainer = trainer.with_stop(ends.stop.clone());
     let worker = Worker {
         run,
@@ -81,7 +84,7 @@ pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
         snapshot_due: Instant::now(),
         looked: false,
     };
-    worker.run(metrics);
+    worker.run(metrics, made);
 }
 
 struct Worker {
@@ -120,9 +123,12 @@ enum Next {
 }
 
 impl Worker {
-    fn run(mut self, metrics: Metrics) {
+    fn run(mut self, metrics: Metrics, made: Option<String>) {
         self.ends.log.open(self.run.path());
-        let work = |worker: &mut Worker| match worker.announce(metrics).and_then(|()| worker.train()) {
+        let work = |worker: &mut Worker| match worker
+            .announce(metrics, made.clone())
+            .and_then(|()| worker.train())
+        {
             Err(Error::Stopped) => worker.save_unsaved().map(|()| Finish::Stopped),
             other => other,
         };
@@ -146,7 +152,7 @@ impl Worker {
         self.ends.outbox.finish(finish);
     }
 
-    fn announce(&mut self, metrics: Metrics) -> Result<()> {
+    fn announce(&mut self, metrics: Metrics, made: Option<String>) -> Result<()> {
         let trainer = &self.trainer;
         let info = RunInfo {
             kind: RunKind::Training,
@@ -172,6 +178,7 @@ impl Worker {
             Ok(viewers) => self.ends.outbox.admit(viewers),
             Err(e) => warn!("{e}; {NOBODY}"),
         }
+        made.into_iter().for_each(|made| self.tell(made));
         self.tell_warnings();
         // An epoch that is still to be validated may have been validated before the run was killed, so its iteration
         // is written again.
@@ -182,7 +189,9 @@ impl Worker {
             let rate = self.trainer.preset().train.learning_rate;
             self.log_event(|events, _| events.iteration(&last, rate))?;
         }
-        let album = self.persist(|worker| Album::open(worker.run.path(), first - 1));
+        let inherited: Vec<u64> = past::inherited(self.run.path()).into_keys().collect();
+        let open = |worker: &mut Worker| Album::open(worker.run.path(), first - 1);
+        let album = self.persist(open).map(|album| album.holding(inherited));
         self.album = self.kept(album)?;
         if first == 1 {
             self.keep_moment(false)?;

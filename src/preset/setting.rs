@@ -83,7 +83,7 @@ impl Setting {
     pub fn current(&self, preset: &Preset) -> Option<Setting> {
         Some(match self {
             Setting::K(_) => Setting::K(preset.k),
-            Setting::Noise(_) => Setting::Noise(preset.noise.probability()?),
+            Setting::Noise(_) => Setting::Noise(preset.noise.probability().unwrap_or(0.0)),
             Setting::LearningRate(_) => Setting::LearningRate(preset.train.learning_rate),
             Setting::Steps(_) => Setting::Steps(preset.steps),
             Setting::InterWeight(_) => Setting::InterWeight(preset.loss.inter_weight),
@@ -110,10 +110,13 @@ impl Setting {
     pub(super) fn put(&self, preset: &mut Preset) {
         match *self {
             Setting::K(k) => preset.k = k,
-            Setting::Noise(p) => match &mut preset.noise {
-                Noise::Bitflip { probability } | Noise::MaskedUniform { probability } => *probability = p,
-                Noise::None => {}
-            },
+            Setting::Noise(probability) => {
+                preset.noise = match preset.noise {
+                    Noise::Bitflip { .. } => Noise::Bitflip { probability },
+                    Noise::MaskedUniform { .. } => Noise::MaskedUniform { probability },
+                    Noise::None => preset.data.noise(probability, preset.model.distribution),
+                }
+            }
             Setting::LearningRate(rate) => preset.train.learning_rate = rate,
             Setting::Steps(steps) => preset.steps = steps,
             Setting::InterWeight(weight) => preset.loss.inter_weight = weight,

@@ -1,6 +1,6 @@
 //! A preset at the stages of its training.
 
-use super::schema::{Preset, Stage};
+use super::schema::{Preset, Setting, Stage};
 
 impl Preset {
     /// The preset of the first stage, or the preset itself without stages.
@@ -36,8 +36,9 @@ impl Preset {
         preset
     }
 
-    /// Whether a stage overrides the field at `path`.
+    /// Whether a stage overrides the field at `path`, which may be a setting's short name.
     pub fn is_set_by_stages(&self, path: &str) -> bool {
+        let path = Setting::named(path).map_or(path, |kind| kind.field());
         let stages = &self.train.stages;
         let of_a_stage = stages.iter().flat_map(|stage| &stage.set).any(|setting| setting.field() == path);
         let of_all = path == "train.learning_rate" || path == "data.images" && self.data.images().is_some();

@@ -57,12 +57,28 @@ pub struct Shelf {
 pub struct RunToCompare {
     /// Its directory, without symbolic links.
     pub directory: PathBuf,
-    /// The preset it began with.
+    /// Its settings at the end of its metrics.
     pub preset: Preset,
     /// The seed of all random numbers.
     pub seed: u64,
     /// Its metrics.
     pub metrics: Metrics,
+}
+
+/// A moment of a run's past that can be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Its iteration.
+    pub iteration: u64,
+    /// The iteration of the checkpoint that a fork from it begins with: its own, or the nearest earlier one.
+    pub fork: Option<u64>,
+}
+
+impl Moment {
+    /// Whether its own checkpoint is kept.
+    pub fn is_kept(&self) -> bool {
+        self.fork == Some(self.iteration)
+    }
 }
 
 /// A sample of a preset's data, for the picker.
@@ -104,7 +120,8 @@ pub trait Backstage: Send + Sync {
     fn resume(&self, _run: &RunCard, _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// The checkpoint of the run in this directory by name: `best`, `last`, or its iteration.
+    /// The checkpoint of the run in this directory by name: `best`, `last`, or an iteration, for the nearest one not
+    /// after it.
     fn checkpoint(&self, _run: &Path, _name: &str) -> Result<PathBuf> {
         not_here()
     }
@@ -117,8 +134,8 @@ pub trait Backstage: Send + Sync {
     fn restart(&self, _run: &Path, _sets: &[String], _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// The iterations in the album of the run in this directory, in order.
-    fn moments(&self, _run: &Path) -> Vec<u64> {
+    /// The moments in the album of the run in this directory, in order.
+    fn moments(&self, _run: &Path) -> Vec<Moment> {
         Vec::new()
     }
     /// A watched sample at one of those iterations.

@@ -159,6 +159,20 @@ impl Metrics {
         self.changes.get(before..).unwrap_or_default()
     }
 
+    /// `preset`, in force after `iteration` iterations, with the changes and the stages since.
+    pub fn preset_after(&self, preset: Preset, iteration: u64) -> Preset {
+        let before = self.forks.last().map_or(0, |fork| fork.stages);
+        let stages = self.stages.iter().skip(before).map(|start| (start.iteration, Ok(&start.what)));
+        let changes = self.own_changes().iter().map(|change| (change.iteration, Err(change.to)));
+        // A stage starts before the commands of its first iteration are read.
+        let mut since: Vec<_> = stages.chain(changes).filter(|(first, _)| *first > iteration).collect();
+        since.sort_by_key(|(first, _)| *first);
+        since.into_iter().fold(preset, |preset, (_, what)| match what {
+            Ok(stage) => preset.at_stage(stage),
+            Err(setting) => setting.apply(&preset).unwrap_or(preset),
+        })
+    }
+
     /// The stage that an iteration belongs to, counted from 1.
     pub fn stage_of(&self, iteration: u64) -> usize {
         self.stages.iter().rfind(|start| start.iteration <= iteration).map_or(1, |start| start.stage)
@@ -487,6 +501,25 @@ mod tests {
     fn stage(stage: usize, iteration: u64, learning_rate: f64) -> Record {
         let what = Stage { images: Images::All, learning_rate, set: Vec::new(), max_epochs: None };
         Record::Stage(StageStart { stage, iteration, what })
+    }
+
+    /// A stage comes before the changes of its first iteration; a parent's stages and changes are in a fork's preset.
+    #[test]
+    fn settings_at_the_end_have_what_came_since() {
+        let preset = Preset::load("quickstart").unwrap();
+        let records = [
+            rate(4, 0.1, 0.02),
+            Record::Fork { iteration: 7 },
+            rate(9, 0.02, 0.5),
+            stage(2, 9, 0.3),
+            rate(20, 0.5, 0.7),
+        ];
+        let at_end = |records: &[Record], iteration| {
+            of(records.iter().cloned()).preset_after(preset.clone(), iteration).train.learning_rate
+        };
+        assert_eq!((at_end(&records, 0), at_end(&records[..4], 0)), (0.7, 0.5));
+        assert_eq!(at_end(&records[..2], 0), preset.train.learning_rate);
+        assert_eq!(at_end(&records, 20), preset.train.learning_rate);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use tracing::warn;
 use super::album;
 use super::checkpoint::{self, Checkpoint};
 use super::checkpoints::{self, BEGIN, BEST, CHECKPOINTS, LAST, PREVIOUS};
+use super::history::History;
 use super::lock::{self, Held, LOCK, Lock, TRAINS};
 use super::metrics::{self, MetricsFile};
 use super::origin::Origin;
@@ -40,6 +41,8 @@ use crate::train::trainer::{Counters, Trainer};
 
 const RUN: &str = "run.json";
 const PRESET: &str = "preset.ron";
+/// Bytes of a megabyte.
+const MB: u64 = 1_000_000;
 /// Marks a directory that is becoming a run.
 const MARKER: &str = ".nem-tui-unfinished-run";
 
@@ -80,6 +83,8 @@ pub struct RunDir {
     current: Option<PathBuf>,
     /// A checkpoint that was written but that nothing points to yet, and the counters it holds.
     written: Option<(Counters, PathBuf)>,
+    /// The checkpoints of the past that are kept.
+    history: History,
     /// What is still to be written for a directory to be a run. Without that it is removed at the end.
     unfinished: Option<Unfinished>,
     _lock: Lock,
@@ -118,7 +123,8 @@ impl RunDir {
         File::create(&marker).map_err(Error::io("create", &marker))?;
         let metrics = MetricsFile::open(&path)?;
         let unfinished = Some(Unfinished { run: run.clone(), is_new });
-        let made = RunDir { path, metrics, current: None, written: None, unfinished, _lock: lock };
+        let history = History::default();
+        let made = RunDir { path, metrics, current: None, written: None, history, unfinished, _lock: lock };
         let checkpoints = made.path.join(CHECKPOINTS);
         std::fs::create_dir_all(&checkpoints).map_err(Error::io("create", &checkpoints))?;
         write_atomic(&made.path.join(PRESET), preset.to_ron().as_bytes())?;
@@ -170,8 +176,16 @@ impl RunDir {
         let metrics = MetricsFile::open(path)?;
         let checkpoint = checkpoints::last(path)?;
         let current = checkpoint.as_ref().map(|checkpoint| checkpoint.path.clone());
-        let mut run =
-            RunDir { path: path.to_owned(), metrics, current, written: None, unfinished: None, _lock: lock };
+        let until = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.manifest.counters.iteration);
+        let mut run = RunDir {
+            path: path.to_owned(),
+            metrics,
+            current,
+            written: None,
+            history: History::read(path, until)?,
+            unfinished: None,
+            _lock: lock,
+        };
         match &checkpoint {
             Some(Checkpoint { path: newest, manifest, .. }) => {
                 run.metrics.cut(manifest.metrics_bytes)?;
@@ -227,7 +241,7 @@ impl RunDir {
     }
 
     /// Writes a checkpoint and points `last` to it, and with `best` also `best`; then removes checkpoints that nothing
-    /// points to. After a failure it can be called again.
+    /// points to and that are not kept of the past. After a failure it can be called again.
     ///
     /// # Errors
     /// A directory that cannot be written, for example on a full disk; earlier checkpoints stay as they were.
@@ -242,6 +256,7 @@ impl RunDir {
             }
         };
         self.written = Some((counters.clone(), path.clone()));
+        self.history.add(counters, &path)?;
         if best {
             checkpoints::point(&self.path, BEST, &path)?;
         }
@@ -251,11 +266,17 @@ impl RunDir {
         checkpoints::point(&self.path, LAST, &path)?;
         self.current = Some(path.clone());
         self.written = None;
-        if let Err(e) = checkpoints::prune(&self.path) {
+        let past = self.history.thin(trainer.preset().train.history_mb.saturating_mul(MB));
+        if let Err(e) = checkpoints::prune(&self.path, &past) {
             warn!("{e}; checkpoints that are no longer needed are removed later");
         }
         remove_all_temporary(&self.path);
         Ok(path)
+    }
+
+    /// The iterations of the checkpoints that are kept of the past.
+    pub fn past(&self) -> Vec<u64> {
+        self.history.iterations()
     }
 
     /// Writes the checkpoint that this fork begins with and keeps it, so that the run can be repeated.

@@ -10,7 +10,7 @@ use super::config::Notice;
 use super::overlay::palette::Listing;
 use super::workbench::Pane;
 use crate::preset::Preset;
-use crate::protocol::{Command, Event, Preview, RunCard, RunToCompare, Shelf};
+use crate::protocol::{Command, Event, Moment, Preview, RunCard, RunToCompare, Shelf};
 use crate::snapshot::{Snapshot, View};
 
 /// Why there is nothing to inspect or to write.
@@ -42,7 +42,7 @@ pub enum Message {
     /// A sentence about what was done, or why it was not.
     Told(String),
     /// The moments in the album of the run in this directory.
-    Moments(PathBuf, Vec<u64>),
+    Moments(PathBuf, Vec<Moment>),
     /// This sample of this run's album at this iteration, or a sentence that says why it cannot be shown.
     Moment(PathBuf, u64, usize, Result<Arc<Snapshot>, String>),
     /// Runs that were found.

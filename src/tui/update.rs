@@ -253,6 +253,16 @@ mod tests {
             (":sigma 0.3↵", "no model.distribution.e_sigma"),
             (":sample 65↵", "1 to 64"),
             (":set train.batch 3↵", "fork train.batch=3"),
+            (
+                ":set noise MaskedUniform(probability: 0.1)↵",
+                "noise cannot change while it trains; :fork noise=",
+            ),
+            (
+                ":set model.cell.layers.0.units=7↵",
+                "; :restart model.cell.layers.0.units=7 starts a run with it",
+            ),
+            (":set batch 3↵", "cannot be changed during training; choose from k"),
+            (":fork batch=3↵", "did you mean train.batch?"),
             (":fork train.nothing=3↵", "train.nothing"),
             (":fork model.cell.layers.0.units=7↵", ":restart model.cell.layers.0.units=7 begins it"),
         ] {

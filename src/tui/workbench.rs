@@ -85,6 +85,8 @@ pub struct Workbench {
     pub preset: Preset,
     /// The preset that the user has asked for; equal to `preset` once the worker has confirmed.
     pub wanted: Preset,
+    /// All live changes so far.
+    pub changes: Vec<Change>,
     /// The curves.
     pub history: History,
     /// Which part of them is shown, and how.
@@ -146,8 +148,10 @@ pub struct ComparedRun {
     pub directory: PathBuf,
     /// The same without symbolic links, which tells it apart from others.
     pub real: PathBuf,
-    /// The preset it began with.
+    /// Its settings at the end.
     pub preset: Preset,
+    /// Its live changes.
+    pub changes: Vec<Change>,
     /// The seed of all random numbers.
     pub seed: u64,
     /// Its curves.
@@ -158,7 +162,8 @@ impl ComparedRun {
     /// The run in `directory`, with the data that was read.
     pub fn new(directory: PathBuf, read: RunToCompare) -> ComparedRun {
         let history = History::of(&read.metrics);
-        ComparedRun { directory, real: read.directory, preset: read.preset, seed: read.seed, history }
+        let RunToCompare { directory: real, preset, seed, metrics } = read;
+        ComparedRun { directory, real, preset, changes: metrics.changes, seed, history }
     }
 
     /// Whether this path names its directory, as far as can be told without a look at the disk.
@@ -208,6 +213,7 @@ impl Workbench {
         let mut workbench = Workbench {
             preset: info.preset.clone(),
             wanted: info.preset.clone(),
+            changes: Vec::new(),
             history: History::default(),
             curves: CurveView::default(),
             compared: Vec::new(),
@@ -242,6 +248,7 @@ impl Workbench {
         workbench.seconds = metrics.iterations[latest..].iter().map(|iteration| iteration.seconds).collect();
         workbench.latest = metrics.iterations.last().copied();
         workbench.epoch = metrics.epochs.last().copied();
+        workbench.changes = metrics.changes;
         workbench
     }
 
@@ -283,6 +290,7 @@ impl Workbench {
             self.preset = preset;
         }
         self.history.mark(&change);
+        self.changes.push(change);
     }
 
     /// Applies the start of a later stage.

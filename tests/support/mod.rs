@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{
-    Change, Epoch, Event, Floor, Iteration, Metrics, ModelCard, Preview, Profile, RunCard, RunHandle,
+    Change, Epoch, Event, Floor, Iteration, Metrics, ModelCard, Moment, Preview, Profile, RunCard, RunHandle,
     RunInfo, RunKind, RunToCompare, Shelf,
 };
 use nem_tui::random::{Purpose, Stream};
@@ -231,7 +231,9 @@ pub fn compare(app: &mut App) {
 pub fn look_back(app: &mut App) {
     update(app, Message::Key(KeyEvent::from(KeyCode::Char('{'))));
     let run = app.workbench.as_ref().unwrap().info.directory.clone();
-    update(app, Message::Moments(run.clone(), vec![0, 1, 4, 16, 64, 100, 200, 400, 620]));
+    let fork = |until| [100, 400, 620].into_iter().rfind(|kept| *kept <= until);
+    let moment = |iteration| Moment { iteration, fork: fork(iteration) };
+    update(app, Message::Moments(run.clone(), [0, 1, 4, 16, 64, 100, 200, 400, 620].map(moment).into()));
     for _ in 0..3 {
         update(app, Message::Key(KeyEvent::from(KeyCode::Char('{'))));
     }

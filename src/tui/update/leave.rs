@@ -1,5 +1,6 @@
 //! Leaving a run: to the shell, or to a new run with its state or its weights.
 
+use super::past;
 use crate::paths::quoted;
 use crate::protocol::{Command, Finish};
 use crate::tui::app::{App, Leave, Overlay};
@@ -35,7 +36,16 @@ pub fn fork(app: &mut App, from: Option<String>, sets: Vec<String>) -> Done {
         ));
     }
     let run = workbench.info.directory.clone();
-    Ok(match from.filter(|name| name != "last") {
+    let from = match from.as_deref() {
+        Some("here") => past::shown(workbench)?.map(|(moment, point)| {
+            if point < moment {
+                app.message = Some(format!("no checkpoint of {moment} is kept; this forks from {point}"));
+            }
+            point.to_string()
+        }),
+        _ => from.filter(|name| name != "last"),
+    };
+    Ok(match from {
         // The checkpoint is looked up before this run is stopped for it.
         Some(name) => vec![Effect::Find(run, name, sets)],
         None => leave(app, Leave::Fork(run, sets)),

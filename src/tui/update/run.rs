@@ -58,7 +58,12 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
             return restated.into_iter().map(Effect::Send).collect();
         }
         Event::Paused(paused) => workbench.paused = paused,
-        Event::Saved { iteration, .. } => workbench.saved = Some(iteration),
+        Event::Saved { iteration, .. } => {
+            workbench.saved = Some(iteration);
+            // It may be a moment's, and others may have been removed.
+            let read = |_: &LookBack| Effect::Moments(workbench.info.directory.clone());
+            return workbench.album.iter().map(read).collect();
+        }
         Event::Done(finish) => {
             // It is repeated to a viewer that lagged.
             let told = workbench.finish.is_some();

@@ -80,6 +80,30 @@ pub fn change(workbench: &mut Workbench, setting: Setting) -> Done {
     Ok(vec![Effect::Send(Command::Set(setting))])
 }
 
+/// Makes the change that a value typed for a field of the preset means, if it can be made live.
+pub fn set(workbench: &mut Workbench, name: &str, value: &str) -> Done {
+    let before = workbench.inspector.as_ref().map_or(&workbench.wanted, |inspector| &inspector.preset);
+    let set = format!("{name}={value}");
+    let after = before.set(&[&set]).map_err(|e| e.to_string())?;
+    let is_all = |setting: &Setting| {
+        setting.current(before) != Some(*setting)
+            && setting.apply(before).is_ok_and(|applied| applied == after)
+    };
+    let live = Setting::KINDS.iter().filter_map(|kind| kind.current(&after)).find(is_all);
+    match live {
+        Some(setting) => change(workbench, setting),
+        None if after == *before => Ok(vec![]),
+        None if workbench.is_model() => {
+            let live = Setting::KINDS.map(|kind| kind.short()).join(", ");
+            Err(format!("{name} cannot change here; of {live}, those that a model has can"))
+        }
+        None => {
+            let how = if after.has_network_of(before) { "fork" } else { "restart" };
+            Err(format!("{name} cannot change while it trains; :{how} {set} starts a run with it"))
+        }
+    }
+}
+
 /// Undoes the latest change that still makes a difference: its old value becomes a new change.
 pub fn undo(workbench: &mut Workbench) -> Done {
     while let Some(before) = workbench.undo.pop() {

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
 use super::parts::{put, wrapped};
+use crate::protocol::Moment;
 use crate::tui::actions::{self, key};
 use crate::tui::app::App;
 use crate::tui::theme::Theme;
@@ -40,22 +41,29 @@ pub fn footer(app: &App, area: Rect, buf: &mut Buffer) {
     put(&Line::from(spans), area.x, area.y, area.width, buf);
 }
 
-/// A slider of this many columns at place `at` of `of`, counted from 1, with a text.
+/// A slider of this many columns at place `at` of `of`, counted from 1, with a text. Places that `is_marked` have a mark
+/// on it; at another one the knob is empty.
 fn slider<'a>(
     label: &'a str,
     (at, of): (usize, usize),
+    is_marked: impl Fn(usize) -> bool,
     text: String,
     columns: u16,
     theme: &Theme,
 ) -> Line<'a> {
     let taken = width(label) + width(&text) + 4;
     let room = usize::from(columns).saturating_sub(taken).max(1);
-    let knob = if of > 1 { (at - 1) * (room - 1) / (of - 1) } else { 0 };
+    let column = |place: usize| if of > 1 { (place - 1) * (room - 1) / (of - 1) } else { 0 };
+    let mut track = vec!["─"; room];
+    for place in (1..=of).filter(|place| *place != at && is_marked(*place)) {
+        track[column(place)] = "┴";
+    }
+    let knob = if is_marked(at) { "●" } else { "○" };
     Line::from(vec![
         Span::styled(label, theme.dim()),
-        Span::styled(format!(" {}", "─".repeat(knob)), theme.dim()),
-        Span::styled("●", theme.warning()),
-        Span::styled(format!("{} ", "─".repeat(room - 1 - knob)), theme.dim()),
+        Span::styled(format!(" {}", track[..column(at)].concat()), theme.dim()),
+        Span::styled(knob, theme.warning()),
+        Span::styled(format!("{} ", track[column(at) + 1..].concat()), theme.dim()),
         Span::styled(text, theme.strong()),
     ])
 }
@@ -78,9 +86,11 @@ pub fn sliders(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     let em = format!("EM step {step}/{steps} {}", keys("em-previous", "em-next"));
     // Both have the same width.
     let wide = width(&training).max(width(&em));
-    let line = |label, place, text: String| slider(label, place, padded(&text, wide), area.width, theme);
-    put(&line(" past", place, training), area.x, area.y, area.width, buf);
+    let marked = |place: usize| album.moments().get(place - 1).is_some_and(Moment::is_kept);
+    let past = slider(" past", place, marked, padded(&training, wide), area.width, theme);
+    put(&past, area.x, area.y, area.width, buf);
     if area.height > 1 {
-        put(&line("   EM", (step, steps), em), area.x, area.y + 1, area.width, buf);
+        let em = slider("   EM", (step, steps), |place| place == step, padded(&em, wide), area.width, theme);
+        put(&em, area.x, area.y + 1, area.width, buf);
     }
 }

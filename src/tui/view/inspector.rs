@@ -123,6 +123,9 @@ fn status_line(
         Span::styled(format!("  it {}", snapshot.iteration), theme.dim()),
         Span::styled(format!("  EM step {}/{}", at + 1, snapshot.steps.len()), theme.strong()),
     ];
+    if let (true, Some(name)) = (workbench.is_model(), workbench.info.directory.file_name()) {
+        spans.insert(1, Span::styled(format!("{}  ", shown(name)), theme.strong()));
+    }
     for setting in &inspector.look {
         spans.push(Span::styled(format!("  {} {}", setting.short(), setting.value()), theme.warning()));
     }
