@@ -12,7 +12,7 @@ use super::args::{Common, PrecisionArg, directory_parser};
 use super::print::{StatusBar, print_json, say, stdout_is_terminal};
 use crate::backend::Compute;
 use crate::error::{Error, Result};
-use crate::live::begin::{self, Ending, Job};
+use crate::live::begin::{self, Ending, Epochs, Job};
 use crate::paper::runs::TrainedRun;
 use crate::paths::shown;
 use crate::preset::{Images, Preset};
@@ -48,9 +48,9 @@ pub(super) struct TrainArgs {
     /// Train this many runs, one after another, each with the next seed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "resume")]
     seeds: u64,
-    /// Maximum number of epochs, instead of the preset's
-    #[arg(long, value_name = "N")]
-    epochs: Option<u64>,
+    /// Maximum number of epochs, instead of the preset's; +N with --resume or --fork trains N more than are done
+    #[arg(long, value_name = "N|+N", value_parser = epochs)]
+    epochs: Option<Epochs>,
     /// Maximum number of iterations, counted from the beginning of the run
     #[arg(long, value_name = "N")]
     max_iterations: Option<u64>,
@@ -80,7 +80,15 @@ pub(super) struct TrainArgs {
 
 impl TrainArgs {
     pub(super) fn run(self) -> Result<()> {
-        let epochs: Vec<String> = self.epochs.iter().map(|n| format!("train.max_epochs={n}")).collect();
+        let total = |epochs| if let Epochs::Total(most) = epochs { Some(most) } else { None };
+        let most = self.epochs.and_then(total);
+        let is_more = self.epochs.is_some() && most.is_none();
+        if is_more && (self.resume_if_exists || self.resume.is_none() && self.fork.is_none()) {
+            return Err(Error::Usage(
+                "--epochs +N trains a run further: name the run with --resume, or with --fork".into(),
+            ));
+        }
+        let epochs: Vec<String> = most.iter().map(|n| format!("train.max_epochs={n}")).collect();
         let limited = move |preset: &Preset| match epochs.is_empty() {
             false if preset.is_set_by_stages("train.max_epochs") => Err(Error::Usage(format!(
                 "--epochs: the stages of {} have their own numbers of epochs; use --max-iterations instead",
@@ -94,19 +102,31 @@ impl TrainArgs {
             if self.tensorboard {
                 directory::keep_events(run)?;
             }
-            begin::resume(run, compute()?, limited.clone(), ending)
+            // Stages without limits of their own share the training's.
+            let staged = most.is_some() && !directory::preset(run)?.train.stages.is_empty();
+            match self.epochs.filter(|_| !staged) {
+                Some(epochs) => {
+                    begin::resume_for(Some(epochs), run, compute()?, |preset| Ok(preset.clone()), ending)
+                }
+                None => begin::resume(run, compute()?, limited.clone(), ending),
+            }
         };
         // Why lines are missing on stdout.
         let mut unwritten = Ok(());
         if let Some(run) = &self.resume {
+            let had_ended = self.epochs.is_none() && self.has_ended(run).is_some();
             self.follow(resume(run)?, &mut unwritten)?;
+            if had_ended {
+                say("nem-tui: this run had ended before; --epochs +N trains it N epochs further");
+            }
             return unwritten;
         }
         if let Some(of) = &self.fork {
             let sets = self.common.sets.clone();
             let limited = limited.clone();
             let change = move |preset: &Preset| limited(&preset.set(&sets)?);
-            let handle = begin::fork(of, compute()?, change, self.out.clone(), vec![], ending)?;
+            let more = self.epochs.filter(|_| is_more);
+            let handle = begin::fork_for(more, of, compute()?, change, self.out.clone(), vec![], ending)?;
             self.follow(handle, &mut unwritten)?;
             return unwritten;
         }
@@ -177,7 +197,12 @@ impl TrainArgs {
             _ if self.max_iterations.is_some_and(|most| trained.iterations >= most) => {
                 Some(Finish::MaxIterations)
             }
-            TrainedRun { finished: true, epochs, .. } if self.epochs.is_none_or(|most| epochs >= most) => {
+            TrainedRun { finished: true, epochs, .. }
+                if self.epochs.is_none_or(|most| {
+                    most == Epochs::Total(begun.last_stage_epochs())
+                        || matches!(most, Epochs::Total(most) if epochs >= most)
+                }) =>
+            {
                 Some(if epochs >= begun.most_epochs() { Finish::MaxEpochs } else { Finish::EarlyStop })
             }
             _ => None,
@@ -211,6 +236,18 @@ impl TrainArgs {
         } else {
             Ok(follow(handle, None, Bar::new(self.max_iterations), &stop)?.0)
         }
+    }
+}
+
+/// Reads `N` or `+N`.
+fn epochs(text: &str) -> Result<Epochs, String> {
+    let (number, limit): (_, fn(u64) -> Epochs) = match text.strip_prefix('+') {
+        Some(more) => (more, Epochs::More),
+        None => (text, Epochs::Total),
+    };
+    match number.parse() {
+        Ok(epochs @ 1..) => Ok(limit(epochs)),
+        _ => Err("a number of epochs from 1, or +N for N more".into()),
     }
 }
 
@@ -388,13 +425,21 @@ pub(super) struct Bar {
     bar: StatusBar,
     directory: PathBuf,
     max_iterations: Option<u64>,
+    preset: Option<Preset>,
 }
 
 impl Bar {
     /// For a run that ends at `max_iterations` at the latest.
     pub(super) fn new(max_iterations: Option<u64>) -> Bar {
         let bar = StatusBar::new("{bar:24.cyan/dim} {pos}/{len} {per_sec:.dim} {eta:.dim} {wide_msg}");
-        Bar { bar, directory: PathBuf::new(), max_iterations }
+        Bar { bar, directory: PathBuf::new(), max_iterations, preset: None }
+    }
+
+    /// Sets the length to all iterations of `preset`.
+    fn measure(&mut self, preset: &Preset) {
+        let all = preset.most_epochs().saturating_mul(preset.iterations_per_epoch());
+        self.bar.bar().set_length(self.max_iterations.map_or(all, |max| max.min(all)));
+        self.preset = Some(preset.clone());
     }
 
     fn line(&mut self, text: &str) {
@@ -402,9 +447,8 @@ impl Bar {
     }
 
     fn start(&mut self, info: &RunInfo) {
-        let all = info.preset.most_epochs().saturating_mul(info.preset.iterations_per_epoch());
+        self.measure(&info.preset);
         let bar = self.bar.bar();
-        bar.set_length(self.max_iterations.map_or(all, |max| max.min(all)));
         bar.enable_steady_tick(Duration::from_millis(250));
         bar.set_position(info.iteration);
         bar.reset_eta();
@@ -464,8 +508,12 @@ impl Reporter for Bar {
                 self.bar.bar().finish_and_clear();
                 self.line(&ended(&finish, &self.directory));
             }
-            Event::Changed(_)
-            | Event::WatchedScores(_)
+            Event::Changed(change) => {
+                if let Some(Ok(preset)) = self.preset.as_ref().map(|preset| change.to.apply(preset)) {
+                    self.measure(&preset);
+                }
+            }
+            Event::WatchedScores(_)
             | Event::WrongSize { .. }
             | Event::Saved { .. }
             | Event::Paused(_)

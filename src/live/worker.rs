@@ -53,6 +53,8 @@ pub(super) struct Begun {
     pub(super) metrics: Metrics,
     /// Live changes still to be made.
     pub(super) replay: Vec<Change>,
+    /// A new limit to its epochs.
+    pub(super) limit: Option<Setting>,
     pub(super) compute: Compute,
     /// The checkpoint it stands on.
     pub(super) saved: Option<(Counters, Preset)>,
@@ -60,7 +62,7 @@ pub(super) struct Begun {
 
 /// Trains `begun` until a condition to stop is met, and reports to `ends`.
 pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
-    let Begun { run, trainer, metrics, replay, compute, saved } = begun;
+    let Begun { run, trainer, metrics, replay, limit, compute, saved } = begun;
     let trainer = trainer.with_stop(ends.stop.clone());
     let worker = Worker {
         run,
@@ -71,6 +73,7 @@ pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
         compute,
         ending,
         replay: replay.into(),
+        limit,
         paused: false,
         steps_to_go: 0,
         saved,
@@ -96,6 +99,8 @@ struct Worker {
     ending: Ending,
     /// Live changes still to be made, each at its iteration.
     replay: VecDeque<Change>,
+    /// A new limit to its epochs, before the first iteration.
+    limit: Option<Setting>,
     paused: bool,
     /// Single iterations still to make while paused.
     steps_to_go: u64,
@@ -196,10 +201,18 @@ impl Worker {
         if self.trainer.epoch_is_over() {
             self.end_epoch()?;
         }
-        if let Some(finish) = self.is_done()? {
-            return self.stay(finish);
+        let mut done = self.is_done()?;
+        if let Some(limit) = self.limit.take() {
+            self.change(limit)??;
+            done = self.is_done()?;
         }
         loop {
+            if let Some(finish) = done {
+                self.save_unsaved()?;
+                if let Some(finish) = self.stay(finish)? {
+                    return Ok(finish);
+                }
+            }
             self.repeat_changes()?;
             if let Next::Stop = self.take_commands()? {
                 self.save_unsaved()?;
@@ -220,15 +233,12 @@ impl Worker {
             }
             self.show_if_due()?;
             self.ends.outbox.flush();
-            if let Some(finish) = self.is_done()? {
-                self.save_unsaved()?;
-                return self.stay(finish);
-            }
+            done = self.is_done()?;
         }
     }
 
-    /// Ends the training. If asked to stay, shows samples until told to stop.
-    fn stay(&mut self, finish: Finish) -> Result<Finish> {
+    /// Ends the training. If asked to stay, shows samples until told to stop, or to train further: `None`.
+    fn stay(&mut self, finish: Finish) -> Result<Option<Finish>> {
         if self.ending.stay {
             self.ends.outbox.send(Event::Done(finish.clone()));
             self.show()?;
@@ -240,15 +250,25 @@ impl Worker {
                     Some(Call::Join(viewer, snapshots)) => self.ends.audience.admit(viewer, snapshots),
                     Some(Call::Taken(_)) => {}
                     Some(Call::Command(viewer, command)) => {
-                        if let Some(request) = self.look(viewer, command)? {
-                            let why = "the training is over; resume or fork the run to continue it".into();
-                            self.ends.outbox.answer(viewer, Event::Refused { request, why });
+                        match self.look(viewer, command)? {
+                            None => {}
+                            Some(Command::Train(more)) if finish != Finish::MaxIterations => {
+                                self.train_further(viewer, more, true)?;
+                                // A limit that it has reached already changes nothing.
+                                if self.trainer.is_done().is_none() {
+                                    return Ok(None);
+                                }
+                            }
+                            Some(request) => {
+                                let why = "the training is over; :train N trains N epochs more".into();
+                                self.ends.outbox.answer(viewer, Event::Refused { request, why });
+                            }
                         }
                     }
                 }
             }
         }
-        Ok(finish)
+        Ok(Some(finish))
     }
 
     /// Records and sends the iterations whose losses were read.
@@ -305,6 +325,15 @@ impl Worker {
             return Ok(Some(Finish::MaxIterations));
         }
         let Some(finish) = self.trainer.is_done() else { return Ok(None) };
+        // The run that this one repeats was trained further here.
+        if self.trainer.is_finished()
+            && self.replay.front().is_some_and(|change| {
+                change.iteration <= iteration + 1 && matches!(change.to, Setting::MaxEpochs(_))
+            })
+        {
+            self.repeat_changes()?;
+            return self.is_done();
+        }
         let start = self.persist(|worker| {
             let Worker { trainer, run, .. } = worker;
             trainer.next_stage(|preset, device| run.best()?.model(preset, device))
@@ -399,9 +428,23 @@ impl Worker {
                     self.refuse(viewer, Command::Set(setting), &e);
                 }
             }
+            Command::Train(more) => self.train_further(viewer, more, false)?,
             Command::Profile(on) => self.trainer.set_profiled(on),
             // Handled by `look` and `take_commands`.
             Command::Watch(_) | Command::Look(_) | Command::Input(_) | Command::Show | Command::Stop => {}
+        }
+        Ok(())
+    }
+
+    /// Raises the limit to the epochs by `more`, or once the training is over, to so many more than it has done.
+    fn train_further(&mut self, viewer: ViewerId, more: u64, is_over: bool) -> Result<()> {
+        let (counters, preset) = (self.trainer.counters(), self.trainer.preset());
+        let limit = match is_over {
+            true => counters.limit_for(more, preset),
+            false => preset.last_stage_epochs().saturating_add(more),
+        };
+        if let Err(e) = self.change(Setting::MaxEpochs(limit))? {
+            self.refuse(viewer, Command::Train(more), &e);
         }
         Ok(())
     }

@@ -146,6 +146,7 @@ pub const ACTIONS: &[Action] = &[
     typed("compare", RUN, "RUN", "show or hide the curves of the run in this directory beside this run's", Run(compare::toggle_named)),
     typed("theme", EVERYWHERE, "NAME", "other colours: dark, light, colour-blind", Argument::Theme(|app, scheme| { app.theme.scheme = scheme; Ok(vec![]) })),
     typed("open", LOOKING, "FILE", "inspect an image of your own: .png, .gif or .npy", Image(files::open)),
+    typed("train", RUN, "N", "train N epochs more, also after the training is over", Number(steer::train_further)),
     typed("fork", RUN, "[best] [NAME=VALUE …]", "a new run from here, or the best checkpoint, with other settings", Checkpoint(leave::fork)),
     typed("restart", RUN, "[NAME=VALUE …]", "a new run from the same initial weights, with other settings", Sets(leave::restart)),
 

@@ -3,6 +3,7 @@
 use super::files;
 use super::leave::arrive;
 use crate::paths::shown;
+use crate::preset::Setting;
 use crate::protocol::{Event, Finish};
 use crate::tui::album::LookBack;
 use crate::tui::app::{App, Overlay};
@@ -36,7 +37,17 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
                 return vec![Effect::Moments(workbench.info.directory.clone())];
             }
         }
-        Event::Changed(change) => workbench.add_change(change),
+        Event::Changed(change) => {
+            if let Setting::MaxEpochs(most) = change.to {
+                // Also a training that was over.
+                workbench.finish = None;
+                app.message = Some(match workbench.preset.train.stages.is_empty() {
+                    true => format!("it now trains up to epoch {most}"),
+                    false => format!("its last stage now has up to {most} epochs"),
+                });
+            }
+            workbench.add_change(change);
+        }
         Event::Stage(start) => workbench.begin_stage(start),
         Event::Floor(floor) => workbench.info.floor = floor,
         Event::WatchedScores(scores) => workbench.watched = scores,

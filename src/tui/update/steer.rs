@@ -9,7 +9,7 @@ use crate::tui::message::{Done, Effect};
 use crate::tui::workbench::Workbench;
 
 /// Why a training can no longer be steered.
-const OVER: &str = "the training is over; :inspect looks into it, and :fork trains on from here";
+const OVER: &str = "the training is over; :train N trains N epochs more, and :fork does so in a new run";
 
 fn send(workbench: &Workbench, command: Command) -> Done {
     if workbench.is_running() { Ok(vec![Effect::Send(command)]) } else { Err(OVER.into()) }
@@ -28,6 +28,15 @@ pub fn step(workbench: &mut Workbench) -> Done {
     let sent = send(workbench, Command::Step)?;
     workbench.paused = true;
     Ok(sent)
+}
+
+/// Trains so many epochs more, counted from 0, also after the training is over.
+pub fn train_further(workbench: &mut Workbench, more: usize) -> Done {
+    let more = more as u64 + 1;
+    match workbench.alive {
+        true => Ok(vec![Effect::Send(Command::Train(more))]),
+        false => Err("the run has ended; :runs leads to the list, where it can be opened again".into()),
+    }
 }
 
 /// Writes a checkpoint now.
@@ -108,6 +117,7 @@ fn turned(preset: &Preset, kind: Setting, by: i64) -> Option<Setting> {
         Setting::InterWeight(weight) => Setting::InterWeight(notch(weight, 10.0, by).max(0.0)),
         // No component can be surer of itself than this.
         Setting::ESigma(sigma) => Setting::ESigma(notch(sigma, 20.0, by).max(0.05)),
+        Setting::MaxEpochs(most) => Setting::MaxEpochs(most.saturating_add_signed(by).max(1)),
     };
     (setting.current(preset) != Some(setting) && setting.apply(preset).is_ok()).then_some(setting)
 }
