@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod checkpoints;
 pub mod curves;
 pub mod directory;
+pub mod keep;
 pub mod lock;
 pub mod log;
 pub mod metrics;
