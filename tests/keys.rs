@@ -257,6 +257,7 @@ fn every_key_over_the_screen() {
         ami: None,
         changed: std::time::SystemTime::UNIX_EPOCH,
         trouble: None,
+        ..RunCard::new("runs".into(), support::preset("quickstart"))
     };
     runs = support::pressed(&runs, "r");
     update(&mut runs, Message::Runs(vec![run("a"), run("b")]));

@@ -26,8 +26,10 @@ pub struct HelpLine {
 pub fn press(from: usize, lines: usize, key: KeyCode) -> Option<usize> {
     match key {
         // How many lines fit depends on the screen.
-        KeyCode::Down => Some((from + 1).min(lines)),
-        KeyCode::Up => Some(from.saturating_sub(1)),
+        KeyCode::Down | KeyCode::Char('j') => Some((from + 1).min(lines)),
+        KeyCode::Up | KeyCode::Char('k') => Some(from.saturating_sub(1)),
+        KeyCode::Home | KeyCode::Char('g') => Some(0),
+        KeyCode::End | KeyCode::Char('G') => Some(lines),
         _ => None,
     }
 }

@@ -9,6 +9,7 @@ use crate::tui::album::LookBack;
 use crate::tui::app::{App, Overlay};
 use crate::tui::config::Notice;
 use crate::tui::message::{Effect, told};
+use crate::tui::overlay::Further;
 use crate::tui::workbench::Workbench;
 
 /// Handles an event of the run.
@@ -29,7 +30,10 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
     let Some(workbench) = &mut app.workbench else { return vec![] };
     match event {
         Event::Started(_) => {}
-        Event::Iterations(list) => list.into_iter().for_each(|i| workbench.add_iteration(i)),
+        Event::Iterations(list) => {
+            app.offers = false;
+            list.into_iter().for_each(|i| workbench.add_iteration(i));
+        }
         Event::Epoch(epoch) => {
             workbench.add_epoch(epoch);
             if workbench.album.is_some() {
@@ -70,6 +74,11 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Paused(paused) => workbench.paused = paused,
         Event::Saved { iteration, .. } => workbench.saved = Some(iteration),
+        Event::Done(finish) if std::mem::take(&mut app.offers) && app.overlay.is_none() => {
+            let done = workbench.epoch.map_or(0, |epoch| epoch.epoch);
+            app.overlay = Some(Overlay::Further(Further::new(done, workbench.preset.most_epochs())));
+            workbench.finish = Some(finish);
+        }
         Event::Done(finish) => {
             // It is repeated to a viewer that lagged.
             let told = workbench.finish.is_some();
