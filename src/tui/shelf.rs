@@ -50,6 +50,7 @@ impl Picker {
         let is_wanted = self.wanted.take_if(|wanted| is_same(wanted, &run.directory)).is_some();
         let known = self.place_of(&run.directory);
         let was_selected = known == Some(self.selected);
+        let was_clicked = known.is_some() && known == self.clicked;
         if let Some(known) = known {
             // It may be the newest now.
             self.take_out(known);
@@ -65,6 +66,9 @@ impl Picker {
         if was_selected || is_wanted {
             self.selected = at;
         }
+        if was_clicked {
+            self.clicked = Some(at);
+        }
     }
 
     /// Removes the run in this directory from the list.
@@ -78,7 +82,8 @@ impl Picker {
     fn take_out(&mut self, at: usize) {
         self.entries.remove(at);
         self.selected -= usize::from(self.selected > at);
-        self.clicked = None;
+        let below = |index: usize| index - usize::from(index > at);
+        self.clicked = self.clicked.filter(|clicked| *clicked != at).map(below);
     }
 
     fn place_of(&self, run: &Path) -> Option<usize> {

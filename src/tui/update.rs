@@ -409,9 +409,9 @@ mod tests {
             }
         }
         let mut app = workbench();
-        app.configure(Ok(Config::parse(r#"(keys: { "redraw": "R" })"#).unwrap()));
-        assert_eq!(press(&mut app, "R"), [Effect::Redraw]);
-        assert!(press(&mut app, ":R").is_empty(), "it is typed");
+        app.configure(Ok(Config::parse(r#"(keys: { "redraw": "Z" })"#).unwrap()));
+        assert_eq!(press(&mut app, "Z"), [Effect::Redraw]);
+        assert!(press(&mut app, ":Z").is_empty(), "it is typed");
         assert_eq!(press(&mut app, "⎋:redraw↵"), [Effect::Redraw]);
     }
 

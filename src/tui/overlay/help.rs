@@ -70,7 +70,11 @@ mod tests {
         assert!(matches!(app.overlay, Some(Overlay::Help(0))));
         press(&mut app, "↓↓↑");
         assert!(matches!(app.overlay, Some(Overlay::Help(1))));
-        assert!(press(&mut app, "k").is_empty());
+        press(&mut app, "jjk");
+        assert!(matches!(app.overlay, Some(Overlay::Help(2))));
+        press(&mut app, "g");
+        assert!(matches!(app.overlay, Some(Overlay::Help(0))));
+        assert!(press(&mut app, "K").is_empty());
         assert!(app.overlay.is_none());
     }
 }

@@ -109,7 +109,7 @@ mod tests {
             assert_eq!(log(&app), (30, 29));
             press(&mut app, &"↓".repeat(29));
             assert_eq!(update(&mut app, Message::Reread), read(), "follows again");
-            assert!(press(&mut app, "k").is_empty() && app.overlay.is_none(), "any other key closes it");
+            assert!(press(&mut app, "gGjkjK").is_empty() && app.overlay.is_none(), "any other key closes it");
             assert!(update(&mut app, Message::Reread).is_empty());
         }
         let mut app = workbench();
