@@ -47,11 +47,18 @@ impl Picker {
 
     /// Lists a run below those that are newer. The selected entry stays selected, unless this run is wanted.
     pub fn add(&mut self, run: RunCard) {
-        let is_wanted = self.wanted.take_if(|wanted| is_same(wanted, &run.directory)).is_some();
         let known = self.place_of(&run.directory);
+        let is_wanted = self.wanted.take_if(|wanted| is_same(wanted, &run.directory)).is_some();
         let was_selected = known == Some(self.selected);
         let was_clicked = known.is_some() && known == self.clicked;
         if let Some(known) = known {
+            // Runs that train would change places all the time.
+            if let Entry::Run(old) = &mut self.entries[known]
+                && (&old.state, &run.state) == (&RunState::Running, &RunState::Running)
+            {
+                **old = run;
+                return;
+            }
             // It may be the newest now.
             self.take_out(known);
         }

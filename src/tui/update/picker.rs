@@ -54,8 +54,9 @@ pub fn open(app: &mut App) -> Done {
             RunState::Running => Effect::Attach(run.clone(), device),
             RunState::Elsewhere(holder) => {
                 let (name, directory) = (run.name(), quoted(&run.directory));
+                let host = holder.rsplit(' ').next().unwrap_or_default();
                 return Err(format!(
-                    "{holder} trains {name}; on that machine, `nem-tui attach {directory}` shows it"
+                    "{holder} trains {name}; `ssh {host} -t nem-tui attach {directory}` shows it"
                 ));
             }
             RunState::Stopped | RunState::Finished => Effect::Resume(run.clone(), device),

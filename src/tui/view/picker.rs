@@ -97,7 +97,7 @@ fn lines(app: &App, height: usize) -> (Vec<(Line<'static>, Option<usize>)>, usiz
             Entry::Run(run) => {
                 let name = run.name();
                 trains = state(run) == "running";
-                let ami = run.ami.map_or(String::new(), |ami| format!("  AMI {ami:.2}"));
+                let ami = run.ami.map_or(String::new(), |ami| format!("  AMI {}", hundredths(ami)));
                 trouble = run.trouble.as_deref().filter(|_| !trains);
                 format!("{name}  it {}{ami}", run.iteration)
             }
@@ -229,7 +229,7 @@ fn run_lines<'a>(app: &App, run: &RunCard, columns: usize) -> Vec<Line<'a>> {
         app.picker.details.as_ref().filter(|(of, _)| *of == run.directory).map(|(_, details)| details);
     if let Some(RunDetails { curve, is_loss, .. }) = details.filter(|details| !details.curve.is_empty()) {
         let last = curve.last().copied().unwrap_or_default();
-        let (label, last) = if *is_loss { ("loss", number(last)) } else { ("AMI", format!("{last:.2}")) };
+        let (label, last) = if *is_loss { ("loss", number(last)) } else { ("AMI", hundredths(last)) };
         let room = columns.saturating_sub(10 + last.len()).min(60);
         lines.push(row(label, Span::raw(format!("{} {last}", sparkline(curve, room)))));
     }
@@ -273,6 +273,11 @@ fn roughly(seconds: f64) -> String {
         s if s < 172_800.0 => format!("{:.0} h", s / 3600.0),
         s => format!("{:.0} days", s / 86_400.0),
     }
+}
+
+/// A score with two digits, without a sign before a zero.
+fn hundredths(score: f64) -> String {
+    format!("{:.2}", (100.0 * score).round() / 100.0 + 0.0)
 }
 
 /// A whole number with its thousands set apart.
