@@ -15,7 +15,7 @@ use crate::protocol::{ModelCard, RunCard, RunDetails, RunState};
 use crate::tui::actions::key;
 use crate::tui::app::{App, Entry, Overlay, Previewed};
 use crate::tui::shelf::state;
-use crate::tui::width::{bytes, padded};
+use crate::tui::width::{bytes, cut, padded, width};
 
 /// With at least this many lines, the shelf says how many more there are.
 const ROOM_FOR_HINTS: usize = 9;
@@ -53,7 +53,9 @@ fn places(app: &App, area: Rect) -> [Rect; 4] {
     let [list, about] = if body.width < 60 {
         Layout::vertical([Constraint::Percentage(50), Constraint::Min(0)]).areas(body)
     } else {
-        Layout::horizontal([Constraint::Length(34), Constraint::Min(0)]).areas(body)
+        // Wide enough for the names of runs, where there is room.
+        let list = (body.width / 3).clamp(34, 50);
+        Layout::horizontal([Constraint::Length(list), Constraint::Min(0)]).areas(body)
     };
     [top, list, about, bottom]
 }
@@ -62,14 +64,15 @@ fn places(app: &App, area: Rect) -> [Rect; 4] {
 pub fn entry(app: &App, area: Rect, at: Position) -> Option<usize> {
     let [_, list, ..] = places(app, area);
     let inner = inside(list);
-    let (lines, skip) = lines(app, usize::from(inner.height));
+    let (lines, skip) = lines(app, inner);
     let line = inner.contains(at).then(|| skip + usize::from(at.y - inner.y))?;
     lines.get(line)?.1
 }
 
-/// The lines of the shelf with their entries, and how many of them lie above what is shown in `height` lines.
-fn lines(app: &App, height: usize) -> (Vec<(Line<'static>, Option<usize>)>, usize) {
+/// The lines of the shelf with their entries, and how many of them lie above what is shown in this area.
+fn lines(app: &App, inner: Rect) -> (Vec<(Line<'static>, Option<usize>)>, usize) {
     let theme = &app.theme;
+    let (columns, height) = (usize::from(inner.width), usize::from(inner.height));
     let mut lines = Vec::new();
     let mut chosen_line = 0;
     let mut heading = "";
@@ -88,20 +91,18 @@ fn lines(app: &App, height: usize) -> (Vec<(Line<'static>, Option<usize>)>, usiz
             lines.push((Line::styled(format!(" {heading}"), theme.dim()), None));
         }
         let (mut trouble, mut trains) = (None, false);
-        let text = match entry {
-            Entry::Model(model) => match model.ami {
-                Some((ami, _)) => format!("{}  AMI {ami:.2}", model.name),
-                None => model.name.clone(),
-            },
-            Entry::Preset(preset) => preset.name.clone(),
+        let score = |ami: Option<f64>| ami.map(|ami| format!("AMI {}", hundredths(ami)));
+        let (name, fields) = match entry {
+            Entry::Model(model) => (model.name.clone(), vec![score(model.ami.map(|(ami, _)| ami))]),
+            Entry::Preset(preset) => (preset.name.clone(), vec![]),
             Entry::Run(run) => {
-                let name = run.name();
                 trains = state(run) == "running";
-                let ami = run.ami.map_or(String::new(), |ami| format!("  AMI {}", hundredths(ami)));
                 trouble = run.trouble.as_deref().filter(|_| !trains);
-                format!("{name}  it {}{ami}", run.iteration)
+                (run.name(), vec![Some(format!("it {}", run.iteration)), score(run.ami)])
             }
         };
+        let room = columns.saturating_sub(if trains || trouble.is_some() { 5 } else { 3 });
+        let text = fitted(name, fields, room);
         let chosen = i == app.picker.selected;
         if chosen {
             chosen_line = lines.len();
@@ -117,8 +118,11 @@ fn lines(app: &App, height: usize) -> (Vec<(Line<'static>, Option<usize>)>, usiz
             Some(trouble) => Line::from(vec![
                 Span::raw(format!(" {marker} ")),
                 Span::styled("! ", theme.warning()),
-                Span::raw(text),
-                Span::styled(format!("  {trouble} "), theme.warning()),
+                Span::raw(text.clone()),
+                Span::styled(
+                    format!("  {}", cut(trouble, room.saturating_sub(width(&text) + 2))),
+                    theme.warning(),
+                ),
             ]),
         };
         lines.push((if chosen { line.style(theme.selected()) } else { line }, Some(i)));
@@ -130,6 +134,18 @@ fn lines(app: &App, height: usize) -> (Vec<(Line<'static>, Option<usize>)>, usiz
     // The chosen line stays in view, with some of what follows it.
     let skip = (chosen_line + 1 + height / 3).min(lines.len()).saturating_sub(height);
     (lines, skip)
+}
+
+/// A name and as many of the fields as fit, in their order.
+fn fitted(name: String, fields: Vec<Option<String>>, room: usize) -> String {
+    let mut text = cut(&name, room);
+    for field in fields.into_iter().flatten() {
+        if width(&text) + 2 + width(&field) > room {
+            break;
+        }
+        text += &format!("  {field}");
+    }
+    text
 }
 
 fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
@@ -144,7 +160,7 @@ fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
     };
     let inner = pane(Line::styled(title, theme.accent()), true, theme, area, buf);
     let height = usize::from(inner.height);
-    let (lines, skip) = lines(app, height);
+    let (lines, skip) = lines(app, inner);
     for ((line, _), y) in lines.iter().skip(skip).zip(inner.y..inner.bottom()) {
         put(line, inner.x, y, inner.width, buf);
     }
@@ -217,7 +233,7 @@ fn run_lines<'a>(app: &App, run: &RunCard, columns: usize) -> Vec<Line<'a>> {
     let state = match &run.state {
         RunState::Running => Span::styled(format!("● running, {far}; {open} attaches"), theme.good()),
         RunState::Elsewhere(holder) => Span::styled(format!("● running: {holder}, {far}"), theme.good()),
-        _ if run.trouble.is_some() => Span::styled(run.trouble.clone().unwrap_or_default(), theme.warning()),
+        _ if run.trouble.is_some() => Span::raw(format!("stopped at {far}")),
         RunState::Finished => Span::raw(format!(
             "finished, {} iterations; {open} shows it and can train it further",
             grouped(run.iteration)
@@ -225,6 +241,9 @@ fn run_lines<'a>(app: &App, run: &RunCard, columns: usize) -> Vec<Line<'a>> {
         RunState::Stopped => Span::raw(format!("stopped at {far}; {open} resumes")),
     };
     let mut lines = vec![row("state", state)];
+    if let Some(trouble) = &run.trouble {
+        lines.push(row("trouble", Span::styled(trouble.clone(), theme.warning())));
+    }
     let details =
         app.picker.details.as_ref().filter(|(of, _)| *of == run.directory).map(|(_, details)| details);
     if let Some(RunDetails { curve, is_loss, .. }) = details.filter(|details| !details.curve.is_empty()) {
