@@ -8,6 +8,7 @@ pub mod checkpoints;
 pub mod curves;
 pub mod directory;
 mod history;
+pub mod keep;
 pub mod lock;
 pub mod log;
 pub mod metrics;

@@ -24,6 +24,10 @@ fn seen(app: &App) -> Vec<(&'static str, String)> {
         Overlay::Stop => "end the run?".into(),
         Overlay::Resize(..) => "resize it?".into(),
         Overlay::Compare(choice) => format!("other runs, at {}", choice.selected),
+        Overlay::Back => "back to the list?".into(),
+        Overlay::Further(further) => format!("train {} further?", further.epochs),
+        Overlay::Filter => "filter".into(),
+        Overlay::Delete(run, _) => format!("delete {}?", run.display()),
     });
     let mut seen = vec![
         ("said", app.message.clone().unwrap_or_default()),
@@ -34,6 +38,7 @@ fn seen(app: &App) -> Vec<(&'static str, String)> {
         ("selected", app.picker.selected.to_string()),
         ("preview", app.picker.sample.to_string()),
         ("device", app.picker.device().to_owned()),
+        ("filter", app.picker.filter.clone()),
     ];
     let Some(workbench) = &app.workbench else { return seen };
     let value = |kind: &Setting, preset: &Preset| {
@@ -75,6 +80,8 @@ fn asked(effect: &Effect) -> String {
         Effect::Start(preset, device) => format!("Start({}, {device})", preset.name),
         Effect::Preview(preset, index) => format!("Preview({}, {index})", preset.name),
         Effect::Resume(run, device) => format!("Resume({}, {device})", run.directory.display()),
+        Effect::RunsAgain(_) => "RunsAgain".into(),
+        Effect::Seconds(preset, device) => format!("Seconds({}, {device})", preset.name),
         Effect::Save(_, view, file) => format!("Save({view:?}, {file:?})"),
         other => format!("{other:?}"),
     }
@@ -92,11 +99,13 @@ fn row(app: &App, key: KeyCode) -> String {
             _ => format!("{name}: {before} → {after}"),
         })
     };
+    let goes_back = app.workbench.is_some() && after.workbench.is_none();
     let (before, after) = (seen(app), seen(&after));
-    // Different lengths mean that only one of the two screens shows a run.
-    assert_eq!(before.len(), after.len());
+    // Only one of the two screens shows a run.
+    assert_eq!(before.len() != after.len(), goes_back);
+    let list = goes_back.then(|| "the list".to_owned());
     let changes = before.iter().zip(&after).filter_map(changed);
-    changes.chain(effects.iter().map(asked)).collect::<Vec<_>>().join("; ")
+    list.into_iter().chain(changes).chain(effects.iter().map(asked)).collect::<Vec<_>>().join("; ")
 }
 
 /// The words in which two texts differ, or `None` if they are equal.
@@ -184,7 +193,14 @@ fn every_key_in_the_picker() {
     let last = picker.picker.entries.len() - 1;
     assert!(matches!(picker.picker.entries[0], Entry::Model(_)));
     assert!(matches!(picker.picker.entries[last], Entry::Run(_)));
-    let states = [("a preset", picker.clone()), ("a model, the first", at(0)), ("a run, the last", at(last))];
+    let mut filtered = at(last);
+    filtered.picker.filter = "run".into();
+    let states = [
+        ("a preset", picker.clone()),
+        ("a model, the first", at(0)),
+        ("a run, the last", at(last)),
+        ("a run, filtered", filtered),
+    ];
     insta::assert_snapshot!("picker", table(Context::Picker, &states));
 }
 
@@ -257,6 +273,7 @@ fn every_key_over_the_screen() {
         ami: None,
         changed: std::time::SystemTime::UNIX_EPOCH,
         trouble: None,
+        ..RunCard::new("runs".into(), support::preset("quickstart"))
     };
     runs = support::pressed(&runs, "r");
     update(&mut runs, Message::Runs(vec![run("a"), run("b")]));

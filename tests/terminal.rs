@@ -60,6 +60,7 @@ impl Terminal {
         command.env_remove("NO_COLOR");
         // The machine's user may have a config of their own.
         command.env("XDG_CONFIG_HOME", directory.join("no-config"));
+        command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         command.env_remove("NEM_TUI_CONFIG");
         variables.iter().for_each(|(name, value)| command.env(name, value));
         let child = pair.slave.spawn_command(command).unwrap();
@@ -542,6 +543,27 @@ fn a_detached_run_outlives_its_terminal() {
     terminal.wait("the run continuing", |s| s.contains("● training") && iteration(s) > before + 2);
     terminal.wait("the live change still in force", |s| s.contains("k 3  "));
     end_run(terminal);
+}
+
+/// The list is gone back to while the training continues in the background; from there it is attached to.
+#[test]
+fn a_run_continues_behind_the_list_and_is_attached_to_from_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::open(directory.path(), &["--preset", "quickstart"], 30, 120);
+    terminal.wait("the training", |s| iteration(s) >= 2);
+    terminal.press("\x1b");
+    terminal.wait("the question", |s| s.contains("d  detach: it continues in the background"));
+    let before = iteration(&terminal.text());
+    terminal.press("d");
+    terminal.wait("the list", |s| s.contains("› ● quickstart-s1") && s.contains("enter attaches"));
+    terminal.press("\r");
+    terminal.wait("the run", |s| s.contains("attached") && iteration(s) > before);
+    terminal.press("\x1b");
+    terminal.wait("the list again", |s| s.contains("› ● quickstart-s1"));
+    terminal.press("\r");
+    terminal.wait("the run again", |s| s.contains("attached") && iteration(s) > before);
+    end_run(terminal);
+    assert!(directory.path().join("runs/quickstart-s1/checkpoints/last").is_file());
 }
 
 /// Keys from the config, and the mouse: a click selects, a second one opens, the wheel scrolls, and M releases the

@@ -9,7 +9,7 @@ use nem_tui::backend::DeviceName;
 use nem_tui::data::Split;
 use nem_tui::error::Error;
 use nem_tui::live::backstage::card;
-use nem_tui::live::begin::{Ending, Job, fork, replay, resume, start};
+use nem_tui::live::begin::{Ending, Epochs, Job, fork, fork_for, replay, resume, resume_for, start};
 use nem_tui::paper::runs::TrainedRun;
 use nem_tui::precision::Precision;
 use nem_tui::preset::{Distribution, Images, Preset, Setting};
@@ -819,4 +819,117 @@ fn a_stage_sets_the_deviation_that_the_e_step_has() {
     trainer.next_stage(|_, _| Ok(model)).unwrap();
     assert_eq!(trainer.model().distribution, Distribution::Gaussian { e_sigma: 0.5 });
     assert_eq!(trainer.preset().model.distribution, trainer.model().distribution);
+}
+
+/// Two epochs of ten iterations.
+fn two_epochs(directory: &Path, name: &str, stay: bool) -> RunHandle {
+    let preset = endless().set(&["train.max_epochs=2"]).unwrap();
+    let ending = Ending { max_iterations: None, stay };
+    start(&Job { out: Some(directory.join(name)), ending, ..Job::new(preset, 1, DeviceName::Flex) }).unwrap()
+}
+
+/// What equal runs have in common apart from how they were extended.
+fn without_changes(run: &Path) -> (Vec<String>, Vec<u8>) {
+    let (mut records, weights) = essence(run);
+    records.retain(|record| !record.starts_with("Change"));
+    (records, weights)
+}
+
+/// However a run that is over is trained further, it is the run that had the higher limit from the beginning, and so is
+/// its replay.
+#[test]
+fn a_run_that_is_over_is_trained_further_and_replayed() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let preset = endless().set(&["train.max_epochs=4"]).unwrap();
+    let whole = Job { out: Some(at("whole")), ..Job::new(preset, 1, DeviceName::Flex) };
+    ended(start(&whole).unwrap());
+
+    // In the workbench: once when it is over, once while it trains.
+    let mut handle = two_epochs(directory.path(), "live", true);
+    wait(&mut handle, |event| (event == Event::Done(Finish::MaxEpochs)).then_some(()));
+    handle.send(Command::Train(1));
+    let limit = wait(&mut handle, |event| match event {
+        Event::Changed(change) => Some(change),
+        _ => None,
+    });
+    assert_eq!((limit.iteration, limit.to), (21, Setting::MaxEpochs(3)));
+    handle.send(Command::Train(1));
+    wait(&mut handle, |event| matches!(event, Event::Epoch(epoch) if epoch.epoch == 4).then_some(()));
+    wait(&mut handle, |event| (event == Event::Done(Finish::MaxEpochs)).then_some(()));
+    drop(handle);
+    assert_eq!(without_changes(&at("live")), without_changes(&at("whole")));
+
+    // From the command line, in two ways.
+    ended(two_epochs(directory.path(), "parts", false));
+    for epochs in [Epochs::More(1), Epochs::Total(4)] {
+        let resumed =
+            resume_for(Some(epochs), &at("parts"), DeviceName::Flex, |p| Ok(p.clone()), Ending::default());
+        ended(resumed.unwrap());
+    }
+    assert_eq!(without_changes(&at("parts")), without_changes(&at("whole")));
+    for name in ["live", "parts"] {
+        let again = at(&format!("{name} again"));
+        ended(replay(&at(name), DeviceName::Flex, Some(again.clone()), Ending::default()).unwrap());
+        assert_eq!(essence(&again), essence(&at(name)), "{name}");
+    }
+    // The limit is the same, so there is nothing to do.
+    let total = Some(Epochs::Total(4));
+    let same = resume_for(total, &at("parts"), DeviceName::Flex, |p| Ok(p.clone()), Ending::default());
+    assert!(!ended(same.unwrap()).iter().any(|event| matches!(event, Event::Changed(_))));
+}
+
+/// A run that has stopped early gets its patience anew, and with stages the last one is extended.
+#[test]
+fn what_has_stopped_early_and_what_has_stages_is_trained_further() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let further = |name: &str, more| {
+        let more = Some(Epochs::More(more));
+        ended(resume_for(more, &at(name), DeviceName::Flex, |p| Ok(p.clone()), Ending::default()).unwrap())
+    };
+    // Nothing is learned at this rate, so no loss is better.
+    let preset = endless().set(&["train.patience=2", "train.learning_rate=1e-30"]).unwrap();
+    let early = Job { out: Some(at("early")), ..Job::new(preset, 1, DeviceName::Flex) };
+    assert_eq!(ended(start(&early).unwrap()).last(), Some(&Event::Finished(Finish::EarlyStop)));
+    assert_eq!(TrainedRun::read(&at("early")).unwrap().epochs, 3);
+    assert_eq!(further("early", 1).last(), Some(&Event::Finished(Finish::MaxEpochs)));
+    assert_eq!(further("early", 9).last(), Some(&Event::Finished(Finish::EarlyStop)));
+    assert_eq!(TrainedRun::read(&at("early")).unwrap().epochs, 6);
+
+    let staged = Job { out: Some(at("staged")), ..Job::new(in_stages(), 1, DeviceName::Flex) };
+    ended(start(&staged).unwrap());
+    further("staged", 2);
+    let metrics = metrics::read(&at("staged")).unwrap();
+    assert_eq!((metrics.epochs.len(), metrics.stage_of(60)), (6, 3));
+    for name in ["early", "staged"] {
+        let again = at(&format!("{name} again"));
+        ended(replay(&at(name), DeviceName::Flex, Some(again.clone()), Ending::default()).unwrap());
+        assert_eq!(essence(&again), essence(&at(name)), "{name}");
+    }
+}
+
+/// A fork is never over when it begins.
+#[test]
+fn a_fork_of_a_run_that_is_over_trains() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    ended(two_epochs(directory.path(), "parent", false));
+    let forked = |name: &str, epochs, set: &'static str| {
+        let change = move |preset: &Preset| preset.set(&[set]);
+        fork_for(epochs, &at("parent"), DeviceName::Flex, change, Some(at(name)), vec![], Ending::default())
+    };
+    let events = ended(forked("usual", None, "k=3").unwrap());
+    let told = |event: &Event| matches!(event, Event::Note(note) if note.contains("2 more epochs, up to 4"));
+    assert!(events.iter().any(told), "{events:?}");
+    ended(forked("named", None, "train.max_epochs=3").unwrap());
+    ended(forked("more", Some(Epochs::More(3)), "k=3").unwrap());
+    for (name, epochs) in [("usual", 4), ("named", 3), ("more", 5)] {
+        assert_eq!(TrainedRun::read(&at(name)).unwrap().epochs, epochs, "{name}");
+        let again = at(&format!("{name} again"));
+        ended(replay(&at(name), DeviceName::Flex, Some(again.clone()), Ending::default()).unwrap());
+        assert_eq!(TrainedRun::read(&again).unwrap().epochs, epochs, "{name}");
+    }
+    let refused = forked("none", None, "train.max_epochs=1").unwrap_err().to_string();
+    assert!(refused.contains("train.max_epochs=3"), "{refused}");
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::thread;
 pub use super::worker::Ending;
@@ -19,6 +19,7 @@ use crate::run::checkpoint::first_trainer;
 use crate::run::directory::{self, Repeat, RunDir, RunFile};
 use crate::run::metrics;
 use crate::run::origin::Origin;
+use crate::train::trainer::Counters;
 
 /// A training to start.
 #[derive(Clone, Debug)]
@@ -96,6 +97,7 @@ pub fn start(job: &Job) -> Result<RunHandle> {
             trainer,
             metrics: Metrics::default(),
             replay: job.replay,
+            limit: None,
             compute,
             saved: None,
             made,
@@ -123,13 +125,51 @@ fn run_file(seed: u64, compute: Compute) -> RunFile {
     }
 }
 
+/// A limit to the epochs of a run that has trained already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Epochs {
+    /// So many in all.
+    Total(u64),
+    /// So many more than it has done. With stages the last one is extended.
+    More(u64),
+}
+
+impl Epochs {
+    /// The setting, for a run with these counters; `None` if `preset` has this limit already.
+    fn limit(self, counters: &Counters, preset: &Preset) -> Option<Setting> {
+        match self {
+            Epochs::Total(most) => {
+                Some(Setting::MaxEpochs(most)).filter(|most| most.current(preset) != Some(*most))
+            }
+            Epochs::More(more) => Some(Setting::MaxEpochs(counters.limit_for(more, preset))),
+        }
+    }
+}
+
 /// Starts a new run from the complete state of `path` (a checkpoint, or a run's last one), with its preset changed by
-/// `change`. Its curves begin with its parent's.
+/// `change`. Its curves begin with its parent's. If there is nothing left to train, it gets as many epochs as its last
+/// stage has.
 ///
 /// # Errors
 /// Those of [`Checkpoint::trainer`](crate::run::checkpoint::Checkpoint::trainer), for example for a `change` that
 /// needs another network.
 pub fn fork(
+    path: &Path,
+    compute: impl Into<Compute>,
+    change: impl FnOnce(&Preset) -> Result<Preset> + Send + 'static,
+    out: Option<PathBuf>,
+    replay: Vec<Change>,
+    ending: Ending,
+) -> Result<RunHandle> {
+    fork_for(None, path, compute, change, out, replay, ending)
+}
+
+/// The same with another limit to its epochs.
+///
+/// # Errors
+/// Those of [`fork`], and a limit that leaves nothing to train.
+pub fn fork_for(
+    epochs: Option<Epochs>,
     path: &Path,
     compute: impl Into<Compute>,
     change: impl FnOnce(&Preset) -> Result<Preset> + Send + 'static,
@@ -152,6 +192,13 @@ pub fn fork(
                     .into(),
             ));
         }
+        let counters = &checkpoint.manifest.counters;
+        let limit = epochs.and_then(|epochs| epochs.limit(counters, &checkpoint.preset));
+        if let Some(limit) = limit {
+            checkpoint.preset = limit.apply(&checkpoint.preset)?;
+        }
+        let given = with_epochs_to_train(epochs.is_some(), &before, &checkpoint.preset, counters)?;
+        checkpoint.preset = given.apply(&checkpoint.preset)?;
         let trainer = checkpoint.trainer(&opened)?.without_best().with_precision(compute.precision());
         if let Some(begun) = begun.filter(|_| checkpoint.preset.data.has_files_of(&before.data)) {
             begun.origin.check_data(trainer.data())?;
@@ -161,7 +208,7 @@ pub fn fork(
         let what = RunFile { forked, origin, replay: replay.clone(), ..run_file(trainer.seed(), compute) };
         let mut run = RunDir::fork(out.as_deref(), &checkpoint, trainer.preset(), &what)?;
         let iteration = trainer.counters().iteration;
-        for kind in Setting::KINDS {
+        for kind in Setting::KINDS.into_iter().chain([Setting::MaxEpochs(0)]) {
             if let (Some(from), Some(to)) = (kind.current(&before), kind.current(trainer.preset()))
                 && from != to
             {
@@ -183,7 +230,7 @@ pub fn fork(
         let made = parent.as_deref().unwrap_or(&path);
         let made = format!("{}, forked at {iteration} of {}", name(run.path()), name(made));
         let made = Some(made + &with(&differences(&before, trainer.preset())));
-        Ok(Begun { run, trainer, metrics, replay, compute, saved, made })
+        Ok(Begun { run, trainer, metrics, replay, limit: None, compute, saved, made })
     };
     spawn(make, ending)
 }
@@ -210,6 +257,41 @@ fn with(settings: &[Difference]) -> String {
 
 fn name(run: &Path) -> Shown<'_> {
     shown(run.file_name().map_or(run, Path::new))
+}
+
+/// The limit to the epochs of a fork from `before`: that of `preset`, unless it leaves nothing to train and was not
+/// asked for.
+///
+/// # Errors
+/// A limit that was asked for and leaves nothing to train.
+fn with_epochs_to_train(
+    asked: bool,
+    before: &Preset,
+    preset: &Preset,
+    counters: &Counters,
+) -> Result<Setting> {
+    let (had, most) = (before.last_stage_epochs(), preset.last_stage_epochs());
+    let over = counters.batches >= preset.iterations_per_epoch();
+    let epochs = counters.epochs + u64::from(over);
+    let within_epoch = counters.batches > 0 && !over;
+    // A fork begins its patience anew.
+    let begun = Counters { epochs, batches: 0, stale_epochs: 0, ..counters.clone() };
+    if within_epoch || !begun.is_finished(&preset.train) {
+        return Ok(Setting::MaxEpochs(most));
+    }
+    let done = epochs - counters.stage_epochs;
+    if asked || most != had {
+        return Err(Error::Usage(format!(
+            "this fork has nothing to train: its limit of {most} epochs counts those that are done already, which are \
+             {done}; name a higher one, such as train.max_epochs={}",
+            done + most
+        )));
+    }
+    warn!(
+        "this fork trains {had} more epochs, up to {}, because all {done} of its parent are done",
+        done + had
+    );
+    Ok(Setting::MaxEpochs(done + had))
 }
 
 /// Starts a run that repeats the one in `path`, including its live changes, up to its last iteration or that of
@@ -249,6 +331,20 @@ pub fn resume(
     change: impl FnOnce(&Preset) -> Result<Preset> + Send + 'static,
     ending: Ending,
 ) -> Result<RunHandle> {
+    resume_for(None, path, compute, change, ending)
+}
+
+/// The same with another limit to its epochs, which is recorded as a live change.
+///
+/// # Errors
+/// Those of [`resume`].
+pub fn resume_for(
+    epochs: Option<Epochs>,
+    path: &Path,
+    compute: impl Into<Compute>,
+    change: impl FnOnce(&Preset) -> Result<Preset> + Send + 'static,
+    ending: Ending,
+) -> Result<RunHandle> {
     let (path, compute) = (path.to_owned(), compute.into());
     let make = move || {
         let opened = compute.open()?;
@@ -276,13 +372,14 @@ pub fn resume(
         if compute.precision() != begun.precision {
             RunFile { precision: compute.precision(), ..begun.clone() }.write(&path)?;
         }
+        let limit = epochs.and_then(|epochs| epochs.limit(trainer.counters(), trainer.preset()));
         let mut metrics = metrics::read(run.path())?;
         metrics.keep_latest();
         // The part of a replay that is still to come.
         let next = trainer.counters().iteration + 1;
         let to_come = |change: &Change| change.iteration >= next && !metrics.changes.contains(change);
         let replay = begun.replay.into_iter().filter(to_come).collect();
-        Ok(Begun { run, trainer, metrics, replay, compute, saved, made: None })
+        Ok(Begun { run, trainer, metrics, replay, limit, compute, saved, made: None })
     };
     spawn(make, ending)
 }

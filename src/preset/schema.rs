@@ -447,6 +447,8 @@ pub enum Setting {
     Objects(usize),
     /// Standard deviation of the Gaussian in the E-step.
     ESigma(f64),
+    /// The most epochs, with stages those of the last one. Early stopping starts its patience anew.
+    MaxEpochs(u64),
 }
 
 /// Adam's constants (Kingma and Ba 2015); ε is added after the bias correction.

@@ -56,6 +56,12 @@ impl Preset {
         }
     }
 
+    /// Maximum number of epochs of the last stage, or of the training without stages.
+    pub fn last_stage_epochs(&self) -> u64 {
+        let train = &self.train;
+        train.stages.last().and_then(|stage| stage.max_epochs).unwrap_or(train.max_epochs)
+    }
+
     /// Iterations per epoch; only whole batches count.
     pub fn iterations_per_epoch(&self) -> u64 {
         (self.train.train_size / self.train.batch) as u64

@@ -322,6 +322,11 @@ impl Checkpoint {
         Ok(Checkpoint { path, manifest, preset, files })
     }
 
+    /// Whether the protocol has ended the training.
+    pub fn is_finished(&self) -> bool {
+        self.manifest.counters.is_finished(&self.preset.train)
+    }
+
     /// The preset to test the weights with: the current one, with the changes of all later stages.
     pub fn preset_to_test(&self) -> Preset {
         let to_come = self.preset.train.stages.iter().skip(self.manifest.counters.stages + 1);

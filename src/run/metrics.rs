@@ -195,6 +195,8 @@ pub fn exist(run: &Path) -> bool {
 /// The latest state of a run.
 #[derive(Debug, Default, PartialEq)]
 pub struct Latest {
+    /// Iterations done.
+    pub iteration: u64,
     /// The AMI of the latest epoch, if it has one.
     pub ami: Option<f64>,
     /// Why the run failed, if it did and was not resumed since.
@@ -218,11 +220,19 @@ pub fn latest(run: &Path) -> Latest {
         Some(Record::Failed(failure)) => (Some(failure), None),
         other => (None, other),
     };
+    let mut iteration = last.as_ref().map_or(0, |failure| failure.iteration);
     let ami = epoch.into_iter().chain(records).find_map(|record| match record {
-        Record::Epoch(epoch) => Some(epoch.ami),
+        Record::Epoch(epoch) => {
+            iteration = iteration.max(epoch.iteration);
+            Some(epoch.ami)
+        }
+        Record::Step(step) => {
+            iteration = iteration.max(step.iteration);
+            None
+        }
         _ => None,
     });
-    Latest { ami: ami.flatten(), failure: last }
+    Latest { iteration, ami: ami.flatten(), failure: last }
 }
 
 #[cfg(test)]
@@ -280,11 +290,11 @@ mod tests {
         let failure =
             RunFailure { iteration: 7, epoch: 2, loss: None, why: "the disk – é – is gone".into() };
         file.append(&Record::Failed(failure.clone())).unwrap();
-        let failed = Latest { ami: Some(0.5), failure: Some(failure.clone()) };
+        let failed = Latest { iteration: 7, ami: Some(0.5), failure: Some(failure.clone()) };
         assert_eq!(latest(run.path()), failed);
         assert_eq!(read(run.path()).unwrap().failure, Some(failure));
         file.cut(before).unwrap();
-        assert_eq!(latest(run.path()), Latest { ami: Some(0.5), failure: None });
+        assert_eq!(latest(run.path()), Latest { ami: Some(0.5), ..Latest::default() });
         file.append(&epoch(None)).unwrap();
         assert_eq!(latest(run.path()), Latest::default());
     }

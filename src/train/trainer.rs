@@ -71,6 +71,18 @@ impl Counters {
         }
     }
 
+    /// The limit for [`Setting::MaxEpochs`] with which it trains so many more epochs: more than it has done, once it is
+    /// in its last stage.
+    pub fn limit_for(&self, more: u64, preset: &Preset) -> u64 {
+        let done = match self.stages + 1 >= preset.train.stages.len() {
+            true => {
+                self.epochs - self.stage_epochs + u64::from(self.batches >= preset.iterations_per_epoch())
+            }
+            false => preset.last_stage_epochs(),
+        };
+        done.saturating_add(more)
+    }
+
     /// Whether the protocol has ended the training, including its last stage.
     pub fn is_finished(&self, train: &Train) -> bool {
         self.stages + 1 >= train.stages.len() && self.is_done(train).is_some()
@@ -296,6 +308,9 @@ impl Trainer {
             self.counters.best_validation = None;
             self.counters.stale_epochs = 0;
         }
+        if matches!(change.to, Setting::MaxEpochs(_)) {
+            self.counters.stale_epochs = 0;
+        }
         self.data = data;
         self.take_preset(preset);
     }
@@ -476,6 +491,11 @@ impl Trainer {
     /// epochs without a better validation loss. `None` within an epoch.
     pub fn is_done(&self) -> Option<Finish> {
         self.counters.is_done(&self.preset.train)
+    }
+
+    /// Whether it has ended the last stage.
+    pub fn is_finished(&self) -> bool {
+        self.counters.is_finished(&self.preset.train)
     }
 
     /// The stage after the current one.

@@ -7,7 +7,7 @@ use std::path::Path;
 use crokey::KeyCombination;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use self::Argument::{AnySetting, Checkpoint, File, Image, Number, Run, Sets, Value};
+use self::Argument::{AnySetting, Checkpoint, File, Image, Number, Run, Sets, Text, Value};
 use self::Does::{Act, Pick, See, Steer, With};
 use super::app::{App, Context, Overlay};
 use super::keymap::{Keymap, normal, parse_key, shown, written};
@@ -72,6 +72,8 @@ pub enum Argument {
     Run(fn(&mut App, &Path) -> Done),
     /// The name of a colour scheme.
     Theme(fn(&mut App, Scheme) -> Done),
+    /// Any text, also none.
+    Text(fn(&mut App, &str) -> Done),
     /// Settings of the preset, as NAME=VALUE.
     Sets(fn(&mut App, Vec<String>) -> Done),
     /// Optionally the name of a checkpoint, then settings of the preset.
@@ -84,6 +86,7 @@ const LOOKING: &[Context] = &[Pictures, Curves, Model, Inspector, ModelInspector
 const INSIDE: &[Context] = &[Inspector, ModelInspector];
 const RUN: &[Context] = &[Pictures, Curves, Inspector];
 const SHOWN: &[Context] = &[Pictures, Curves, Model];
+const RUNS: &[Context] = &[Picker, Pictures, Curves, Inspector];
 const EVERYWHERE: &[Context] = &[Picker, Pictures, Curves, Model, Inspector, ModelInspector];
 
 const K: Setting = Setting::K(0);
@@ -146,19 +149,29 @@ pub const ACTIONS: &[Action] = &[
     typed("compare", RUN, "RUN", "show or hide the curves of the run in this directory beside this run's", Run(compare::toggle_named)),
     typed("theme", EVERYWHERE, "NAME", "other colours: dark, light, colour-blind", Argument::Theme(|app, scheme| { app.theme.scheme = scheme; Ok(vec![]) })),
     typed("open", LOOKING, "FILE", "inspect an image of your own: .png, .gif or .npy", Image(files::open)),
+    typed("train", RUN, "N", "train N epochs more, also after the training is over", Number(steer::train_further)),
     typed("fork", RUN, "[here|best|IT] [NAME=VALUE …]", "a new run from here, or a checkpoint, with other settings", Checkpoint(leave::fork)),
     typed("restart", RUN, "[NAME=VALUE …]", "a new run from the same initial weights, with other settings", Sets(leave::restart)),
 
-    bound("open", &[Picker], &[Enter], "open", "look at the model, train the preset, resume the run", Pick(picker::open)),
+    typed("rename", &[Picker], "NAME", "give the run another name", Text(picker::rename)),
+    typed("note", RUNS, "TEXT", "a line about the run, for the list", Text(picker::note)),
+
+    bound("open", &[Picker], &[Enter], "open", "look at the model, train the preset, resume or attach to the run", Pick(picker::open)),
     bound("look", &[Picker], &[Char('i')], "", "look at the run or the model without training", Pick(|app| { let open = key(app, "open"); picker::look(app, &open) })),
-    bound("up", &[Picker], &[KeyCode::Up], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, -1))),
-    bound("down", &[Picker], &[KeyCode::Down], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, 1))),
-    bound("first", &[Picker], &[KeyCode::Home], "", "the first, the last", Pick(|app| picker::select(app, 0))),
-    bound("last", &[Picker], &[KeyCode::End], "", "the first, the last", Pick(|app| picker::select(app, usize::MAX))),
+    bound("up", &[Picker], &[KeyCode::Up, Char('k')], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, -1))),
+    bound("down", &[Picker], &[KeyCode::Down, Char('j')], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, 1))),
+    bound("first", &[Picker], &[KeyCode::Home, Char('g')], "", "the first, the last", Pick(|app| picker::select(app, 0))),
+    bound("last", &[Picker], &[KeyCode::End, Char('G')], "", "the first, the last", Pick(|app| picker::select(app, usize::MAX))),
+    bound("filter", &[Picker], &[Char('/')], "filter", "list only what has these words: name, preset, state, note", Pick(picker::filter)),
+    bound("filter-clear", &[Picker], &[Esc], "", "list everything again", Pick(picker::clear_filter)),
     bound("preview-previous", &[Picker], &[KeyCode::Left, Char(',')], "sample", "another sample of its data", Pick(|app| picker::sample(app, -1))),
     bound("preview-next", &[Picker], &[KeyCode::Right, Char('.')], "sample", "another sample of its data", Pick(|app| picker::sample(app, 1))),
     named("device", &[Picker], &[Char('d')], "device", "the next or previous device and precision", Pick(|app| picker::device(app, 1))),
     bound("device-previous", &[Picker], &[Char('D')], "", "the next or previous device and precision", Pick(|app| picker::device(app, -1))),
+
+    bound("run-rename", &[Picker], &[Char('R')], "", "rename the run", Pick(picker::ask_name)),
+    bound("run-note", &[Picker], &[Char('n')], "", "note a line about the run", Pick(picker::ask_note)),
+    named("delete", &[Picker], &[KeyCode::Delete, Char('X')], "", "delete the run; asks first", Pick(picker::delete)),
 
     named("pause", TRAINING, &[Char(' ')], "pause", "pause, continue", Steer(steer::pause)),
     named("step", TRAINING, &[Char('s')], "step", "one iteration, then pause", Steer(steer::step)),
@@ -195,8 +208,10 @@ pub const ACTIONS: &[Action] = &[
     bound("past-back", RUN, &[Char('{')], "past", "how the sample looked earlier, later; :fork here begins there", Steer(|run| past::go(run, -1))),
     bound("past-on", RUN, &[Char('}')], "past", "how the sample looked earlier, later; :fork here begins there", Steer(|run| past::go(run, 1))),
     named("play-training", RUN, &[Char('A')], "", "play or stop how the training went", Steer(past::play)),
-    named("now", TRAINING, &[Esc], "", "back from the past to now", See(Workbench::come_back)),
-    named("runs", TRAINING, &[Char('r')], "", "runs to compare with this one, and how their settings differ", Act(compare::open)),
+    named("now", TRAINING, &[], "", "back from the past to now", See(Workbench::come_back)),
+    named("runs", LOOKING, &[], "", "back to the models, presets and runs", Act(leave::to_runs)),
+    bound("escape", SHOWN, &[Esc], "back", "back: from the past to now, from one pane to all, to the list", Act(leave::back)),
+    named("others", TRAINING, &[Char('r')], "", "runs to compare with this one, and how their settings differ", Act(compare::open)),
     named("plot", &[Curves], &[Char('f')], "plot", "losses, upper bound, gradient norm, speed; scores, confidence", See(look::next_plot)),
     named("masks", PICTURES, &[Char('m')], "", "gamma as colours, as each pixel's largest, beside the truth", See(|run| run.masks = run.masks.next())),
     named("rows", PICTURES, &[Char('v')], "", "predictions and masks, or also each component's masked delta", See(|run| run.rows = run.rows.next())),

@@ -9,7 +9,7 @@ use super::theme::Theme;
 use super::workbench::{Pane, Workbench};
 use crate::error::Result;
 use crate::preset::Preset;
-use crate::protocol::{ModelCard, Preview, RunCard};
+use crate::protocol::{ModelCard, Preview, RunCard, RunDetails};
 use crate::snapshot::Snapshot;
 
 /// The whole state.
@@ -33,6 +33,8 @@ pub struct App {
     pub message: Option<String>,
     /// Whether a run is starting.
     pub starting: bool,
+    /// Whether to offer more epochs if the run that was opened turns out to be over.
+    pub offers: bool,
     /// Where to go once the run on the screen is saved; set while it ends.
     pub leaving: Option<Leave>,
     /// Whether the run belongs to another process, which continues when the user leaves.
@@ -83,6 +85,10 @@ pub enum Leave {
     Program,
     /// Back to the shell, while the run continues without a screen.
     Detach,
+    /// To the list.
+    Runs,
+    /// To the list, while the run continues in the background.
+    DetachToRuns,
     /// To a new run from the state of this checkpoint or run, with these settings.
     Fork(PathBuf, Vec<String>),
     /// To a new run from the initial weights of this one, with these settings.
@@ -104,6 +110,18 @@ pub struct Picker {
     pub preview: Option<Previewed>,
     /// Whether there may be more runs to find.
     pub reading: bool,
+    /// Whether the runs are being read again.
+    pub rereading: bool,
+    /// The run to choose as soon as it is found.
+    pub wanted: Option<PathBuf>,
+    /// The run that is about to continue in the background.
+    pub detaching: Option<PathBuf>,
+    /// Only entries with these words are listed.
+    pub filter: String,
+    /// What was read of the run that was chosen last.
+    pub details: Option<(PathBuf, RunDetails)>,
+    /// How long the preset that was chosen last takes on this device, in seconds, if that is known.
+    pub seconds: Option<(Preset, String, Option<f64>)>,
     /// The devices to train on.
     pub devices: Vec<String>,
     /// The chosen one.
@@ -163,6 +181,7 @@ impl App {
             message: None,
             commands: Vec::new(),
             starting: false,
+            offers: false,
             leaving: None,
             attached: false,
             opening: None,
@@ -206,6 +225,11 @@ impl App {
     /// Whether the run's log is open and follows its newest lines.
     pub fn follows_log(&self) -> bool {
         matches!(&self.overlay, Some(Overlay::Log(log)) if log.below == 0)
+    }
+
+    /// Whether the list is on the screen, and filled.
+    pub fn shows_runs(&self) -> bool {
+        self.workbench.is_none() && !self.starting && !self.picker.entries.is_empty()
     }
 
     /// Whether the run in this directory is on the screen.

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::message::{Message, NewFile};
 use crate::error::{Error, Result, panic_message};
 use crate::paths::shown;
-use crate::protocol::{Backstage, Command, RunHandle};
+use crate::protocol::{Backstage, Command, RunCard, RunHandle};
 use crate::snapshot::Snapshot;
 
 /// The outcome of a job.
@@ -90,6 +90,41 @@ impl Jobs {
             });
             Message::AllRuns
         });
+    }
+
+    /// Reads those of the runs again that have changed, and reports each.
+    pub fn runs_again(&mut self, known: Vec<RunCard>) {
+        let answers = self.answers.clone();
+        self.latest("runs", move |backstage| {
+            Message::RunsGone(backstage.runs_again(&known, &|run| {
+                let _ = answers.send(Answer::Message(Message::Runs(vec![run])));
+            }))
+        });
+    }
+
+    /// Ends a measurement in progress.
+    pub fn hush(&self) {
+        self.backstage.hush();
+    }
+
+    /// Continues the last run in the background, once it has ended here. It does so even if the user leaves meanwhile.
+    pub fn detach(&mut self, run: PathBuf, device: String) {
+        let (detaching, detached) = oneshot::channel::<()>();
+        self.exports.push(detached);
+        let (freed, is_freed) = blocking::channel::<()>();
+        let ending = self.ending.take();
+        self.once(move |backstage| {
+            let _detaching = detaching;
+            drop(ending);
+            drop(freed);
+            let done = backstage.detach(&run, &device).map_err(|error| error.to_string());
+            Message::Detached(run, done)
+        });
+        // The next run waits for the end of this one, not for its new process.
+        let wait = move || {
+            let _ = is_freed.recv();
+        };
+        self.ending = Some(LastRun(thread::Builder::new().name("end".into()).spawn(wait).ok()));
     }
 
     /// Writes a file. It is completed even if the user leaves meanwhile.
@@ -243,6 +278,11 @@ impl OnScreen {
                     });
                     let commands = std::mem::take(commands);
                     match started {
+                        // Others steer it, so what was meant for a run of one's own is not sent.
+                        Ok(handle) if handle.is_attached() => {
+                            *self = OnScreen::Run(handle);
+                            return Message::Attached;
+                        }
                         Ok(handle) => *self = OnScreen::Run(handle),
                         Err(error) => {
                             *self = OnScreen::Nothing;

@@ -94,7 +94,8 @@ pub fn offers(typed: &str, context: Context) -> Vec<Offer> {
         | Argument::Number(_)
         | Argument::File(_)
         | Argument::Image(_)
-        | Argument::Run(_) => vec![],
+        | Argument::Run(_)
+        | Argument::Text(_) => vec![],
     }
 }
 
@@ -196,6 +197,10 @@ pub fn parse(line: &str, context: Context) -> Result<Typed, String> {
             let unknown = || format!("there is no theme {name:?}; there are dark, light and colour-blind");
             let (_, scheme) = scheme.ok_or_else(unknown)?;
             Box::new(move |app| act(app, scheme))
+        }
+        Argument::Text(act) => {
+            let text = rest.trim_end().to_owned();
+            Box::new(move |app| act(app, &text))
         }
         Argument::Sets(act) => {
             let sets = words(rest)?;

@@ -50,7 +50,7 @@ impl Inspector {
     /// # Errors
     /// A sentence, if the sample does not depend on it, or the value is impossible.
     pub fn change(&mut self, setting: Setting) -> Result<Vec<Setting>, String> {
-        if matches!(setting, Setting::LearningRate(_) | Setting::InterWeight(_)) {
+        if matches!(setting, Setting::LearningRate(_) | Setting::InterWeight(_) | Setting::MaxEpochs(_)) {
             return Err(format!("the inspector's pictures do not depend on {}", setting.field()));
         }
         if self.snapshot.input.is_some() && matches!(setting, Setting::Objects(_)) {

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::app::App;
 use super::config::Notice;
 use super::overlay::palette::Listing;
 use super::workbench::Pane;
 use crate::preset::Preset;
-use crate::protocol::{Command, Event, Moment, Preview, RunCard, RunToCompare, Shelf};
+use crate::protocol::{Command, Event, Moment, Preview, RunCard, RunDetails, RunToCompare, Shelf};
 use crate::snapshot::{Snapshot, View};
 
 /// Why there is nothing to inspect or to write.
@@ -51,6 +51,26 @@ pub enum Message {
     Compared(PathBuf, PathBuf, Box<RunToCompare>),
     /// All runs that can be read were found.
     AllRuns,
+    /// All runs that have changed were found; those in these directories are gone.
+    RunsGone(Vec<PathBuf>),
+    /// It is time to read the runs of the list again.
+    LookAgain,
+    /// The run that is being started belongs to another process.
+    Attached,
+    /// More about the run in this directory, if it could be read.
+    Details(PathBuf, Option<RunDetails>),
+    /// The seconds that this preset takes on this device, if known.
+    Seconds(Box<Preset>, String, Option<f64>),
+    /// More about the run in this directory, which may be deleted, or a sentence.
+    Deletable(PathBuf, Result<RunDetails, String>),
+    /// The run in this directory was deleted, or a sentence.
+    Deleted(PathBuf, Result<(), String>),
+    /// The run in this directory has another now, and a sentence about it, or why not.
+    Renamed(PathBuf, Result<(PathBuf, String), String>),
+    /// The run in this directory was noted, or a sentence that says why not.
+    Noted(PathBuf, Result<(), String>),
+    /// The run in this directory continues in the background, or a sentence that says why not.
+    Detached(PathBuf, Result<(), String>),
     /// The checkpoint of the run in this directory to fork from with these settings, or a sentence if there is no such
     /// checkpoint.
     Found(PathBuf, Result<PathBuf, String>, Vec<String>),
@@ -77,6 +97,28 @@ pub enum Effect {
     Open(PathBuf, String),
     /// Resume this run on this device.
     Resume(Box<RunCard>, String),
+    /// Attach to this run, or resume it on this device.
+    Attach(Box<RunCard>, String),
+    /// Close the run on the screen: it is saved and ended, or if it belongs to another process continues.
+    Close,
+    /// Continue the run in this directory, which has ended, in the background on this device.
+    Continue(PathBuf, String),
+    /// Read those of these runs again that have changed, and find new ones.
+    RunsAgain(Vec<RunCard>),
+    /// Read more about the run in this directory.
+    Details(PathBuf),
+    /// Find out how long this preset takes on this device.
+    Seconds(Box<Preset>, String),
+    /// End that.
+    Hush,
+    /// Answer with [`Message::Deletable`].
+    AskDelete(PathBuf),
+    /// Delete the run in this directory.
+    Delete(PathBuf),
+    /// Give the run in this directory this name.
+    Rename(PathBuf, String),
+    /// Note this about the run in this directory.
+    Note(PathBuf, String),
     /// Answer with [`Message::Found`]: the checkpoint of this name in the run in this directory, and these settings.
     Find(PathBuf, String, Vec<String>),
     /// Write the curves of the run in this directory to this file.
@@ -137,6 +179,12 @@ pub fn told(app: &mut App, done: Done) -> Vec<Effect> {
         app.message = Some(sentence);
         vec![]
     })
+}
+
+/// Whether a key writes a character.
+pub fn is_typed(key: KeyEvent) -> bool {
+    matches!(key.code, KeyCode::Char(_))
+        && !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
 }
 
 /// What is under a cell of the screen.

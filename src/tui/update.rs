@@ -16,15 +16,16 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::actions;
 use super::app::{App, Leave, Overlay};
 pub use super::message::{Effect, Message};
-use super::message::{Target, told};
+use super::message::{Target, is_typed, told};
 use super::workbench::{ComparedRun, Pane, Workbench};
+use crate::paths::shown;
 
 /// Handles a message.
 pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
     match message {
         Message::Shelf(shelf) => {
             app.picker.stock(shelf);
-            picker::preview(app)
+            if app.workbench.is_some() { vec![] } else { picker::preview(app) }
         }
         Message::Key(key) => pressed(app, key),
         Message::Paste(text) => overlays::paste(app, &text),
@@ -40,7 +41,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         }
         Message::Preview(preset, sample, preview) => {
             app.picker.take_preview(*preset, sample, preview);
-            vec![]
+            picker::more(app)
         }
         Message::StartFailed(sentence) => {
             (app.starting, app.opening) = (false, None);
@@ -78,8 +79,55 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
             vec![]
         }
-        Message::Runs(runs) => {
-            runs.into_iter().for_each(|run| picker::take_run(app, run));
+        Message::Runs(runs) => runs.into_iter().flat_map(|run| picker::take_run(app, run)).collect(),
+        Message::RunsGone(gone) => picker::read(app, &gone),
+        Message::LookAgain if app.shows_runs() => picker::read_again(app),
+        Message::LookAgain => vec![],
+        Message::Attached => {
+            (app.attached, app.offers) = (true, false);
+            vec![]
+        }
+        Message::Details(run, details) => {
+            if app.picker.selected_run().is_some_and(|chosen| chosen.directory == run) {
+                app.picker.details = Some((run, details.unwrap_or_default()));
+            }
+            vec![]
+        }
+        Message::Seconds(preset, device, seconds) => {
+            app.picker.seconds = Some((*preset, device, seconds));
+            vec![]
+        }
+        Message::Deletable(run, Ok(details)) if app.overlay.is_none() && app.shows_runs() => {
+            app.overlay = Some(Overlay::Delete(run, details));
+            vec![]
+        }
+        Message::Deletable(_, Ok(_)) => vec![],
+        Message::Deleted(run, Ok(())) => {
+            app.message = Some(format!("{} was deleted", shown(&run)));
+            picker::read(app, &[run])
+        }
+        Message::Renamed(run, Ok((to, sentence))) => {
+            app.message = Some(sentence);
+            picker::renamed(app, &run, to)
+        }
+        Message::Noted(_, Ok(())) if app.workbench.is_some() => {
+            app.message = Some("noted; the list of runs shows it".into());
+            vec![]
+        }
+        Message::Noted(_, Ok(())) => picker::read_again(app),
+        Message::Detached(run, done) => {
+            app.picker.detaching = None;
+            app.message = Some(match done {
+                Ok(()) => format!("{} continues in the background", shown(&run)),
+                Err(sentence) => sentence,
+            });
+            if app.shows_runs() { picker::read_again(app) } else { vec![] }
+        }
+        Message::Deletable(_, Err(sentence))
+        | Message::Deleted(_, Err(sentence))
+        | Message::Renamed(_, Err(sentence))
+        | Message::Noted(_, Err(sentence)) => {
+            app.message = Some(sentence);
             vec![]
         }
         Message::AllRuns => {
@@ -142,12 +190,6 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
             told(app, done)
         }
     }
-}
-
-/// Whether a key writes a character.
-fn is_typed(key: KeyEvent) -> bool {
-    matches!(key.code, KeyCode::Char(_))
-        && !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
 }
 
 /// Shows the next moment if the album is playing, else the next EM step.
@@ -377,9 +419,9 @@ mod tests {
             }
         }
         let mut app = workbench();
-        app.configure(Ok(Config::parse(r#"(keys: { "redraw": "R" })"#).unwrap()));
-        assert_eq!(press(&mut app, "R"), [Effect::Redraw]);
-        assert!(press(&mut app, ":R").is_empty(), "it is typed");
+        app.configure(Ok(Config::parse(r#"(keys: { "redraw": "Z" })"#).unwrap()));
+        assert_eq!(press(&mut app, "Z"), [Effect::Redraw]);
+        assert!(press(&mut app, ":Z").is_empty(), "it is typed");
         assert_eq!(press(&mut app, "⎋:redraw↵"), [Effect::Redraw]);
     }
 

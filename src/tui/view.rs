@@ -24,6 +24,7 @@ pub use super::message::Target;
 use super::overlay::{compare, confirm, health, help, log, palette, resize};
 use super::workbench::Workbench;
 use super::{actions, command_line};
+use crate::paths::shown;
 
 /// Draws the whole screen, and returns its pictures, which are already drawn as half-blocks.
 pub fn draw(app: &App, frame: &mut Frame) -> Vec<Placed> {
@@ -60,6 +61,14 @@ fn overlay(app: &App, area: Rect, buf: &mut Buffer) {
         (Some(Overlay::Palette(typed)), _) => {
             palette::render(theme, typed, &|line| command_line::completions(line, context), area, buf);
         }
+        (Some(Overlay::Further(further)), _) => further.render(theme, area, buf),
+        (Some(Overlay::Delete(run, details)), _) => {
+            let name = shown(run.file_name().unwrap_or_default()).to_string();
+            confirm::render_delete(theme, &name, details, area, buf);
+        }
+        (Some(Overlay::Back), Some(workbench)) => confirm::render_back(theme, workbench.paused, area, buf),
+        // It is in the list's frame.
+        (Some(Overlay::Filter), _) => {}
         (Some(Overlay::Log(read)), _) => log::render(theme, read, area, buf),
         (Some(Overlay::Stop), _) => confirm::render_stop(theme, area, buf),
         (Some(Overlay::Quit), Some(workbench)) => confirm::render_quit(theme, workbench.paused, area, buf),
@@ -73,7 +82,10 @@ fn overlay(app: &App, area: Rect, buf: &mut Buffer) {
             compare::render(theme, choice, workbench, &|run| app.located(run), area, buf);
         }
         // These are about the run on the screen.
-        (Some(Overlay::Quit | Overlay::Health | Overlay::Resize(..) | Overlay::Compare(_)), None)
+        (
+            Some(Overlay::Quit | Overlay::Back | Overlay::Health | Overlay::Resize(..) | Overlay::Compare(_)),
+            None,
+        )
         | (None, _) => {}
     }
     if app.leaving.is_some() {

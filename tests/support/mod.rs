@@ -65,6 +65,7 @@ pub fn picker_with(depth: Depth, past: bool) -> App {
         ami: Some(0.8512),
         changed: SystemTime::UNIX_EPOCH,
         trouble: None,
+        ..RunCard::new("runs".into(), preset("quickstart"))
     };
     let model = ModelCard {
         name: "static-shapes".into(),
@@ -204,6 +205,7 @@ pub fn compare(app: &mut App) {
         ami: Some(0.7312),
         changed: SystemTime::UNIX_EPOCH,
         trouble: None,
+        ..RunCard::new("runs".into(), preset("quickstart"))
     };
     let own = app.workbench.as_ref().unwrap().info.directory.clone();
     let runs = vec![run("quickstart-s2", 800), run("quickstart-k6", 800), run("static-shapes-nem-s3", 3166)];

@@ -50,12 +50,12 @@ impl Choice {
     pub fn press(&mut self, key: KeyCode) -> Pressed {
         let last = self.runs.len().saturating_sub(1);
         match key {
-            KeyCode::Up => self.selected = self.selected.saturating_sub(1),
-            KeyCode::Down => self.selected = (self.selected + 1).min(last),
+            KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') => self.selected = (self.selected + 1).min(last),
             KeyCode::PageUp => self.selected = self.selected.saturating_sub(PAGE),
             KeyCode::PageDown => self.selected = (self.selected + PAGE).min(last),
-            KeyCode::Home => self.selected = 0,
-            KeyCode::End => self.selected = last,
+            KeyCode::Home | KeyCode::Char('g') => self.selected = 0,
+            KeyCode::End | KeyCode::Char('G') => self.selected = last,
             KeyCode::Enter | KeyCode::Char(' ') => {
                 if let Some(run) = self.runs.get(self.selected) {
                     return Pressed::Toggle(run.directory.clone());
@@ -277,6 +277,7 @@ mod tests {
             ami: None,
             changed: SystemTime::UNIX_EPOCH,
             trouble: None,
+            ..RunCard::new("runs".into(), preset())
         };
         update(&mut app, Message::Runs(["quickstart-s1", "a", "b"].map(card).into()));
         assert_eq!(
@@ -390,6 +391,7 @@ mod tests {
             ami: None,
             changed: SystemTime::UNIX_EPOCH,
             trouble: None,
+            ..RunCard::new("runs".into(), preset())
         }
     }
 }

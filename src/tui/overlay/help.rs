@@ -26,8 +26,10 @@ pub struct HelpLine {
 pub fn press(from: usize, lines: usize, key: KeyCode) -> Option<usize> {
     match key {
         // How many lines fit depends on the screen.
-        KeyCode::Down => Some((from + 1).min(lines)),
-        KeyCode::Up => Some(from.saturating_sub(1)),
+        KeyCode::Down | KeyCode::Char('j') => Some((from + 1).min(lines)),
+        KeyCode::Up | KeyCode::Char('k') => Some(from.saturating_sub(1)),
+        KeyCode::Home | KeyCode::Char('g') => Some(0),
+        KeyCode::End | KeyCode::Char('G') => Some(lines),
         _ => None,
     }
 }
@@ -68,7 +70,11 @@ mod tests {
         assert!(matches!(app.overlay, Some(Overlay::Help(0))));
         press(&mut app, "↓↓↑");
         assert!(matches!(app.overlay, Some(Overlay::Help(1))));
-        assert!(press(&mut app, "k").is_empty());
+        press(&mut app, "jjk");
+        assert!(matches!(app.overlay, Some(Overlay::Help(2))));
+        press(&mut app, "g");
+        assert!(matches!(app.overlay, Some(Overlay::Help(0))));
+        assert!(press(&mut app, "K").is_empty());
         assert!(app.overlay.is_none());
     }
 }

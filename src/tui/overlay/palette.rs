@@ -85,6 +85,11 @@ pub enum Outcome {
 }
 
 impl Palette {
+    /// With this line to be completed or changed.
+    pub fn with(line: String) -> Palette {
+        Palette { input: Input::new(line), ..Palette::default() }
+    }
+
     /// Handles a key.
     pub fn press(&mut self, key: KeyEvent, complete: Complete, history: &[String]) -> Outcome {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);

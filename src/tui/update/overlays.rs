@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent};
 
 use super::leave::{leave, stop};
-use super::{compare, files};
+use super::{compare, files, picker};
+use crate::protocol::Command;
 use crate::tui::actions;
 use crate::tui::app::{App, Leave, Overlay};
 use crate::tui::command_line::{completions, parse};
-use crate::tui::message::{Effect, told};
+use crate::tui::message::{Effect, is_typed, told};
 use crate::tui::overlay::compare::Pressed;
 use crate::tui::overlay::confirm::{self, QuitAnswer};
+use crate::tui::overlay::further::Chosen;
 use crate::tui::overlay::palette::{Listing, Outcome, Palette, remember};
 use crate::tui::overlay::{help, resize};
 
@@ -30,6 +32,19 @@ pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
             QuitAnswer::Leave | QuitAnswer::Detach => return leave(app, Leave::Program),
             QuitAnswer::Stay => {}
         },
+        Overlay::Back => match confirm::press_quit(code) {
+            QuitAnswer::Detach if app.is_running() => return leave(app, Leave::DetachToRuns),
+            QuitAnswer::Leave | QuitAnswer::Detach => return leave(app, Leave::Runs),
+            QuitAnswer::Stay => {}
+        },
+        Overlay::Further(further) => match further.press(code) {
+            Chosen::Open(further) => app.overlay = Some(Overlay::Further(further)),
+            Chosen::Train(epochs) => return vec![Effect::Send(Command::Train(epochs))],
+            Chosen::Look => {}
+        },
+        Overlay::Filter => return filtering(app, key),
+        Overlay::Delete(run, _) if confirm::press_delete(code) => return vec![Effect::Delete(run)],
+        Overlay::Delete(..) => {}
         Overlay::Stop if confirm::press_stop(code) => return stop(app, Leave::Program),
         Overlay::Stop => {}
         Overlay::Resize(input, _) => {
@@ -52,9 +67,38 @@ pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
     vec![]
 }
 
+/// A key while the filter of the list is typed.
+fn filtering(app: &mut App, key: KeyEvent) -> Vec<Effect> {
+    let mut filter = app.picker.filter.clone();
+    match key.code {
+        KeyCode::Enter => return vec![],
+        KeyCode::Esc => return picker::set_filter(app, String::new()),
+        KeyCode::Backspace if filter.is_empty() => return vec![],
+        KeyCode::Backspace => drop(filter.pop()),
+        KeyCode::Char(letter) if is_typed(key) => filter.push(letter),
+        _ => {
+            app.overlay = Some(Overlay::Filter);
+            let by = match key.code {
+                KeyCode::Up => -1,
+                KeyCode::Down => 1,
+                _ => return vec![],
+            };
+            let chosen = picker::step(app, by);
+            return told(app, chosen);
+        }
+    }
+    app.overlay = Some(Overlay::Filter);
+    picker::set_filter(app, filter)
+}
+
 /// Pasted text is typed, where something is typed; elsewhere its letters are no keys.
 pub fn paste(app: &mut App, text: &str) -> Vec<Effect> {
     match app.overlay.take() {
+        Some(Overlay::Filter) => {
+            app.overlay = Some(Overlay::Filter);
+            let text: String = text.chars().filter(|letter| !letter.is_control()).take(200).collect();
+            picker::set_filter(app, app.picker.filter.clone() + &text)
+        }
         Some(Overlay::Palette(mut palette)) if app.leaving.is_none() => {
             palette.paste(text);
             typing(app, palette)

@@ -3,11 +3,13 @@
 use super::files;
 use super::leave::arrive;
 use crate::paths::shown;
+use crate::preset::Setting;
 use crate::protocol::{Event, Finish};
 use crate::tui::album::LookBack;
 use crate::tui::app::{App, Overlay};
 use crate::tui::config::Notice;
 use crate::tui::message::{Effect, told};
+use crate::tui::overlay::Further;
 use crate::tui::workbench::Workbench;
 
 /// Handles an event of the run.
@@ -28,7 +30,10 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
     let Some(workbench) = &mut app.workbench else { return vec![] };
     match event {
         Event::Started(_) => {}
-        Event::Iterations(list) => list.into_iter().for_each(|i| workbench.add_iteration(i)),
+        Event::Iterations(list) => {
+            app.offers = false;
+            list.into_iter().for_each(|i| workbench.add_iteration(i));
+        }
         Event::Epoch(epoch) => {
             workbench.add_epoch(epoch);
             if workbench.album.is_some() {
@@ -36,7 +41,17 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
                 return vec![Effect::Moments(workbench.info.directory.clone())];
             }
         }
-        Event::Changed(change) => workbench.add_change(change),
+        Event::Changed(change) => {
+            if let Setting::MaxEpochs(most) = change.to {
+                // Also a training that was over.
+                workbench.finish = None;
+                app.message = Some(match workbench.preset.train.stages.is_empty() {
+                    true => format!("it now trains up to epoch {most}"),
+                    false => format!("its last stage now has up to {most} epochs"),
+                });
+            }
+            workbench.add_change(change);
+        }
         Event::Stage(start) => workbench.begin_stage(start),
         Event::Floor(floor) => workbench.info.floor = floor,
         Event::WatchedScores(scores) => workbench.watched = scores,
@@ -63,6 +78,11 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
             // It may be a moment's, and others may have been removed.
             let read = |_: &LookBack| Effect::Moments(workbench.info.directory.clone());
             return workbench.album.iter().map(read).collect();
+        }
+        Event::Done(finish) if std::mem::take(&mut app.offers) && app.overlay.is_none() => {
+            let done = workbench.epoch.map_or(0, |epoch| epoch.epoch);
+            app.overlay = Some(Overlay::Further(Further::new(done, workbench.preset.most_epochs())));
+            workbench.finish = Some(finish);
         }
         Event::Done(finish) => {
             // It is repeated to a viewer that lagged.

@@ -28,9 +28,9 @@ fn assert_survives<T: Serialize + DeserializeOwned + Debug>(value: &T) {
     assert_eq!(format!("{:?}", through::<T, T>(value)), format!("{value:?}"));
 }
 
-fn settings(v: f64, n: usize) -> [Setting; 7] {
+fn settings(v: f64, n: usize) -> [Setting; 8] {
     use Setting::*;
-    [K(n), Noise(v), LearningRate(v), Steps(n), InterWeight(v), Objects(n), ESigma(v)]
+    [K(n), Noise(v), LearningRate(v), Steps(n), InterWeight(v), Objects(n), ESigma(v), MaxEpochs(n as u64)]
 }
 
 fn stage(v: f64, n: usize) -> StageStart {
