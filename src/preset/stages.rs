@@ -1,6 +1,6 @@
 //! A preset at the stages of its training.
 
-use super::schema::{Preset, Stage};
+use super::schema::{Preset, Setting, Stage};
 
 /// Whether AMI and ARI mean something for these numbers of components and objects.
 pub fn is_scorable((k, objects): (usize, Option<usize>)) -> bool {
@@ -34,6 +34,13 @@ impl Preset {
     /// Whether AMI and ARI mean something: one component, or one object, leaves nothing to tell apart.
     pub fn is_scorable(&self) -> bool {
         is_scorable(self.task())
+    }
+
+    /// The preset with another value of one setting, which it may not fit.
+    #[must_use]
+    pub fn with(mut self, setting: Setting) -> Preset {
+        setting.put(&mut self);
+        self
     }
 
     /// The preset after the changes of one stage.

@@ -180,7 +180,7 @@ impl Metrics {
 
     /// The values of `kind` in order, each with its first iteration. `preset` is the one in the run's directory. A fork's
     /// preset has the fork's value, so its parent's initial value is taken from the first change.
-    fn values_of(&self, kind: Setting, preset: &Preset) -> Vec<(u64, Setting)> {
+    pub fn values_of(&self, kind: Setting, preset: &Preset) -> Vec<(u64, Setting)> {
         let is_of_kind = |setting: &Setting| discriminant(setting) == discriminant(&kind);
         let stages = self.stages.iter().enumerate().flat_map(|(i, start)| {
             let forks = self.forks.iter().filter(|fork| fork.stages <= i).count();
