@@ -17,6 +17,7 @@ mod backstage;
 pub mod command_line;
 pub mod config;
 pub mod curve_view;
+pub mod doubts;
 mod gallery;
 pub mod health;
 pub mod history;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::album::LookBack;
 use super::curve_view::CurveView;
+use super::doubts::Doubts;
 use super::history::History;
 use super::inspector::Inspector;
 use super::stage::StageView;
@@ -116,6 +117,8 @@ pub struct Workbench {
     pub rows: Rows,
     /// The last validation's results for single samples and components.
     pub watched: Watched,
+    /// What has looked wrong in the pictures.
+    pub doubts: Doubts,
     /// Whether the samples are sorted, worst first.
     pub sorted: bool,
     /// The values before the user's changes, oldest first.
@@ -226,6 +229,7 @@ impl Workbench {
             masks: Masks::default(),
             rows: Rows::default(),
             watched: Watched::default(),
+            doubts: Doubts::default(),
             sorted: false,
             undo: Vec::new(),
             album: None,
@@ -268,6 +272,12 @@ impl Workbench {
     pub fn add_epoch(&mut self, epoch: Epoch) {
         self.history.push(Timed::Epoch(&epoch));
         self.epoch = Some(epoch);
+    }
+
+    /// Takes the results of the newest validation for single samples and components.
+    pub fn watch(&mut self, watched: Watched) {
+        self.history.add_held(self.iteration(), &watched.held);
+        self.watched = watched;
     }
 
     /// Why AMI and ARI of the last validation are missing, if they are.
@@ -376,6 +386,7 @@ impl Workbench {
         }
         // A snapshot under other conditions is only for the inspector.
         if snapshot.look.is_empty() && snapshot.input.is_none() {
+            self.doubts.look(&snapshot);
             self.snapshot = Some(snapshot);
         }
     }
@@ -428,6 +439,7 @@ impl Workbench {
         self.finish = old.finish;
         self.curves = old.curves;
         self.compared = old.compared;
+        self.history.unused = old.history.unused;
         self.snapshot = old.snapshot;
         self.sample = old.sample;
         self.input = old.input;
@@ -437,6 +449,7 @@ impl Workbench {
         self.masks = old.masks;
         self.rows = old.rows;
         self.watched = old.watched;
+        self.doubts = old.doubts;
         self.sorted = old.sorted;
         self.undo = old.undo;
         self.album = old.album;

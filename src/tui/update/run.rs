@@ -39,7 +39,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Changed(change) => workbench.add_change(change),
         Event::Stage(start) => workbench.begin_stage(start),
         Event::Floor(floor) => workbench.info.floor = floor,
-        Event::WatchedScores(scores) => workbench.watched = scores,
+        Event::WatchedScores(scores) => workbench.watch(scores),
         Event::Refused { request, why } => {
             let restated = workbench.forget(&request);
             app.message = Some(why);
