@@ -17,7 +17,7 @@ use crate::paper::runs::TrainedRun;
 use crate::paths::shown;
 use crate::preset::{Images, Preset};
 use crate::protocol::{
-    Command, Event, Finish, Floor, Iteration, NO_FLOOR, Record, RunHandle, RunInfo, number_or_dash,
+    Command, Event, Finish, Floor, Iteration, Record, RunHandle, RunInfo, UNSCORABLE, number_or_dash,
     why_unscored,
 };
 use crate::run::directory::RunDir;
@@ -436,7 +436,7 @@ impl Reporter for Bar {
             }
             Event::Epoch(e) => {
                 let line = format!(
-                    "epoch {:>3}  train {:9.3}  validation {:9.3}{} AMI {}  ARI {}  {:.1} s",
+                    "epoch {:>3}  train {:9.3}  validation {:9.3}{} AMI (last step) {}  ARI (last step) {}  {:.1} s",
                     e.epoch,
                     e.train_loss,
                     e.validation_loss,
@@ -483,7 +483,7 @@ fn ended(finish: &Finish, run: &Path) -> String {
 fn floor(floor: &Floor) -> String {
     match floor.ami {
         Some(ami) => format!("floor: AMI {ami:.3} for a split by position alone"),
-        None => format!("floor: AMI –, because {NO_FLOOR}"),
+        None => format!("floor: AMI –, because {UNSCORABLE}"),
     }
 }
 

@@ -96,3 +96,49 @@ fn doubts(snapshot: &Snapshot, step: &SnapshotStep) -> Vec<(Doubt, f64)> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset::ImageSize;
+
+    /// A picture of two pixels of two objects, with the predictions of two components.
+    fn picture(iteration: u64, preds: [f32; 4]) -> Snapshot {
+        let image = ImageSize { channels: 1, height: 1, width: 2 };
+        let step = SnapshotStep {
+            target: vec![1.0; 2],
+            noisy: vec![1.0; 2],
+            groups: vec![1, 2],
+            preds: preds.to_vec(),
+            gamma: vec![0.5; 4],
+            ami: None,
+            ari: None,
+            confidence: None,
+        };
+        Snapshot { iteration, sample: 0, input: None, image, k: 2, look: vec![], steps: vec![step] }
+    }
+
+    fn said(pictures: &[(u64, [f32; 4])], from: f64) -> Vec<String> {
+        let mut doubts = Doubts::default();
+        pictures.iter().for_each(|(iteration, preds)| doubts.look(&picture(*iteration, *preds)));
+        doubts.lasting(from).collect()
+    }
+
+    #[test]
+    fn components_that_do_their_work_are_not_spoken_of() {
+        let fine = [0.9, 0.1, 0.1, 0.9];
+        assert!(said(&[(1000, fine), (2000, fine)], 0.0).is_empty());
+    }
+
+    #[test]
+    fn what_lasts_is_said_with_its_number() {
+        let (same, all, fine) = ([0.5; 4], [0.9, 0.8, 0.8, 0.9], [0.9, 0.1, 0.1, 0.9]);
+        let found = said(&[(1000, same), (1200, same)], 0.0);
+        assert!(found[0].contains("0 and 1 are duplicates") && found[0].contains("0.000"), "{found:?}");
+        let found = said(&[(1000, all), (1100, all), (1200, all)], 0.0);
+        assert!(found[0].contains("even the least predicts 0.80"), "{found:?}");
+        assert!(said(&[(1000, same), (1199, same)], 0.0).is_empty(), "not for long");
+        assert!(said(&[(1000, same), (1100, fine), (1200, same)], 0.0).is_empty(), "it flutters");
+        assert!(said(&[(0, same), (1200, same)], 1100.0).is_empty(), "too early to say");
+    }
+}

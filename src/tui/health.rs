@@ -12,6 +12,8 @@ use crate::preset::{Noise, Preset};
 const UNDECIDED: f64 = 0.05;
 /// A γ that hardly chooses still does if AMI is above this.
 const CHOOSING: f64 = 0.1;
+/// An AMI below this is chance. No healthy run has one after the wait.
+const RANDOM: f64 = 0.05;
 /// γ is about to choose if the largest has risen by this over the validations that a rule asks for.
 const AWAKENING: f64 = 0.002;
 /// Iterations of a task before γ and the components say anything about it.
@@ -49,13 +51,13 @@ pub fn warnings(workbench: &Workbench) -> Vec<String> {
         return found;
     }
     found.extend([jump(history), explosion(history), rise(history)].into_iter().flatten());
-    let age = workbench.iteration() as f64 - history.since;
-    if preset.k < 2 || age < BEGUN {
+    let validated = history.validation.points().last().map_or(0.0, |point| point.0);
+    if preset.k < 2 || validated - history.since < BEGUN {
         return found;
     }
-    // Where γ does not choose, which component holds a pixel is chance.
-    match uniform(preset.k, history) {
-        Some(uniform) => found.push(uniform),
+    // Where chance decides which component holds a pixel, the components show nothing else.
+    match uniform(preset.k, history).or_else(|| random(history)) {
+        Some(chance) => found.push(chance),
         None => {
             found.extend(unused(preset, history, &workbench.watched.held));
             found.extend(workbench.doubts.lasting(history.since + BEGUN));
@@ -68,7 +70,7 @@ pub fn warnings(workbench: &Workbench) -> Vec<String> {
 fn too_few(preset: &Preset) -> Option<String> {
     let (k, objects) = (preset.k, preset.data.objects()?);
     (k > 1 && k < objects).then(|| {
-        format!("K is {k} and there are {objects} objects: some have to share a component; raise K to {objects} or more")
+        format!("K is {k} and there are {objects} objects: at least two of them have to share a component; raise K to {objects} or more")
     })
 }
 
@@ -95,11 +97,11 @@ fn saturated(history: &History, epoch: u64) -> Option<String> {
     let zeros = norms.iter().rev().take_while(|(_, norm)| *norm == 0.0).count();
     let of_epoch = norms.iter().filter(|(x, _)| *x > since).count();
     let whole_epoch = since >= 0.0 && of_epoch > 0 && zeros >= of_epoch;
+    let count = if whole_epoch { of_epoch } else { zeros };
     (whole_epoch || zeros >= ZEROS).then(|| {
         format!(
-            "the network is saturated: its gradient was exactly 0 in all {} measured iterations of late, so it learns \
-             nothing; start again with a smaller learning rate",
-            zeros
+            "the network is saturated: its gradient was exactly 0 in all {count} measured iterations of \
+             late, so it learns nothing; start again with a smaller learning rate"
         )
     })
 }
@@ -166,6 +168,20 @@ fn uniform(k: usize, history: &History) -> Option<String> {
     })
 }
 
+/// A warning if γ chooses, but at random, in the last validations.
+fn random(history: &History) -> Option<String> {
+    let amis = history.validation_ami.since(history.since);
+    let latest = amis.last_chunk::<VALIDATIONS>()?;
+    let learns = latest.iter().any(|ami| *ami > RANDOM);
+    (!learns).then(|| {
+        format!(
+            "the components hold pixels at random: AMI (last step) is {:.2}, and 0.00 is chance; start again with a smaller \
+             learning rate or another seed",
+            latest[VALIDATIONS - 1].max(0.0)
+        )
+    })
+}
+
 /// A warning if, in the last validations, more components than the spare ones were unused.
 fn unused(preset: &Preset, history: &History, held: &[f64]) -> Option<String> {
     let counts = history.unused.since(history.since);
@@ -193,4 +209,116 @@ fn median(values: &[f64]) -> Option<f64> {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Epoch, Iteration, Timed};
+
+    #[test]
+    fn a_network_without_a_gradient_is_saturated() {
+        let mut history = History::default();
+        let mut say = |iterations: std::ops::RangeInclusive<u64>, norm: f64, epoch| {
+            for iteration in iterations {
+                let gradient_norm = iteration.is_multiple_of(5).then_some(norm);
+                let done = Iteration { iteration, gradient_norm, ..Iteration::default() };
+                history.push(Timed::Iteration(&done));
+            }
+            saturated(&history, epoch)
+        };
+        assert_eq!(say(1..=3, 0.0, 20), None, "not an epoch yet");
+        assert_eq!(say(4..=20, 1e-30, 20), None, "small");
+        assert_eq!(say(21..=39, 0.0, 20), None, "not a whole epoch");
+        let said = say(40..=45, 0.0, 20).unwrap();
+        assert!(said.contains("saturated") && said.contains("all 4 measured iterations"), "{said}");
+        assert_eq!(say(46..=50, 0.5, 20), None, "it learns again");
+        assert_eq!(say(51..=95, 0.0, 1000), None);
+        let said = say(96..=100, 0.0, 1000).unwrap();
+        assert!(said.contains("all 10 measured iterations"), "an epoch is long: {said}");
+    }
+
+    /// A history of losses, gradients and validations, each from iteration 1 on.
+    fn history(losses: &[f64], norms: &[f64], validations: &[(f64, f64, f64)]) -> History {
+        let mut history = History::default();
+        let longest = losses.len().max(norms.len());
+        for (i, iteration) in (0..longest).zip(1..) {
+            let (loss, gradient_norm) = (*losses.get(i).unwrap_or(&1.0), norms.get(i).copied());
+            history.push(Timed::Iteration(&Iteration {
+                iteration,
+                loss,
+                gradient_norm,
+                ..Iteration::default()
+            }));
+        }
+        for ((validation_loss, ami, confidence), iteration) in validations.iter().copied().zip(1..) {
+            let (ami, confidence) = (Some(ami), Some(confidence));
+            let epoch =
+                Epoch { epoch: iteration, iteration, validation_loss, ami, confidence, ..Epoch::default() };
+            history.push(Timed::Epoch(&epoch));
+        }
+        history
+    }
+
+    #[test]
+    fn a_jump_and_an_explosion_last_for_a_while() {
+        let of = |values: &[f64]| history(values, values, &[]);
+        let said = |values: &[f64]| (jump(&of(values)).is_some(), explosion(&of(values)).is_some());
+        let mut values = vec![2.0; 30];
+        assert_eq!(said(&values), (false, false));
+        values.extend([50.0; 2]);
+        assert_eq!(said(&values), (false, false), "an outlier");
+        values.push(50.0);
+        assert_eq!(said(&values), (true, true));
+        values.extend([50.0; 100]);
+        assert_eq!(said(&values).0, true, "a high loss does not become usual");
+        values.push(2.0);
+        assert_eq!(said(&values), (false, false));
+        assert_eq!(said(&[1.0, 1.0, 1.0, 50.0, 50.0, 50.0]), (false, false), "too few to say");
+        assert_eq!(said(&[]), (false, false));
+        let mut values = vec![2.0; 30];
+        values.extend([5.0; 3]);
+        let mut another = of(&values);
+        assert!(jump(&another).is_some());
+        another.since = 31.0;
+        assert_eq!(jump(&another), None, "another task");
+    }
+
+    #[test]
+    fn a_validation_alone_is_no_reason_to_warn() {
+        let of = |validations: &[(f64, f64, f64)]| history(&[], &[], validations);
+        let rising = [(10.0, 0.5, 0.9), (11.0, 0.5, 0.9), (12.0, 0.5, 0.9), (13.0, 0.5, 0.9)];
+        assert!(rise(&of(&rising)).unwrap().contains("it is 13.0 and was 10.0"));
+        assert_eq!(rise(&of(&rising[..3])), None);
+        let even = [(1.0, 0.0, 0.25); 3];
+        let said = uniform(4, &of(&even)).unwrap();
+        assert!(said.contains("0.25 is chance for K = 4"), "{said}");
+        assert_eq!(uniform(4, &of(&even[..2])), None);
+        assert_eq!(uniform(4, &of(&[even[0], even[0], (1.0, 0.4, 0.25)])), None, "it chooses, if only just");
+        assert_eq!(uniform(4, &of(&[even[0], (1.0, 0.0, 0.26), (1.0, 0.0, 0.27)])), None, "it is about to");
+        let sure = [(1.0, 0.01, 0.99); 3];
+        assert_eq!(uniform(4, &of(&sure)), None);
+        assert!(random(&of(&sure)).unwrap().contains("AMI (last step) is 0.01, and 0.00 is chance"));
+        assert_eq!(random(&of(&[sure[0], sure[0], (1.0, 0.2, 0.99)])), None);
+    }
+
+    #[test]
+    fn unused_components_are_named_if_more_than_are_spare() {
+        let preset = Preset::load("quickstart").unwrap();
+        let said = |shares: &[f64], k: usize, times: usize| {
+            let mut history = History::default();
+            (1..=times as u64).for_each(|i| history.add_held(100 * i, shares));
+            unused(&Preset { k, ..preset.clone() }, &history, shares)
+        };
+        let two = said(&[0.6, 0.0, 0.39, 0.005], 4, 3).unwrap();
+        assert!(
+            two.starts_with("components 1 and 3 are unused: each holds under 1 % of the object pixels"),
+            "{two}"
+        );
+        assert_eq!(said(&[0.6, 0.0, 0.39, 0.005], 4, 2), None, "not for long");
+        assert_eq!(said(&[0.6, 0.1, 0.3, 0.0], 4, 3), None, "one more than there are objects");
+        let one = said(&[0.6, 0.0, 0.4], 3, 3).unwrap();
+        assert!(one.starts_with("component 1 is unused: it holds under 1 % of the object pixels"), "{one}");
+        assert_eq!(said(&[], 4, 3), None, "of another K");
+    }
 }

@@ -14,6 +14,7 @@ use super::format::{duration, number};
 use super::parts::{pane, put, title_style};
 use crate::axis::{self, Shown};
 use crate::preset::Preset;
+use crate::protocol::UNSCORABLE;
 use crate::tui::album::LookBack;
 use crate::tui::app::App;
 use crate::tui::curve_view::{LossPlot, ScorePlot, Unit};
@@ -230,9 +231,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
     let Some((low, high, clipped)) = range(&thin, shares) else {
         let waiting = match workbench.history.loss.last() {
             None => "waiting for the first iterations…",
-            Some(_) if shares && !workbench.preset.is_scorable() => {
-                "nothing to tell apart with one component or one object"
-            }
+            Some(_) if shares && !workbench.preset.is_scorable() => UNSCORABLE,
             Some(_) if shares => workbench.why_unscored().unwrap_or("no values here"),
             Some(_) => "no values here",
         };
@@ -300,11 +299,19 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
             }
             // Without colours, a name at each curve's end says which it is.
             if theme.color([1.0; 3]).is_none() {
-                for (drawn, points) in curves.iter().zip(&thin) {
-                    if let Some((x, y)) = points.last() {
-                        let back = (to - from) / f64::from(plot.width) * width(&drawn.short) as f64;
-                        context.print((x - back).max(from), y.clamp(low, high), drawn.short.to_string());
-                    }
+                // Each in its own row, as near as it gets.
+                let height = i32::from(plot.height);
+                let row = |y: f64| ((high - y) / (high - low) * f64::from(height - 1)).round() as i32;
+                let mut taken: Vec<i32> = floor.map(row).into_iter().collect();
+                for (drawn, points) in curves.iter().zip(&thin).rev() {
+                    let Some((x, y)) = points.last() else { continue };
+                    let at = row(y.clamp(low, high));
+                    let free = (0..height).filter(|row| !taken.contains(row));
+                    let Some(free) = free.min_by_key(|row| (row - at).abs()) else { continue };
+                    taken.push(free);
+                    let back = (to - from) / f64::from(plot.width) * width(&drawn.short) as f64;
+                    let y = high - f64::from(free) / f64::from(height - 1).max(1.0) * (high - low);
+                    context.print((x - back).max(from), y, drawn.short.to_string());
                 }
             }
         })
@@ -348,7 +355,7 @@ fn labels(
 }
 
 /// The title, the names of the curves, and their values: at the cursor if there is one, else the newest. Where that is
-/// too long for `room` columns, names are short, then values are left out, then names, which "…" stands for.
+/// too long for `room` columns, names are short, then values are left out, then curves, which "…" stands for.
 fn legend(
     plot: &Plot,
     title: &str,
@@ -380,11 +387,14 @@ fn legend(
     let fitting = [(true, true), (false, true), (false, false)].into_iter();
     let mut fitting = fitting.map(|(long, values)| entries(long, values));
     let spans = fitting.find(|spans| length(spans) <= room).unwrap_or_else(|| {
-        let mut spans = entries(false, false);
-        while !spans.is_empty() && length(&spans) + 2 > room {
+        let mut spans = entries(false, true);
+        if spans.first().is_some_and(|first| width(&first.content) >= room) {
+            spans = entries(false, false);
+        }
+        while !spans.is_empty() && length(&spans) >= room {
             spans.pop();
         }
-        spans.push(Span::styled("… ", theme.dim()));
+        spans.push(Span::styled("…", theme.dim()));
         spans
     });
     first.extend(spans);
