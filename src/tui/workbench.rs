@@ -387,6 +387,10 @@ impl Workbench {
         // A snapshot under other conditions is only for the inspector.
         if snapshot.look.is_empty() && snapshot.input.is_none() {
             self.doubts.look(&snapshot);
+            // A model chooses its first sample.
+            if self.is_model() && self.snapshot.is_none() && self.sample == 0 {
+                self.sample = snapshot.sample;
+            }
             self.snapshot = Some(snapshot);
         }
     }
