@@ -33,9 +33,9 @@ const GRADIENTS: usize = 10;
 const RISE: f64 = 0.05;
 /// So many gradients of exactly 0 are enough where an epoch is long.
 const ZEROS: usize = 10;
-/// Noise that leaves next to nothing of the image: the share of flipped pixels (half of them leave nothing), and of
-/// replaced ones.
-const FLIPPED: std::ops::RangeInclusive<f64> = 0.4..=0.6;
+/// Noise that leaves next to nothing of the image: the share of flipped pixels (half of them leave nothing, and
+/// `quickstart` still learns at 0.4), and of replaced ones.
+const FLIPPED: std::ops::RangeInclusive<f64> = 0.43..=0.57;
 const REPLACED: f64 = 0.9;
 
 /// The current warnings, the causes first.
@@ -271,7 +271,7 @@ mod tests {
         values.push(50.0);
         assert_eq!(said(&values), (true, true));
         values.extend([50.0; 100]);
-        assert_eq!(said(&values).0, true, "a high loss does not become usual");
+        assert!(said(&values).0, "a high loss does not become usual");
         values.push(2.0);
         assert_eq!(said(&values), (false, false));
         assert_eq!(said(&[1.0, 1.0, 1.0, 50.0, 50.0, 50.0]), (false, false), "too few to say");
