@@ -240,7 +240,8 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
         return;
     };
     let ends = (axis.label(axis.window.0), axis.label(axis.window.1));
-    scale(theme, (low, high, clipped), log, ends, inner, plot, buf);
+    let value = |y: f64| written(if log { 10f64.powf(y) } else { y }, shares);
+    scale(theme, (low, high, clipped), &value, ends, inner, plot, buf);
     let smooth: Vec<Vec<(f64, f64)>> = thin.iter().map(|points| smoothed(points, smoothing)).collect();
     Canvas::default()
         .marker(Marker::Braille)
@@ -301,7 +302,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
             if theme.color([1.0; 3]).is_none() {
                 // Each in its own row, as near as it gets.
                 let height = i32::from(plot.height);
-                let row = |y: f64| ((high - y) / (high - low) * f64::from(height - 1)).round() as i32;
+                let row = |y: f64| ((high - y) / (high - low) * f64::from(height - 1)).floor() as i32;
                 let mut taken: Vec<i32> = floor.map(row).into_iter().collect();
                 for (drawn, points) in curves.iter().zip(&thin).rev() {
                     let Some((x, y)) = points.last() else { continue };
@@ -310,12 +311,21 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
                     let Some(free) = free.min_by_key(|row| (row - at).abs()) else { continue };
                     taken.push(free);
                     let back = (to - from) / f64::from(plot.width) * width(&drawn.short) as f64;
-                    let y = high - f64::from(free) / f64::from(height - 1).max(1.0) * (high - low);
+                    let below = (f64::from(free) + 0.01) / f64::from(height - 1).max(1.0);
+                    let y = (high - below * (high - low)).max(low);
                     context.print((x - back).max(from), y, drawn.short.to_string());
                 }
             }
         })
         .render(plot, buf);
+}
+
+/// A value; shares have two decimals, and no sign where they are 0.
+fn written(value: f64, is_share: bool) -> String {
+    match is_share {
+        true => format!("{:.2}", (100.0 * value).round() / 100.0 + 0.0),
+        false => number(value),
+    }
 }
 
 /// Exponential means, in which the mean so far has this weight.
@@ -376,13 +386,18 @@ fn legend(
                 Some((at, _)) => drawn.curve.nearest(*at).map(|point| point.1),
                 None => drawn.curve.last(),
             };
-            let value = value.filter(|_| values).map_or(String::new(), |v| format!(" {}", number(v)));
+            let value =
+                value.filter(|_| values).map_or(String::new(), |v| format!(" {}", written(v, plot.shares)));
             Span::styled(format!("─ {name}{value} "), theme.ink(drawn.colour))
         };
         let floor = floor.map(|floor| Span::styled(format!("┄ floor {floor:.2} "), theme.dim()));
         curves.iter().rev().map(of).chain(floor).collect::<Vec<_>>()
     };
     let length = |spans: &[Span]| spans.iter().map(|span| width(&span.content)).sum::<usize>();
+    // What is read at the cursor comes before how the curves are drawn.
+    if cursor.is_some() && length(&first) >= room {
+        first[0] = Span::styled(format!(" {}… ", plot.title), title_style(theme, focused));
+    }
     let room = room.saturating_sub(length(&first));
     let fitting = [(true, true), (false, true), (false, false)].into_iter();
     let mut fitting = fitting.map(|(long, values)| entries(long, values));
@@ -421,14 +436,13 @@ fn range(curves: &[Vec<(f64, f64)>], shares: bool) -> Option<(f64, f64, bool)> {
 fn scale(
     theme: &Theme,
     (low, high, clipped): (f64, f64, bool),
-    log: bool,
+    value: &dyn Fn(f64) -> String,
     (from, to): (String, String),
     inner: Rect,
     plot: Rect,
     buf: &mut Buffer,
 ) {
     let style: Style = theme.dim();
-    let value = |y: f64| number(if log { 10f64.powf(y) } else { y });
     let top = if clipped { format!("{}↑", value(high)) } else { value(high) };
     let mut left = |text: String, y: u16| {
         put(
