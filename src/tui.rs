@@ -17,6 +17,7 @@ mod backstage;
 pub mod command_line;
 pub mod config;
 pub mod curve_view;
+pub mod doubts;
 mod gallery;
 pub mod health;
 pub mod history;
@@ -30,6 +31,7 @@ mod output;
 pub mod overlay;
 mod shelf;
 mod shell;
+pub mod stage;
 mod terminal;
 #[cfg(test)]
 mod testing;

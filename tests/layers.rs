@@ -16,7 +16,7 @@ use source::{Path, Source, Sources, Use, crate_sources, home, read};
 /// From the ground up. Modules on one line do not know each other.
 const LAYERS: &[&[&str]] = &[
     &["paths"],
-    &["error", "colours", "machine"],
+    &["axis", "error", "colours", "machine"],
     &["files", "precision", "random", "signals", "stop"],
     &["tensors", "preset"],
     &["snapshot"],
@@ -33,7 +33,7 @@ const LAYERS: &[&[&str]] = &[
 /// Modules that may use less than the order allows.
 const NARROW: &[(&str, &[&str])] = &[(
     "tui",
-    &["paths", "error", "colours", "precision", "preset", "protocol", "signals", "snapshot", "stop"],
+    &["paths", "axis", "error", "colours", "precision", "preset", "protocol", "signals", "snapshot", "stop"],
 )];
 
 /// Crates that belong to some modules only.

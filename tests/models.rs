@@ -18,6 +18,19 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 
+/// What a newcomer sees first is a model at its work.
+#[test]
+fn the_first_sample_of_a_model_is_a_good_one() {
+    use nem_tui::backend::DeviceName;
+    use nem_tui::live::model;
+    for shipped in MODELS {
+        let mut handle = model::open(Path::new(shipped.name), DeviceName::Flex).unwrap();
+        let first = support::picture(&mut handle, |_| true);
+        let ami = first.steps.last().and_then(|step| step.ami).unwrap();
+        assert!(ami > 0.9 && first.sample < 16, "{}: sample {} has {ami}", shipped.name, first.sample);
+    }
+}
+
 /// `eval` of a model's name prints what the manifest promises; the last digits depend on the device.
 #[test]
 fn models_score_what_their_manifests_promise() {

@@ -159,6 +159,13 @@ impl Audience {
         self.seats.push(Seat { viewer, snapshots, shown: Look::default(), asked: Vec::new() });
     }
 
+    /// Lets the viewers that have not asked for a sample begin at `sample`.
+    pub(super) fn begin_at(&mut self, sample: usize) {
+        for seat in self.seats.iter_mut().filter(|seat| seat.shown == Look::default()) {
+            seat.shown.sample = sample;
+        }
+    }
+
     /// Whether nobody wants snapshots. Viewers that left lose their seats.
     pub(super) fn is_empty(&mut self) -> bool {
         self.seats.retain(|seat| !seat.snapshots.is_closed());

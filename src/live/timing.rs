@@ -65,7 +65,7 @@ pub(super) fn measure(preset: &Preset, seed: u64, compute: Compute, stop: &Stop)
     let all = preset.train.validation_size;
     let some = all.clamp(1, VALIDATED);
     let start = Instant::now();
-    trainer.evaluate(Split::Validation, some, ScoredSteps::LastStep)?;
+    trainer.evaluate(Split::Validation, some, ScoredSteps::Weighted)?;
     let validation = start.elapsed().as_secs_f64() * all as f64 / some as f64;
     Ok(in_all(preset, iteration, validation))
 }

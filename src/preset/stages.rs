@@ -2,6 +2,11 @@
 
 use super::schema::{Preset, Setting, Stage};
 
+/// Whether AMI and ARI mean something for these numbers of components and objects.
+pub fn is_scorable((k, objects): (usize, Option<usize>)) -> bool {
+    k > 1 && objects != Some(1)
+}
+
 impl Preset {
     /// The preset of the first stage, or the preset itself without stages.
     #[must_use]
@@ -24,6 +29,18 @@ impl Preset {
     /// K, and the objects per image if known. Scores and losses of two presets compare only if these are equal.
     pub fn task(&self) -> (usize, Option<usize>) {
         (self.k, self.data.objects())
+    }
+
+    /// Whether AMI and ARI mean something: one component, or one object, leaves nothing to tell apart.
+    pub fn is_scorable(&self) -> bool {
+        is_scorable(self.task())
+    }
+
+    /// The preset with another value of one setting, which it may not fit.
+    #[must_use]
+    pub fn with(mut self, setting: Setting) -> Preset {
+        setting.put(&mut self);
+        self
     }
 
     /// The preset after the changes of one stage.

@@ -75,15 +75,15 @@ pub fn number_or_dash(value: Option<f64>, decimals: usize) -> String {
     value.filter(|value| value.is_finite()).map_or("–".to_owned(), |value| format!("{value:.decimals$}"))
 }
 
-/// Why there is no floor.
-pub const NO_FLOOR: &str = "no image has two objects, so there is nothing to tell apart";
+/// Why there are no scores and no floor.
+pub const UNSCORABLE: &str = "with one component or one object there is nothing to tell apart";
 
 /// Why AMI and ARI are `None`, by the loss and the confidence measured with them.
 pub fn why_unscored(loss: f64, confidence: Option<f64>) -> &'static str {
     match confidence {
         _ if !loss.is_finite() => "the predictions are not numbers",
         None => "no pixel belongs to exactly one object",
-        Some(_) => "one component and one object: any split is perfect",
+        Some(_) => UNSCORABLE,
     }
 }
 

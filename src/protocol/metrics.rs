@@ -1,9 +1,11 @@
 //! What a training records: iterations, validations, live changes and stages.
 
+use std::mem::discriminant;
+
 use serde::{Deserialize, Serialize};
 
 use super::{RunFailure, number_or_nan};
-use crate::preset::{Preset, Setting, Stage};
+use crate::preset::{Preset, Setting, Stage, is_scorable};
 
 /// One line of a run's `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -184,34 +186,55 @@ impl Metrics {
         self.stages.get(..before).and_then(<[_]>::last).map_or(1, |start| start.stage)
     }
 
-    /// The learning rates in order, each with its first iteration. `preset` is the one in the run's directory. A fork's
-    /// preset has the fork's rate, so its parent's initial rate is taken from the first change.
+    /// The learning rates in order, each with its first iteration. See [`Metrics::values_of`].
     pub fn learning_rates(&self, preset: &Preset) -> Vec<(u64, f64)> {
-        let stages = self.stages.iter().enumerate().map(|(i, start)| {
+        let rates = self.values_of(Setting::LearningRate(0.0), preset);
+        rates.into_iter().map(|(iteration, rate)| (iteration, rate.value())).collect()
+    }
+
+    /// The values of `kind` in order, each with its first iteration. `preset` is the one in the run's directory. A fork's
+    /// preset has the fork's value, so its parent's initial value is taken from the first change.
+    pub fn values_of(&self, kind: Setting, preset: &Preset) -> Vec<(u64, Setting)> {
+        let is_of_kind = |setting: &Setting| discriminant(setting) == discriminant(&kind);
+        let stages = self.stages.iter().enumerate().flat_map(|(i, start)| {
             let forks = self.forks.iter().filter(|fork| fork.stages <= i).count();
-            (forks, start.iteration, None, start.what.learning_rate)
+            let rate = Setting::LearningRate(start.what.learning_rate);
+            let sets = start.what.set.iter().copied().chain([rate]).filter(is_of_kind);
+            sets.map(move |to| (forks, start.iteration, None, to))
         });
-        let changes = self.changes.iter().enumerate().filter_map(|(i, change)| {
+        let changes = self.changes.iter().enumerate().filter(|(_, change)| is_of_kind(&change.to));
+        let changes = changes.map(|(i, change)| {
             let forks = self.forks.iter().filter(|fork| fork.changes <= i).count();
-            match (change.from, change.to) {
-                (Setting::LearningRate(from), Setting::LearningRate(to)) => {
-                    Some((forks, change.iteration, Some(from), to))
-                }
-                _ => None,
-            }
+            (forks, change.iteration, Some(change.from), change.to)
         });
         // A stage starts before the commands of its first iteration are read. A fork comes before both.
-        let mut rates: Vec<_> = stages.chain(changes).collect();
-        rates.sort_by_key(|(forks, iteration, ..)| (*forks, *iteration));
-        let first = match rates.first() {
-            Some((_, _, Some(from), _)) => *from,
-            Some((_, _, None, _)) => {
-                preset.train.stages.first().map_or(preset.train.learning_rate, |stage| stage.learning_rate)
-            }
-            None => preset.train.learning_rate,
+        let mut values: Vec<_> = stages.chain(changes).collect();
+        values.sort_by_key(|(forks, iteration, ..)| (*forks, *iteration));
+        let first = match values.first() {
+            Some((_, _, Some(from), _)) => Some(*from),
+            Some((_, _, None, _)) => kind.current(&preset.at_first_stage()),
+            None => kind.current(preset),
         };
-        let later = rates.into_iter().map(|(_, iteration, _, rate)| (iteration, rate));
-        std::iter::once((0, first)).chain(later).collect()
+        let later = values.into_iter().map(|(_, iteration, _, value)| (iteration, value));
+        first.map(|first| (0, first)).into_iter().chain(later).collect()
+    }
+
+    /// Drops the scores that mean nothing, with one component or one object: earlier versions recorded some. `preset` is
+    /// the one in the run's directory.
+    pub fn drop_meaningless_scores(&mut self, preset: &Preset) {
+        let [components, objects] =
+            [Setting::K(0), Setting::Objects(0)].map(|kind| self.values_of(kind, preset));
+        let at = |values: &[(u64, Setting)], iteration| {
+            values.iter().rfind(|(from, _)| *from <= iteration).map(|(_, value)| value.value() as usize)
+        };
+        let is_scorable = |i| is_scorable((at(&components, i).unwrap_or(preset.k), at(&objects, i)));
+        for done in self.iterations.iter_mut().filter(|done| !is_scorable(done.iteration)) {
+            (done.ami, done.ari) = (None, None);
+        }
+        for ended in self.epochs.iter_mut().filter(|ended| !is_scorable(ended.iteration)) {
+            (ended.ami, ended.ami_arithmetic, ended.ari) = (None, None, None);
+            (ended.ami_all_steps, ended.ari_all_steps) = (None, None);
+        }
     }
 }
 
@@ -343,7 +366,8 @@ impl Profile {
     }
 }
 
-/// The validation at an epoch's end. Scores are of the last EM step, and `None` where nothing can be scored.
+/// The validation at an epoch's end. Scores are of the last EM step unless they say otherwise, and `None` where nothing
+/// can be scored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Counted from 1.
@@ -356,15 +380,21 @@ pub struct Epoch {
     /// Validation loss, by which training stops early.
     #[serde(deserialize_with = "number_or_nan")]
     pub validation_loss: f64,
-    /// Mean AMI, normalised by the larger entropy.
+    /// Mean AMI, normalised by the larger entropy: the AMI (last step) of the screen.
     #[serde(default)]
     pub ami: Option<f64>,
+    /// The same weighted over EM steps like the loss: the AMI (all steps). `None` in metrics of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ami_all_steps: Option<f64>,
     /// Mean AMI, normalised by the arithmetic mean of the entropies.
     #[serde(default)]
     pub ami_arithmetic: Option<f64>,
-    /// Mean ARI.
+    /// Mean ARI: the ARI (last step).
     #[serde(default)]
     pub ari: Option<f64>,
+    /// Mean ARI, weighted over EM steps like the loss; `None` in metrics of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ari_all_steps: Option<f64>,
     /// Mean of the largest gamma.
     #[serde(default)]
     pub confidence: Option<f64>,

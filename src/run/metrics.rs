@@ -10,6 +10,7 @@ use tracing::warn;
 use crate::error::{Error, Result};
 use crate::files::Appender;
 use crate::paths::shown;
+use crate::preset::Preset;
 use crate::protocol::{Metrics, Record, RunFailure};
 
 pub(super) const FILE: &str = "metrics.jsonl";
@@ -110,13 +111,17 @@ fn whole_lines(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)]
 }
 
-/// All metrics of the run in `run`.
+/// All metrics of the run in `run`, without scores that mean nothing.
 ///
 /// # Errors
 /// Those of [`records`].
 pub fn read(run: &Path) -> Result<Metrics> {
     let mut metrics = Metrics::default();
     each(run, |record| metrics.add(record))?;
+    // Without its preset, the scores are as they were recorded.
+    if let Ok(preset) = Preset::load(run.join("preset.ron")) {
+        metrics.drop_meaningless_scores(&preset);
+    }
     Ok(metrics)
 }
 

@@ -36,7 +36,7 @@ pub fn of_split(
     let data = Arc::new(Dataset::new(preset, seed)?);
     data.holds(split, samples)?;
     let plan = plan(preset, &data, seed, split, vec![sample as u64]);
-    only(unrolled(&model, plan.make()?, sample, checkpoint.manifest.counters.iteration, device))
+    only(unrolled(&model, preset, plan.make()?, sample, checkpoint.manifest.counters.iteration, device))
 }
 
 /// Images of the user's own, read from a file: what `picture --input` draws.
@@ -98,7 +98,7 @@ impl OwnImages {
         is_there(sample, batch.groups.len(), &shown(&self.file).to_string())?;
         preset.fits(Work::Unrolling(batch.groups.len()))?;
         let model = checkpoint.model(preset, device)?;
-        let mut all = unrolled(&model, batch, 0, checkpoint.manifest.counters.iteration, device);
+        let mut all = unrolled(&model, preset, batch, 0, checkpoint.manifest.counters.iteration, device);
         Ok(all.swap_remove(sample))
     }
 }

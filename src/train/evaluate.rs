@@ -29,8 +29,8 @@ const ON: f32 = 0.2;
 /// Which steps to score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScoredSteps {
-    /// Only the last EM step, for training curves.
-    LastStep,
+    /// The EM steps that have a weight, and the last, for training curves.
+    Weighted,
     /// Every step.
     AllSteps,
 }
@@ -56,7 +56,7 @@ pub struct Evaluation {
     pub each: Vec<Option<f64>>,
     /// The share of all objects' pixels that each component holds in the last step: where its γ is the largest.
     pub held: Vec<f64>,
-    /// Scores by step; empty if only the last was scored.
+    /// Scores by step; empty if not all steps were scored.
     pub steps: Vec<StepScores>,
     /// Frames with and without overlap, and samples with and without identical objects, if known.
     pub subsets: Vec<Subset>,
@@ -221,8 +221,8 @@ impl Chunk {
         model.try_unroll(&frames, gamma, preset.steps, &|_| (), |t, state, target| {
             stop.check()?;
             let all = scored == ScoredSteps::AllSteps;
-            let (with_loss, with_scores) = (all || weights[t] != 0.0, all || t + 1 == preset.steps);
-            if !with_loss && !with_scores {
+            let with_loss = all || weights[t] != 0.0;
+            if !with_loss && t + 1 < preset.steps {
                 steps.push(None);
                 return Ok(());
             }
@@ -234,19 +234,17 @@ impl Chunk {
                 let bound = f64::from(host(bound)[0]);
                 found.sums = [intra, intra + preset.loss.inter_weight * inter, bound].map(|mean| mean * size);
             }
-            if with_scores {
-                let gamma = host(state.gamma.clone());
-                let on = &on[if on.len() == 1 { 0 } else { t + 1 }];
-                found.scores = batch
-                    .groups_of_step(t, image)
-                    .zip(gamma.chunks_exact(preset.k * image.pixels()))
-                    .zip(on.chunks_exact(image.values()))
-                    .map(|((groups, gamma), on)| {
-                        scores::count_held(gamma, groups, &mut found.held);
-                        (scores::score(gamma, groups), overlaps(groups, on))
-                    })
-                    .collect();
-            }
+            let gamma = host(state.gamma.clone());
+            let on = &on[if on.len() == 1 { 0 } else { t + 1 }];
+            found.scores = batch
+                .groups_of_step(t, image)
+                .zip(gamma.chunks_exact(preset.k * image.pixels()))
+                .zip(on.chunks_exact(image.values()))
+                .map(|((groups, gamma), on)| {
+                    scores::count_held(gamma, groups, &mut found.held);
+                    (scores::score(gamma, groups).if_scorable(preset.is_scorable()), overlaps(groups, on))
+                })
+                .collect();
             steps.push(Some(found));
             Ok(())
         })?;
@@ -342,6 +340,9 @@ pub fn mean(scores: impl IntoIterator<Item = Scores>) -> Scores {
 /// # Errors
 /// What [`Dataset::sample`] meets; [`Error::Stopped`](crate::error::Error::Stopped).
 pub fn floor(preset: &Preset, data: &Dataset, split: Split, samples: usize, stop: &Stop) -> Result<Floor> {
+    if !preset.is_scorable() {
+        return Ok(Floor::default());
+    }
     let image = data.image();
     let groups = (0..FLOOR_IMAGES.min(samples as u64))
         .map(|index| {
@@ -365,6 +366,9 @@ pub fn floors_of_subsets(
     samples: usize,
     stop: &Stop,
 ) -> Result<Vec<(&'static str, Floor)>> {
+    if !preset.is_scorable() {
+        return Ok(Vec::new());
+    }
     let image = data.image();
     let mut groups: [Vec<Vec<u8>>; SUBSETS.len()] = Default::default();
     let enough = |groups: &Vec<Vec<u8>>| groups.len() as u64 >= FLOOR_IMAGES;
@@ -464,14 +468,16 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_sees_the_same_loss_and_last_scores_as_a_full_evaluation() {
-        let curve = evaluated(&[], Split::Validation, 130, ScoredSteps::LastStep);
-        let full = evaluated(&[], Split::Validation, 130, ScoredSteps::AllSteps);
-        assert_eq!((curve.loss, curve.last), (full.loss, full.last));
-        assert!(curve.steps.is_empty() && curve.subsets.is_empty());
+    fn a_curve_sees_the_same_loss_and_scores_as_a_full_evaluation() {
+        for set in ["loss.steps=All", "loss.steps=Last", "loss.steps=List([0.0, 0.5, 0.0, 0.0, 1.0, 0.0])"] {
+            let curve = evaluated(&[set], Split::Validation, 130, ScoredSteps::Weighted);
+            let full = evaluated(&[set], Split::Validation, 130, ScoredSteps::AllSteps);
+            assert_eq!((curve.loss, curve.last, curve.weighted), (full.loss, full.last, full.weighted));
+            assert!(curve.steps.is_empty() && curve.subsets.is_empty());
+        }
     }
 
-    /// One component holds the one object, whatever was learned: that is no score of 1.
+    /// One component holds all objects, and one object is in one component or is not, whatever was learned.
     #[test]
     fn nothing_to_tell_apart_is_no_score() {
         let sets = ["k=1", "data.objects=1"];
@@ -481,11 +487,15 @@ mod tests {
         assert_eq!((alone.frames, alone.frames_last, alone.each.len()), (0, 0, 40));
         assert!(alone.loss.is_finite() && alone.subsets.is_empty() && alone.each.iter().all(Option::is_none));
         assert!(alone.steps.iter().all(|step| (step.ami, step.ari, step.quartiles) == (None, None, None)));
-        // One component for several objects is a score.
-        let several = evaluated(&["k=1"], Split::Validation, 40, ScoredSteps::AllSteps);
-        assert_eq!((several.last.ami, several.last.ari), (Some(0.0), Some(0.0)));
-        // In some of these images only one object is visible.
-        assert!((30..40).contains(&several.frames_last), "{}", several.frames_last);
+        for sets in [["k=1"], ["data.objects=1"]] {
+            let one = evaluated(&sets, Split::Validation, 40, ScoredSteps::AllSteps);
+            assert_eq!((one.last.ami, one.last.ari, one.weighted.ami), (None, None, None));
+            assert!(one.last.confidence.is_some() && one.frames == 0 && one.subsets.is_empty());
+            let preset = Preset::load("quickstart").unwrap().set(&sets.map(str::to_owned)).unwrap();
+            let (data, stop) = (Dataset::new(&preset, 1).unwrap(), Stop::default());
+            assert_eq!(floor(&preset, &data, Split::Test, 40, &stop).unwrap(), Floor::default());
+            assert!(floors_of_subsets(&preset, &data, Split::Test, 40, &stop).unwrap().is_empty());
+        }
         // A mean over no sample is not 0.
         let empty = evaluated(&[], Split::Validation, 0, ScoredSteps::AllSteps);
         assert!(empty.loss.is_nan() && empty.last == Scores::default() && empty.subsets.is_empty());

@@ -366,7 +366,7 @@ impl Trainer {
         self.counters.batches += 1;
         laps.end(|profile| &mut profile.optimizer);
 
-        let scores = scored.then(|| {
+        let scores = (scored && self.preset.is_scorable()).then(|| {
             let images = batch.groups.len().min(SCORED_IMAGES);
             let gamma = host(gamma.narrow(0, 0, images));
             let groups = batch.groups_of_step(self.preset.steps - 1, self.data.image());
@@ -451,7 +451,7 @@ impl Trainer {
     pub fn end_epoch(&mut self) -> Result<(Epoch, Watched)> {
         let start = Instant::now();
         let samples = self.preset.train.validation_size;
-        let result = self.evaluate(Split::Validation, samples, ScoredSteps::LastStep)?;
+        let result = self.evaluate(Split::Validation, samples, ScoredSteps::Weighted)?;
         let iteration = self.counters.iteration;
         if !result.loss.is_finite() {
             let (loss, kept) = (result.loss, String::new());
@@ -472,8 +472,10 @@ impl Trainer {
             train_loss: counters.epoch_loss / counters.batches as f64,
             validation_loss: result.loss,
             ami: result.last.ami,
+            ami_all_steps: result.weighted.ami,
             ami_arithmetic: result.last.ami_arithmetic,
             ari: result.last.ari,
+            ari_all_steps: result.weighted.ari,
             confidence: result.last.confidence,
             upper_bound: Some(result.upper_bound),
             best,

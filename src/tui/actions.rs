@@ -212,7 +212,7 @@ pub const ACTIONS: &[Action] = &[
     named("runs", LOOKING, &[], "", "back to the models, presets and runs", Act(leave::to_runs)),
     bound("escape", SHOWN, &[Esc], "back", "back: from the past to now, from one pane to all, to the list", Act(leave::back)),
     named("others", TRAINING, &[Char('r')], "", "runs to compare with this one, and how their settings differ", Act(compare::open)),
-    named("plot", &[Curves], &[Char('f')], "plot", "losses, upper bound, gradient norm, speed; scores, confidence", See(look::next_plot)),
+    named("plot", &[Curves], &[Char('f')], "plot", "losses, upper bound, gradient norm, speed; AMI, ARI, confidence", See(look::next_plot)),
     named("masks", PICTURES, &[Char('m')], "", "gamma as colours, as each pixel's largest, beside the truth", See(|run| run.masks = run.masks.next())),
     named("rows", PICTURES, &[Char('v')], "", "predictions and masks, or also each component's masked delta", See(|run| run.rows = run.rows.next())),
     named("sort", TRAINING, &[Char('b')], "", "the samples in their order, or the worst first", Steer(look::sort)),

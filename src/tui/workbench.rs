@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use super::album::LookBack;
 use super::curve_view::CurveView;
+use super::doubts::Doubts;
 use super::history::History;
 use super::inspector::Inspector;
+use super::stage::StageView;
 use crate::paths::shown;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
@@ -99,6 +101,8 @@ pub struct Workbench {
     pub epoch: Option<Epoch>,
     /// The newest snapshot.
     pub snapshot: Option<Arc<Snapshot>>,
+    /// The number of the current stage, counted from 1.
+    stage: usize,
     /// The requested validation sample.
     pub sample: usize,
     /// The user's own image, if requested instead.
@@ -115,6 +119,8 @@ pub struct Workbench {
     pub rows: Rows,
     /// The last validation's results for single samples and components.
     pub watched: Watched,
+    /// What has looked wrong in the pictures.
+    pub doubts: Doubts,
     /// Whether the samples are sorted, worst first.
     pub sorted: bool,
     /// The values before the user's changes, oldest first.
@@ -220,6 +226,7 @@ impl Workbench {
             latest: None,
             epoch: None,
             snapshot: None,
+            stage: 1,
             sample: 0,
             input: None,
             requests: 0,
@@ -228,6 +235,7 @@ impl Workbench {
             masks: Masks::default(),
             rows: Rows::default(),
             watched: Watched::default(),
+            doubts: Doubts::default(),
             sorted: false,
             undo: Vec::new(),
             album: None,
@@ -244,6 +252,7 @@ impl Workbench {
         };
         let metrics = std::mem::take(&mut workbench.info.metrics);
         workbench.history = History::of(&metrics);
+        workbench.stage = metrics.stages.last().map_or(1, |start| start.stage);
         let latest = metrics.iterations.len().saturating_sub(SPEED_OVER);
         workbench.seconds = metrics.iterations[latest..].iter().map(|iteration| iteration.seconds).collect();
         workbench.latest = metrics.iterations.last().copied();
@@ -272,6 +281,12 @@ impl Workbench {
         self.epoch = Some(epoch);
     }
 
+    /// Takes the results of the newest validation for single samples and components.
+    pub fn watch(&mut self, watched: Watched) {
+        self.history.add_held(self.iteration(), &watched.held);
+        self.watched = watched;
+    }
+
     /// Why AMI and ARI of the last validation are missing, if they are.
     pub fn why_unscored(&self) -> Option<&'static str> {
         let epoch = self.epoch.filter(|epoch| epoch.ami.is_none())?;
@@ -297,7 +312,13 @@ impl Workbench {
     pub fn begin_stage(&mut self, start: StageStart) {
         self.preset = self.preset.at_stage(&start.what);
         self.wanted = self.wanted.at_stage(&start.what);
+        self.stage = start.stage;
         self.history.mark_stage(&start);
+    }
+
+    /// The current stage of a training in stages, in numbers and in words.
+    pub fn stage(&self) -> Option<StageView> {
+        StageView::of(&self.preset, self.stage).filter(|_| !self.is_model())
     }
 
     /// Whether this is a trained model, not a training.
@@ -373,6 +394,11 @@ impl Workbench {
         }
         // A snapshot under other conditions is only for the inspector.
         if snapshot.look.is_empty() && snapshot.input.is_none() {
+            self.doubts.look(&snapshot);
+            // A model chooses its first sample.
+            if self.is_model() && self.snapshot.is_none() && self.sample == 0 {
+                self.sample = snapshot.sample;
+            }
             self.snapshot = Some(snapshot);
         }
     }
@@ -425,6 +451,7 @@ impl Workbench {
         self.finish = old.finish;
         self.curves = old.curves;
         self.compared = old.compared;
+        self.history.unused = old.history.unused;
         self.snapshot = old.snapshot;
         self.sample = old.sample;
         self.input = old.input;
@@ -434,6 +461,7 @@ impl Workbench {
         self.masks = old.masks;
         self.rows = old.rows;
         self.watched = old.watched;
+        self.doubts = old.doubts;
         self.sorted = old.sorted;
         self.undo = old.undo;
         self.album = old.album;

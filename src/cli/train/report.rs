@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::paths::shown;
 use crate::preset::{Images, Preset};
 use crate::protocol::{
-    Event, Finish, Floor, Iteration, NO_FLOOR, Record, RunInfo, number_or_dash, why_unscored,
+    Event, Finish, Floor, Iteration, Record, RunInfo, UNSCORABLE, number_or_dash, why_unscored,
 };
 
 /// Reports a run's events.
@@ -147,7 +147,7 @@ impl Reporter for Bar {
             }
             Event::Epoch(e) => {
                 let line = format!(
-                    "epoch {:>3}  train {:9.3}  validation {:9.3}{} AMI {}  ARI {}  {:.1} s",
+                    "epoch {:>3}  train {:9.3}  validation {:9.3}{} AMI (last step) {}  ARI (last step) {}  {:.1} s",
                     e.epoch,
                     e.train_loss,
                     e.validation_loss,
@@ -198,7 +198,7 @@ pub(super) fn ended(finish: &Finish, run: &Path) -> String {
 fn floor(floor: &Floor) -> String {
     match floor.ami {
         Some(ami) => format!("floor: AMI {ami:.3} for a split by position alone"),
-        None => format!("floor: AMI –, because {NO_FLOOR}"),
+        None => format!("floor: AMI –, because {UNSCORABLE}"),
     }
 }
 

@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(app.workbench.as_ref().unwrap().curves.losses, LossPlot::UpperBound);
         press(&mut app, "ffff⇥f");
         let curves = &app.workbench.as_ref().unwrap().curves;
-        assert_eq!((curves.losses, curves.scores), (LossPlot::UpperBound, ScorePlot::Confidence));
+        assert_eq!((curves.losses, curves.scores), (LossPlot::UpperBound, ScorePlot::Ari));
     }
 
     #[test]

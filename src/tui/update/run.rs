@@ -21,7 +21,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
             return workbench.album.iter().map(read).collect();
         }
         let mut workbench = Workbench::new(*info);
-        workbench.snapshot = app.early.take();
+        app.early.take().into_iter().for_each(|early| workbench.show(early));
         app.workbench = Some(workbench);
         app.starting = false;
         let opened = app.opening.take().map_or(Ok(vec![]), |file| files::open(app, &file));
@@ -54,7 +54,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Stage(start) => workbench.begin_stage(start),
         Event::Floor(floor) => workbench.info.floor = floor,
-        Event::WatchedScores(scores) => workbench.watched = scores,
+        Event::WatchedScores(scores) => workbench.watch(scores),
         Event::Refused { request, why } => {
             let restated = workbench.forget(&request);
             app.message = Some(why);
@@ -146,10 +146,10 @@ pub fn gone(app: &mut App) -> Vec<Effect> {
 mod tests {
     use super::*;
     use crate::preset::Setting;
-    use crate::protocol::{Change, Command, RunKind};
+    use crate::protocol::{Change, Command, RunInfo, RunKind};
     use crate::snapshot::Snapshot;
     use crate::tui::config::Config;
-    use crate::tui::testing::{picker, preset, press, workbench};
+    use crate::tui::testing::{picker, preset, press, sent, snapshot, workbench};
     use crate::tui::update::{Message, update};
     use std::sync::Arc;
 
@@ -164,6 +164,25 @@ mod tests {
         update(&mut app, Message::Picture(Arc::new(picture.clone())));
         update(&mut app, Message::Run(Event::Started(Box::new(info))));
         assert_eq!(app.workbench.unwrap().snapshot.as_deref(), Some(&picture));
+    }
+
+    #[test]
+    fn a_model_begins_at_the_sample_that_it_chose() {
+        let info = RunInfo { kind: RunKind::Model, ..workbench().workbench.unwrap().info };
+        let picture = |sample| Message::Picture(snapshot(sample, vec![]));
+        let started = || Message::Run(Event::Started(Box::new(info.clone())));
+        let sample = |app: &App| app.workbench.as_ref().unwrap().sample;
+        let (mut early, mut late) = (picker(), picker());
+        update(&mut early, picture(7));
+        update(&mut early, started());
+        update(&mut late, started());
+        update(&mut late, picture(7));
+        for mut app in [early, late] {
+            assert_eq!(sample(&app), 7);
+            assert_eq!(sent(&press(&mut app, ".")), [Command::Watch(8)]);
+            update(&mut app, picture(7));
+            assert_eq!(sample(&app), 8, "the user's choice stays");
+        }
     }
 
     #[test]

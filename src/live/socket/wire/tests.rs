@@ -55,6 +55,8 @@ fn events(v: f64, n: usize, preset: &Preset) -> Vec<Event> {
         train_loss: v,
         validation_loss: v,
         ami: Some(v),
+        ami_all_steps: Some(v),
+        ari_all_steps: Some(v),
         ami_arithmetic: Some(v),
         ari: Some(v),
         confidence: Some(v),
