@@ -30,6 +30,7 @@ mod output;
 pub mod overlay;
 mod shelf;
 mod shell;
+pub mod stage;
 mod terminal;
 #[cfg(test)]
 mod testing;

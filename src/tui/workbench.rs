@@ -9,6 +9,7 @@ use super::album::LookBack;
 use super::curve_view::CurveView;
 use super::history::History;
 use super::inspector::Inspector;
+use super::stage::StageView;
 use crate::paths::shown;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
@@ -97,6 +98,8 @@ pub struct Workbench {
     pub epoch: Option<Epoch>,
     /// The newest snapshot.
     pub snapshot: Option<Arc<Snapshot>>,
+    /// The number of the current stage, counted from 1.
+    stage: usize,
     /// The requested validation sample.
     pub sample: usize,
     /// The user's own image, if requested instead.
@@ -214,6 +217,7 @@ impl Workbench {
             latest: None,
             epoch: None,
             snapshot: None,
+            stage: 1,
             sample: 0,
             input: None,
             requests: 0,
@@ -238,6 +242,7 @@ impl Workbench {
         };
         let metrics = std::mem::take(&mut workbench.info.metrics);
         workbench.history = History::of(&metrics);
+        workbench.stage = metrics.stages.last().map_or(1, |start| start.stage);
         let latest = metrics.iterations.len().saturating_sub(SPEED_OVER);
         workbench.seconds = metrics.iterations[latest..].iter().map(|iteration| iteration.seconds).collect();
         workbench.latest = metrics.iterations.last().copied();
@@ -289,7 +294,13 @@ impl Workbench {
     pub fn begin_stage(&mut self, start: StageStart) {
         self.preset = self.preset.at_stage(&start.what);
         self.wanted = self.wanted.at_stage(&start.what);
+        self.stage = start.stage;
         self.history.mark_stage(&start);
+    }
+
+    /// The current stage of a training in stages, in numbers and in words.
+    pub fn stage(&self) -> Option<StageView> {
+        StageView::of(&self.preset, self.stage).filter(|_| !self.is_model())
     }
 
     /// Whether this is a trained model, not a training.
