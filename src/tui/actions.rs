@@ -338,8 +338,9 @@ pub fn help(keymap: &Keymap, context: Context) -> Vec<HelpLine> {
                 "← → ↑ ↓" => "arrows".to_owned(),
                 keys => keys.to_owned(),
             };
-            let (help, hint) = (line[0].0.help, line[0].0.hint);
-            HelpLine { help, hint, label, keys: keys.map(|key| shown(*key)).collect::<Vec<_>>().join(" ") }
+            let Action { name, help, hint, .. } = line[0].0;
+            let keys = keys.map(|key| shown(*key)).collect::<Vec<_>>().join(" ");
+            HelpLine { name, help, hint, label, keys }
         })
         .collect()
 }

@@ -11,6 +11,8 @@ use crate::tui::width::padded;
 
 /// Neighbouring actions that share a line of the help.
 pub struct HelpLine {
+    /// The name of the first of them.
+    pub name: &'static str,
     /// What they do.
     pub help: &'static str,
     /// At most two words for the hints; empty to leave it out.

@@ -5,8 +5,10 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::bars::{sliders, with_sliders};
+use super::fields::{Fields, labelled};
 use super::parts::{Sheet, pane, put, title_style};
 use super::picture::{Picture, digit};
+use crate::protocol::number_or_dash;
 use crate::snapshot::objects::{colours, winners};
 use crate::snapshot::reconstruction;
 use crate::snapshot::{Snapshot, SnapshotStep};
@@ -43,7 +45,8 @@ pub fn render(app: &App, workbench: &Workbench, focused: bool, area: Rect, sheet
         return;
     };
     let at = workbench.shown_step(snapshot);
-    let inner = pane(title(theme, workbench, snapshot, at, focused), focused, theme, area, buf);
+    let inner =
+        pane(title(theme, workbench, snapshot, at, focused).title(area.width), focused, theme, area, buf);
     let [inner, below] = with_sliders(workbench, inner);
     sliders(app, workbench, below, buf);
     let sections = sections(theme, workbench, snapshot, at);
@@ -51,32 +54,33 @@ pub fn render(app: &App, workbench: &Workbench, focused: bool, area: Rect, sheet
     layout.render(theme, &sections, inner, sheet);
 }
 
+/// The columns of the bar in the title.
+const BAR: usize = 20;
+
 fn title(
     theme: &Theme,
     workbench: &Workbench,
     snapshot: &Snapshot,
     at: usize,
     focused: bool,
-) -> Line<'static> {
+) -> Fields<'static> {
     let step = &snapshot.steps[at];
-    let score = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:.2}"));
     let steps = snapshot.steps.len();
-    let bar: String =
-        (0..steps.min(20)).map(|i| if i * steps / steps.min(20) <= at { '█' } else { '░' }).collect();
     let order = workbench.order();
-    let place = match order.iter().position(|sample| *sample == snapshot.sample) {
-        Some(at) if workbench.sorted => format!("{}. worst ", at + 1),
-        _ => String::new(),
-    };
+    let mut fields = Fields::new(" ─ ");
+    fields.put(9, format!("sample {}/{}", snapshot.sample + 1, order.len()), title_style(theme, focused));
+    let place = order.iter().position(|sample| *sample == snapshot.sample);
+    if let Some(place) = place.filter(|_| workbench.sorted) {
+        fields.put(4, format!("{}. worst", place + 1), theme.dim());
+    }
+    fields.add(7, [labelled("AMI", number_or_dash(step.ami, 2), theme.dim(), theme.strong())]);
+    fields.add(5, [labelled("ARI", number_or_dash(step.ari, 2), theme.dim(), theme.strong())]);
     let playing = if workbench.playing { "▸ " } else { "" };
-    Line::from(vec![
-        Span::styled(
-            format!(" sample {}/{} {place}", snapshot.sample + 1, order.len()),
-            title_style(theme, focused),
-        ),
-        Span::raw(format!("─ AMI {} ARI {} ", score(step.ami), score(step.ari))),
-        Span::styled(format!("─ {playing}EM step {}/{steps} {bar} ", at + 1), theme.dim()),
-    ])
+    let text = format!("{playing}EM step {}/{steps}", at + 1);
+    let bar = steps.min(BAR);
+    let bar: String = (0..bar).map(|i| if i * steps / bar <= at { '█' } else { '░' }).collect();
+    fields.add(8, [format!("{text} {bar}"), text].map(|form| vec![Span::styled(form, theme.dim())]));
+    fields
 }
 
 /// The whole image, then every component's prediction, mask and, if chosen, masked delta.

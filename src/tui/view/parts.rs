@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use crate::tui::theme::Theme;
@@ -42,8 +42,8 @@ pub struct Sheet<'a> {
 /// A pane with a title in its border; returns what is inside.
 pub fn pane(title: Line, focused: bool, theme: &Theme, area: Rect, buf: &mut Buffer) -> Rect {
     let style = if focused { theme.accent() } else { theme.dim() };
-    let block = Block::bordered().border_type(BorderType::Rounded).border_style(style).title(title);
-    block.render(area, buf);
+    Block::bordered().border_type(BorderType::Rounded).border_style(style).render(area, buf);
+    put(&title, area.x + 1, area.y, area.width.saturating_sub(2), buf);
     inside(area)
 }
 
@@ -52,10 +52,18 @@ pub fn inside(area: Rect) -> Rect {
     Block::bordered().inner(area)
 }
 
-/// Writes a line, cut to the area's width.
+/// Writes a line in at most `width` columns. One that is cut ends in an ellipsis.
 pub fn put(line: &Line, x: u16, y: u16, width: u16, buf: &mut Buffer) {
-    if y < buf.area.bottom() && x < buf.area.right() {
-        buf.set_line(x, y, line, width.min(buf.area.right() - x));
+    if y >= buf.area.bottom() || x >= buf.area.right() {
+        return;
+    }
+    let width = width.min(buf.area.right() - x);
+    if line.width() <= usize::from(width) {
+        buf.set_line(x, y, line, width);
+    } else if width > 0 {
+        let (end, _) = buf.set_line(x, y, line, width - 1);
+        let style = if end > x { buf[(end - 1, y)].style() } else { line.style };
+        buf.set_string(end, y, "…", style);
     }
 }
 
@@ -123,11 +131,6 @@ pub fn question(theme: &Theme, title: &str, text: &str, area: Rect, buf: &mut Bu
     let blank = std::iter::once(Line::raw(""));
     let lines: Vec<Line> = blank.clone().chain(text).chain(blank).collect();
     over(theme, &format!(" {title} "), &lines, area, buf);
-}
-
-/// A label and its value.
-pub fn labelled<'a>(label: &'a str, value: String, theme: &Theme) -> [Span<'a>; 2] {
-    [Span::styled(label, theme.dim()), Span::styled(value, theme.strong())]
 }
 
 /// Splits off the first and the last line, if there is room for more.
