@@ -263,13 +263,13 @@ fn curves_are_drawn_over_time() {
 fn the_screen_names_the_keys_in_force() {
     use nem_tui::tui::config::Config;
     let text_config =
-        r#"(keys: { "pause": "ctrl-p", "profile": "f3", "undo": [], "sample-next": ["pageup", "j"] })"#;
+        r#"(keys: { "pause": "ctrl-p", "profile": "f3", "undo": [], "sample-next": ["home", "j"] })"#;
     let mut app = workbench(Depth::Plain);
     app.configure(Config::parse(text_config).map_err(nem_tui::error::Error::Usage));
     assert_eq!(app.message, None);
     insta::assert_snapshot!("config-help-80x40-plain", text(&render(&support::pressed(&app, "?"), 80, 40)));
     let footer = text(&render(&app, 140, 24)).lines().last().unwrap().to_owned();
-    assert!(footer.contains("ctrl-p pause") && footer.contains(", pageup sample"), "{footer}");
+    assert!(footer.contains("ctrl-p pause") && footer.contains(", home sample"), "{footer}");
     assert!(!footer.contains("undo") && !footer.contains("space"), "{footer}");
 
     let broken = Config::parse("(theme: Dark, keys: { \"puase\": \"p\" })").unwrap_err();
@@ -303,7 +303,7 @@ fn the_users_own_image_is_named() {
     update(&mut app, Message::Picture(std::sync::Arc::new(snapshot)));
     let shown = text(&render(&app, 200, 60));
     let status = shown.lines().next().unwrap();
-    assert!(status.contains("inspector  my picture.png resized  it 600  EM step 9/9"), "{status}");
+    assert!(status.contains("inspector  my picture.png resized  iteration 600  EM step 9/9"), "{status}");
     assert!(shown.contains("gamma") && !shown.contains("truth"), "{shown}");
     insta::assert_snapshot!("own-80x24-plain", text(&render(&app, 80, 24)));
 }
@@ -343,7 +343,8 @@ fn what_cannot_be_scored_is_a_dash() {
         update(&mut app, Message::Run(event));
     }
     let shown = text(&render(&app, 160, 50));
-    for words in ["valid AMI –", "ARI –", "floor –", "one component and one object: any split is perfect"]
+    for words in
+        ["validation AMI –", "ARI –", "floor –", "one component and one object: any split is perfect"]
     {
         assert!(shown.contains(words), "{words}:\n{shown}");
     }
@@ -465,6 +466,39 @@ fn the_mouse_hits_what_is_drawn() {
             hit += 1;
         }
         assert!(hit > 0 || width < 40, "{width}x{height}");
+    }
+}
+
+/// Every component of many, and every object, is on some page of the inspector, also on small screens.
+#[test]
+fn the_inspector_shows_all_components_page_by_page() {
+    use crossterm::event::{KeyCode, KeyEvent};
+    for (width, height) in [(40, 12), (80, 24), (120, 40), (200, 60)] {
+        let app = support::workbench(Depth::Plain, support::preset("quickstart"), 100, 10, 6);
+        let mut app = support::pressed(&app, "i");
+        let mut seen = String::new();
+        let first = text(&render(&app, width, height));
+        for page in 0..20 {
+            let shown = text(&render(&app, width, height));
+            assert!(
+                page > 0 || height > 24 || shown.contains("more: pagedown"),
+                "{width}x{height}:\n{shown}"
+            );
+            seen += &shown;
+            update(&mut app, Message::Key(KeyEvent::from(KeyCode::PageDown)));
+        }
+        for k in 0..10 {
+            let is_row = |line: &str| line.split(' ').next() == Some(&k.to_string());
+            assert!(seen.lines().any(is_row), "{width}x{height}: no row {k} in\n{seen}");
+            assert!(seen.contains(&format!("{k} 0.")), "{width}x{height}: no gamma {k} in\n{seen}");
+        }
+        for object in ["objects", "component", "1 1  ", "2 2  ", "3 3  "] {
+            assert!(seen.contains(object), "{width}x{height}: no {object:?} in\n{seen}");
+        }
+        for _ in 0..20 {
+            update(&mut app, Message::Key(KeyEvent::from(KeyCode::PageUp)));
+        }
+        assert_eq!(text(&render(&app, width, height)), first);
     }
 }
 

@@ -190,6 +190,8 @@ pub const ACTIONS: &[Action] = &[
     bound("pixel-right", INSIDE, &[KeyCode::Right], "pixel", "the pixel that is read", See(|run| look::pixel(run, 1, 0))),
     bound("pixel-up", INSIDE, &[KeyCode::Up], "pixel", "the pixel that is read", See(|run| look::pixel(run, 0, -1))),
     bound("pixel-down", INSIDE, &[KeyCode::Down], "pixel", "the pixel that is read", See(|run| look::pixel(run, 0, 1))),
+    bound("page-up", INSIDE, &[KeyCode::PageUp], "", "the components and objects that have no room on the screen", See(|run| look::turn_page(run, -1))),
+    bound("page-down", INSIDE, &[KeyCode::PageDown], "", "the components and objects that have no room on the screen", See(|run| look::turn_page(run, 1))),
     named("inspect", SHOWN, &[Char('i')], "inspect", "inspect this sample", Steer(look::inspect)),
     named("play", LOOKING, &[Char('a')], "play", "play or stop the EM steps", See(look::play)),
     bound("past-back", RUN, &[Char('{')], "past", "how the sample looked earlier, later in the training", Steer(|run| past::go(run, -1))),

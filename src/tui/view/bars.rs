@@ -28,24 +28,26 @@ pub fn message(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
+/// The actions that lead to all others, and out; the first is worth most.
+const LEADING: [&str; 3] = ["help", "command", "quit"];
+
 /// The last line: as many keys as fit, those that lead to all others before the rest.
 pub fn footer(app: &App, area: Rect, buf: &mut Buffer) {
     let (strong, dim) = (app.theme.strong(), app.theme.dim());
     let lines = actions::help(&app.config.keymap, app.context());
     let mut fields = Fields::new("   ");
-    let hinted = lines.into_iter().filter(|line| !line.hint.is_empty());
-    for (at, line) in hinted.enumerate() {
-        let worth = match line.name {
-            "help" => 1003,
-            "command" => 1002,
-            "quit" => 1001,
-            _ => 1000_u16.saturating_sub(at as u16),
-        };
+    let hinted: Vec<_> = lines.into_iter().filter(|line| !line.hint.is_empty()).collect();
+    let always = hinted.iter().filter(|line| LEADING.contains(&line.name));
+    let wide: usize = always.map(|line| width(&line.label) + width(line.hint) + 4).sum();
+    let is_narrow = wide > room(area) + 3;
+    for (at, line) in hinted.into_iter().enumerate() {
+        let leading = LEADING.iter().rev().position(|name| *name == line.name);
+        let worth = leading.map_or(1000_u16.saturating_sub(at as u16), |place| 1001 + place as u16);
         let key = Span::styled(line.label, strong);
         let hint = Span::styled(format!(" {}", line.hint), dim);
-        match worth {
-            1001.. => fields.add(worth, [vec![key.clone(), hint], vec![key]]),
-            _ => fields.add(worth, [vec![key, hint]]),
+        match is_narrow && leading.is_some() {
+            true => fields.add(worth, [vec![key.clone(), hint], vec![key]]),
+            false => fields.add(worth, [vec![key, hint]]),
         }
     }
     put(&fields.line(room(area)), area.x + 1, area.y, area.width.saturating_sub(1), buf);

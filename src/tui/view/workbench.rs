@@ -18,6 +18,9 @@ use crate::tui::app::App;
 use crate::tui::health;
 use crate::tui::workbench::{Pane, Workbench};
 
+/// Curves need no more columns than these, if pictures need the others.
+const CURVES: u16 = 54;
+
 /// Draws the screen.
 pub fn render(app: &App, workbench: &Workbench, area: Rect, sheet: &mut Sheet) {
     if let Some(inspected) = &workbench.inspector {
@@ -71,9 +74,9 @@ fn arrange(body: Rect, workbench: &Workbench) -> Vec<(Pane, Rect)> {
     if body.width < 60 || body.height < 12 {
         return vec![(workbench.focus, body)];
     }
-    // Pictures get what five tiles and a border need at a cell a pixel, if that leaves room.
+    // Pictures get what five tiles and a border need at a cell a pixel, if that leaves room for the curves.
     let wide = workbench.preset.data.image().width as u16 * 5 + 6;
-    let most = body.width * 64 / 100;
+    let most = (body.width * 64 / 100).max(body.width.saturating_sub(CURVES));
     let right = wide.clamp(body.width / 2, most.max(body.width / 2));
     let [left, right] = Layout::horizontal([Constraint::Min(0), Constraint::Length(right)]).areas(body);
     let [upper, lower] =
@@ -91,7 +94,7 @@ fn status_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
         .map_or_else(|| workbench.preset.name.clone(), |name| shown(name).to_string());
     let mut fields = Fields::new("  ");
     fields.put(1, "nem-tui", theme.accent());
-    fields.text(8, name, 12, strong);
+    fields.text(8, name, 20, strong);
     fields.put(3, workbench.info.device.as_str(), dim);
     fields.add(2, [labelled("seed", workbench.info.seed.to_string(), dim, dim)]);
     let (forms, style) = state(app, workbench);
