@@ -173,6 +173,7 @@ impl Shell {
                         }
                     };
                     drawn = screen.draw(draw)?;
+                    app.screen = drawn;
                     dirty = late;
                     next_frame = started + PROGRESS_FRAME;
                     continue;

@@ -3,7 +3,7 @@
 mod bars;
 mod components;
 mod curves;
-mod fields;
+pub(super) mod fields;
 mod format;
 mod inspector;
 pub(super) mod parts;

@@ -26,12 +26,12 @@ impl Log {
     pub fn press(&mut self, key: KeyCode) -> bool {
         let most = self.lines.len().saturating_sub(1);
         self.below = match key {
-            KeyCode::Up => (self.below + 1).min(most),
-            KeyCode::Down => self.below.saturating_sub(1),
+            KeyCode::Up | KeyCode::Char('k') => (self.below + 1).min(most),
+            KeyCode::Down | KeyCode::Char('j') => self.below.saturating_sub(1),
             KeyCode::PageUp => (self.below + PAGE).min(most),
             KeyCode::PageDown => self.below.saturating_sub(PAGE),
-            KeyCode::Home => most,
-            KeyCode::End => 0,
+            KeyCode::Home | KeyCode::Char('g') => most,
+            KeyCode::End | KeyCode::Char('G') => 0,
             _ => return false,
         };
         true
@@ -105,11 +105,15 @@ mod tests {
             assert!(update(&mut app, Message::Reread).is_empty());
             update(&mut app, lines(40));
             assert_eq!(log(&app), (30, 3), "stands still");
+            press(&mut app, "kkj");
+            assert_eq!(log(&app), (30, 4));
+            press(&mut app, "Gg");
+            assert_eq!(log(&app), (30, 29));
             press(&mut app, &"↑".repeat(50));
             assert_eq!(log(&app), (30, 29));
             press(&mut app, &"↓".repeat(29));
             assert_eq!(update(&mut app, Message::Reread), read(), "follows again");
-            assert!(press(&mut app, "k").is_empty() && app.overlay.is_none(), "any other key closes it");
+            assert!(press(&mut app, "x").is_empty() && app.overlay.is_none(), "any other key closes it");
             assert!(update(&mut app, Message::Reread).is_empty());
         }
         let mut app = workbench();

@@ -185,7 +185,7 @@ fn sections(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, at: usize
     let mut sections = vec![whole, predictions, masks];
     if workbench.rows == Rows::Deltas {
         let delta = |k: usize| Tile {
-            label: format!("{} delta", digit(k)),
+            label: format!("{} error", digit(k)),
             style: theme.ink(theme.component(k)),
             picture: Picture::signed(&masked_delta(snapshot, at, k).unwrap_or_default(), width, height),
         };

@@ -103,14 +103,15 @@ fn broken(word: &str, room: usize) -> Vec<String> {
 }
 
 /// Lines in a pane of their size, in the middle of the screen.
-pub fn over(theme: &Theme, title: &str, lines: &[Line], area: Rect, buf: &mut Buffer) {
-    let columns = lines.iter().map(Line::width).max().unwrap_or(0).max(width(title)) as u16 + 4;
+pub fn over<'a>(theme: &Theme, title: impl Into<Line<'a>>, lines: &[Line], area: Rect, buf: &mut Buffer) {
+    let title = title.into().style(theme.accent());
+    let columns = lines.iter().map(Line::width).max().unwrap_or(0).max(title.width()) as u16 + 4;
     let columns = columns.min(area.width);
     let height = (lines.len() as u16 + 2).min(area.height);
     let at =
         Rect::new(area.x + (area.width - columns) / 2, area.y + (area.height - height) / 2, columns, height);
     Clear.render(at, buf);
-    let inner = pane(Line::styled(title.to_owned(), theme.accent()), true, theme, at, buf);
+    let inner = pane(title, true, theme, at, buf);
     let room = usize::from(inner.height);
     for (line, y) in lines.iter().zip(inner.y..inner.bottom()) {
         put(line, inner.x, y, inner.width, buf);
@@ -130,7 +131,7 @@ pub fn question(theme: &Theme, title: &str, text: &str, area: Rect, buf: &mut Bu
     let text = text.map(|line| Line::raw(format!("  {line}  ")));
     let blank = std::iter::once(Line::raw(""));
     let lines: Vec<Line> = blank.clone().chain(text).chain(blank).collect();
-    over(theme, &format!(" {title} "), &lines, area, buf);
+    over(theme, format!(" {title} "), &lines, area, buf);
 }
 
 /// Splits off the first and the last line, if there is room for more.

@@ -55,21 +55,23 @@ impl Picture {
         let places = width * height;
         let palette: Vec<Rgb> = (0..k).map(|k| theme.component(k)).collect();
         let mut picture = Picture::blank(width, height);
-        for pixel in 0..places {
-            let mut largest = (0.0, 0);
-            for (component, colour) in palette.iter().enumerate() {
-                let share = gamma.get(component * places + pixel).copied().unwrap_or(0.0);
-                let share = if share.is_finite() { share } else { 0.0 };
-                for (sum, channel) in picture.color[pixel].iter_mut().zip(colour) {
+        let mut largest = vec![(0.0, 0); places];
+        // One component after the other, in the order of the values.
+        for ((component, colour), mask) in palette.iter().enumerate().zip(gamma.chunks(places.max(1))) {
+            for ((sum, largest), share) in picture.color.iter_mut().zip(&mut largest).zip(mask) {
+                let share = if share.is_finite() { *share } else { 0.0 };
+                for (sum, channel) in sum.iter_mut().zip(colour) {
                     *sum += share * channel;
                 }
                 if share > largest.0 {
-                    largest = (share, component);
+                    *largest = (share, component);
                 }
             }
-            picture.ink[pixel] = palette.get(largest.1).copied().unwrap_or_default();
-            picture.level[pixel] = largest.0;
-            picture.name[pixel] = Some(if largest.0 > 0.5 { digit(largest.1) } else { '.' });
+        }
+        for (pixel, (share, component)) in largest.into_iter().enumerate() {
+            picture.ink[pixel] = palette.get(component).copied().unwrap_or_default();
+            picture.level[pixel] = share;
+            picture.name[pixel] = Some(if share > 0.5 { digit(component) } else { '.' });
         }
         picture
     }
