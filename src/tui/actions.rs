@@ -16,6 +16,7 @@ use super::overlay::help::HelpLine;
 use super::theme::Scheme;
 use super::update::{compare, files, leave, log, look, past, picker, steer};
 use super::workbench::Workbench;
+pub use crate::paths::nearest;
 use crate::preset::Setting;
 use Context::{Curves, Inspector, Model, ModelInspector, Picker, Workbench as Pictures};
 use KeyCode::{Char, Enter, Esc, Tab};
@@ -387,12 +388,6 @@ pub fn names(keymap: &Keymap) -> BTreeMap<String, Vec<String>> {
     let keys = |action: &Action| action.keys_in(keymap).into_iter().map(written).collect();
     let bindable = ACTIONS.iter().filter(|action| action.is_bindable());
     bindable.map(|action| (action.name.to_owned(), keys(action))).collect()
-}
-
-/// The name that `text` may be a misspelling of.
-pub fn nearest(text: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let near = names.map(|name| (name, strsim::jaro_winkler(text, name))).filter(|(_, near)| *near > 0.8);
-    near.max_by(|one, other| one.1.total_cmp(&other.1)).map(|(name, _)| name)
 }
 
 #[cfg(test)]
