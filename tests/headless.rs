@@ -402,7 +402,8 @@ fn bad_requests_are_refused_in_a_sentence_and_leave_nothing() {
     }
     let mut left: Vec<_> = std::fs::read_dir(here).unwrap().map(|e| e.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, ["file", "typo.ron"], "something was left behind");
+    assert_eq!(left, ["file", "runs", "typo.ron"], "something was left behind");
+    assert_eq!(std::fs::read_dir(here.join("runs")).unwrap().count(), 1, "a run was left behind");
 }
 
 #[test]

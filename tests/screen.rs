@@ -469,6 +469,116 @@ fn the_mouse_hits_what_is_drawn() {
     }
 }
 
+/// The texts of a screen's first and last lines, and of the titles of its panes.
+fn lines_of_fields(buf: &Buffer) -> Vec<String> {
+    let shown = text(buf);
+    let rows: Vec<&str> = shown.lines().collect();
+    let titles = rows.iter().filter(|row| row.contains('╭')).flat_map(|row| row.split('╭').skip(1));
+    let titles =
+        titles.map(|title| title.split('╮').next().unwrap_or_default().trim_end_matches('─').to_owned());
+    let ends = rows.iter().take(1).chain(rows.iter().rev().take(2)).map(|row| (*row).to_owned());
+    ends.chain(titles).collect()
+}
+
+/// At every width, each label is followed by its whole value, what is worth most is kept, and the keys that lead to
+/// all others stay in the last line.
+#[test]
+fn nothing_is_cut_without_a_sign_at_any_width() {
+    use nem_tui::protocol::{Event, Finish};
+    let training = workbench(Depth::Plain);
+    let mut failed = training.clone();
+    let why = "the loss became NaN in iteration 620; a lower learning rate may hold it";
+    update(&mut failed, Message::Run(Event::Finished(Finish::Failed(why.into()))));
+    let mut past = training.clone();
+    support::look_back(&mut past);
+    let mut profiled = training.clone();
+    support::profile(&mut profiled);
+    let mut attached = training.clone();
+    attached.attached = true;
+    let screens = [
+        ("a training", training.clone()),
+        ("a failure", failed),
+        ("the past", past.clone()),
+        ("the past inspected", support::pressed(&past, "i")),
+        ("a profile", profiled),
+        ("attached", attached),
+        ("other values", support::pressed(&training, "KNLTOW")),
+        ("the inspector", support::pressed(&training, "iKN")),
+        ("curves", support::pressed(&training, "\tVVyx←←")),
+        ("compared runs", support::pressed(&runs(Depth::Plain), "q\tf")),
+        ("sorted and played", support::pressed(&training, "ba")),
+        ("a model", support::model(Depth::Plain)),
+        ("the picker", support::picker(Depth::Plain)),
+    ];
+    for (name, app) in screens {
+        // What is whole on a wide screen, in words.
+        let whole: Vec<String> =
+            [200, 320, 500].map(|width| lines_of_fields(&render(&app, width, 24))).concat();
+        let whole = whole.join("\n");
+        for width in 1..=200 {
+            let buf = render(&app, width, 24);
+            let lines = lines_of_fields(&buf);
+            for number in lines.iter().flat_map(|line| line.split([' ', '─', '┄'])) {
+                let is_number = number.starts_with(|c: char| c.is_ascii_digit());
+                let known = whole.split([' ', '─', '┄', '\n']).any(|other| other == number);
+                assert!(
+                    !is_number || known || number.ends_with('…'),
+                    "{name} at {width}: {number:?} in {lines:#?}"
+                );
+            }
+            let (status, footer) = (&lines[0], &lines[1]);
+            let most = ["training", "failed", "model"].iter().find(|state| whole.contains(**state));
+            if let Some(state) =
+                most.filter(|_| name != "the picker" && !name.contains("inspect") && width >= 16)
+            {
+                assert!(status.contains(state), "{name} at {width}: no {state:?} in {status:?}");
+            }
+            for (least, key) in
+                [(6, "?"), (6, ":"), (6, "q"), (28, "? help"), (28, ": command"), (28, "q quit")]
+            {
+                assert!(width < least || footer.contains(key), "{name} at {width}: no {key:?} in {footer:?}");
+            }
+        }
+    }
+}
+
+/// A stage of a training and warnings are in the status at the common widths.
+#[test]
+fn the_status_tells_the_stage_and_the_warnings() {
+    let mut app =
+        support::workbench(Depth::Plain, support::preset("flying-shapes-fast").at_first_stage(), 620, 1, 6);
+    let shown = |app: &App, width| text(&render(app, width, 24)).lines().next().unwrap().to_owned();
+    assert!(shown(&app, 120).contains("stage 1/7: 1 object, K 1"), "{}", shown(&app, 120));
+    assert!(shown(&app, 80).contains("stage 1/7"), "{}", shown(&app, 80));
+    app.workbench.as_mut().unwrap().preset.k = 1;
+    app.workbench.as_mut().unwrap().preset.data = support::preset("quickstart").data;
+    for width in [40, 80, 120] {
+        assert!(shown(&app, width).contains(" warning"), "{}", shown(&app, width));
+    }
+    assert!(shown(&app, 80).contains("(h)"), "{}", shown(&app, 80));
+}
+
+/// A click on a picture of the filmstrip chooses its EM step; the shown one is marked.
+#[test]
+fn the_filmstrip_shows_every_step_and_is_clicked() {
+    use nem_tui::tui::view::{Target, target};
+    for (width, height) in [(120, 40), (200, 60)] {
+        let mut app = workbench(Depth::Plain);
+        let area = Rect::new(0, 0, width, height);
+        let shown = text(&render(&app, width, height));
+        assert!(shown.contains("gamma over the EM steps") && shown.contains("6 ●"), "{shown}");
+        for step in [2, 0, 5] {
+            let at = area.positions().find(|at| target(&app, area, *at) == Some(Target::Step(step)));
+            let at = at.unwrap_or_else(|| panic!("{width}x{height}: no picture of step {}", step + 1));
+            let clicked = target(&app, area, at).unwrap();
+            update(&mut app, Message::Click(clicked));
+            let shown = text(&render(&app, width, height));
+            assert!(shown.contains(&format!("{} ●", step + 1)), "{shown}");
+            assert!(shown.contains(&format!("EM step {}/6", step + 1)), "{shown}");
+        }
+    }
+}
+
 /// Every component of many, and every object, is on some page of the inspector, also on small screens.
 #[test]
 fn the_inspector_shows_all_components_page_by_page() {

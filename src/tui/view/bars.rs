@@ -13,9 +13,10 @@ use crate::tui::theme::Theme;
 use crate::tui::width::{padded, width};
 use crate::tui::workbench::Workbench;
 
-/// The message for the user, over the last lines, as many as it needs.
+/// The message for the user, over as many lines as it needs, above the keys where there is room.
 pub fn message(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(message) = &app.message else { return };
+    let area = Rect { height: area.height - u16::from(area.height > 4), ..area };
     let mut lines = wrapped(message, room(area).saturating_sub(1).max(1));
     if lines.len() > usize::from(area.height) {
         lines.truncate(area.height.into());
@@ -35,11 +36,11 @@ const LEADING: [&str; 3] = ["help", "command", "quit"];
 pub fn footer(app: &App, area: Rect, buf: &mut Buffer) {
     let (strong, dim) = (app.theme.strong(), app.theme.dim());
     let lines = actions::help(&app.config.keymap, app.context());
-    let mut fields = Fields::new("   ");
     let hinted: Vec<_> = lines.into_iter().filter(|line| !line.hint.is_empty()).collect();
     let always = hinted.iter().filter(|line| LEADING.contains(&line.name));
     let wide: usize = always.map(|line| width(&line.label) + width(line.hint) + 4).sum();
     let is_narrow = wide > room(area) + 3;
+    let mut fields = Fields::new(if is_narrow { " " } else { "   " });
     for (at, line) in hinted.into_iter().enumerate() {
         let leading = LEADING.iter().rev().position(|name| *name == line.name);
         let worth = leading.map_or(1000_u16.saturating_sub(at as u16), |place| 1001 + place as u16);

@@ -119,7 +119,11 @@ fn status_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
         fields.add(7, [labelled("epoch", epochs, dim, strong)]);
     }
     if let Some(stage) = workbench.stage() {
-        let short = format!("stage {}/{}", stage.number, stage.count);
+        // What a stage trains on counts more than the program's name.
+        let short = match area.width >= 100 {
+            true => stage.to_string(),
+            false => format!("stage {}/{}", stage.number, stage.count),
+        };
         fields.add(7, [stage.to_string(), short].map(|form| vec![Span::styled(form, strong)]));
     }
     if let Some(per_second) = workbench.speed() {
