@@ -343,9 +343,12 @@ fn what_cannot_be_scored_is_a_dash() {
         update(&mut app, Message::Run(event));
     }
     let shown = text(&render(&app, 160, 50));
-    for words in
-        ["validation AMI –", "ARI –", "floor –", "one component and one object: any split is perfect"]
-    {
+    for words in [
+        "validation AMI (last step) –",
+        "ARI –",
+        "floor –",
+        "one component and one object: any split is perfect",
+    ] {
         assert!(shown.contains(words), "{words}:\n{shown}");
     }
     let said = health::warnings(app.workbench.as_ref().unwrap()).join("\n");

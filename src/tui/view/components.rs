@@ -253,7 +253,7 @@ impl Arrangement {
     fn new(workbench: &Workbench, snapshot: &Snapshot, area: Rect) -> Arrangement {
         let kinds = if workbench.rows == Rows::Deltas { 3 } else { 2 };
         let sections = [&[5][..], &vec![snapshot.k; kinds]].concat();
-        let tiling = Tiling::fit(&sections, snapshot, area, 1);
+        let tiling = Tiling::fit(&sections, snapshot, area, false);
         let tiles = tiling.places(&sections);
         let end = tiles.iter().flatten().map(|place| place.bottom()).max().unwrap_or(area.y);
         let free = Rect { y: end, height: area.bottom() - end, ..area };
@@ -303,9 +303,10 @@ struct Tiling {
 
 impl Tiling {
     /// The largest pictures with which so many tiles in each section fit: a whole number of cells a pixel wide, else
-    /// shrunk to `lowest` lines at least; or the smallest if nothing fits.
-    fn fit(sections: &[usize], snapshot: &Snapshot, area: Rect, lowest: usize) -> Tiling {
+    /// shrunk; or the smallest if nothing fits. In a filmstrip each section is one row.
+    fn fit(sections: &[usize], snapshot: &Snapshot, area: Rect, is_strip: bool) -> Tiling {
         let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
+        let lowest = if is_strip { usize::from(STRIP - 2) } else { 1 };
         let least = 5.max(2 * lowest * w / h).min(w).max(1);
         let whole = (1..=usize::from(area.width) / w).rev().map(|factor| factor * w);
         let sized = |width: usize| {
@@ -315,7 +316,8 @@ impl Tiling {
         };
         let fits = |&(width, height, columns): &(usize, usize, usize)| {
             let rows: usize = sections.iter().map(|tiles| tiles.div_ceil(columns)).sum();
-            width <= usize::from(area.width) && rows * (height + 1) <= usize::from(area.height)
+            let is_whole = !is_strip || rows == sections.len();
+            is_whole && width <= usize::from(area.width) && rows * (height + 1) <= usize::from(area.height)
         };
         let mut widths = whole.chain((least..w).rev()).map(sized);
         let (width, height, columns) = widths.find(fits).unwrap_or_else(|| sized(least));
@@ -324,11 +326,10 @@ impl Tiling {
 
     /// The places of `count` tiles in rows of about the same length, or of as many as fit.
     fn strip(count: usize, snapshot: &Snapshot, area: Rect) -> Vec<Rect> {
-        let lowest = (STRIP - 2).into();
         let rows = |rows: usize| {
             let sections: Vec<usize> =
                 (0..rows).map(|row| (row + 1) * count / rows - row * count / rows).collect();
-            let tiling = Tiling::fit(&sections, snapshot, area, lowest);
+            let tiling = Tiling::fit(&sections, snapshot, area, true);
             let places: Option<Vec<Rect>> = tiling.places(&sections).into_iter().collect();
             // One more row must make the pictures a quarter larger.
             Some((f64::from(tiling.width) / 1.25_f64.powi(rows as i32), places?))
@@ -336,7 +337,7 @@ impl Tiling {
         let best = (1..=count.min(4)).filter_map(rows).max_by(|one, other| one.0.total_cmp(&other.0));
         best.map_or_else(
             || {
-                let tiling = Tiling::fit(&[count], snapshot, area, lowest);
+                let tiling = Tiling::fit(&[count], snapshot, area, true);
                 tiling.places(&[count]).into_iter().flatten().collect()
             },
             |(_, places)| places,

@@ -10,7 +10,6 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 use ratatui::widgets::canvas::{Canvas, Line as Stroke, Points};
 
-use super::fields::Fields;
 use super::format::{duration, number};
 use super::parts::{pane, put, title_style};
 use crate::preset::Preset;
@@ -177,7 +176,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
     let axis = Axis { unit: view.unit, own, window: view.window(first, last) };
     let cursor = view.cursor(first, last).filter(|_| focused);
     let legend = legend(plot, cursor.map(|at| (at, axis.label(at))), focused, theme);
-    let inner = pane(legend.title(area.width), focused, theme, area, buf);
+    let inner = pane(legend, focused, theme, area, buf);
     if inner.width <= GUTTER + 4 || inner.height < 3 {
         return;
     }
@@ -295,27 +294,24 @@ fn smoothed(points: &[(f64, f64)], weight: f64) -> Vec<(f64, f64)> {
 }
 
 /// The title, the names of the curves, and their values: at the cursor if there is one, else the newest.
-fn legend(plot: &Plot, cursor: Option<(f64, String)>, focused: bool, theme: &Theme) -> Fields<'static> {
+fn legend(plot: &Plot, cursor: Option<(f64, String)>, focused: bool, theme: &Theme) -> Line<'static> {
     let Plot { title, curves, floor, .. } = plot;
-    let mut fields = Fields::new(" ");
-    fields.put(9, *title, title_style(theme, focused));
+    let mut spans = vec![Span::styled(format!(" {title} "), title_style(theme, focused))];
     if let Some((_, label)) = &cursor {
-        fields.put(8, format!("at {label}"), theme.warning());
+        spans.push(Span::styled(format!("at {label} "), theme.warning()));
     }
-    // The run's own curves are in front, and its scores mean something only beside the floor.
-    for (at, drawn) in curves.iter().rev().enumerate() {
+    for drawn in curves.iter().rev() {
         let value = match &cursor {
             Some((at, _)) => drawn.curve.nearest(*at).map(|point| point.1),
             None => drawn.curve.last(),
         };
         let value = value.map_or(String::new(), |v| format!(" {}", number(v)));
-        let worth = if at == 0 { 7 } else { 5 };
-        fields.put(worth, format!("─ {}{value}", drawn.name), theme.ink(drawn.colour));
+        spans.push(Span::styled(format!("─ {}{value} ", drawn.name), theme.ink(drawn.colour)));
     }
     if let Some(floor) = floor {
-        fields.put(6, format!("┄ floor {floor:.2}"), theme.dim());
+        spans.push(Span::styled(format!("┄ floor {floor:.2} "), theme.dim()));
     }
-    fields
+    Line::from(spans)
 }
 
 /// The values to show: all but the few most extreme, so that a first huge loss does not flatten the

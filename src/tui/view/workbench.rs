@@ -179,21 +179,22 @@ fn value_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     if !workbench.is_model() {
         dial(3, ["inter-cluster weight", "inter"], Setting::InterWeight(0.0), &|value| format!("{value:.1}"));
     }
-    let mut score = |worth, labels: [&'static str; 2], value: String| {
+    let mut score = |worth, labels: [&'static str; 3], value: String| {
         fields.add(worth, labels.map(|label| labelled(label, value.clone(), dim, strong)));
     };
     if let Some(latest) = &workbench.latest {
-        score(11, ["loss"; 2], number(latest.loss));
+        score(11, ["loss"; 3], number(latest.loss));
     }
     if let Some(epoch) = &workbench.epoch {
-        score(12, ["validation AMI", "valid AMI"], number_or_dash(epoch.ami, 2));
-        score(7, ["ARI"; 2], number_or_dash(epoch.ari, 2));
+        let ami = number_or_dash(epoch.ami, 2);
+        score(12, ["validation AMI (last step)", "AMI (last step)", "valid AMI"], ami);
+        score(7, ["ARI"; 3], number_or_dash(epoch.ari, 2));
     } else if let Some(ami) = workbench.history.ami.last() {
-        score(12, ["AMI"; 2], format!("{ami:.2}"));
+        score(12, ["training AMI (last step)", "AMI (last step)", "AMI"], number_or_dash(Some(ami), 2));
     }
-    score(10, ["floor"; 2], number_or_dash(workbench.info.floor.ami, 2));
+    score(10, ["floor"; 3], number_or_dash(workbench.info.floor.ami, 2));
     if let (Some(saved), false) = (workbench.saved, workbench.is_model()) {
-        score(2, ["last checkpoint at", "saved at"], saved.to_string());
+        score(2, ["last checkpoint at", "saved at", "saved"], saved.to_string());
     }
     put(&fields.line(room(area)), area.x + 1, area.y, area.width.saturating_sub(1), buf);
 }
