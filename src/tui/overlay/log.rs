@@ -105,15 +105,11 @@ mod tests {
             assert!(update(&mut app, Message::Reread).is_empty());
             update(&mut app, lines(40));
             assert_eq!(log(&app), (30, 3), "stands still");
-            press(&mut app, "kkj");
-            assert_eq!(log(&app), (30, 4));
-            press(&mut app, "Gg");
-            assert_eq!(log(&app), (30, 29));
             press(&mut app, &"↑".repeat(50));
             assert_eq!(log(&app), (30, 29));
             press(&mut app, &"↓".repeat(29));
             assert_eq!(update(&mut app, Message::Reread), read(), "follows again");
-            assert!(press(&mut app, "x").is_empty() && app.overlay.is_none(), "any other key closes it");
+            assert!(press(&mut app, "gGjkjK").is_empty() && app.overlay.is_none(), "any other key closes it");
             assert!(update(&mut app, Message::Reread).is_empty());
         }
         let mut app = workbench();

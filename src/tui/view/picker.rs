@@ -73,9 +73,9 @@ fn lines(app: &App, height: usize) -> (Vec<(Line<'static>, Option<usize>)>, usiz
     let mut heading = "";
     for (i, entry) in app.picker.entries.iter().enumerate() {
         let kind = match entry {
-            Entry::Model(_) => "look at, trained already",
-            Entry::Preset(_) => "train",
-            Entry::Run(_) => "resume",
+            Entry::Model(_) => "Trained models",
+            Entry::Preset(_) => "Train a preset",
+            Entry::Run(_) => "Resume a run",
         };
         if kind != heading {
             heading = kind;
