@@ -561,6 +561,29 @@ fn the_status_tells_the_stage_and_the_warnings() {
     assert!(shown(&app, 80).contains("(h)"), "{}", shown(&app, 80));
 }
 
+/// On a large screen, pictures are as large as whole cells a pixel allow, and lie in the middle of what is left.
+#[test]
+fn pictures_take_the_room_there_is() {
+    let preset = || support::preset("static-shapes-rnn-em");
+    let area = Rect::new(0, 0, 200, 60);
+    let training = support::workbench(Depth::True, preset(), 620, 4, 15);
+    let mut small = preset();
+    small.data = nem_tui::preset::Data::Tensors { channels: 1, height: 9, width: 9 };
+    for (name, app, side, least) in [
+        ("a training", training.clone(), 28, 28),
+        ("the inspector", support::pressed(&training, "i"), 28, 56),
+        ("the picker", support::picker(Depth::True), 20, 40),
+        ("small images", support::workbench(Depth::True, small, 620, 4, 6), 9, 27),
+    ] {
+        let placed = view::render(&app, area, &mut Buffer::empty(area));
+        let first = placed.first().unwrap().area;
+        assert!(first.width >= least && first.width % side == 0, "{name}: {first}");
+        assert_eq!(first.height, first.width.div_ceil(2), "{name}: a pixel is as wide as high");
+        let right = placed.iter().map(|picture| picture.area.right()).max().unwrap();
+        assert!(right > 110, "{name}: pictures end at {right}");
+    }
+}
+
 /// A click on a picture of the filmstrip chooses its EM step; the shown one is marked.
 #[test]
 fn the_filmstrip_shows_every_step_and_is_clicked() {

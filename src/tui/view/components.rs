@@ -12,6 +12,7 @@ use crate::protocol::number_or_dash;
 use crate::snapshot::objects::{colours, winners};
 use crate::snapshot::reconstruction;
 use crate::snapshot::{Snapshot, SnapshotStep};
+use crate::tui::actions::key;
 use crate::tui::app::App;
 use crate::tui::inspector::masked_delta;
 use crate::tui::theme::Theme;
@@ -70,7 +71,7 @@ pub fn render(app: &App, workbench: &Workbench, focused: bool, area: Rect, sheet
         tile.render(theme, place, sheet);
     }
     if left_out > 0 && inner.height > 0 {
-        let note = format!("+{left_out} more");
+        let note = format!("+{left_out} more: {}", key(app, "inspect"));
         let x = inner.right().saturating_sub(width(&note) as u16).max(inner.x);
         put(&Line::styled(note, theme.warning()), x, inner.bottom() - 1, inner.width, sheet.cells);
     }

@@ -127,7 +127,13 @@ fn fitting(area: Rect, snapshot: &Snapshot) -> (usize, u16) {
     let room = area.height.saturating_sub(1);
     match room / all as u16 {
         _ if area.width < NAMES + 2 * LEAST => (0, LEAST),
-        height @ LEAST.. => (all, height.min(most)),
+        // At whole cells a pixel where all steps fit beside each other.
+        height @ LEAST.. if height >= most => {
+            let (w, steps) = (snapshot.image.width as u16, snapshot.steps.len() as u16);
+            let fits = |times: &u16| NAMES + steps * (times * w + 1) <= area.width;
+            (all, most * (1..=height / most).rev().find(fits).unwrap_or(1))
+        }
+        height @ LEAST.. => (all, height),
         _ => {
             let rows = room.saturating_sub(1) / LEAST;
             (rows.into(), (room.saturating_sub(1) / rows.max(1)).min(most))

@@ -37,8 +37,14 @@ pub fn render(app: &App, profiles: &VecDeque<Profile>, focused: bool, area: Rect
     let shares = mean.parts().map(|(name, seconds)| (name, seconds, seconds / all.max(f64::MIN_POSITIVE)));
     let columns = usize::from(inner.width);
     // Parts that take no time, or are not in this network, are left out.
-    let shown = shares.into_iter().filter(|(_, _, share)| *share >= 0.0005);
-    for ((name, seconds, share), y) in shown.zip(inner.y..inner.bottom()) {
+    let parts: Vec<_> = shares.into_iter().filter(|(_, _, share)| *share >= 0.0005).collect();
+    let room = usize::from(inner.height);
+    let shown = if parts.len() > room { room.saturating_sub(1) } else { parts.len() };
+    if shown < parts.len() && room > 0 {
+        let note = format!("+{} more; {} enlarges the pane", parts.len() - shown, key(app, "zoom"));
+        put(&Line::styled(note, theme.warning()), inner.x, inner.bottom() - 1, inner.width, buf);
+    }
+    for ((name, seconds, share), y) in parts.into_iter().take(shown).zip(inner.y..) {
         let mut fields = Fields::new("");
         fields.text(2, format!("{name:<NAME$}"), 8, theme.dim());
         fields.put(3, format!("{:>4.0} %", 100.0 * share), theme.strong());

@@ -160,6 +160,9 @@ fn value_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     let mut dial = |worth, labels: [&'static str; 2], setting: Setting, text: &dyn Fn(f64) -> String| {
         let value = |preset: &Preset| setting.current(preset).map(|setting| text(setting.value()));
         let Some(now) = value(&workbench.preset) else { return };
+        // Whoever changes a value wants to see it.
+        let is_latest = workbench.undo.last().is_some_and(|latest| latest.field() == setting.field());
+        let worth = if is_latest { 13 } else { worth };
         // What is asked for stands beside what is in force until the run has confirmed it.
         let value = match value(&workbench.wanted).filter(|wanted| *wanted != now) {
             Some(wanted) => format!("{now}→{wanted}"),
@@ -169,13 +172,13 @@ fn value_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     };
     let whole = |value: f64| value.to_string();
     dial(9, ["K"; 2], Setting::K(0), &whole);
-    dial(6, ["noise"; 2], Setting::Noise(0.0), &|value| format!("{value:.2}"));
+    dial(7, ["noise"; 2], Setting::Noise(0.0), &|value| format!("{value:.2}"));
     if !workbench.is_model() {
-        dial(7, ["learning rate", "lr"], Setting::LearningRate(0.0), &rate);
+        dial(8, ["learning rate", "lr"], Setting::LearningRate(0.0), &rate);
     }
-    dial(5, ["sigma"; 2], Setting::ESigma(0.0), &|value| format!("{value:.2}"));
+    dial(6, ["sigma"; 2], Setting::ESigma(0.0), &|value| format!("{value:.2}"));
     dial(8, ["EM steps", "steps"], Setting::Steps(0), &whole);
-    dial(4, ["objects"; 2], Setting::Objects(0), &whole);
+    dial(5, ["objects"; 2], Setting::Objects(0), &whole);
     if !workbench.is_model() {
         dial(3, ["inter-cluster weight", "inter"], Setting::InterWeight(0.0), &|value| format!("{value:.1}"));
     }
@@ -188,13 +191,13 @@ fn value_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     if let Some(epoch) = &workbench.epoch {
         let ami = number_or_dash(epoch.ami, 2);
         score(12, ["validation AMI (last step)", "AMI (last step)", "valid AMI"], ami);
-        score(7, ["ARI"; 3], number_or_dash(epoch.ari, 2));
+        score(4, ["ARI"; 3], number_or_dash(epoch.ari, 2));
     } else if let Some(ami) = workbench.history.ami.last() {
         score(12, ["training AMI (last step)", "AMI (last step)", "AMI"], number_or_dash(Some(ami), 2));
     }
     score(10, ["floor"; 3], number_or_dash(workbench.info.floor.ami, 2));
     if let (Some(saved), false) = (workbench.saved, workbench.is_model()) {
-        score(2, ["last checkpoint at", "saved at", "saved"], saved.to_string());
+        score(2, ["last checkpoint at", "saved at", "saved at"], saved.to_string());
     }
     put(&fields.line(room(area)), area.x + 1, area.y, area.width.saturating_sub(1), buf);
 }
