@@ -74,9 +74,17 @@ fn arrange(body: Rect, workbench: &Workbench) -> Vec<(Pane, Rect)> {
     if body.width < 60 || body.height < 12 {
         return vec![(workbench.focus, body)];
     }
-    // Pictures get what five tiles and a border need at a cell a pixel, if that leaves room for the curves.
-    let wide = workbench.preset.data.image().width as u16 * 5 + 6;
-    let most = (body.width * 64 / 100).max(body.width.saturating_sub(CURVES));
+    // Pictures get what three rows of five tiles and a border need at whole cells a pixel, if that leaves room for the
+    // curves.
+    let (image, most) =
+        (workbench.preset.data.image(), (body.width * 64 / 100).max(body.width.saturating_sub(CURVES)));
+    let wide = |times: usize| image.width * times * 5 + 6;
+    let fits = |times: &usize| {
+        let high = 3 * ((image.height * times).div_ceil(2) + 1) + 2;
+        wide(*times) <= most.into() && high <= body.height.into()
+    };
+    let times = (1..=usize::from(most)).take_while(fits).last().unwrap_or(1);
+    let wide = wide(times).min(most.into()) as u16;
     let right = wide.clamp(body.width / 2, most.max(body.width / 2));
     let [left, right] = Layout::horizontal([Constraint::Min(0), Constraint::Length(right)]).areas(body);
     let [upper, lower] =
