@@ -322,7 +322,9 @@ impl Tiling {
         };
         let mut widths = whole.chain((least..w).rev()).map(sized);
         let (width, height, columns) = widths.find(fits).unwrap_or_else(|| sized(least));
-        Tiling { width: width as u16, height: height as u16, columns, area }
+        // An extreme image has no room, whatever its height.
+        let height = height.min(usize::from(u16::MAX) / 2) as u16;
+        Tiling { width: width as u16, height, columns, area }
     }
 
     /// The places of `count` tiles in rows of about the same length, or of as many as fit.
@@ -355,7 +357,8 @@ impl Tiling {
         for tiles in sections {
             for tile in 0..*tiles {
                 let (column, below) = ((tile % self.columns) as u16, row + (tile / self.columns) as u16);
-                let (x, y) = (left + column * (self.width + 1), self.area.y + below * (self.height + 1));
+                let x = left + column * (self.width + 1);
+                let y = self.area.y.saturating_add(below.saturating_mul(self.height + 1));
                 let place = Rect::new(x, y, self.width, self.height + 1);
                 let fits = self.width <= self.area.width && place.bottom() <= self.area.bottom();
                 places.push(fits.then_some(place));

@@ -129,8 +129,8 @@ fn fitting(area: Rect, snapshot: &Snapshot) -> (usize, u16) {
         _ if area.width < NAMES + 2 * LEAST => (0, LEAST),
         // At whole cells a pixel where all steps fit beside each other.
         height @ LEAST.. if height >= most => {
-            let (w, steps) = (snapshot.image.width as u16, snapshot.steps.len() as u16);
-            let fits = |times: &u16| NAMES + steps * (times * w + 1) <= area.width;
+            let (w, steps) = (snapshot.image.width, snapshot.steps.len());
+            let fits = |times: &u16| steps * (usize::from(*times) * w + 1) <= (area.width - NAMES).into();
             (all, most * (1..=height / most).rev().find(fits).unwrap_or(1))
         }
         height @ LEAST.. => (all, height),
