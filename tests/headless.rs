@@ -348,8 +348,17 @@ fn bad_requests_are_refused_in_a_sentence_and_leave_nothing() {
     let here = directory.path();
     std::fs::write(here.join("typo.ron"), "(\n    name: \"x\",\n    dta: 3,\n)").unwrap();
     std::fs::write(here.join("file"), "not a directory").unwrap();
+    std::fs::create_dir_all(here.join("runs/quickstart-s1")).unwrap();
+    std::fs::write(here.join("runs/quickstart-s1/run.json"), "{}").unwrap();
     for (arguments, code, said) in [
-        (vec!["train", "quickstrat"], 2, "there is no preset called \"quickstrat\""),
+        (
+            vec!["train", "quickstrat"],
+            2,
+            "there is no preset called \"quickstrat\"; did you mean quickstart?",
+        ),
+        (vec!["eval", "static-shape"], 1, "there is no such directory; did you mean static-shapes?"),
+        (vec!["attach", "quickstart-s2"], 1, "did you mean runs/quickstart-s1? give a run directory"),
+        (vec!["train", "--resume", "runs/quickstrat-s1"], 1, "did you mean runs/quickstart-s1?"),
         (vec!["train", "typo.ron"], 2, "typo.ron:3:"),
         (vec!["train", "missing.ron"], 1, "missing.ron"),
         (vec!["train", "quickstart", "--set", "k=0"], 2, "k is 0"),
@@ -393,7 +402,8 @@ fn bad_requests_are_refused_in_a_sentence_and_leave_nothing() {
     }
     let mut left: Vec<_> = std::fs::read_dir(here).unwrap().map(|e| e.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, ["file", "typo.ron"], "something was left behind");
+    assert_eq!(left, ["file", "runs", "typo.ron"], "something was left behind");
+    assert_eq!(std::fs::read_dir(here.join("runs")).unwrap().count(), 1, "a run was left behind");
 }
 
 #[test]

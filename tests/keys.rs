@@ -68,7 +68,7 @@ fn seen(app: &App) -> Vec<(&'static str, String)> {
         ("focus", format!("{:?}", workbench.focus)),
         ("zoomed", workbench.zoomed.to_string()),
         ("curves", format!("{:?}", workbench.curves)),
-        ("pixel", inspector.map_or(String::new(), |at| format!("x {}, y {}", at.x, at.y))),
+        ("pixel", inspector.map_or(String::new(), |at| format!("x {}, y {}, page {}", at.x, at.y, at.page))),
         ("here", conditions),
     ]);
     seen

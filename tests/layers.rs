@@ -66,7 +66,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio", &["protocol", "live", "signals", "tui", "cli"]),
     ("signal_hook", &["signals"]),
     ("tui_input", &["tui"]),
-    ("strsim", &["tui"]),
+    ("strsim", &["paths"]),
     ("unicode_width", &["tui"]),
 ];
 

@@ -180,7 +180,12 @@ fn number(text: &str, label: &str) -> Option<u64> {
 }
 
 fn iteration(text: &str) -> u64 {
-    number(text, " it ").unwrap_or(0)
+    number(text, " iteration ").or_else(|| number(text, " it ")).unwrap_or(0)
+}
+
+/// The iteration at which the newest checkpoint was written, as the screen says.
+fn saved_at(text: &str) -> Option<u64> {
+    ["saved at ", "checkpoint at "].iter().find_map(|label| number(text, label))
 }
 
 #[test]
@@ -196,7 +201,7 @@ fn quickstart_is_picked_steered_saved_and_left() {
 
     terminal.press("k");
     terminal
-        .wait("three components", |s| s.contains("k 3  ") && !s.contains("3 mask") && s.contains("2 mask"));
+        .wait("three components", |s| s.contains("K 3  ") && !s.contains("3 mask") && s.contains("2 mask"));
     terminal.press("n");
     terminal.wait("less noise", |s| s.contains("noise 0.05  "));
 
@@ -205,10 +210,10 @@ fn quickstart_is_picked_steered_saved_and_left() {
     // A step is one iteration, and the run stays paused.
     let paused_at = {
         terminal.press("c");
-        terminal.wait("the checkpoint", |s| s.contains("saved at"));
+        terminal.wait("the checkpoint", |s| saved_at(s).is_some());
         iteration(&terminal.text())
     };
-    assert_eq!(number(&terminal.text(), "saved at "), Some(paused_at));
+    assert_eq!(saved_at(&terminal.text()), Some(paused_at));
     terminal.press("s");
     terminal.wait("a single step", |s| iteration(s) == paused_at + 1 && s.contains("‖ paused"));
     terminal.press("[");
@@ -258,14 +263,14 @@ fn a_run_is_commanded_inspected_exported_and_forked() {
     terminal.press("e");
     terminal.wait("a picture of it", |s| s.contains("written: quickstart-s1-it"));
     terminal.press("\x1b");
-    terminal.wait("the workbench again", |s| s.contains("● training") && s.contains("k 4  "));
+    terminal.wait("the workbench again", |s| s.contains("● training") && s.contains("K 4  "));
 
     terminal.press("{");
     terminal.wait("the last moment that was kept", |s| s.contains(" past ─"));
     terminal.press("{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{");
-    terminal.wait("the first moment", |s| s.contains("it 0 (1/"));
+    terminal.wait("the first moment", |s| s.contains("iteration 0 (1/"));
     terminal.press("\x1b");
-    terminal.wait("the present", |s| !s.contains("it 0 (1/"));
+    terminal.wait("the present", |s| !s.contains("iteration 0 (1/"));
 
     terminal.press("\t");
     terminal.press("\x1b[D\x1b[D");
@@ -282,7 +287,7 @@ fn a_run_is_commanded_inspected_exported_and_forked() {
     terminal.wait("which checkpoints there are", |s| s.contains("no checkpoint \"it-7\""));
     terminal.press(":fork k=5\r");
     terminal.wait("the fork", |s| {
-        s.contains("quickstart-s1-2") && s.contains("● training") && s.contains("k 5  ")
+        s.contains("quickstart-s1-2") && s.contains("● training") && s.contains("K 5  ")
     });
     terminal.press("r");
     terminal
@@ -317,7 +322,7 @@ fn a_model_is_looked_at() {
     terminal.press(".");
     terminal.wait("another sample", |s| s.contains("sample 2/"));
     terminal.press("K");
-    terminal.wait("a component more", |s| s.contains("k 5  ") && s.contains("4 mask"));
+    terminal.wait("a component more", |s| s.contains("K 5  ") && s.contains("4 mask"));
     terminal.press("[");
     terminal.wait("an earlier EM step", |s| s.contains("EM step 14/15"));
     terminal.press("q");
@@ -455,7 +460,7 @@ fn a_run_is_attached_to_left_attached_to_again_and_ended() {
     let mut run = Background::train(directory.path());
     let mut terminal = attach(directory.path());
     terminal.press("k");
-    terminal.wait("three components", |s| s.contains("k 3  ") && s.contains("2 mask"));
+    terminal.wait("three components", |s| s.contains("K 3  ") && s.contains("2 mask"));
     let before = iteration(&terminal.text());
     terminal.press("q");
     assert_eq!(terminal.end(), 0);
@@ -466,7 +471,7 @@ fn a_run_is_attached_to_left_attached_to_again_and_ended() {
     let mut terminal = attach(directory.path());
     killed.child.kill().unwrap();
     killed.child.wait().unwrap();
-    terminal.wait("the change still in force", |s| iteration(s) > before && s.contains("k 3  "));
+    terminal.wait("the change still in force", |s| iteration(s) > before && s.contains("K 3  "));
     let then = iteration(&terminal.text());
     terminal.wait("the run continuing", |s| iteration(s) > then + 2);
     end_run(terminal);
@@ -526,11 +531,11 @@ fn a_detached_run_outlives_its_terminal() {
     let mut terminal = Terminal::open(directory.path(), &["--preset", "quickstart"], 30, 120);
     terminal.wait("the training", |s| iteration(s) >= 2);
     terminal.press("k");
-    terminal.wait("three components", |s| s.contains("k 3  ") && s.contains("2 mask"));
+    terminal.wait("three components", |s| s.contains("K 3  ") && s.contains("2 mask"));
     terminal.press(" ");
     terminal.wait("the pause", |s| s.contains("‖ paused"));
     terminal.press("q");
-    terminal.wait("the question", |s| s.contains("d  detach: it unpauses"));
+    terminal.wait("the question", |s| s.contains("d  continue in the background, unpaused"));
     let before = iteration(&terminal.text());
     terminal.press("d");
     // This closes the terminal.
@@ -541,7 +546,7 @@ fn a_detached_run_outlives_its_terminal() {
 
     let mut terminal = attach(directory.path());
     terminal.wait("the run continuing", |s| s.contains("● training") && iteration(s) > before + 2);
-    terminal.wait("the live change still in force", |s| s.contains("k 3  "));
+    terminal.wait("the live change still in force", |s| s.contains("K 3  "));
     end_run(terminal);
 }
 
@@ -678,7 +683,7 @@ fn a_suspension_from_elsewhere_gives_the_terminal_back_and_takes_it_again() {
     terminal.wait("the whole screen, larger", |s| whole(s) && s.lines().count() == 40);
     assert!(terminal.is_taken() && terminal.parser.screen().bracketed_paste());
     terminal.press("k");
-    terminal.wait("three components", |s| s.contains("k 3  ") && s.contains("2 mask"));
+    terminal.wait("three components", |s| s.contains("K 3  ") && s.contains("2 mask"));
 
     // Nobody can give the terminal back for this one, and the shell writes over the screen.
     kill("-STOP", &pid);
@@ -690,9 +695,9 @@ fn a_suspension_from_elsewhere_gives_the_terminal_back_and_takes_it_again() {
         |s: &str| s.contains("● training") && s.contains("2 mask") && !stopped(s) && !s.contains("fg");
     terminal.wait("the whole screen, smaller", |s| whole(s) && s.lines().count() == 30);
     terminal.press("K");
-    terminal.wait("four components", |s| s.contains("k 4  ") && s.contains("3 mask"));
+    terminal.wait("four components", |s| s.contains("K 4  ") && s.contains("3 mask"));
     kill("-USR1", &pid);
-    terminal.wait("a checkpoint", |s| s.contains("saved at"));
+    terminal.wait("a checkpoint", |s| saved_at(s).is_some());
     terminal.press("qy");
     terminal.wait("the shell at last", |s| s.contains("prompt$") && !s.contains("training"));
     terminal.press("exit\r");

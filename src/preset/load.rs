@@ -9,7 +9,7 @@ use super::schema::Preset;
 use super::typed::{self, options};
 use crate::error::{Error, Result};
 use crate::files::{has_extension, read_text};
-use crate::paths::shown;
+use crate::paths::{meant, shown};
 
 /// The embedded presets, as (name, RON text). The first is the default.
 pub fn embedded() -> &'static [(&'static str, &'static str)] {
@@ -56,7 +56,8 @@ impl Preset {
         let is_path = path.as_os_str().as_encoded_bytes().contains(&(std::path::MAIN_SEPARATOR as u8));
         if !(is_path || has_extension(path, "ron")) {
             return Err(Error::Usage(format!(
-                "there is no preset called {path:?}; choose {}, or give the path of a .ron file",
+                "there is no preset called {path:?}; {}choose {}, or give the path of a .ron file",
+                meant(path, embedded_names()),
                 embedded_names().collect::<Vec<_>>().join(", ")
             )));
         }

@@ -33,7 +33,7 @@ use super::origin::Origin;
 use super::tensorboard::{self, EventFile};
 use crate::error::{Error, Result};
 use crate::files::{self, is_temporary, list, remove_temporary, sync_directory, write_atomic};
-use crate::paths::{exact_option, shown};
+use crate::paths::{exact_option, meant, nearest, quoted, shown};
 use crate::precision::Precision;
 use crate::preset::Preset;
 use crate::protocol::{Change, Record};
@@ -374,20 +374,39 @@ impl RunFile {
     pub fn read(run: &Path) -> Result<RunFile> {
         let file = run.join(RUN);
         let bytes = std::fs::read(&file).map_err(|e| match e.kind() {
-            ErrorKind::NotFound => Error::content(
+            ErrorKind::NotFound if checkpoint::is_checkpoint(run) => Error::content(
                 run,
-                match checkpoint::is_checkpoint(run) {
-                    true => {
-                        "a checkpoint or model, not a run; start a run with its weights: train PRESET --from"
-                    }
-                    false => "not a run directory (it has no run.json); give a run directory",
-                },
+                "a checkpoint or model, not a run; start a run with its weights: train PRESET --from",
             ),
+            ErrorKind::NotFound => no_run(run),
             _ => Error::io("read", &file)(e),
         })?;
         serde_json::from_slice(&bytes)
             .map_err(|e| Error::content(&file, format!("not a run's description: {e}")))
     }
+}
+
+fn no_run(path: &Path) -> Error {
+    let what = match path.exists() {
+        true => "it has no run.json",
+        false => "there is no such directory",
+    };
+    Error::content(path, format!("not a run directory ({what}); {}give a run directory", meant_run(path)))
+}
+
+/// Asks whether a run beside `path`, or in `runs`, was meant; empty if none has such a name.
+fn meant_run(path: &Path) -> String {
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let places =
+        [beside, Path::new("runs")].map(|place| if place == Path::new("") { Path::new(".") } else { place });
+    let found = places.into_iter().find_map(|place| {
+        let entries = std::fs::read_dir(place).ok()?.flatten().map(|entry| entry.path());
+        let runs: Vec<PathBuf> = entries.filter(|entry| entry.join(RUN).is_file()).collect();
+        let names = runs.iter().filter_map(|run| run.file_name()?.to_str());
+        let near = nearest(&path.file_name()?.to_string_lossy(), names)?;
+        Some(format!("did you mean {}? ", quoted(&place.strip_prefix(".").unwrap_or(place).join(near))))
+    });
+    found.unwrap_or_default()
 }
 
 /// The checkpoint at `path`, or the newest one of the run in `path`.
@@ -437,7 +456,11 @@ pub fn weights_of(what: &Path) -> Result<Checkpoint> {
         return Err(Error::content(
             what,
             format!(
-                "there is no such directory; name a run, a checkpoint, or one of these models: {}",
+                "there is no such directory; {}name a run, a checkpoint, or one of these models: {}",
+                match meant(what, names.iter().copied()) {
+                    none if none.is_empty() => meant_run(what),
+                    model => model,
+                },
                 names.join(", ")
             ),
         ));

@@ -16,6 +16,7 @@ use super::overlay::help::HelpLine;
 use super::theme::Scheme;
 use super::update::{compare, files, leave, log, look, past, picker, steer};
 use super::workbench::Workbench;
+pub use crate::paths::nearest;
 use crate::preset::Setting;
 use Context::{Curves, Inspector, Model, ModelInspector, Picker, Workbench as Pictures};
 use KeyCode::{Char, Enter, Esc, Tab};
@@ -142,21 +143,21 @@ pub const ACTIONS: &[Action] = &[
     typed("steps", LOOKING, "N", "the number of EM steps", Value(STEPS)),
     typed("inter", RUN, "WEIGHT", "the weight of the inter-cluster loss", Value(INTER)),
     typed("objects", LOOKING, "N", "objects per image", Value(OBJECTS)),
-    typed("sigma", LOOKING, "S", "the deviation e_sigma of the Gaussian E-step", Value(SIGMA)),
-    typed("sample", LOOKING, "N", "show watched sample N", Number(look::show_sample)),
+    typed("sigma", LOOKING, "S", "the standard deviation of the Gaussian E-step (e_sigma)", Value(SIGMA)),
+    typed("sample", LOOKING, "N", "show sample N", Number(look::show_sample)),
     typed("em", LOOKING, "N", "show EM step N", Number(look::show_em_step)),
-    typed("export", LOOKING, "FILE", "write a .png, .gif, .npz or .safetensors of it, .svg or .csv of the curves", File(files::export)),
-    typed("compare", RUN, "RUN", "show or hide the curves of the run in this directory beside this run's", Run(compare::toggle_named)),
-    typed("theme", EVERYWHERE, "NAME", "other colours: dark, light, colour-blind", Argument::Theme(|app, scheme| { app.theme.scheme = scheme; Ok(vec![]) })),
-    typed("open", LOOKING, "FILE", "inspect an image of your own: .png, .gif or .npy", Image(files::open)),
-    typed("train", RUN, "N", "train N epochs more, also after the training is over", Number(steer::train_further)),
-    typed("fork", RUN, "[here|best|IT] [NAME=VALUE …]", "a new run from here, or a checkpoint, with other settings", Checkpoint(leave::fork)),
-    typed("restart", RUN, "[NAME=VALUE …]", "a new run from the same initial weights, with other settings", Sets(leave::restart)),
+    typed("export", LOOKING, "FILE", "save the picture as .png, .gif, .npz or .safetensors, or the curves as .svg or .csv", File(files::export)),
+    typed("compare", RUN, "RUN", "show or hide the curves of another run beside this run's", Run(compare::toggle_named)),
+    typed("theme", EVERYWHERE, "NAME", "colours: dark, light, colour-blind", Argument::Theme(|app, scheme| { app.theme.scheme = scheme; Ok(vec![]) })),
+    typed("open", LOOKING, "FILE", "inspect an image of your own: .png, .gif, .npy or .npz", Image(files::open)),
+    typed("train", RUN, "N", "train N more epochs, also after the training is over", Number(steer::train_further)),
+    typed("fork", RUN, "[here|best|IT] [NAME=VALUE …]", "start a new run from the current weights, or from a checkpoint, with other settings", Checkpoint(leave::fork)),
+    typed("restart", RUN, "[NAME=VALUE …]", "start a new run from the same initial weights, with other settings", Sets(leave::restart)),
 
     typed("rename", &[Picker], "NAME", "give the run another name", Text(picker::rename)),
     typed("note", RUNS, "TEXT", "a line about the run, for the list", Text(picker::note)),
 
-    bound("open", &[Picker], &[Enter], "open", "look at the model, train the preset, resume or attach to the run", Pick(picker::open)),
+    bound("open", &[Picker], &[Enter], "open", "open the model, train the preset, resume or attach to the run", Pick(picker::open)),
     bound("look", &[Picker], &[Char('i')], "", "look at the run or the model without training", Pick(|app| { let open = key(app, "open"); picker::look(app, &open) })),
     bound("up", &[Picker], &[KeyCode::Up, Char('k')], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, -1))),
     bound("down", &[Picker], &[KeyCode::Down, Char('j')], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, 1))),
@@ -181,63 +182,65 @@ pub const ACTIONS: &[Action] = &[
     bound("noise-up", LOOKING, &[Char('N')], "noise", "less, more input noise", Steer(|run| steer::turn(run, NOISE, 1))),
     bound("lr-down", TRAINING, &[Char('l')], "rate", "lower, higher learning rate", Steer(|run| steer::turn(run, RATE, -1))),
     bound("lr-up", TRAINING, &[Char('L')], "rate", "lower, higher learning rate", Steer(|run| steer::turn(run, RATE, 1))),
-    bound("cursor-left", &[Curves], &[KeyCode::Left], "read", "a cursor that reads the curves", See(|run| look::move_cursor(run, -1))),
-    bound("cursor-right", &[Curves], &[KeyCode::Right], "read", "a cursor that reads the curves", See(|run| look::move_cursor(run, 1))),
-    bound("zoom-in", &[Curves], &[Char('+'), Char('=')], "zoom", "show less, more of the curves", See(|run| look::scale(run, 1))),
-    bound("zoom-out", &[Curves], &[Char('-')], "zoom", "show less, more of the curves", See(|run| look::scale(run, -1))),
-    bound("earlier", &[Curves], &[Char('<')], "", "earlier, later", See(|run| look::pan(run, -1))),
-    bound("later", &[Curves], &[Char('>')], "", "earlier, later", See(|run| look::pan(run, 1))),
-    named("log-axis", &[Curves], &[Char('y')], "log", "a logarithmic axis for losses, or a linear one", Steer(look::log_axis)),
+    bound("cursor-left", &[Curves], &[KeyCode::Left], "read", "move a cursor that reads the curves", See(|run| look::move_cursor(run, -1))),
+    bound("cursor-right", &[Curves], &[KeyCode::Right], "read", "move a cursor that reads the curves", See(|run| look::move_cursor(run, 1))),
+    bound("zoom-in", &[Curves], &[Char('+'), Char('=')], "zoom", "zoom into, out of the curves", See(|run| look::scale(run, 1))),
+    bound("zoom-out", &[Curves], &[Char('-')], "zoom", "zoom into, out of the curves", See(|run| look::scale(run, -1))),
+    bound("earlier", &[Curves], &[Char('<')], "", "scroll the curves to earlier, later iterations", See(|run| look::pan(run, -1))),
+    bound("later", &[Curves], &[Char('>')], "", "scroll the curves to earlier, later iterations", See(|run| look::pan(run, 1))),
+    named("log-axis", &[Curves], &[Char('y')], "log", "a logarithmic or a linear axis for losses", Steer(look::log_axis)),
     named("axis", &[Curves], &[Char('x')], "axis", "iterations, epochs or time on the axis", See(|run| run.curves.unit = run.curves.unit.next())),
-    bound("smooth-less", &[Curves], &[Char('v')], "smooth", "less, more smoothing; the points stay", See(|run| run.curves.smooth_by(-1))),
-    bound("smooth-more", &[Curves], &[Char('V')], "smooth", "less, more smoothing; the points stay", See(|run| run.curves.smooth_by(1))),
-    bound("em-previous", LOOKING, &[Char('[')], "EM step", "the EM step that is shown", See(|run| look::em_step(run, -1))),
-    bound("em-next", LOOKING, &[Char(']')], "EM step", "the EM step that is shown", See(|run| look::em_step(run, 1))),
-    bound("sample-previous", LOOKING, &[Char(',')], "sample", "the watched sample that is shown", Steer(|run| look::sample(run, -1))),
-    bound("sample-next", LOOKING, &[Char('.')], "sample", "the watched sample that is shown", Steer(|run| look::sample(run, 1))),
-    bound("em-left", PICTURES, &[KeyCode::Left], "", "the EM step too", See(|run| look::em_step(run, -1))),
-    bound("em-right", PICTURES, &[KeyCode::Right], "", "the EM step too", See(|run| look::em_step(run, 1))),
-    bound("sample-up", PICTURES, &[KeyCode::Up], "", "the sample too", Steer(|run| look::sample(run, -1))),
-    bound("sample-down", PICTURES, &[KeyCode::Down], "", "the sample too", Steer(|run| look::sample(run, 1))),
-    bound("pixel-left", INSIDE, &[KeyCode::Left], "pixel", "the pixel that is read", See(|run| look::pixel(run, -1, 0))),
-    bound("pixel-right", INSIDE, &[KeyCode::Right], "pixel", "the pixel that is read", See(|run| look::pixel(run, 1, 0))),
-    bound("pixel-up", INSIDE, &[KeyCode::Up], "pixel", "the pixel that is read", See(|run| look::pixel(run, 0, -1))),
-    bound("pixel-down", INSIDE, &[KeyCode::Down], "pixel", "the pixel that is read", See(|run| look::pixel(run, 0, 1))),
-    named("inspect", SHOWN, &[Char('i')], "inspect", "inspect this sample", Steer(look::inspect)),
+    bound("smooth-less", &[Curves], &[Char('v')], "smooth", "less, more smoothing of the curves; the measured points stay", See(|run| run.curves.smooth_by(-1))),
+    bound("smooth-more", &[Curves], &[Char('V')], "smooth", "less, more smoothing of the curves; the measured points stay", See(|run| run.curves.smooth_by(1))),
+    bound("em-previous", LOOKING, &[Char('[')], "EM step", "the previous, next EM step", See(|run| look::em_step(run, -1))),
+    bound("em-next", LOOKING, &[Char(']')], "EM step", "the previous, next EM step", See(|run| look::em_step(run, 1))),
+    bound("sample-previous", LOOKING, &[Char(',')], "sample", "the previous, next sample", Steer(|run| look::sample(run, -1))),
+    bound("sample-next", LOOKING, &[Char('.')], "sample", "the previous, next sample", Steer(|run| look::sample(run, 1))),
+    bound("em-left", PICTURES, &[KeyCode::Left], "", "the previous, next EM step, too", See(|run| look::em_step(run, -1))),
+    bound("em-right", PICTURES, &[KeyCode::Right], "", "the previous, next EM step, too", See(|run| look::em_step(run, 1))),
+    bound("sample-up", PICTURES, &[KeyCode::Up], "", "the previous, next sample, too", Steer(|run| look::sample(run, -1))),
+    bound("sample-down", PICTURES, &[KeyCode::Down], "", "the previous, next sample, too", Steer(|run| look::sample(run, 1))),
+    bound("pixel-left", INSIDE, &[KeyCode::Left], "pixel", "move the cursor over the pixels", See(|run| look::pixel(run, -1, 0))),
+    bound("pixel-right", INSIDE, &[KeyCode::Right], "pixel", "move the cursor over the pixels", See(|run| look::pixel(run, 1, 0))),
+    bound("pixel-up", INSIDE, &[KeyCode::Up], "pixel", "move the cursor over the pixels", See(|run| look::pixel(run, 0, -1))),
+    bound("pixel-down", INSIDE, &[KeyCode::Down], "pixel", "move the cursor over the pixels", See(|run| look::pixel(run, 0, 1))),
+    bound("page-up", INSIDE, &[KeyCode::PageUp], "", "the components and objects that have no room on the screen", See(|run| look::turn_page(run, -1))),
+    bound("page-down", INSIDE, &[KeyCode::PageDown], "", "the components and objects that have no room on the screen", See(|run| look::turn_page(run, 1))),
+    named("inspect", SHOWN, &[Char('i')], "inspect", "look closely at this sample: its pixels, all EM steps, its objects", Steer(look::inspect)),
     named("play", LOOKING, &[Char('a')], "play", "play or stop the EM steps", See(look::play)),
-    bound("past-back", RUN, &[Char('{')], "past", "how the sample looked earlier, later; :fork here begins there", Steer(|run| past::go(run, -1))),
-    bound("past-on", RUN, &[Char('}')], "past", "how the sample looked earlier, later; :fork here begins there", Steer(|run| past::go(run, 1))),
-    named("play-training", RUN, &[Char('A')], "", "play or stop how the training went", Steer(past::play)),
+    bound("past-back", RUN, &[Char('{')], "past", "how the sample looked earlier, later in the training; :fork here begins there", Steer(|run| past::go(run, -1))),
+    bound("past-on", RUN, &[Char('}')], "past", "how the sample looked earlier, later in the training; :fork here begins there", Steer(|run| past::go(run, 1))),
+    named("play-training", RUN, &[Char('A')], "", "play the training from its beginning, or stop", Steer(past::play)),
     named("now", TRAINING, &[], "", "back from the past to now", See(Workbench::come_back)),
     named("runs", LOOKING, &[], "", "back to the models, presets and runs", Act(leave::to_runs)),
     bound("escape", SHOWN, &[Esc], "back", "back: from the past to now, from one pane to all, to the list", Act(leave::back)),
-    named("others", TRAINING, &[Char('r')], "", "runs to compare with this one, and how their settings differ", Act(compare::open)),
-    named("plot", &[Curves], &[Char('f')], "plot", "losses, upper bound, gradient norm, speed; AMI, ARI, confidence", See(look::next_plot)),
-    named("masks", PICTURES, &[Char('m')], "", "gamma as colours, as each pixel's largest, beside the truth", See(|run| run.masks = run.masks.next())),
-    named("rows", PICTURES, &[Char('v')], "", "predictions and masks, or also each component's masked delta", See(|run| run.rows = run.rows.next())),
-    named("sort", TRAINING, &[Char('b')], "", "the samples in their order, or the worst first", Steer(look::sort)),
-    named("undo", TRAINING, &[Char('u')], "undo", "undo the latest change: the old value, from now on", Steer(steer::undo)),
-    named("health", SHOWN, &[Char('h')], "", "what looks wrong, with its number", Act(|app| over(app, Overlay::Health))),
-    named("log", TRAINING, &[Char('!')], "", "the run's log, with the latest lines at the bottom", Act(log::open)),
-    bound("export-picture", LOOKING, &[Char('e')], "", "write a PNG of what is seen; on curves, an SVG of all of them", Act(files::export_seen)),
+    named("others", TRAINING, &[Char('r')], "", "compare with other runs: curves and settings", Act(compare::open)),
+    named("plot", &[Curves], &[Char('f')], "plot", "other curves: upper bound, gradient norm, speed; AMI, ARI, confidence", See(look::next_plot)),
+    named("masks", PICTURES, &[Char('m')], "", "gamma as a blend of colours, or each pixel's largest component", See(|run| run.masks = run.masks.next())),
+    named("rows", PICTURES, &[Char('v')], "", "show or hide each component's error signal", See(|run| run.rows = run.rows.next())),
+    named("sort", TRAINING, &[Char('b')], "", "the worst samples first, or in their order", Steer(look::sort)),
+    named("undo", TRAINING, &[Char('u')], "undo", "undo the latest change of a value", Steer(steer::undo)),
+    named("health", SHOWN, &[Char('h')], "warnings", "warnings: what looks wrong with the training", Act(|app| over(app, Overlay::Health))),
+    named("log", TRAINING, &[Char('!')], "", "the run's log", Act(log::open)),
+    bound("export-picture", LOOKING, &[Char('e')], "", "save a PNG of the picture; on curves, an SVG of all curves", Act(files::export_seen)),
     named("copy", TRAINING, &[Char('C')], "", "copy the command that repeats this run", Act(files::copy_command)),
     named("back", INSIDE, &[Esc, Char('i')], "back", "back to the workbench", Steer(|run| Ok(look::back(run)))),
     bound("command", EVERYWHERE, &[Char(':')], "command", "type a command", Act(|app| over(app, Overlay::Palette(Box::default())))),
     named("checkpoint", TRAINING, &[Char('c')], "checkpoint", "write a checkpoint now", Steer(steer::checkpoint)),
-    named("redraw", EVERYWHERE, &[CONTROL_L], "", "clear the screen and draw it anew", Act(|_| Ok(vec![Effect::Redraw]))),
-    bound("mouse", EVERYWHERE, &[Char('M')], "", "the mouse works here, or selects text in the terminal", Act(toggle_mouse)),
+    named("redraw", EVERYWHERE, &[CONTROL_L], "", "redraw the screen", Act(|_| Ok(vec![Effect::Redraw]))),
+    bound("mouse", EVERYWHERE, &[Char('M')], "", "mouse on; off to select text", Act(toggle_mouse)),
     named("help", EVERYWHERE, &[Char('?')], "help", "this help", Act(|app| over(app, Overlay::Help(0)))),
-    named("quit", EVERYWHERE, &[Char('q')], "quit", "leave: save the run, or detach it", Act(leave::quit)),
-    named("stop", TRAINING, &[Char('Q')], "", "end the run, also an attached one; it is saved first", Act(leave::end)),
+    named("quit", EVERYWHERE, &[Char('q')], "quit", "leave: save the run, or continue it in the background", Act(leave::quit)),
+    named("stop", TRAINING, &[Char('Q')], "", "save and end the run, also one that is attached", Act(leave::end)),
     named("pane", TRAINING, &[Tab], "pane", "the next pane", See(look::next_pane)),
-    named("zoom", TRAINING, &[Char('z'), Enter], "zoom", "show the pane on the whole screen, or all panes", See(|run| run.zoomed = !run.zoomed)),
+    named("zoom", TRAINING, &[Char('z'), Enter], "zoom", "the pane on the whole screen, or all panes", See(|run| run.zoomed = !run.zoomed)),
     bound("steps-down", LOOKING, &[Char('t')], "", "fewer, more EM steps", Steer(|run| steer::turn(run, STEPS, -1))),
     bound("steps-up", LOOKING, &[Char('T')], "", "fewer, more EM steps", Steer(|run| steer::turn(run, STEPS, 1))),
     bound("inter-down", TRAINING, &[Char('w')], "", "less, more weight on the inter-cluster loss", Steer(|run| steer::turn(run, INTER, -1))),
     bound("inter-up", TRAINING, &[Char('W')], "", "less, more weight on the inter-cluster loss", Steer(|run| steer::turn(run, INTER, 1))),
-    bound("sigma-down", LOOKING, &[Char('g')], "", "a smaller, larger deviation of the Gaussian E-step", Steer(|run| steer::turn(run, SIGMA, -1))),
-    bound("sigma-up", LOOKING, &[Char('G')], "", "a smaller, larger deviation of the Gaussian E-step", Steer(|run| steer::turn(run, SIGMA, 1))),
-    named("profile", TRAINING, &[Char('p')], "", "where an iteration's time goes, instead of the scores", Steer(steer::profile)),
+    bound("sigma-down", LOOKING, &[Char('g')], "", "a smaller, larger standard deviation of the E-step (e_sigma)", Steer(|run| steer::turn(run, SIGMA, -1))),
+    bound("sigma-up", LOOKING, &[Char('G')], "", "a smaller, larger standard deviation of the E-step (e_sigma)", Steer(|run| steer::turn(run, SIGMA, 1))),
+    named("profile", TRAINING, &[Char('p')], "", "how long each part of an iteration takes, instead of the scores", Steer(steer::profile)),
     bound("objects-down", LOOKING, &[Char('o')], "", "fewer, more objects per image", Steer(|run| steer::turn(run, OBJECTS, -1))),
     bound("objects-up", LOOKING, &[Char('O')], "", "fewer, more objects per image", Steer(|run| steer::turn(run, OBJECTS, 1))),
 ];
@@ -353,8 +356,9 @@ pub fn help(keymap: &Keymap, context: Context) -> Vec<HelpLine> {
                 "← → ↑ ↓" => "arrows".to_owned(),
                 keys => keys.to_owned(),
             };
-            let (help, hint) = (line[0].0.help, line[0].0.hint);
-            HelpLine { help, hint, label, keys: keys.map(|key| shown(*key)).collect::<Vec<_>>().join(" ") }
+            let Action { name, help, hint, .. } = line[0].0;
+            let keys = keys.map(|key| shown(*key)).collect::<Vec<_>>().join(" ");
+            HelpLine { name, help, hint, label, keys }
         })
         .collect()
 }
@@ -399,12 +403,6 @@ pub fn names(keymap: &Keymap) -> BTreeMap<String, Vec<String>> {
     let keys = |action: &Action| action.keys_in(keymap).into_iter().map(written).collect();
     let bindable = ACTIONS.iter().filter(|action| action.is_bindable());
     bindable.map(|action| (action.name.to_owned(), keys(action))).collect()
-}
-
-/// The name that `text` may be a misspelling of.
-pub fn nearest(text: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let near = names.map(|name| (name, strsim::jaro_winkler(text, name))).filter(|(_, near)| *near > 0.8);
-    near.max_by(|one, other| one.1.total_cmp(&other.1)).map(|(name, _)| name)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ratatui::layout::Rect;
+
 use super::config::Config;
 pub use super::overlay::Overlay;
 use super::theme::Theme;
@@ -41,6 +43,8 @@ pub struct App {
     pub attached: bool,
     /// The user's own image, to open with the model that is starting.
     pub opening: Option<PathBuf>,
+    /// The area of the newest frame, which decides how far can be scrolled.
+    pub screen: Rect,
     /// The directory that files are named from.
     pub here: PathBuf,
     /// The user's home, `~`.
@@ -185,6 +189,7 @@ impl App {
             leaving: None,
             attached: false,
             opening: None,
+            screen: Rect::new(0, 0, 80, 24),
             here: PathBuf::new(),
             home: PathBuf::new(),
         }

@@ -22,13 +22,15 @@ pub struct Inspector {
     pub x: usize,
     /// Row of the cursor.
     pub y: usize,
+    /// The page of what has no room on the screen at once; the first comes again after the last.
+    pub page: i64,
 }
 
 impl Inspector {
     /// Inspects `snapshot`, which was taken under the conditions of `preset`, with the cursor in the middle.
     pub fn new(snapshot: Arc<Snapshot>, preset: Preset) -> Inspector {
         let (x, y) = (snapshot.image.width / 2, snapshot.image.height / 2);
-        Inspector { snapshot, preset, look: Vec::new(), looked: false, waits: false, x, y }
+        Inspector { snapshot, preset, look: Vec::new(), looked: false, waits: false, x, y, page: 0 }
     }
 
     /// Moves the cursor within the image.

@@ -196,6 +196,8 @@ pub enum Target {
     Picker,
     /// A pane of the workbench.
     Pane(Pane),
+    /// An EM step in the filmstrip.
+    Step(usize),
     /// A pixel of the inspector's large pictures: column and row.
     Pixel(usize, usize),
     /// The inspector, elsewhere.

@@ -177,6 +177,7 @@ impl Shell {
                         }
                     };
                     drawn = screen.draw(draw)?;
+                    app.screen = drawn;
                     dirty = late;
                     next_frame = started + PROGRESS_FRAME;
                     continue;

@@ -227,6 +227,10 @@ fn clicked(app: &mut App, target: Target) -> Vec<Effect> {
             };
         }
         (Target::Pane(pane), Some(workbench)) => workbench.focus = pane,
+        (Target::Step(step), Some(workbench)) => {
+            let chosen = look::show_em_step(workbench, step);
+            return told(app, chosen);
+        }
         (Target::Pixel(x, y), Some(Workbench { inspector: Some(inspector), .. })) => {
             (inspector.x, inspector.y) = (x, y);
         }
@@ -385,7 +389,9 @@ mod tests {
         assert!(!bench(&app).curves.is_zoomed());
         update(&mut app, Message::Wheel(Some(Target::Pane(Pane::Components)), -1));
         assert_eq!(bench(&app).em_step, Some(4));
-        press(&mut app, "i");
+        update(&mut app, Message::Click(Target::Step(2)));
+        assert_eq!(bench(&app).em_step, Some(2));
+        press(&mut app, "]]i");
         update(&mut app, Message::Click(Target::Pixel(3, 5)));
         let inspector = bench(&app).inspector.unwrap();
         assert_eq!((inspector.x, inspector.y), (3, 5));

@@ -3,12 +3,14 @@
 mod bars;
 mod components;
 mod curves;
+pub(super) mod fields;
 mod format;
 mod inspector;
 pub(super) mod parts;
 mod picker;
 mod picture;
 mod profile;
+mod readout;
 mod workbench;
 
 use ratatui::Frame;
@@ -22,7 +24,7 @@ use super::app::{App, Overlay};
 use super::health::warnings;
 pub use super::message::Target;
 use super::overlay::{compare, confirm, health, help, log, palette, resize};
-use super::workbench::Workbench;
+use super::workbench::{Pane, Workbench};
 use super::{actions, command_line};
 use crate::paths::shown;
 
@@ -99,12 +101,14 @@ pub fn target(app: &App, area: Rect, at: Position) -> Option<Target> {
     match &app.workbench {
         None => Some(picker::entry(app, area, at).map_or(Target::Picker, Target::Entry)),
         Some(workbench @ Workbench { inspector: Some(inspector), .. }) => {
-            let pixel = inspector::pixel(workbench, inspector, area, at);
+            let pixel = inspector::pixel(app, workbench, inspector, area, at);
             Some(pixel.map_or(Target::Inspector, |(x, y)| Target::Pixel(x, y)))
         }
         Some(workbench) => {
             let panes = workbench::panes(area, workbench);
-            panes.into_iter().find(|(_, area)| area.contains(at)).map(|(pane, _)| Target::Pane(pane))
+            let (pane, area) = panes.into_iter().find(|(_, area)| area.contains(at))?;
+            let step = (pane == Pane::Components).then(|| components::step(workbench, area, at)).flatten();
+            Some(step.map_or(Target::Pane(pane), Target::Step))
         }
     }
 }

@@ -40,8 +40,8 @@ pub fn press_stop(key: KeyCode) -> bool {
 
 /// Asks whether to save and leave.
 pub fn render_quit(theme: &Theme, paused: bool, area: Rect, buf: &mut Buffer) {
-    let detach = if paused { "unpauses and continues" } else { "continues" };
-    let text = format!("y  save, then leave\nd  detach: it {detach} without a screen\nn  stay");
+    let paused = if paused { ", unpaused" } else { "" };
+    let text = format!("y  save, then leave\nd  continue in the background{paused}\nn  stay");
     question(theme, "Save and leave?", &text, area, buf);
 }
 

@@ -45,8 +45,8 @@ pub fn render(theme: &Theme, log: &Log, area: Rect, buf: &mut Buffer) {
     let at = area.inner(margin);
     Clear.render(at, buf);
     let title = match log.below {
-        0 => " log ─ ↑ ↓ ".to_owned(),
-        below => format!(" log ─ ↑ ↓ ─ stands still, {below} below "),
+        0 => " log ─ ↑ ↓ scroll ".to_owned(),
+        below => format!(" log ─ stands still, {below} below ─ ↑ ↓ "),
     };
     let inner = pane(Line::styled(title, theme.accent()), true, theme, at, buf);
     if inner.is_empty() {

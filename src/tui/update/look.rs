@@ -125,6 +125,13 @@ pub fn pixel(workbench: &mut Workbench, right: i64, down: i64) {
     }
 }
 
+/// Shows another page of what the inspector has no room for.
+pub fn turn_page(workbench: &mut Workbench, by: i64) {
+    if let Some(inspector) = &mut workbench.inspector {
+        inspector.page += by;
+    }
+}
+
 /// Shows the next quantity in the pane of curves that has the focus.
 pub fn next_plot(workbench: &mut Workbench) {
     let curves = &mut workbench.curves;

@@ -22,8 +22,8 @@ pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
     let code = key.code;
     match overlay {
         Overlay::Help(from) => {
-            let lines = actions::help(&app.config.keymap, app.context()).len();
-            app.overlay = help::press(from, lines, code).map(Overlay::Help);
+            let lines = actions::help(&app.config.keymap, app.context());
+            app.overlay = help::press(from, &lines, app.screen, code).map(Overlay::Help);
         }
         Overlay::Health => {}
         Overlay::Log(mut log) => app.overlay = log.press(code).then_some(Overlay::Log(log)),

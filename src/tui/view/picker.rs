@@ -79,9 +79,9 @@ fn lines(app: &App, inner: Rect) -> (Vec<(Line<'static>, Option<usize>)>, usize)
     for i in app.picker.listed() {
         let entry = &app.picker.entries[i];
         let kind = match entry {
-            Entry::Model(_) => "look at, trained already",
-            Entry::Preset(_) => "train",
-            Entry::Run(_) => "resume, or attach to",
+            Entry::Model(_) => "Trained models",
+            Entry::Preset(_) => "Train a preset",
+            Entry::Run(_) => "Resume a run",
         };
         if kind != heading {
             heading = kind;
@@ -332,9 +332,11 @@ fn thumbnails(app: &App, previewed: &Previewed, area: Rect, sheet: &mut Sheet) {
     let (width, height) = (preview.image.width, preview.image.height);
     let fits = |w: usize| {
         let h = (w * height).div_ceil(2 * width.max(1));
-        3 * (w + 2) <= usize::from(area.width) && h + 2 <= usize::from(area.height)
+        3 * (w + 2) - 2 <= usize::from(area.width) && h + 2 <= usize::from(area.height)
     };
-    let Some(w) = [2 * width].into_iter().chain((4..=width).rev()).find(|w| fits(*w)) else { return };
+    // At whole cells a pixel if that leaves room, in the middle.
+    let whole = (1..=usize::from(area.width) / width.max(1)).rev().map(|factor| factor * width);
+    let Some(w) = whole.chain((4..width).rev()).find(|w| fits(*w)) else { return };
     let h = (w * height).div_ceil(2 * width.max(1)) as u16;
     let white = [1.0; 3];
     let pictures = [
@@ -342,8 +344,9 @@ fn thumbnails(app: &App, previewed: &Previewed, area: Rect, sheet: &mut Sheet) {
         ("with noise".to_owned(), Picture::shades(&preview.noisy, width, height, white)),
         ("objects".to_owned(), Picture::groups(&preview.groups, width, height, &app.theme)),
     ];
+    let left = area.x + (area.width + 2 - 3 * (w as u16 + 2)) / 2;
     for (i, (label, picture)) in pictures.iter().enumerate() {
-        let x = area.x + i as u16 * (w as u16 + 2);
+        let x = left + i as u16 * (w as u16 + 2);
         put(&Line::styled(label.as_str(), app.theme.dim()), x, area.y + 1, w as u16, sheet.cells);
         picture.render(&app.theme, Rect::new(x, area.y + 2, w as u16, h), sheet);
     }
