@@ -29,6 +29,7 @@ pub mod message;
 pub mod mouse;
 mod output;
 pub mod overlay;
+pub mod panes;
 mod shelf;
 mod shell;
 pub mod stage;
