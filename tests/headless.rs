@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nem_tui::live::backstage::card;
 use serde_json::Value;
-use support::cli::{nem_tui_with, refused, run, tiny};
+use support::cli::{nem_tui, nem_tui_with, refused, run, tiny};
 use support::readers::{self, Said};
 
 fn lines(text: &str) -> Vec<Value> {
@@ -602,6 +602,25 @@ fn an_interrupted_run_is_saved() {
     assert!(last.contains("\"finished\"") && last.contains("\"stopped\""), "{last}");
     assert!(child.wait().unwrap().success());
     run(directory.path(), &["eval", "r", "--json"]);
+}
+
+/// `+N` trains a run further that is over; without it, the program says that there is nothing to do.
+#[test]
+fn a_run_that_is_over_is_trained_further() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    run(here, &tiny("r", &["--epochs", "2"]));
+    let over = nem_tui(here, &["train", "--resume", "r"]);
+    let said = String::from_utf8(over.stderr).unwrap();
+    assert!(said.contains("--epochs +N trains it N epochs further"), "{said}");
+    let further = lines(&run(here, &["train", "--resume", "r", "--epochs", "+1"]));
+    assert_eq!(kinds(&further, "epoch").len(), 1);
+    let fork = lines(&run(here, &["train", "--fork", "r", "--out", "f", "--set", "k=3", "--epochs", "+2"]));
+    assert_eq!(kinds(&fork, "epoch").len(), 2);
+    let usual = lines(&run(here, &["train", "--fork", "r", "--out", "g", "--set", "k=3"]));
+    assert_eq!((kinds(&usual, "epoch").len(), kinds(&usual, "note").len()), (3, 1));
+    let error = refused(here, &["train", "quickstart", "--epochs", "+2"], 2);
+    assert!(error.contains("--resume"), "{error}");
 }
 
 /// A setting that a stage would override is refused, not silently lost.

@@ -251,10 +251,7 @@ pub trait Backstage: Send + Sync {
 }
 
 fn not_here<T>() -> Result<T> {
-    Err(Error::Usage(
-        "this cannot be done in an attached workbench; leave it, and run nem-tui to start or open a run"
-            .into(),
-    ))
+    Err(Error::Usage("this cannot be done here; run nem-tui to start or open a run".into()))
 }
 
 /// Whether a file of this name holds curves: .csv or .svg.
