@@ -14,6 +14,7 @@ mod load;
 mod memory;
 mod schema;
 mod setting;
+mod shapes;
 mod stages;
 
 pub use check::{DIGIT_SIDE, MAX_COMPONENTS, MAX_IMAGE_SIDE, MAX_STEPS};
@@ -26,3 +27,4 @@ pub use schema::{
     Activation, Adam, Cell, Data, Digits, Distribution, Epsilons, Images, Layer, Loss, ModelSpec, Noise,
     Preset, Setting, ShapeSet, Speed, Stage, StepWeights, Train,
 };
+pub use shapes::Bitmap;

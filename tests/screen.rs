@@ -292,7 +292,7 @@ fn the_users_own_image_is_named() {
     let shown = text(&render(&asked, 80, 24));
     assert!(shown.contains("my picture.png has 640x480 pixels; the model's images have 20x20"), "{shown}");
     insta::assert_snapshot!("resize-80x24-plain", shown);
-    let input = Input { resize: true, ..input };
+    let input = Input::file("/home/me/my picture.png", true, input.request);
     app.workbench.as_mut().unwrap().input = Some(input.clone());
     let snapshot = support::snapshot(&support::preset("quickstart"), 4, 9);
     let mut snapshot = nem_tui::snapshot::Snapshot { input: Some(input), ..snapshot };

@@ -3,15 +3,16 @@
 //! The workbench and `picture --input` show the same result for a file: the image is read as it is, without the
 //! preset's noise unless the user asks for noise. That noise and the initial γ are those of the first
 //! validation sample. (`infer`, which compares implementations, draws its γ from the test split's stream.)
+//! Frames from a viewer are unrolled in the same way, except for what they bring along: noise, objects, an initial γ.
 
 use super::batch::Batch;
 use crate::data::image_file::{self, Clip};
-use crate::data::{Split, corrupt, nth};
+use crate::data::{Split, corrupt, nth, unit};
 use crate::error::{Error, Result};
 use crate::nem::initial_gamma;
-use crate::preset::{ImageSize, Noise, Preset, Setting};
+use crate::preset::{ImageSize, MAX_STEPS, Noise, Preset, Setting};
 use crate::random::Stream;
-use crate::snapshot::Input;
+use crate::snapshot::{Frames, Input, Source};
 
 /// The conditions that the user has chosen; the others follow from the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,20 +38,33 @@ impl Chosen {
     }
 }
 
-/// The user's own image, read from its file.
+/// The user's own image, ready to be unrolled.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Opened {
     pub(crate) input: Input,
+    /// What was read from its file; empty for frames from a viewer.
     clip: Clip,
 }
 
 impl Opened {
-    /// Reads `input` for a model of images of `image`.
+    /// Reads or checks `input` for a model of images of `image`.
     ///
     /// # Errors
-    /// What [`image_file::read`] refuses.
-    pub(crate) fn read(input: Input, image: ImageSize) -> Result<Opened> {
-        let clip = image_file::read(&input.file, image, input.resize)?;
+    /// What [`image_file::read`] refuses; frames that are not such images.
+    pub(crate) fn new(input: Input, image: ImageSize) -> Result<Opened> {
+        let clip = match &input.source {
+            Source::File { path, resize } => image_file::read(path, image, *resize)?,
+            Source::Frames(frames) if are_images(frames, image) => Clip::default(),
+            Source::Frames(_) => {
+                return Err(Error::Data(format!(
+                    "the {} does not consist of {}x{} pixels in {} channels with values of 0 to 1; draw it anew",
+                    input.name(),
+                    image.width,
+                    image.height,
+                    image.channels
+                )));
+            }
+        };
         Ok(Opened { input, clip })
     }
 
@@ -69,13 +83,25 @@ impl Opened {
     /// # Errors
     /// More steps chosen than there are frames for.
     pub(crate) fn conditions(&self, preset: &Preset, chosen: Chosen) -> Result<Preset> {
-        let steps = self.clip.steps(preset.steps, chosen.steps);
-        let steps = steps.map_err(|problem| Error::content(&self.input.file, problem))?;
+        let steps = match &self.input.source {
+            Source::File { path, .. } => {
+                let steps = self.clip.steps(preset.steps, chosen.steps);
+                steps.map_err(|problem| Error::content(path, problem))?
+            }
+            Source::Frames(frames) => match frames.targets.len().max(frames.noisy.len()) {
+                1 => preset.steps,
+                most if chosen.steps => preset.steps.min(most),
+                most => most,
+            },
+        };
         Ok(Preset { steps, noise: chosen.noise(preset.noise), ..preset.clone() })
     }
 
     /// The image as a batch of one, under the conditions of `preset`.
     pub(crate) fn batch(&self, preset: &Preset, seed: u64) -> Batch {
+        if let Source::Frames(frames) = &self.input.source {
+            return given_batch(preset, seed, frames);
+        }
         let frames = &self.clip.frames;
         // A single frame is used for all steps.
         let frame = |t: usize| frames[t.min(frames.len() - 1)].clone();
@@ -83,6 +109,42 @@ impl Opened {
         let noisy = (0..preset.steps).map(frame).collect();
         own_batch(preset, seed, (0..clean).map(frame).collect(), noisy)
     }
+}
+
+/// Whether a viewer's frames are images of this size, with as many values as there must be.
+fn are_images(frames: &Frames, image: ImageSize) -> bool {
+    let (targets, noisy, groups) = (frames.targets.len(), frames.noisy.len(), frames.groups.len());
+    let is_image = |frame: &Vec<f32>| frame.len() == image.values() && frame.iter().all(|v| unit::fits(*v));
+    (1..=MAX_STEPS).contains(&targets)
+        && (noisy == 0 || targets == 1 || noisy == targets)
+        && noisy <= MAX_STEPS
+        && (groups == 0 || groups == targets * image.pixels())
+        && frames.targets.iter().chain(&frames.noisy).all(is_image)
+}
+
+/// A viewer's frames as a batch of one, under the conditions of `preset`.
+fn given_batch(preset: &Preset, seed: u64, frames: &Frames) -> Batch {
+    let image = preset.data.image();
+    let target = |t: usize| frames.targets[t.min(frames.targets.len() - 1)].clone();
+    // Frame 0 is what the first step reads, and no step predicts it.
+    let shifted = |t: usize| target(t.saturating_sub(1));
+    let clean = if frames.targets.len() == 1 { 1 } else { preset.steps + 1 };
+    let steps = 0..preset.steps;
+    let (noise, noisy) = match frames.noisy.is_empty() {
+        true => (preset.noise, steps.map(target).collect()),
+        false => (Noise::None, steps.map(|t| frames.noisy[t].clone()).collect()),
+    };
+    let conditions = Preset { noise, ..preset.clone() };
+    let mut batch = own_batch(&conditions, seed, (0..clean).map(shifted).collect(), noisy);
+    if let Some((seed, sample)) = frames.begins_as {
+        let mut stream = Stream::new(seed, Split::Validation.gamma(), 0, sample);
+        batch.gamma = initial_gamma(preset.k, image.pixels(), &mut stream);
+    }
+    if !frames.groups.is_empty() {
+        let of = |t: usize| nth(&frames.groups, t.saturating_sub(1), image.pixels());
+        batch.groups = vec![(0..clean).flat_map(of).copied().collect()];
+    }
+    batch
 }
 
 /// A batch of the user's own images, with the noise and initial γ of the validation split. `clean` (one frame or T + 1)

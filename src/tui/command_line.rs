@@ -85,6 +85,10 @@ pub fn offers(typed: &str, context: Context) -> Vec<Offer> {
             let help = "from the checkpoint with the best validation loss";
             best(rest, [("best", Offer { line: format!("{head} best "), takes: "", help })])
         }
+        Argument::New(_) => {
+            let help = "a black image";
+            best(rest, [("new", Offer { line: format!("{head} new"), takes: "", help })])
+        }
         Argument::Value(_)
         | Argument::Number(_)
         | Argument::File(_)
@@ -145,6 +149,11 @@ pub fn parse(line: &str, context: Context) -> Result<Typed, String> {
         Argument::AnySetting => match words[..] {
             [name, value] if Setting::named(name).is_some() => set(name, value)?,
             [name, value] => return Err(not_live(name, value, context)),
+            _ => return Err(usage()),
+        },
+        Argument::New(act) => match words[..] {
+            [] => on_screen(move |workbench| act(workbench, false)),
+            ["new"] => on_screen(move |workbench| act(workbench, true)),
             _ => return Err(usage()),
         },
         Argument::Number(show) => match one()?.parse::<usize>() {

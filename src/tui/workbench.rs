@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::album::LookBack;
+use super::beside::Beside;
 use super::curve_view::CurveView;
 use super::history::History;
 use super::inspector::Inspector;
@@ -15,7 +16,7 @@ use crate::protocol::{
     Change, Command, Epoch, Finish, Iteration, Profile, RunInfo, RunKind, RunToCompare, StageStart, Timed,
     WATCHED, Watched, why_unscored,
 };
-use crate::snapshot::{Input, Snapshot};
+use crate::snapshot::{Frames, Input, Snapshot};
 
 /// Iterations that the speed is averaged over.
 const SPEED_OVER: usize = 30;
@@ -121,6 +122,8 @@ pub struct Workbench {
     pub album: Option<LookBack>,
     /// The inspector, while it is open.
     pub inspector: Option<Inspector>,
+    /// The second model or run, while two are shown side by side.
+    pub beside: Option<Beside>,
     /// Whether the training is paused.
     pub paused: bool,
     /// Why the training ended, if it did.
@@ -226,6 +229,7 @@ impl Workbench {
             undo: Vec::new(),
             album: None,
             inspector: None,
+            beside: None,
             paused: false,
             finish: None,
             alive: true,
@@ -393,7 +397,19 @@ impl Workbench {
     /// The request for the user's own image in this file.
     pub fn ask_for(&mut self, file: PathBuf, resize: bool) -> Input {
         self.requests += 1;
-        let input = Input { file, resize, request: self.requests };
+        if let Some(inspector) = &mut self.inspector {
+            inspector.drawing = None;
+        }
+        self.ask(Input::file(file, resize, self.requests))
+    }
+
+    /// The request for these frames.
+    pub fn ask_for_frames(&mut self, frames: Frames) -> Input {
+        self.requests += 1;
+        self.ask(Input::frames(frames, self.requests))
+    }
+
+    fn ask(&mut self, input: Input) -> Input {
         self.input = Some(input.clone());
         // Only the current weights can compute it.
         self.album = None;
@@ -430,6 +446,8 @@ impl Workbench {
         self.undo = old.undo;
         self.album = old.album;
         self.inspector = old.inspector;
+        self.inspector.iter_mut().for_each(Inspector::forget);
+        self.beside = old.beside;
         self.profiles = old.profiles;
         self.focus = old.focus;
         self.zoomed = old.zoomed;
@@ -458,6 +476,7 @@ impl Workbench {
     /// an earlier request whose picture never came.
     pub fn stay(&mut self) -> Vec<Command> {
         let mut look = Vec::new();
+        self.inspector.iter_mut().for_each(Inspector::forget);
         match &mut self.inspector {
             None if self.input.is_some() => self.input = None,
             Some(inspector) if inspector.waits => {

@@ -21,8 +21,8 @@ fn name_of_seen(workbench: &Workbench) -> Option<PathBuf> {
         Some(_) => "overview".to_owned(),
         None => format!("step{}", workbench.shown_step(snapshot) + 1),
     };
-    let of = match snapshot.input.as_ref().and_then(|input| input.file.file_stem()) {
-        Some(name) => shown(name).to_string(),
+    let of = match &snapshot.input {
+        Some(input) => input.stem(),
         None => format!("sample{}", snapshot.sample + 1),
     };
     Some(format!("{run}-it{}-{of}-{view}.png", snapshot.iteration).into())

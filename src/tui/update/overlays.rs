@@ -6,6 +6,7 @@ use crossterm::event::KeyEvent;
 
 use super::leave::{leave, stop};
 use super::{compare, files};
+use crate::snapshot::Source;
 use crate::tui::actions;
 use crate::tui::app::{App, Leave, Overlay};
 use crate::tui::command_line::{completions, parse};
@@ -34,8 +35,8 @@ pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
         Overlay::Stop => {}
         Overlay::Resize(input, _) => {
             let Some(workbench) = &mut app.workbench else { return vec![] };
-            if resize::press(code) {
-                let asked = files::ask_for(workbench, input.file, true);
+            if let (true, Source::File { path, .. }) = (resize::press(code), input.source) {
+                let asked = files::ask_for(workbench, path, true);
                 return told(app, asked);
             }
             return workbench.stay().into_iter().map(Effect::Send).collect();

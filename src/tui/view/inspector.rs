@@ -9,7 +9,6 @@ use super::bars::{footer, sliders, with_sliders};
 use super::components::{argmax, truth};
 use super::parts::{Sheet, frame_lines, put};
 use super::picture::{Picture, digit};
-use crate::paths::shown;
 use crate::protocol::why_unscored;
 use crate::snapshot::objects::{colours, objects};
 use crate::snapshot::reconstruction;
@@ -74,8 +73,7 @@ fn frames(area: Rect, snapshot: &Snapshot) -> Vec<Rect> {
     if area.height < height + 1 {
         return Vec::new();
     }
-    // The objects in the user's own image are not known.
-    let tiles = if snapshot.input.is_some() { TILES - 1 } else { TILES };
+    let tiles = if snapshot.knows_objects() { TILES } else { TILES - 1 };
     let lefts = (0..tiles as u16).map(|i| area.x + i * (width + 1)).take_while(|x| x + width <= area.right());
     lefts.map(|x| Rect::new(x, area.y + 1, width, height)).collect()
 }
@@ -112,8 +110,7 @@ fn status_line(
     let snapshot = &inspector.snapshot;
     let of = match &snapshot.input {
         Some(input) => {
-            let name = shown(input.file.file_name().unwrap_or_default());
-            format!("{name}{}", if input.resize { " resized" } else { "" })
+            format!("{}{}", input.name(), if input.is_resized() { " resized" } else { "" })
         }
         None => format!("sample {}/{}", workbench.sample + 1, workbench.samples()),
     };
@@ -182,8 +179,7 @@ fn tiles<'a>(
         ("truth", truth(theme, snapshot, step)),
         ("noisy", Picture::shades(&step.noisy, w, h, WHITE)),
     ];
-    // The objects in the user's own image are not known.
-    tiles.retain(|(name, _)| snapshot.input.is_none() || *name != "truth");
+    tiles.retain(|(name, _)| snapshot.knows_objects() || *name != "truth");
     tiles
 }
 
@@ -293,8 +289,7 @@ fn read(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, area: Rect, b
     };
     let recon = reconstruction(&step.preds, &step.gamma, places, values);
     let group = step.groups.get(pixel).copied().unwrap_or(0);
-    // The objects in the user's own image are not known.
-    let known = snapshot.input.is_none();
+    let known = snapshot.knows_objects();
     let whose = match group {
         _ if !known => String::new(),
         0 => "no object".to_owned(),

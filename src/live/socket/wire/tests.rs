@@ -40,7 +40,7 @@ fn stage(v: f64, n: usize) -> StageStart {
 }
 
 fn input(n: usize) -> Input {
-    Input { file: "/home/é/a picture.png".into(), resize: n.is_multiple_of(2), request: n as u64 }
+    Input::file("/home/é/a picture.png", n.is_multiple_of(2), n as u64)
 }
 
 /// Every kind of event, with `v` for numbers and `n` for counts.
