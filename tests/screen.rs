@@ -156,6 +156,16 @@ fn the_inspector() {
 }
 
 #[test]
+fn a_drawing() {
+    compare("drawing", support::drawing, &[&NORMAL[..], &EXTREMES].concat());
+}
+
+#[test]
+fn two_models_side_by_side() {
+    compare("beside", support::beside, &[&NORMAL[..], &EXTREMES].concat());
+}
+
+#[test]
 fn curves_zoomed_and_read() {
     compare("curves", |depth| support::pressed(&workbench(depth), "\tVVyx←←"), &NORMAL);
 }
@@ -380,6 +390,8 @@ fn a_terminal_that_lies_about_its_size_breaks_nothing() {
         support::model(Depth::True),
         told,
         profiled,
+        support::drawing(Depth::Plain),
+        support::beside(Depth::True),
     ];
     for keys in ["", "i", "\tVVyx←←", ":se", "mv", "?", "h", "q", "Q", "!", "z", "\tz"] {
         apps.push(support::pressed(&workbench, keys));
@@ -465,6 +477,21 @@ fn the_mouse_hits_what_is_drawn() {
             hit += 1;
         }
         assert!(hit > 0 || width < 40, "{width}x{height}");
+
+        // So is the brush.
+        let mut app = support::pressed(&app, "d");
+        let mut hit = 0;
+        for at in everywhere().filter(|at| (at.x + at.y) % 5 == 0) {
+            let Some(Target::Pixel(x, y)) = target(&app, area, at) else { continue };
+            update(&mut app, Message::Click(Target::Pixel(x, y)));
+            update(&mut app, Message::Drag(None));
+            let shown = render(&app, width, height);
+            let brush = |x| x < width && ["┼", "+"].contains(&shown[(x, at.y)].symbol());
+            // A click on a picture beside the canvas draws on the canvas.
+            let on_canvas = brush(at.x) || (at.x.saturating_sub(1)..=at.x + 1).any(brush);
+            hit += usize::from(on_canvas);
+        }
+        assert!(hit > 0, "{width}x{height}");
     }
 }
 

@@ -80,7 +80,7 @@ pub enum Source {
         resize: bool,
     },
     /// Frames from the viewer: a drawing, or what another model is shown.
-    Frames(Arc<Frames>),
+    Frames(#[serde(with = "shared")] Arc<Frames>),
 }
 
 /// Frames from a viewer.
@@ -94,6 +94,22 @@ pub struct Frames {
     pub groups: Vec<u8>,
     /// The seed and the validation sample whose initial γ is used, instead of the first sample's of the model's seed.
     pub begins_as: Option<(u64, u64)>,
+}
+
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Frames;
+
+    pub(super) fn serialize<S: Serializer>(frames: &Arc<Frames>, to: S) -> Result<S::Ok, S::Error> {
+        frames.as_ref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Frames>, D::Error> {
+        Frames::deserialize(from).map(Arc::new)
+    }
 }
 
 impl Input {

@@ -165,3 +165,92 @@ pub(crate) fn own_batch(preset: &Preset, seed: u64, clean: Vec<Vec<f32>>, mut no
     }
     Batch { clean, noisy, gamma, groups: vec![vec![0; image.pixels()]; images], kinds: vec![vec![]; images] }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::DeviceName;
+    use crate::train::trainer::Trainer;
+    use crate::train::unroll::take;
+
+    fn frames_of(input: &Input) -> &Frames {
+        match &input.source {
+            Source::Frames(frames) => frames,
+            Source::File { .. } => panic!("a file"),
+        }
+    }
+
+    /// What a sample looks like, sent back as a viewer's frames, is unrolled to the same result: noise, γ and scores.
+    #[test]
+    fn the_frames_of_a_sample_are_unrolled_like_the_sample() {
+        let device = DeviceName::Flex.open().unwrap();
+        for name in ["quickstart", "flying-shapes-3"] {
+            let sets = ["train.train_size=4", "train.batch=2", "train.validation_size=4", "steps=3"];
+            let preset = Preset::load(name).unwrap().set(&sets).unwrap();
+            let trainer = Trainer::new(&preset, 5, &device).unwrap();
+            let sample = take(&trainer, 2, None, &[]).unwrap();
+            let still = name == "quickstart";
+            let targets = sample.steps.iter().take(if still { 1 } else { 3 });
+            let frames = Frames {
+                targets: targets.clone().map(|step| step.target.clone()).collect(),
+                noisy: sample.steps.iter().map(|step| step.noisy.clone()).collect(),
+                groups: targets.flat_map(|step| step.groups.clone()).collect(),
+                begins_as: Some((5, 2)),
+            };
+            let opened = Opened::new(Input::frames(frames, 1), sample.image).unwrap();
+            let same = take(&trainer, 0, Some(&opened), &[]).unwrap();
+            assert_eq!(same.steps, sample.steps, "{name}");
+            assert!(same.knows_objects() && same.steps[2].ami.is_some());
+            let fewer = take(&trainer, 0, Some(&opened), &[Setting::Steps(2)]).unwrap();
+            assert_eq!(fewer.steps[..], sample.steps[..2], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_drawing_is_a_still_image_without_noise_and_scored_where_its_objects_are_known() {
+        let device = DeviceName::Flex.open().unwrap();
+        let sets = ["train.train_size=4", "train.batch=2", "train.validation_size=4", "steps=3"];
+        let preset = Preset::load("flying-shapes-3").unwrap().set(&sets).unwrap();
+        let trainer = Trainer::new(&preset, 5, &device).unwrap();
+        let image = preset.data.image();
+        let mut drawn = Frames { targets: vec![vec![0.0; image.values()]], ..Frames::default() };
+        drawn.targets[0][..40].fill(1.0);
+        let take = |frames: &Frames, look: &[Setting]| {
+            let opened = Opened::new(Input::frames(frames.clone(), 1), image).unwrap();
+            take(&trainer, 0, Some(&opened), look).unwrap()
+        };
+        let shown = take(&drawn, &[]);
+        assert_eq!(shown.steps.len(), 3);
+        assert!(shown.steps.iter().all(|step| step.noisy == drawn.targets[0] && step.ami.is_none()));
+        assert!(!shown.knows_objects());
+        let noisy = take(&drawn, &[Setting::Noise(0.3)]);
+        assert_ne!(noisy.steps[0].noisy, drawn.targets[0]);
+        drawn.groups = vec![0; image.pixels()];
+        drawn.groups[..20].fill(1);
+        drawn.groups[20..40].fill(2);
+        let scored = take(&drawn, &[]);
+        assert!(scored.knows_objects() && scored.steps[2].ami.is_some());
+        assert_eq!(frames_of(scored.input.as_ref().unwrap()), &drawn);
+    }
+
+    #[test]
+    fn frames_of_another_size_are_refused() {
+        let image = ImageSize { channels: 1, height: 2, width: 2 };
+        let good = Frames { targets: vec![vec![0.5; 4]], ..Frames::default() };
+        let targets = |targets: Vec<Vec<f32>>| Frames { targets, ..Frames::default() };
+        assert!(are_images(&good, image));
+        for bad in [
+            targets(vec![]),
+            targets(vec![vec![0.5; 3]]),
+            targets(vec![vec![f32::NAN; 4]]),
+            targets(vec![vec![1.5; 4]]),
+            targets(vec![vec![0.5; 4]; MAX_STEPS + 1]),
+            Frames { groups: vec![1; 3], ..good.clone() },
+            Frames { noisy: vec![vec![0.5; 5]], ..good.clone() },
+            Frames { noisy: vec![vec![0.5; 4]; 3], ..targets(vec![vec![0.5; 4]; 2]) },
+        ] {
+            let error = Opened::new(Input::frames(bad, 1), image).unwrap_err().to_string();
+            assert!(error.contains("2x2"), "{error}");
+        }
+    }
+}

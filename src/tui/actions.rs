@@ -178,7 +178,7 @@ pub const ACTIONS: &[Action] = &[
     bound("draw-down", &[Draw], &[KeyCode::Down], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, 0, 1))),
     named("dot", &[Draw], &[Char(' ')], "paint", "paint what is under the brush, or erase it", Steer(draw::dot)),
     named("pen", &[Draw], &[Char('p')], "pen", "the pen down, so that moving paints, or up", Steer(|run| draw::lower(run, Pen::Paint))),
-    named("eraser", &[Draw], &[Char('x')], "eraser", "the eraser down, so that moving erases, or up", Steer(|run| draw::lower(run, Pen::Erase))),
+    named("eraser", &[Draw], &[Char('x')], "", "the eraser down, so that moving erases, or up", Steer(|run| draw::lower(run, Pen::Erase))),
     named("pick", &[Draw], &[Enter], "pick up", "pick up the object at the cursor to move it, or put it down", Steer(draw::pick)),
     bound("stamp-1", &[Draw], &[Char('1')], "stamp", "stamp a shape of the data, or an object of the sample", Steer(|run| draw::stamp(run, 0))),
     bound("stamp-2", &[Draw], &[Char('2')], "stamp", "stamp a shape of the data, or an object of the sample", Steer(|run| draw::stamp(run, 1))),

@@ -77,3 +77,6 @@ pub fn follow(app: &mut App) -> Vec<Effect> {
     let asked = beside.and_then(|beside| beside.follow(&shown, seed));
     asked.map(|input| Effect::SendBeside(Command::Input(Some(input)))).into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -194,3 +194,6 @@ fn send(workbench: &mut Workbench) -> Vec<Effect> {
     }
     vec![Effect::Send(Command::Input(Some(input)))]
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::path::Path;
 use crossterm::event::KeyEvent;
 
 use super::leave::{leave, stop};
-use super::{compare, files};
+use super::{beside, compare, files};
 use crate::snapshot::Source;
 use crate::tui::actions;
 use crate::tui::app::{App, Leave, Overlay};
@@ -44,9 +44,15 @@ pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
         Overlay::Palette(palette) => return typed(app, palette, key),
         Overlay::Compare(mut choice) => {
             let pressed = choice.press(code);
-            app.overlay = (!matches!(pressed, Pressed::Close)).then_some(Overlay::Compare(choice));
-            if let Pressed::Toggle(run) = pressed {
-                return compare::toggle(app, &run);
+            let stays = matches!(pressed, Pressed::Stay | Pressed::Toggle(_));
+            app.overlay = stays.then_some(Overlay::Compare(choice));
+            match pressed {
+                Pressed::Toggle(run) => return compare::toggle(app, &run),
+                Pressed::Beside(run) => {
+                    let opened = beside::open(app, &run);
+                    return told(app, opened);
+                }
+                Pressed::Stay | Pressed::Close => {}
             }
         }
     }

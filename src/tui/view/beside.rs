@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use super::bars::footer;
 use super::parts::{Sheet, frame_lines, put};
 use super::picture::Picture;
-use super::tiles::{filmstrip, fit, row, tile};
+use super::tiles::{fields, filmstrip, fit, row, tile};
 use crate::paths::shown;
 use crate::protocol::RunInfo;
 use crate::snapshot::difference::ComponentMatch;
@@ -32,7 +32,7 @@ const BELOW: u16 = 8;
 struct Side<'a> {
     name: String,
     /// What is known of it: K, iterations, the steps that it was trained with.
-    info: String,
+    about: Vec<String>,
     snapshot: &'a Snapshot,
     /// γ at an EM step, with components in the places of the first side's.
     gamma: &'a dyn Fn(&SnapshotStep) -> Vec<f32>,
@@ -61,7 +61,7 @@ pub fn render(app: &App, workbench: &Workbench, second: &Beside, area: Rect, she
     };
     let mut sides = vec![Side {
         name: names[0].clone(),
-        info: about(&workbench.info, workbench.preset.steps, first),
+        about: about(&workbench.info, workbench.preset.steps, first),
         snapshot: first,
         gamma: &as_it_is,
         k: first.k,
@@ -69,7 +69,7 @@ pub fn render(app: &App, workbench: &Workbench, second: &Beside, area: Rect, she
     if let (Some(other), Some(matched), Some(info)) = (other, &matched, &second.info) {
         sides.push(Side {
             name: names[1].clone(),
-            info: about(info, info.preset.steps, other),
+            about: about(info, info.preset.steps, other),
             snapshot: other,
             gamma: &moved,
             k: matched.k,
@@ -92,17 +92,24 @@ pub fn render(app: &App, workbench: &Workbench, second: &Beside, area: Rect, she
         Some((other, matched)) => differing(theme, (first, other, matched), at, below, sheet),
         None => 0,
     };
-    let film = Rect { x: below.x + left, width: below.width - left, ..below };
+    // Beside the picture of the differences, under its line of text.
+    let line = below.height.min(1);
+    let film = Rect::new(below.x + left, below.y + line, below.width - left, below.height - line);
     let picture = |row: usize, step: usize| match sides.get(row) {
         Some(side) => masks(theme, workbench, side, &side.snapshot.steps[step]),
         None => Picture::shades(&[], first.image.width, first.image.height, WHITE),
     };
-    filmstrip(theme, first, at, (&["γ 1", "γ 2"][..sides.len()], &picture), film, sheet);
-    if below.height < BELOW.min(4) {
-        let note = "+2 more: enlarge the terminal";
-        let x = area.right().saturating_sub(width(note) as u16).max(area.x);
-        let y = body.bottom().saturating_sub(1).max(body.y);
-        put(&Line::styled(note, theme.warning()), x, y, area.width, sheet.cells);
+    let rows = &["γ 1", "γ 2"][..sides.len()];
+    if !filmstrip(theme, first, at, (rows, &picture), film, sheet) {
+        let note = "+ EM steps: enlarge the terminal";
+        let x = body.right().saturating_sub(width(note) as u16).max(body.x);
+        put(
+            &Line::styled(note, theme.warning()),
+            x,
+            body.bottom().saturating_sub(1),
+            body.width,
+            sheet.cells,
+        );
     }
 }
 
@@ -124,12 +131,11 @@ fn halves(area: Rect) -> [Rect; 2] {
     ]
 }
 
-fn about(info: &RunInfo, trained: usize, snapshot: &Snapshot) -> String {
-    let steps = match snapshot.steps.len() == trained {
-        true => String::new(),
-        false => format!("  trained on {trained} steps"),
-    };
-    format!("K {}  it {}  seed {}{steps}", snapshot.k, snapshot.iteration, info.seed)
+/// What is known of a side, the most important first.
+fn about(info: &RunInfo, trained: usize, snapshot: &Snapshot) -> Vec<String> {
+    let steps = (snapshot.steps.len() != trained).then(|| format!("trained on {trained} steps"));
+    let known = [format!("K {}", snapshot.k), format!("it {}", snapshot.iteration)];
+    known.into_iter().chain(steps).chain([format!("seed {}", info.seed)]).collect()
 }
 
 fn status_line(
@@ -156,7 +162,7 @@ fn status_line(
         (Some(_), false) => spans.push(Span::styled("  …", theme.warning())),
         (Some(_), true) => spans.push(Span::styled("  same image, same noise", theme.dim())),
     }
-    put(&Line::from(spans), area.x, area.y, area.width, sheet.cells);
+    fields(spans, area, sheet.cells);
 }
 
 /// A side's name and scores over its pictures.
@@ -173,13 +179,14 @@ fn draw_side(
     let score = |ami: Option<f64>| ami.map_or("–".to_owned(), |ami| format!("{ami:.2}"));
     let last = side.snapshot.steps.last().and_then(|step| step.ami);
     let step = &side.snapshot.steps[at];
-    let name = cut(&side.name, room);
-    let info =
-        if width(&name) + 2 + width(&side.info) <= room { format!("  {}", side.info) } else { String::new() };
-    let head = Line::from(vec![Span::styled(name, theme.strong()), Span::styled(info, theme.dim())]);
-    put(&head, area.x, area.y, area.width, sheet.cells);
-    let scores = format!("AMI (last step) {}  this step {}", score(last), score(step.ami));
-    put(&Line::raw(cut(&scores, room)), area.x, area.y + 1, area.width, sheet.cells);
+    let about = side.about.iter().map(|field| Span::styled(format!("  {field}"), theme.dim()));
+    let name = Span::styled(cut(&side.name, room), theme.strong());
+    fields(std::iter::once(name).chain(about).collect(), area, sheet.cells);
+    let (last, this) = (score(last), score(step.ami));
+    // The words in full where there is room.
+    let words = if room >= 38 { ["AMI (last step) ", "  this step "] } else { ["AMI last ", " this "] };
+    let scores = vec![Span::raw(format!("{}{last}", words[0])), Span::raw(format!("{}{this}", words[1]))];
+    fields(scores, Rect { y: area.y + 1, ..area }, sheet.cells);
     let (w, h) = (side.snapshot.image.width, side.snapshot.image.height);
     let (places, values) = (side.snapshot.image.pixels(), side.snapshot.image.values());
     let recon = reconstruction(&step.preds, &step.gamma, places, values);
@@ -241,5 +248,5 @@ fn differing(
     let differs = (0..).zip(&difference.pixels).filter(|(_, differs)| **differs == Some(true));
     picture.tint(differs.map(|(pixel, _)| pixel), DIFFERS, '#');
     picture.render(theme, Rect::new(room.x, room.y, wide, height), sheet);
-    (wide + 2).max(width(&text) as u16 + 2).min(area.width)
+    (wide + 2).min(area.width)
 }

@@ -6,9 +6,10 @@ use ratatui::text::{Line, Span};
 
 use super::bars::footer;
 use super::components::argmax;
+use super::inspector::cursor;
 use super::parts::{Sheet, frame_lines, put, wrapped};
 use super::picture::{Picture, digit};
-use super::tiles::{filmstrip, fit, row, tile};
+use super::tiles::{fields, filmstrip, fit, row, tile};
 use crate::preset::{Data, Setting};
 use crate::snapshot::{Snapshot, SnapshotStep, reconstruction};
 use crate::tui::app::App;
@@ -50,6 +51,10 @@ pub fn render(
     let tiles = tiles(theme, workbench, (inspector, drawing), step);
     for (frame, (label, picture)) in frames.iter().zip(tiles) {
         tile(theme, label, theme.dim(), &picture, *frame, sheet);
+    }
+    // In a smaller picture a pixel is easily overlooked.
+    if let Some(frame) = frames.first().filter(|frame| usize::from(frame.width) < snapshot.image.width) {
+        cursor(inspector, *frame, sheet.cells);
     }
     let used = frames.first().map_or(0, |frame| (frame.height + 1).min(pictures.height));
     let below = Rect { y: pictures.y + used, height: pictures.height - used, ..pictures };
@@ -97,8 +102,8 @@ fn status_line(
 ) {
     let snapshot = &inspector.snapshot;
     let mut spans = vec![
-        Span::styled(" draw  ", theme.accent()),
-        Span::styled(format!("EM step {}/{}", at + 1, snapshot.steps.len()), theme.strong()),
+        Span::styled(" draw", theme.accent()),
+        Span::styled(format!("  EM step {}/{}", at + 1, snapshot.steps.len()), theme.strong()),
     ];
     for setting in &inspector.look {
         spans.push(Span::styled(format!("  {} {}", setting.short(), setting.value()), theme.warning()));
@@ -108,8 +113,8 @@ fn status_line(
         () if snapshot.input.is_none() => ("  clustering of the sample, with its noise", theme.dim()),
         () => ("  clustering of this drawing", theme.good()),
     };
-    spans.push(Span::styled(text, style));
-    put(&Line::from(spans), area.x, area.y, area.width, buf);
+    spans.insert(1, Span::styled(text, style));
+    fields(spans, area, buf);
 }
 
 /// The canvas, then what the model makes of it, the most useful first.

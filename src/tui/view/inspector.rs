@@ -193,7 +193,7 @@ fn masks(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, step: &Snaps
 }
 
 /// Marks the cell under the cursor.
-fn cursor(inspector: &Inspector, frame: Rect, buf: &mut Buffer) {
+pub fn cursor(inspector: &Inspector, frame: Rect, buf: &mut Buffer) {
     let image = &inspector.snapshot.image;
     let cell = |at: usize, pixels: usize, cells: u16| {
         ((2 * at + 1) * usize::from(cells) / (2 * pixels.max(1))).min(usize::from(cells.max(1)) - 1) as u16

@@ -1,8 +1,9 @@
 //! Pictures of one image in rows, as large as fits.
 
+use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 
 use super::parts::{Sheet, put};
 use super::picture::Picture;
@@ -40,8 +41,20 @@ pub fn tile(theme: &Theme, label: &str, style: Style, picture: &Picture, area: R
     picture.render(theme, area, sheet);
 }
 
+/// Writes as many of these parts of a line as fit whole; the first one in any case.
+pub fn fields(parts: Vec<Span>, area: Rect, buf: &mut Buffer) {
+    let mut taken = 0;
+    let mut is_first = true;
+    let fits = |part: &Span| {
+        taken += part.width();
+        std::mem::take(&mut is_first) || taken <= usize::from(area.width)
+    };
+    let line: Vec<Span> = parts.into_iter().take_while(fits).collect();
+    put(&Line::from(line), area.x, area.y, area.width, buf);
+}
+
 /// Draws rows of pictures with a column for every EM step, or those around step `at` where there is no room for all.
-/// `rows` draws the picture of a row and a step.
+/// `rows` draws the picture of a row and a step. Returns whether there was room for any.
 pub fn filmstrip(
     theme: &Theme,
     snapshot: &Snapshot,
@@ -49,14 +62,14 @@ pub fn filmstrip(
     (labels, rows): (&[&str], &dyn Fn(usize, usize) -> Picture),
     area: Rect,
     sheet: &mut Sheet,
-) {
+) -> bool {
     let (w, h) = (snapshot.image.width.max(1) as u32, snapshot.image.height.max(1) as u32);
     let count = labels.len() as u16;
     let names = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0) as u16 + 1;
     let steps = snapshot.steps.len() as u16;
     let room = area.height.saturating_sub(1) / count.max(1);
     if room < LEAST || area.width < names + 2 * LEAST || steps == 0 {
-        return;
+        return false;
     }
     let wide = |height: u16| ((u32::from(height) * 2 * w).div_ceil(h)).clamp(1, 1 << 14) as u16;
     let all = |height: &u16| names + steps * (wide(*height) + 1) <= area.width + 1;
@@ -79,4 +92,5 @@ pub fn filmstrip(
         let y = area.y + 1 + row * height + height / 2;
         put(&Line::styled((*label).to_owned(), theme.dim()), area.x, y, names, sheet.cells);
     }
+    true
 }
