@@ -64,17 +64,17 @@ pub fn step(workbench: &mut Workbench, right: i64, down: i64) -> Done {
     let Some(inspector) = &mut workbench.inspector else { return Ok(vec![]) };
     let from = (inspector.x, inspector.y);
     inspector.move_by(right, down);
-    changing(workbench, |drawing, at| Ok(drawing.moved(from, at)))
+    change(workbench, |drawing, at| drawing.moved(from, at))
 }
 
 /// Paints the pixel at the cursor, or erases it.
 pub fn dot(workbench: &mut Workbench) -> Done {
-    changing(workbench, |drawing, at| Ok(drawing.dot(at)))
+    change(workbench, |drawing, at| drawing.dot(at))
 }
 
 /// Lowers or lifts the pen or the eraser.
 pub fn lower(workbench: &mut Workbench, pen: Pen) -> Done {
-    changing(workbench, |drawing, at| Ok(drawing.lower(pen, at)))
+    change(workbench, |drawing, at| drawing.lower(pen, at))
 }
 
 /// Picks up the object at the cursor, or puts it down.
@@ -96,7 +96,7 @@ pub fn stamp(workbench: &mut Workbench, which: usize) -> Done {
 
 /// Changes the size of the brush.
 pub fn resize(workbench: &mut Workbench, by: i64) -> Done {
-    changing(workbench, |drawing, _| Ok(drawing.resize(by)))
+    change(workbench, |drawing, _| drawing.resize(by))
 }
 
 /// Changes the value of the brush.
@@ -104,12 +104,12 @@ pub fn shade(workbench: &mut Workbench, by: i64) -> Done {
     if workbench.preset.data.shape_set().is_some() {
         return Err("the images of this data are black and white".into());
     }
-    changing(workbench, |drawing, _| Ok(drawing.shade(by)))
+    change(workbench, |drawing, _| drawing.shade(by))
 }
 
 /// Blackens the image.
 pub fn clear(workbench: &mut Workbench) -> Done {
-    changing(workbench, |drawing, _| Ok(drawing.clear()))
+    change(workbench, |drawing, _| drawing.clear())
 }
 
 /// Undoes the latest stroke, or does it again.
@@ -123,18 +123,18 @@ pub fn undo(workbench: &mut Workbench, again: bool) -> Done {
 /// The mouse is pressed on a pixel.
 pub fn press(workbench: &mut Workbench, at: Pixel) -> Done {
     point(workbench, at);
-    changing(workbench, |drawing, at| Ok(drawing.press(at)))
+    change(workbench, |drawing, at| drawing.press(at))
 }
 
 /// The pressed mouse has moved to a pixel.
 pub fn drag(workbench: &mut Workbench, to: Pixel) -> Done {
     point(workbench, to);
-    changing(workbench, |drawing, at| Ok(drawing.drag(at)))
+    change(workbench, |drawing, at| drawing.drag(at))
 }
 
 /// The mouse is released.
 pub fn release(workbench: &mut Workbench) -> Done {
-    changing(workbench, |drawing, _| Ok(drawing.release()))
+    change(workbench, |drawing, _| drawing.release())
 }
 
 fn point(workbench: &mut Workbench, at: Pixel) {
@@ -165,6 +165,14 @@ pub fn save(app: &mut App, file: &Path) -> Done {
 
 fn drawing_of(workbench: &mut Workbench) -> Option<&mut Drawing> {
     workbench.inspector.as_mut()?.drawing.as_deref_mut()
+}
+
+/// As [`changing`], where nothing can be refused.
+fn change(workbench: &mut Workbench, change: impl FnOnce(&mut Drawing, Pixel)) -> Done {
+    changing(workbench, |drawing, at| {
+        change(drawing, at);
+        Ok(())
+    })
 }
 
 /// Changes the drawing at the cursor, and sends it to the worker.
