@@ -120,8 +120,11 @@ impl Drawing {
         (self.held, self.changed) = (None, true);
     }
 
-    /// Paints at the cursor, or erases what is lit there.
+    /// Paints at the cursor, or erases what is lit there; puts down what is held.
     pub fn dot(&mut self, at: (usize, usize)) {
+        if self.held.is_some() {
+            return self.put();
+        }
         let lit = self.canvas.at(at.0, at.1) == self.value;
         self.stroke();
         self.paint(at, if lit { 0.0 } else { self.value });

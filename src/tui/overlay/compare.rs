@@ -176,7 +176,7 @@ pub fn render(
         lines.push(Line::raw(""));
     }
     lines.push(Line::styled(
-        " ↑ ↓ choose   space show or hide it   b side by side   any other key closes this",
+        " ↑ ↓ choose   space show, hide   b side by side   any other key closes this",
         theme.dim(),
     ));
     over(theme, " other runs ", &lines, area, buf);

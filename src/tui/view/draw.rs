@@ -12,6 +12,7 @@ use super::picture::{Picture, digit};
 use super::tiles::{fields, filmstrip, fit, row, tile};
 use crate::preset::{Data, Setting};
 use crate::snapshot::{Snapshot, SnapshotStep, reconstruction};
+use crate::tui::actions::key;
 use crate::tui::app::App;
 use crate::tui::draw::{Drawing, Pen};
 use crate::tui::inspector::Inspector;
@@ -27,6 +28,8 @@ const HELD: Rgb = [0.25, 0.7, 1.0];
 const READOUT: u16 = 34;
 /// The same where the screen is narrow.
 const NARROW_READOUT: u16 = 22;
+/// The height of a row of EM steps, in lines, that leaves room for another row.
+const COMFORTABLE: u16 = 4;
 /// The largest number of pictures in the first row.
 const TILES: u16 = 4;
 
@@ -46,7 +49,7 @@ pub fn render(
     status_line(theme, inspector, drawing, at, status, sheet.cells);
     let [pictures, readout] = halves(body, snapshot);
     let Some(step) = snapshot.steps.get(at) else { return };
-    read(theme, workbench, (inspector, drawing), step, readout, sheet.cells);
+    read(app, workbench, (inspector, drawing), step, readout, sheet.cells);
     let frames = frames(pictures, snapshot);
     let tiles = tiles(theme, workbench, (inspector, drawing), step);
     for (frame, (label, picture)) in frames.iter().zip(tiles) {
@@ -58,8 +61,35 @@ pub fn render(
     }
     let used = frames.first().map_or(0, |frame| (frame.height + 1).min(pictures.height));
     let below = Rect { y: pictures.y + used, height: pictures.height - used, ..pictures };
-    let gamma = |_, step: usize| gamma(theme, workbench, snapshot, &snapshot.steps[step]);
-    filmstrip(theme, snapshot, at, (&["γ"], &gamma), below, sheet);
+    film(theme, workbench, snapshot, at, below, sheet);
+}
+
+/// γ at every EM step, and the reconstruction and each component's prediction where there is room.
+fn film(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, at: usize, area: Rect, sheet: &mut Sheet) {
+    let image = snapshot.image;
+    let names =
+        ["γ".to_owned(), "r".to_owned()].into_iter().chain((0..snapshot.k).map(|k| digit(k).to_string()));
+    let names: Vec<String> = names.collect();
+    let mut labels: Vec<&str> = names.iter().map(String::as_str).collect();
+    let fits = |rows: &usize| *rows as u16 * COMFORTABLE < area.height;
+    labels.truncate([labels.len(), 2].into_iter().find(fits).unwrap_or(1));
+    let picture = |row: usize, step: usize| {
+        let step = &snapshot.steps[step];
+        match row {
+            0 => gamma(theme, workbench, snapshot, step),
+            1 => {
+                let recon = reconstruction(&step.preds, &step.gamma, image.pixels(), image.values());
+                Picture::shades(&recon, image.width, image.height, WHITE)
+            }
+            _ => {
+                let of = (row - 2) * image.values()..(row - 1) * image.values();
+                let pred = step.preds.get(of).unwrap_or_default();
+                let tint = if theme.color(WHITE).is_some() { theme.component(row - 2) } else { WHITE };
+                Picture::shades(pred, image.width, image.height, tint)
+            }
+        }
+    };
+    filmstrip(theme, snapshot, at, (&labels, &picture), area, sheet);
 }
 
 /// The pixel of the canvas, or of a picture beside it, shown at this place of the screen.
@@ -155,14 +185,14 @@ fn gamma(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, step: &Snaps
 
 /// The brush, the pixel under it, and the scores.
 fn read(
-    theme: &Theme,
+    app: &App,
     workbench: &Workbench,
     (inspector, drawing): (&Inspector, &Drawing),
     step: &SnapshotStep,
     area: Rect,
     buf: &mut Buffer,
 ) {
-    let snapshot = &*inspector.snapshot;
+    let (theme, snapshot) = (&app.theme, &*inspector.snapshot);
     let room = usize::from(area.width.saturating_sub(2)).max(1);
     let title = |text: String| Line::styled(text, theme.accent());
     let dim = |text: &str| wrapped(text, room).into_iter().map(|line| Line::styled(line, theme.dim()));
@@ -204,7 +234,7 @@ fn read(
         lines.extend(dim("a drawing stands still: its frame repeats in every EM step"));
     }
     if !inspector.look.iter().any(|setting| matches!(setting, Setting::Noise(_))) {
-        lines.extend(dim("a drawing has no noise until it is added here"));
+        lines.extend(dim(&format!("a drawing has no noise; {} adds some", key(app, "noise-up"))));
     }
     let x = area.x + u16::from(area.width > 1);
     for (line, y) in lines.iter().zip(area.y..area.bottom()) {
