@@ -224,7 +224,7 @@ pub const ACTIONS: &[Action] = &[
     bound("pixel-right", INSIDE, &[KeyCode::Right], "pixel", "the pixel that is read", See(|run| look::pixel(run, 1, 0))),
     bound("pixel-up", INSIDE, &[KeyCode::Up], "pixel", "the pixel that is read", See(|run| look::pixel(run, 0, -1))),
     bound("pixel-down", INSIDE, &[KeyCode::Down], "pixel", "the pixel that is read", See(|run| look::pixel(run, 0, 1))),
-    bound("draw-on", INSIDE, &[Char('d')], "draw", "draw on this image: paint, or move its objects about", Steer(draw::open)),
+    bound("draw-on", &[Model, Inspector, ModelInspector], &[Char('d')], "draw", "draw on this image: paint, or move its objects about", Steer(draw::open)),
     named("sample-again", IMAGES, &[Char('r')], "", "back to the sample from an image of your own", Steer(draw::sample)),
     named("inspect", SHOWN, &[Char('i')], "inspect", "inspect this sample", Steer(look::inspect)),
     named("play", STEPPED, &[Char('a')], "play", "play or stop the EM steps", See(look::play)),
