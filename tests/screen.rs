@@ -293,9 +293,13 @@ fn the_screen_names_the_keys_in_force() {
 #[test]
 fn the_users_own_image_is_named() {
     use nem_tui::protocol::Event;
-    use nem_tui::snapshot::Input;
+    use nem_tui::snapshot::{Input, Source};
     let mut app = workbench(Depth::Plain);
-    let input = app.workbench.as_mut().unwrap().ask_for("/home/me/my picture.png".into(), false);
+    let input = app
+        .workbench
+        .as_mut()
+        .unwrap()
+        .ask_for(Source::File { path: "/home/me/my picture.png".into(), resize: false });
     let wrong = Event::WrongSize { input: input.clone(), size: [640, 480] };
     let mut asked = app.clone();
     update(&mut asked, Message::Run(wrong));

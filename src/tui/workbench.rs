@@ -16,7 +16,7 @@ use crate::protocol::{
     Change, Command, Epoch, Finish, Iteration, Profile, RunInfo, RunKind, RunToCompare, StageStart, Timed,
     WATCHED, Watched, why_unscored,
 };
-use crate::snapshot::{Frames, Input, Snapshot};
+use crate::snapshot::{Input, Snapshot, Source};
 
 /// Iterations that the speed is averaged over.
 const SPEED_OVER: usize = 30;
@@ -394,22 +394,10 @@ impl Workbench {
         }
     }
 
-    /// The request for the user's own image in this file.
-    pub fn ask_for(&mut self, file: PathBuf, resize: bool) -> Input {
+    /// The request for an image of the user's own.
+    pub fn ask_for(&mut self, source: Source) -> Input {
         self.requests += 1;
-        if let Some(inspector) = &mut self.inspector {
-            inspector.drawing = None;
-        }
-        self.ask(Input::file(file, resize, self.requests))
-    }
-
-    /// The request for these frames.
-    pub fn ask_for_frames(&mut self, frames: Frames) -> Input {
-        self.requests += 1;
-        self.ask(Input::frames(frames, self.requests))
-    }
-
-    fn ask(&mut self, input: Input) -> Input {
+        let input = Input { request: self.requests, source };
         self.input = Some(input.clone());
         // Only the current weights can compute it.
         self.album = None;

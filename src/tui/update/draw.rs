@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::look::{self, answers};
 use crate::protocol::Command;
-use crate::snapshot::Input;
+use crate::snapshot::{Input, Source};
 use crate::tui::app::App;
 use crate::tui::draw::{Drawing, Pen};
 use crate::tui::inspector::Inspector;
@@ -42,7 +42,7 @@ pub fn done(workbench: &mut Workbench) -> Done {
     drawing.put();
     // The worker may still be busy with an older one.
     Ok(if drawing.changed && workbench.alive {
-        vec![Effect::Send(Command::Input(Some(workbench.ask_for_frames(drawing.frames()))))]
+        vec![Effect::Send(Command::Input(Some(workbench.ask_for(Source::Frames(drawing.frames().into())))))]
     } else {
         vec![]
     })
@@ -196,7 +196,7 @@ fn send(workbench: &mut Workbench) -> Vec<Effect> {
     };
     drawing.changed = false;
     let frames = drawing.frames();
-    let input = workbench.ask_for_frames(frames);
+    let input = workbench.ask_for(Source::Frames(frames.into()));
     if let Some(drawing) = drawing_of(workbench) {
         drawing.asked = Some(input.clone());
     }

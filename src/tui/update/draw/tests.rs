@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::preset::Setting;
 use crate::protocol::{Event, Finish};
-use crate::snapshot::{Frames, Snapshot, Source};
+use crate::snapshot::{Frames, Snapshot};
 use crate::tui::app::Context;
 use crate::tui::testing::{own, press as keys, sent, snapshot, with_a_sample};
 use crate::tui::update::{Message, Target, update};
