@@ -14,6 +14,7 @@ mod load;
 mod memory;
 mod schema;
 mod setting;
+mod shapes;
 mod stages;
 mod typed;
 
@@ -27,5 +28,6 @@ pub use schema::{
     Activation, Adam, Cell, Data, Digits, Distribution, Epsilons, Images, Layer, Loss, ModelSpec, Noise,
     Preset, Setting, ShapeSet, Speed, Stage, StepWeights, Train,
 };
+pub use shapes::Bitmap;
 pub use stages::is_scorable;
 pub use typed::is_field;

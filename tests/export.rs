@@ -210,7 +210,7 @@ fn a_gif_of_many_colours_stays_close() {
 fn the_users_own_image_is_exported_without_a_truth() {
     use nem_tui::snapshot::Input;
     let mut snapshot = known();
-    snapshot.input = Some(Input { file: "/a/b.png".into(), resize: false, request: 1 });
+    snapshot.input = Some(Input::file("/a/b.png", false, 1));
     snapshot.steps.iter_mut().for_each(|step| step.groups.fill(0));
     let overview = png(&encode(&snapshot, ExportFormat::Png, View::Overview, 30));
     assert_eq!(overview.height(), 20 + 8 * 28);

@@ -7,9 +7,10 @@ mod support;
 
 use crossterm::event::KeyCode;
 use nem_tui::preset::{Preset, Setting};
-use nem_tui::protocol::{Event, Finish, RunCard, RunKind, Watched};
+use nem_tui::protocol::{Command, Event, Finish, RunCard, RunKind, Watched};
 use nem_tui::tui::actions;
 use nem_tui::tui::app::{App, Context, Entry, Overlay};
+use nem_tui::tui::draw::Drawing;
 use nem_tui::tui::theme::Depth;
 use nem_tui::tui::update::{Effect, Message, update};
 
@@ -68,10 +69,27 @@ fn seen(app: &App) -> Vec<(&'static str, String)> {
         ("focus", format!("{:?}", workbench.focus)),
         ("zoomed", workbench.zoomed.to_string()),
         ("curves", format!("{:?}", workbench.curves)),
+        (
+            "drawing",
+            inspector.and_then(|inspector| inspector.drawing.as_deref()).map_or(String::new(), drawn),
+        ),
+        (
+            "beside",
+            workbench.beside.as_ref().map_or(String::new(), |beside| beside.what.display().to_string()),
+        ),
         ("pixel", inspector.map_or(String::new(), |at| format!("x {}, y {}, page {}", at.x, at.y, at.page))),
         ("here", conditions),
     ]);
     seen
+}
+
+fn drawn(drawing: &Drawing) -> String {
+    let lit = drawing.canvas.values().iter().filter(|value| **value > 0.0).count();
+    let (objects, known) = (drawing.canvas.pieces().len(), drawing.canvas.why_unknown().is_none());
+    format!(
+        "{lit} lit, {objects} objects, known {known}, pen {:?}, brush {}, value {}, held {:?}",
+        drawing.pen, drawing.size, drawing.value, drawing.held
+    )
 }
 
 /// An effect, without the whole preset or picture.
@@ -83,6 +101,7 @@ fn asked(effect: &Effect) -> String {
         Effect::RunsAgain(_) => "RunsAgain".into(),
         Effect::Seconds(preset, device) => format!("Seconds({}, {device})", preset.name),
         Effect::Save(_, view, file) => format!("Save({view:?}, {file:?})"),
+        Effect::Send(Command::Input(Some(input))) => format!("Send(Input({}))", input.name()),
         other => format!("{other:?}"),
     }
 }
@@ -260,6 +279,31 @@ fn every_key_at_a_model() {
     insta::assert_snapshot!("model_inspector", table(Context::ModelInspector, &states));
 }
 
+#[test]
+fn every_key_while_drawing() {
+    let workbench = support::workbench(Depth::True, support::preset("quickstart"), 620, 4, 6);
+    let mut digits = support::workbench(Depth::True, support::preset("flying-mnist-2"), 620, 2, 6);
+    digits.workbench.as_mut().unwrap().info.kind = RunKind::Model;
+    let states = [
+        ("on a sample", support::pressed(&workbench, "id")),
+        ("a shape is stamped", support::pressed(&workbench, "id1")),
+        ("a shape is held", support::drawing(Depth::True)),
+        ("the pen is down", support::pressed(&workbench, "idp")),
+        ("a stroke is undone", support::pressed(&workbench, "id1u")),
+        ("a larger brush", support::pressed(&workbench, "id++")),
+        ("an EM step back", support::pressed(&workbench, "id[")),
+        ("grey digits, a darker brush", support::pressed(&digits, "id<<")),
+    ];
+    insta::assert_snapshot!("draw", table(Context::Draw, &states));
+}
+
+#[test]
+fn every_key_side_by_side() {
+    let beside = support::beside(Depth::True);
+    let states = [("two models", beside.clone()), ("an EM step back", support::pressed(&beside, "["))];
+    insta::assert_snapshot!("beside", table(Context::Beside, &states));
+}
+
 /// An overlay takes the keys first.
 #[test]
 fn every_key_over_the_screen() {
@@ -300,6 +344,7 @@ fn every_key_over_the_screen() {
         KeyCode::Esc,
         KeyCode::Tab,
         KeyCode::Char(' '),
+        KeyCode::Char('b'),
         KeyCode::Char('d'),
         KeyCode::Char('n'),
         KeyCode::Char('q'),

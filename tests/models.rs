@@ -236,7 +236,7 @@ fn a_model_shows_the_users_own_images() {
         .save(at("own.png"))
         .unwrap();
     image::GrayImage::new(20, 10).save(at("large.png")).unwrap();
-    let input = |name: &str, resize| Input { file: at(name), resize, request: 1 };
+    let input = |name: &str, resize| Input::file(at(name), resize, 1);
     let open = |handle: &RunHandle, input: Option<Input>| handle.send(Command::Input(input));
     let own = input("own.png", false);
     open(&handle, Some(own.clone()));
@@ -261,7 +261,7 @@ fn a_model_shows_the_users_own_images() {
     while told.len() < 2 {
         match handle.events.blocking_recv().unwrap() {
             Event::WrongSize { input, size } => {
-                assert_eq!((input.file, size), (at("large.png"), [20, 10]));
+                assert_eq!((input.path(), size), (at("large.png").display().to_string(), [20, 10]));
                 told.push("size");
             }
             Event::Refused { why, .. } => {

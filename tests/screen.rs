@@ -158,6 +158,16 @@ fn the_inspector() {
 }
 
 #[test]
+fn a_drawing() {
+    compare("drawing", support::drawing, &[&NORMAL[..], &EXTREMES].concat());
+}
+
+#[test]
+fn two_models_side_by_side() {
+    compare("beside", support::beside, &[&NORMAL[..], &EXTREMES].concat());
+}
+
+#[test]
 fn curves_zoomed_and_read() {
     compare("curves", |depth| support::pressed(&workbench(depth), "\tVVyx←←"), &NORMAL);
 }
@@ -285,16 +295,20 @@ fn the_screen_names_the_keys_in_force() {
 #[test]
 fn the_users_own_image_is_named() {
     use nem_tui::protocol::Event;
-    use nem_tui::snapshot::Input;
+    use nem_tui::snapshot::{Input, Source};
     let mut app = workbench(Depth::Plain);
-    let input = app.workbench.as_mut().unwrap().ask_for("/home/me/my picture.png".into(), false);
+    let input = app
+        .workbench
+        .as_mut()
+        .unwrap()
+        .ask_for(Source::File { path: "/home/me/my picture.png".into(), resize: false });
     let wrong = Event::WrongSize { input: input.clone(), size: [640, 480] };
     let mut asked = app.clone();
     update(&mut asked, Message::Run(wrong));
     let shown = text(&render(&asked, 80, 24));
     assert!(shown.contains("my picture.png has 640x480 pixels; the model's images have 20x20"), "{shown}");
     insta::assert_snapshot!("resize-80x24-plain", shown);
-    let input = Input { resize: true, ..input };
+    let input = Input::file("/home/me/my picture.png", true, input.request);
     app.workbench.as_mut().unwrap().input = Some(input.clone());
     let snapshot = support::snapshot(&support::preset("quickstart"), 4, 9);
     let mut snapshot = nem_tui::snapshot::Snapshot { input: Some(input), ..snapshot };
@@ -349,7 +363,7 @@ fn what_cannot_be_scored_is_a_dash() {
         "validation AMI (last step) –",
         "ARI –",
         "floor –",
-        "with one component or one object there is nothing to",
+        "with one component or one object there is nothing",
     ] {
         assert!(shown.contains(words), "{words}:\n{shown}");
     }
@@ -436,6 +450,21 @@ fn the_mouse_hits_what_is_drawn() {
             hit += 1;
         }
         assert!(hit > 0 || width < 40, "{width}x{height}");
+
+        // So is the brush.
+        let mut app = support::pressed(&app, "d");
+        let mut hit = 0;
+        for at in everywhere().filter(|at| (at.x + at.y) % 5 == 0) {
+            let Some(Target::Pixel(x, y)) = target(&app, area, at) else { continue };
+            update(&mut app, Message::Click(Target::Pixel(x, y)));
+            update(&mut app, Message::Drag(None));
+            let shown = render(&app, width, height);
+            let brush = |x| x < width && ["┼", "+"].contains(&shown[(x, at.y)].symbol());
+            // A click on a picture beside the canvas draws on the canvas.
+            let on_canvas = brush(at.x) || (at.x.saturating_sub(1)..=at.x + 1).any(brush);
+            hit += usize::from(on_canvas);
+        }
+        assert!(hit > 0, "{width}x{height}");
     }
 }
 

@@ -367,6 +367,49 @@ fn a_model_is_shown_an_image_from_the_disk() {
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "something was written");
 }
 
+/// A drawing is clustered as it changes, and opens again from the file it was saved in; two models are shown the same.
+#[test]
+fn an_image_is_drawn_saved_opened_again_and_shown_to_another_model() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::open(directory.path(), &["--look", "static-shapes"], 30, 120);
+    terminal.wait("the model", |s| s.contains("◆ trained model") && s.contains("3 mask"));
+    terminal.press(":draw new\r");
+    terminal.wait("a black image", |s| s.contains("clustering of this drawing") && s.contains("AMI –"));
+    terminal.press("1");
+    terminal.wait("a square, clustered", |s| s.contains("pixel 14, 14") && s.contains("of this drawing"));
+    // The mouse paints: pressed, moved and released on the canvas.
+    terminal.press("\x1b[<0;2;3M\x1b[<32;6;3M\x1b[<0;6;3m");
+    terminal.wait("a painted line", |s| {
+        s.contains("painted pixels belong to") && s.contains("clustering of this drawing")
+    });
+    terminal.press(":save mine.png\r");
+    terminal.wait("the file", |s| s.contains("written: mine.png"));
+    terminal.press("\x1b");
+    terminal.wait("the inspector", |s| s.contains("inspector  drawing"));
+    terminal.press("r");
+    terminal.wait("the sample", |s| s.contains("inspector  sample 1/"));
+    terminal.press(":open mine.png\r");
+    terminal.wait("the drawing again", |s| s.contains("inspector  mine.png"));
+    let saved = image::open(directory.path().join("mine.png")).unwrap().into_luma8();
+    assert_eq!(saved.dimensions(), (28, 28));
+    let lit = saved.pixels().filter(|pixel| pixel.0[0] == 255).count();
+    assert!(lit > 40 && saved.pixels().all(|pixel| [0, 255].contains(&pixel.0[0])), "{lit} pixels");
+    terminal.press(":beside static-shapes\r");
+    terminal
+        .wait("the same model twice", |s| s.contains("mine.png") && s.contains("differ: 0 of 784 pixels"));
+    terminal.press(":beside flying-shapes\r");
+    terminal.wait("another model", |s| s.contains("flying-shapes  K 3") && s.contains("differ: "));
+    terminal.press("[");
+    terminal.wait("one slider", |s| s.contains("EM step 14/15"));
+    terminal.press(":beside nothing\r");
+    terminal.wait("the refusal", |s| {
+        s.contains("there is no such directory") && s.contains("inspector  mine.png")
+    });
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "something else was written");
+}
+
 #[test]
 fn any_size_down_to_one_cell_is_survived_and_sigterm_saves() {
     let directory = tempfile::tempdir().unwrap();

@@ -785,7 +785,7 @@ fn looking_under_other_conditions_changes_no_training() {
     let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (10, 10, 12), }\n";
     let start = [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
     std::fs::write(at("own.npy"), [start, vec![1; 1200]].concat()).unwrap();
-    let own = Input { file: at("own.npy"), resize: false, request: 1 };
+    let own = Input::file(at("own.npy"), false, 1);
     looked.send(Command::Input(Some(own.clone())));
     let snapshot = picture(&mut looked, |picture| picture.input.as_ref() == Some(&own));
     assert_eq!((snapshot.k, snapshot.steps.len(), snapshot.steps[8].target[0]), (6, 9, 1.0));

@@ -7,18 +7,19 @@ use std::path::Path;
 use crokey::KeyCombination;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use self::Argument::{AnySetting, Checkpoint, File, Image, Number, Run, Sets, Text, Value};
+use self::Argument::{AnySetting, Checkpoint, File, Image, New, Number, Run, Sets, Text, Value};
 use self::Does::{Act, Pick, See, Steer, With};
 use super::app::{App, Context, Overlay};
+use super::draw::Pen;
 use super::keymap::{Keymap, normal, parse_key, shown, written};
 use super::message::{Done, Effect};
 use super::overlay::help::HelpLine;
 use super::theme::Scheme;
-use super::update::{compare, files, leave, log, look, past, picker, steer};
+use super::update::{beside, compare, draw, files, leave, log, look, past, picker, steer};
 use super::workbench::Workbench;
 pub use crate::paths::nearest;
 use crate::preset::Setting;
-use Context::{Curves, Inspector, Model, ModelInspector, Picker, Workbench as Pictures};
+use Context::{Beside, Curves, Draw, Inspector, Model, ModelInspector, Picker, Workbench as Pictures};
 use KeyCode::{Char, Enter, Esc, Tab};
 
 /// Something that a user can do.
@@ -63,6 +64,8 @@ pub enum Argument {
     Value(Setting),
     /// The name of a setting and its new value.
     AnySetting,
+    /// Optionally the word "new".
+    New(fn(&mut Workbench, bool) -> Done),
     /// A number from 1, passed on counted from 0.
     Number(fn(&mut Workbench, usize) -> Done),
     /// A file to write.
@@ -83,12 +86,18 @@ pub enum Argument {
 
 const TRAINING: &[Context] = &[Pictures, Curves];
 const PICTURES: &[Context] = &[Pictures, Model];
+const WALKED: &[Context] = &[Pictures, Model, Beside];
+const MASKED: &[Context] = &[Pictures, Model, Draw, Beside];
 const LOOKING: &[Context] = &[Pictures, Curves, Model, Inspector, ModelInspector];
+const SET: &[Context] = &[Pictures, Curves, Model, Inspector, ModelInspector, Draw];
+const STEPPED: &[Context] = &[Pictures, Curves, Model, Inspector, ModelInspector, Draw, Beside];
+const SAMPLED: &[Context] = &[Pictures, Curves, Model, Inspector, ModelInspector, Beside];
+const IMAGES: &[Context] = &[Inspector, ModelInspector, Draw];
 const INSIDE: &[Context] = &[Inspector, ModelInspector];
 const RUN: &[Context] = &[Pictures, Curves, Inspector];
 const SHOWN: &[Context] = &[Pictures, Curves, Model];
 const RUNS: &[Context] = &[Picker, Pictures, Curves, Inspector];
-const EVERYWHERE: &[Context] = &[Picker, Pictures, Curves, Model, Inspector, ModelInspector];
+const EVERYWHERE: &[Context] = &[Picker, Pictures, Curves, Model, Inspector, ModelInspector, Draw, Beside];
 
 const K: Setting = Setting::K(0);
 const NOISE: Setting = Setting::Noise(0.0);
@@ -136,20 +145,23 @@ const fn bound(
 /// The table. Its order is that of the hints, the help and the completions.
 #[rustfmt::skip]
 pub const ACTIONS: &[Action] = &[
-    typed("set", LOOKING, "NAME VALUE", "change a value: k, noise, lr, steps, inter, objects, sigma", AnySetting),
-    typed("k", LOOKING, "N", "the number of components", Value(K)),
-    typed("noise", LOOKING, "P", "the probability of the input noise", Value(NOISE)),
+    typed("set", SET, "NAME VALUE", "change a value: k, noise, lr, steps, inter, objects, sigma", AnySetting),
+    typed("k", SET, "N", "the number of components", Value(K)),
+    typed("noise", SET, "P", "the probability of the input noise", Value(NOISE)),
     typed("lr", RUN, "RATE", "the learning rate", Value(RATE)),
-    typed("steps", LOOKING, "N", "the number of EM steps", Value(STEPS)),
+    typed("steps", SET, "N", "the number of EM steps", Value(STEPS)),
     typed("inter", RUN, "WEIGHT", "the weight of the inter-cluster loss", Value(INTER)),
     typed("objects", LOOKING, "N", "objects per image", Value(OBJECTS)),
-    typed("sigma", LOOKING, "S", "the standard deviation of the Gaussian E-step (e_sigma)", Value(SIGMA)),
-    typed("sample", LOOKING, "N", "show sample N", Number(look::show_sample)),
-    typed("em", LOOKING, "N", "show EM step N", Number(look::show_em_step)),
-    typed("export", LOOKING, "FILE", "save the picture as .png, .gif, .npz or .safetensors, or the curves as .svg or .csv", File(files::export)),
+    typed("sigma", SET, "S", "the standard deviation of the Gaussian E-step (e_sigma)", Value(SIGMA)),
+    typed("sample", SAMPLED, "N", "show sample N", Number(look::show_sample)),
+    typed("em", STEPPED, "N", "show EM step N", Number(look::show_em_step)),
+    typed("export", SET, "FILE", "save the picture as .png, .gif, .npz or .safetensors, or the curves as .svg or .csv", File(files::export)),
     typed("compare", RUN, "RUN", "show or hide the curves of another run beside this run's", Run(compare::toggle_named)),
     typed("theme", EVERYWHERE, "NAME", "colours: dark, light, colour-blind", Argument::Theme(|app, scheme| { app.theme.scheme = scheme; Ok(vec![]) })),
     typed("open", LOOKING, "FILE", "inspect an image of your own: .png, .gif, .npy or .npz", Image(files::open)),
+    typed("draw", LOOKING, "[new]", "draw on this image, or on a new black one, and see the clustering follow", New(draw::begin)),
+    typed("save", IMAGES, "FILE", "write the image as .png or .npy, to open it again", File(draw::save)),
+    typed("beside", STEPPED, "MODEL|RUN", "show another model, run or checkpoint beside this one, on the same image", Run(beside::open)),
     typed("train", RUN, "N", "train N more epochs, also after the training is over", Number(steer::train_further)),
     typed("fork", RUN, "[here|best|IT] [NAME=VALUE …]", "start a new run from the current weights, or from a checkpoint, with other settings", Checkpoint(leave::fork)),
     typed("restart", RUN, "[NAME=VALUE …]", "start a new run from the same initial weights, with other settings", Sets(leave::restart)),
@@ -174,12 +186,34 @@ pub const ACTIONS: &[Action] = &[
     bound("run-note", &[Picker], &[Char('n')], "", "note a line about the run", Pick(picker::ask_note)),
     named("delete", &[Picker], &[KeyCode::Delete, Char('X')], "", "delete the run; asks first", Pick(picker::delete)),
 
+    bound("draw-left", &[Draw], &[KeyCode::Left], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, -1, 0))),
+    bound("draw-right", &[Draw], &[KeyCode::Right], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, 1, 0))),
+    bound("draw-up", &[Draw], &[KeyCode::Up], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, 0, -1))),
+    bound("draw-down", &[Draw], &[KeyCode::Down], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, 0, 1))),
+    named("dot", &[Draw], &[Char(' ')], "paint", "paint what is under the brush, or erase it", Steer(draw::dot)),
+    named("pen", &[Draw], &[Char('p')], "pen", "the pen down, so that moving paints, or up", Steer(|run| draw::lower(run, Pen::Paint))),
+    named("eraser", &[Draw], &[Char('x')], "", "the eraser down, so that moving erases, or up", Steer(|run| draw::lower(run, Pen::Erase))),
+    named("pick", &[Draw], &[Enter], "pick up", "pick up the object at the cursor to move it, or put it down", Steer(draw::pick)),
+    bound("stamp-1", &[Draw], &[Char('1')], "stamp", "stamp a shape of the data, or an object of the sample", Steer(|run| draw::stamp(run, 0))),
+    bound("stamp-2", &[Draw], &[Char('2')], "stamp", "stamp a shape of the data, or an object of the sample", Steer(|run| draw::stamp(run, 1))),
+    bound("stamp-3", &[Draw], &[Char('3')], "stamp", "stamp a shape of the data, or an object of the sample", Steer(|run| draw::stamp(run, 2))),
+    bound("stamp-4", &[Draw], &[Char('4')], "", "stamp a fourth or fifth one", Steer(|run| draw::stamp(run, 3))),
+    bound("stamp-5", &[Draw], &[Char('5')], "", "stamp a fourth or fifth one", Steer(|run| draw::stamp(run, 4))),
+    named("done", &[Draw], &[Esc, Char('d')], "done", "back to the inspector, with the drawing", Steer(draw::done)),
+    named("undo-stroke", &[Draw], &[Char('u')], "undo", "undo the latest stroke, or do it again", Steer(|run| draw::undo(run, false))),
+    named("redo-stroke", &[Draw], &[Char('U')], "undo", "undo the latest stroke, or do it again", Steer(|run| draw::undo(run, true))),
+    named("clear", &[Draw], &[Char('c')], "clear", "a black image", Steer(draw::clear)),
+    bound("brush-small", &[Draw], &[Char('-')], "brush", "a smaller, larger brush", Steer(|run| draw::resize(run, -1))),
+    bound("brush-large", &[Draw], &[Char('+'), Char('=')], "brush", "a smaller, larger brush", Steer(|run| draw::resize(run, 1))),
+    bound("brush-dark", &[Draw], &[Char('<')], "", "a darker, brighter brush, for grey images", Steer(|run| draw::shade(run, -1))),
+    bound("brush-bright", &[Draw], &[Char('>')], "", "a darker, brighter brush, for grey images", Steer(|run| draw::shade(run, 1))),
+    named("apart", &[Beside], &[Esc], "back", "back to one alone", See(beside::close)),
     named("pause", TRAINING, &[Char(' ')], "pause", "pause, continue", Steer(steer::pause)),
     named("step", TRAINING, &[Char('s')], "step", "one iteration, then pause", Steer(steer::step)),
-    bound("k-down", LOOKING, &[Char('k')], "components", "fewer, more components", Steer(|run| steer::turn(run, K, -1))),
-    bound("k-up", LOOKING, &[Char('K')], "components", "fewer, more components", Steer(|run| steer::turn(run, K, 1))),
-    bound("noise-down", LOOKING, &[Char('n')], "noise", "less, more input noise", Steer(|run| steer::turn(run, NOISE, -1))),
-    bound("noise-up", LOOKING, &[Char('N')], "noise", "less, more input noise", Steer(|run| steer::turn(run, NOISE, 1))),
+    bound("k-down", SET, &[Char('k')], "components", "fewer, more components", Steer(|run| steer::turn(run, K, -1))),
+    bound("k-up", SET, &[Char('K')], "components", "fewer, more components", Steer(|run| steer::turn(run, K, 1))),
+    bound("noise-down", SET, &[Char('n')], "noise", "less, more input noise", Steer(|run| steer::turn(run, NOISE, -1))),
+    bound("noise-up", SET, &[Char('N')], "noise", "less, more input noise", Steer(|run| steer::turn(run, NOISE, 1))),
     bound("lr-down", TRAINING, &[Char('l')], "rate", "lower, higher learning rate", Steer(|run| steer::turn(run, RATE, -1))),
     bound("lr-up", TRAINING, &[Char('L')], "rate", "lower, higher learning rate", Steer(|run| steer::turn(run, RATE, 1))),
     bound("cursor-left", &[Curves], &[KeyCode::Left], "read", "move a cursor that reads the curves", See(|run| look::move_cursor(run, -1))),
@@ -192,14 +226,14 @@ pub const ACTIONS: &[Action] = &[
     named("axis", &[Curves], &[Char('x')], "axis", "iterations, epochs or time on the axis", See(|run| run.curves.unit = run.curves.unit.next())),
     bound("smooth-less", &[Curves], &[Char('v')], "smooth", "less, more smoothing of the curves; the measured points stay", See(|run| run.curves.smooth_by(-1))),
     bound("smooth-more", &[Curves], &[Char('V')], "smooth", "less, more smoothing of the curves; the measured points stay", See(|run| run.curves.smooth_by(1))),
-    bound("em-previous", LOOKING, &[Char('[')], "EM step", "the previous, next EM step", See(|run| look::em_step(run, -1))),
-    bound("em-next", LOOKING, &[Char(']')], "EM step", "the previous, next EM step", See(|run| look::em_step(run, 1))),
-    bound("sample-previous", LOOKING, &[Char(',')], "sample", "the previous, next sample", Steer(|run| look::sample(run, -1))),
-    bound("sample-next", LOOKING, &[Char('.')], "sample", "the previous, next sample", Steer(|run| look::sample(run, 1))),
-    bound("em-left", PICTURES, &[KeyCode::Left], "", "the previous, next EM step, too", See(|run| look::em_step(run, -1))),
-    bound("em-right", PICTURES, &[KeyCode::Right], "", "the previous, next EM step, too", See(|run| look::em_step(run, 1))),
-    bound("sample-up", PICTURES, &[KeyCode::Up], "", "the previous, next sample, too", Steer(|run| look::sample(run, -1))),
-    bound("sample-down", PICTURES, &[KeyCode::Down], "", "the previous, next sample, too", Steer(|run| look::sample(run, 1))),
+    bound("em-previous", STEPPED, &[Char('[')], "EM step", "the previous, next EM step", See(|run| look::em_step(run, -1))),
+    bound("em-next", STEPPED, &[Char(']')], "EM step", "the previous, next EM step", See(|run| look::em_step(run, 1))),
+    bound("sample-previous", SAMPLED, &[Char(',')], "sample", "the previous, next sample", Steer(|run| look::sample(run, -1))),
+    bound("sample-next", SAMPLED, &[Char('.')], "sample", "the previous, next sample", Steer(|run| look::sample(run, 1))),
+    bound("em-left", WALKED, &[KeyCode::Left], "", "the previous, next EM step, too", See(|run| look::em_step(run, -1))),
+    bound("em-right", WALKED, &[KeyCode::Right], "", "the previous, next EM step, too", See(|run| look::em_step(run, 1))),
+    bound("sample-up", WALKED, &[KeyCode::Up], "", "the previous, next sample, too", Steer(|run| look::sample(run, -1))),
+    bound("sample-down", WALKED, &[KeyCode::Down], "", "the previous, next sample, too", Steer(|run| look::sample(run, 1))),
     bound("pixel-left", INSIDE, &[KeyCode::Left], "pixel", "move the cursor over the pixels", See(|run| look::pixel(run, -1, 0))),
     bound("pixel-right", INSIDE, &[KeyCode::Right], "pixel", "move the cursor over the pixels", See(|run| look::pixel(run, 1, 0))),
     bound("pixel-up", INSIDE, &[KeyCode::Up], "pixel", "move the cursor over the pixels", See(|run| look::pixel(run, 0, -1))),
@@ -207,7 +241,9 @@ pub const ACTIONS: &[Action] = &[
     bound("page-up", INSIDE, &[KeyCode::PageUp], "", "the components and objects that have no room on the screen", See(|run| look::turn_page(run, -1))),
     bound("page-down", INSIDE, &[KeyCode::PageDown], "", "the components and objects that have no room on the screen", See(|run| look::turn_page(run, 1))),
     named("inspect", SHOWN, &[Char('i')], "inspect", "look closely at this sample: its pixels, all EM steps, its objects", Steer(look::inspect)),
-    named("play", LOOKING, &[Char('a')], "play", "play or stop the EM steps", See(look::play)),
+    named("play", STEPPED, &[Char('a')], "play", "play or stop the EM steps", See(look::play)),
+    bound("draw-on", &[Model, Inspector, ModelInspector], &[Char('d')], "draw", "draw on this image: paint, or move its objects about", Steer(draw::open)),
+    named("sample-again", IMAGES, &[Char('r')], "", "back to the sample from an image of your own", Steer(draw::sample)),
     bound("past-back", RUN, &[Char('{')], "past", "how the sample looked earlier, later in the training; :fork here begins there", Steer(|run| past::go(run, -1))),
     bound("past-on", RUN, &[Char('}')], "past", "how the sample looked earlier, later in the training; :fork here begins there", Steer(|run| past::go(run, 1))),
     named("play-training", RUN, &[Char('A')], "", "play the training from its beginning, or stop", Steer(past::play)),
@@ -216,13 +252,13 @@ pub const ACTIONS: &[Action] = &[
     bound("escape", SHOWN, &[Esc], "back", "back: from the past to now, from one pane to all, to the list", Act(leave::back)),
     named("others", TRAINING, &[Char('r')], "", "compare with other runs: curves and settings", Act(compare::open)),
     named("plot", &[Curves], &[Char('f')], "plot", "other curves: upper bound, gradient norm, speed; AMI, ARI, confidence", See(look::next_plot)),
-    named("masks", PICTURES, &[Char('m')], "", "gamma as a blend of colours, or each pixel's largest component", See(|run| run.masks = run.masks.next())),
+    named("masks", MASKED, &[Char('m')], "", "gamma as a blend of colours, or each pixel's largest component", See(|run| run.masks = run.masks.next())),
     named("rows", PICTURES, &[Char('v')], "", "show or hide each component's error signal", See(|run| run.rows = run.rows.next())),
     named("sort", TRAINING, &[Char('b')], "", "the worst samples first, or in their order", Steer(look::sort)),
     named("undo", TRAINING, &[Char('u')], "undo", "undo the latest change of a value", Steer(steer::undo)),
     named("health", SHOWN, &[Char('h')], "warnings", "warnings: what looks wrong with the training", Act(|app| over(app, Overlay::Health))),
     named("log", TRAINING, &[Char('!')], "", "the run's log", Act(log::open)),
-    bound("export-picture", LOOKING, &[Char('e')], "", "save a PNG of the picture; on curves, an SVG of all curves", Act(files::export_seen)),
+    bound("export-picture", SET, &[Char('e')], "", "save a PNG of the picture; on curves, an SVG of all curves", Act(files::export_seen)),
     named("copy", TRAINING, &[Char('C')], "", "copy the command that repeats this run", Act(files::copy_command)),
     named("back", INSIDE, &[Esc, Char('i')], "back", "back to the workbench", Steer(|run| Ok(look::back(run)))),
     bound("command", EVERYWHERE, &[Char(':')], "command", "type a command", Act(|app| over(app, Overlay::Palette(Box::default())))),
@@ -234,12 +270,12 @@ pub const ACTIONS: &[Action] = &[
     named("stop", TRAINING, &[Char('Q')], "", "save and end the run, also one that is attached", Act(leave::end)),
     named("pane", TRAINING, &[Tab], "pane", "the next pane", See(look::next_pane)),
     named("zoom", TRAINING, &[Char('z'), Enter], "zoom", "the pane on the whole screen, or all panes", See(|run| run.zoomed = !run.zoomed)),
-    bound("steps-down", LOOKING, &[Char('t')], "", "fewer, more EM steps", Steer(|run| steer::turn(run, STEPS, -1))),
-    bound("steps-up", LOOKING, &[Char('T')], "", "fewer, more EM steps", Steer(|run| steer::turn(run, STEPS, 1))),
+    bound("steps-down", SET, &[Char('t')], "", "fewer, more EM steps", Steer(|run| steer::turn(run, STEPS, -1))),
+    bound("steps-up", SET, &[Char('T')], "", "fewer, more EM steps", Steer(|run| steer::turn(run, STEPS, 1))),
     bound("inter-down", TRAINING, &[Char('w')], "", "less, more weight on the inter-cluster loss", Steer(|run| steer::turn(run, INTER, -1))),
     bound("inter-up", TRAINING, &[Char('W')], "", "less, more weight on the inter-cluster loss", Steer(|run| steer::turn(run, INTER, 1))),
-    bound("sigma-down", LOOKING, &[Char('g')], "", "a smaller, larger standard deviation of the E-step (e_sigma)", Steer(|run| steer::turn(run, SIGMA, -1))),
-    bound("sigma-up", LOOKING, &[Char('G')], "", "a smaller, larger standard deviation of the E-step (e_sigma)", Steer(|run| steer::turn(run, SIGMA, 1))),
+    bound("sigma-down", SET, &[Char('g')], "", "a smaller, larger standard deviation of the E-step (e_sigma)", Steer(|run| steer::turn(run, SIGMA, -1))),
+    bound("sigma-up", SET, &[Char('G')], "", "a smaller, larger standard deviation of the E-step (e_sigma)", Steer(|run| steer::turn(run, SIGMA, 1))),
     named("profile", TRAINING, &[Char('p')], "", "how long each part of an iteration takes, instead of the scores", Steer(steer::profile)),
     bound("objects-down", LOOKING, &[Char('o')], "", "fewer, more objects per image", Steer(|run| steer::turn(run, OBJECTS, -1))),
     bound("objects-up", LOOKING, &[Char('O')], "", "fewer, more objects per image", Steer(|run| steer::turn(run, OBJECTS, 1))),

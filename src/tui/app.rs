@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ratatui::layout::Rect;
 
 use super::config::Config;
+use super::inspector::Inspector;
 pub use super::overlay::Overlay;
 use super::theme::Theme;
 use super::workbench::{Pane, Workbench};
@@ -66,6 +67,10 @@ pub enum Context {
     Inspector,
     /// Looking into one sample of a trained model.
     ModelInspector,
+    /// Drawing on the image that the inspector shows.
+    Draw,
+    /// Looking at two models or runs side by side.
+    Beside,
 }
 
 impl Context {
@@ -78,6 +83,8 @@ impl Context {
             Context::Model => "an open model",
             Context::Inspector => "the inspector",
             Context::ModelInspector => "a model's inspector",
+            Context::Draw => "a drawing",
+            Context::Beside => "two models side by side",
         }
     }
 }
@@ -242,6 +249,12 @@ impl App {
         self.workbench.as_ref().is_some_and(|workbench| workbench.info.directory == run)
     }
 
+    /// Whether the inspector has asked for a picture that has not arrived.
+    pub fn awaits_picture(&self) -> bool {
+        let inspector = self.workbench.as_ref().and_then(|workbench| workbench.inspector.as_ref());
+        inspector.is_some_and(|inspector| inspector.waits)
+    }
+
     /// Whether EM steps are being played.
     pub fn is_playing(&self) -> bool {
         self.workbench.as_ref().is_some_and(|workbench| {
@@ -255,6 +268,8 @@ impl App {
     pub fn context(&self) -> Context {
         match &self.workbench {
             None => Context::Picker,
+            Some(Workbench { beside: Some(_), .. }) => Context::Beside,
+            Some(Workbench { inspector: Some(Inspector { drawing: Some(_), .. }), .. }) => Context::Draw,
             Some(workbench) if workbench.is_model() => match workbench.inspector {
                 Some(_) => Context::ModelInspector,
                 None => Context::Model,

@@ -90,6 +90,10 @@ pub fn offers(typed: &str, context: Context) -> Vec<Offer> {
             let of = |name| Offer { line: format!("{head} {name}"), takes: "", help: "these colours" };
             best(rest, Scheme::ALL.iter().map(|(name, _)| (*name, of(*name))))
         }
+        Argument::New(_) => {
+            let help = "a black image";
+            best(rest, [("new", Offer { line: format!("{head} new"), takes: "", help })])
+        }
         Argument::Value(_)
         | Argument::Number(_)
         | Argument::File(_)
@@ -182,6 +186,11 @@ pub fn parse(line: &str, context: Context) -> Result<Typed, String> {
                     })
                 })
             }
+        },
+        Argument::New(act) => match rest.trim() {
+            "" => on_screen(move |workbench| act(workbench, false)),
+            "new" => on_screen(move |workbench| act(workbench, true)),
+            _ => return Err(usage()),
         },
         Argument::Number(show) => match one()?.parse::<usize>() {
             Ok(number @ 1..) => on_screen(move |workbench| show(workbench, number - 1)),

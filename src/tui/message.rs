@@ -9,7 +9,7 @@ use super::app::App;
 use super::config::Notice;
 use super::overlay::palette::Listing;
 use super::workbench::Pane;
-use crate::preset::Preset;
+use crate::preset::{ImageSize, Preset};
 use crate::protocol::{Command, Event, Moment, Preview, RunCard, RunDetails, RunToCompare, Shelf};
 use crate::snapshot::{Snapshot, View};
 
@@ -29,12 +29,16 @@ pub enum Message {
     Paste(String),
     /// The mouse was pressed here.
     Click(Target),
+    /// The pressed mouse has moved here; without a place it was released.
+    Drag(Option<Target>),
     /// The wheel was turned here, up (−1) or down (+1).
     Wheel(Option<Target>, i64),
     /// An event of the run.
     Run(Event),
     /// A new snapshot of the run.
     Picture(Arc<Snapshot>),
+    /// What the worker of the second model or run says.
+    Beside(Box<Message>),
     /// A preview of this sample of a preset's data was made, if it could be.
     Preview(Box<Preset>, u64, Option<Preview>),
     /// Starting or resuming failed; a sentence.
@@ -95,6 +99,10 @@ pub enum Effect {
     Start(Box<Preset>, String),
     /// Show this model, computed on this device.
     Open(PathBuf, String),
+    /// Open this model, run or checkpoint as the second one, on this device.
+    OpenBeside(PathBuf, String),
+    /// Send this command to the second one.
+    SendBeside(Command),
     /// Resume this run on this device.
     Resume(Box<RunCard>, String),
     /// Attach to this run, or resume it on this device.
@@ -143,6 +151,8 @@ pub enum Effect {
     Detach(PathBuf, String),
     /// Write this view of the snapshot to this file.
     Save(Arc<Snapshot>, View, NewFile),
+    /// Write this image of M values to this file.
+    SaveImage(Vec<f32>, ImageSize, NewFile),
     /// Answer with [`Message::Listed`]: the entries of this directory.
     List(PathBuf, Listing),
     /// Read the log of the run in this directory.

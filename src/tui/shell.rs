@@ -53,6 +53,8 @@ pub enum Start {
 /// What the state must not contain: the run's handle and access to the rest of the program.
 pub struct Shell {
     run: OnScreen,
+    /// The second model or run, as long as the state has one.
+    beside: OnScreen,
     jobs: Jobs,
     answers: mpsc::UnboundedReceiver<Answer>,
     /// What to start with as soon as the devices are known.
@@ -67,8 +69,15 @@ impl Shell {
     /// Starts reading the models and presets.
     pub fn new(backstage: Arc<dyn Backstage>, app: &mut App, start: Option<Start>) -> Shell {
         let (jobs, answers) = Jobs::new(backstage);
-        let mut shell =
-            Shell { run: OnScreen::Nothing, jobs, answers, start: None, detached: None, redraw: false };
+        let mut shell = Shell {
+            run: OnScreen::Nothing,
+            beside: OnScreen::Nothing,
+            jobs,
+            answers,
+            start: None,
+            detached: None,
+            redraw: false,
+        };
         app.starting = start.is_some();
         match start {
             Some(attached @ Start::Attached(_)) => drop(shell.begin(app, attached)),
@@ -196,7 +205,7 @@ impl Shell {
                     Some(Message::LookAgain)
                 }
                 message = self.next() => {
-                    if answers_the_user(&message) {
+                    if answers_the_user(app, &message) {
                         next_frame = Instant::now();
                     }
                     Some(message)
@@ -240,6 +249,7 @@ impl Shell {
                 Answer::Panicked(why) => panic!("{why}"),
             },
             message = self.run.news() => message,
+            message = self.beside.news() => Message::Beside(Box::new(message)),
         };
         if matches!(message, Message::Run(Event::Finished(_)) | Message::RunGone) {
             // The closed channels would be ready forever.
@@ -261,6 +271,9 @@ impl Shell {
         let mut exit = false;
         for effect in effects {
             exit |= self.carry_out(effect);
+        }
+        if app.workbench.as_ref().is_none_or(|workbench| workbench.beside.is_none()) {
+            self.end_beside();
         }
         exit
     }
@@ -291,11 +304,23 @@ impl Shell {
     pub async fn settle(&mut self) {
         self.jobs.finish().await;
         self.run.arrived(START).await;
+        self.end_beside();
         let ended = (std::mem::replace(&mut self.run, OnScreen::Nothing), self.jobs.ending());
         let _ = tokio::task::spawn_blocking(move || drop(ended)).await;
     }
 
+    /// Ends the second one, if there is one.
+    fn end_beside(&mut self) {
+        match std::mem::replace(&mut self.beside, OnScreen::Nothing) {
+            OnScreen::Nothing => {}
+            second => self.jobs.end(second),
+        }
+    }
+
     fn carry_out(&mut self, effect: Effect) -> bool {
+        if matches!(effect, Effect::OpenBeside(..)) {
+            self.end_beside();
+        }
         let jobs = &mut self.jobs;
         match effect {
             Effect::Exit => return true,
@@ -309,6 +334,10 @@ impl Shell {
             Effect::Open(model, device) => {
                 self.run = jobs.start(move |backstage| backstage.open(&model, &device));
             }
+            Effect::OpenBeside(model, device) => {
+                self.beside = jobs.start(move |backstage| backstage.open(&model, &device));
+            }
+            Effect::SendBeside(command) => self.beside.send(command),
             Effect::Attach(run, device) => {
                 self.run = jobs.start(move |backstage| backstage.attach(&run, &device));
             }
@@ -354,6 +383,9 @@ impl Shell {
             }
             Effect::Save(snapshot, view, file) => {
                 jobs.export(file, move |_, file| snapshot::save(&snapshot, view, TILE, file));
+            }
+            Effect::SaveImage(values, image, file) => {
+                jobs.export(file, move |_, file| snapshot::save_image(&values, image, file));
             }
             Effect::SaveCurves(run, file) => {
                 jobs.export(file, move |backstage, file| backstage.save_curves(&run, file));
@@ -409,9 +441,13 @@ async fn sleep_until(time: Option<Instant>) {
 }
 
 /// Whether the user may be waiting for this message, so that it is drawn at once.
-fn answers_the_user(message: &Message) -> bool {
+fn answers_the_user(app: &App, message: &Message) -> bool {
     use Message::{LookAgain, Picture, Run, Runs, RunsGone};
-    !matches!(message, Run(_) | Picture(_) | Runs(_) | RunsGone(_) | LookAgain)
+    match message {
+        Picture(_) => app.awaits_picture(),
+        Run(_) | Runs(_) | RunsGone(_) | LookAgain => false,
+        _ => true,
+    }
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ pub fn snapshot(sample: usize, look: Vec<Setting>) -> Arc<Snapshot> {
 }
 
 pub fn own(file: &str, resize: bool, request: u64) -> Input {
-    Input { file: file.into(), resize, request }
+    Input::file(file, resize, request)
 }
 
 pub fn picture_of(input: &Input, steps: usize, look: Vec<Setting>) -> Message {

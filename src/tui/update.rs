@@ -1,6 +1,8 @@
 //! `update`: a pure function from state and message to state and effects. No I/O, no clock, no terminal.
 
+pub(super) mod beside;
 pub(super) mod compare;
+pub(super) mod draw;
 pub(super) mod files;
 pub(super) mod leave;
 pub(super) mod log;
@@ -22,6 +24,12 @@ use crate::paths::shown;
 
 /// Handles a message.
 pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
+    let mut effects = handle(app, message);
+    effects.extend(beside::follow(app));
+    effects
+}
+
+fn handle(app: &mut App, message: Message) -> Vec<Effect> {
     match message {
         Message::Shelf(shelf) => {
             app.picker.stock(shelf);
@@ -30,15 +38,20 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         Message::Key(key) => pressed(app, key),
         Message::Paste(text) => overlays::paste(app, &text),
         Message::Click(target) => clicked(app, target),
+        Message::Drag(target) => dragged(app, target),
         Message::Wheel(target, by) => wheeled(app, target, by),
         Message::Run(event) => run::heard(app, event),
-        Message::Picture(snapshot) => {
-            match &mut app.workbench {
-                Some(workbench) if !app.starting => workbench.show(snapshot),
-                _ => app.early = Some(snapshot),
+        Message::Picture(snapshot) => match &mut app.workbench {
+            Some(workbench) if !app.starting => {
+                workbench.show(snapshot.clone());
+                draw::answered(workbench, snapshot.input.as_ref())
             }
-            vec![]
-        }
+            _ => {
+                app.early = Some(snapshot);
+                vec![]
+            }
+        },
+        Message::Beside(message) => beside::heard(app, *message),
         Message::Preview(preset, sample, preview) => {
             app.picker.take_preview(*preset, sample, preview);
             picker::more(app)
@@ -231,12 +244,26 @@ fn clicked(app: &mut App, target: Target) -> Vec<Effect> {
             let chosen = look::show_em_step(workbench, step);
             return told(app, chosen);
         }
-        (Target::Pixel(x, y), Some(Workbench { inspector: Some(inspector), .. })) => {
-            (inspector.x, inspector.y) = (x, y);
+        (Target::Pixel(x, y), Some(workbench)) if workbench.inspector.is_some() => {
+            let pressed = draw::press(workbench, (x, y));
+            return told(app, pressed);
         }
         _ => {}
     }
     vec![]
+}
+
+/// The pressed mouse has moved, or was released.
+fn dragged(app: &mut App, target: Option<Target>) -> Vec<Effect> {
+    if app.overlay.is_some() || app.leaving.is_some() {
+        return vec![];
+    }
+    let done = match (target, &mut app.workbench) {
+        (Some(Target::Pixel(x, y)), Some(workbench)) => draw::drag(workbench, (x, y)),
+        (None, Some(workbench)) => draw::release(workbench),
+        _ => Ok(vec![]),
+    };
+    told(app, done)
 }
 
 /// The wheel scrolls what is under it; over curves, up zooms in.

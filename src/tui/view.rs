@@ -1,8 +1,10 @@
 //! From the state to a frame. Every part draws into the area it is given, whatever its size.
 
 mod bars;
+mod beside;
 mod components;
 mod curves;
+mod draw;
 pub(super) mod fields;
 mod format;
 mod inspector;
@@ -11,6 +13,7 @@ mod picker;
 mod picture;
 mod profile;
 mod readout;
+mod tiles;
 mod workbench;
 
 use ratatui::Frame;
@@ -39,7 +42,15 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Vec<Placed> {
     let area = area.intersection(buf.area);
     let mut sheet = Sheet { cells: buf, pictures: Vec::new() };
     match &app.workbench {
-        Some(workbench) => workbench::render(app, workbench, area, &mut sheet),
+        Some(workbench) => {
+            let inspector = workbench.inspector.as_ref();
+            let drawn = inspector.and_then(|inspector| Some((inspector, inspector.drawing.as_deref()?)));
+            match (&workbench.beside, drawn) {
+                (Some(second), _) => beside::render(app, workbench, second, area, &mut sheet),
+                (None, Some(drawn)) => draw::render(app, workbench, drawn, area, &mut sheet),
+                (None, None) => workbench::render(app, workbench, area, &mut sheet),
+            }
+        }
         None => picker::render(app, area, &mut sheet),
     }
     let Sheet { cells: buf, mut pictures } = sheet;
@@ -100,8 +111,12 @@ fn overlay(app: &App, area: Rect, buf: &mut Buffer) {
 pub fn target(app: &App, area: Rect, at: Position) -> Option<Target> {
     match &app.workbench {
         None => Some(picker::entry(app, area, at).map_or(Target::Picker, Target::Entry)),
+        Some(Workbench { beside: Some(_), .. }) => Some(Target::Inspector),
         Some(workbench @ Workbench { inspector: Some(inspector), .. }) => {
-            let pixel = inspector::pixel(app, workbench, inspector, area, at);
+            let pixel = match inspector.drawing {
+                Some(_) => draw::pixel(inspector, area, at),
+                None => inspector::pixel(app, workbench, inspector, area, at),
+            };
             Some(pixel.map_or(Target::Inspector, |(x, y)| Target::Pixel(x, y)))
         }
         Some(workbench) => {

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::album::LookBack;
+use super::beside::Beside;
 use super::curve_view::CurveView;
 use super::doubts::Doubts;
 use super::history::History;
@@ -18,7 +19,7 @@ use crate::protocol::{
     Change, Command, Epoch, Finish, Iteration, Profile, RunInfo, RunKind, RunToCompare, StageStart, Timed,
     WATCHED, Watched, why_unscored,
 };
-use crate::snapshot::{Input, Snapshot};
+use crate::snapshot::{Input, Snapshot, Source};
 
 /// Iterations that the speed is averaged over.
 const SPEED_OVER: usize = 30;
@@ -74,6 +75,8 @@ pub struct Workbench {
     pub album: Option<LookBack>,
     /// The inspector, while it is open.
     pub inspector: Option<Inspector>,
+    /// The second model or run, while two are shown side by side.
+    pub beside: Option<Beside>,
     /// Whether the training is paused.
     pub paused: bool,
     /// Why the training ended, if it did.
@@ -185,6 +188,7 @@ impl Workbench {
             undo: Vec::new(),
             album: None,
             inspector: None,
+            beside: None,
             paused: false,
             finish: None,
             alive: true,
@@ -369,10 +373,10 @@ impl Workbench {
         }
     }
 
-    /// The request for the user's own image in this file.
-    pub fn ask_for(&mut self, file: PathBuf, resize: bool) -> Input {
+    /// The request for an image of the user's own.
+    pub fn ask_for(&mut self, source: Source) -> Input {
         self.requests += 1;
-        let input = Input { file, resize, request: self.requests };
+        let input = Input { request: self.requests, source };
         self.input = Some(input.clone());
         // Only the current weights can compute it.
         self.album = None;
@@ -411,6 +415,8 @@ impl Workbench {
         self.undo = old.undo;
         self.album = old.album;
         self.inspector = old.inspector;
+        self.inspector.iter_mut().for_each(Inspector::forget);
+        self.beside = old.beside;
         self.profiles = old.profiles;
         self.focus = old.focus;
         self.zoomed = old.zoomed;
@@ -439,6 +445,7 @@ impl Workbench {
     /// an earlier request whose picture never came.
     pub fn stay(&mut self) -> Vec<Command> {
         let mut look = Vec::new();
+        self.inspector.iter_mut().for_each(Inspector::forget);
         match &mut self.inspector {
             None if self.input.is_some() => self.input = None,
             Some(inspector) if inspector.waits => {

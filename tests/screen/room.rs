@@ -90,7 +90,7 @@ fn the_status_tells_the_stage_and_the_warnings() {
     let shown = |app: &App, width| text(&render(app, width, 24)).lines().next().unwrap().to_owned();
     assert!(shown(&app, 120).contains("stage 1/7: 1 object, K 1"), "{}", shown(&app, 120));
     assert!(shown(&app, 80).contains("stage 1/7"), "{}", shown(&app, 80));
-    app.workbench.as_mut().unwrap().preset.k = 1;
+    app.workbench.as_mut().unwrap().preset.k = 2;
     app.workbench.as_mut().unwrap().preset.data = support::preset("quickstart").data;
     for width in [40, 80, 120] {
         assert!(shown(&app, width).contains(" warning"), "{}", shown(&app, width));
@@ -190,6 +190,8 @@ fn a_terminal_that_lies_about_its_size_breaks_nothing() {
         support::model(Depth::True),
         told,
         profiled,
+        support::drawing(Depth::Plain),
+        support::beside(Depth::True),
     ];
     for keys in ["", "i", "\tVVyx←←", ":se", "mv", "?", "h", "q", "Q", "!", "z", "\tz"] {
         apps.push(support::pressed(&workbench, keys));

@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime};
 use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{
-    Change, Epoch, Event, Floor, Iteration, Metrics, ModelCard, Moment, Preview, Profile, RunCard, RunHandle,
-    RunInfo, RunKind, RunToCompare, Shelf,
+    Change, Command, Epoch, Event, Floor, Iteration, Metrics, ModelCard, Moment, Preview, Profile, RunCard,
+    RunHandle, RunInfo, RunKind, RunToCompare, Shelf,
 };
 use nem_tui::random::{Purpose, Stream};
 use nem_tui::snapshot::{Snapshot, SnapshotStep};
 use nem_tui::tui::app::App;
 use nem_tui::tui::theme::{Depth, Theme};
-use nem_tui::tui::update::{Message, update};
+use nem_tui::tui::update::{Effect, Message, update};
 
 pub fn preset(name: &str) -> Preset {
     Preset::load(name).unwrap()
@@ -277,6 +277,35 @@ pub fn pressed(app: &App, keys: &str) -> App {
         };
         update(&mut app, Message::Key(KeyEvent::from(code)));
     }
+    app
+}
+
+/// A model with a drawing in progress: an object of its sample is held, and the worker has not answered yet.
+pub fn drawing(depth: Depth) -> App {
+    let mut app = pressed(&model(depth), "id←1");
+    update(&mut app, Message::Key(KeyEvent::from(KeyCode::Enter)));
+    pressed(&app, "↑")
+}
+
+/// A model beside a run whose components are in another order, and which has one more.
+pub fn beside(depth: Depth) -> App {
+    let mut app = pressed(&model(depth), ":beside runs/other");
+    update(&mut app, Message::Key(KeyEvent::from(KeyCode::Enter)));
+    let preset = preset("static-shapes-rnn-em").set(&["k=5", "steps=20"]).unwrap();
+    let info = RunInfo { kind: RunKind::Model, ..info("runs/other", &preset, 800, Floor::default()) };
+    let started = Message::Run(Event::Started(Box::new(info)));
+    let effects = update(&mut app, Message::Beside(Box::new(started)));
+    let Some(Effect::SendBeside(Command::Input(input))) = effects.into_iter().next() else {
+        panic!("it was not asked for the sample");
+    };
+    let mut other = Snapshot { input, iteration: 800, ..snapshot(&preset, 5, 15) };
+    let places = other.image.pixels();
+    for step in &mut other.steps {
+        step.gamma.rotate_left(places);
+        step.gamma[2 * places + places / 2..3 * places].fill(0.99);
+        step.ami = Some(0.72);
+    }
+    update(&mut app, Message::Beside(Box::new(Message::Picture(Arc::new(other)))));
     app
 }
 

@@ -43,6 +43,8 @@ pub enum Pressed {
     Close,
     /// It stays open, and the run in this directory is added to the comparison, or removed.
     Toggle(PathBuf),
+    /// It closes, and the run in this directory is shown beside the one on the screen.
+    Beside(PathBuf),
 }
 
 impl Choice {
@@ -59,6 +61,11 @@ impl Choice {
             KeyCode::Enter | KeyCode::Char(' ') => {
                 if let Some(run) = self.runs.get(self.selected) {
                     return Pressed::Toggle(run.directory.clone());
+                }
+            }
+            KeyCode::Char('b') => {
+                if let Some(run) = self.runs.get(self.selected) {
+                    return Pressed::Beside(run.directory.clone());
                 }
             }
             _ => return Pressed::Close,
@@ -193,7 +200,10 @@ pub fn render(
         }
         lines.push(Line::raw(""));
     }
-    lines.push(Line::styled(" ↑ ↓ choose   space show or hide it   any other key closes this", theme.dim()));
+    lines.push(Line::styled(
+        " ↑ ↓ choose   space show, hide   b side by side   any other key closes this",
+        theme.dim(),
+    ));
     over(theme, " other runs ", &lines, area, buf);
 }
 

@@ -56,7 +56,7 @@ pub fn watch(workbench: &mut Workbench, sample: usize) -> Vec<Effect> {
     workbench.input = None;
     workbench.sample = sample;
     if let Some(inspector) = &mut workbench.inspector {
-        inspector.waits = true;
+        (inspector.waits, inspector.drawing) = (true, None);
     }
     let past = read_moment(workbench);
     std::iter::once(Effect::Send(Command::Watch(sample))).chain(past).collect()

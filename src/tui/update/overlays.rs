@@ -5,8 +5,9 @@ use std::path::Path;
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::leave::{leave, stop};
-use super::{compare, files, picker};
+use super::{beside, compare, files, picker};
 use crate::protocol::Command;
+use crate::snapshot::Source;
 use crate::tui::actions;
 use crate::tui::app::{App, Leave, Overlay};
 use crate::tui::command_line::{completions, parse};
@@ -49,8 +50,8 @@ pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
         Overlay::Stop => {}
         Overlay::Resize(input, _) => {
             let Some(workbench) = &mut app.workbench else { return vec![] };
-            if resize::press(code) {
-                let asked = files::ask_for(workbench, input.file, true);
+            if let (true, Source::File { path, .. }) = (resize::press(code), input.source) {
+                let asked = files::ask_for(workbench, path, true);
                 return told(app, asked);
             }
             return workbench.stay().into_iter().map(Effect::Send).collect();
@@ -58,9 +59,15 @@ pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
         Overlay::Palette(palette) => return typed(app, palette, key),
         Overlay::Compare(mut choice) => {
             let pressed = choice.press(code);
-            app.overlay = (!matches!(pressed, Pressed::Close)).then_some(Overlay::Compare(choice));
-            if let Pressed::Toggle(run) = pressed {
-                return compare::toggle(app, &run);
+            let stays = matches!(pressed, Pressed::Stay | Pressed::Toggle(_));
+            app.overlay = stays.then_some(Overlay::Compare(choice));
+            match pressed {
+                Pressed::Toggle(run) => return compare::toggle(app, &run),
+                Pressed::Beside(run) => {
+                    let opened = beside::open(app, &run);
+                    return told(app, opened);
+                }
+                Pressed::Stay | Pressed::Close => {}
             }
         }
     }

@@ -68,7 +68,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::WrongSize { input, size: [width, height] } => {
             let restated = workbench.stay();
-            let file = shown(&input.file);
+            let file = input.path();
             app.message = Some(format!("{file} is {width}x{height}; open it again to resize it"));
             return restated.into_iter().map(Effect::Send).collect();
         }

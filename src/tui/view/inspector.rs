@@ -169,8 +169,7 @@ fn frames(area: Rect, snapshot: &Snapshot) -> Vec<Rect> {
     if area.height < height + 1 {
         return Vec::new();
     }
-    // The objects in the user's own image are not known.
-    let tiles = if snapshot.input.is_some() { TILES - 1 } else { TILES };
+    let tiles = if snapshot.knows_objects() { TILES } else { TILES - 1 };
     let lefts = (0..tiles as u16).map(|i| area.x + i * (width + 1)).take_while(|x| x + width <= area.right());
     lefts.map(|x| Rect::new(x, area.y + 1, width, height)).collect()
 }
@@ -214,8 +213,7 @@ fn status_line(
     let snapshot = &inspector.snapshot;
     let of = match &snapshot.input {
         Some(input) => {
-            let name = shown(input.file.file_name().unwrap_or_default());
-            format!("{name}{}", if input.resize { " resized" } else { "" })
+            format!("{}{}", input.name(), if input.is_resized() { " resized" } else { "" })
         }
         None => format!("sample {}/{}", workbench.sample + 1, workbench.samples()),
     };
@@ -295,13 +293,12 @@ fn tiles(
         ("truth".to_owned(), truth(theme, snapshot, step)),
         ("noisy".to_owned(), Picture::shades(&step.noisy, w, h, WHITE)),
     ];
-    // The objects in the user's own image are not known.
-    tiles.retain(|(name, _)| snapshot.input.is_none() || name != "truth");
+    tiles.retain(|(name, _)| snapshot.knows_objects() || name != "truth");
     tiles
 }
 
 /// Marks the cells of the pixel under the cursor; where pixels are smaller than cells, the cell that it lies in.
-fn cursor(inspector: &Inspector, frame: Rect, buf: &mut Buffer) {
+pub fn cursor(inspector: &Inspector, frame: Rect, buf: &mut Buffer) {
     let image = &inspector.snapshot.image;
     let of = |pixel: usize, pixels: usize, cells: u16| {
         let own: Vec<u16> = (0..cells).filter(|at| under(*at, cells, pixels) == pixel).collect();

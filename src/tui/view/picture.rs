@@ -119,6 +119,15 @@ impl Picture {
         picture
     }
 
+    /// Mixes a colour into these pixels; without colours they have this name.
+    pub fn tint(&mut self, pixels: impl Iterator<Item = usize>, colour: Rgb, name: char) {
+        for pixel in pixels.filter(|pixel| *pixel < self.width * self.height) {
+            self.color[pixel] = [0, 1, 2].map(|c| 0.4 * self.color[pixel][c] + 0.6 * colour[c]);
+            (self.ink[pixel], self.level[pixel]) = (colour, 1.0);
+            self.name[pixel] = Some(name);
+        }
+    }
+
     fn blank(width: usize, height: usize) -> Picture {
         let places = width * height;
         Picture {

@@ -36,8 +36,7 @@ pub fn lines(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, columns:
     };
     let recon = reconstruction(&step.preds, &step.gamma, places, values);
     let group = step.groups.get(pixel).copied().unwrap_or(0);
-    // The objects in the user's own image are not known.
-    let known = snapshot.input.is_none();
+    let known = snapshot.knows_objects();
     let whose = match group {
         _ if !known => String::new(),
         0 => "no object".to_owned(),
