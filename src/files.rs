@@ -111,6 +111,18 @@ pub fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
+/// Whether `path` is a directory; what is not there is none.
+///
+/// # Errors
+/// A path that cannot be asked, as on a file server that does not answer.
+pub fn is_directory(path: &Path) -> io::Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok(found.is_dir()),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
 /// Removes a file, or a directory with all that is in it.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::checkpoint::{self, Checkpoint};
 use crate::error::{Error, Result};
-use crate::files::{list, remove_directory, write_durable};
+use crate::files::{is_directory, list, remove_directory, write_durable};
 use crate::paths::shown;
 
 /// What is in the name of a checkpoint at the end of an epoch, before its validation.
@@ -66,8 +66,14 @@ pub(super) fn all(run: &Path) -> Result<Vec<PathBuf>> {
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Vec::new(),
         found => found.map_err(Error::io("read", &checkpoints))?,
     };
-    found.retain(|path| iteration_of(path).is_some() && path.is_dir());
-    Ok(found)
+    found.retain(|path| iteration_of(path).is_some());
+    let mut checkpoints = Vec::new();
+    for path in found {
+        if is_directory(&path).map_err(Error::io("read", &path))? {
+            checkpoints.push(path);
+        }
+    }
+    Ok(checkpoints)
 }
 
 /// A checkpoint, and why it is not the one that `last` names, if so.

@@ -32,7 +32,7 @@ use super::metrics::{self, MetricsFile};
 use super::origin::Origin;
 use super::tensorboard::{self, EventFile};
 use crate::error::{Error, Result};
-use crate::files::{self, is_temporary, list, remove_temporary, sync_directory, write_atomic};
+use crate::files::{self, is_directory, is_temporary, list, remove_temporary, sync_directory, write_atomic};
 use crate::paths::{exact_option, meant, nearest, quoted, shown};
 use crate::precision::Precision;
 use crate::preset::Preset;
@@ -237,7 +237,8 @@ impl RunDir {
     /// A directory that cannot be written.
     pub fn events(&self, first: u64) -> Result<Option<EventFile>> {
         let directory = self.path.join(tensorboard::DIRECTORY);
-        directory.is_dir().then(|| EventFile::begin(&directory, first)).transpose()
+        let is_kept = is_directory(&directory).map_err(Error::io("read", &directory))?;
+        is_kept.then(|| EventFile::begin(&directory, first)).transpose()
     }
 
     /// Writes a checkpoint and points `last` to it, and with `best` also `best`; then removes checkpoints that nothing

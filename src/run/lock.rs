@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::error::{Error, Result};
-use crate::files::is_unsupported;
 use crate::machine;
 use crate::paths::shown;
 
@@ -175,7 +174,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Refuses a directory that `holder` has, or that has a lock; says what is given up where there are no locks.
+/// Refuses a directory that `holder` has, or that has a lock; says what is given up where locks fail.
 fn refuse(directory: &Path, work: &str, error: TryLockError, holder: Option<Holder>) -> Result<()> {
     let taken = |holder: Option<Holder>| {
         let by = holder.map_or("another process".to_owned(), |holder| holder.to_string());
@@ -186,17 +185,13 @@ fn refuse(directory: &Path, work: &str, error: TryLockError, holder: Option<Hold
     };
     match error {
         TryLockError::WouldBlock => Err(taken(holder)),
-        TryLockError::Error(e) if is_unsupported(&e) => match holder {
+        TryLockError::Error(e) => match holder {
             Some(holder) if holder.is_alive() => Err(taken(Some(holder))),
             _ => {
-                warn!(
-                    "the file system of {} has no locks ({e}); make sure that no other process {work}",
-                    shown(&directory)
-                );
+                warn!("{} cannot be locked ({e}); make sure that no other process {work}", shown(&directory));
                 Ok(())
             }
         },
-        TryLockError::Error(e) => Err(Error::io("lock", directory)(e)),
     }
 }
 
@@ -204,8 +199,8 @@ fn refuse(directory: &Path, work: &str, error: TryLockError, holder: Option<Hold
 mod tests {
     use super::*;
 
-    fn unsupported() -> TryLockError {
-        TryLockError::Error(std::io::Error::from_raw_os_error(rustix::io::Errno::NOLCK.raw_os_error()))
+    fn failed(with: rustix::io::Errno) -> TryLockError {
+        TryLockError::Error(std::io::Error::from_raw_os_error(with.raw_os_error()))
     }
 
     #[test]
@@ -239,16 +234,17 @@ mod tests {
 
     #[test]
     fn a_file_system_without_locks_is_trained_on_unless_a_process_of_this_host_does() {
+        use rustix::io::Errno;
         let run = Path::new("r");
         let gone = Holder { began: Some(0), ..Holder::this() };
         let elsewhere = Holder { host: "elsewhere".into(), ..Holder::this() };
-        for holder in [None, Some(gone), Some(elsewhere)] {
-            refuse(run, TRAINS, unsupported(), holder).unwrap();
+        for with in [Errno::NOLCK, Errno::IO] {
+            for holder in [None, Some(gone.clone()), Some(elsewhere.clone())] {
+                refuse(run, TRAINS, failed(with), holder).unwrap();
+            }
+            let error = refuse(run, TRAINS, failed(with), Some(Holder::this())).unwrap_err().to_string();
+            assert!(error.contains("is training this run"), "{error}");
         }
-        let error = refuse(run, TRAINS, unsupported(), Some(Holder::this())).unwrap_err().to_string();
-        assert!(error.contains("is training this run"), "{error}");
-        let failed = TryLockError::Error(std::io::Error::from_raw_os_error(5));
-        assert!(refuse(run, TRAINS, failed, None).unwrap_err().to_string().starts_with("cannot lock"));
     }
 
     #[test]
