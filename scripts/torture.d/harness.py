@@ -231,7 +231,9 @@ def described(run):
     metrics = [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
     return {"weights": digest(checkpoint / "weights.safetensors"), "best": digest(best / "weights.safetensors"),
             "metrics": metrics,
-            "past": sorted(path.name for path in checkpoint.parent.glob("it-*") if ends_epoch(path)),
+            # One that was written again has another name.
+            "past": sorted(re.sub(r"^(it-\d+(?:-unvalidated)?)-\d+$", r"\1", path.name)
+                           for path in checkpoint.parent.glob("it-*") if ends_epoch(path)),
             "album": {path.name: moment(path) for path in (run / "album").glob("*.gz")},
             "event steps": sorted(event_steps(run / "tensorboard") - {metrics[-1]["iteration"] + 1})}
 
