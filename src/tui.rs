@@ -10,6 +10,7 @@
 //! `update` and `view` use neither terminal nor clock, and are tested without them. `shell` is the loop around them,
 //! and `backstage` has the threads for effects that may take long.
 
+pub mod action;
 pub mod actions;
 pub mod album;
 pub mod app;

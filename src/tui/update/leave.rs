@@ -100,7 +100,9 @@ fn free(app: &App) -> Result<&Workbench, String> {
     let workbench = app.workbench.as_ref().ok_or("there is no run on the screen")?;
     if app.attached {
         let run = quoted(&workbench.info.directory);
-        return Err(format!("this run belongs to another process; use `nem-tui train --fork {run}`"));
+        return Err(format!(
+            "this run belongs to another process; use `nem-tui train --fork {run}`, with --at ITERATION for its past"
+        ));
     }
     if app.starting {
         return Err("another run is starting already".into());

@@ -230,7 +230,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
     let thin: Vec<Vec<(f64, f64)>> = curves.iter().map(raw).collect();
     let Some((low, high, clipped)) = range(&thin, shares) else {
         let waiting = match workbench.history.loss.last() {
-            None => "waiting for the first iterations…",
+            None => "waiting for the first iteration…",
             Some(_) if shares && !workbench.preset.is_scorable() => UNSCORABLE,
             Some(_) if shares => workbench.why_unscored().unwrap_or("no values here"),
             Some(_) => "no values here",

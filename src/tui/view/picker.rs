@@ -248,7 +248,7 @@ fn run_lines<'a>(app: &App, run: &RunCard, columns: usize) -> Vec<Line<'a>> {
         app.picker.details.as_ref().filter(|(of, _)| *of == run.directory).map(|(_, details)| details);
     if let Some(RunDetails { curve, is_loss, .. }) = details.filter(|details| !details.curve.is_empty()) {
         let last = curve.last().copied().unwrap_or_default();
-        let (label, last) = if *is_loss { ("loss", number(last)) } else { ("AMI", hundredths(last)) };
+        let (label, last) = if *is_loss { ("loss", number(last)) } else { ("AMI last", hundredths(last)) };
         let room = columns.saturating_sub(10 + last.len()).min(60);
         lines.push(row(label, Span::raw(format!("{} {last}", sparkline(curve, room)))));
     }
@@ -258,9 +258,15 @@ fn run_lines<'a>(app: &App, run: &RunCard, columns: usize) -> Vec<Line<'a>> {
     if let Some(note) = &run.note {
         lines.push(row("note", Span::styled(note.clone(), theme.strong())));
     }
-    let disk = details.map_or(String::new(), |details| format!(", disk {}", bytes(details.bytes)));
-    let place = format!("{}, {}, seed {}{disk}", shown(&run.directory), run.preset.name, run.seed);
+    let place = format!("{}, {}, seed {}", shown(&run.directory), run.preset.name, run.seed);
     lines.push(row("run", Span::raw(place)));
+    if let Some(details) = details {
+        let (disk, most) = (bytes(details.bytes), run.preset.train.history_mb);
+        lines.push(row(
+            "disk",
+            Span::raw(format!("{disk}; checkpoints of the past take at most {most} MB of it")),
+        ));
+    }
     lines
 }
 
