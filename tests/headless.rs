@@ -618,7 +618,10 @@ fn a_run_that_is_over_is_trained_further() {
     let fork = lines(&run(here, &["train", "--fork", "r", "--out", "f", "--set", "k=3", "--epochs", "+2"]));
     assert_eq!(kinds(&fork, "epoch").len(), 2);
     let usual = lines(&run(here, &["train", "--fork", "r", "--out", "g", "--set", "k=3"]));
-    assert_eq!((kinds(&usual, "epoch").len(), kinds(&usual, "note").len()), (3, 1));
+    let notes: Vec<_> = kinds(&usual, "note").into_iter().map(|line| line["note"].to_string()).collect();
+    assert_eq!((kinds(&usual, "epoch").len(), notes.len()), (3, 2));
+    assert!(notes.iter().any(|note| note.contains("trains 3 more epochs")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("g, forked at")), "{notes:?}");
     let error = refused(here, &["train", "quickstart", "--epochs", "+2"], 2);
     assert!(error.contains("--resume"), "{error}");
 }

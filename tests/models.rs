@@ -286,9 +286,9 @@ fn a_model_shows_the_users_own_images() {
         Event::Refused { request, .. } => assert_eq!(request, bad),
         other => panic!("{other:?}"),
     }
-    handle.send(Command::Watch(0));
+    handle.send(Command::Watch(sample.sample));
     assert_eq!(
-        *picture(&mut handle, |picture| picture.input.is_none() && picture.sample == 0),
+        *picture(&mut handle, |picture| picture.input.is_none() && picture.sample == sample.sample),
         *sample,
         "the sample has changed"
     );
