@@ -2,7 +2,7 @@
 
 /// A range of values that is shown, and how many values above it are cut off.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Shown {
+pub struct AxisRange {
     /// The lower end: the least value.
     pub low: f64,
     /// The upper end.
@@ -16,7 +16,7 @@ const MOST: f64 = 0.2;
 
 /// The values to show: all but the highest tenth at most, of extreme ones that would flatten the others, such as the first losses of a run.
 /// `None` without values; values that are no numbers do not count.
-pub fn shown(values: impl Iterator<Item = f64>) -> Option<Shown> {
+pub fn range(values: impl Iterator<Item = f64>) -> Option<AxisRange> {
     let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
     values.sort_by(f64::total_cmp);
     let (low, most) = (*values.first()?, *values.last()?);
@@ -25,9 +25,9 @@ pub fn shown(values: impl Iterator<Item = f64>) -> Option<Shown> {
     let high = (low + (usual - low) / MOST).max(at(9, 10));
     // What is a little higher is no reason to cut.
     if usual <= low || most - low <= 1.5 * (high - low) {
-        return Some(Shown { low, high: most, cut: 0 });
+        return Some(AxisRange { low, high: most, cut: 0 });
     }
-    Some(Shown { low, high, cut: values.iter().filter(|value| **value > high).count() })
+    Some(AxisRange { low, high, cut: values.iter().filter(|value| **value > high).count() })
 }
 
 /// The row of each label, so that labels do not overlap: each begins at its place and takes its width; a label that
@@ -55,14 +55,14 @@ mod tests {
     #[test]
     fn a_first_spike_does_not_flatten_the_rest() {
         let fall = |n: usize| (0..n).map(|i| 1000.0 + 6000.0 * (-(i as f64) / 10.0).exp());
-        let found = shown(fall(300)).unwrap();
+        let found = range(fall(300)).unwrap();
         assert!(found.high < 1500.0 && found.cut > 10 && found.cut <= 30, "{found:?}");
         // An ordinary curve is shown whole, and one that only rises at its end.
-        let slow = shown((0..1000).map(|i| 500.0 + 900.0 * (-f64::from(i) / 400.0).exp())).unwrap();
+        let slow = range((0..1000).map(|i| 500.0 + 900.0 * (-f64::from(i) / 400.0).exp())).unwrap();
         assert_eq!((slow.high, slow.cut), (1400.0, 0));
-        assert_eq!(shown([1.0, 1.0, 1.0, 5.0].into_iter()).unwrap().high, 5.0);
-        assert_eq!(shown([f64::NAN, 2.0].into_iter()), Some(Shown { low: 2.0, high: 2.0, cut: 0 }));
-        assert_eq!(shown(std::iter::empty()), None);
+        assert_eq!(range([1.0, 1.0, 1.0, 5.0].into_iter()).unwrap().high, 5.0);
+        assert_eq!(range([f64::NAN, 2.0].into_iter()), Some(AxisRange { low: 2.0, high: 2.0, cut: 0 }));
+        assert_eq!(range(std::iter::empty()), None);
     }
 
     #[test]

@@ -15,8 +15,8 @@ use crate::paths::shown;
 use crate::precision::Precision;
 use crate::preset::Preset;
 use crate::protocol::{
-    Backstage, Epoch, ModelCard, Moment, Preview, RunCard, RunDetails, RunHandle, RunState, RunToCompare,
-    Shelf,
+    Backstage, Deletion, Epoch, ModelCard, Moment, Preview, RunCard, RunDetails, RunHandle, RunState,
+    RunToCompare, Shelf,
 };
 use crate::random::Stream;
 use crate::run::checkpoint::{Checkpoint, EmbeddedModel, MODELS};
@@ -120,7 +120,11 @@ impl Backstage for LocalBackstage {
         let is_loss = epochs.iter().all(|epoch| epoch.ami.is_none());
         let value = |epoch: &Epoch| if is_loss { Some(epoch.validation_loss) } else { epoch.ami };
         let curve = epochs.iter().filter_map(value).collect();
-        Ok(RunDetails { curve, is_loss, bytes: keep::size(run), dependents: keep::dependents(run) })
+        Ok(RunDetails { curve, is_loss, bytes: keep::size(run) })
+    }
+
+    fn deletion(&self, run: &Path) -> Result<Deletion> {
+        Ok(Deletion { bytes: keep::size(run), dependents: keep::dependents(run) })
     }
 
     fn seconds(&self, preset: &Preset, device: &str) -> Option<f64> {

@@ -81,6 +81,13 @@ pub struct RunDetails {
     pub is_loss: bool,
     /// The bytes that it takes on the disk.
     pub bytes: u64,
+}
+
+/// What the deletion of a run would take away.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Deletion {
+    /// The bytes that it takes on the disk.
+    pub bytes: u64,
     /// The runs that began with its weights, and cannot be repeated without them.
     pub dependents: Vec<String>,
 }
@@ -168,6 +175,10 @@ pub trait Backstage: Send + Sync {
     }
     /// What is read of the run in this directory when it is chosen.
     fn details(&self, _run: &Path) -> Result<RunDetails> {
+        not_here()
+    }
+    /// What the deletion of the run in this directory would take away.
+    fn deletion(&self, _run: &Path) -> Result<Deletion> {
         not_here()
     }
     /// How many seconds all epochs of this preset take on this device; `None` if that is not known and cannot be

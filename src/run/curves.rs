@@ -11,7 +11,7 @@ use plotters::prelude::*;
 use super::chart::{self, Area, COLOURS, Chart, Failure, SIZE};
 use super::directory::{self, RunFile};
 use super::{metrics, tensorboard};
-use crate::axis::{self, Shown};
+use crate::axis::{self, AxisRange};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::files::has_extension;
@@ -147,7 +147,7 @@ pub fn svg(metrics: &Metrics, floors: &[(u64, Option<f64>)]) -> Result<String> {
         let validation = metrics.epochs.iter().map(|e| (e.iteration as f64, e.validation_loss));
         let validation: Vec<_> = validation.filter(|(_, loss)| loss.is_finite()).collect();
         let losses = train.iter().chain(&validation).map(|(_, loss)| *loss);
-        let shown = axis::shown(losses).unwrap_or(Shown { low: 0.0, high: 1.0, cut: 0 });
+        let shown = axis::range(losses).unwrap_or(AxisRange { low: 0.0, high: 1.0, cut: 0 });
         let margin = 0.05 * (shown.high - shown.low).max(1e-3);
         let y = shown.low - margin..shown.high + margin;
         let name = match shown.cut {

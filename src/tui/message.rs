@@ -10,7 +10,7 @@ use super::config::Notice;
 use super::overlay::palette::Listing;
 use super::workbench::Pane;
 use crate::preset::{ImageSize, Preset};
-use crate::protocol::{Command, Event, Moment, Preview, RunCard, RunDetails, RunToCompare, Shelf};
+use crate::protocol::{Command, Deletion, Event, Moment, Preview, RunCard, RunDetails, RunToCompare, Shelf};
 use crate::snapshot::{Snapshot, View};
 
 /// Why there is nothing to inspect or to write.
@@ -66,7 +66,7 @@ pub enum Message {
     /// The seconds that this preset takes on this device, if known.
     Seconds(Box<Preset>, String, Option<f64>),
     /// More about the run in this directory, which may be deleted, or a sentence.
-    Deletable(PathBuf, Result<RunDetails, String>),
+    Deletable(PathBuf, Result<Deletion, String>),
     /// The run in this directory was deleted, or a sentence.
     Deleted(PathBuf, Result<(), String>),
     /// The run in this directory has another now, and a sentence about it, or why not.

@@ -17,7 +17,7 @@ pub use self::palette::Palette;
 
 use std::path::PathBuf;
 
-use crate::protocol::RunDetails;
+use crate::protocol::Deletion;
 use crate::snapshot::Input;
 
 /// What covers the screen and takes the keys.
@@ -36,7 +36,7 @@ pub enum Overlay {
     /// The text that filters the list is being typed.
     Filter,
     /// "Delete it?", for the run in this directory.
-    Delete(PathBuf, RunDetails),
+    Delete(PathBuf, Deletion),
     /// "End the run?", for an attached one.
     Stop,
     /// "Resize it?", for an image of this width and height.

@@ -357,8 +357,8 @@ impl Shell {
                 Message::Details(run, details)
             }),
             Effect::AskDelete(run) => jobs.once(move |backstage| {
-                let details = backstage.details(&run).map_err(|error| error.to_string());
-                Message::Deletable(run, details)
+                let deletion = backstage.deletion(&run).map_err(|error| error.to_string());
+                Message::Deletable(run, deletion)
             }),
             Effect::Delete(run) => jobs.once(move |backstage| {
                 let deleted = backstage.remove(&run).map_err(|error| error.to_string());

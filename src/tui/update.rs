@@ -110,8 +110,8 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
             app.picker.seconds = Some((*preset, device, seconds));
             vec![]
         }
-        Message::Deletable(run, Ok(details)) if app.overlay.is_none() && app.shows_runs() => {
-            app.overlay = Some(Overlay::Delete(run, details));
+        Message::Deletable(run, Ok(deletion)) if app.overlay.is_none() && app.shows_runs() => {
+            app.overlay = Some(Overlay::Delete(run, deletion));
             vec![]
         }
         Message::Deletable(_, Ok(_)) => vec![],

@@ -75,9 +75,9 @@ fn overlay(app: &App, area: Rect, buf: &mut Buffer) {
             palette::render(theme, typed, &|line| command_line::completions(line, context), area, buf);
         }
         (Some(Overlay::Further(further)), _) => further.render(theme, area, buf),
-        (Some(Overlay::Delete(run, details)), _) => {
+        (Some(Overlay::Delete(run, deletion)), _) => {
             let name = shown(run.file_name().unwrap_or_default()).to_string();
-            confirm::render_delete(theme, &name, details, area, buf);
+            confirm::render_delete(theme, &name, deletion, area, buf);
         }
         (Some(Overlay::Back), Some(workbench)) => confirm::render_back(theme, workbench.paused, area, buf),
         // It is in the list's frame.

@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::protocol::RunDetails;
+use crate::protocol::Deletion;
 use crate::tui::theme::Theme;
 use crate::tui::view::parts::question;
 use crate::tui::width::bytes;
@@ -55,9 +55,9 @@ pub fn render_back(theme: &Theme, paused: bool, area: Rect, buf: &mut Buffer) {
 }
 
 /// Asks whether to delete the run `name` of this size.
-pub fn render_delete(theme: &Theme, name: &str, details: &RunDetails, area: Rect, buf: &mut Buffer) {
-    let mut text = format!("{name} takes {} on the disk.\n", bytes(details.bytes));
-    if let [first, rest @ ..] = &details.dependents[..] {
+pub fn render_delete(theme: &Theme, name: &str, deletion: &Deletion, area: Rect, buf: &mut Buffer) {
+    let mut text = format!("{name} takes {} on the disk.\n", bytes(deletion.bytes));
+    if let [first, rest @ ..] = &deletion.dependents[..] {
         let others = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         text += &format!("{first}{others} began with its weights and cannot be repeated without them.\n");
     }

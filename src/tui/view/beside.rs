@@ -1,12 +1,14 @@
 //! Two models or runs side by side: what each makes of the same image, and where they differ.
 
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::{Line, Span};
+use ratatui::style::Style;
+use ratatui::text::Line;
 
 use super::bars::footer;
+use super::fields::Fields;
 use super::parts::{Sheet, frame_lines, put};
 use super::picture::Picture;
-use super::tiles::{fields, filmstrip, fit, row, tile};
+use super::tiles::{filmstrip, fit, row, tile};
 use crate::paths::shown;
 use crate::protocol::RunInfo;
 use crate::snapshot::difference::ComponentMatch;
@@ -150,19 +152,16 @@ fn status_line(
         None => format!("sample {}/{}", first.sample + 1, workbench.samples()),
     };
     let playing = if workbench.playing { "▸ " } else { "" };
-    let mut spans = vec![
-        Span::styled(" side by side  ", theme.accent()),
-        Span::styled(of, theme.strong()),
-        Span::styled(format!("  {playing}EM step {}/{}", at + 1, first.steps.len()), theme.strong()),
-    ];
+    let mut line = Fields::new("  ");
+    line.text(1, " side by side", area.width.into(), theme.accent());
+    line.put(0, of, theme.strong());
+    line.put(0, format!("{playing}EM step {}/{}", at + 1, first.steps.len()), theme.strong());
     match (&second.info, is_shown) {
-        (None, _) => {
-            spans.push(Span::styled(format!("  opening {}…", shown(&second.what)), theme.warning()));
-        }
-        (Some(_), false) => spans.push(Span::styled("  …", theme.warning())),
-        (Some(_), true) => spans.push(Span::styled("  same image, same noise", theme.dim())),
+        (None, _) => line.put(0, format!("opening {}…", shown(&second.what)), theme.warning()),
+        (Some(_), false) => line.put(0, "…", theme.warning()),
+        (Some(_), true) => line.put(0, "same image, same noise", theme.dim()),
     }
-    fields(spans, area, sheet.cells);
+    put(&line.line(area.width.into()), area.x, area.y, area.width, sheet.cells);
 }
 
 /// A side's name and scores over its pictures.
@@ -179,14 +178,18 @@ fn draw_side(
     let score = |ami: Option<f64>| ami.map_or("–".to_owned(), |ami| format!("{ami:.2}"));
     let last = side.snapshot.steps.last().and_then(|step| step.ami);
     let step = &side.snapshot.steps[at];
-    let about = side.about.iter().map(|field| Span::styled(format!("  {field}"), theme.dim()));
-    let name = Span::styled(cut(&side.name, room), theme.strong());
-    fields(std::iter::once(name).chain(about).collect(), area, sheet.cells);
+    let mut head = Fields::new("  ");
+    head.text(1, &side.name, room, theme.strong());
+    side.about.iter().for_each(|field| head.put(0, field, theme.dim()));
+    put(&head.line(room), area.x, area.y, area.width, sheet.cells);
     let (last, this) = (score(last), score(step.ami));
     // The words in full where there is room.
-    let words = if room >= 38 { ["AMI (last step) ", "  this step "] } else { ["AMI last ", " this "] };
-    let scores = vec![Span::raw(format!("{}{last}", words[0])), Span::raw(format!("{}{this}", words[1]))];
-    fields(scores, Rect { y: area.y + 1, ..area }, sheet.cells);
+    let [gap, of_last, of_this] =
+        if room >= 38 { ["  ", "AMI (last step)", "this step"] } else { [" ", "AMI last", "this"] };
+    let mut scores = Fields::new(gap);
+    scores.text(1, format!("{of_last} {last}"), room, Style::new());
+    scores.put(0, format!("{of_this} {this}"), Style::new());
+    put(&scores.line(room), area.x, area.y + 1, area.width, sheet.cells);
     let (w, h) = (side.snapshot.image.width, side.snapshot.image.height);
     let (places, values) = (side.snapshot.image.pixels(), side.snapshot.image.values());
     let recon = reconstruction(&step.preds, &step.gamma, places, values);

@@ -7,7 +7,8 @@ use ratatui::text::{Line, Span};
 use super::bars::{sliders, with_sliders};
 use super::fields::{Fields, labelled};
 use super::parts::{Sheet, inside, pane, put, title_style};
-use super::picture::{Picture, brighter, digit, fitted, stretch, stretched};
+use super::picture::{Picture, brighter, digit, fitted, sized, sizes, stretch, stretched};
+use super::tiles::tile;
 use crate::protocol::number_or_dash;
 use crate::snapshot::objects::{colours, winners};
 use crate::snapshot::reconstruction;
@@ -32,14 +33,8 @@ struct Tile {
 impl Tile {
     /// Draws the label on the first line, and the picture below it.
     fn render(&self, theme: &Theme, place: Rect, sheet: &mut Sheet) {
-        put(
-            &Line::styled(fitted(&self.label, place.width), self.style),
-            place.x,
-            place.y,
-            place.width,
-            sheet.cells,
-        );
-        self.picture.render(theme, Rect { y: place.y + 1, height: place.height - 1, ..place }, sheet);
+        let below = Rect { y: place.y + 1, height: place.height - 1, ..place };
+        tile(theme, &fitted(&self.label, place.width), self.style, &self.picture, below, sheet);
     }
 }
 
@@ -207,7 +202,7 @@ pub fn masks(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, step: &S
 
 /// Every pixel that belongs to an object, or every one where no objects are known, in the colour of its largest
 /// component.
-pub fn argmax(theme: &Theme, snapshot: &Snapshot, step: &SnapshotStep) -> Picture {
+fn argmax(theme: &Theme, snapshot: &Snapshot, step: &SnapshotStep) -> Picture {
     let winners = winners(step, snapshot.k);
     Picture::labels(|pixel| *winners.get(pixel)?, snapshot.image.width, snapshot.image.height, theme)
 }
@@ -309,22 +304,17 @@ impl Tiling {
         let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
         let lowest = if is_strip { usize::from(STRIP - 2) } else { 1 };
         let least = 5.max(2 * lowest * w / h).min(w).max(1);
-        let whole = (1..=usize::from(area.width) / w).rev().map(|factor| factor * w);
-        let sized = |width: usize| {
-            let height = (width * h).div_ceil(2 * w).max(1);
-            let columns = ((usize::from(area.width) + 1) / (width + 1)).max(1);
-            (width, height, columns)
-        };
-        let fits = |&(width, height, columns): &(usize, usize, usize)| {
-            let rows: usize = sections.iter().map(|tiles| tiles.div_ceil(columns)).sum();
+        let columns = |width: usize| ((usize::from(area.width) + 1) / (width + 1)).max(1);
+        let fits = |&(width, height): &(usize, usize)| {
+            let rows: usize = sections.iter().map(|tiles| tiles.div_ceil(columns(width))).sum();
             let is_whole = !is_strip || rows == sections.len();
             is_whole && width <= usize::from(area.width) && rows * (height + 1) <= usize::from(area.height)
         };
-        let mut widths = whole.chain((least..w).rev()).map(sized);
-        let (width, height, columns) = widths.find(fits).unwrap_or_else(|| sized(least));
+        let mut sizes = sizes(snapshot.image, usize::from(area.width) / w, least);
+        let (width, height) = sizes.find(fits).unwrap_or_else(|| sized(snapshot.image, least));
         // An extreme image has no room, whatever its height.
         let height = height.min(usize::from(u16::MAX) / 2) as u16;
-        Tiling { width: width as u16, height, columns, area }
+        Tiling { width: width as u16, height, columns: columns(width), area }
     }
 
     /// The places of `count` tiles in rows of about the same length, or of as many as fit.

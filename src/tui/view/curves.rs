@@ -12,7 +12,7 @@ use ratatui::widgets::canvas::{Canvas, Line as Stroke, Points};
 
 use super::format::{duration, number};
 use super::parts::{pane, put, title_style};
-use crate::axis::{self, Shown};
+use crate::axis::{self, AxisRange};
 use crate::preset::Preset;
 use crate::protocol::UNSCORABLE;
 use crate::tui::album::LookBack;
@@ -419,9 +419,10 @@ fn legend(
 /// The values to show: each curve without the few extreme ones that would flatten it. True if something above is cut
 /// off.
 fn range(curves: &[Vec<(f64, f64)>], shares: bool) -> Option<(f64, f64, bool)> {
-    let shown = curves.iter().filter_map(|points| axis::shown(points.iter().map(|point| point.1)));
-    let widest = |a: Shown, b: Shown| Shown { low: a.low.min(b.low), high: a.high.max(b.high), cut: 0 };
-    let Shown { mut low, mut high, .. } = shown.reduce(widest)?;
+    let shown = curves.iter().filter_map(|points| axis::range(points.iter().map(|point| point.1)));
+    let widest =
+        |a: AxisRange, b: AxisRange| AxisRange { low: a.low.min(b.low), high: a.high.max(b.high), cut: 0 };
+    let AxisRange { mut low, mut high, .. } = shown.reduce(widest)?;
     if shares {
         (low, high) = (low.min(0.0), 1.0);
     }

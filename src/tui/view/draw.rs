@@ -5,11 +5,12 @@ use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::bars::footer;
-use super::components::argmax;
+use super::components::masks;
+use super::fields::Fields;
 use super::inspector::cursor;
 use super::parts::{Sheet, frame_lines, put, wrapped};
 use super::picture::{Picture, digit};
-use super::tiles::{fields, filmstrip, fit, row, tile};
+use super::tiles::{filmstrip, fit, row, tile};
 use crate::preset::{Data, Setting};
 use crate::snapshot::{Snapshot, SnapshotStep, reconstruction};
 use crate::tui::actions::key;
@@ -76,7 +77,7 @@ fn film(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, at: usize, ar
     let picture = |row: usize, step: usize| {
         let step = &snapshot.steps[step];
         match row {
-            0 => gamma(theme, workbench, snapshot, step),
+            0 => masks(theme, workbench, snapshot, step),
             1 => {
                 let recon = reconstruction(&step.preds, &step.gamma, image.pixels(), image.values());
                 Picture::shades(&recon, image.width, image.height, WHITE)
@@ -131,20 +132,19 @@ fn status_line(
     buf: &mut Buffer,
 ) {
     let snapshot = &inspector.snapshot;
-    let mut spans = vec![
-        Span::styled(" draw", theme.accent()),
-        Span::styled(format!("  EM step {}/{}", at + 1, snapshot.steps.len()), theme.strong()),
-    ];
-    for setting in &inspector.look {
-        spans.push(Span::styled(format!("  {} {}", setting.short(), setting.value()), theme.warning()));
-    }
     let (text, style) = match () {
-        () if drawing.changed || inspector.waits => ("  clustering of an older drawing…", theme.warning()),
-        () if snapshot.input.is_none() => ("  clustering of the sample, with its noise", theme.dim()),
-        () => ("  clustering of this drawing", theme.good()),
+        () if drawing.changed || inspector.waits => ("clustering of an older drawing…", theme.warning()),
+        () if snapshot.input.is_none() => ("clustering of the sample, with its noise", theme.dim()),
+        () => ("clustering of this drawing", theme.good()),
     };
-    spans.insert(1, Span::styled(text, style));
-    fields(spans, area, buf);
+    let mut line = Fields::new("  ");
+    line.text(1, " draw", area.width.into(), theme.accent());
+    line.put(0, text, style);
+    line.put(0, format!("EM step {}/{}", at + 1, snapshot.steps.len()), theme.strong());
+    for setting in &inspector.look {
+        line.put(0, format!("{} {}", setting.short(), setting.value()), theme.warning());
+    }
+    put(&line.line(area.width.into()), area.x, area.y, area.width, buf);
 }
 
 /// The canvas, then what the model makes of it, the most useful first.
@@ -167,20 +167,11 @@ fn tiles(
         ("drawing", canvas),
         (
             if workbench.masks == Masks::Blend { "gamma" } else { "largest" },
-            gamma(theme, workbench, snapshot, step),
+            masks(theme, workbench, snapshot, step),
         ),
         ("recon", Picture::shades(&recon, w, h, WHITE)),
         ("error", Picture::shades(&error, w, h, WHITE)),
     ]
-}
-
-fn gamma(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, step: &SnapshotStep) -> Picture {
-    match workbench.masks {
-        Masks::Blend => {
-            Picture::gamma(&step.gamma, snapshot.k, snapshot.image.width, snapshot.image.height, theme)
-        }
-        Masks::Largest => argmax(theme, snapshot, step),
-    }
 }
 
 /// The brush, the pixel under it, and the scores.

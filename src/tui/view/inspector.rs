@@ -11,8 +11,9 @@ use super::bars::{footer, room, sliders, with_sliders};
 use super::components::{masks, truth};
 use super::fields::{Fields, labelled};
 use super::parts::{Sheet, frame_lines, put};
-use super::picture::{Picture, brighter, digit, fitted, stretch, stretched};
+use super::picture::{Picture, brighter, digit, fitted, sizes, stretch, stretched};
 use super::readout;
+use super::tiles::row;
 use crate::paths::shown;
 use crate::snapshot::reconstruction;
 use crate::snapshot::{Snapshot, SnapshotStep};
@@ -155,23 +156,20 @@ fn halves(body: Rect, snapshot: &Snapshot) -> [Rect; 2] {
 
 /// The areas of the large pictures under their labels: as large as fits, at most [`TILES`], all of one size.
 fn frames(area: Rect, snapshot: &Snapshot) -> Vec<Rect> {
-    let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
-    let sized = |width: usize| (width, (width * h).div_ceil(2 * w).max(1));
     // Two pictures side by side, at whole cells a pixel if that leaves room, in two thirds of the height at most, and
     // with lines for the labels and for what is hidden.
     let fits = |(width, height): &(usize, usize)| {
         let room = usize::from(area.height);
         2 * width < usize::from(area.width) && *height < (room * 2 / 3).max(4) && *height + 2 <= room
     };
-    let whole = (1..=usize::from(area.width) / w).rev().map(|factor| factor * w);
-    let (width, height) = whole.chain((1..w).rev()).map(sized).find(fits).unwrap_or((1, 1));
+    let mut sizes = sizes(snapshot.image, usize::from(area.width) / snapshot.image.width.max(1), 1);
+    let (width, height) = sizes.find(fits).unwrap_or((1, 1));
     let (width, height) = (width as u16, height as u16);
     if area.height < height + 1 {
         return Vec::new();
     }
     let tiles = if snapshot.knows_objects() { TILES } else { TILES - 1 };
-    let lefts = (0..tiles as u16).map(|i| area.x + i * (width + 1)).take_while(|x| x + width <= area.right());
-    lefts.map(|x| Rect::new(x, area.y + 1, width, height)).collect()
+    row((width, height), tiles as u16, area)
 }
 
 /// The pixel shown at this place of the screen.

@@ -8,7 +8,7 @@ use ratatui::widgets::{Paragraph, Widget, Wrap};
 use super::bars::footer;
 use super::format::number;
 use super::parts::{Sheet, frame_lines, inside, pane, put};
-use super::picture::Picture;
+use super::picture::{Picture, sizes};
 use crate::paths::shown;
 use crate::preset::{Cell, Data, Layer, Noise, Preset, StepWeights};
 use crate::protocol::{ModelCard, RunCard, RunDetails, RunState};
@@ -336,14 +336,12 @@ fn device(app: &App) -> Line<'_> {
 fn thumbnails(app: &App, previewed: &Previewed, area: Rect, sheet: &mut Sheet) {
     let Previewed { preview, sample, .. } = previewed;
     let (width, height) = (preview.image.width, preview.image.height);
-    let fits = |w: usize| {
-        let h = (w * height).div_ceil(2 * width.max(1));
+    let fits = |(w, h): &(usize, usize)| {
         3 * (w + 2) - 2 <= usize::from(area.width) && h + 2 <= usize::from(area.height)
     };
     // At whole cells a pixel if that leaves room, in the middle.
-    let whole = (1..=usize::from(area.width) / width.max(1)).rev().map(|factor| factor * width);
-    let Some(w) = whole.chain((4..width).rev()).find(|w| fits(*w)) else { return };
-    let h = (w * height).div_ceil(2 * width.max(1)) as u16;
+    let mut sizes = sizes(preview.image, usize::from(area.width) / width.max(1), 4);
+    let Some((w, h)) = sizes.find(fits) else { return };
     let white = [1.0; 3];
     let pictures = [
         (format!("sample {sample}"), Picture::shades(&preview.clean, width, height, white)),
@@ -354,7 +352,7 @@ fn thumbnails(app: &App, previewed: &Previewed, area: Rect, sheet: &mut Sheet) {
     for (i, (label, picture)) in pictures.iter().enumerate() {
         let x = left + i as u16 * (w as u16 + 2);
         put(&Line::styled(label.as_str(), app.theme.dim()), x, area.y + 1, w as u16, sheet.cells);
-        picture.render(&app.theme, Rect::new(x, area.y + 2, w as u16, h), sheet);
+        picture.render(&app.theme, Rect::new(x, area.y + 2, w as u16, h as u16), sheet);
     }
 }
 

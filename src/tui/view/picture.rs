@@ -5,6 +5,7 @@ use ratatui::style::{Color, Style};
 
 use super::parts::{Placed, Sheet};
 use crate::colours;
+use crate::preset::ImageSize;
 use crate::tui::theme::{Depth, Rgb, Theme};
 use crate::tui::width::width;
 
@@ -200,6 +201,19 @@ impl Picture {
 }
 
 /// A colour at full brightness, with the same hue.
+/// Columns and lines of a picture so wide, in cells that hold two pixels, one above the other.
+pub fn sized(image: ImageSize, width: usize) -> (usize, usize) {
+    (width, (width * image.height).div_ceil(2 * image.width.max(1)).max(1))
+}
+
+/// The sizes in which a picture is drawn, the largest first: `most` cells a pixel and fewer, each pixel in as many; then
+/// shrunk, down to `least` columns.
+pub fn sizes(image: ImageSize, most: usize, least: usize) -> impl Iterator<Item = (usize, usize)> {
+    let wide = image.width.max(1);
+    let whole = (1..=most).rev().map(move |cells| cells * wide);
+    whole.chain((least..wide).rev()).map(move |width| sized(image, width))
+}
+
 fn brightest(rgb: Rgb) -> Rgb {
     let most = rgb.into_iter().fold(0.0, f32::max);
     if most > 0.0 { rgb.map(|v| v / most) } else { [1.0; 3] }

@@ -1,12 +1,11 @@
 //! Pictures of one image in rows, as large as fits.
 
-use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
 use super::parts::{Sheet, put};
-use super::picture::Picture;
+use super::picture::{Picture, sizes};
 use crate::preset::ImageSize;
 use crate::snapshot::Snapshot;
 use crate::tui::theme::Theme;
@@ -14,19 +13,18 @@ use crate::tui::theme::Theme;
 /// The minimum height of a picture, in lines.
 const LEAST: u16 = 3;
 /// The largest number of cells for a pixel's width.
-const LARGEST: u16 = 6;
+const LARGEST: usize = 6;
 
 /// Width and height in cells of `count` labelled pictures of an image side by side: the largest that fit, at whole cells
 /// a pixel if possible. `None` if even small ones do not.
 pub fn fit(image: ImageSize, count: u16, area: Rect) -> Option<(u16, u16)> {
-    let (w, h) = (image.width.max(1) as u16, image.height.max(1) as u16);
-    let sized =
-        |width: u16| (width, (u32::from(width) * u32::from(h)).div_ceil(2 * u32::from(w)).max(1) as u16);
-    let fits = |(width, height): &(u16, u16)| {
-        count * (width + 1) <= area.width + 1 && *height < area.height && (*height >= LEAST || *width >= w)
+    let fits = |(width, height): &(usize, usize)| {
+        usize::from(count) * (width + 1) <= usize::from(area.width) + 1
+            && *height < usize::from(area.height)
+            && (*height >= usize::from(LEAST) || *width >= image.width)
     };
-    let whole = (1..=LARGEST).rev().map(|cells| cells * w);
-    whole.chain((1..w).rev()).map(sized).find(fits)
+    let found = sizes(image, LARGEST, 1).find(fits);
+    found.map(|(width, height)| (width as u16, height as u16))
 }
 
 /// The areas of pictures of this size side by side, under their labels, from the upper left corner on; as many as fit.
@@ -39,18 +37,6 @@ pub fn row((width, height): (u16, u16), count: u16, area: Rect) -> Vec<Rect> {
 pub fn tile(theme: &Theme, label: &str, style: Style, picture: &Picture, area: Rect, sheet: &mut Sheet) {
     put(&Line::styled(label.to_owned(), style), area.x, area.y.saturating_sub(1), area.width, sheet.cells);
     picture.render(theme, area, sheet);
-}
-
-/// Writes as many of these parts of a line as fit whole; the first one in any case.
-pub fn fields(parts: Vec<Span>, area: Rect, buf: &mut Buffer) {
-    let mut taken = 0;
-    let mut is_first = true;
-    let fits = |part: &Span| {
-        taken += part.width();
-        std::mem::take(&mut is_first) || taken <= usize::from(area.width)
-    };
-    let line: Vec<Span> = parts.into_iter().take_while(fits).collect();
-    put(&Line::from(line), area.x, area.y, area.width, buf);
 }
 
 /// Draws rows of pictures with a column for every EM step, or those around step `at` where there is no room for all.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::{Event, Finish, RunDetails};
+use crate::protocol::{Deletion, Event, Finish, RunDetails};
 use crate::tui::testing::{iteration, picker, preset, press, sent, start};
 use crate::tui::update::{Message, update};
 
@@ -186,8 +186,8 @@ fn runs_are_renamed_noted_and_deleted() {
     assert_eq!(press(&mut app, ":note↵"), [Effect::Note("runs/a".into(), String::new())], "and none");
 
     assert_eq!(press(&mut app, "X"), [Effect::AskDelete("runs/a".into())]);
-    let details = RunDetails { bytes: 12_000_000, ..RunDetails::default() };
-    let asked = Message::Deletable("runs/a".into(), Ok(details));
+    let deletion = Deletion { bytes: 12_000_000, ..Deletion::default() };
+    let asked = Message::Deletable("runs/a".into(), Ok(deletion));
     update(&mut app, asked.clone());
     assert!(press(&mut app, "↵").is_empty() && app.overlay.is_none(), "only y deletes");
     update(&mut app, asked);
