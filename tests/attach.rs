@@ -24,7 +24,7 @@ use support::{endless, picture};
 fn paused_run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
     let job = Job {
         out: Some(out.to_owned()),
-        ending: Ending { max_iterations, stay: false },
+        ending: Ending { max_iterations, ..Ending::default() },
         ..Job::new(endless(), 1, DeviceName::Flex)
     };
     let mut handle = start(&job).unwrap();

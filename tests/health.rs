@@ -3,6 +3,8 @@
 //! `tests/fixtures/health` has what a viewer of each run heard, with every fifth iteration. To record them again: `cargo test --release --test health -- --ignored`.
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
+mod support;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +15,7 @@ use flate2::write::GzEncoder;
 use nem_tui::backend::DeviceName;
 use nem_tui::live::begin::{Ending, Job, start};
 use nem_tui::preset::{Preset, Setting};
-use nem_tui::protocol::{Change, Event, Floor, Iteration, Metrics, Record, RunInfo, RunKind};
+use nem_tui::protocol::{Change, Event, Floor, Iteration, Record};
 use nem_tui::run::directory;
 use nem_tui::run::metrics;
 use nem_tui::tui::app::App;
@@ -84,7 +86,7 @@ fn record() {
         let directory = tempfile::tempdir().unwrap();
         let job = Job {
             out: Some(directory.path().join("run")),
-            ending: Ending { max_iterations: Some(run.iterations), stay: false },
+            ending: Ending { max_iterations: Some(run.iterations), ..Ending::default() },
             ..Job::new(run.preset(), run.seed, DeviceName::Flex)
         };
         let mut handle = start(&job).unwrap();
@@ -107,17 +109,7 @@ fn record() {
 /// A viewer of `preset` that has heard nothing yet.
 fn viewer(preset: Preset) -> App {
     let mut app = App::new(Theme::new(Depth::True));
-    let info = RunInfo {
-        kind: RunKind::Training,
-        directory: "runs/r".into(),
-        preset,
-        seed: 1,
-        device: "flex".into(),
-        iteration: 0,
-        parameters: 1,
-        floor: Floor::default(),
-        metrics: Metrics::default(),
-    };
+    let info = support::info("runs/r", &preset, 0, Floor::default());
     update(&mut app, Message::Run(Event::Started(Box::new(info))));
     app
 }

@@ -20,7 +20,7 @@ fn ended(mut handle: RunHandle) -> Vec<Event> {
 }
 
 fn to(max_iterations: u64) -> Ending {
-    Ending { max_iterations: Some(max_iterations), stay: false }
+    Ending { max_iterations: Some(max_iterations), ..Ending::default() }
 }
 
 /// Trains a new run in `out`, or resumes the one there, for so many iterations in all.

@@ -916,7 +916,7 @@ fn a_run_that_cannot_be_read_holds_nothing_up() {
     let runs = directory.path().join("runs");
     let job = Job {
         out: Some(runs.join("readable")),
-        ending: Ending { max_iterations: Some(1), stay: false },
+        ending: Ending { max_iterations: Some(1), ..Ending::default() },
         ..Job::new(Preset::load("quickstart").unwrap(), 1, nem_tui::backend::DeviceName::Flex)
     };
     let mut handle = start(&job).unwrap();

@@ -98,7 +98,7 @@ impl TrainArgs {
             ))),
             _ => preset.set(&epochs),
         };
-        let ending = Ending { max_iterations: self.max_iterations, stay: false };
+        let ending = Ending { max_iterations: self.max_iterations, ..Ending::default() };
         let compute = || self.precision.compute(&self.common);
         let resume = |run: &Path| {
             if self.tensorboard {
@@ -108,7 +108,8 @@ impl TrainArgs {
             let staged = most.is_some() && !directory::preset(run)?.train.stages.is_empty();
             match self.epochs.filter(|_| !staged) {
                 Some(epochs) => {
-                    begin::resume_for(Some(epochs), run, compute()?, |preset| Ok(preset.clone()), ending)
+                    let ending = Ending { epochs: Some(epochs), ..ending };
+                    begin::resume(run, compute()?, |preset| Ok(preset.clone()), ending)
                 }
                 None => begin::resume(run, compute()?, limited.clone(), ending),
             }
@@ -137,8 +138,8 @@ impl TrainArgs {
                 Some(at) => past::named(of, at)?,
                 None => of.clone(),
             };
-            let more = self.epochs.filter(|_| is_more);
-            let handle = begin::fork_for(more, &of, compute()?, change, self.out.clone(), vec![], ending)?;
+            let ending = Ending { epochs: self.epochs.filter(|_| is_more), ..ending };
+            let handle = begin::fork(&of, compute()?, change, self.out.clone(), vec![], ending)?;
             self.follow(handle, &mut unwritten)?;
             return unwritten;
         }

@@ -28,7 +28,7 @@ use crate::snapshot::Snapshot;
 use crate::stop::Stop;
 
 /// A finished training can still be inspected.
-const STAY: Ending = Ending { max_iterations: None, stay: true };
+const STAY: Ending = Ending { max_iterations: None, epochs: None, stay: true };
 
 /// Where runs are found.
 const RUNS: &str = "runs";
@@ -389,7 +389,7 @@ mod tests {
     fn a_run_is_listed_without_its_weights() {
         let directory = tempfile::tempdir().unwrap();
         let run = directory.path().join("r");
-        let ending = Ending { max_iterations: Some(1), stay: false };
+        let ending = Ending { max_iterations: Some(1), ..Ending::default() };
         let preset = Preset::load("quickstart").unwrap();
         let job = Job { out: Some(run.clone()), ending, ..Job::new(preset, 7, DeviceName::Flex) };
         let mut handle = begin::start(&job).unwrap();

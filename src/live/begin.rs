@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 
 use super::thread;
-pub use super::worker::Ending;
 use super::worker::{self, Begun};
+pub use super::worker::{Ending, Epochs};
 use crate::backend::Compute;
 use crate::error::{Error, Result};
 use crate::machine;
@@ -125,51 +125,14 @@ fn run_file(seed: u64, compute: Compute) -> RunFile {
     }
 }
 
-/// A limit to the epochs of a run that has trained already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Epochs {
-    /// So many in all.
-    Total(u64),
-    /// So many more than it has done. With stages the last one is extended.
-    More(u64),
-}
-
-impl Epochs {
-    /// The setting, for a run with these counters; `None` if `preset` has this limit already.
-    fn limit(self, counters: &Counters, preset: &Preset) -> Option<Setting> {
-        match self {
-            Epochs::Total(most) => {
-                Some(Setting::MaxEpochs(most)).filter(|most| most.current(preset) != Some(*most))
-            }
-            Epochs::More(more) => Some(Setting::MaxEpochs(counters.limit_for(more, preset))),
-        }
-    }
-}
-
 /// Starts a new run from the complete state of `path` (a checkpoint, or a run's last one), with its preset changed by
 /// `change`. Its curves begin with its parent's. If there is nothing left to train, it gets as many epochs as its last
 /// stage has.
 ///
 /// # Errors
 /// Those of [`Checkpoint::trainer`](crate::run::checkpoint::Checkpoint::trainer), for example for a `change` that
-/// needs another network.
+/// needs another network; a limit to the epochs that leaves nothing to train.
 pub fn fork(
-    path: &Path,
-    compute: impl Into<Compute>,
-    change: impl FnOnce(&Preset) -> Result<Preset> + Send + 'static,
-    out: Option<PathBuf>,
-    replay: Vec<Change>,
-    ending: Ending,
-) -> Result<RunHandle> {
-    fork_for(None, path, compute, change, out, replay, ending)
-}
-
-/// The same with another limit to its epochs.
-///
-/// # Errors
-/// Those of [`fork`], and a limit that leaves nothing to train.
-pub fn fork_for(
-    epochs: Option<Epochs>,
     path: &Path,
     compute: impl Into<Compute>,
     change: impl FnOnce(&Preset) -> Result<Preset> + Send + 'static,
@@ -193,11 +156,11 @@ pub fn fork_for(
             ));
         }
         let counters = &checkpoint.manifest.counters;
-        let limit = epochs.and_then(|epochs| epochs.limit(counters, &checkpoint.preset));
+        let limit = ending.epochs.and_then(|epochs| epochs.limit(counters, &checkpoint.preset));
         if let Some(limit) = limit {
             checkpoint.preset = limit.apply(&checkpoint.preset)?;
         }
-        let given = with_epochs_to_train(epochs.is_some(), &before, &checkpoint.preset, counters)?;
+        let given = with_epochs_to_train(ending.epochs.is_some(), &before, &checkpoint.preset, counters)?;
         checkpoint.preset = given.apply(&checkpoint.preset)?;
         let trainer = checkpoint.trainer(&opened)?.without_best().with_precision(compute.precision());
         if let Some(begun) = begun.filter(|_| checkpoint.preset.data.has_files_of(&before.data)) {
@@ -321,25 +284,12 @@ pub fn replay(
     }
 }
 
-/// Resumes the run in `path` from its newest whole checkpoint, or from its beginning if it has none yet.
+/// Resumes the run in `path` from its newest whole checkpoint, or from its beginning if it has none yet. A new limit to
+/// its epochs is recorded as a live change.
 ///
 /// # Errors
 /// Those of [`RunDir::resume`] and [`Checkpoint::trainer`](crate::run::checkpoint::Checkpoint::trainer).
 pub fn resume(
-    path: &Path,
-    compute: impl Into<Compute>,
-    change: impl FnOnce(&Preset) -> Result<Preset> + Send + 'static,
-    ending: Ending,
-) -> Result<RunHandle> {
-    resume_for(None, path, compute, change, ending)
-}
-
-/// The same with another limit to its epochs, which is recorded as a live change.
-///
-/// # Errors
-/// Those of [`resume`].
-pub fn resume_for(
-    epochs: Option<Epochs>,
     path: &Path,
     compute: impl Into<Compute>,
     change: impl FnOnce(&Preset) -> Result<Preset> + Send + 'static,
@@ -372,7 +322,7 @@ pub fn resume_for(
         if compute.precision() != begun.precision {
             RunFile { precision: compute.precision(), ..begun.clone() }.write(&path)?;
         }
-        let limit = epochs.and_then(|epochs| epochs.limit(trainer.counters(), trainer.preset()));
+        let limit = ending.epochs.and_then(|epochs| epochs.limit(trainer.counters(), trainer.preset()));
         let mut metrics = metrics::read(run.path())?;
         metrics.keep_latest();
         // The part of a replay that is still to come.

@@ -43,8 +43,31 @@ const MOST_CALLS: u32 = 32;
 pub struct Ending {
     /// Stop after this many iterations, counted from the start of the run.
     pub max_iterations: Option<u64>,
+    /// Another limit to the epochs of a run that is resumed or forked.
+    pub epochs: Option<Epochs>,
     /// When the training is over, keep showing samples until told to stop.
     pub stay: bool,
+}
+
+/// A limit to the epochs of a run that has trained already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Epochs {
+    /// So many in all.
+    Total(u64),
+    /// So many more than it has done. With stages the last one is extended.
+    More(u64),
+}
+
+impl Epochs {
+    /// The setting, for a run with these counters; `None` if `preset` has this limit already.
+    pub(super) fn limit(self, counters: &Counters, preset: &Preset) -> Option<Setting> {
+        match self {
+            Epochs::Total(most) => {
+                Some(Setting::MaxEpochs(most)).filter(|most| most.current(preset) != Some(*most))
+            }
+            Epochs::More(more) => Some(Setting::MaxEpochs(counters.limit_for(more, preset))),
+        }
+    }
 }
 
 /// A run that is ready to be trained.

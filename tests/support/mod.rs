@@ -93,7 +93,8 @@ pub fn picker_with(depth: Depth, past: bool) -> App {
     app
 }
 
-fn info(directory: &str, preset: &Preset, iteration: u64, floor: Floor) -> RunInfo {
+/// A training of `preset`, as announced.
+pub fn info(directory: &str, preset: &Preset, iteration: u64, floor: Floor) -> RunInfo {
     RunInfo {
         kind: RunKind::Training,
         directory: directory.into(),
