@@ -94,7 +94,33 @@ impl Drop for TemporaryDirectory {
 /// # Errors
 /// A directory that does not exist or cannot be read.
 pub fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    closing(|| std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect())
+    let (mut paths, mut is_whole) = (Vec::new(), false);
+    let read = || -> io::Result<()> {
+        let mut entries = std::fs::read_dir(directory)?;
+        for entry in entries.by_ref() {
+            paths.push(entry?.path());
+        }
+        is_whole = true;
+        Ok(())
+    };
+    match closing(read) {
+        Some(Err(e)) => Err(e),
+        None if !is_whole => Err(not_closed()),
+        // A directory that was read to its end and then not closed is read all the same.
+        _ => Ok(paths),
+    }
+}
+
+/// Whether `path` is a directory; what is not there is none.
+///
+/// # Errors
+/// A path that cannot be asked, as on a file server that does not answer.
+pub fn is_directory(path: &Path) -> io::Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok(found.is_dir()),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 /// Removes a file, or a directory with all that is in it.
@@ -102,13 +128,19 @@ pub fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
 /// # Errors
 /// A path that does not exist or cannot be removed.
 pub fn remove(path: &Path) -> io::Result<()> {
-    if path.is_dir() { closing(|| std::fs::remove_dir_all(path)) } else { std::fs::remove_file(path) }
+    if !path.is_dir() {
+        return std::fs::remove_file(path);
+    }
+    closing(|| std::fs::remove_dir_all(path)).unwrap_or_else(|| Err(not_closed()))
 }
 
-/// Reads directories: the standard library panics where one cannot be closed, as on a file server that is gone.
-fn closing<T>(read: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err(io::Error::other("a directory cannot be closed")))
+fn not_closed() -> io::Error {
+    io::Error::other("a directory cannot be closed")
+}
+
+/// Reads directories; `None` where one cannot be closed, as on a file server that is gone: the standard library panics.
+fn closing<T>(read: impl FnOnce() -> T) -> Option<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).ok()
 }
 
 /// The directory that `path` is in.

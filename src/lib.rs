@@ -30,6 +30,7 @@ pub mod tui;
 pub mod cli;
 
 // Small modules that the others share.
+pub mod axis;
 pub mod colours;
 pub mod error;
 pub mod files;

@@ -13,4 +13,5 @@ mod saturation;
 #[cfg_attr(not(unix), path = "live/no_socket.rs")]
 pub mod socket;
 mod thread;
+mod timing;
 mod worker;

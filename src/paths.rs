@@ -59,6 +59,18 @@ pub fn quoted<P: AsRef<Path> + ?Sized>(path: &P) -> String {
     }
 }
 
+/// The name that `text` may be a misspelling of.
+pub fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = names.map(|name| (name, strsim::jaro_winkler(text, name))).filter(|(_, near)| *near > 0.8);
+    near.max_by(|one, other| one.1.total_cmp(&other.1)).map(|(name, _)| name)
+}
+
+/// Asks whether one of `names` was meant by `text`: a sentence with a space after it, empty if none is like it.
+pub fn meant<'a>(text: &Path, names: impl Iterator<Item = &'a str>) -> String {
+    let near = nearest(&text.to_string_lossy(), names);
+    near.map_or(String::new(), |near| format!("did you mean {near}? "))
+}
+
 /// Serialises a path as text, with replacement characters for what is not UTF-8.
 ///
 /// # Errors

@@ -14,7 +14,9 @@ mod load;
 mod memory;
 mod schema;
 mod setting;
+mod shapes;
 mod stages;
+mod typed;
 
 pub use check::{DIGIT_SIDE, MAX_COMPONENTS, MAX_IMAGE_SIDE, MAX_STEPS};
 pub use difference::{Difference, differences};
@@ -26,3 +28,6 @@ pub use schema::{
     Activation, Adam, Cell, Data, Digits, Distribution, Epsilons, Images, Layer, Loss, ModelSpec, Noise,
     Preset, Setting, ShapeSet, Speed, Stage, StepWeights, Train,
 };
+pub use shapes::Bitmap;
+pub use stages::is_scorable;
+pub use typed::is_field;

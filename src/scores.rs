@@ -12,8 +12,9 @@
 //!   alone in both labellings. A single item is both. scikit-learn prints 1 there, by convention;
 //! - for γ that is not a number.
 //!
-//! One component for several objects, or several for one, is a score: 0. A mean is over what has a score, and `None` over
-//! nothing.
+//! One component for several objects, or several for one, is a score by these definitions: 0. Where a preset has only one
+//! component or one object, that says nothing about the model, and callers drop it ([`Scores::if_scorable`]). A mean is
+//! over what has a score, and `None` over nothing.
 
 use crate::preset::ImageSize;
 use crate::protocol::Floor;
@@ -29,6 +30,14 @@ pub struct Scores {
     pub ari: Option<f64>,
     /// Mean of max_k γ over the scored pixels; `None` without such pixels.
     pub confidence: Option<f64>,
+}
+
+impl Scores {
+    /// The same, or only the confidence where AMI and ARI mean nothing.
+    #[must_use]
+    pub fn if_scorable(self, is_scorable: bool) -> Scores {
+        if is_scorable { self } else { Scores { confidence: self.confidence, ..Scores::default() } }
+    }
 }
 
 /// Scores γ (K·P values, component by component) against `groups` (P values).

@@ -4,13 +4,16 @@
 pub mod animation;
 pub mod arrays;
 mod canvas;
+pub mod difference;
 mod export;
 mod npz;
 pub mod objects;
 pub mod pictures;
 mod raster;
 mod schema;
+mod still;
 
 pub use export::{ExportFormat, TILE, View, encode, save};
 pub use raster::reconstruction;
-pub use schema::{Input, Snapshot, SnapshotStep};
+pub use schema::{Frames, Input, Snapshot, SnapshotStep, Source};
+pub use still::save_image;

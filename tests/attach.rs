@@ -24,7 +24,7 @@ use support::{endless, picture};
 fn paused_run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
     let job = Job {
         out: Some(out.to_owned()),
-        ending: Ending { max_iterations, stay: false },
+        ending: Ending { max_iterations, ..Ending::default() },
         ..Job::new(endless(), 1, DeviceName::Flex)
     };
     let mut handle = start(&job).unwrap();
@@ -130,7 +130,7 @@ fn viewers_see_the_whole_run_and_steer_it() {
     // The user's own image, of another size than the model's.
     let own = directory.path().join("own.png");
     image::GrayImage::from_pixel(30, 20, image::Luma([255])).save(&own).unwrap();
-    let input = |resize| Input { file: own.clone(), resize, request: 1 };
+    let input = |resize| Input::file(&own, resize, 1);
     two.send(Command::Input(Some(input(false))));
     wait(&mut two, |event| event == Event::WrongSize { input: input(false), size: [30, 20] });
     two.send(Command::Input(Some(input(true))));
@@ -175,7 +175,7 @@ fn what_a_viewer_looks_at_is_its_own_and_goes_with_it() {
     // Each kind of answer, to the one that asked.
     let file = directory.path().join("own.png");
     image::GrayImage::new(30, 20).save(&file).unwrap();
-    let input = |file: &Path, request| Some(Input { file: file.to_owned(), resize: false, request });
+    let input = |file: &Path, request| Some(Input::file(file, false, request));
     let asked = [
         Command::Input(input(&file, 1)),
         Command::Input(input(Path::new("/nowhere.png"), 2)),

@@ -210,7 +210,7 @@ fn a_gif_of_many_colours_stays_close() {
 fn the_users_own_image_is_exported_without_a_truth() {
     use nem_tui::snapshot::Input;
     let mut snapshot = known();
-    snapshot.input = Some(Input { file: "/a/b.png".into(), resize: false, request: 1 });
+    snapshot.input = Some(Input::file("/a/b.png", false, 1));
     snapshot.steps.iter_mut().for_each(|step| step.groups.fill(0));
     let overview = png(&encode(&snapshot, ExportFormat::Png, View::Overview, 30));
     assert_eq!(overview.height(), 20 + 8 * 28);
@@ -349,6 +349,8 @@ fn metrics() -> Metrics {
         train_loss: 75.0 / n as f64,
         validation_loss: 80.0 / n as f64,
         ami: Some(0.5 + 0.125 * n as f64),
+        ami_all_steps: None,
+        ari_all_steps: None,
         ami_arithmetic: Some(0.625),
         ari: Some(0.75),
         confidence: Some(0.875),
@@ -381,11 +383,12 @@ fn the_table_has_a_row_for_each_iteration_and_validation_where_an_epoch_ended() 
     let table = curves::csv(&metrics(), &begun_with());
     let expected = "\
 iteration,epoch,learning_rate,loss,intra,inter,ami,ari,seconds,epoch_loss,validation_loss,validation_ami,\
-validation_ami_arithmetic,validation_ari,validation_confidence,best,epoch_seconds
-1,1,0.01,100,60,40,,,0.5,,,,,,,,
-2,1,0.005,50,30,20,,,0.5,75,80,0.625,0.625,0.75,0.875,1,1.5
-3,2,0.002,33.333333333333336,20,13.333333333333334,0.25,0.125,0.5,,,,,,,,
-4,2,0.002,25,15,10,,,0.5,37.5,40,0.75,0.625,0.75,0.875,0,1.5
+validation_ami_arithmetic,validation_ari,validation_confidence,best,epoch_seconds,validation_ami_all_steps,\
+validation_ari_all_steps
+1,1,0.01,100,60,40,,,0.5,,,,,,,,,,
+2,1,0.005,50,30,20,,,0.5,75,80,0.625,0.625,0.75,0.875,1,1.5,,
+3,2,0.002,33.333333333333336,20,13.333333333333334,0.25,0.125,0.5,,,,,,,,,,
+4,2,0.002,25,15,10,,,0.5,37.5,40,0.75,0.625,0.75,0.875,0,1.5,,
 ";
     assert_eq!(table, expected);
 }
@@ -415,10 +418,16 @@ fn a_forks_table_and_event_file_have_its_parents_learning_rates() {
 
 #[test]
 fn the_diagram_names_its_curves_and_marks_changes() {
-    let svg = curves::svg(&metrics()).unwrap();
-    for word in
-        ["train", "validation", "AMI (max), validation", "ARI, validation", "stage 2", "k 4", "iteration"]
-    {
+    let svg = curves::svg(&metrics(), &[]).unwrap();
+    for word in [
+        "train",
+        "validation",
+        "AMI (last step), validation",
+        "ARI (last step), validation",
+        "stage 2",
+        "k 4",
+        "iteration",
+    ] {
         assert!(svg.lines().any(|line| line.trim() == word), "{word}");
     }
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
@@ -426,11 +435,58 @@ fn the_diagram_names_its_curves_and_marks_changes() {
     let size = |iterations: u64| {
         let done = |n| Iteration { iteration: n, loss: 1.0, ..Iteration::default() };
         let metrics = Metrics { iterations: (1..=iterations).map(done).collect(), ..Metrics::default() };
-        curves::svg(&metrics).unwrap().len()
+        curves::svg(&metrics, &[]).unwrap().len()
     };
     assert!(size(100_000) < 2 * size(700));
     let none = Metrics { epochs: metrics().epochs[..1].to_vec(), ..Metrics::default() };
-    assert!(curves::svg(&none).unwrap().contains("<circle"));
+    assert!(curves::svg(&none, &[]).unwrap().contains("<circle"));
+}
+
+/// The first losses of a run are far above the others.
+#[test]
+fn a_first_spike_does_not_flatten_the_diagram_and_the_axis_says_so() {
+    let done = |iteration: u64| {
+        let loss = 1000.0 + 6000.0 * (-(iteration as f64) / 10.0).exp();
+        Iteration { iteration, loss, ..Iteration::default() }
+    };
+    let mut spiked = Metrics { iterations: (1..=300).map(done).collect(), ..Metrics::default() };
+    let svg = curves::svg(&spiked, &[]).unwrap();
+    assert!(svg.contains("loss (cut off above"), "{svg}");
+    spiked.iterations.iter_mut().for_each(|done| done.loss = 500.0 - done.iteration as f64);
+    assert!(!curves::svg(&spiked, &[]).unwrap().contains("cut off"));
+}
+
+#[test]
+fn the_diagram_has_the_floors_and_both_scores_and_its_labels_lie_apart() {
+    let mut metrics = metrics();
+    metrics.epochs.iter_mut().for_each(|epoch| epoch.ami_all_steps = Some(0.25));
+    metrics.epochs[1].iteration = 400;
+    let svg = curves::svg(&metrics, &[(0, None), (3, Some(0.5))]).unwrap();
+    let words = ["floor of AMI", "AMI (all steps), validation", "AMI (last step), train"];
+    for word in words {
+        assert!(svg.lines().any(|line| line.trim() == word), "{word}");
+    }
+    // They are close together, so each has its own row above the curves.
+    let labels = ["train.learning_rate 0.005", "stage 2", "k 4"];
+    let lines: Vec<&str> = svg.lines().collect();
+    let places = labels.map(|label| {
+        let at = lines.iter().position(|line| line.trim() == label).unwrap_or_else(|| panic!("{label}"));
+        lines[at - 1].split_once(" y=\"").and_then(|(_, rest)| rest.split_once('"')).unwrap().0
+    });
+    assert!(places[0] != places[1] && places[1] != places[2], "{places:?}");
+}
+
+/// A run's floor changes with K and its objects, and is there only where something can be scored.
+#[test]
+fn floors_follow_the_stages_of_a_kept_run() {
+    let run = std::path::Path::new("docs/runs/flying-shapes-fast-s1");
+    let (metrics, preset) = curves::read(run).unwrap();
+    assert!(metrics.epochs.iter().take_while(|e| e.iteration <= 2400).all(|e| e.ami.is_none()));
+    assert!(metrics.iterations.iter().all(|i| i.ami.is_none() || i.iteration > 2400));
+    assert_eq!(metrics.epochs.last().and_then(|e| e.ami).map(|ami| (ami * 1000.0).round()), Some(866.0));
+    let floors = curves::floors(run, &metrics, &preset);
+    let found: Vec<_> = floors.iter().map(|(from, floor)| (*from, floor.is_some())).collect();
+    assert_eq!(found, [(0, false), (2401, true), (2501, true)]);
 }
 
 /// The file that TensorBoard itself has read; see `tests/fixtures/tensorboard/README.md`.
@@ -629,16 +685,16 @@ fn a_diagram_has_no_point_for_what_is_no_number() {
     broken.epochs.iter_mut().for_each(|epoch| epoch.ami = None);
     let loss = Some(BrokenLoss::Validation(f64::INFINITY));
     broken.failure = Some(RunFailure { iteration: 4, epoch: 2, loss, why: "it broke".into() });
-    let svg = curves::svg(&broken).unwrap();
+    let svg = curves::svg(&broken, &[]).unwrap();
     assert!(svg.lines().any(|line| line.trim() == "failed: validation loss inf"));
-    assert!(!svg.contains("AMI (max), validation") && !svg.contains("NaN"));
+    assert!(!svg.contains("AMI (last step), validation") && !svg.contains("NaN"));
     let table = curves::csv(&broken, &begun_with());
     assert!(table.lines().last().unwrap().starts_with("4,2,0.002,inf,15,10,"), "{table}");
     assert!(table.lines().nth(2).unwrap().contains(",75,80,,0.625,"), "{table}");
     let only = Metrics { failure: broken.failure, ..Metrics::default() };
-    assert!(curves::svg(&only).unwrap().contains("failed"));
+    assert!(curves::svg(&only, &[]).unwrap().contains("failed"));
     let row = curves::csv(&only, &begun_with());
-    assert!(row.ends_with("4,2,0.01,,,,,,,,inf,,,,,,\n"), "{row}");
+    assert!(row.ends_with("4,2,0.01,,,,,,,,inf,,,,,,,,\n"), "{row}");
     let said = scalars(&curves::events(&only, &begun_with(), Duration::ZERO));
     assert_eq!(said, [(4, "validation/loss".into(), f32::INFINITY)]);
 }
@@ -653,7 +709,7 @@ fn curves_are_written_as_a_table_and_a_diagram() {
     assert_eq!(table.lines().count(), 21);
     let columns = table.lines().next().unwrap().split(',').count();
     assert!(table.lines().all(|line| line.split(',').count() == columns));
-    assert!(std::fs::read_to_string(here.join("r.svg")).unwrap().contains("AMI (max), validation"));
+    assert!(std::fs::read_to_string(here.join("r.svg")).unwrap().contains("AMI (last step), validation"));
     std::fs::create_dir(here.join("empty")).unwrap();
     std::fs::copy(here.join("r/run.json"), here.join("empty/run.json")).unwrap();
     std::fs::copy(here.join("r/preset.ron"), here.join("empty/preset.ron")).unwrap();

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nem_tui::live::backstage::card;
 use serde_json::Value;
-use support::cli::{nem_tui_with, refused, run, tiny};
+use support::cli::{nem_tui, nem_tui_with, refused, run, tiny};
 use support::readers::{self, Said};
 
 fn lines(text: &str) -> Vec<Value> {
@@ -348,8 +348,17 @@ fn bad_requests_are_refused_in_a_sentence_and_leave_nothing() {
     let here = directory.path();
     std::fs::write(here.join("typo.ron"), "(\n    name: \"x\",\n    dta: 3,\n)").unwrap();
     std::fs::write(here.join("file"), "not a directory").unwrap();
+    std::fs::create_dir_all(here.join("runs/quickstart-s1")).unwrap();
+    std::fs::write(here.join("runs/quickstart-s1/run.json"), "{}").unwrap();
     for (arguments, code, said) in [
-        (vec!["train", "quickstrat"], 2, "there is no preset called \"quickstrat\""),
+        (
+            vec!["train", "quickstrat"],
+            2,
+            "there is no preset called \"quickstrat\"; did you mean quickstart?",
+        ),
+        (vec!["eval", "static-shape"], 1, "there is no such directory; did you mean static-shapes?"),
+        (vec!["attach", "quickstart-s2"], 1, "did you mean runs/quickstart-s1? give a run directory"),
+        (vec!["train", "--resume", "runs/quickstrat-s1"], 1, "did you mean runs/quickstart-s1?"),
         (vec!["train", "typo.ron"], 2, "typo.ron:3:"),
         (vec!["train", "missing.ron"], 1, "missing.ron"),
         (vec!["train", "quickstart", "--set", "k=0"], 2, "k is 0"),
@@ -393,7 +402,8 @@ fn bad_requests_are_refused_in_a_sentence_and_leave_nothing() {
     }
     let mut left: Vec<_> = std::fs::read_dir(here).unwrap().map(|e| e.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, ["file", "typo.ron"], "something was left behind");
+    assert_eq!(left, ["file", "runs", "typo.ron"], "something was left behind");
+    assert_eq!(std::fs::read_dir(here.join("runs")).unwrap().count(), 1, "a run was left behind");
 }
 
 #[test]
@@ -517,7 +527,7 @@ fn what_cannot_be_scored_is_no_number() {
     let table = std::fs::read_to_string(here.join("r.csv")).unwrap();
     let last: Vec<&str> = table.lines().last().unwrap().split(',').collect();
     assert_eq!((last[6], last[7], &last[11..14]), ("", "", &["", "", ""][..]), "{table}");
-    assert!(!std::fs::read_to_string(here.join("r.svg")).unwrap().contains("AMI (max)"));
+    assert!(!std::fs::read_to_string(here.join("r.svg")).unwrap().contains("AMI ("));
     let file = std::fs::read(here.join("r/tensorboard/events.out.tfevents.0000000001.000")).unwrap();
     assert!(!readers::events(&file).iter().any(
         |(_, _, said)| matches!(said, Said::Scalar(tag, _) if tag.ends_with("AMI") || tag.ends_with("ARI"))
@@ -527,14 +537,14 @@ fn what_cannot_be_scored_is_no_number() {
         assert_eq!(report.get(score), Some(&Value::Null), "{score}");
     }
     assert_eq!((&report["frames"], &report["frames_last"]), (&0.into(), &0.into()));
-    assert_eq!(report["unscored"], "one component and one object: any split is perfect");
+    assert_eq!(report["unscored"], "with one component or one object there is nothing to tell apart");
     assert!(report["per_step"][0]["ami"].is_null() && report["per_step"][0]["quartiles"].is_null());
     let said = run(here, &["eval", "r", "--per-step"]);
     let row = |name: &str| {
         said.lines().find(|line| line.starts_with(name)).unwrap()[name.len()..].split_whitespace()
     };
-    assert!(row("AMI (max)").eq(["–", "–", "–"]) && row("ARI").eq(["–", "–"]), "{said}");
-    assert!(said.contains("of 0 of 24 frames: one component and one object"), "{said}");
+    assert!(row("AMI (last step)").eq(["–", "–"]) && row("ARI (all steps)").eq(["–", "–"]), "{said}");
+    assert!(said.contains("of 0 of 24 frames: with one component or one object"), "{said}");
     assert!(!said.contains("above it") && !said.contains("NaN"), "{said}");
     // Means over nothing, and over one run of two.
     let of = |runs: &[&str]| lines(&run(here, &[&["eval", "--json"], runs].concat())).remove(0);
@@ -549,7 +559,7 @@ fn what_cannot_be_scored_is_no_number() {
     let table = run(here, &["eval", "r", "s"]);
     assert!(table.contains("of 1 runs that have it"), "{table}");
     let model = run(here, &["export", "r", "--out", "m"]);
-    assert!(model.contains("AMI – (last step") && model.contains("floor –"), "{model}");
+    assert!(model.contains("AMI (last step) –") && model.contains("floor –"), "{model}");
     assert_eq!(lines(&run(here, &["eval", "m", "--json"]))[0]["ami"], Value::Null);
 }
 
@@ -592,6 +602,28 @@ fn an_interrupted_run_is_saved() {
     assert!(last.contains("\"finished\"") && last.contains("\"stopped\""), "{last}");
     assert_eq!(child.wait().unwrap().code(), Some(3));
     run(directory.path(), &["eval", "r", "--json"]);
+}
+
+/// `+N` trains a run further that is over; without it, the program says that there is nothing to do.
+#[test]
+fn a_run_that_is_over_is_trained_further() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    run(here, &tiny("r", &["--epochs", "2"]));
+    let over = nem_tui(here, &["train", "--resume", "r"]);
+    let said = String::from_utf8(over.stderr).unwrap();
+    assert!(said.contains("--epochs +N trains it N epochs further"), "{said}");
+    let further = lines(&run(here, &["train", "--resume", "r", "--epochs", "+1"]));
+    assert_eq!(kinds(&further, "epoch").len(), 1);
+    let fork = lines(&run(here, &["train", "--fork", "r", "--out", "f", "--set", "k=3", "--epochs", "+2"]));
+    assert_eq!(kinds(&fork, "epoch").len(), 2);
+    let usual = lines(&run(here, &["train", "--fork", "r", "--out", "g", "--set", "k=3"]));
+    let notes: Vec<_> = kinds(&usual, "note").into_iter().map(|line| line["note"].to_string()).collect();
+    assert_eq!((kinds(&usual, "epoch").len(), notes.len()), (3, 2));
+    assert!(notes.iter().any(|note| note.contains("trains 3 more epochs")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("g, forked at")), "{notes:?}");
+    let error = refused(here, &["train", "quickstart", "--epochs", "+2"], 2);
+    assert!(error.contains("--resume"), "{error}");
 }
 
 /// A setting that a stage would override is refused, not silently lost.

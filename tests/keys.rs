@@ -7,9 +7,10 @@ mod support;
 
 use crossterm::event::KeyCode;
 use nem_tui::preset::{Preset, Setting};
-use nem_tui::protocol::{Event, Finish, RunCard, RunKind, Watched};
+use nem_tui::protocol::{Command, Event, Finish, RunCard, RunKind, Watched};
 use nem_tui::tui::actions;
 use nem_tui::tui::app::{App, Context, Entry, Overlay};
+use nem_tui::tui::draw::Drawing;
 use nem_tui::tui::theme::Depth;
 use nem_tui::tui::update::{Effect, Message, update};
 
@@ -24,6 +25,10 @@ fn seen(app: &App) -> Vec<(&'static str, String)> {
         Overlay::Stop => "end the run?".into(),
         Overlay::Resize(..) => "resize it?".into(),
         Overlay::Compare(choice) => format!("other runs, at {}", choice.selected),
+        Overlay::Back => "back to the list?".into(),
+        Overlay::Further(further) => format!("train {} further?", further.epochs),
+        Overlay::Filter => "filter".into(),
+        Overlay::Delete(run, _) => format!("delete {}?", run.display()),
     });
     let mut seen = vec![
         ("said", app.message.clone().unwrap_or_default()),
@@ -34,6 +39,7 @@ fn seen(app: &App) -> Vec<(&'static str, String)> {
         ("selected", app.picker.selected.to_string()),
         ("preview", app.picker.sample.to_string()),
         ("device", app.picker.device().to_owned()),
+        ("filter", app.picker.filter.clone()),
     ];
     let Some(workbench) = &app.workbench else { return seen };
     let value = |kind: &Setting, preset: &Preset| {
@@ -63,10 +69,27 @@ fn seen(app: &App) -> Vec<(&'static str, String)> {
         ("focus", format!("{:?}", workbench.focus)),
         ("zoomed", workbench.zoomed.to_string()),
         ("curves", format!("{:?}", workbench.curves)),
-        ("pixel", inspector.map_or(String::new(), |at| format!("x {}, y {}", at.x, at.y))),
+        (
+            "drawing",
+            inspector.and_then(|inspector| inspector.drawing.as_deref()).map_or(String::new(), drawn),
+        ),
+        (
+            "beside",
+            workbench.beside.as_ref().map_or(String::new(), |beside| beside.what.display().to_string()),
+        ),
+        ("pixel", inspector.map_or(String::new(), |at| format!("x {}, y {}, page {}", at.x, at.y, at.page))),
         ("here", conditions),
     ]);
     seen
+}
+
+fn drawn(drawing: &Drawing) -> String {
+    let lit = drawing.canvas.values().iter().filter(|value| **value > 0.0).count();
+    let (objects, known) = (drawing.canvas.pieces().len(), drawing.canvas.why_unknown().is_none());
+    format!(
+        "{lit} lit, {objects} objects, known {known}, pen {:?}, brush {}, value {}, held {:?}",
+        drawing.pen, drawing.size, drawing.value, drawing.held
+    )
 }
 
 /// An effect, without the whole preset or picture.
@@ -75,7 +98,10 @@ fn asked(effect: &Effect) -> String {
         Effect::Start(preset, device) => format!("Start({}, {device})", preset.name),
         Effect::Preview(preset, index) => format!("Preview({}, {index})", preset.name),
         Effect::Resume(run, device) => format!("Resume({}, {device})", run.directory.display()),
+        Effect::RunsAgain(_) => "RunsAgain".into(),
+        Effect::Seconds(preset, device) => format!("Seconds({}, {device})", preset.name),
         Effect::Save(_, view, file) => format!("Save({view:?}, {file:?})"),
+        Effect::Send(Command::Input(Some(input))) => format!("Send(Input({}))", input.name()),
         other => format!("{other:?}"),
     }
 }
@@ -92,11 +118,13 @@ fn row(app: &App, key: KeyCode) -> String {
             _ => format!("{name}: {before} → {after}"),
         })
     };
+    let goes_back = app.workbench.is_some() && after.workbench.is_none();
     let (before, after) = (seen(app), seen(&after));
-    // Different lengths mean that only one of the two screens shows a run.
-    assert_eq!(before.len(), after.len());
+    // Only one of the two screens shows a run.
+    assert_eq!(before.len() != after.len(), goes_back);
+    let list = goes_back.then(|| "the list".to_owned());
     let changes = before.iter().zip(&after).filter_map(changed);
-    changes.chain(effects.iter().map(asked)).collect::<Vec<_>>().join("; ")
+    list.into_iter().chain(changes).chain(effects.iter().map(asked)).collect::<Vec<_>>().join("; ")
 }
 
 /// The words in which two texts differ, or `None` if they are equal.
@@ -184,7 +212,14 @@ fn every_key_in_the_picker() {
     let last = picker.picker.entries.len() - 1;
     assert!(matches!(picker.picker.entries[0], Entry::Model(_)));
     assert!(matches!(picker.picker.entries[last], Entry::Run(_)));
-    let states = [("a preset", picker.clone()), ("a model, the first", at(0)), ("a run, the last", at(last))];
+    let mut filtered = at(last);
+    filtered.picker.filter = "run".into();
+    let states = [
+        ("a preset", picker.clone()),
+        ("a model, the first", at(0)),
+        ("a run, the last", at(last)),
+        ("a run, filtered", filtered),
+    ];
     insta::assert_snapshot!("picker", table(Context::Picker, &states));
 }
 
@@ -244,6 +279,31 @@ fn every_key_at_a_model() {
     insta::assert_snapshot!("model_inspector", table(Context::ModelInspector, &states));
 }
 
+#[test]
+fn every_key_while_drawing() {
+    let workbench = support::workbench(Depth::True, support::preset("quickstart"), 620, 4, 6);
+    let mut digits = support::workbench(Depth::True, support::preset("flying-mnist-2"), 620, 2, 6);
+    digits.workbench.as_mut().unwrap().info.kind = RunKind::Model;
+    let states = [
+        ("on a sample", support::pressed(&workbench, "id")),
+        ("a shape is stamped", support::pressed(&workbench, "id1")),
+        ("a shape is held", support::drawing(Depth::True)),
+        ("the pen is down", support::pressed(&workbench, "idp")),
+        ("a stroke is undone", support::pressed(&workbench, "id1u")),
+        ("a larger brush", support::pressed(&workbench, "id++")),
+        ("an EM step back", support::pressed(&workbench, "id[")),
+        ("grey digits, a darker brush", support::pressed(&digits, "id<<")),
+    ];
+    insta::assert_snapshot!("draw", table(Context::Draw, &states));
+}
+
+#[test]
+fn every_key_side_by_side() {
+    let beside = support::beside(Depth::True);
+    let states = [("two models", beside.clone()), ("an EM step back", support::pressed(&beside, "["))];
+    insta::assert_snapshot!("beside", table(Context::Beside, &states));
+}
+
 /// An overlay takes the keys first.
 #[test]
 fn every_key_over_the_screen() {
@@ -257,6 +317,7 @@ fn every_key_over_the_screen() {
         ami: None,
         changed: std::time::SystemTime::UNIX_EPOCH,
         trouble: None,
+        ..RunCard::new("runs".into(), support::preset("quickstart"))
     };
     runs = support::pressed(&runs, "r");
     update(&mut runs, Message::Runs(vec![run("a"), run("b")]));
@@ -283,6 +344,7 @@ fn every_key_over_the_screen() {
         KeyCode::Esc,
         KeyCode::Tab,
         KeyCode::Char(' '),
+        KeyCode::Char('b'),
         KeyCode::Char('d'),
         KeyCode::Char('n'),
         KeyCode::Char('q'),

@@ -16,7 +16,7 @@ use source::{Path, Source, Sources, Use, crate_sources, home, read};
 /// From the ground up. Modules on one line do not know each other.
 const LAYERS: &[&[&str]] = &[
     &["paths"],
-    &["error", "colours", "machine"],
+    &["axis", "error", "colours", "machine"],
     &["files", "precision", "random", "signals", "stop"],
     &["tensors", "preset"],
     &["snapshot"],
@@ -34,7 +34,7 @@ const LAYERS: &[&[&str]] = &[
 /// Modules that may use less than the order allows.
 const NARROW: &[(&str, &[&str])] = &[(
     "tui",
-    &["paths", "error", "colours", "precision", "preset", "protocol", "signals", "snapshot", "stop"],
+    &["paths", "axis", "error", "colours", "precision", "preset", "protocol", "signals", "snapshot", "stop"],
 )];
 
 /// Crates that belong to some modules only.
@@ -67,7 +67,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio", &["protocol", "live", "signals", "tui", "cli"]),
     ("signal_hook", &["signals"]),
     ("tui_input", &["tui"]),
-    ("strsim", &["tui"]),
+    ("strsim", &["paths"]),
     ("unicode_width", &["tui"]),
 ];
 

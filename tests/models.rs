@@ -18,6 +18,19 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 
+/// What a newcomer sees first is a model at its work.
+#[test]
+fn the_first_sample_of_a_model_is_a_good_one() {
+    use nem_tui::backend::DeviceName;
+    use nem_tui::live::model;
+    for shipped in MODELS {
+        let mut handle = model::open(Path::new(shipped.name), DeviceName::Flex).unwrap();
+        let first = support::picture(&mut handle, |_| true);
+        let ami = first.steps.last().and_then(|step| step.ami).unwrap();
+        assert!(ami > 0.9 && first.sample < 16, "{}: sample {} has {ami}", shipped.name, first.sample);
+    }
+}
+
 /// `eval` of a model's name prints what the manifest promises; the last digits depend on the device.
 #[test]
 fn models_score_what_their_manifests_promise() {
@@ -223,7 +236,7 @@ fn a_model_shows_the_users_own_images() {
         .save(at("own.png"))
         .unwrap();
     image::GrayImage::new(20, 10).save(at("large.png")).unwrap();
-    let input = |name: &str, resize| Input { file: at(name), resize, request: 1 };
+    let input = |name: &str, resize| Input::file(at(name), resize, 1);
     let open = |handle: &RunHandle, input: Option<Input>| handle.send(Command::Input(input));
     let own = input("own.png", false);
     open(&handle, Some(own.clone()));
@@ -248,7 +261,7 @@ fn a_model_shows_the_users_own_images() {
     while told.len() < 2 {
         match handle.events.blocking_recv().unwrap() {
             Event::WrongSize { input, size } => {
-                assert_eq!((input.file, size), (at("large.png"), [20, 10]));
+                assert_eq!((input.path(), size), (at("large.png").display().to_string(), [20, 10]));
                 told.push("size");
             }
             Event::Refused { why, .. } => {
@@ -273,9 +286,9 @@ fn a_model_shows_the_users_own_images() {
         Event::Refused { request, .. } => assert_eq!(request, bad),
         other => panic!("{other:?}"),
     }
-    handle.send(Command::Watch(0));
+    handle.send(Command::Watch(sample.sample));
     assert_eq!(
-        *picture(&mut handle, |picture| picture.input.is_none() && picture.sample == 0),
+        *picture(&mut handle, |picture| picture.input.is_none() && picture.sample == sample.sample),
         *sample,
         "the sample has changed"
     );

@@ -60,6 +60,7 @@ impl Terminal {
         command.env_remove("NO_COLOR");
         // The machine's user may have a config of their own.
         command.env("XDG_CONFIG_HOME", directory.join("no-config"));
+        command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         command.env_remove("NEM_TUI_CONFIG");
         variables.iter().for_each(|(name, value)| command.env(name, value));
         let child = pair.slave.spawn_command(command).unwrap();
@@ -179,7 +180,12 @@ fn number(text: &str, label: &str) -> Option<u64> {
 }
 
 fn iteration(text: &str) -> u64 {
-    number(text, " it ").unwrap_or(0)
+    number(text, " iteration ").or_else(|| number(text, " it ")).unwrap_or(0)
+}
+
+/// The iteration at which the newest checkpoint was written, as the screen says.
+fn saved_at(text: &str) -> Option<u64> {
+    ["saved at ", "checkpoint at "].iter().find_map(|label| number(text, label))
 }
 
 #[test]
@@ -195,7 +201,7 @@ fn quickstart_is_picked_steered_saved_and_left() {
 
     terminal.press("k");
     terminal
-        .wait("three components", |s| s.contains("k 3  ") && !s.contains("3 mask") && s.contains("2 mask"));
+        .wait("three components", |s| s.contains("K 3  ") && !s.contains("3 mask") && s.contains("2 mask"));
     terminal.press("n");
     terminal.wait("less noise", |s| s.contains("noise 0.05  "));
 
@@ -204,10 +210,10 @@ fn quickstart_is_picked_steered_saved_and_left() {
     // A step is one iteration, and the run stays paused.
     let paused_at = {
         terminal.press("c");
-        terminal.wait("the checkpoint", |s| s.contains("saved at"));
+        terminal.wait("the checkpoint", |s| saved_at(s).is_some());
         iteration(&terminal.text())
     };
-    assert_eq!(number(&terminal.text(), "saved at "), Some(paused_at));
+    assert_eq!(saved_at(&terminal.text()), Some(paused_at));
     terminal.press("s");
     terminal.wait("a single step", |s| iteration(s) == paused_at + 1 && s.contains("‖ paused"));
     terminal.press("[");
@@ -257,20 +263,20 @@ fn a_run_is_commanded_inspected_exported_and_forked() {
     terminal.press("e");
     terminal.wait("a picture of it", |s| s.contains("written: quickstart-s1-it"));
     terminal.press("\x1b");
-    terminal.wait("the workbench again", |s| s.contains("● training") && s.contains("k 4  "));
+    terminal.wait("the workbench again", |s| s.contains("● training") && s.contains("K 4  "));
 
     terminal.press("{");
     terminal.wait("the last moment that was kept", |s| s.contains(" past ─"));
     terminal.press("{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{");
-    terminal.wait("the first moment", |s| s.contains("it 0 (1/"));
+    terminal.wait("the first moment", |s| s.contains("iteration 0 (1/"));
     terminal.press("\x1b");
-    terminal.wait("the present", |s| !s.contains("it 0 (1/"));
+    terminal.wait("the present", |s| !s.contains("iteration 0 (1/"));
 
     terminal.press("\t");
     terminal.press("\x1b[D\x1b[D");
     terminal.wait("the curves read", |s| s.contains("loss at "));
     terminal.press("h");
-    terminal.wait("the health", |s| s.contains("╭ health"));
+    terminal.wait("the health", |s| s.contains("╭ warnings"));
     terminal.press("x");
 
     terminal.press(":export curves.csv\r");
@@ -281,14 +287,14 @@ fn a_run_is_commanded_inspected_exported_and_forked() {
     terminal.wait("which checkpoints there are", |s| s.contains("no checkpoint \"it-7\""));
     terminal.press(":fork k=5\r");
     terminal.wait("the fork", |s| {
-        s.contains("quickstart-s1-2") && s.contains("● training") && s.contains("k 5  ")
+        s.contains("● training") && s.contains("quickstart-s1-2, forked at ") && s.contains("with k 5")
     });
     terminal.press("r");
     terminal
         .wait("the run it came from", |s| s.contains("╭ other runs") && s.contains("  quickstart-s1  it"));
     terminal.press(" ");
     let differs = |s: &str| {
-        s.lines().any(|line| line.contains("│ k ") && line.contains("5    ") && line.contains(" 4 "))
+        s.lines().any(|line| line.contains("│ k ") && line.contains("4 → 5 at ") && line.contains("  4 "))
     };
     terminal.wait("how they differ", |s| s.contains("✓ quickstart-s1") && differs(s));
     terminal.press("x\tz");
@@ -313,10 +319,12 @@ fn a_model_is_looked_at() {
     terminal.wait("the first model", |s| s.contains("› static-shapes  AMI 0."));
     terminal.press("\r");
     terminal.wait("its groups", |s| s.contains("◆ trained model") && s.contains("3 mask"));
+    let sample = |text: &str| number(text, "sample ");
+    let first = sample(&terminal.text());
     terminal.press(".");
-    terminal.wait("another sample", |s| s.contains("sample 2/"));
+    terminal.wait("another sample", |s| sample(s) == first.map(|first| first + 1));
     terminal.press("K");
-    terminal.wait("a component more", |s| s.contains("k 5  ") && s.contains("4 mask"));
+    terminal.wait("a component more", |s| s.contains("K 5  ") && s.contains("4 mask"));
     terminal.press("[");
     terminal.wait("an earlier EM step", |s| s.contains("EM step 14/15"));
     terminal.press("q");
@@ -336,7 +344,9 @@ fn a_model_is_shown_an_image_from_the_disk() {
     let look = ["--look", "static-shapes", "-i", "corner.png"];
     let mut terminal = Terminal::open(directory.path(), &look, 30, 120);
     terminal.wait("the image in the inspector", |s| {
-        s.contains("inspector  corner.png") && s.contains("pixel 14, 14") && s.contains("AMI –")
+        s.contains("inspector  static-shapes  corner.png")
+            && s.contains("pixel 14, 14")
+            && s.contains("AMI –")
     });
     // From the middle to the corner.
     terminal.press(&"\x1b[D\x1b[A".repeat(10));
@@ -349,16 +359,59 @@ fn a_model_is_shown_an_image_from_the_disk() {
     terminal
         .wait("the question", |s| s.contains("large.png has 80x60 pixels; the model's images have 28x28"));
     terminal.press("y");
-    terminal.wait("the image, smaller", |s| s.contains("inspector  large.png resized"));
+    terminal.wait("the image, smaller", |s| s.contains("inspector  static-shapes  large.png resized"));
     terminal.press(":open gone.png\r");
     terminal.wait("the refusal", |s| s.contains("cannot read") && s.contains("large.png resized"));
     terminal.press(":sample 3\r");
-    terminal.wait("a sample again", |s| s.contains("inspector  sample 3/"));
+    terminal.wait("a sample again", |s| s.contains("inspector  static-shapes  sample 3/"));
     terminal.press("\x1b");
     terminal.wait("the model", |s| s.contains("◆ trained model") && s.contains("3 mask"));
     terminal.press("q");
     assert_eq!(terminal.end(), 0);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "something was written");
+}
+
+/// A drawing is clustered as it changes, and opens again from the file it was saved in; two models are shown the same.
+#[test]
+fn an_image_is_drawn_saved_opened_again_and_shown_to_another_model() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::open(directory.path(), &["--look", "static-shapes"], 30, 120);
+    terminal.wait("the model", |s| s.contains("◆ trained model") && s.contains("3 mask"));
+    terminal.press(":draw new\r");
+    terminal.wait("a black image", |s| s.contains("clustering of this drawing") && s.contains("AMI –"));
+    terminal.press("1");
+    terminal.wait("a square, clustered", |s| s.contains("pixel 14, 14") && s.contains("of this drawing"));
+    // The mouse paints: pressed, moved and released on the canvas.
+    terminal.press("\x1b[<0;2;3M\x1b[<32;6;3M\x1b[<0;6;3m");
+    terminal.wait("a painted line", |s| {
+        s.contains("painted pixels belong to") && s.contains("clustering of this drawing")
+    });
+    terminal.press(":save mine.png\r");
+    terminal.wait("the file", |s| s.contains("written: mine.png"));
+    terminal.press("\x1b");
+    terminal.wait("the inspector", |s| s.contains("inspector  static-shapes  drawing"));
+    terminal.press("r");
+    terminal.wait("the sample", |s| s.contains("inspector  static-shapes  sample "));
+    terminal.press(":open mine.png\r");
+    terminal.wait("the drawing again", |s| s.contains("inspector  static-shapes  mine.png"));
+    let saved = image::open(directory.path().join("mine.png")).unwrap().into_luma8();
+    assert_eq!(saved.dimensions(), (28, 28));
+    let lit = saved.pixels().filter(|pixel| pixel.0[0] == 255).count();
+    assert!(lit > 40 && saved.pixels().all(|pixel| [0, 255].contains(&pixel.0[0])), "{lit} pixels");
+    terminal.press(":beside static-shapes\r");
+    terminal
+        .wait("the same model twice", |s| s.contains("mine.png") && s.contains("differ: 0 of 784 pixels"));
+    terminal.press(":beside flying-shapes\r");
+    terminal.wait("another model", |s| s.contains("flying-shapes  K 3") && s.contains("differ: "));
+    terminal.press("[");
+    terminal.wait("one slider", |s| s.contains("EM step 14/15"));
+    terminal.press(":beside nothing\r");
+    terminal.wait("the refusal", |s| {
+        s.contains("there is no such directory") && s.contains("inspector  static-shapes  mine.png")
+    });
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "something else was written");
 }
 
 #[test]
@@ -454,7 +507,7 @@ fn a_run_is_attached_to_left_attached_to_again_and_ended() {
     let mut run = Background::train(directory.path());
     let mut terminal = attach(directory.path());
     terminal.press("k");
-    terminal.wait("three components", |s| s.contains("k 3  ") && s.contains("2 mask"));
+    terminal.wait("three components", |s| s.contains("K 3  ") && s.contains("2 mask"));
     let before = iteration(&terminal.text());
     terminal.press("q");
     assert_eq!(terminal.end(), 0);
@@ -465,7 +518,7 @@ fn a_run_is_attached_to_left_attached_to_again_and_ended() {
     let mut terminal = attach(directory.path());
     killed.child.kill().unwrap();
     killed.child.wait().unwrap();
-    terminal.wait("the change still in force", |s| iteration(s) > before && s.contains("k 3  "));
+    terminal.wait("the change still in force", |s| iteration(s) > before && s.contains("K 3  "));
     let then = iteration(&terminal.text());
     terminal.wait("the run continuing", |s| iteration(s) > then + 2);
     end_run(terminal);
@@ -525,11 +578,11 @@ fn a_detached_run_outlives_its_terminal() {
     let mut terminal = Terminal::open(directory.path(), &["--preset", "quickstart"], 30, 120);
     terminal.wait("the training", |s| iteration(s) >= 2);
     terminal.press("k");
-    terminal.wait("three components", |s| s.contains("k 3  ") && s.contains("2 mask"));
+    terminal.wait("three components", |s| s.contains("K 3  ") && s.contains("2 mask"));
     terminal.press(" ");
     terminal.wait("the pause", |s| s.contains("‖ paused"));
     terminal.press("q");
-    terminal.wait("the question", |s| s.contains("d  detach: it unpauses"));
+    terminal.wait("the question", |s| s.contains("d  continue in the background, unpaused"));
     let before = iteration(&terminal.text());
     terminal.press("d");
     // This closes the terminal.
@@ -540,8 +593,29 @@ fn a_detached_run_outlives_its_terminal() {
 
     let mut terminal = attach(directory.path());
     terminal.wait("the run continuing", |s| s.contains("● training") && iteration(s) > before + 2);
-    terminal.wait("the live change still in force", |s| s.contains("k 3  "));
+    terminal.wait("the live change still in force", |s| s.contains("K 3  "));
     end_run(terminal);
+}
+
+/// The list is gone back to while the training continues in the background; from there it is attached to.
+#[test]
+fn a_run_continues_behind_the_list_and_is_attached_to_from_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::open(directory.path(), &["--preset", "quickstart"], 30, 120);
+    terminal.wait("the training", |s| iteration(s) >= 2);
+    terminal.press("\x1b");
+    terminal.wait("the question", |s| s.contains("d  detach: it continues in the background"));
+    let before = iteration(&terminal.text());
+    terminal.press("d");
+    terminal.wait("the list", |s| s.contains("› ● quickstart-s1") && s.contains("enter attaches"));
+    terminal.press("\r");
+    terminal.wait("the run", |s| s.contains("attached") && iteration(s) > before);
+    terminal.press("\x1b");
+    terminal.wait("the list again", |s| s.contains("› ● quickstart-s1"));
+    terminal.press("\r");
+    terminal.wait("the run again", |s| s.contains("attached") && iteration(s) > before);
+    end_run(terminal);
+    assert!(directory.path().join("runs/quickstart-s1/checkpoints/last").is_file());
 }
 
 /// Keys from the config, and the mouse: a click selects, a second one opens, the wheel scrolls, and M releases the
@@ -656,7 +730,7 @@ fn a_suspension_from_elsewhere_gives_the_terminal_back_and_takes_it_again() {
     terminal.wait("the whole screen, larger", |s| whole(s) && s.lines().count() == 40);
     assert!(terminal.is_taken() && terminal.parser.screen().bracketed_paste());
     terminal.press("k");
-    terminal.wait("three components", |s| s.contains("k 3  ") && s.contains("2 mask"));
+    terminal.wait("three components", |s| s.contains("K 3  ") && s.contains("2 mask"));
 
     // Nobody can give the terminal back for this one, and the shell writes over the screen.
     kill("-STOP", &pid);
@@ -668,9 +742,9 @@ fn a_suspension_from_elsewhere_gives_the_terminal_back_and_takes_it_again() {
         |s: &str| s.contains("● training") && s.contains("2 mask") && !stopped(s) && !s.contains("fg");
     terminal.wait("the whole screen, smaller", |s| whole(s) && s.lines().count() == 30);
     terminal.press("K");
-    terminal.wait("four components", |s| s.contains("k 4  ") && s.contains("3 mask"));
+    terminal.wait("four components", |s| s.contains("K 4  ") && s.contains("3 mask"));
     kill("-USR1", &pid);
-    terminal.wait("a checkpoint", |s| s.contains("saved at"));
+    terminal.wait("a checkpoint", |s| saved_at(s).is_some());
     terminal.press("qy");
     terminal.wait("the shell at last", |s| s.contains("prompt$") && !s.contains("training"));
     terminal.press("exit\r");
@@ -842,7 +916,7 @@ fn a_run_that_cannot_be_read_holds_nothing_up() {
     let runs = directory.path().join("runs");
     let job = Job {
         out: Some(runs.join("readable")),
-        ending: Ending { max_iterations: Some(1), stay: false },
+        ending: Ending { max_iterations: Some(1), ..Ending::default() },
         ..Job::new(Preset::load("quickstart").unwrap(), 1, nem_tui::backend::DeviceName::Flex)
     };
     let mut handle = start(&job).unwrap();

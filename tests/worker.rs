@@ -9,7 +9,7 @@ use nem_tui::backend::DeviceName;
 use nem_tui::data::Split;
 use nem_tui::error::Error;
 use nem_tui::live::backstage::card;
-use nem_tui::live::begin::{Ending, Job, fork, replay, resume, start};
+use nem_tui::live::begin::{Ending, Epochs, Job, fork, replay, resume, start};
 use nem_tui::paper::runs::TrainedRun;
 use nem_tui::precision::Precision;
 use nem_tui::preset::{Distribution, Images, Preset, Setting};
@@ -26,10 +26,14 @@ use nem_tui::train::evaluate::ScoredSteps;
 use nem_tui::train::trainer::Trainer;
 use support::{endless, picture};
 
+fn for_epochs(epochs: Option<Epochs>) -> Ending {
+    Ending { epochs, ..Ending::default() }
+}
+
 fn run(out: &Path, max_iterations: Option<u64>) -> RunHandle {
     let job = Job {
         out: Some(out.to_owned()),
-        ending: Ending { max_iterations, stay: false },
+        ending: Ending { max_iterations, ..Ending::default() },
         ..Job::new(endless(), 1, DeviceName::Flex)
     };
     start(&job).unwrap()
@@ -138,7 +142,7 @@ fn moments_are_kept_and_show_what_the_weights_made() {
         let bound = if has_ties(&same.gamma, &same.groups) { 0.1 } else { 1e-6 };
         assert!((moment.ami.unwrap_or(0.0) - same.ami.unwrap_or(0.0)).abs() < bound);
     }
-    let ending = Ending { max_iterations: Some(33), stay: false };
+    let ending = Ending { max_iterations: Some(33), ..Ending::default() };
     let same = |preset: &Preset| Ok(preset.clone());
     let mut handle = fork(&best, DeviceName::Flex, same, Some(branch.clone()), vec![], ending).unwrap();
     while !matches!(handle.events.blocking_recv().unwrap(), Event::Finished(_)) {}
@@ -197,7 +201,7 @@ fn the_training_never_waits_for_its_reader() {
     let out = directory.path().join("r");
     let job = Job {
         out: Some(out.clone()),
-        ending: Ending { max_iterations: Some(900), stay: true },
+        ending: Ending { max_iterations: Some(900), stay: true, ..Ending::default() },
         ..Job::new(endless(), 1, DeviceName::Flex)
     };
     let mut handle = start(&job).unwrap();
@@ -321,7 +325,7 @@ fn a_run_that_ends_within_a_validation_resumes_with_it() {
     }
     cut_off.save(&trainer, false).unwrap();
     drop(cut_off);
-    let ending = Ending { max_iterations: Some(11), stay: false };
+    let ending = Ending { max_iterations: Some(11), ..Ending::default() };
     let resumed = resume(&out, DeviceName::Flex, |preset| Ok(preset.clone()), ending).unwrap();
     assert_eq!(finish(resumed), Finish::MaxIterations);
     let weights =
@@ -340,7 +344,7 @@ fn finish(mut handle: RunHandle) -> Finish {
 
 /// Trains a run that stands at some iteration to 35 iterations.
 fn continued(out: &Path) -> RunHandle {
-    let ending = Ending { max_iterations: Some(35), stay: false };
+    let ending = Ending { max_iterations: Some(35), ..Ending::default() };
     resume(out, DeviceName::Flex, |preset| Ok(preset.clone()), ending).unwrap()
 }
 
@@ -448,7 +452,7 @@ fn checkpoints_are_written_by_time() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("r");
     let preset = endless().set(&["train.checkpoint_minutes=0"]).unwrap();
-    let ending = Ending { max_iterations: Some(14), stay: false };
+    let ending = Ending { max_iterations: Some(14), ..Ending::default() };
     let job = Job { out: Some(out.clone()), ending, ..Job::new(preset, 1, DeviceName::Flex) };
     let mut handle = start(&job).unwrap();
     let mut saved = Vec::new();
@@ -471,7 +475,7 @@ fn a_validation_is_interrupted_and_made_up() {
     let (whole, cut) = (directory.path().join("whole"), directory.path().join("cut"));
     let job = |out: &Path, max| Job {
         out: Some(out.to_owned()),
-        ending: Ending { max_iterations: Some(max), stay: false },
+        ending: Ending { max_iterations: Some(max), ..Ending::default() },
         ..Job::new(preset.clone(), 1, DeviceName::Flex)
     };
     let mut handle = start(&job(&cut, 12)).unwrap();
@@ -480,7 +484,7 @@ fn a_validation_is_interrupted_and_made_up() {
     handle.send(Command::Stop);
     assert_eq!(finish(handle), Finish::Stopped);
     assert!(!metrics::records(&cut).unwrap().iter().any(|record| matches!(record, Record::Epoch(_))));
-    let ending = Ending { max_iterations: Some(12), stay: false };
+    let ending = Ending { max_iterations: Some(12), ..Ending::default() };
     let handle = resume(&cut, DeviceName::Flex, |preset| Ok(preset.clone()), ending).unwrap();
     assert_eq!(finish(handle), Finish::MaxIterations);
     assert_eq!(finish(start(&job(&whole, 12)).unwrap()), Finish::MaxIterations);
@@ -565,7 +569,7 @@ fn stages_follow_each_other_and_survive_a_stop() {
     let directory = tempfile::tempdir().unwrap();
     let job = |name: &str, max_iterations| Job {
         out: Some(directory.path().join(name)),
-        ending: Ending { max_iterations, stay: false },
+        ending: Ending { max_iterations, ..Ending::default() },
         ..Job::new(in_stages(), 1, DeviceName::Flex)
     };
     let events = ended(start(&job("whole", None)).unwrap());
@@ -589,7 +593,7 @@ fn stages_follow_each_other_and_survive_a_stop() {
         Some(Event::Finished(Finish::MaxIterations))
     ));
     for max_iterations in [Some(23), Some(30), Some(35), None] {
-        let ending = Ending { max_iterations, stay: false };
+        let ending = Ending { max_iterations, ..Ending::default() };
         let resumed =
             resume(&directory.path().join("parts"), DeviceName::Flex, |preset| Ok(preset.clone()), ending);
         ended(resumed.unwrap());
@@ -625,7 +629,7 @@ fn a_stage_begins_with_the_best_weights_of_the_one_before() {
     ];
     let job = |name: &str, max_iterations| Job {
         out: Some(directory.path().join(name)),
-        ending: Ending { max_iterations, stay: false },
+        ending: Ending { max_iterations, ..Ending::default() },
         ..Job::new(in_stages().set(&sets).unwrap(), 1, DeviceName::Flex)
     };
     let weights = |name: &str, pointer| {
@@ -683,7 +687,7 @@ fn a_steered_run_is_replayed_to_the_bit() {
     let at = |name: &str| directory.path().join(name);
     steered(run(&at("live"), None));
     let again = |name: &str, max_iterations| {
-        let ending = Ending { max_iterations, stay: false };
+        let ending = Ending { max_iterations, ..Ending::default() };
         ended(replay(&at("live"), DeviceName::Flex, Some(at(name)), ending).unwrap())
     };
     again("again", None);
@@ -691,7 +695,7 @@ fn a_steered_run_is_replayed_to_the_bit() {
     // A replay that was stopped still knows the changes that are to come.
     again("parts", Some(12));
     let last = metrics::records(&at("live")).unwrap().iter().filter(|r| matches!(r, Record::Step(_))).count();
-    let ending = Ending { max_iterations: Some(last as u64), stay: false };
+    let ending = Ending { max_iterations: Some(last as u64), ..Ending::default() };
     ended(resume(&at("parts"), DeviceName::Flex, |preset| Ok(preset.clone()), ending).unwrap());
     assert_eq!(essence(&at("live")), essence(&at("parts")));
 }
@@ -701,7 +705,7 @@ fn a_fork_continues_from_the_whole_state_and_is_replayed_too() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     ended(run(&at("parent"), Some(13)));
-    let to = |max_iterations| Ending { max_iterations: Some(max_iterations), stay: false };
+    let to = |max_iterations| Ending { max_iterations: Some(max_iterations), ..Ending::default() };
     let forked = |name: &str, sets: Vec<String>| {
         fork(&at("parent"), DeviceName::Flex, move |p| p.set(&sets), Some(at(name)), vec![], to(25))
     };
@@ -759,7 +763,7 @@ fn checkpoints_are_found_by_their_names() {
     }
     // A named checkpoint is kept while the run is resumed and stopped.
     let asked = named("13").unwrap();
-    let to = |max_iterations| Ending { max_iterations: Some(max_iterations), stay: false };
+    let to = |max_iterations| Ending { max_iterations: Some(max_iterations), ..Ending::default() };
     ended(resume(&parent, DeviceName::Flex, |preset| Ok(preset.clone()), to(25)).unwrap());
     let forked = directory.path().join("forked");
     let change = |preset: &Preset| Ok(preset.clone());
@@ -785,7 +789,7 @@ fn looking_under_other_conditions_changes_no_training() {
     let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (10, 10, 12), }\n";
     let start = [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
     std::fs::write(at("own.npy"), [start, vec![1; 1200]].concat()).unwrap();
-    let own = Input { file: at("own.npy"), resize: false, request: 1 };
+    let own = Input::file(at("own.npy"), false, 1);
     looked.send(Command::Input(Some(own.clone())));
     let snapshot = picture(&mut looked, |picture| picture.input.as_ref() == Some(&own));
     assert_eq!((snapshot.k, snapshot.steps.len(), snapshot.steps[8].target[0]), (6, 9, 1.0));
@@ -819,4 +823,116 @@ fn a_stage_sets_the_deviation_that_the_e_step_has() {
     trainer.next_stage(|_, _| Ok(model)).unwrap();
     assert_eq!(trainer.model().distribution, Distribution::Gaussian { e_sigma: 0.5 });
     assert_eq!(trainer.preset().model.distribution, trainer.model().distribution);
+}
+
+/// Two epochs of ten iterations.
+fn two_epochs(directory: &Path, name: &str, stay: bool) -> RunHandle {
+    let preset = endless().set(&["train.max_epochs=2"]).unwrap();
+    let ending = Ending { stay, ..Ending::default() };
+    start(&Job { out: Some(directory.join(name)), ending, ..Job::new(preset, 1, DeviceName::Flex) }).unwrap()
+}
+
+/// What equal runs have in common apart from how they were extended.
+fn without_changes(run: &Path) -> (Vec<String>, Vec<u8>) {
+    let (mut records, weights) = essence(run);
+    records.retain(|record| !record.starts_with("Change"));
+    (records, weights)
+}
+
+/// However a run that is over is trained further, it is the run that had the higher limit from the beginning, and so is
+/// its replay.
+#[test]
+fn a_run_that_is_over_is_trained_further_and_replayed() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let preset = endless().set(&["train.max_epochs=4"]).unwrap();
+    let whole = Job { out: Some(at("whole")), ..Job::new(preset, 1, DeviceName::Flex) };
+    ended(start(&whole).unwrap());
+
+    // In the workbench: once when it is over, once while it trains.
+    let mut handle = two_epochs(directory.path(), "live", true);
+    wait(&mut handle, |event| (event == Event::Done(Finish::MaxEpochs)).then_some(()));
+    handle.send(Command::Train(1));
+    let limit = wait(&mut handle, |event| match event {
+        Event::Changed(change) => Some(change),
+        _ => None,
+    });
+    assert_eq!((limit.iteration, limit.to), (21, Setting::MaxEpochs(3)));
+    handle.send(Command::Train(1));
+    wait(&mut handle, |event| matches!(event, Event::Epoch(epoch) if epoch.epoch == 4).then_some(()));
+    wait(&mut handle, |event| (event == Event::Done(Finish::MaxEpochs)).then_some(()));
+    drop(handle);
+    assert_eq!(without_changes(&at("live")), without_changes(&at("whole")));
+
+    // From the command line, in two ways.
+    ended(two_epochs(directory.path(), "parts", false));
+    for epochs in [Epochs::More(1), Epochs::Total(4)] {
+        let resumed = resume(&at("parts"), DeviceName::Flex, |p| Ok(p.clone()), for_epochs(Some(epochs)));
+        ended(resumed.unwrap());
+    }
+    assert_eq!(without_changes(&at("parts")), without_changes(&at("whole")));
+    for name in ["live", "parts"] {
+        let again = at(&format!("{name} again"));
+        ended(replay(&at(name), DeviceName::Flex, Some(again.clone()), Ending::default()).unwrap());
+        assert_eq!(essence(&again), essence(&at(name)), "{name}");
+    }
+    // The limit is the same, so there is nothing to do.
+    let total = Some(Epochs::Total(4));
+    let same = resume(&at("parts"), DeviceName::Flex, |p| Ok(p.clone()), for_epochs(total));
+    assert!(!ended(same.unwrap()).iter().any(|event| matches!(event, Event::Changed(_))));
+}
+
+/// A run that has stopped early gets its patience anew, and with stages the last one is extended.
+#[test]
+fn what_has_stopped_early_and_what_has_stages_is_trained_further() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let further = |name: &str, more| {
+        let more = Some(Epochs::More(more));
+        ended(resume(&at(name), DeviceName::Flex, |p| Ok(p.clone()), for_epochs(more)).unwrap())
+    };
+    // Nothing is learned at this rate, so no loss is better.
+    let preset = endless().set(&["train.patience=2", "train.learning_rate=1e-30"]).unwrap();
+    let early = Job { out: Some(at("early")), ..Job::new(preset, 1, DeviceName::Flex) };
+    assert_eq!(ended(start(&early).unwrap()).last(), Some(&Event::Finished(Finish::EarlyStop)));
+    assert_eq!(TrainedRun::read(&at("early")).unwrap().epochs, 3);
+    assert_eq!(further("early", 1).last(), Some(&Event::Finished(Finish::MaxEpochs)));
+    assert_eq!(further("early", 9).last(), Some(&Event::Finished(Finish::EarlyStop)));
+    assert_eq!(TrainedRun::read(&at("early")).unwrap().epochs, 6);
+
+    let staged = Job { out: Some(at("staged")), ..Job::new(in_stages(), 1, DeviceName::Flex) };
+    ended(start(&staged).unwrap());
+    further("staged", 2);
+    let metrics = metrics::read(&at("staged")).unwrap();
+    assert_eq!((metrics.epochs.len(), metrics.stage_of(60)), (6, 3));
+    for name in ["early", "staged"] {
+        let again = at(&format!("{name} again"));
+        ended(replay(&at(name), DeviceName::Flex, Some(again.clone()), Ending::default()).unwrap());
+        assert_eq!(essence(&again), essence(&at(name)), "{name}");
+    }
+}
+
+/// A fork is never over when it begins.
+#[test]
+fn a_fork_of_a_run_that_is_over_trains() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    ended(two_epochs(directory.path(), "parent", false));
+    let forked = |name: &str, epochs, set: &'static str| {
+        let change = move |preset: &Preset| preset.set(&[set]);
+        fork(&at("parent"), DeviceName::Flex, change, Some(at(name)), vec![], for_epochs(epochs))
+    };
+    let events = ended(forked("usual", None, "k=3").unwrap());
+    let told = |event: &Event| matches!(event, Event::Note(note) if note.contains("2 more epochs, up to 4"));
+    assert!(events.iter().any(told), "{events:?}");
+    ended(forked("named", None, "train.max_epochs=3").unwrap());
+    ended(forked("more", Some(Epochs::More(3)), "k=3").unwrap());
+    for (name, epochs) in [("usual", 4), ("named", 3), ("more", 5)] {
+        assert_eq!(TrainedRun::read(&at(name)).unwrap().epochs, epochs, "{name}");
+        let again = at(&format!("{name} again"));
+        ended(replay(&at(name), DeviceName::Flex, Some(again.clone()), Ending::default()).unwrap());
+        assert_eq!(TrainedRun::read(&again).unwrap().epochs, epochs, "{name}");
+    }
+    let refused = forked("none", None, "train.max_epochs=1").unwrap_err().to_string();
+    assert!(refused.contains("train.max_epochs=3"), "{refused}");
 }

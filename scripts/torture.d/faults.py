@@ -94,8 +94,13 @@ def action(error):
 
 
 def is_optional(site, error):
-    return (site.name in OPTIONAL or "socket" in site.path
+    return (site.name in OPTIONAL or "socket" in site.path or is_removal(site)
             or (site.name == "syncdir" and error in ("EINVAL", "ENOTSUP", "ENOSYS")))
+
+
+def is_removal(site):
+    """Whether this renames an old checkpoint, which is then removed."""
+    return site.name == "rename" and os.path.basename(site.path).startswith(".nem-tui-it-")
 
 
 def expects_telling(site, error):
@@ -120,7 +125,8 @@ def end(attempt, ended, sites):
 
 def left(sites):
     """What to ignore where a failing call kept the program from removing something."""
-    return ["left behind"] if any(site.name in READING | {"unlink", "close"} for site in sites) else []
+    kept = any(site.name in READING | {"unlink", "close"} or is_removal(site) for site in sites)
+    return ["left behind"] if kept else []
 
 
 def pair(both):

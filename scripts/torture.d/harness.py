@@ -221,7 +221,7 @@ class Try:
 
 
 def described(run):
-    """What must be the same in two runs: the weights, metrics, album and event steps. The optimizer's file lists its
+    """What must be the same in two runs: the weights, metrics, past, album and event steps. The optimizer's file lists its
     arrays in an order that changes from save to save; that its content is right shows in the weights of later epochs."""
     checkpoint = run / "checkpoints" / (run / "checkpoints/last").read_text().strip()
     best = run / "checkpoints" / (run / "checkpoints/best").read_text().strip()
@@ -233,8 +233,17 @@ def described(run):
     metrics = [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
     return {"weights": digest(checkpoint / "weights.safetensors"), "best": digest(best / "weights.safetensors"),
             "metrics": metrics,
+            # One that was written again has another name.
+            "past": sorted(re.sub(r"^(it-\d+(?:-unvalidated)?)-\d+$", r"\1", path.name)
+                           for path in checkpoint.parent.glob("it-*") if ends_epoch(path)),
             "album": {path.name: moment(path) for path in (run / "album").glob("*.gz")},
             "event steps": sorted(event_steps(run / "tensorboard") - {metrics[-1]["iteration"] + 1})}
+
+
+def ends_epoch(checkpoint):
+    """Whether it is one of those that are kept of the past; others are there by chance."""
+    counters = json.loads((checkpoint / "manifest.json").read_text())["counters"]
+    return counters["batches"] == 0
 
 
 def moment(path):

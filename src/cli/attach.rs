@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::config;
-use super::workbench;
+use super::workbench::WorkbenchArgs;
 use crate::error::Result;
-use crate::live::backstage::LocalBackstage;
 use crate::live::socket;
 use crate::tui::Start;
 
@@ -19,7 +17,9 @@ pub(super) struct AttachArgs {
 
 impl AttachArgs {
     pub(super) fn run(&self) -> Result<()> {
+        // Before the devices are looked for, which may take a while.
         let start = Start::Attached(socket::attach(&self.run)?);
-        workbench::open(LocalBackstage::default(), Some(start), config::read())
+        let workbench = WorkbenchArgs::usual();
+        workbench.open_with(Some(start), workbench.presets()?)
     }
 }

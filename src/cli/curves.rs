@@ -16,10 +16,11 @@ use crate::run::{curves, directory, tensorboard};
 pub(super) struct CurvesArgs {
     /// The run's directory
     run: PathBuf,
-    /// Write one row per iteration, with the validation of an epoch that ended there; - is stdout
+    /// Write one row per iteration, with the validation of an epoch that ended there; - is stdout. Columns ami and ari are
+    /// AMI and ARI (last step); those for all steps say so
     #[arg(long, value_name = "FILE", required_unless_present_any = ["svg", "tensorboard"])]
     csv: Option<PathBuf>,
-    /// Draw losses and scores; - is stdout
+    /// Draw losses and scores, with AMI (last step), AMI (all steps) and the floor; - is stdout
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     /// Write an event file for TensorBoard, to a directory without others; `train --tensorboard` writes them during the
@@ -41,7 +42,10 @@ impl CurvesArgs {
             files.push((csv, curves::csv(&metrics, &preset).into_bytes()));
         }
         if let Some(svg) = self.svg {
-            files.push((svg, curves::svg(&metrics)?.into_bytes()));
+            files.push((
+                svg,
+                curves::svg(&metrics, &curves::floors(&self.run, &metrics, &preset))?.into_bytes(),
+            ));
         }
         if let Some(directory) = self.tensorboard {
             let began = directory::began(&self.run).duration_since(UNIX_EPOCH).unwrap_or_default();

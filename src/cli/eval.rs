@@ -12,9 +12,10 @@ use super::print::{StatusBar, print, print_json};
 use crate::data::Split;
 use crate::error::Result;
 use crate::paths::shown;
-use crate::protocol::{NO_FLOOR, number_or_dash as number};
+use crate::protocol::{UNSCORABLE, number_or_dash as number};
 use crate::run::score::{ScoreReport, Scoring, means, score};
 use crate::stop::Stop;
+use crate::train::evaluate::Subset;
 
 #[derive(Args, Debug)]
 pub(super) struct EvalArgs {
@@ -110,6 +111,7 @@ fn summary(reports: &[ScoreReport]) -> serde_json::Value {
 fn summary_table(reports: &[ScoreReport]) -> String {
     let mut table = format!("{} runs{:14}{:>10}{:>12}\n", reports.len(), "", "mean", "deviation");
     for (name, of) in means(reports) {
+        let name = shown_name(name);
         table += &format!("{name:20}{:>10}{:>12}", number(of.mean, 4), number(of.deviation, 4));
         if of.runs < reports.len() {
             table += &format!("  of {} runs that have it", of.runs);
@@ -117,6 +119,18 @@ fn summary_table(reports: &[ScoreReport]) -> String {
         table.push('\n');
     }
     table
+}
+
+/// What a number of the JSON output is called in tables and on the screen.
+fn shown_name(key: &str) -> &str {
+    match key {
+        "ami" => "AMI (all steps)",
+        "ami_last" => "AMI (last step)",
+        "ari" => "ARI (all steps)",
+        "ari_last" => "ARI (last step)",
+        "upper_bound" => "upper bound",
+        other => other,
+    }
 }
 
 fn table(report: &ScoreReport, per_step: bool) -> String {
@@ -133,34 +147,46 @@ fn table(report: &ScoreReport, per_step: bool) -> String {
         report.k,
         report.steps
     );
-    let mut row_of_three = |name: &str, all: String, last: String, floor: String| {
-        table.push_str(format!("{name:20}{all:>10}{last:>12}{floor:>9}").trim_end());
+    let score = |value: Option<f64>| number(value, 4);
+    let loss = |value: f64| number(Some(value), 3);
+    let mut row = |name: &str, value: String, floor: String, note: String| {
+        table.push_str(format!("{name:28}{value:>10}{floor:>10}  {note}").trim_end());
         table.push('\n');
     };
-    let score = |value: Option<f64>| number(value, 4);
-    row_of_three("", "all steps".into(), "last step".into(), "floor".into());
-    row_of_three("AMI (max)", score(report.ami), score(report.ami_last), score(report.floor));
-    for part in &report.subsets {
-        let floor = part.floor.map_or(String::new(), |floor| score(Some(floor)));
-        row_of_three(&format!("  {}", part.name), String::new(), String::new(), String::new());
-        row_of_three(&format!("    {} frames", part.frames), score(part.ami), score(part.ami_last), floor);
+    let none = String::new;
+    row("", "score".into(), "floor".into(), none());
+    for (name, ami, of_subset) in [
+        ("AMI (last step)", report.ami_last, (|part| part.ami_last) as fn(&Subset) -> Option<f64>),
+        ("AMI (all steps)", report.ami, |part| part.ami),
+    ] {
+        row(name, score(ami), score(report.floor), none());
+        for part in &report.subsets {
+            let floor = part.floor.map_or(String::new(), |floor| score(Some(floor)));
+            row(
+                &format!("  {}", part.name),
+                score(of_subset(part)),
+                floor,
+                format!("{} frames in all steps", part.frames),
+            );
+        }
     }
-    let mut row = |name: &str, all: String, last: String| row_of_three(name, all, last, String::new());
-    row("AMI (arithmetic)", score(report.ami_arithmetic), score(report.ami_arithmetic_last));
-    row("ARI", score(report.ari), score(report.ari_last));
-    row("confidence", score(report.confidence), score(report.confidence_last));
-    let loss = |value: f64| number(Some(value), 3);
-    row("", String::new(), String::new());
-    row("loss", loss(report.loss), String::new());
-    row("next-step loss", loss(report.next_step_loss), String::new());
-    row("upper bound", loss(report.upper_bound), String::new());
-    table += &format!("{:20}{:>10}  ", "floor (AMI, max)", score(report.floor));
+    row("ARI (last step)", score(report.ari_last), score(report.floor_ari), none());
+    row("ARI (all steps)", score(report.ari), score(report.floor_ari), none());
+    let mut row = |name: &str, value: String| row(name, value, none(), none());
+    row("AMI (last step), arithmetic", score(report.ami_arithmetic_last));
+    row("AMI (all steps), arithmetic", score(report.ami_arithmetic));
+    row("confidence (last step)", score(report.confidence_last));
+    row("confidence (all steps)", score(report.confidence));
+    row("", none());
+    row("loss", loss(report.loss));
+    row("next-step loss", loss(report.next_step_loss));
+    row("upper bound", loss(report.upper_bound));
     table += &match (report.floor, report.ami_last) {
-        (None, _) => format!("{NO_FLOOR}\n"),
-        (Some(_), None) => "a split by position alone\n".to_owned(),
+        (None, _) => format!("There is no floor: {UNSCORABLE}.\n"),
+        (Some(_), None) => "The floor is the score of a split by position alone.\n".to_owned(),
         (Some(floor), Some(ami)) => {
             let learned = if ami > floor { "above" } else { "not above" };
-            format!("a split by position alone; this model's last step is {learned} it\n")
+            format!("The floor is the score of a split by position alone; AMI (last step) is {learned} it.\n")
         }
     };
     // Means leave frames out.

@@ -49,7 +49,7 @@ impl ExportArgs {
         let device = self.common.device()?;
         let measured = share(checkpoint, &out, storage, self.samples, device, &progress_bar(""))?;
         print(&format!(
-            "{}: AMI {} (last step, {} held-out samples; floor {})\n",
+            "{}: AMI (last step) {} on {} held-out samples; floor {}\n",
             shown(&out),
             number_or_dash(measured.ami_last, 4),
             measured.samples,

@@ -1,29 +1,28 @@
 //! `nem-tui train`.
 
+mod report;
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
+pub(super) use self::report::{Bar, Reporter};
+use self::report::{Lines, ended, finished};
 use super::args::{Common, PrecisionArg, directory_parser};
-use super::print::{StatusBar, print_json, say, stdout_is_terminal};
-use crate::backend::Compute;
+use super::print::{print_json, say, stdout_is_terminal};
 use crate::error::{Error, Result, TO_BE_CONTINUED};
-use crate::live::begin::{self, Ending, Job};
+use crate::live::begin::{self, Ending, Epochs, Job};
 use crate::paper::runs::TrainedRun;
 use crate::paths::shown;
-use crate::preset::{Images, Preset};
-use crate::protocol::{
-    Command, Event, Finish, Floor, Iteration, NO_FLOOR, Record, RunHandle, RunInfo, number_or_dash,
-    why_unscored,
-};
+use crate::preset::Preset;
+use crate::protocol::{Command, Event, Finish, Floor, RunHandle};
 use crate::run::directory::RunDir;
 use crate::run::result::{Reason, RunResult};
-use crate::run::{begun, directory};
+use crate::run::{begun, checkpoint, directory, past};
 use crate::signals::{Request, Requests};
 use crate::stop::Stop;
 use crate::sweep::slurm;
@@ -39,6 +38,9 @@ pub(super) struct TrainArgs {
     /// Begin a new run with the complete state of this run (its last checkpoint) or checkpoint, changed by --set
     #[arg(long, value_name = "RUN-OR-CHECKPOINT", conflicts_with_all = ["preset", "resume", "from", "mnist", "seed", "seeds"])]
     fork: Option<PathBuf>,
+    /// Fork the run from its checkpoint of this iteration, or the nearest earlier one; or from its best checkpoint
+    #[arg(long, value_name = "ITERATION|best", requires = "fork", conflicts_with_all = ["preset", "resume", "replay"])]
+    at: Option<String>,
     /// Repeat this run with its live changes, up to its last iteration; on a CPU the result is bit-identical
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "resume", "from", "fork", "sets", "mnist", "seed", "seeds", "epochs"])]
     replay: Option<PathBuf>,
@@ -51,9 +53,9 @@ pub(super) struct TrainArgs {
     /// Train this many runs, one after another, each with the next seed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "resume")]
     seeds: u64,
-    /// Maximum number of epochs, instead of the preset's
-    #[arg(long, value_name = "N")]
-    epochs: Option<u64>,
+    /// Maximum number of epochs, instead of the preset's; +N with --resume or --fork trains N more than are done
+    #[arg(long, value_name = "N|+N", value_parser = epochs)]
+    epochs: Option<Epochs>,
     /// Maximum number of iterations, counted from the beginning of the run
     #[arg(long, value_name = "N")]
     max_iterations: Option<u64>,
@@ -103,7 +105,15 @@ impl TrainArgs {
 
     /// Trains what the arguments name; how the last run ended.
     fn train(&self, unwritten: &mut Result<()>, requeue: Option<&Stop>) -> Result<Finish> {
-        let epochs: Vec<String> = self.epochs.iter().map(|n| format!("train.max_epochs={n}")).collect();
+        let total = |epochs| if let Epochs::Total(most) = epochs { Some(most) } else { None };
+        let most = self.epochs.and_then(total);
+        let is_more = self.epochs.is_some() && most.is_none();
+        if is_more && (self.resume_if_exists || self.resume.is_none() && self.fork.is_none()) {
+            return Err(Error::Usage(
+                "--epochs +N trains a run further: name the run with --resume, or with --fork".into(),
+            ));
+        }
+        let epochs: Vec<String> = most.iter().map(|n| format!("train.max_epochs={n}")).collect();
         let limited = move |preset: &Preset| match epochs.is_empty() {
             false if preset.is_set_by_stages("train.max_epochs") => Err(Error::Usage(format!(
                 "--epochs: the stages of {} have their own numbers of epochs; use --max-iterations instead",
@@ -111,22 +121,46 @@ impl TrainArgs {
             ))),
             _ => preset.set(&epochs),
         };
-        let ending = Ending { max_iterations: self.max_iterations, stay: false };
+        let ending = Ending { max_iterations: self.max_iterations, ..Ending::default() };
         let compute = || self.precision.compute(&self.common);
         let resume = |run: &Path| {
             if self.tensorboard {
                 directory::keep_events(run)?;
             }
-            begin::resume(run, compute()?, limited.clone(), ending)
+            // Stages without limits of their own share the training's.
+            let staged = most.is_some() && !directory::preset(run)?.train.stages.is_empty();
+            match self.epochs.filter(|_| !staged) {
+                Some(epochs) => {
+                    let ending = Ending { epochs: Some(epochs), ..ending };
+                    begin::resume(run, compute()?, |preset| Ok(preset.clone()), ending)
+                }
+                None => begin::resume(run, compute()?, limited.clone(), ending),
+            }
         };
         if let Some(run) = &self.resume {
-            return self.follow(resume(run)?, unwritten, requeue);
+            let had_ended = self.epochs.is_none() && self.has_ended(run).is_some();
+            let finish = self.follow(resume(run)?, unwritten, requeue)?;
+            if had_ended {
+                say("nem-tui: this run had ended before; --epochs +N trains it N epochs further");
+            }
+            return Ok(finish);
         }
         if let Some(of) = &self.fork {
             let sets = self.common.sets.clone();
             let limited = limited.clone();
             let change = move |preset: &Preset| limited(&preset.set(&sets)?);
-            let handle = begin::fork(of, compute()?, change, self.out.clone(), vec![], ending)?;
+            let of = match &self.at {
+                Some(_) if checkpoint::is_checkpoint(of) => {
+                    return Err(Error::Usage(format!(
+                        "--at: {} is a checkpoint; leave the option out, or name the run",
+                        shown(of)
+                    )));
+                }
+                Some(at) => past::named(of, at)?,
+                None => of.clone(),
+            };
+            let ending = Ending { epochs: self.epochs.filter(|_| is_more), ..ending };
+            let handle = begin::fork(&of, compute()?, change, self.out.clone(), vec![], ending)?;
             return self.follow(handle, unwritten, requeue);
         }
         if let Some(of) = &self.replay {
@@ -198,7 +232,12 @@ impl TrainArgs {
             _ if self.max_iterations.is_some_and(|most| trained.iterations >= most) => {
                 Some(Finish::MaxIterations)
             }
-            TrainedRun { finished: true, epochs, .. } if self.epochs.is_none_or(|most| epochs >= most) => {
+            TrainedRun { finished: true, epochs, .. }
+                if self.epochs.is_none_or(|most| {
+                    most == Epochs::Total(begun.last_stage_epochs())
+                        || matches!(most, Epochs::Total(most) if epochs >= most)
+                }) =>
+            {
                 Some(if epochs >= begun.most_epochs() { Finish::MaxEpochs } else { Finish::EarlyStop })
             }
             _ => None,
@@ -234,14 +273,25 @@ impl TrainArgs {
     ) -> Result<Finish> {
         let stop = Stop::default();
         if self.prints_json() {
-            let lines = Lines { directory: PathBuf::new(), unwritten: Ok(()) };
-            let (finish, lines) = follow(handle, None, lines, &stop, requeue)?;
+            let (finish, lines) = follow(handle, None, Lines::new(), &stop, requeue)?;
             *unwritten =
                 std::mem::replace(unwritten, Ok(())).and(lines.map_or(Ok(()), |lines| lines.unwritten));
             Ok(finish)
         } else {
             Ok(follow(handle, None, Bar::new(self.max_iterations), &stop, requeue)?.0)
         }
+    }
+}
+
+/// Reads `N` or `+N`.
+fn epochs(text: &str) -> Result<Epochs, String> {
+    let (number, limit): (_, fn(u64) -> Epochs) = match text.strip_prefix('+') {
+        Some(more) => (more, Epochs::More),
+        None => (text, Epochs::Total),
+    };
+    match number.parse() {
+        Ok(epochs @ 1..) => Ok(limit(epochs)),
+        _ => Err("a number of epochs from 1, or +N for N more".into()),
     }
 }
 
@@ -349,187 +399,4 @@ pub(super) fn follow<R: Reporter + Send + 'static>(
             finish => Ok((finish, report)),
         }
     })
-}
-
-/// Reports a run's events.
-pub(super) trait Reporter {
-    fn event(&mut self, event: Event);
-}
-
-/// One JSON object per line.
-struct Lines {
-    directory: PathBuf,
-    /// Why there are no more lines, if stdout has failed.
-    unwritten: Result<()>,
-}
-
-impl Lines {
-    fn print(&mut self, line: &impl serde::Serialize) {
-        if self.unwritten.is_ok() {
-            self.unwritten = print_json(line);
-            if let Err(e) = &self.unwritten {
-                say(&format!(
-                    "nem-tui: {e}; the training continues without these lines, which metrics.jsonl has too"
-                ));
-            }
-        }
-    }
-}
-
-impl Reporter for Lines {
-    fn event(&mut self, event: Event) {
-        match event {
-            Event::Started(info) => {
-                self.directory.clone_from(&info.directory);
-                let compute = info.device.parse::<Compute>().ok();
-                self.print(&json!({
-                    "kind": "started", "run": info.directory.to_string_lossy(), "preset": info.preset.name,
-                    "seed": info.seed, "device": compute.map(|compute| compute.device.to_string()),
-                    "precision": compute.map(Compute::precision), "iteration": info.iteration,
-                    "parameters": info.parameters, "floor": info.floor.ami, "floor_ari": info.floor.ari,
-                }));
-            }
-            Event::Iterations(list) => {
-                let steps = list.into_iter().map(|step| Record::Step(Iteration { profile: None, ..step }));
-                steps.for_each(|step| self.print(&step));
-            }
-            Event::Epoch(epoch) => self.print(&Record::Epoch(epoch)),
-            Event::Changed(change) => self.print(&Record::Change(change)),
-            Event::Stage(start) => self.print(&Record::Stage(start)),
-            Event::Floor(floor) => {
-                self.print(&json!({"kind": "floor", "floor": floor.ami, "floor_ari": floor.ari}));
-            }
-            Event::Saved { iteration, best } => {
-                self.print(&json!({"kind": "saved", "iteration": iteration, "best": best}));
-            }
-            Event::Refused { why, .. } => self.print(&json!({"kind": "refused", "why": why})),
-            Event::Note(note) => self.print(&json!({"kind": "note", "note": note})),
-            Event::Finished(finish) => self.print(&finished(&finish, &self.directory)),
-            Event::WatchedScores(_) | Event::WrongSize { .. } | Event::Paused(_) | Event::Done(_) => {}
-        }
-    }
-}
-
-/// The last line about a run.
-fn finished(finish: &Finish, run: &Path) -> serde_json::Value {
-    let mut line = json!({"kind": "finished", "reason": reason(finish), "run": run.to_string_lossy()});
-    if let Finish::Failed(sentence) = finish {
-        line["error"] = json!(sentence);
-    }
-    line
-}
-
-/// A progress bar on stderr with a line for each epoch above it; only the lines where stderr is not a terminal.
-pub(super) struct Bar {
-    bar: StatusBar,
-    directory: PathBuf,
-    max_iterations: Option<u64>,
-}
-
-impl Bar {
-    /// For a run that ends at `max_iterations` at the latest.
-    pub(super) fn new(max_iterations: Option<u64>) -> Bar {
-        let bar = StatusBar::new("{bar:24.cyan/dim} {pos}/{len} {per_sec:.dim} {eta:.dim} {wide_msg}");
-        Bar { bar, directory: PathBuf::new(), max_iterations }
-    }
-
-    fn line(&mut self, text: &str) {
-        self.bar.line(text);
-    }
-
-    fn start(&mut self, info: &RunInfo) {
-        let all = info.preset.most_epochs().saturating_mul(info.preset.iterations_per_epoch());
-        let bar = self.bar.bar();
-        bar.set_length(self.max_iterations.map_or(all, |max| max.min(all)));
-        bar.enable_steady_tick(Duration::from_millis(250));
-        bar.set_position(info.iteration);
-        bar.reset_eta();
-        self.line(&format!(
-            "{} on {}, seed {}, {} parameters -> {}\n{}",
-            info.preset.name,
-            info.device,
-            info.seed,
-            info.parameters,
-            shown(&info.directory),
-            floor(&info.floor)
-        ));
-    }
-}
-
-impl Reporter for Bar {
-    fn event(&mut self, event: Event) {
-        match event {
-            Event::Started(info) => {
-                self.directory.clone_from(&info.directory);
-                self.start(&info);
-            }
-            Event::Iterations(list) => {
-                self.bar.catch_up();
-                if let Some(step) = list.last() {
-                    self.bar.bar().set_position(step.iteration);
-                    self.bar.bar().set_message(format!("loss {:.2}", step.loss));
-                }
-            }
-            Event::Epoch(e) => {
-                let line = format!(
-                    "epoch {:>3}  train {:9.3}  validation {:9.3}{} AMI {}  ARI {}  {:.1} s",
-                    e.epoch,
-                    e.train_loss,
-                    e.validation_loss,
-                    if e.best { "*" } else { " " },
-                    number_or_dash(e.ami, 3),
-                    number_or_dash(e.ari, 3),
-                    e.seconds
-                );
-                let why = why_unscored(e.validation_loss, e.confidence);
-                self.line(&if e.ami.is_some() { line } else { format!("{line}  ({why})") });
-            }
-            Event::Refused { why: note, .. } | Event::Note(note) => self.line(&note),
-            Event::Stage(start) => {
-                let mut what = format!("learning rate {}", start.what.learning_rate);
-                if let Images::First(n) = start.what.images {
-                    what += &format!(", the first {n} digit images");
-                }
-                for setting in &start.what.set {
-                    what += &format!(", {} {}", setting.field(), setting.value());
-                }
-                self.line(&format!("stage {}  {what}", start.stage));
-            }
-            Event::Floor(of) => self.line(&floor(&of)),
-            Event::Finished(finish) => {
-                self.bar.bar().finish_and_clear();
-                self.line(&ended(&finish, &self.directory));
-            }
-            Event::Changed(_)
-            | Event::WatchedScores(_)
-            | Event::WrongSize { .. }
-            | Event::Saved { .. }
-            | Event::Paused(_)
-            | Event::Done(_) => {}
-        }
-    }
-}
-
-/// How a run has ended, for people.
-fn ended(finish: &Finish, run: &Path) -> String {
-    format!("{}: {}", reason(finish).replace('_', " "), shown(run))
-}
-
-/// The floor, in words.
-fn floor(floor: &Floor) -> String {
-    match floor.ami {
-        Some(ami) => format!("floor: AMI {ami:.3} for a split by position alone"),
-        None => format!("floor: AMI –, because {NO_FLOOR}"),
-    }
-}
-
-/// The reason's name in JSON.
-fn reason(finish: &Finish) -> &'static str {
-    match finish {
-        Finish::EarlyStop => "early_stop",
-        Finish::MaxEpochs => "max_epochs",
-        Finish::MaxIterations => "max_iterations",
-        Finish::Stopped => "stopped",
-        Finish::Failed(_) => "failed",
-    }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use directories::ProjectDirs;
 
 use super::args::{Common, PrecisionArg};
 use super::config;
@@ -14,12 +15,12 @@ use crate::error::{Error, Result};
 use crate::live::backstage::{LocalBackstage, card};
 use crate::paths::quoted;
 use crate::precision::{Precision, PrecisionName};
-use crate::preset::embedded_names;
+use crate::preset::{Preset, embedded_names};
 use crate::run::directory;
 use crate::tui::config::Config;
 use crate::tui::{self, Start};
 
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Debug, Clone, Default)]
 pub(super) struct WorkbenchArgs {
     /// Start training this preset at once, without the picker; a path is added to the picker's list
     #[arg(long, value_name = "PRESET")]
@@ -48,11 +49,13 @@ pub(super) struct WorkbenchArgs {
 }
 
 impl WorkbenchArgs {
+    /// Those of a command line without any.
+    pub(super) fn usual() -> WorkbenchArgs {
+        WorkbenchArgs { seed: 1, ..WorkbenchArgs::default() }
+    }
+
     pub(super) fn run(&self) -> Result<()> {
-        // Settings for a named preset need not fit the others in the list.
-        let shelf = if self.preset.is_some() { &Common::default() } else { &self.common };
-        let mut presets =
-            embedded_names().map(|name| shelf.preset_of_many(Path::new(name))).collect::<Result<Vec<_>>>()?;
+        let mut presets = self.presets()?;
         let start = match (&self.preset, &self.resume, &self.look) {
             (Some(name), ..) => {
                 let preset = self.common.preset(name)?;
@@ -70,6 +73,18 @@ impl WorkbenchArgs {
             (None, None, Some(what)) => Some(self.look(what)?),
             (None, None, None) => None,
         };
+        self.open_with(start, presets)
+    }
+
+    /// The presets of the list.
+    pub(super) fn presets(&self) -> Result<Vec<Preset>> {
+        // Settings for a named preset need not fit the others in the list.
+        let shelf = if self.preset.is_some() { &Common::default() } else { &self.common };
+        embedded_names().map(|name| shelf.preset_of_many(Path::new(name))).collect()
+    }
+
+    /// Opens the workbench with `start`, or with the list of `presets`, models and runs.
+    pub(super) fn open_with(&self, start: Option<Start>, presets: Vec<Preset>) -> Result<()> {
         let config = config::read();
         // Report a missing device before taking over the screen.
         let first = self.precision.compute(&self.common)?;
@@ -85,6 +100,7 @@ impl WorkbenchArgs {
             usual,
             tensorboard,
             tf32,
+            cache: ProjectDirs::from("", "", "nem-tui").map(|of| of.cache_dir().to_owned()),
             ..LocalBackstage::default()
         };
         open(backstage, start, config)
@@ -103,7 +119,7 @@ impl WorkbenchArgs {
 }
 
 /// Opens the workbench, and says at the end how to attach to a run that continues without it.
-pub(super) fn open(backstage: LocalBackstage, start: Option<Start>, config: Result<Config>) -> Result<()> {
+fn open(backstage: LocalBackstage, start: Option<Start>, config: Result<Config>) -> Result<()> {
     match tui::run(Arc::new(backstage), start, config)? {
         Some(run) => print(&format!(
             "the run continues without a screen; attach with `nem-tui attach {}`\n",

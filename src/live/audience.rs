@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::backend;
 use crate::error::{Error, Result};
-use crate::paths::shown;
 use crate::preset::{ImageSize, Setting};
 use crate::protocol::{Command, Event, SnapshotSender, ViewerId};
 use crate::snapshot::Snapshot;
@@ -103,7 +102,7 @@ impl Seat {
         let opened = self.shown.opened.as_ref()?;
         let notes = opened.notes(snapshot.steps.len());
         let is_new = before.is_none_or(|before| !Arc::ptr_eq(before, opened));
-        let note = || format!("{}: {}", shown(&opened.input.file), notes.join("; "));
+        let note = || format!("{}: {}", opened.input.path(), notes.join("; "));
         (is_new && !notes.is_empty()).then(|| (self.viewer, Event::Note(note())))
     }
 
@@ -159,6 +158,13 @@ impl Audience {
         self.seats.push(Seat { viewer, snapshots, shown: Look::default(), asked: Vec::new() });
     }
 
+    /// Lets the viewers that have not asked for a sample begin at `sample`.
+    pub(super) fn begin_at(&mut self, sample: usize) {
+        for seat in self.seats.iter_mut().filter(|seat| seat.shown == Look::default()) {
+            seat.shown.sample = sample;
+        }
+    }
+
     /// Whether nobody wants snapshots. Viewers that left lose their seats.
     pub(super) fn is_empty(&mut self) -> bool {
         self.seats.retain(|seat| !seat.snapshots.is_closed());
@@ -180,7 +186,7 @@ impl Audience {
             Command::Watch(sample) => Ask::Sample(sample % samples.max(1)),
             Command::Look(settings) => Ask::Settings(settings.clone()),
             Command::Input(None) => Ask::Image(None),
-            Command::Input(Some(input)) => match Opened::read(input.clone(), image) {
+            Command::Input(Some(input)) => match Opened::new(input.clone(), image) {
                 Ok(opened) => Ask::Image(Some(Arc::new(opened))),
                 Err(Error::ImageSize { size, .. }) => {
                     return Err(Event::WrongSize { input: input.clone(), size }.into());
@@ -244,7 +250,7 @@ mod tests {
         audience.admit(OWNER, snapshots);
         let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images");
         let mut opened = |name: &str| {
-            let input = Input { file: fixtures.join(name), resize: true, request: 1 };
+            let input = Input::file(fixtures.join(name), true, 1);
             assert_eq!(audience.look(OWNER, Command::Input(Some(input)), image, 2), Ok(None));
             let told = audience.show(&trainer, 1).unwrap();
             assert!(audience.show(&trainer, 2).unwrap().is_empty(), "it is told once");

@@ -3,32 +3,43 @@
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::begin::{self, Ending, Job};
 use super::detach::detach;
-use super::model;
-use crate::backend::Compute;
+use super::{model, socket, timing};
+use crate::backend::{self, Compute};
 use crate::data::{Dataset, Split, corrupt};
 use crate::error::{Error, Result};
+use crate::paths::shown;
 use crate::precision::Precision;
 use crate::preset::Preset;
-use crate::protocol::{Backstage, ModelCard, Preview, RunCard, RunHandle, RunToCompare, Shelf};
+use crate::protocol::{
+    Backstage, Deletion, Epoch, ModelCard, Moment, Preview, RunCard, RunDetails, RunHandle, RunState,
+    RunToCompare, Shelf,
+};
 use crate::random::Stream;
 use crate::run::checkpoint::{Checkpoint, EmbeddedModel, MODELS};
 use crate::run::checkpoints;
 use crate::run::directory::{self, RunFile};
-use crate::run::{album, curves, log, metrics};
+use crate::run::lock::{self, Held};
+use crate::run::{album, begun, curves, keep, log, metrics, past};
 use crate::snapshot::Snapshot;
+use crate::stop::Stop;
 
 /// A finished training can still be inspected.
-const STAY: Ending = Ending { max_iterations: None, stay: true };
+const STAY: Ending = Ending { max_iterations: None, epochs: None, stay: true };
+
+/// Where runs are found.
+const RUNS: &str = "runs";
+
+/// How long a preset is chosen before it is timed.
+const PASSED_BY: Duration = Duration::from_millis(400);
 
 /// The number of threads that read runs, so that a run on a slow disk does not delay the list.
 const READERS: usize = 4;
 
-/// Starts and reads runs for the workbench. A workbench attached to another process's run starts none itself, so the
-/// default is enough for it.
+/// Starts and reads runs for the workbench.
 #[derive(Default)]
 pub struct LocalBackstage {
     /// The presets to choose from.
@@ -43,8 +54,12 @@ pub struct LocalBackstage {
     pub tensorboard: bool,
     /// Whether the first device may round to TF32.
     pub tf32: bool,
+    /// Where measured times are kept.
+    pub cache: Option<PathBuf>,
     /// The data of the latest preview, and its preset.
     pub(crate) previewed: Mutex<Option<(Preset, Arc<Dataset>)>>,
+    /// Ends the latest measurement.
+    pub(crate) measuring: Mutex<Stop>,
 }
 
 impl LocalBackstage {
@@ -63,6 +78,7 @@ impl LocalBackstage {
 
     /// Frees the previewed data, since a run has its own.
     fn make_room(&self) {
+        self.hush();
         // Do not wait for a preview in progress.
         if let Ok(mut previewed) = self.previewed.try_lock() {
             *previewed = None;
@@ -80,15 +96,74 @@ impl Backstage for LocalBackstage {
     }
 
     fn runs(&self, found: &(dyn Fn(RunCard) + Sync)) {
-        let waiting = Mutex::new(newest_first(Path::new("runs")).into_iter());
-        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-        std::thread::scope(|scope| {
-            for _ in 0..READERS {
-                // Directories that are not runs or are damaged are left out; `train --resume` says why.
-                let read = || std::iter::from_fn(next).filter_map(|run| card(&run).ok()).for_each(found);
-                let _ = std::thread::Builder::new().spawn_scoped(scope, read);
+        read_each(newest_first(Path::new(RUNS)), found);
+    }
+
+    fn runs_again(&self, known: &[RunCard], found: &(dyn Fn(RunCard) + Sync)) -> Vec<PathBuf> {
+        let all = newest_first(Path::new(RUNS));
+        let has_changed = |run: &PathBuf| match known.iter().find(|known| known.directory == *run) {
+            // A process that has died leaves no trace but its lock.
+            Some(known) => {
+                let is_used = matches!(known.state, RunState::Running | RunState::Elsewhere(_));
+                is_used || changed(run) != Some(known.changed) || keep::note(run) != known.note
             }
-        });
+            None => true,
+        };
+        let gone = known.iter().map(|known| &known.directory).filter(|known| !all.contains(known));
+        let gone = gone.cloned().collect();
+        read_each(all.into_iter().filter(has_changed).collect(), found);
+        gone
+    }
+
+    fn details(&self, run: &Path) -> Result<RunDetails> {
+        let epochs = keep::epochs(run)?;
+        let is_loss = epochs.iter().all(|epoch| epoch.ami.is_none());
+        let value = |epoch: &Epoch| if is_loss { Some(epoch.validation_loss) } else { epoch.ami };
+        let curve = epochs.iter().filter_map(value).collect();
+        Ok(RunDetails { curve, is_loss, bytes: keep::size(run) })
+    }
+
+    fn deletion(&self, run: &Path) -> Result<Deletion> {
+        Ok(Deletion { bytes: keep::size(run), dependents: keep::dependents(run) })
+    }
+
+    fn seconds(&self, preset: &Preset, device: &str) -> Option<f64> {
+        let cache = self.cache.as_ref()?;
+        let compute = device.parse::<Compute>().ok()?.or(self.usual);
+        if let Some(known) = timing::known(cache, preset, compute) {
+            return Some(known);
+        }
+        let stop = Stop::default();
+        *self.measuring.lock().unwrap_or_else(PoisonError::into_inner) = stop.clone();
+        // Not for a preset that is only passed by.
+        std::thread::sleep(PASSED_BY);
+        stop.check().ok()?;
+        let seconds = backend::caught(|| timing::measure(preset, self.seed, compute, &stop)).ok()?;
+        timing::keep(cache, preset, compute, seconds);
+        Some(seconds)
+    }
+
+    fn hush(&self) {
+        self.measuring.lock().unwrap_or_else(PoisonError::into_inner).request();
+    }
+
+    fn rename(&self, run: &Path, name: &str) -> Result<(PathBuf, String)> {
+        let (to, children) = keep::rename(run, name)?;
+        let also = match children {
+            0 => String::new(),
+            1 => "; the run that began from it was told".to_owned(),
+            n => format!("; the {n} runs that began from it were told"),
+        };
+        let sentence = format!("{} is now {}{also}", shown(run), shown(&to));
+        Ok((to, sentence))
+    }
+
+    fn remove(&self, run: &Path) -> Result<()> {
+        keep::remove(run)
+    }
+
+    fn note(&self, run: &Path, text: &str) -> Result<()> {
+        keep::write_note(run, text)
     }
 
     fn preview(&self, preset: &Preset, index: u64) -> Result<Preview> {
@@ -116,11 +191,23 @@ impl Backstage for LocalBackstage {
     fn resume(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
         self.make_room();
         let device: Compute = device.parse()?;
-        begin::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY)
+        match begin::resume(&run.directory, device, |preset| Ok(preset.clone()), STAY) {
+            // Another process has resumed it since it was listed.
+            Err(e @ Error::InUse { .. }) => socket::attach(&run.directory).map_err(|_| e),
+            resumed => resumed,
+        }
+    }
+
+    fn attach(&self, run: &RunCard, device: &str) -> Result<RunHandle> {
+        self.make_room();
+        match socket::attach(&run.directory) {
+            Err(_) if lock::state(&run.directory) == Held::Free => self.resume(run, device),
+            attached => attached,
+        }
     }
 
     fn checkpoint(&self, run: &Path, name: &str) -> Result<PathBuf> {
-        checkpoints::named(run, name)
+        past::named(run, name)
     }
 
     fn fork(&self, from: &Path, sets: &[String], device: &str) -> Result<RunHandle> {
@@ -144,11 +231,19 @@ impl Backstage for LocalBackstage {
             repeated.origin.data = None;
         }
         let tensorboard = self.tensorboard;
-        begin::start(&Job { from: begun.from, repeats: Some(repeated), tensorboard, ending: STAY, ..job })
+        let restarts = Some(run.to_owned());
+        begin::start(&Job {
+            from: begun.from,
+            repeats: Some(repeated),
+            restarts,
+            tensorboard,
+            ending: STAY,
+            ..job
+        })
     }
 
-    fn moments(&self, run: &Path) -> Vec<u64> {
-        album::moments(run)
+    fn moments(&self, run: &Path) -> Vec<Moment> {
+        past::moments(run)
     }
 
     fn moment(&self, run: &Path, iteration: u64, sample: usize) -> Result<Snapshot> {
@@ -156,10 +251,11 @@ impl Backstage for LocalBackstage {
     }
 
     fn compared(&self, run: &Path) -> Result<RunToCompare> {
-        let begun = RunFile::read(run)?;
-        let preset = directory::preset(run)?;
+        let seed = RunFile::read(run)?.seed;
+        let metrics = metrics::read(run)?;
+        let preset = begun::preset_at_end(run, &metrics)?;
         let directory = std::fs::canonicalize(run).unwrap_or_else(|_| run.to_owned());
-        Ok(RunToCompare { directory, preset, seed: begun.seed, metrics: metrics::read(run)? })
+        Ok(RunToCompare { directory, preset, seed, metrics })
     }
 
     fn save_curves(&self, run: &Path, file: &Path) -> Result<()> {
@@ -176,6 +272,19 @@ impl Backstage for LocalBackstage {
         let tf32 = self.tf32 && self.devices.first().is_some_and(|first| first.device == compute.device);
         detach(run, compute, tf32)
     }
+}
+
+/// Reads the runs in these directories, and passes each to `found`. Directories that are not runs or are damaged are
+/// left out; `train --resume` says why.
+fn read_each(runs: Vec<PathBuf>, found: &(dyn Fn(RunCard) + Sync)) {
+    let waiting = Mutex::new(runs.into_iter());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    std::thread::scope(|scope| {
+        for _ in 0..READERS {
+            let read = || std::iter::from_fn(next).filter_map(|run| card(&run).ok()).for_each(found);
+            let _ = std::thread::Builder::new().spawn_scoped(scope, read);
+        }
+    });
 }
 
 /// The directories of the runs under `runs`, the most recently changed first.
@@ -220,12 +329,23 @@ pub fn card(run: &Path) -> Result<RunCard> {
         Err(e) if last.is_none() && damage.is_none() && !run.join("run.json").exists() => return Err(e),
         begun => begun,
     };
-    let metrics::Latest { ami, failure } = metrics::latest(run);
+    let state = match lock::state(run) {
+        // A run of this process has left the screen, and is ending.
+        Held::Here(holder) if holder.pid != std::process::id() => RunState::Running,
+        Held::Elsewhere(holder) => RunState::Elsewhere(holder.to_string()),
+        _ if last.as_ref().is_some_and(Checkpoint::is_finished) => RunState::Finished,
+        _ => RunState::Stopped,
+    };
+    let metrics::Latest { iteration: latest, ami, failure } = metrics::latest(run);
     let failed = failure.map(|failure| format!("failed: {}", failure.why));
     // Before the first validation of a stage, the latest AMI belongs to another task.
     let ami = ami.filter(|_| last.as_ref().is_none_or(Checkpoint::is_of_its_task));
     let (iteration, of_last) =
         last.as_ref().map_or((0, 0), |last| (last.manifest.counters.iteration, last.manifest.seed));
+    // What comes after the last checkpoint counts only while it trains.
+    let trains = matches!(state, RunState::Running | RunState::Elsewhere(_));
+    let iteration = if trains { iteration.max(latest) } else { iteration };
+    let parent = begun.as_ref().ok().and_then(keep::parent);
     let unreadable = begun.as_ref().err().map(Error::to_string);
     let (preset, no_preset) = match last.map_or_else(|| directory::preset(run), |last| Ok(last.preset)) {
         Ok(preset) => (preset, None),
@@ -240,6 +360,9 @@ pub fn card(run: &Path) -> Result<RunCard> {
         ami,
         changed: changed(run).unwrap_or(SystemTime::UNIX_EPOCH),
         trouble: unreadable.or(no_preset).or(failed).or(damage),
+        state,
+        parent,
+        note: keep::note(run),
     })
 }
 
@@ -266,7 +389,7 @@ mod tests {
     fn a_run_is_listed_without_its_weights() {
         let directory = tempfile::tempdir().unwrap();
         let run = directory.path().join("r");
-        let ending = Ending { max_iterations: Some(1), stay: false };
+        let ending = Ending { max_iterations: Some(1), ..Ending::default() };
         let preset = Preset::load("quickstart").unwrap();
         let job = Job { out: Some(run.clone()), ending, ..Job::new(preset, 7, DeviceName::Flex) };
         let mut handle = begin::start(&job).unwrap();

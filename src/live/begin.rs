@@ -2,22 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::thread;
-pub use super::worker::Ending;
 use super::worker::{self, Begun};
+pub use super::worker::{Ending, Epochs};
 use crate::backend::Compute;
 use crate::error::{Error, Result};
 use crate::machine;
+use crate::paths::{Shown, shown};
 use crate::precision::Precision;
-use crate::preset::{Preset, Setting};
+use crate::preset::{Difference, Preset, Setting, differences};
 use crate::protocol::{Change, Metrics, Record, RunHandle};
 use crate::run::album::Album;
 use crate::run::checkpoint::first_trainer;
 use crate::run::directory::{self, Repeat, RunDir, RunFile};
 use crate::run::metrics;
 use crate::run::origin::Origin;
+use crate::train::trainer::Counters;
 
 /// A training to start.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct Job {
     pub from: Option<PathBuf>,
     /// The run that it repeats, which must have begun with the weights in `from` and the same data.
     pub repeats: Option<RunFile>,
+    /// The run that it restarts with other settings, for the viewers.
+    pub restarts: Option<PathBuf>,
     /// The run directory; a new one under `runs` if not given.
     pub out: Option<PathBuf>,
     /// Live changes to make at their iterations, in their order.
@@ -52,6 +56,7 @@ impl Job {
             compute,
             from: None,
             repeats: None,
+            restarts: None,
             out: None,
             replay: Vec::new(),
             tensorboard: false,
@@ -86,7 +91,17 @@ pub fn start(job: &Job) -> Result<RunHandle> {
             run.keep_events()?;
         }
         run.commit()?;
-        Ok(Begun { run, trainer, metrics: Metrics::default(), replay: job.replay, compute, saved: None })
+        let made = job.restarts.as_deref().map(|of| restarted(run.path(), of, trainer.preset()));
+        Ok(Begun {
+            run,
+            trainer,
+            metrics: Metrics::default(),
+            replay: job.replay,
+            limit: None,
+            compute,
+            saved: None,
+            made,
+        })
     };
     spawn(make, ending)
 }
@@ -111,11 +126,12 @@ fn run_file(seed: u64, compute: Compute) -> RunFile {
 }
 
 /// Starts a new run from the complete state of `path` (a checkpoint, or a run's last one), with its preset changed by
-/// `change`. Its curves begin with its parent's.
+/// `change`. Its curves begin with its parent's. If there is nothing left to train, it gets as many epochs as its last
+/// stage has.
 ///
 /// # Errors
 /// Those of [`Checkpoint::trainer`](crate::run::checkpoint::Checkpoint::trainer), for example for a `change` that
-/// needs another network.
+/// needs another network; a limit to the epochs that leaves nothing to train.
 pub fn fork(
     path: &Path,
     compute: impl Into<Compute>,
@@ -139,6 +155,13 @@ pub fn fork(
                     .into(),
             ));
         }
+        let counters = &checkpoint.manifest.counters;
+        let limit = ending.epochs.and_then(|epochs| epochs.limit(counters, &checkpoint.preset));
+        if let Some(limit) = limit {
+            checkpoint.preset = limit.apply(&checkpoint.preset)?;
+        }
+        let given = with_epochs_to_train(ending.epochs.is_some(), &before, &checkpoint.preset, counters)?;
+        checkpoint.preset = given.apply(&checkpoint.preset)?;
         let trainer = checkpoint.trainer(&opened)?.without_best().with_precision(compute.precision());
         if let Some(begun) = begun.filter(|_| checkpoint.preset.data.has_files_of(&before.data)) {
             begun.origin.check_data(trainer.data())?;
@@ -148,7 +171,7 @@ pub fn fork(
         let what = RunFile { forked, origin, replay: replay.clone(), ..run_file(trainer.seed(), compute) };
         let mut run = RunDir::fork(out.as_deref(), &checkpoint, trainer.preset(), &what)?;
         let iteration = trainer.counters().iteration;
-        for kind in Setting::KINDS {
+        for kind in Setting::KINDS.into_iter().chain([Setting::MaxEpochs(0)]) {
             if let (Some(from), Some(to)) = (kind.current(&before), kind.current(trainer.preset()))
                 && from != to
             {
@@ -167,9 +190,71 @@ pub fn fork(
         let mut metrics = metrics::read(run.path())?;
         metrics.keep_latest();
         let saved = Some((trainer.counters().clone(), trainer.preset().clone()));
-        Ok(Begun { run, trainer, metrics, replay, compute, saved })
+        let made = parent.as_deref().unwrap_or(&path);
+        let made = format!("{}, forked at {iteration} of {}", name(run.path()), name(made));
+        let made = Some(made + &with(&differences(&before, trainer.preset())));
+        Ok(Begun { run, trainer, metrics, replay, limit: None, compute, saved, made })
     };
     spawn(make, ending)
+}
+
+/// What a restart of the run in `of` has made.
+fn restarted(run: &Path, of: &Path, preset: &Preset) -> String {
+    let before = directory::preset(of);
+    let settings = before.map_or(String::new(), |before| with(&differences(&before, preset)));
+    format!("{}, restarted from the initial weights of {}{settings}", name(run), name(of))
+}
+
+/// The settings of a new run that its parent had otherwise, in words.
+fn with(settings: &[Difference]) -> String {
+    let each = |one: &Difference| format!("{} {}", one.path, one.after);
+    match settings {
+        [] => String::new(),
+        [some @ .., last] if some.len() < 4 => {
+            let some: String = some.iter().map(|one| each(one) + ", ").collect();
+            format!(", with {some}{}", each(last))
+        }
+        many => format!(", with {} other settings", many.len()),
+    }
+}
+
+fn name(run: &Path) -> Shown<'_> {
+    shown(run.file_name().map_or(run, Path::new))
+}
+
+/// The limit to the epochs of a fork from `before`: that of `preset`, unless it leaves nothing to train and was not
+/// asked for.
+///
+/// # Errors
+/// A limit that was asked for and leaves nothing to train.
+fn with_epochs_to_train(
+    asked: bool,
+    before: &Preset,
+    preset: &Preset,
+    counters: &Counters,
+) -> Result<Setting> {
+    let (had, most) = (before.last_stage_epochs(), preset.last_stage_epochs());
+    let over = counters.batches >= preset.iterations_per_epoch();
+    let epochs = counters.epochs + u64::from(over);
+    let within_epoch = counters.batches > 0 && !over;
+    // A fork begins its patience anew.
+    let begun = Counters { epochs, batches: 0, stale_epochs: 0, ..counters.clone() };
+    if within_epoch || !begun.is_finished(&preset.train) {
+        return Ok(Setting::MaxEpochs(most));
+    }
+    let done = epochs - counters.stage_epochs;
+    if asked || most != had {
+        return Err(Error::Usage(format!(
+            "this fork has nothing to train: its limit of {most} epochs counts those that are done already, which are \
+             {done}; name a higher one, such as train.max_epochs={}",
+            done + most
+        )));
+    }
+    warn!(
+        "this fork trains {had} more epochs, up to {}, because all {done} of its parent are done",
+        done + had
+    );
+    Ok(Setting::MaxEpochs(done + had))
 }
 
 /// Starts a run that repeats the one in `path`, including its live changes, up to its last iteration or that of
@@ -199,7 +284,8 @@ pub fn replay(
     }
 }
 
-/// Resumes the run in `path` from its newest whole checkpoint, or from its beginning if it has none yet.
+/// Resumes the run in `path` from its newest whole checkpoint, or from its beginning if it has none yet. A new limit to
+/// its epochs is recorded as a live change.
 ///
 /// # Errors
 /// Those of [`RunDir::resume`] and [`Checkpoint::trainer`](crate::run::checkpoint::Checkpoint::trainer).
@@ -236,13 +322,14 @@ pub fn resume(
         if compute.precision() != begun.precision {
             RunFile { precision: compute.precision(), ..begun.clone() }.write(&path)?;
         }
+        let limit = ending.epochs.and_then(|epochs| epochs.limit(trainer.counters(), trainer.preset()));
         let mut metrics = metrics::read(run.path())?;
         metrics.keep_latest();
         // The part of a replay that is still to come.
         let next = trainer.counters().iteration + 1;
         let to_come = |change: &Change| change.iteration >= next && !metrics.changes.contains(change);
         let replay = begun.replay.into_iter().filter(to_come).collect();
-        Ok(Begun { run, trainer, metrics, replay, compute, saved })
+        Ok(Begun { run, trainer, metrics, replay, limit, compute, saved, made: None })
     };
     spawn(make, ending)
 }

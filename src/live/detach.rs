@@ -49,6 +49,8 @@ pub(super) fn detach(run: &Path, compute: Compute, tf32: bool) -> Result<()> {
         }
         sleep(Duration::from_millis(50));
     }
+    // So that it leaves no zombie where this program continues.
+    let _ = std::thread::Builder::new().spawn(move || child.wait());
     Ok(())
 }
 

@@ -12,7 +12,9 @@ use crate::paths::quoted;
 use crate::protocol::{Call, Command, Event, Finish, Metrics, RunHandle, RunInfo, RunKind, ViewerId};
 use crate::run::checkpoint::Checkpoint;
 use crate::run::directory;
+use crate::snapshot::Snapshot;
 use crate::train::trainer::Trainer;
+use crate::train::unroll;
 
 /// Opens the model called `what`, or a run's or a checkpoint's weights.
 ///
@@ -41,6 +43,20 @@ pub fn open(what: &Path, compute: impl Into<Compute>) -> Result<RunHandle> {
     })
 }
 
+/// The samples among which a good one is looked for.
+const CANDIDATES: usize = 16;
+
+/// A sample that shows what the model can do: of the first few, the one with the highest AMI (last step). The first one
+/// where nothing can be scored.
+fn good_sample(trainer: &Trainer) -> usize {
+    let samples = trainer.preset().train.validation_size.min(CANDIDATES);
+    let snapshots = backend::caught(|| unroll::take_first(trainer, samples)).unwrap_or_default();
+    let ami = |snapshot: &Snapshot| Some((snapshot.steps.last()?.ami?, snapshot.sample));
+    // The lowest of equals.
+    let better = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1));
+    snapshots.iter().filter_map(ami).max_by(better).map_or(0, |(_, sample)| sample)
+}
+
 struct Shown {
     trainer: Trainer,
     checkpoint: Checkpoint,
@@ -51,9 +67,12 @@ impl Shown {
     /// Shows samples until told to stop.
     fn run(&mut self, compute: Compute) -> Result<()> {
         let iteration = self.checkpoint.manifest.counters.iteration;
+        // A checkpoint is known by its run.
+        let path = &self.checkpoint.path;
+        let directory = directory::run_of(path).unwrap_or(path).to_owned();
         self.ends.outbox.send(Event::Started(Box::new(RunInfo {
             kind: RunKind::Model,
-            directory: self.checkpoint.path.clone(),
+            directory,
             preset: self.trainer.preset().clone(),
             seed: self.trainer.seed(),
             device: compute.to_string(),
@@ -62,6 +81,7 @@ impl Shown {
             floor: self.trainer.floor()?,
             metrics: Metrics::default(),
         })));
+        self.ends.audience.begin_at(good_sample(&self.trainer));
         loop {
             for (viewer, answer) in self.ends.audience.show(&self.trainer, iteration)? {
                 self.ends.outbox.answer(viewer, answer);

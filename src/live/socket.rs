@@ -43,6 +43,7 @@ pub use self::attached::attach;
 use self::limits::{Limits, Pace};
 use self::wire::{MOST_OF_RUN, News, VERSION};
 use crate::error::{Error, Result};
+use crate::preset::Setting;
 use crate::protocol::{Call, Command, Event, Finish, OWNER, Record, RunInfo, ViewerId, WeakCaller};
 use crate::snapshot::Snapshot;
 
@@ -152,6 +153,9 @@ impl Now {
             }
             Event::Epoch(epoch) => info.metrics.add(Record::Epoch(epoch)),
             Event::Changed(change) => {
+                if matches!(change.to, Setting::MaxEpochs(_)) {
+                    self.end = None;
+                }
                 if let Ok(preset) = change.to.apply(&info.preset) {
                     info.preset = preset;
                 }

@@ -3,6 +3,7 @@
 //! A checkpoint is written after every epoch, before its validation, and when the last one is some minutes old. A file
 //! that cannot be written for now, for example on a full disk, pauses the training until it can be (`files`).
 
+mod commands;
 mod files;
 
 use std::collections::VecDeque;
@@ -19,13 +20,12 @@ use crate::backend::{self, Compute};
 use crate::error::{Error, Result, panic_message};
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
-    Call, Change, Command, Event, Finish, Floor, Iteration, Metrics, Record, RunInfo, RunKind, ViewerId,
-    WATCHED, number_or_dash,
+    Call, Change, Command, Event, Finish, Floor, Iteration, Metrics, Record, RunInfo, RunKind, number_or_dash,
 };
 use crate::run::album::{self, Album};
 use crate::run::directory::RunDir;
-use crate::run::result;
 use crate::run::tensorboard::EventFile;
+use crate::run::{past, result};
 use crate::snapshot::{TILE, pictures};
 use crate::train::trainer::{Counters, Trainer};
 use crate::train::unroll;
@@ -43,8 +43,31 @@ const MOST_CALLS: u32 = 32;
 pub struct Ending {
     /// Stop after this many iterations, counted from the start of the run.
     pub max_iterations: Option<u64>,
+    /// Another limit to the epochs of a run that is resumed or forked.
+    pub epochs: Option<Epochs>,
     /// When the training is over, keep showing samples until told to stop.
     pub stay: bool,
+}
+
+/// A limit to the epochs of a run that has trained already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Epochs {
+    /// So many in all.
+    Total(u64),
+    /// So many more than it has done. With stages the last one is extended.
+    More(u64),
+}
+
+impl Epochs {
+    /// The setting, for a run with these counters; `None` if `preset` has this limit already.
+    pub(super) fn limit(self, counters: &Counters, preset: &Preset) -> Option<Setting> {
+        match self {
+            Epochs::Total(most) => {
+                Some(Setting::MaxEpochs(most)).filter(|most| most.current(preset) != Some(*most))
+            }
+            Epochs::More(more) => Some(Setting::MaxEpochs(counters.limit_for(more, preset))),
+        }
+    }
 }
 
 /// A run that is ready to be trained.
@@ -54,14 +77,18 @@ pub(super) struct Begun {
     pub(super) metrics: Metrics,
     /// Live changes still to be made.
     pub(super) replay: Vec<Change>,
+    /// A new limit to its epochs.
+    pub(super) limit: Option<Setting>,
     pub(super) compute: Compute,
     /// The checkpoint it stands on.
     pub(super) saved: Option<(Counters, Preset)>,
+    /// What was made from another run, to tell the viewers.
+    pub(super) made: Option<String>,
 }
 
 /// Trains `begun` until a condition to stop is met, and reports to `ends`.
 pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
-    let Begun { run, trainer, metrics, replay, compute, saved } = begun;
+    let Begun { run, trainer, metrics, replay, limit, compute, saved, made } = begun;
     let trainer = trainer.with_stop(ends.stop.clone());
     let worker = Worker {
         run,
@@ -72,6 +99,7 @@ pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
         compute,
         ending,
         replay: replay.into(),
+        limit,
         floor: Floor::default(),
         paused: false,
         steps_to_go: 0,
@@ -83,7 +111,7 @@ pub(super) fn train(begun: Begun, ends: Ends, ending: Ending) {
         snapshot_due: Instant::now(),
         looked: false,
     };
-    worker.run(metrics);
+    worker.run(metrics, made);
 }
 
 struct Worker {
@@ -98,6 +126,8 @@ struct Worker {
     ending: Ending,
     /// Live changes still to be made, each at its iteration.
     replay: VecDeque<Change>,
+    /// A new limit to its epochs, before the first iteration.
+    limit: Option<Setting>,
     /// The floor of the current settings.
     floor: Floor,
     paused: bool,
@@ -124,9 +154,12 @@ enum Next {
 }
 
 impl Worker {
-    fn run(mut self, metrics: Metrics) {
+    fn run(mut self, metrics: Metrics, made: Option<String>) {
         self.ends.log.open(self.run.path());
-        let work = |worker: &mut Worker| match worker.announce(metrics).and_then(|()| worker.train()) {
+        let work = |worker: &mut Worker| match worker
+            .announce(metrics, made.clone())
+            .and_then(|()| worker.train())
+        {
             Err(Error::Stopped) => worker.save_unsaved().map(|()| Finish::Stopped),
             other => other,
         };
@@ -151,7 +184,7 @@ impl Worker {
         self.ends.outbox.finish(finish);
     }
 
-    fn announce(&mut self, metrics: Metrics) -> Result<()> {
+    fn announce(&mut self, metrics: Metrics, made: Option<String>) -> Result<()> {
         result::remove(self.run.path());
         let trainer = &self.trainer;
         self.floor = trainer.floor()?;
@@ -179,6 +212,7 @@ impl Worker {
             Ok(viewers) => self.ends.outbox.admit(viewers),
             Err(e) => warn!("{e}; {NOBODY}"),
         }
+        made.into_iter().for_each(|made| self.tell(made));
         self.tell_warnings();
         // An epoch that is still to be validated may have been validated before the run was killed, so its iteration
         // is written again.
@@ -189,7 +223,9 @@ impl Worker {
             let rate = self.trainer.preset().train.learning_rate;
             self.log_event(|events, _| events.iteration(&last, rate))?;
         }
-        let album = self.persist(|worker| Album::open(worker.run.path(), first - 1));
+        let inherited: Vec<u64> = past::inherited(self.run.path()).into_keys().collect();
+        let open = |worker: &mut Worker| Album::open(worker.run.path(), first - 1);
+        let album = self.persist(open).map(|album| album.holding(inherited));
         self.album = self.kept(album)?;
         if first == 1 {
             self.keep_moment(false)?;
@@ -203,10 +239,18 @@ impl Worker {
         if self.trainer.epoch_is_over() {
             self.end_epoch()?;
         }
-        if let Some(finish) = self.is_done()? {
-            return self.stay(finish);
+        let mut done = self.is_done()?;
+        if let Some(limit) = self.limit.take() {
+            self.change(limit)??;
+            done = self.is_done()?;
         }
         loop {
+            if let Some(finish) = done {
+                self.save_unsaved()?;
+                if let Some(finish) = self.stay(finish)? {
+                    return Ok(finish);
+                }
+            }
             self.repeat_changes()?;
             if let Next::Stop = self.take_commands()? {
                 self.save_unsaved()?;
@@ -227,15 +271,12 @@ impl Worker {
             }
             self.show_if_due()?;
             self.ends.outbox.flush();
-            if let Some(finish) = self.is_done()? {
-                self.save_unsaved()?;
-                return self.stay(finish);
-            }
+            done = self.is_done()?;
         }
     }
 
-    /// Ends the training. If asked to stay, shows samples until told to stop.
-    fn stay(&mut self, finish: Finish) -> Result<Finish> {
+    /// Ends the training. If asked to stay, shows samples until told to stop, or to train further: `None`.
+    fn stay(&mut self, finish: Finish) -> Result<Option<Finish>> {
         if self.ending.stay {
             self.keep_result(&finish);
             self.ends.outbox.send(Event::Done(finish.clone()));
@@ -248,15 +289,26 @@ impl Worker {
                     Some(Call::Join(viewer, snapshots)) => self.ends.audience.admit(viewer, snapshots),
                     Some(Call::Taken(_)) => {}
                     Some(Call::Command(viewer, command)) => {
-                        if let Some(request) = self.look(viewer, command)? {
-                            let why = "the training is over; resume or fork the run to continue it".into();
-                            self.ends.outbox.answer(viewer, Event::Refused { request, why });
+                        match self.look(viewer, command)? {
+                            None => {}
+                            Some(Command::Train(more)) if finish != Finish::MaxIterations => {
+                                self.train_further(viewer, more, true)?;
+                                // A limit that it has reached already changes nothing.
+                                if self.trainer.is_done().is_none() {
+                                    result::remove(self.run.path());
+                                    return Ok(None);
+                                }
+                            }
+                            Some(request) => {
+                                let why = "the training is over; :train N trains N epochs more".into();
+                                self.ends.outbox.answer(viewer, Event::Refused { request, why });
+                            }
                         }
                     }
                 }
             }
         }
-        Ok(finish)
+        Ok(Some(finish))
     }
 
     /// Records and sends the iterations whose losses were read.
@@ -313,6 +365,15 @@ impl Worker {
             return Ok(Some(Finish::MaxIterations));
         }
         let Some(finish) = self.trainer.is_done() else { return Ok(None) };
+        // The run that this one repeats was trained further here.
+        if self.trainer.is_finished()
+            && self.replay.front().is_some_and(|change| {
+                change.iteration <= iteration + 1 && matches!(change.to, Setting::MaxEpochs(_))
+            })
+        {
+            self.repeat_changes()?;
+            return self.is_done();
+        }
         let start = self.persist(|worker| {
             let Worker { trainer, run, .. } = worker;
             trainer.next_stage(|preset, device| run.best()?.model(preset, device))
@@ -369,95 +430,6 @@ impl Worker {
                 Some(command) => self.carry_out(viewer, command)?,
             }
         }
-    }
-
-    /// Carries out a command about the viewer's own view; returns any other.
-    fn look(&mut self, viewer: ViewerId, command: Command) -> Result<Option<Command>> {
-        let preset = self.trainer.preset();
-        let samples = preset.train.validation_size.min(WATCHED);
-        match self.ends.audience.look(viewer, command, preset.data.image(), samples) {
-            Ok(None) => {
-                self.looked = true;
-                if self.ends.calls.is_empty() {
-                    self.show()?;
-                }
-            }
-            Ok(other) => return Ok(other),
-            Err(answer) => self.ends.outbox.answer(viewer, *answer),
-        }
-        Ok(None)
-    }
-
-    /// Carries out a command that steers the training.
-    fn carry_out(&mut self, viewer: ViewerId, command: Command) -> Result<()> {
-        match command {
-            Command::Pause => self.pause(true)?,
-            Command::Resume => self.pause(false)?,
-            Command::Step => {
-                self.pause(true)?;
-                self.steps_to_go += 1;
-            }
-            Command::Checkpoint => {
-                if let Err(e) = self.save(false) {
-                    self.refuse(viewer, Command::Checkpoint, &e);
-                }
-            }
-            Command::Set(setting) => {
-                if let Err(e) = self.change(setting)? {
-                    self.refuse(viewer, Command::Set(setting), &e);
-                }
-            }
-            Command::Profile(on) => self.trainer.set_profiled(on),
-            // Handled by `look` and `take_commands`.
-            Command::Watch(_) | Command::Look(_) | Command::Input(_) | Command::Show | Command::Stop => {}
-        }
-        Ok(())
-    }
-
-    fn pause(&mut self, paused: bool) -> Result<()> {
-        if self.paused == paused {
-            return Ok(());
-        }
-        self.paused = paused;
-        self.ends.outbox.send(Event::Paused(paused));
-        self.show()
-    }
-
-    /// Makes the replayed changes that are due.
-    fn repeat_changes(&mut self) -> Result<()> {
-        let next = self.trainer.counters().iteration + 1;
-        while let Some(change) = self.replay.pop_front_if(|change| change.iteration <= next) {
-            self.read_losses()?;
-            if let Err(e) = self.change(change.to)? {
-                self.note(&e);
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes a live change, recorded first. The inner error does not stop the training.
-    fn change(&mut self, setting: Setting) -> Result<Result<()>> {
-        let prepared = match self.trainer.prepare(setting) {
-            Ok(prepared) => prepared,
-            Err(e) => return Ok(Err(e)),
-        };
-        let change = prepared.change();
-        self.append(&Record::Change(change))?;
-        self.trainer.adopt(prepared);
-        let (from, to) = (change.from.value(), change.to.value());
-        info!("iteration {}: {} {from} -> {to}", change.iteration, setting.field());
-        self.ends.outbox.send(Event::Changed(change));
-        if setting.moves_floor() {
-            self.tell_floor()?;
-        }
-        self.looked = true;
-        Ok(Ok(()))
-    }
-
-    /// Answers a viewer whose request cannot be carried out.
-    fn refuse(&mut self, viewer: ViewerId, request: Command, e: &Error) {
-        info!("refused: {e}");
-        self.ends.outbox.answer(viewer, Event::Refused { request, why: e.to_string() });
     }
 
     /// Tells all viewers about a problem that does not stop the training.

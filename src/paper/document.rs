@@ -21,8 +21,8 @@ const LEGEND: &str = "\
 Written by `nem-tui reproduce` from the scores stored beside it.
 
 AMI is normalised by the larger entropy, and is over the pixels that belong to exactly one object: background and
-overlap are left out. `ami` is weighted over EM steps like the training loss, `ami_last` is that of the last step,
-`upper_bound` is the NLL of max_k ψ in nats per sample. The paper's values are means ± deviations of 5 runs; those
+overlap are left out. `ami` is AMI (all steps), weighted over EM steps like the training loss, `ami_last` is AMI (last
+step), `upper_bound` is the NLL of max_k ψ in nats per sample. The paper's values are means ± deviations of 5 runs; those
 with † were remembered, not looked up, and may be slightly wrong. Ours are on the test split, from the checkpoint
 with the best validation loss, with the sample deviation where there are several seeds. **Bold** is above the floor,
 the best split of the image by position alone, on the images of that row (at most 500, by their last frame): a model
@@ -38,7 +38,7 @@ settings. Times are wall times, whatever else the machine was doing.
 const CURVES: &str = "\
 \n## Curves\n
 The epochs of the runs in `runs/`. Scores are those of the last EM step on the validation split; AMI is normalised by
-the larger entropy.
+the larger entropy. With one component or one object there is nothing to tell apart, so there is no score.
 ";
 
 const HEAD: &str = "\
@@ -84,7 +84,7 @@ impl Results {
             return String::new();
         }
         let mut text = String::from(
-            "\n## Runs\n\n| run | state | iterations | time | last validation loss | validation AMI | AMI 0.8 first after | device | program |\n\
+            "\n## Runs\n\n| run | state | iterations | time | last validation loss | validation AMI (last step) | AMI 0.8 first after | device | program |\n\
              |---|---|---|---|---|---|---|---|---|\n",
         );
         for run in &self.runs {
@@ -214,7 +214,7 @@ impl ArchivedRun {
                 let _ = write!(text, "; changed from the preset: {}.", changed.join(", "));
             }
         }
-        text += "\n\n| iterations | stage | time | train loss | validation loss | AMI | ARI | confidence |\n\
+        text += "\n\n| iterations | stage | time | train loss | validation loss | AMI (last step) | ARI (last step) | confidence |\n\
                  |---|---|---|---|---|---|---|---|\n";
         let epochs: Vec<_> = self.hours().collect();
         let rows = ROWS.min(epochs.len());

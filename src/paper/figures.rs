@@ -35,7 +35,7 @@ pub struct Figure {
 /// [`crate::error::Error::Figure`] if the drawing library fails.
 pub fn figures(scored: &[ScoredRun], archived: &[ArchivedRun]) -> Result<Vec<Figure>> {
     let learning = |section, file| -> Result<Option<Figure>> {
-        let caption = "Validation AMI of the last EM step over the hours of training";
+        let caption = "Validation AMI (last step) over the hours of training";
         Ok(learning(archived, section)?.map(|svg| Figure { section, caption, file, svg }))
     };
     let drawn = [
@@ -208,15 +208,18 @@ fn per_step(scored: &[ScoredRun], section: Section) -> Result<Option<String>> {
 
 /// AMI over time, a line for each run of `section`; `None` without runs.
 fn learning(archived: &[ArchivedRun], section: Section) -> Result<Option<String>> {
-    let runs: Vec<&ArchivedRun> = archived.iter().filter(|run| run.section() == Some(section)).collect();
-    let lines: Vec<Vec<(f64, f64)>> = runs.iter().map(|run| run.ami_by_hours()).collect();
-    let hours = lines.iter().filter_map(|line| line.last()).fold(0.0f64, |most, (hours, _)| most.max(*hours));
-    if runs.is_empty() {
+    let runs = archived.iter().filter(|run| run.section() == Some(section));
+    // Runs of one component have no AMI.
+    let lines: Vec<_> =
+        runs.map(|run| (run, run.ami_by_hours())).filter(|(_, line)| !line.is_empty()).collect();
+    let ends = lines.iter().filter_map(|(_, line)| line.last());
+    let hours = ends.fold(0.0f64, |most, (hours, _)| most.max(*hours));
+    if lines.is_empty() {
         return Ok(None);
     }
     chart::draw(SIZE, |area| {
-        let mut chart = chart::scores(area, 0.0..hours.max(0.01), "hours", AMI)?;
-        for ((run, line), colour) in runs.iter().zip(lines).zip(COLOURS.iter().cycle()) {
+        let mut chart = chart::scores(area, 0.0..hours.max(0.01), "hours", "AMI (last step)")?;
+        for ((run, line), colour) in lines.into_iter().zip(COLOURS.iter().cycle()) {
             let style = colour.stroke_width(2);
             chart
                 .draw_series(LineSeries::new(line, style))?

@@ -250,7 +250,7 @@ impl Reproduction<'_> {
         deadline: Option<Instant>,
         progress: &mut dyn Progress,
     ) -> Result<Finish> {
-        let ending = Ending { max_iterations: self.max_iterations, stay: false };
+        let ending = Ending { max_iterations: self.max_iterations, ..Ending::default() };
         let handle = if run.is_begun()? {
             let before = TrainedRun::read(&run.path)?;
             if before.finished {

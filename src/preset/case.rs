@@ -159,6 +159,7 @@ impl ParityCase {
                 clip_norm: None,
                 score_every: schema::default_score_every(),
                 checkpoint_minutes: schema::five(),
+                history_mb: schema::default_history_mb(),
             },
         })
     }

@@ -124,9 +124,14 @@ impl Preset {
                 ));
             }
             for setting in &stage.set {
-                if matches!(setting, Setting::LearningRate(_)) {
+                let field = match setting {
+                    Setting::LearningRate(_) => Some("learning_rate"),
+                    Setting::MaxEpochs(_) => Some("max_epochs"),
+                    _ => None,
+                };
+                if let Some(field) = field {
                     return Some(format!(
-                        "train.stages[{i}].set has {setting:?}; set the stage's learning_rate instead"
+                        "train.stages[{i}].set has {setting:?}; set the stage's {field} instead"
                     ));
                 }
                 if setting.current(self).is_none() {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::schema::Preset;
+use super::typed::variant_of;
 
 /// A field with different values in two presets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,11 @@ impl Preset {
 fn compare(path: &str, before: &Value, after: &Value, found: &mut Vec<Difference>) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match (before, after) {
+        // The name of a variant is no part of a path.
+        (a, b) if variant_of(a).is_some() && variant_of(a) == variant_of(b) => {
+            let inside = variant_of(a).unwrap_or_default();
+            compare(path, &a[inside], &b[inside], found);
+        }
         (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
             a.iter().zip(b.values()).for_each(|((key, a), b)| compare(&below(key), a, b, found));
         }
@@ -54,5 +60,19 @@ fn compare(path: &str, before: &Value, after: &Value, found: &mut Vec<Difference
             after: after.to_string(),
         }),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_written_as_it_is_set() {
+        let own = Preset::load("quickstart").unwrap();
+        let sets = ["data.objects=5", "model.cell.layers.1.activation=\"Elu\"", "noise.probability=0.3"];
+        let other = own.set(&sets).unwrap();
+        let found = differences(&own, &other);
+        assert_eq!(found.iter().map(|one| format!("{}={}", one.path, one.after)).collect::<Vec<_>>(), sets);
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::schema::{Data, Digits, Images};
+use super::schema::{Data, Digits, Distribution, Images, Noise};
 
 /// The size of an image: C, H and W.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +88,17 @@ impl Data {
             *digits = new;
         }
         self
+    }
+
+    /// The kind of noise that fits these images: flipped pixels for binary ones. Those of a file are what `distribution`
+    /// takes them for.
+    pub(super) fn noise(&self, probability: f64, distribution: Distribution) -> Noise {
+        let is_binary = match self {
+            Data::Shapes { .. } | Data::FlyingShapes { .. } => true,
+            Data::Mnist { .. } | Data::FlyingMnist { .. } => false,
+            Data::Hdf5 { .. } | Data::Tensors { .. } => distribution == Distribution::Bernoulli,
+        };
+        if is_binary { Noise::Bitflip { probability } } else { Noise::MaskedUniform { probability } }
     }
 
     /// Number of digit images, for data with digits.

@@ -3,16 +3,13 @@
 use std::path::Path;
 
 use ron::extensions::Extensions;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::schema::{
-    Cell, Data, Digits, Distribution, Images, Layer, Loss, ModelSpec, Noise, Preset, Setting, Speed, Stage,
-    StepWeights, Train,
-};
+use super::schema::Preset;
+use super::typed::{self, options};
 use crate::error::{Error, Result};
 use crate::files::{has_extension, read_text};
-use crate::paths::{exact::StoredPath, shown};
+use crate::paths::{meant, shown};
 
 /// The embedded presets, as (name, RON text). The first is the default.
 pub fn embedded() -> &'static [(&'static str, &'static str)] {
@@ -46,10 +43,6 @@ pub fn embedded_names() -> impl Iterator<Item = &'static str> {
     embedded().iter().map(|(name, _)| *name)
 }
 
-fn options() -> ron::Options {
-    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
-}
-
 impl Preset {
     /// The embedded preset `name`, or the file at the path `name` (anything with a `/` or ending in `.ron`).
     ///
@@ -63,7 +56,8 @@ impl Preset {
         let is_path = path.as_os_str().as_encoded_bytes().contains(&(std::path::MAIN_SEPARATOR as u8));
         if !(is_path || has_extension(path, "ron")) {
             return Err(Error::Usage(format!(
-                "there is no preset called {path:?}; choose {}, or give the path of a .ron file",
+                "there is no preset called {path:?}; {}choose {}, or give the path of a .ron file",
+                meant(path, embedded_names()),
                 embedded_names().collect::<Vec<_>>().join(", ")
             )));
         }
@@ -98,7 +92,8 @@ impl Preset {
     ///
     /// A path has the fields' names from the top, joined by dots: `k=5`, `train.batch=32`, `data.objects=4`,
     /// `noise.probability=0.2`, `loss.steps=All`, `model.cell.layers.0.units=100`. It leaves out the names of enum
-    /// variants. A value is RON.
+    /// variants. The short names of live settings, such as `lr`, are paths, too. A value is RON, or a plain value that
+    /// stands for it: `noise=0.2` keeps the kind of noise.
     ///
     /// # Errors
     /// [`Error::Preset`] for an argument without `=`, an unknown path (with the known fields), a value of the wrong
@@ -128,28 +123,41 @@ impl Preset {
         Ok(preset)
     }
 
-    /// The value of the field at `path`, as JSON.
+    /// The value of the field at `path`, which may be a setting's short name, as JSON.
     ///
     /// # Errors
     /// A sentence: an unknown path, with the known fields.
     pub fn get(&self, path: &str) -> Result<Value, String> {
         let mut tree = serde_json::to_value(self).map_err(|e| e.to_string())?;
-        find(&mut tree, path).cloned()
+        let path = typed::path_of(self, path);
+        find(&mut tree, path).map(|value| value.clone()).map_err(|problem| self.with_hint(problem, path))
     }
 
     fn set_one(&self, assignment: &str) -> Result<Preset, String> {
         let (path, text) =
             assignment.split_once('=').ok_or("write it as path=value, for example --set train.batch=32")?;
-        let (path, text) = (path.trim(), text.trim());
+        let (path, text) = (typed::path_of(self, path.trim()), text.trim());
         let mut tree = serde_json::to_value(self).map_err(|e| e.to_string())?;
-        let slot = find(&mut tree, path)?;
-        *slot = parse_value(path, text)?;
+        let slot = find(&mut tree, path).map_err(|problem| self.with_hint(problem, path))?;
+        *slot = typed::value(self, path, text)?;
         serde_json::from_value(tree).map_err(|e| format!("{text:?} is not a valid {path}: {e}"))
+    }
+
+    /// Adds the path that may have been meant: the one that ends in the same field.
+    fn with_hint(&self, problem: String, path: &str) -> String {
+        let field = |path: &str| path.rsplit('.').next().map(str::to_owned);
+        let paths = self.paths();
+        let near: Vec<_> =
+            paths.iter().filter(|known| *known != path && field(known) == field(path)).collect();
+        match near[..] {
+            [near] => format!("{problem}; did you mean {near}?"),
+            _ => problem,
+        }
     }
 }
 
 /// The value at `path` in `tree`. Enum variants, which serde writes as `{"Variant": {..}}`, are not part of it.
-fn find<'a>(tree: &'a mut Value, path: &str) -> Result<&'a mut Value, String> {
+pub(super) fn find<'a>(tree: &'a mut Value, path: &str) -> Result<&'a mut Value, String> {
     let mut at = tree;
     let mut walked = String::new();
     for key in path.split('.') {
@@ -178,70 +186,16 @@ fn find<'a>(tree: &'a mut Value, path: &str) -> Result<&'a mut Value, String> {
 }
 
 fn inside_variant(value: &mut Value) -> &mut Value {
-    let variant = match &*value {
-        Value::Object(fields) if fields.len() == 1 => fields.keys().next().cloned(),
-        _ => None,
-    };
-    match variant {
-        Some(name) if name.starts_with(|c: char| c.is_ascii_uppercase()) => &mut value[name.as_str()],
-        _ => value,
+    match typed::variant_of(value).map(str::to_owned) {
+        Some(name) => &mut value[name.as_str()],
+        None => value,
     }
-}
-
-/// RON text to a JSON value. Fields with an enum or a struct are read as that type. Elsewhere a bare word is a
-/// string, which also covers unit variants.
-fn parse_value(path: &str, text: &str) -> Result<Value, String> {
-    fn typed<T: DeserializeOwned + serde::Serialize>(text: &str) -> Result<Value, String> {
-        let value: T = options().from_str(text).map_err(|e| e.code.to_string())?;
-        serde_json::to_value(value).map_err(|e| e.to_string())
-    }
-    match path {
-        "data" => typed::<Data>(text),
-        "noise" => typed::<Noise>(text),
-        "model" => typed::<ModelSpec>(text),
-        "model.distribution" => typed::<Distribution>(text),
-        "model.cell" => typed::<Cell>(text),
-        "model.cell.layers" => typed::<Vec<Layer>>(text),
-        "loss" => typed::<Loss>(text),
-        "loss.steps" => typed::<StepWeights>(text),
-        "data.digits" => typed::<Digits>(text),
-        "data.images" => typed::<Images>(text),
-        "data.path" | "data.digits.directory" => {
-            // Without quotes, if it does not look like a quoted one.
-            Ok(typed::<StoredPath>(text).unwrap_or_else(|_| Value::String(text.to_owned())))
-        }
-        "data.speed" => typed::<Speed>(text),
-        "train" => typed::<Train>(text),
-        "train.clip_norm" => typed::<Option<f64>>(text),
-        "train.stages" => typed::<Vec<Stage>>(text),
-        _ if is_of_stage(path, "images") => typed::<Images>(text),
-        _ if is_of_stage(path, "set") => typed::<Vec<Setting>>(text),
-        _ if is_of_stage(path, "max_epochs") => typed::<Option<u64>>(text),
-        _ if is_layer(path) => typed::<Layer>(text),
-        _ if is_word(text) => Ok(Value::String(text.to_owned())),
-        _ => Ok(options().from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))),
-    }
-}
-
-fn is_word(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && !matches!(text, "true" | "false")
-}
-
-fn is_layer(path: &str) -> bool {
-    path.strip_prefix("model.cell.layers.").is_some_and(|rest| rest.parse::<usize>().is_ok())
-}
-
-fn is_of_stage(path: &str, field: &str) -> bool {
-    let of_stage = path.strip_prefix("train.stages.").and_then(|rest| rest.split_once('.'));
-    of_stage.is_some_and(|(_, rest)| rest == field)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preset::{Activation, ShapeSet};
+    use crate::preset::{Activation, Cell, Data, Layer, ShapeSet, StepWeights};
 
     fn quickstart() -> Preset {
         Preset::load("quickstart").unwrap()

@@ -398,6 +398,11 @@ pub struct Train {
     /// Minutes of training after which another checkpoint is written, besides those before and after every validation.
     #[serde(default = "five")]
     pub checkpoint_minutes: f64,
+    /// The most disk for checkpoints of the past to fork from later, in MB: the first epoch's, and of every doubling of
+    /// the iterations up to four, fewer where there is no room. The newest, the one before and the best are always
+    /// kept; 0 keeps only these.
+    #[serde(default = "default_history_mb")]
+    pub history_mb: u64,
 }
 
 impl Train {
@@ -442,6 +447,8 @@ pub enum Setting {
     Objects(usize),
     /// Standard deviation of the Gaussian in the E-step.
     ESigma(f64),
+    /// The most epochs, with stages those of the last one. Early stopping starts its patience anew.
+    MaxEpochs(u64),
 }
 
 /// Adam's constants (Kingma and Ba 2015); ε is added after the bias correction.
@@ -470,6 +477,9 @@ pub(super) fn default_e_sigma() -> f64 {
 }
 pub(super) fn five() -> f64 {
     5.0
+}
+pub(super) fn default_history_mb() -> u64 {
+    256
 }
 fn one_channel() -> usize {
     1

@@ -4,7 +4,7 @@ use super::schema::{Distribution, Noise, Preset, Setting};
 use crate::error::{Error, Result};
 
 impl Setting {
-    /// One setting of each kind, in the order of the menus; their values mean nothing.
+    /// One setting of each kind that can be typed, in the order of the menus; their values mean nothing.
     pub const KINDS: [Setting; 7] = [
         Setting::K(0),
         Setting::Noise(0.0),
@@ -42,6 +42,7 @@ impl Setting {
             Setting::InterWeight(_) => Setting::InterWeight(number()?),
             Setting::Objects(_) => Setting::Objects(count()?),
             Setting::ESigma(_) => Setting::ESigma(number()?),
+            Setting::MaxEpochs(_) => Setting::MaxEpochs(count()? as u64),
         })
     }
 
@@ -55,6 +56,7 @@ impl Setting {
             Setting::InterWeight(_) => "inter",
             Setting::Objects(_) => "objects",
             Setting::ESigma(_) => "sigma",
+            Setting::MaxEpochs(_) => "epochs",
         }
     }
 
@@ -68,6 +70,7 @@ impl Setting {
             Setting::InterWeight(_) => "loss.inter_weight",
             Setting::Objects(_) => "data.objects",
             Setting::ESigma(_) => "model.distribution.e_sigma",
+            Setting::MaxEpochs(_) => "train.max_epochs",
         }
     }
 
@@ -75,6 +78,7 @@ impl Setting {
     pub fn value(&self) -> f64 {
         match *self {
             Setting::K(n) | Setting::Steps(n) | Setting::Objects(n) => n as f64,
+            Setting::MaxEpochs(n) => n as f64,
             Setting::Noise(v) | Setting::LearningRate(v) | Setting::InterWeight(v) | Setting::ESigma(v) => v,
         }
     }
@@ -83,7 +87,7 @@ impl Setting {
     pub fn current(&self, preset: &Preset) -> Option<Setting> {
         Some(match self {
             Setting::K(_) => Setting::K(preset.k),
-            Setting::Noise(_) => Setting::Noise(preset.noise.probability()?),
+            Setting::Noise(_) => Setting::Noise(preset.noise.probability().unwrap_or(0.0)),
             Setting::LearningRate(_) => Setting::LearningRate(preset.train.learning_rate),
             Setting::Steps(_) => Setting::Steps(preset.steps),
             Setting::InterWeight(_) => Setting::InterWeight(preset.loss.inter_weight),
@@ -92,6 +96,7 @@ impl Setting {
                 Distribution::Gaussian { e_sigma } => Setting::ESigma(e_sigma),
                 Distribution::Bernoulli => return None,
             },
+            Setting::MaxEpochs(_) => Setting::MaxEpochs(preset.last_stage_epochs()),
         })
     }
 
@@ -110,10 +115,13 @@ impl Setting {
     pub(super) fn put(&self, preset: &mut Preset) {
         match *self {
             Setting::K(k) => preset.k = k,
-            Setting::Noise(p) => match &mut preset.noise {
-                Noise::Bitflip { probability } | Noise::MaskedUniform { probability } => *probability = p,
-                Noise::None => {}
-            },
+            Setting::Noise(probability) => {
+                preset.noise = match preset.noise {
+                    Noise::Bitflip { .. } => Noise::Bitflip { probability },
+                    Noise::MaskedUniform { .. } => Noise::MaskedUniform { probability },
+                    Noise::None => preset.data.noise(probability, preset.model.distribution),
+                }
+            }
             Setting::LearningRate(rate) => preset.train.learning_rate = rate,
             Setting::Steps(steps) => preset.steps = steps,
             Setting::InterWeight(weight) => preset.loss.inter_weight = weight,
@@ -127,6 +135,10 @@ impl Setting {
                     *e_sigma = sigma;
                 }
             }
+            Setting::MaxEpochs(most) => match preset.train.stages.last_mut() {
+                Some(stage) => stage.max_epochs = Some(most),
+                None => preset.train.max_epochs = most,
+            },
         }
     }
 
@@ -137,6 +149,6 @@ impl Setting {
 
     /// Whether validation losses before and after the change can be compared. If not, early stopping restarts.
     pub fn keeps_loss_comparable(&self) -> bool {
-        matches!(self, Setting::LearningRate(_))
+        matches!(self, Setting::LearningRate(_) | Setting::MaxEpochs(_))
     }
 }

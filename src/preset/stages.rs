@@ -1,6 +1,11 @@
 //! A preset at the stages of its training.
 
-use super::schema::{Preset, Stage};
+use super::schema::{Preset, Setting, Stage};
+
+/// Whether AMI and ARI mean something for these numbers of components and objects.
+pub fn is_scorable((k, objects): (usize, Option<usize>)) -> bool {
+    k > 1 && objects != Some(1)
+}
 
 impl Preset {
     /// The preset of the first stage, or the preset itself without stages.
@@ -26,6 +31,18 @@ impl Preset {
         (self.k, self.data.objects())
     }
 
+    /// Whether AMI and ARI mean something: one component, or one object, leaves nothing to tell apart.
+    pub fn is_scorable(&self) -> bool {
+        is_scorable(self.task())
+    }
+
+    /// The preset with another value of one setting, which it may not fit.
+    #[must_use]
+    pub fn with(mut self, setting: Setting) -> Preset {
+        setting.put(&mut self);
+        self
+    }
+
     /// The preset after the changes of one stage.
     #[must_use]
     pub fn at_stage(&self, stage: &Stage) -> Preset {
@@ -36,8 +53,9 @@ impl Preset {
         preset
     }
 
-    /// Whether a stage overrides the field at `path`.
+    /// Whether a stage overrides the field at `path`, which may be a setting's short name.
     pub fn is_set_by_stages(&self, path: &str) -> bool {
+        let path = Setting::named(path).map_or(path, |kind| kind.field());
         let stages = &self.train.stages;
         let of_a_stage = stages.iter().flat_map(|stage| &stage.set).any(|setting| setting.field() == path);
         let of_all = path == "train.learning_rate" || path == "data.images" && self.data.images().is_some();
@@ -53,6 +71,12 @@ impl Preset {
             [] => train.max_epochs,
             stages => stages.iter().map(of).fold(0, u64::saturating_add),
         }
+    }
+
+    /// Maximum number of epochs of the last stage, or of the training without stages.
+    pub fn last_stage_epochs(&self) -> u64 {
+        let train = &self.train;
+        train.stages.last().and_then(|stage| stage.max_epochs).unwrap_or(train.max_epochs)
     }
 
     /// Iterations per epoch; only whole batches count.

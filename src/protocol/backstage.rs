@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use super::{Metrics, RunHandle};
 use crate::error::{Error, Result};
 use crate::files::has_extension;
+use crate::paths::shown;
 use crate::preset::{ImageSize, Preset};
 use crate::snapshot::Snapshot;
 
@@ -26,6 +27,69 @@ pub struct RunCard {
     pub changed: SystemTime,
     /// What is wrong with it, if anything is: that it failed, or cannot be resumed. A sentence.
     pub trouble: Option<String>,
+    /// Whether it trains, and where.
+    pub state: RunState,
+    /// Where it began, if not with its seed's weights: "fork of quickstart-s1 at 747".
+    pub parent: Option<String>,
+    /// The user's line about it.
+    pub note: Option<String>,
+}
+
+impl RunCard {
+    /// A run of seed 1 that has not begun yet.
+    pub fn new(directory: PathBuf, preset: Preset) -> RunCard {
+        RunCard {
+            directory,
+            preset,
+            seed: 1,
+            iteration: 0,
+            ami: None,
+            changed: SystemTime::UNIX_EPOCH,
+            trouble: None,
+            state: RunState::default(),
+            parent: None,
+            note: None,
+        }
+    }
+
+    /// The name of its directory.
+    pub fn name(&self) -> String {
+        shown(self.directory.file_name().unwrap_or(self.directory.as_os_str())).to_string()
+    }
+}
+
+/// Whether a run trains, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RunState {
+    /// It can be resumed.
+    #[default]
+    Stopped,
+    /// Its protocol has ended it.
+    Finished,
+    /// Another process of this machine trains it.
+    Running,
+    /// A process of another machine trains it: "process 7 on rooms".
+    Elsewhere(String),
+}
+
+/// What is read of a run when it is chosen in the list.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunDetails {
+    /// Its validation AMI after each epoch; the losses where nothing can be scored.
+    pub curve: Vec<f64>,
+    /// Whether these are losses.
+    pub is_loss: bool,
+    /// The bytes that it takes on the disk.
+    pub bytes: u64,
+}
+
+/// What the deletion of a run would take away.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Deletion {
+    /// The bytes that it takes on the disk.
+    pub bytes: u64,
+    /// The runs that began with its weights, and cannot be repeated without them.
+    pub dependents: Vec<String>,
 }
 
 /// A trained model in the picker's list.
@@ -57,12 +121,28 @@ pub struct Shelf {
 pub struct RunToCompare {
     /// Its directory, without symbolic links.
     pub directory: PathBuf,
-    /// The preset it began with.
+    /// Its settings at the end of its metrics.
     pub preset: Preset,
     /// The seed of all random numbers.
     pub seed: u64,
     /// Its metrics.
     pub metrics: Metrics,
+}
+
+/// A moment of a run's past that can be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Its iteration.
+    pub iteration: u64,
+    /// The iteration of the checkpoint that a fork from it begins with: its own, or the nearest earlier one.
+    pub fork: Option<u64>,
+}
+
+impl Moment {
+    /// Whether its own checkpoint is kept.
+    pub fn is_kept(&self) -> bool {
+        self.fork == Some(self.iteration)
+    }
 }
 
 /// A sample of a preset's data, for the picker.
@@ -88,6 +168,38 @@ pub trait Backstage: Send + Sync {
     }
     /// Finds all runs and passes each to `found` as soon as it is read, roughly newest first.
     fn runs(&self, _found: &(dyn Fn(RunCard) + Sync)) {}
+    /// Reads the runs again that have changed since they were `known`, and passes each to `found`. Returns the
+    /// directories of those that are gone.
+    fn runs_again(&self, _known: &[RunCard], _found: &(dyn Fn(RunCard) + Sync)) -> Vec<PathBuf> {
+        Vec::new()
+    }
+    /// What is read of the run in this directory when it is chosen.
+    fn details(&self, _run: &Path) -> Result<RunDetails> {
+        not_here()
+    }
+    /// What the deletion of the run in this directory would take away.
+    fn deletion(&self, _run: &Path) -> Result<Deletion> {
+        not_here()
+    }
+    /// How many seconds all epochs of this preset take on this device; `None` if that is not known and cannot be
+    /// measured now.
+    fn seconds(&self, _preset: &Preset, _device: &str) -> Option<f64> {
+        None
+    }
+    /// Ends a measurement in progress. Called on the screen's thread, so it must not wait.
+    fn hush(&self) {}
+    /// Gives the run in this directory another name, and returns its new directory and a sentence about it.
+    fn rename(&self, _run: &Path, _name: &str) -> Result<(PathBuf, String)> {
+        not_here()
+    }
+    /// Removes the run in this directory from the disk.
+    fn remove(&self, _run: &Path) -> Result<()> {
+        not_here()
+    }
+    /// Notes a line about the run in this directory; an empty one removes the note.
+    fn note(&self, _run: &Path, _text: &str) -> Result<()> {
+        not_here()
+    }
     /// Sample `index` of a preset's data.
     fn preview(&self, _preset: &Preset, _index: u64) -> Result<Preview> {
         not_here()
@@ -104,7 +216,12 @@ pub trait Backstage: Send + Sync {
     fn resume(&self, _run: &RunCard, _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// The checkpoint of the run in this directory by name: `best`, `last`, or its iteration.
+    /// Attaches to a run that another process trains; resumes it on this device if that process has ended meanwhile.
+    fn attach(&self, _run: &RunCard, _device: &str) -> Result<RunHandle> {
+        not_here()
+    }
+    /// The checkpoint of the run in this directory by name: `best`, `last`, or an iteration, for the nearest one not
+    /// after it.
     fn checkpoint(&self, _run: &Path, _name: &str) -> Result<PathBuf> {
         not_here()
     }
@@ -117,8 +234,8 @@ pub trait Backstage: Send + Sync {
     fn restart(&self, _run: &Path, _sets: &[String], _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// The iterations in the album of the run in this directory, in order.
-    fn moments(&self, _run: &Path) -> Vec<u64> {
+    /// The moments in the album of the run in this directory, in order.
+    fn moments(&self, _run: &Path) -> Vec<Moment> {
         Vec::new()
     }
     /// A watched sample at one of those iterations.
@@ -137,18 +254,15 @@ pub trait Backstage: Send + Sync {
     fn save_curves(&self, _run: &Path, _file: &Path) -> Result<()> {
         not_here()
     }
-    /// Resumes the run in this directory without a screen, in a process of its own. Called after the terminal is
-    /// restored, when no process trains the run any more.
+    /// Resumes the run in this directory without a screen, in a process of its own. Called when no process trains the
+    /// run any more.
     fn detach(&self, _run: &Path, _device: &str) -> Result<()> {
         not_here()
     }
 }
 
 fn not_here<T>() -> Result<T> {
-    Err(Error::Usage(
-        "this cannot be done in an attached workbench; leave it, and run nem-tui to start or open a run"
-            .into(),
-    ))
+    Err(Error::Usage("this cannot be done here; run nem-tui to start or open a run".into()))
 }
 
 /// Whether a file of this name holds curves: .csv or .svg.

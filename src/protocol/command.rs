@@ -17,6 +17,8 @@ pub enum Command {
     Step,
     /// Write a checkpoint now.
     Checkpoint,
+    /// Train so many epochs more: more than the limit, or once the training is over, more than it has done.
+    Train(u64),
     /// Change a value from the next iteration on.
     Set(Setting),
     /// Show this viewer this validation sample from now on.

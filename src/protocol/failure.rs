@@ -70,20 +70,25 @@ pub fn number_or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error
     Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
-/// A number with so many decimals; a dash if there is none.
+/// A number with so many decimals; a dash if there is none. One that is rounded to 0 has no sign.
 pub fn number_or_dash(value: Option<f64>, decimals: usize) -> String {
-    value.filter(|value| value.is_finite()).map_or("–".to_owned(), |value| format!("{value:.decimals$}"))
+    let Some(value) = value.filter(|value| value.is_finite()) else { return "–".to_owned() };
+    let text = format!("{value:.decimals$}");
+    match text.strip_prefix('-') {
+        Some(zero) if zero.bytes().all(|byte| b"0.".contains(&byte)) => zero.to_owned(),
+        _ => text,
+    }
 }
 
-/// Why there is no floor.
-pub const NO_FLOOR: &str = "no image has two objects, so there is nothing to tell apart";
+/// Why there are no scores and no floor.
+pub const UNSCORABLE: &str = "with one component or one object there is nothing to tell apart";
 
 /// Why AMI and ARI are `None`, by the loss and the confidence measured with them.
 pub fn why_unscored(loss: f64, confidence: Option<f64>) -> &'static str {
     match confidence {
         _ if !loss.is_finite() => "the predictions are not numbers",
         None => "no pixel belongs to exactly one object",
-        Some(_) => "one component and one object: any split is perfect",
+        Some(_) => UNSCORABLE,
     }
 }
 

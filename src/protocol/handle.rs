@@ -111,6 +111,11 @@ impl RunHandle {
         handle
     }
 
+    /// Whether the run belongs to another process, and continues without this viewer.
+    pub fn is_attached(&self) -> bool {
+        self.is_attached
+    }
+
     /// Sends a command. A run that has ended ignores it; its last event said so.
     pub fn send(&self, command: Command) {
         self.caller.send(Call::Command(OWNER, command));

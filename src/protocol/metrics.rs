@@ -1,9 +1,11 @@
 //! What a training records: iterations, validations, live changes and stages.
 
+use std::mem::discriminant;
+
 use serde::{Deserialize, Serialize};
 
 use super::{RunFailure, number_or_nan};
-use crate::preset::{Preset, Setting, Stage};
+use crate::preset::{Preset, Setting, Stage, is_scorable};
 
 /// One line of a run's `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -159,6 +161,20 @@ impl Metrics {
         self.changes.get(before..).unwrap_or_default()
     }
 
+    /// `preset`, in force after `iteration` iterations, with the changes and the stages since.
+    pub fn preset_after(&self, preset: Preset, iteration: u64) -> Preset {
+        let before = self.forks.last().map_or(0, |fork| fork.stages);
+        let stages = self.stages.iter().skip(before).map(|start| (start.iteration, Ok(&start.what)));
+        let changes = self.own_changes().iter().map(|change| (change.iteration, Err(change.to)));
+        // A stage starts before the commands of its first iteration are read.
+        let mut since: Vec<_> = stages.chain(changes).filter(|(first, _)| *first > iteration).collect();
+        since.sort_by_key(|(first, _)| *first);
+        since.into_iter().fold(preset, |preset, (_, what)| match what {
+            Ok(stage) => preset.at_stage(stage),
+            Err(setting) => setting.apply(&preset).unwrap_or(preset),
+        })
+    }
+
     /// The stage that an iteration belongs to, counted from 1.
     pub fn stage_of(&self, iteration: u64) -> usize {
         self.stages.iter().rfind(|start| start.iteration <= iteration).map_or(1, |start| start.stage)
@@ -170,34 +186,55 @@ impl Metrics {
         self.stages.get(..before).and_then(<[_]>::last).map_or(1, |start| start.stage)
     }
 
-    /// The learning rates in order, each with its first iteration. `preset` is the one in the run's directory. A fork's
-    /// preset has the fork's rate, so its parent's initial rate is taken from the first change.
+    /// The learning rates in order, each with its first iteration. See [`Metrics::values_of`].
     pub fn learning_rates(&self, preset: &Preset) -> Vec<(u64, f64)> {
-        let stages = self.stages.iter().enumerate().map(|(i, start)| {
+        let rates = self.values_of(Setting::LearningRate(0.0), preset);
+        rates.into_iter().map(|(iteration, rate)| (iteration, rate.value())).collect()
+    }
+
+    /// The values of `kind` in order, each with its first iteration. `preset` is the one in the run's directory. A fork's
+    /// preset has the fork's value, so its parent's initial value is taken from the first change.
+    pub fn values_of(&self, kind: Setting, preset: &Preset) -> Vec<(u64, Setting)> {
+        let is_of_kind = |setting: &Setting| discriminant(setting) == discriminant(&kind);
+        let stages = self.stages.iter().enumerate().flat_map(|(i, start)| {
             let forks = self.forks.iter().filter(|fork| fork.stages <= i).count();
-            (forks, start.iteration, None, start.what.learning_rate)
+            let rate = Setting::LearningRate(start.what.learning_rate);
+            let sets = start.what.set.iter().copied().chain([rate]).filter(is_of_kind);
+            sets.map(move |to| (forks, start.iteration, None, to))
         });
-        let changes = self.changes.iter().enumerate().filter_map(|(i, change)| {
+        let changes = self.changes.iter().enumerate().filter(|(_, change)| is_of_kind(&change.to));
+        let changes = changes.map(|(i, change)| {
             let forks = self.forks.iter().filter(|fork| fork.changes <= i).count();
-            match (change.from, change.to) {
-                (Setting::LearningRate(from), Setting::LearningRate(to)) => {
-                    Some((forks, change.iteration, Some(from), to))
-                }
-                _ => None,
-            }
+            (forks, change.iteration, Some(change.from), change.to)
         });
         // A stage starts before the commands of its first iteration are read. A fork comes before both.
-        let mut rates: Vec<_> = stages.chain(changes).collect();
-        rates.sort_by_key(|(forks, iteration, ..)| (*forks, *iteration));
-        let first = match rates.first() {
-            Some((_, _, Some(from), _)) => *from,
-            Some((_, _, None, _)) => {
-                preset.train.stages.first().map_or(preset.train.learning_rate, |stage| stage.learning_rate)
-            }
-            None => preset.train.learning_rate,
+        let mut values: Vec<_> = stages.chain(changes).collect();
+        values.sort_by_key(|(forks, iteration, ..)| (*forks, *iteration));
+        let first = match values.first() {
+            Some((_, _, Some(from), _)) => Some(*from),
+            Some((_, _, None, _)) => kind.current(&preset.at_first_stage()),
+            None => kind.current(preset),
         };
-        let later = rates.into_iter().map(|(_, iteration, _, rate)| (iteration, rate));
-        std::iter::once((0, first)).chain(later).collect()
+        let later = values.into_iter().map(|(_, iteration, _, value)| (iteration, value));
+        first.map(|first| (0, first)).into_iter().chain(later).collect()
+    }
+
+    /// Drops the scores that mean nothing, with one component or one object: earlier versions recorded some. `preset` is
+    /// the one in the run's directory.
+    pub fn drop_meaningless_scores(&mut self, preset: &Preset) {
+        let [components, objects] =
+            [Setting::K(0), Setting::Objects(0)].map(|kind| self.values_of(kind, preset));
+        let at = |values: &[(u64, Setting)], iteration| {
+            values.iter().rfind(|(from, _)| *from <= iteration).map(|(_, value)| value.value() as usize)
+        };
+        let is_scorable = |i| is_scorable((at(&components, i).unwrap_or(preset.k), at(&objects, i)));
+        for done in self.iterations.iter_mut().filter(|done| !is_scorable(done.iteration)) {
+            (done.ami, done.ari) = (None, None);
+        }
+        for ended in self.epochs.iter_mut().filter(|ended| !is_scorable(ended.iteration)) {
+            (ended.ami, ended.ami_arithmetic, ended.ari) = (None, None, None);
+            (ended.ami_all_steps, ended.ari_all_steps) = (None, None);
+        }
     }
 }
 
@@ -329,7 +366,8 @@ impl Profile {
     }
 }
 
-/// The validation at an epoch's end. Scores are of the last EM step, and `None` where nothing can be scored.
+/// The validation at an epoch's end. Scores are of the last EM step unless they say otherwise, and `None` where nothing
+/// can be scored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Counted from 1.
@@ -342,15 +380,21 @@ pub struct Epoch {
     /// Validation loss, by which training stops early.
     #[serde(deserialize_with = "number_or_nan")]
     pub validation_loss: f64,
-    /// Mean AMI, normalised by the larger entropy.
+    /// Mean AMI, normalised by the larger entropy: the AMI (last step) of the screen.
     #[serde(default)]
     pub ami: Option<f64>,
+    /// The same weighted over EM steps like the loss: the AMI (all steps). `None` in metrics of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ami_all_steps: Option<f64>,
     /// Mean AMI, normalised by the arithmetic mean of the entropies.
     #[serde(default)]
     pub ami_arithmetic: Option<f64>,
-    /// Mean ARI.
+    /// Mean ARI: the ARI (last step).
     #[serde(default)]
     pub ari: Option<f64>,
+    /// Mean ARI, weighted over EM steps like the loss; `None` in metrics of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ari_all_steps: Option<f64>,
     /// Mean of the largest gamma.
     #[serde(default)]
     pub confidence: Option<f64>,
@@ -396,120 +440,4 @@ pub struct StageStart {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::preset::Images;
-
-    fn done(iteration: u64, seconds: f64) -> Record {
-        Record::Step(Iteration { iteration, seconds, ..Iteration::default() })
-    }
-
-    fn ended(iteration: u64, seconds: f64) -> Record {
-        Record::Epoch(Epoch { iteration, seconds, ..Epoch::default() })
-    }
-
-    fn of(records: impl IntoIterator<Item = Record>) -> Metrics {
-        let mut metrics = Metrics::default();
-        records.into_iter().for_each(|record| metrics.add(record));
-        metrics
-    }
-
-    /// The clock after every iteration and epoch, by iteration.
-    fn clock(metrics: &Metrics) -> Vec<(u64, f64)> {
-        metrics.timeline().map(|(clock, timed)| (timed.iteration(), clock.seconds)).collect()
-    }
-
-    #[test]
-    fn an_iteration_that_was_kept_takes_the_time_of_those_that_were_not() {
-        // 100 iterations of half a second in an epoch, and 10 seconds of validation; every 20th was kept.
-        let whole = (1..=2u64).flat_map(|epoch| {
-            let first = (epoch - 1) * 100;
-            (1..=100).map(move |n| done(first + n, 0.5)).chain([ended(first + 100, 60.0)])
-        });
-        let is_kept = |record: &Record| !matches!(record, Record::Step(step) if step.iteration % 20 != 0);
-        let thinned = of(whole.clone().filter(is_kept));
-        let expected = [
-            (20, 10.0),
-            (40, 20.0),
-            (60, 30.0),
-            (80, 40.0),
-            (100, 50.0),
-            (100, 60.0),
-            (120, 70.0),
-            (140, 80.0),
-            (160, 90.0),
-            (180, 100.0),
-            (200, 110.0),
-            (200, 120.0),
-        ];
-        assert_eq!(clock(&thinned), expected);
-        let whole = clock(&of(whole));
-        assert!(expected.iter().all(|time| whole.contains(time)), "the clock of the whole run differs");
-        // Epochs alone, as in some archived runs, and a time that is not a number.
-        assert_eq!(clock(&of([ended(100, 60.0), ended(200, 60.0)])), [(100, 60.0), (200, 120.0)]);
-        assert_eq!(clock(&of([done(1, f64::NAN), done(2, -1.0), done(3, 2.0)]))[2], (3, 2.0));
-    }
-
-    #[test]
-    fn the_clock_survives_that_old_iterations_are_dropped() {
-        let mut metrics = Metrics::default();
-        let iterations = 5 * KEPT_ITERATIONS as u64;
-        for n in 1..=iterations {
-            metrics.add(done(n, 0.25));
-            if n.is_multiple_of(1000) {
-                metrics.add(ended(n, 260.0));
-            }
-            metrics.keep_latest();
-        }
-        assert!(metrics.iterations.len() < 2 * KEPT_ITERATIONS);
-        let times = clock(&metrics);
-        assert_eq!(times.last(), Some(&(iterations, 260.0 * iterations as f64 / 1000.0)));
-        assert!(times.is_sorted_by(|a, b| a.0 <= b.0 && a.1 <= b.1));
-        let validated = times.iter().filter(|(_, seconds)| seconds % 260.0 == 0.0);
-        assert!(validated.copied().eq((1..=100).map(|epoch| (epoch * 1000, 260.0 * epoch as f64))));
-    }
-
-    #[test]
-    fn a_fork_without_its_parents_metrics_begins_at_time_zero() {
-        let fork = of([Record::Fork { iteration: 500 }, done(501, 2.0), done(502, 2.0)]);
-        assert_eq!(clock(&fork), [(501, 2.0), (502, 4.0)]);
-        assert_eq!(
-            (fork.last_iteration(), of([Record::Fork { iteration: 500 }]).last_iteration()),
-            (502, 500)
-        );
-    }
-
-    fn rate(iteration: u64, from: f64, to: f64) -> Record {
-        let (from, to) = (Setting::LearningRate(from), Setting::LearningRate(to));
-        Record::Change(Change { iteration, from, to })
-    }
-
-    fn stage(stage: usize, iteration: u64, learning_rate: f64) -> Record {
-        let what = Stage { images: Images::All, learning_rate, set: Vec::new(), max_epochs: None };
-        Record::Stage(StageStart { stage, iteration, what })
-    }
-
-    #[test]
-    fn a_forks_parent_keeps_its_own_learning_rates() {
-        let preset = |sets: &[&str]| Preset::load("quickstart").and_then(|preset| preset.set(sets)).unwrap();
-        let fork = |iteration| Record::Fork { iteration };
-        let plain = preset(&["train.learning_rate=0.001"]);
-        assert_eq!(of([done(1, 1.0)]).learning_rates(&plain), [(0, 0.001)]);
-        let forked = of([rate(4, 0.1, 0.02), rate(8, 0.02, 0.001), fork(7), rate(9, 0.001, 0.005)]);
-        assert_eq!(forked.learning_rates(&plain), [(0, 0.1), (4, 0.02), (8, 0.001), (9, 0.005)]);
-        assert_eq!(forked.own_changes().len(), 1);
-        // In stages: the preset of a fork in a later stage does not hold the rate of the first one.
-        let stages = "train.stages=[(learning_rate: 0.1), (learning_rate: 0.02)]";
-        let staged = preset(&[stages, "train.learning_rate=0.001"]);
-        let forked = of([stage(2, 5, 0.02), rate(8, 0.02, 0.001), fork(7)]);
-        assert_eq!(forked.learning_rates(&staged), [(0, 0.1), (5, 0.02), (8, 0.001)]);
-        assert_eq!((forked.first_stage(), forked.stage_of(4), forked.stage_of(5)), (2, 1, 2));
-        // A fork of the last checkpoint of a stage is changed first and then starts the next stage.
-        let forked = of([rate(5, 0.1, 0.5), fork(4), stage(2, 5, 0.02)]);
-        assert_eq!(forked.learning_rates(&staged).last(), Some(&(5, 0.02)));
-        assert_eq!(forked.first_stage(), 1);
-        // A user's change at the first iteration of a stage comes after it.
-        let changed = of([stage(2, 5, 0.02), rate(5, 0.02, 0.3)]);
-        assert_eq!(changed.learning_rates(&staged), [(0, 0.1), (5, 0.02), (5, 0.3)]);
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@
 //! `confidence` are 32-bit floats of shape \[samples, T\], NaN where nothing can be scored.
 //!
 //! The first, the last and the best moment are kept, and four of the others for every doubling of the iterations: a run
-//! a thousand times as long has forty more.
+//! a thousand times as long has forty more. So are those that have a checkpoint.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -25,6 +25,7 @@ use flate2::write::GzEncoder;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
+use super::history::rung;
 use crate::data::nth;
 use crate::error::{Error, Result};
 use crate::files::{list, write_atomic};
@@ -32,8 +33,6 @@ use crate::preset::ImageSize;
 use crate::protocol::ALBUM_SAMPLES;
 use crate::snapshot::{Snapshot, SnapshotStep};
 
-/// Moments kept for every doubling of the iterations.
-const PER_DOUBLING: f64 = 4.0;
 pub(super) const ALBUM: &str = "album";
 const BEST: &str = "best";
 const ENDING: &str = ".safetensors.gz";
@@ -58,6 +57,8 @@ pub struct Album {
     directory: PathBuf,
     moments: Vec<u64>,
     best: Option<u64>,
+    /// The iterations of a fork's parent that have a checkpoint.
+    inherited: Vec<u64>,
 }
 
 impl Album {
@@ -71,9 +72,15 @@ impl Album {
         let (moments, later) = moments(run).into_iter().partition(|moment| *moment <= until);
         let best = std::fs::read_to_string(directory.join(BEST)).ok();
         let best = best.and_then(|name| iteration_of(name.trim())).filter(|best| *best <= until);
-        let album = Album { directory, moments, best };
+        let album = Album { directory, moments, best, inherited: Vec::new() };
         album.remove(&later);
         Ok(album)
+    }
+
+    /// Keeps the moments of these iterations of a fork's parent.
+    #[must_use]
+    pub fn holding(self, inherited: Vec<u64>) -> Album {
+        Album { inherited, ..self }
     }
 
     /// Begins the album of a fork of the run in `parent` with the moments until its first iteration.
@@ -89,11 +96,12 @@ impl Album {
         Ok(())
     }
 
-    /// Keeps a moment: `snapshots`, all of one iteration. Others may be thinned out.
+    /// Keeps a moment: `snapshots`, all of one iteration. Others may be thinned out, but not those of the iterations
+    /// in `held`.
     ///
     /// # Errors
     /// A file that cannot be written, for example on a full disk.
-    pub fn keep(&mut self, snapshots: &[Snapshot], best: bool) -> Result<()> {
+    pub fn keep(&mut self, snapshots: &[Snapshot], best: bool, held: &[u64]) -> Result<()> {
         let Some(first) = snapshots.first() else { return Ok(()) };
         let path = self.path(first.iteration);
         let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
@@ -105,7 +113,8 @@ impl Album {
             write_atomic(&self.directory.join(BEST), name_of(first.iteration).as_bytes())?;
             self.best = Some(first.iteration);
         }
-        let surplus = surplus(&self.moments, self.best);
+        let mut surplus = surplus(&self.moments, self.best);
+        surplus.retain(|moment| !held.contains(moment) && !self.inherited.contains(moment));
         self.remove(&surplus);
         self.moments.retain(|moment| !surplus.contains(moment));
         Ok(())
@@ -126,10 +135,6 @@ impl Album {
 /// Whether the moment after `iteration` iterations is one of the four of a doubling.
 pub fn is_due(iteration: u64) -> bool {
     iteration == 0 || rung(iteration) > rung(iteration - 1)
-}
-
-fn rung(iteration: u64) -> i64 {
-    if iteration == 0 { -1 } else { (PER_DOUBLING * (iteration as f64).log2()).floor() as i64 }
 }
 
 /// Those of `moments`, in order, that can be removed: all but the first, the last, the best, and the first of
@@ -334,7 +339,7 @@ mod tests {
     fn a_moment_comes_back_to_within_half_a_byte() {
         let run = tempfile::tempdir().unwrap();
         let mut album = Album::open(run.path(), 0).unwrap();
-        album.keep(&[snapshot(7, 0), snapshot(7, 1)], true).unwrap();
+        album.keep(&[snapshot(7, 0), snapshot(7, 1)], true, &[]).unwrap();
         assert_eq!(moments(run.path()), [7]);
         for sample in 0..2 {
             let (read, was) = (read(run.path(), 7, sample).unwrap(), snapshot(7, sample));
@@ -363,12 +368,22 @@ mod tests {
     fn what_comes_again_is_removed_and_a_fork_takes_what_was_before_it() {
         let (run, fork) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut album = Album::open(run.path(), 0).unwrap();
-        (0..40).filter(|i| is_due(*i)).for_each(|i| album.keep(&[snapshot(i, 0)], i == 2).unwrap());
+        (0..40).filter(|i| is_due(*i)).for_each(|i| album.keep(&[snapshot(i, 0)], i == 2, &[]).unwrap());
         Album::copy(run.path(), fork.path(), 5).unwrap();
         assert_eq!(moments(fork.path()), [0, 1, 2, 3, 4, 5]);
         let album = Album::open(run.path(), 9).unwrap();
         assert_eq!((album.moments, album.best), (vec![0, 1, 2, 3, 4, 5, 6, 7, 8], Some(2)));
         assert_eq!(moments(run.path()).last(), Some(&8));
+    }
+
+    #[test]
+    fn moments_with_a_checkpoint_stay() {
+        let run = tempfile::tempdir().unwrap();
+        let mut album = Album::open(run.path(), 0).unwrap();
+        (64..72).for_each(|i| album.keep(&[snapshot(i, 0)], false, &[66, 67]).unwrap());
+        assert_eq!(moments(run.path()), [64, 66, 67, 71]);
+        album.keep(&[snapshot(72, 0)], false, &[67]).unwrap();
+        assert_eq!(moments(run.path()), [64, 67, 72], "as long as it is kept");
     }
 
     proptest! {

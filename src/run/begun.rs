@@ -1,12 +1,14 @@
-//! Whether a run in a directory is the one that a command asks for.
+//! The settings of a run: whether it was begun as a command asks for, and what they are at its end.
 
 use std::path::Path;
 
+use super::checkpoints;
 use super::directory::{self, RunFile};
 use crate::data::resolved;
 use crate::error::Result;
 use crate::paths::shown;
 use crate::preset::{Difference, Digits, Preset, differences};
+use crate::protocol::Metrics;
 
 /// How a new run of `asked` would differ from one that began with `begun`.
 ///
@@ -22,6 +24,19 @@ pub fn changed_settings(begun: &Preset, asked: &Preset) -> Result<Vec<Difference
     asked.about.clone_from(&begun.about);
     asked.expect.clone_from(&begun.expect);
     Ok(differences(begun, &asked))
+}
+
+/// The settings of the run in `run` after its last record in `metrics`, which are all of it.
+///
+/// # Errors
+/// A preset that cannot be read or is damaged.
+pub fn preset_at_end(run: &Path, metrics: &Metrics) -> Result<Preset> {
+    // A resumed run may have other limits than it began with, so its newest checkpoint is a better start.
+    let (begun, iteration) = match checkpoints::glance_at_last(run) {
+        Ok(Some((last, _))) => (last.preset, last.manifest.counters.iteration),
+        _ => (directory::preset(run)?, 0),
+    };
+    Ok(metrics.preset_after(begun, iteration))
 }
 
 /// How the run in `run` differs from a new one of `asked` with this seed and the weights of `from`, in words.

@@ -47,20 +47,22 @@ pub fn draw(size: (u32, u32), on: impl FnOnce(&Area) -> Result<(), Failure>) -> 
 /// # Errors
 /// Errors of the drawing library.
 pub fn scores<'a>(area: &Area<'a>, x: Range<f64>, x_desc: &str, y_desc: &str) -> Result<Chart<'a>, Failure> {
-    over(area, (x, x_desc), (0.0..1.0, y_desc))
+    over(area, 0, (x, x_desc), (0.0..1.0, y_desc))
 }
 
-/// An empty diagram with the range and label of each axis.
+/// An empty diagram with the range and label of each axis, and `head` free pixels above it.
 ///
 /// # Errors
 /// Errors of the drawing library.
 pub fn over<'a>(
     area: &Area<'a>,
+    head: u32,
     (x, x_desc): (Range<f64>, &str),
     (y, y_desc): (Range<f64>, &str),
 ) -> Result<Chart<'a>, Failure> {
     let mut chart = ChartBuilder::on(area)
         .margin(16)
+        .margin_top(16 + head)
         .x_label_area_size(44)
         .y_label_area_size(56)
         .build_cartesian_2d(x, y)?;

@@ -322,6 +322,11 @@ impl Checkpoint {
         Ok(Checkpoint { path, manifest, preset, files })
     }
 
+    /// Whether the protocol has ended the training.
+    pub fn is_finished(&self) -> bool {
+        self.manifest.counters.is_finished(&self.preset.train)
+    }
+
     /// The preset to test the weights with: the current one, with the changes of all later stages.
     pub fn preset_to_test(&self) -> Preset {
         let to_come = self.preset.train.stages.iter().skip(self.manifest.counters.stages + 1);
@@ -330,10 +335,12 @@ impl Checkpoint {
         preset
     }
 
-    /// Whether the latest epoch had the final K and objects, not those of an earlier stage.
+    /// Whether the latest epoch had the final K and objects, not those of an earlier stage, and scores mean something.
     pub fn is_of_its_task(&self) -> bool {
         let Counters { stages, epochs, stage_epochs, .. } = self.manifest.counters;
-        self.preset.task() == self.preset_to_test().task() && (stages == 0 || epochs > stage_epochs)
+        self.preset.is_scorable()
+            && self.preset.task() == self.preset_to_test().task()
+            && (stages == 0 || epochs > stage_epochs)
     }
 
     /// Its absolute path, or the name of a model that comes with the program.

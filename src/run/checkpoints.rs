@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::checkpoint::{self, Checkpoint};
 use crate::error::{Error, Result};
-use crate::files::{list, remove_directory, write_durable};
+use crate::files::{is_directory, list, remove_directory, write_durable};
 use crate::paths::shown;
 
 /// What is in the name of a checkpoint at the end of an epoch, before its validation.
@@ -66,8 +66,14 @@ pub(super) fn all(run: &Path) -> Result<Vec<PathBuf>> {
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Vec::new(),
         found => found.map_err(Error::io("read", &checkpoints))?,
     };
-    found.retain(|path| path.file_name().and_then(iteration_of).is_some() && path.is_dir());
-    Ok(found)
+    found.retain(|path| iteration_of(path).is_some());
+    let mut checkpoints = Vec::new();
+    for path in found {
+        if is_directory(&path).map_err(Error::io("read", &path))? {
+            checkpoints.push(path);
+        }
+    }
+    Ok(checkpoints)
 }
 
 /// A checkpoint, and why it is not the one that `last` names, if so.
@@ -116,7 +122,7 @@ fn newest(run: &Path, verify: impl Fn(Checkpoint) -> Result<Checkpoint>) -> Resu
 fn progress(glance: Option<&Checkpoint>, path: &Path) -> (u64, u64, usize) {
     match glance.map(|checkpoint| &checkpoint.manifest.counters) {
         Some(counters) => (counters.iteration, counters.epochs, counters.stages),
-        None => (path.file_name().and_then(iteration_of).unwrap_or(0), 0, 0),
+        None => (iteration_of(path).unwrap_or(0), 0, 0),
     }
 }
 
@@ -172,9 +178,14 @@ pub fn is_resumable(path: &Path) -> Result<bool> {
     Ok(!all(path)?.is_empty())
 }
 
+/// The iteration in the name of a checkpoint, if this program named it.
+pub(super) fn iteration_of(checkpoint: &Path) -> Option<u64> {
+    checkpoint.file_name().and_then(iteration_in)
+}
+
 /// The iteration in a name that this program gives to a checkpoint: `it-00000200`, `it-00000200-unvalidated` at the end
 /// of an epoch whose validation is still to come, and either with `-2` if that was taken.
-fn iteration_of(name: &std::ffi::OsStr) -> Option<u64> {
+fn iteration_in(name: &std::ffi::OsStr) -> Option<u64> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let rest = name.to_str()?.strip_prefix("it-")?;
     let (iteration, copy) = rest.split_once('-').unwrap_or((rest, "1"));
@@ -199,15 +210,15 @@ fn name_at(iteration: u64) -> String {
     format!("it-{iteration:08}")
 }
 
-/// Removes this program's own checkpoints that nothing points to.
+/// Removes this program's own checkpoints that nothing points to, except those in `past`.
 ///
 /// # Errors
 /// A pointer that cannot be read, which might name any of them; a directory that cannot be removed.
-pub(super) fn prune(run: &Path) -> Result<()> {
+pub(super) fn prune(run: &Path, past: &[PathBuf]) -> Result<()> {
     let pointed = [LAST, PREVIOUS, BEST, BEGIN, ASKED_FOR].map(|name| pointer(run, name));
     let kept: Vec<PathBuf> = pointed.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
     let mut surplus = all(run)?;
-    surplus.retain(|path| !kept.contains(path));
+    surplus.retain(|path| !kept.contains(path) && !past.contains(path));
     surplus.iter().try_for_each(|path| remove_directory(path).map_err(Error::io("remove", path)))
 }
 
@@ -229,7 +240,7 @@ pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
         }
     };
     if let Some(path) = path {
-        point(run, ASKED_FOR, &path)?;
+        ask_for(run, &path)?;
         return Ok(path);
     }
     let pointers = [BEST, LAST].into_iter().filter(|pointer| checkpoints.join(pointer).is_file());
@@ -243,6 +254,14 @@ pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
         there.join(", ")
     };
     Err(Error::Usage(format!("{} has no checkpoint {name:?}; there are: {there}", shown(&run))))
+}
+
+/// Keeps `checkpoint` until another one is requested.
+///
+/// # Errors
+/// A directory that cannot be written.
+pub(super) fn ask_for(run: &Path, checkpoint: &Path) -> Result<()> {
+    point(run, ASKED_FOR, checkpoint)
 }
 
 #[cfg(test)]
@@ -267,17 +286,20 @@ mod tests {
         }
         std::fs::write(checkpoints.join(LAST), "it-00000200").unwrap();
         std::fs::write(checkpoints.join(BEST), "it-00000300").unwrap();
-        prune(run.path()).unwrap();
+        prune(run.path(), &[]).unwrap();
         for name in own {
             assert!(!checkpoints.join(name).exists(), "{name}");
         }
         for name in others {
             assert!(checkpoints.join(name).is_dir(), "{name}");
         }
+        std::fs::create_dir(checkpoints.join("it-00000500")).unwrap();
+        prune(run.path(), &[checkpoints.join("it-00000500")]).unwrap();
+        assert!(checkpoints.join("it-00000500").is_dir(), "one of the past");
         // A pointer that cannot be read, here for being a directory, might name any of them.
         std::fs::create_dir(checkpoints.join(ASKED_FOR)).unwrap();
         std::fs::create_dir(checkpoints.join("it-00000400")).unwrap();
-        prune(run.path()).unwrap_err();
+        prune(run.path(), &[]).unwrap_err();
         assert!(checkpoints.join("it-00000400").is_dir());
     }
 

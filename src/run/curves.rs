@@ -1,29 +1,40 @@
 //! The curves of a run as a table, a diagram, and event files for TensorBoard.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
-use super::chart::{self, COLOURS, Chart, Failure, SIZE};
+use super::chart::{self, Area, COLOURS, Chart, Failure, SIZE};
 use super::directory::{self, RunFile};
 use super::{metrics, tensorboard};
+use crate::axis::{self, AxisRange};
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::files::has_extension;
 use crate::files::output;
-use crate::preset::Preset;
+use crate::preset::{Preset, Setting};
 use crate::protocol::{Epoch, Iteration, Metrics, RunFailure, Timed};
+use crate::stop::Stop;
+use crate::train::evaluate;
 
 /// The most points of a curve in the diagram, about as many as a screen has columns.
 const POINTS: usize = 700;
+/// The rows of labels above the curves, and the height of one in pixels.
+const ROWS: usize = 3;
+const ROW: u32 = 13;
+/// The width in pixels of a letter of a label, and of what is beside the curves.
+const LETTER: f64 = 6.0;
+const SIDES: u32 = 88;
 
 /// The name of a score, and how to get it from an epoch.
 type Score = (&'static str, fn(&Epoch) -> Option<f64>);
 
-/// The columns of the table, in order.
-const COLUMNS: [&str; 17] = [
+/// The columns of the table, in order. AMI and ARI are those of the last step where the name does not say otherwise.
+const COLUMNS: [&str; 19] = [
     "iteration",
     "epoch",
     "learning_rate",
@@ -41,6 +52,8 @@ const COLUMNS: [&str; 17] = [
     "validation_confidence",
     "best",
     "epoch_seconds",
+    "validation_ami_all_steps",
+    "validation_ari_all_steps",
 ];
 
 fn is_table(file: &Path) -> bool {
@@ -70,7 +83,10 @@ pub fn read(run: &Path) -> Result<(Metrics, Preset)> {
 /// What [`read`] and [`svg`] refuse, and a place that cannot be written.
 pub fn save(run: &Path, file: &Path) -> Result<()> {
     let (metrics, preset) = read(run)?;
-    let text = if is_table(file) { csv(&metrics, &preset) } else { svg(&metrics)? };
+    let text = match is_table(file) {
+        true => csv(&metrics, &preset),
+        false => svg(&metrics, &floors(run, &metrics, &preset))?,
+    };
     output::write(file, text.as_bytes())
 }
 
@@ -105,43 +121,61 @@ pub fn csv(metrics: &Metrics, preset: &Preset) -> String {
             let _ = write!(text, ",{}", cell(value));
         }
         let best = ended.map(|e| u8::from(e.best));
-        let _ = writeln!(text, ",{},{}", cell(best), cell(ended.map(|e| e.seconds)));
+        let _ = write!(text, ",{},{}", cell(best), cell(ended.map(|e| e.seconds)));
+        let [ami, ari] = [ended.and_then(|e| e.ami_all_steps), ended.and_then(|e| e.ari_all_steps)];
+        let _ = writeln!(text, ",{},{}", cell(ami), cell(ari));
     }
     text
 }
 
-/// A diagram of the losses over the iterations, and one of the scores below it; live changes, stages and a failure are
-/// marked.
+/// A diagram of the losses over the iterations, and one of the scores below it, with `floors` from their iterations on.
+/// Live changes, stages and a failure are marked above the curves.
 ///
 /// # Errors
 /// [`crate::error::Error::Figure`] if the drawing library fails.
-pub fn svg(metrics: &Metrics) -> Result<String> {
+pub fn svg(metrics: &Metrics, floors: &[(u64, Option<f64>)]) -> Result<String> {
     chart::draw((SIZE.0, 2 * SIZE.1), |area| {
         let (upper, lower) = area.split_vertically(SIZE.1 as i32);
         let failed = metrics.failure.as_ref().map_or(1, |failure| failure.iteration);
-        let x = 0.0..metrics.last_iteration().max(failed).max(1) as f64;
+        let last = metrics.last_iteration().max(failed).max(1) as f64;
+        let x = 0.0..last;
+        let marks = marks(metrics, last);
+        let rows = marks.iter().filter_map(|mark| mark.label).map(|(row, _)| row as u32 + 1);
+        let head = ROW * rows.max().unwrap_or(0);
+
         let train = thinned(metrics.iterations.iter().map(|i| (i.iteration, i.loss)));
         let validation = metrics.epochs.iter().map(|e| (e.iteration as f64, e.validation_loss));
         let validation: Vec<_> = validation.filter(|(_, loss)| loss.is_finite()).collect();
-        let losses = || train.iter().chain(&validation).map(|(_, loss)| *loss);
-        let (low, high) = match losses().next() {
-            Some(one) => (losses().fold(one, f64::min), losses().fold(one, f64::max)),
-            None => (0.0, 1.0),
+        let losses = train.iter().chain(&validation).map(|(_, loss)| *loss);
+        let shown = axis::range(losses).unwrap_or(AxisRange { low: 0.0, high: 1.0, cut: 0 });
+        let margin = 0.05 * (shown.high - shown.low).max(1e-3);
+        let y = shown.low - margin..shown.high + margin;
+        let name = match shown.cut {
+            0 => "loss".to_owned(),
+            _ => format!("loss (cut off above {:.0})", y.end),
         };
-        let margin = 0.05 * (high - low).max(1e-3);
-        let y = low - margin..high + margin;
-        let mut chart = chart::over(&upper, (x.clone(), "iteration"), (y.clone(), "loss"))?;
-        mark(metrics, &mut chart, &y)?;
-        curve(&mut chart, "train", COLOURS[0], train)?;
-        curve(&mut chart, "validation", COLOURS[1], validation)?;
+        let inside =
+            |points: Vec<(f64, f64)>| points.into_iter().map(|(x, loss)| (x, loss.min(y.end))).collect();
+        let mut chart = chart::over(&upper, head, (x.clone(), "iteration"), (y.clone(), &name))?;
+        draw_marks(&marks, &upper, &mut chart, &y)?;
+        curve(&mut chart, "train", COLOURS[0], inside(train))?;
+        curve(&mut chart, "validation", COLOURS[1], inside(validation))?;
         chart::legend(&mut chart, SeriesLabelPosition::UpperRight)?;
-        let mut chart = chart::scores(&lower, x, "iteration", "score of the last EM step")?;
-        mark(metrics, &mut chart, &(0.0..1.0))?;
+
+        let mut chart = chart::over(&lower, head, (x, "iteration"), (0.0..1.0, "score"))?;
+        draw_marks(&marks, &lower, &mut chart, &(0.0..1.0))?;
+        let ends = floors.iter().skip(1).map(|(from, _)| *from as f64).chain([last]);
+        let levels = floors.iter().zip(ends);
+        let levels = levels.filter_map(|((from, floor), end)| Some(((*from as f64, end), (*floor)?)));
+        for (i, (place, floor)) in levels.enumerate() {
+            dashes(&mut chart, if i == 0 { "floor of AMI" } else { "" }, place, floor)?;
+        }
         let scored = metrics.iterations.iter().filter_map(|i| Some((i.iteration, i.ami?)));
-        curve(&mut chart, "AMI (max), train", COLOURS[0], thinned(scored))?;
-        let scores: [Score; 3] = [
-            ("AMI (max), validation", |e| e.ami),
-            ("ARI, validation", |e| e.ari),
+        curve(&mut chart, "AMI (last step), train", COLOURS[0], thinned(scored))?;
+        let scores: [Score; 4] = [
+            ("AMI (last step), validation", |e| e.ami),
+            ("AMI (all steps), validation", |e| e.ami_all_steps),
+            ("ARI (last step), validation", |e| e.ari),
             ("confidence, validation", |e| e.confidence),
         ];
         for ((name, value), colour) in scores.into_iter().zip(&COLOURS[1..]) {
@@ -150,6 +184,23 @@ pub fn svg(metrics: &Metrics) -> Result<String> {
         }
         chart::legend(&mut chart, SeriesLabelPosition::LowerRight)
     })
+}
+
+/// The floor on the validation split of the run in `run` (AMI), from each iteration that changes it on: `None` where
+/// nothing can be scored. Empty if the run's data cannot be read here.
+pub fn floors(run: &Path, metrics: &Metrics, preset: &Preset) -> Vec<(u64, Option<f64>)> {
+    let Ok(begun) = RunFile::read(run) else { return Vec::new() };
+    let kinds = Setting::KINDS.into_iter().filter(Setting::moves_floor);
+    let values: Vec<_> = kinds.map(|kind| metrics.values_of(kind, preset)).collect();
+    let starts: BTreeSet<u64> = values.iter().flatten().map(|(from, _)| *from).collect();
+    let samples = preset.train.validation_size;
+    let floor = |start: u64| -> Result<Option<f64>> {
+        let in_force = values.iter().filter_map(|list| list.iter().rfind(|(from, _)| *from <= start));
+        let preset = in_force.fold(preset.clone(), |preset, (_, setting)| preset.with(*setting));
+        let data = Dataset::new(&preset, begun.seed)?;
+        Ok(evaluate::floor(&preset, &data, Split::Validation, samples, &Stop::default())?.ami)
+    };
+    starts.into_iter().map_while(|start| Some((start, floor(start).ok()?))).collect()
 }
 
 /// The bytes of an event file for TensorBoard, for a run that began with `preset` at `began` since 1970.
@@ -190,20 +241,58 @@ fn rows(metrics: &Metrics) -> BTreeMap<u64, Row<'_>> {
     rows
 }
 
-/// Draws a labelled line at every stage and live change.
-fn mark(metrics: &Metrics, chart: &mut Chart, y: &std::ops::Range<f64>) -> Result<(), Failure> {
+/// A stage, a live change or a failure.
+struct Mark {
+    iteration: f64,
+    what: String,
+    /// The row of its label above the curves, and where it begins, in iterations; `None` without room for it.
+    label: Option<(usize, f64)>,
+}
+
+/// What happened in the run, with a place for each label on an axis that ends at `last`.
+fn marks(metrics: &Metrics, last: f64) -> Vec<Mark> {
     let stages = metrics.stages.iter().map(|start| (start.iteration, format!("stage {}", start.stage)));
     let changes = metrics
         .changes
         .iter()
         .map(|change| (change.iteration, format!("{} {}", change.to.field(), change.to.value())));
     let failure = metrics.failure.iter().map(|failure| (failure.iteration, failure.label()));
-    for (iteration, what) in stages.chain(changes).chain(failure) {
-        let x = iteration as f64;
-        let line = vec![(x, y.start), (x, y.end)];
+    let mut all: Vec<_> = stages.chain(changes).chain(failure).collect();
+    all.sort_by_key(|(iteration, _)| *iteration);
+    let letter = LETTER * last / f64::from(SIZE.0 - SIDES);
+    let places = all.iter().map(|(i, what)| (*i as f64, letter * (what.len() + 1) as f64));
+    let rows = axis::rows(&places.collect::<Vec<_>>(), last, ROWS);
+    let mark = |((iteration, what), label)| Mark { iteration: iteration as f64, what, label };
+    all.into_iter().zip(rows).map(mark).collect()
+}
+
+/// Draws a line at every mark, and its label above the curves.
+fn draw_marks(
+    marks: &[Mark],
+    area: &Area,
+    chart: &mut Chart,
+    y: &std::ops::Range<f64>,
+) -> Result<(), Failure> {
+    let (left, top) = area.get_base_pixel();
+    for mark in marks {
+        let line = vec![(mark.iteration, y.start), (mark.iteration, y.end)];
         chart.draw_series([PathElement::new(line, BLACK.mix(0.3))])?;
-        let style = ("sans-serif", 11).into_font().transform(FontTransform::Rotate90).color(&BLACK.mix(0.6));
-        chart.draw_series([Text::new(what, (x, y.end), style)])?;
+        if let Some((row, from)) = mark.label {
+            let (x, above) = chart.backend_coord(&(from, y.end));
+            let at = (x - left, above - top - (ROW * (row as u32 + 1)) as i32);
+            let style = ("sans-serif", 11).into_font().color(&BLACK.mix(0.6));
+            area.draw(&Text::new(mark.what.clone(), at, style))?;
+        }
+    }
+    Ok(())
+}
+
+/// A dashed level between two iterations, to tell it from a curve even without colours.
+fn dashes(chart: &mut Chart, name: &str, (from, end): (f64, f64), level: f64) -> Result<(), Failure> {
+    let style = BLACK.mix(0.5).stroke_width(1);
+    let drawn = chart.draw_series(DashedLineSeries::new([(from, level), (end, level)], 6, 4, style))?;
+    if !name.is_empty() {
+        drawn.label(name).legend(move |(x, y)| DashedPathElement::new([(x, y), (x + 20, y)], 6, 4, style));
     }
     Ok(())
 }

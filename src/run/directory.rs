@@ -27,13 +27,14 @@ use tracing::warn;
 use super::album;
 use super::checkpoint::{self, Checkpoint};
 use super::checkpoints::{self, BEGIN, BEST, CHECKPOINTS, LAST, PREVIOUS};
+use super::history::History;
 use super::lock::{self, Held, LOCK, Lock, TRAINS};
 use super::metrics::{self, MetricsFile};
 use super::origin::Origin;
 use super::tensorboard::{self, EventFile};
 use crate::error::{Error, Result};
-use crate::files::{self, is_temporary, list, remove_temporary, sync_directory, write_atomic};
-use crate::paths::{exact_option, shown};
+use crate::files::{self, is_directory, is_temporary, list, remove_temporary, sync_directory, write_atomic};
+use crate::paths::{exact_option, meant, nearest, quoted, shown};
 use crate::precision::Precision;
 use crate::preset::Preset;
 use crate::protocol::{Change, Record};
@@ -41,6 +42,8 @@ use crate::train::trainer::{Counters, Trainer};
 
 const RUN: &str = "run.json";
 const PRESET: &str = "preset.ron";
+/// Bytes of a megabyte.
+const MB: u64 = 1_000_000;
 /// Marks a directory that is becoming a run.
 const MARKER: &str = ".nem-tui-unfinished-run";
 
@@ -81,6 +84,8 @@ pub struct RunDir {
     current: Option<PathBuf>,
     /// A checkpoint that was written but that nothing points to yet, and the counters it holds.
     written: Option<(Counters, PathBuf)>,
+    /// The checkpoints of the past that are kept.
+    history: History,
     /// What is still to be written for a directory to be a run. Without that it is removed at the end.
     unfinished: Option<Unfinished>,
     _lock: Lock,
@@ -119,7 +124,8 @@ impl RunDir {
         File::create(&marker).map_err(Error::io("create", &marker))?;
         let metrics = MetricsFile::open(&path)?;
         let unfinished = Some(Unfinished { run: run.clone(), is_new });
-        let made = RunDir { path, metrics, current: None, written: None, unfinished, _lock: lock };
+        let history = History::default();
+        let made = RunDir { path, metrics, current: None, written: None, history, unfinished, _lock: lock };
         let checkpoints = made.path.join(CHECKPOINTS);
         std::fs::create_dir_all(&checkpoints).map_err(Error::io("create", &checkpoints))?;
         write_atomic(&made.path.join(PRESET), preset.to_ron().as_bytes())?;
@@ -171,8 +177,16 @@ impl RunDir {
         let metrics = MetricsFile::open(path)?;
         let checkpoint = checkpoints::last(path)?;
         let current = checkpoint.as_ref().map(|checkpoint| checkpoint.path.clone());
-        let mut run =
-            RunDir { path: path.to_owned(), metrics, current, written: None, unfinished: None, _lock: lock };
+        let until = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.manifest.counters.iteration);
+        let mut run = RunDir {
+            path: path.to_owned(),
+            metrics,
+            current,
+            written: None,
+            history: History::read(path, until)?,
+            unfinished: None,
+            _lock: lock,
+        };
         match &checkpoint {
             Some(Checkpoint { path: newest, manifest, .. }) => {
                 run.metrics.cut(manifest.metrics_bytes)?;
@@ -224,11 +238,12 @@ impl RunDir {
     /// A directory that cannot be written.
     pub fn events(&self, first: u64) -> Result<Option<EventFile>> {
         let directory = self.path.join(tensorboard::DIRECTORY);
-        directory.is_dir().then(|| EventFile::begin(&directory, first)).transpose()
+        let is_kept = is_directory(&directory).map_err(Error::io("read", &directory))?;
+        is_kept.then(|| EventFile::begin(&directory, first)).transpose()
     }
 
     /// Writes a checkpoint and points `last` to it, and with `best` also `best`; then removes checkpoints that nothing
-    /// points to. After a failure it can be called again.
+    /// points to and that are not kept of the past. After a failure it can be called again.
     ///
     /// # Errors
     /// A directory that cannot be written, for example on a full disk; earlier checkpoints stay as they were.
@@ -243,6 +258,7 @@ impl RunDir {
             }
         };
         self.written = Some((counters.clone(), path.clone()));
+        self.history.add(counters, &path)?;
         if best {
             checkpoints::point(&self.path, BEST, &path)?;
         }
@@ -252,11 +268,17 @@ impl RunDir {
         checkpoints::point(&self.path, LAST, &path)?;
         self.current = Some(path.clone());
         self.written = None;
-        if let Err(e) = checkpoints::prune(&self.path) {
+        let past = self.history.thin(trainer.preset().train.history_mb.saturating_mul(MB));
+        if let Err(e) = checkpoints::prune(&self.path, &past) {
             warn!("{e}; checkpoints that are no longer needed are removed later");
         }
         remove_all_temporary(&self.path);
         Ok(path)
+    }
+
+    /// The iterations of the checkpoints that are kept of the past.
+    pub fn past(&self) -> Vec<u64> {
+        self.history.iterations()
     }
 
     /// Writes the checkpoint that this fork begins with and keeps it, so that the run can be repeated.
@@ -354,20 +376,39 @@ impl RunFile {
     pub fn read(run: &Path) -> Result<RunFile> {
         let file = run.join(RUN);
         let bytes = std::fs::read(&file).map_err(|e| match e.kind() {
-            ErrorKind::NotFound => Error::content(
+            ErrorKind::NotFound if checkpoint::is_checkpoint(run) => Error::content(
                 run,
-                match checkpoint::is_checkpoint(run) {
-                    true => {
-                        "a checkpoint or model, not a run; start a run with its weights: train PRESET --from"
-                    }
-                    false => "not a run directory (it has no run.json); give a run directory",
-                },
+                "a checkpoint or model, not a run; start a run with its weights: train PRESET --from",
             ),
+            ErrorKind::NotFound => no_run(run),
             _ => Error::io("read", &file)(e),
         })?;
         serde_json::from_slice(&bytes)
             .map_err(|e| Error::content(&file, format!("not a run's description: {e}")))
     }
+}
+
+fn no_run(path: &Path) -> Error {
+    let what = match path.exists() {
+        true => "it has no run.json",
+        false => "there is no such directory",
+    };
+    Error::content(path, format!("not a run directory ({what}); {}give a run directory", meant_run(path)))
+}
+
+/// Asks whether a run beside `path`, or in `runs`, was meant; empty if none has such a name.
+fn meant_run(path: &Path) -> String {
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let places =
+        [beside, Path::new("runs")].map(|place| if place == Path::new("") { Path::new(".") } else { place });
+    let found = places.into_iter().find_map(|place| {
+        let entries = std::fs::read_dir(place).ok()?.flatten().map(|entry| entry.path());
+        let runs: Vec<PathBuf> = entries.filter(|entry| entry.join(RUN).is_file()).collect();
+        let names = runs.iter().filter_map(|run| run.file_name()?.to_str());
+        let near = nearest(&path.file_name()?.to_string_lossy(), names)?;
+        Some(format!("did you mean {}? ", quoted(&place.strip_prefix(".").unwrap_or(place).join(near))))
+    });
+    found.unwrap_or_default()
 }
 
 /// The checkpoint at `path`, or the newest one of the run in `path`.
@@ -417,7 +458,11 @@ pub fn weights_of(what: &Path) -> Result<Checkpoint> {
         return Err(Error::content(
             what,
             format!(
-                "there is no such directory; name a run, a checkpoint, or one of these models: {}",
+                "there is no such directory; {}name a run, a checkpoint, or one of these models: {}",
+                match meant(what, names.iter().copied()) {
+                    none if none.is_empty() => meant_run(what),
+                    model => model,
+                },
                 names.join(", ")
             ),
         ));

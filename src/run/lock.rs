@@ -1,7 +1,7 @@
 //! Which process works in a directory: the one that has locked the file `lock` there, and written its name into it.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::error::{Error, Result};
-use crate::files::is_unsupported;
 use crate::machine;
 use crate::paths::shown;
 
@@ -77,7 +76,7 @@ pub fn state(run: &Path) -> Held {
         Some(holder) => Held::Elsewhere(holder),
         None => Held::Unknown,
     };
-    match file.try_lock_shared() {
+    match uninterrupted(|| file.try_lock_shared()) {
         // Dropping the file unlocks it.
         Ok(()) => Held::Free,
         Err(TryLockError::WouldBlock) => named(read(&file)),
@@ -92,6 +91,18 @@ pub fn state(run: &Path) -> Held {
 /// not.
 pub fn last_holder(run: &Path) -> Option<Holder> {
     read(&File::open(run.join(LOCK)).ok()?)
+}
+
+type Tried = std::result::Result<(), TryLockError>;
+
+/// Tries again where a signal interrupted it.
+fn uninterrupted(mut lock: impl FnMut() -> Tried) -> Tried {
+    loop {
+        match lock() {
+            Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
 }
 
 fn read(mut file: &File) -> Option<Holder> {
@@ -121,7 +132,7 @@ impl Lock {
         let mut file = loop {
             let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
             let file = open.map_err(Error::io("open", &path))?;
-            match file.try_lock() {
+            match uninterrupted(|| file.try_lock()) {
                 // The process that had it has just removed it.
                 Ok(()) if !is_at(&file, &path) => {}
                 Ok(()) => break file,
@@ -169,7 +180,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Refuses a directory that `holder` has, or that has a lock; says what is given up where there are no locks.
+/// Refuses a directory that `holder` has, or that has a lock; says what is given up where locks fail.
 fn refuse(directory: &Path, work: &str, error: TryLockError, holder: Option<Holder>) -> Result<()> {
     let taken = |holder: Option<Holder>| {
         let by = holder.map_or("another process".to_owned(), |holder| holder.to_string());
@@ -180,17 +191,13 @@ fn refuse(directory: &Path, work: &str, error: TryLockError, holder: Option<Hold
     };
     match error {
         TryLockError::WouldBlock => Err(taken(holder)),
-        TryLockError::Error(e) if is_unsupported(&e) => match holder {
+        TryLockError::Error(e) => match holder {
             Some(holder) if holder.is_alive() => Err(taken(Some(holder))),
             _ => {
-                warn!(
-                    "the file system of {} has no locks ({e}); make sure that no other process {work}",
-                    shown(&directory)
-                );
+                warn!("{} cannot be locked ({e}); make sure that no other process {work}", shown(&directory));
                 Ok(())
             }
         },
-        TryLockError::Error(e) => Err(Error::io("lock", directory)(e)),
     }
 }
 
@@ -198,8 +205,17 @@ fn refuse(directory: &Path, work: &str, error: TryLockError, holder: Option<Hold
 mod tests {
     use super::*;
 
-    fn unsupported() -> TryLockError {
-        TryLockError::Error(std::io::Error::from_raw_os_error(rustix::io::Errno::NOLCK.raw_os_error()))
+    fn failed(with: rustix::io::Errno) -> TryLockError {
+        TryLockError::Error(std::io::Error::from_raw_os_error(with.raw_os_error()))
+    }
+
+    #[test]
+    fn a_signal_does_not_keep_the_lock_from_being_taken() {
+        let mut answers = [Some(ErrorKind::Interrupted), Some(ErrorKind::Interrupted), None].into_iter();
+        let answer = |kind: ErrorKind| Err(TryLockError::Error(kind.into()));
+        assert!(uninterrupted(|| answers.next().unwrap().map_or(Ok(()), answer)).is_ok());
+        let denied = uninterrupted(|| answer(ErrorKind::PermissionDenied));
+        assert!(matches!(denied, Err(TryLockError::Error(e)) if e.kind() == ErrorKind::PermissionDenied));
     }
 
     #[test]
@@ -224,16 +240,17 @@ mod tests {
 
     #[test]
     fn a_file_system_without_locks_is_trained_on_unless_a_process_of_this_host_does() {
+        use rustix::io::Errno;
         let run = Path::new("r");
         let gone = Holder { began: Some(0), ..Holder::this() };
         let elsewhere = Holder { host: "elsewhere".into(), ..Holder::this() };
-        for holder in [None, Some(gone), Some(elsewhere)] {
-            refuse(run, TRAINS, unsupported(), holder).unwrap();
+        for with in [Errno::NOLCK, Errno::IO] {
+            for holder in [None, Some(gone.clone()), Some(elsewhere.clone())] {
+                refuse(run, TRAINS, failed(with), holder).unwrap();
+            }
+            let error = refuse(run, TRAINS, failed(with), Some(Holder::this())).unwrap_err().to_string();
+            assert!(error.contains("is training this run"), "{error}");
         }
-        let error = refuse(run, TRAINS, unsupported(), Some(Holder::this())).unwrap_err().to_string();
-        assert!(error.contains("is training this run"), "{error}");
-        let failed = TryLockError::Error(std::io::Error::from_raw_os_error(5));
-        assert!(refuse(run, TRAINS, failed, None).unwrap_err().to_string().starts_with("cannot lock"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tracing::warn;
 use crate::error::{Error, Result};
 use crate::files::Appender;
 use crate::paths::shown;
+use crate::preset::Preset;
 use crate::protocol::{Epoch, Metrics, Record, RunFailure};
 
 pub(super) const FILE: &str = "metrics.jsonl";
@@ -110,14 +111,22 @@ fn whole_lines(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)]
 }
 
-/// All metrics of the run in `run`.
+/// All metrics of the run in `run`, without scores that mean nothing.
 ///
 /// # Errors
 /// Those of [`records`].
 pub fn read(run: &Path) -> Result<Metrics> {
     let mut metrics = Metrics::default();
     each(run, |record| metrics.add(record))?;
+    drop_meaningless_scores(&mut metrics, run);
     Ok(metrics)
+}
+
+/// Without its preset, the scores are as they were recorded.
+fn drop_meaningless_scores(metrics: &mut Metrics, run: &Path) {
+    if let Ok(preset) = Preset::load(run.join("preset.ron")) {
+        metrics.drop_meaningless_scores(&preset);
+    }
 }
 
 /// All records of the run in `run`, in the order of the file.
@@ -195,6 +204,8 @@ pub fn exist(run: &Path) -> bool {
 /// The latest state of a run.
 #[derive(Debug, Default, PartialEq)]
 pub struct Latest {
+    /// Iterations done.
+    pub iteration: u64,
     /// The AMI of the latest epoch, if it has one.
     pub ami: Option<f64>,
     /// Why the run failed, if it did and was not resumed since.
@@ -210,11 +221,19 @@ pub fn latest(run: &Path) -> Latest {
         Some(Record::Failed(failure)) => (Some(failure), None),
         other => (None, other),
     };
+    let mut iteration = last.as_ref().map_or(0, |failure| failure.iteration);
     let ami = epoch.into_iter().chain(records).find_map(|record| match record {
-        Record::Epoch(epoch) => Some(epoch.ami),
+        Record::Epoch(epoch) => {
+            iteration = iteration.max(epoch.iteration);
+            Some(epoch.ami)
+        }
+        Record::Step(step) => {
+            iteration = iteration.max(step.iteration);
+            None
+        }
         _ => None,
     });
-    Latest { ami: ami.flatten(), failure: last }
+    Latest { iteration, ami: ami.flatten(), failure: last }
 }
 
 /// The last bytes of the file of the run in `run`, at most so many.
@@ -239,20 +258,19 @@ pub fn last_iteration(run: &Path) -> u64 {
     records.find(trained).map_or(0, |record| record.iteration())
 }
 
-/// The epochs of the run in `run`. Other records are passed over without reading them.
+/// The epochs of the run in `run`, without scores that mean nothing. Its iterations are passed over without reading
+/// them.
 ///
 /// # Errors
 /// A file that cannot be read.
 pub fn epochs(run: &Path) -> Result<Vec<Epoch>> {
     let file = run.join(FILE);
     let bytes = std::fs::read(&file).map_err(Error::io("read", &file))?;
-    let is_epoch = |line: &&[u8]| line.starts_with(b"{\"kind\":\"epoch\"");
-    let lines = bytes.split(|byte| *byte == b'\n').filter(is_epoch);
-    let epoch = |line| match serde_json::from_slice(line) {
-        Ok(Record::Epoch(epoch)) => Some(epoch),
-        _ => None,
-    };
-    Ok(lines.filter_map(epoch).collect())
+    let others = bytes.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"{\"kind\":\"step\""));
+    let mut metrics = Metrics::default();
+    others.filter_map(|line| serde_json::from_slice(line).ok()).for_each(|record| metrics.add(record));
+    drop_meaningless_scores(&mut metrics, run);
+    Ok(metrics.epochs)
 }
 
 #[cfg(test)]
@@ -310,11 +328,11 @@ mod tests {
         let failure =
             RunFailure { iteration: 7, epoch: 2, loss: None, why: "the disk – é – is gone".into() };
         file.append(&Record::Failed(failure.clone())).unwrap();
-        let failed = Latest { ami: Some(0.5), failure: Some(failure.clone()) };
+        let failed = Latest { iteration: 7, ami: Some(0.5), failure: Some(failure.clone()) };
         assert_eq!(latest(run.path()), failed);
         assert_eq!(read(run.path()).unwrap().failure, Some(failure));
         file.cut(before).unwrap();
-        assert_eq!(latest(run.path()), Latest { ami: Some(0.5), failure: None });
+        assert_eq!(latest(run.path()), Latest { ami: Some(0.5), ..Latest::default() });
         file.append(&epoch(None)).unwrap();
         assert_eq!(latest(run.path()), Latest::default());
     }

@@ -36,7 +36,7 @@ pub fn of_split(
     let data = Arc::new(Dataset::new(preset, seed)?);
     data.holds(split, samples)?;
     let plan = plan(preset, &data, seed, split, vec![sample as u64]);
-    only(unrolled(&model, plan.make()?, sample, checkpoint.manifest.counters.iteration, device))
+    only(unrolled(&model, preset, plan.make()?, sample, checkpoint.manifest.counters.iteration, device))
 }
 
 /// Images of the user's own, read from a file: what `picture --input` draws.
@@ -61,8 +61,7 @@ impl OwnImages {
     pub fn read(file: &Path, resize: bool, preset: &Preset, chosen: Chosen) -> Result<(Preset, OwnImages)> {
         let (preset, images, notes) = match image_file::is_image(file)? {
             true => {
-                let input = Input { file: file.to_owned(), resize, request: 0 };
-                let opened = Opened::read(input, preset.data.image())?;
+                let opened = Opened::new(Input::file(file, resize, 0), preset.data.image())?;
                 let preset = opened.conditions(preset, chosen)?;
                 let notes = opened.notes(preset.steps).into_iter().chain(opened.scaling().cloned()).collect();
                 (preset, OwnContent::Image(opened), notes)
@@ -98,7 +97,7 @@ impl OwnImages {
         is_there(sample, batch.groups.len(), &shown(&self.file).to_string())?;
         preset.fits(Work::Unrolling(batch.groups.len()))?;
         let model = checkpoint.model(preset, device)?;
-        let mut all = unrolled(&model, batch, 0, checkpoint.manifest.counters.iteration, device);
+        let mut all = unrolled(&model, preset, batch, 0, checkpoint.manifest.counters.iteration, device);
         Ok(all.swap_remove(sample))
     }
 }
@@ -138,8 +137,7 @@ mod tests {
         let file = here.path().join("own.png");
         let grey = |x: u32, y: u32| image::Luma([(40 * x + 25 * y) as u8]);
         image::GrayImage::from_fn(image.width as u32, image.height as u32, grey).save(&file).unwrap();
-        let input = Input { file: file.clone(), resize: false, request: 7 };
-        let opened = Opened::read(input, image).unwrap();
+        let opened = Opened::new(Input::file(&file, false, 7), image).unwrap();
         for look in [vec![], vec![Setting::Noise(0.3)], vec![Setting::K(2), Setting::Steps(4)]] {
             let workbench = take(&trainer, 3, Some(&opened), &look).unwrap();
             let asked = look.iter().fold(preset.clone(), |preset, set| set.apply(&preset).unwrap());

@@ -115,12 +115,14 @@ pub fn iteration(time: Duration, done: &Iteration, learning_rate: f64) -> Vec<u8
     scalars(time, done.iteration, &always)
 }
 
-/// The record of an epoch's validation.
+/// The record of an epoch's validation. `AMI` and `ARI` are those of the last step.
 pub fn epoch(time: Duration, done: &Epoch) -> Vec<u8> {
     let values = [
         ("validation/loss", Some(done.validation_loss)),
         ("validation/AMI", done.ami),
         ("validation/ARI", done.ari),
+        ("validation/AMI_all_steps", done.ami_all_steps),
+        ("validation/ARI_all_steps", done.ari_all_steps),
         ("validation/confidence", done.confidence),
     ];
     scalars(time, done.iteration, &values)

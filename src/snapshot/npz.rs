@@ -60,7 +60,7 @@ fn word(n: usize) -> Result<[u8; 4]> {
 }
 
 /// A `.npy` file of version 1.0: a header padded to 64 bytes, then the values.
-fn npy(shape: &[usize], values: &NpyValues) -> Vec<u8> {
+pub(super) fn npy(shape: &[usize], values: &NpyValues) -> Vec<u8> {
     let kind = match values {
         NpyValues::F32(_) => "<f4",
         NpyValues::U8(_) => "|u1",

@@ -65,8 +65,8 @@ pub fn objects(step: &SnapshotStep, k: usize) -> Vec<MatchedObject> {
     .collect()
 }
 
-/// The column matched with each row.
-fn matching(shared: &[Vec<i64>], columns: usize) -> Vec<Option<usize>> {
+/// The column matched with each row, so that the pairs share the most.
+pub(super) fn matching(shared: &[Vec<i64>], columns: usize) -> Vec<Option<usize>> {
     use pathfinding::kuhn_munkres::kuhn_munkres;
     use pathfinding::matrix::Matrix;
     let rows = shared.len();

@@ -17,7 +17,6 @@ use super::raster::{Raster, reconstruction};
 use super::schema::{Snapshot, SnapshotStep};
 use crate::colours;
 use crate::error::{Error, Result};
-use crate::paths;
 
 /// Space between images and around them.
 const GAP: u32 = 8;
@@ -135,8 +134,8 @@ impl Size {
 }
 
 fn title(snapshot: &Snapshot, step: usize, shown: &SnapshotStep) -> String {
-    let of = match snapshot.input.as_ref().and_then(|input| input.file.file_name()) {
-        Some(name) => paths::shown(name).to_string(),
+    let of = match &snapshot.input {
+        Some(input) => input.name(),
         None => format!("sample {}", snapshot.sample + 1),
     };
     let mut title = format!("{of}  EM step {}/{}", step + 1, snapshot.steps.len());
@@ -159,8 +158,7 @@ fn whole(snapshot: &Snapshot, step: &SnapshotStep, colours: &[Option<usize>; 256
         ("noisy", Some(shades(&step.noisy))),
         ("reconstruction", Some(shades(&sum))),
         ("gamma", Some(Raster::gamma(&step.gamma, snapshot.k, width, height))),
-        // The objects of the user's own images are unknown.
-        ("truth", snapshot.input.is_none().then(|| Raster::truth(&step.groups, colours, width, height))),
+        ("truth", snapshot.knows_objects().then(|| Raster::truth(&step.groups, colours, width, height))),
         ("argmax", Some(Raster::argmax(step, snapshot.k, width, height))),
     ];
     let labelled = |(label, image): (&str, Option<Raster>)| {

@@ -236,7 +236,7 @@ pub fn curves(plan: &Plan, states: &[TrialState], table: &Table, measure: Measur
             0 => "iteration".to_owned(),
             more => format!("iteration (without the {more} other combinations)"),
         };
-        let mut chart = chart::over(area, (0.0..most, &desc), (y, measure.name()))?;
+        let mut chart = chart::over(area, 0, (0.0..most, &desc), (y, measure.name()))?;
         for ((name, line), colour) in lines.iter().zip(COLOURS.iter().cycle()) {
             curve(&mut chart, name, line, *colour)?;
         }

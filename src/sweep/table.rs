@@ -44,8 +44,8 @@ impl Measure {
     pub fn name(self) -> &'static str {
         match self {
             Measure::Loss => "validation loss",
-            Measure::Ami => "AMI (max), validation",
-            Measure::Ari => "ARI, validation",
+            Measure::Ami => "AMI (last step), validation",
+            Measure::Ari => "ARI (last step), validation",
         }
     }
 }
@@ -132,7 +132,10 @@ impl Table {
     pub fn markdown(&self, plan: &Plan) -> String {
         let fields = self.fields();
         let mut header: Vec<String> = fields.iter().map(|field| (*field).to_owned()).collect();
-        header.extend(["seeds", "validation loss", "AMI", "ARI", "floor", "hours"].map(String::from));
+        header.extend(
+            ["seeds", "validation loss", "AMI (last step)", "ARI (last step)", "floor", "hours"]
+                .map(String::from),
+        );
         let mean = |of: MeanOfReports, decimals| match of.deviation {
             Some(deviation) => format!("{} ± {deviation:.decimals$}", number(of.mean, decimals)),
             None => number(of.mean, decimals),
@@ -359,7 +362,7 @@ pub(super) mod tests {
         let plan = Plan { directory: "s".into(), trials };
         let text = table.markdown(&plan);
         for line in [
-            "| k | noise | seeds | validation loss | AMI | ARI | floor | hours |",
+            "| k | noise | seeds | validation loss | AMI (last step) | ARI (last step) | floor | hours |",
             "| **3** | **Bitflip(probability: 0.1, x\\|y)** | **2** | **3.000 ± 1.414** | **0.300 ± 0.141** | **–** | **0.500** | **0.50** |",
             "| 5 | Bitflip(probability: 0.1, x\\|y) | 1 of 2, 1 failed | 1.000 | 0.100 | – | 0.500 | 0.50 |",
             "Best by validation loss: k=3 noise=Bitflip(probability: 0.1, x|y). Its scores on the test split: nem-tui eval s/k=3,seed=0 s/k=3,seed=3",

@@ -29,8 +29,8 @@ const ON: f32 = 0.2;
 /// Which steps to score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScoredSteps {
-    /// Only the last EM step, for training curves.
-    LastStep,
+    /// The EM steps that have a weight, and the last, for training curves.
+    Weighted,
     /// Every step.
     AllSteps,
 }
@@ -56,7 +56,7 @@ pub struct Evaluation {
     pub each: Vec<Option<f64>>,
     /// The share of all objects' pixels that each component holds in the last step: where its γ is the largest.
     pub held: Vec<f64>,
-    /// Scores by step; empty if only the last was scored.
+    /// Scores by step; empty if not all steps were scored.
     pub steps: Vec<StepScores>,
     /// Frames with and without overlap, and samples with and without identical objects, if known.
     pub subsets: Vec<Subset>,
@@ -221,8 +221,8 @@ impl Chunk {
         model.try_unroll(&frames, gamma, preset.steps, &|_| (), |t, state, target| {
             stop.check()?;
             let all = scored == ScoredSteps::AllSteps;
-            let (with_loss, with_scores) = (all || weights[t] != 0.0, all || t + 1 == preset.steps);
-            if !with_loss && !with_scores {
+            let with_loss = all || weights[t] != 0.0;
+            if !with_loss && t + 1 < preset.steps {
                 steps.push(None);
                 return Ok(());
             }
@@ -234,19 +234,17 @@ impl Chunk {
                 let bound = f64::from(host(bound)[0]);
                 found.sums = [intra, intra + preset.loss.inter_weight * inter, bound].map(|mean| mean * size);
             }
-            if with_scores {
-                let gamma = host(state.gamma.clone());
-                let on = &on[if on.len() == 1 { 0 } else { t + 1 }];
-                found.scores = batch
-                    .groups_of_step(t, image)
-                    .zip(gamma.chunks_exact(preset.k * image.pixels()))
-                    .zip(on.chunks_exact(image.values()))
-                    .map(|((groups, gamma), on)| {
-                        scores::count_held(gamma, groups, &mut found.held);
-                        (scores::score(gamma, groups), overlaps(groups, on))
-                    })
-                    .collect();
-            }
+            let gamma = host(state.gamma.clone());
+            let on = &on[if on.len() == 1 { 0 } else { t + 1 }];
+            found.scores = batch
+                .groups_of_step(t, image)
+                .zip(gamma.chunks_exact(preset.k * image.pixels()))
+                .zip(on.chunks_exact(image.values()))
+                .map(|((groups, gamma), on)| {
+                    scores::count_held(gamma, groups, &mut found.held);
+                    (scores::score(gamma, groups).if_scorable(preset.is_scorable()), overlaps(groups, on))
+                })
+                .collect();
             steps.push(Some(found));
             Ok(())
         })?;
@@ -342,6 +340,9 @@ pub fn mean(scores: impl IntoIterator<Item = Scores>) -> Scores {
 /// # Errors
 /// What [`Dataset::sample`] meets; [`Error::Stopped`](crate::error::Error::Stopped).
 pub fn floor(preset: &Preset, data: &Dataset, split: Split, samples: usize, stop: &Stop) -> Result<Floor> {
+    if !preset.is_scorable() {
+        return Ok(Floor::default());
+    }
     let image = data.image();
     let groups = (0..FLOOR_IMAGES.min(samples as u64))
         .map(|index| {
@@ -365,6 +366,9 @@ pub fn floors_of_subsets(
     samples: usize,
     stop: &Stop,
 ) -> Result<Vec<(&'static str, Floor)>> {
+    if !preset.is_scorable() {
+        return Ok(Vec::new());
+    }
     let image = data.image();
     let mut groups: [Vec<Vec<u8>>; SUBSETS.len()] = Default::default();
     let enough = |groups: &Vec<Vec<u8>>| groups.len() as u64 >= FLOOR_IMAGES;
@@ -417,115 +421,4 @@ impl MeanScores {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend;
-
-    fn evaluated(sets: &[&str], split: Split, samples: usize, scored: ScoredSteps) -> Evaluation {
-        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-        let preset = Preset::load("quickstart").unwrap().set(&sets).unwrap();
-        let data = Arc::new(Dataset::new(&preset, 1).unwrap());
-        let device = &backend::available()[0];
-        let model = Nem::new(&preset, 1, device);
-        let task = Task {
-            model: &model,
-            preset: &preset,
-            data: &data,
-            seed: 1,
-            split,
-            samples,
-            scored,
-            stop: &Stop::default(),
-        };
-        evaluate(task, device, &|_| {}).unwrap()
-    }
-
-    #[test]
-    fn parts_add_up_to_the_whole() {
-        let all = evaluated(&["loss.steps=All", "steps=3"], Split::Test, 250, ScoredSteps::AllSteps);
-        assert_eq!((all.samples, all.steps.len(), all.subsets.len()), (250, 3, 4));
-        let over = |f: fn(&StepScores) -> f64| all.steps.iter().map(f).sum::<f64>();
-        assert!((over(|s| s.loss) - all.loss).abs() < 1e-9);
-        assert!((over(|s| s.upper_bound) - all.upper_bound).abs() < 1e-9);
-        let ami = all.weighted.ami.unwrap();
-        assert!((over(|s| s.ami.unwrap()) / 3.0 - ami).abs() < 1e-9);
-        assert!((all.steps[2].ami.unwrap() - all.last.ami.unwrap()).abs() < 1e-12);
-        assert_eq!((all.frames, all.frames_last), (750, 250));
-        for pair in all.subsets.chunks(2) {
-            let frames: usize = pair.iter().map(|part| part.frames).sum();
-            let whole =
-                pair.iter().map(|part| part.ami.unwrap() * part.frames as f64).sum::<f64>() / frames as f64;
-            assert!(frames == 750 && (whole - ami).abs() < 1e-9, "{pair:?}");
-        }
-        for step in &all.steps {
-            let Quartiles { lower, median, upper } = step.quartiles.unwrap();
-            assert!(lower <= median && median <= upper);
-        }
-    }
-
-    #[test]
-    fn a_curve_sees_the_same_loss_and_last_scores_as_a_full_evaluation() {
-        let curve = evaluated(&[], Split::Validation, 130, ScoredSteps::LastStep);
-        let full = evaluated(&[], Split::Validation, 130, ScoredSteps::AllSteps);
-        assert_eq!((curve.loss, curve.last), (full.loss, full.last));
-        assert!(curve.steps.is_empty() && curve.subsets.is_empty());
-    }
-
-    /// One component holds the one object, whatever was learned: that is no score of 1.
-    #[test]
-    fn nothing_to_tell_apart_is_no_score() {
-        let sets = ["k=1", "data.objects=1"];
-        let alone = evaluated(&sets, Split::Validation, 40, ScoredSteps::AllSteps);
-        let none = Scores { confidence: Some(1.0), ..Scores::default() };
-        assert_eq!((alone.last, alone.weighted), (none, none));
-        assert_eq!((alone.frames, alone.frames_last, alone.each.len()), (0, 0, 40));
-        assert!(alone.loss.is_finite() && alone.subsets.is_empty() && alone.each.iter().all(Option::is_none));
-        assert!(alone.steps.iter().all(|step| (step.ami, step.ari, step.quartiles) == (None, None, None)));
-        // One component for several objects is a score.
-        let several = evaluated(&["k=1"], Split::Validation, 40, ScoredSteps::AllSteps);
-        assert_eq!((several.last.ami, several.last.ari), (Some(0.0), Some(0.0)));
-        // In some of these images only one object is visible.
-        assert!((30..40).contains(&several.frames_last), "{}", several.frames_last);
-        // A mean over no sample is not 0.
-        let empty = evaluated(&[], Split::Validation, 0, ScoredSteps::AllSteps);
-        assert!(empty.loss.is_nan() && empty.last == Scores::default() && empty.subsets.is_empty());
-    }
-
-    #[test]
-    fn overlap_is_a_pixel_that_is_on_without_a_group() {
-        assert!(!overlaps(&[0, 1, 2], &[false, true, true]));
-        assert!(overlaps(&[0, 1, 2], &[true, true, true]));
-        // In any channel.
-        assert!(overlaps(&[0, 1], &[false, true, true, false]));
-    }
-
-    /// A subset's floor is that of its own images; a subset of all images has the overall floor.
-    #[test]
-    fn a_subsets_floor_is_measured_on_its_images() {
-        let preset = Preset::load("quickstart").unwrap();
-        let data = Dataset::new(&preset, 1).unwrap();
-        let floors = floors_of_subsets(&preset, &data, Split::Test, 400, &Stop::default()).unwrap();
-        assert_eq!(floors.iter().map(|(name, _)| *name).collect::<Vec<_>>(), SUBSETS);
-        let image = data.image();
-        let samples: Vec<_> = (0..400).map(|i| data.sample(Split::Test, i, 7).unwrap()).collect();
-        let measured = |belongs: &dyn Fn(&crate::data::Sample) -> bool| {
-            let groups =
-                samples.iter().filter(|sample| belongs(sample)).map(|sample| sample.groups.as_slice());
-            scores::floor(preset.k, image, groups.collect::<Vec<_>>().into_iter())
-        };
-        let lost = |sample: &crate::data::Sample| {
-            sample.features.iter().zip(&sample.groups).any(|(x, group)| *x == 1.0 && *group == 0)
-        };
-        assert_eq!(floors[0].1, measured(&|sample| !lost(sample)));
-        assert_eq!(floors[1].1, measured(&lost));
-        let [a, b, c] = [0, 1, 2];
-        let differ = |sample: &crate::data::Sample| {
-            let kinds = &sample.kinds;
-            kinds[a] != kinds[b] && kinds[b] != kinds[c] && kinds[a] != kinds[c]
-        };
-        assert_eq!(floors[2].1, measured(&differ));
-        assert_eq!(floors[3].1, measured(&|sample| !differ(sample)));
-        assert_ne!(floors[0].1, floors[1].1);
-        assert_eq!(floor(&preset, &data, Split::Test, 400, &Stop::default()).unwrap(), measured(&|_| true));
-    }
-}
+mod tests;

@@ -71,6 +71,18 @@ impl Counters {
         }
     }
 
+    /// The limit for [`Setting::MaxEpochs`] with which it trains so many more epochs: more than it has done, once it is
+    /// in its last stage.
+    pub fn limit_for(&self, more: u64, preset: &Preset) -> u64 {
+        let done = match self.stages + 1 >= preset.train.stages.len() {
+            true => {
+                self.epochs - self.stage_epochs + u64::from(self.batches >= preset.iterations_per_epoch())
+            }
+            false => preset.last_stage_epochs(),
+        };
+        done.saturating_add(more)
+    }
+
     /// Whether the protocol has ended the training, including its last stage.
     pub fn is_finished(&self, train: &Train) -> bool {
         self.stages + 1 >= train.stages.len() && self.is_done(train).is_some()
@@ -296,6 +308,9 @@ impl Trainer {
             self.counters.best_validation = None;
             self.counters.stale_epochs = 0;
         }
+        if matches!(change.to, Setting::MaxEpochs(_)) {
+            self.counters.stale_epochs = 0;
+        }
         self.data = data;
         self.take_preset(preset);
     }
@@ -351,7 +366,7 @@ impl Trainer {
         self.counters.batches += 1;
         laps.end(|profile| &mut profile.optimizer);
 
-        let scores = scored.then(|| {
+        let scores = (scored && self.preset.is_scorable()).then(|| {
             let images = batch.groups.len().min(SCORED_IMAGES);
             let gamma = host(gamma.narrow(0, 0, images));
             let groups = batch.groups_of_step(self.preset.steps - 1, self.data.image());
@@ -436,7 +451,7 @@ impl Trainer {
     pub fn end_epoch(&mut self) -> Result<(Epoch, Watched)> {
         let start = Instant::now();
         let samples = self.preset.train.validation_size;
-        let result = self.evaluate(Split::Validation, samples, ScoredSteps::LastStep)?;
+        let result = self.evaluate(Split::Validation, samples, ScoredSteps::Weighted)?;
         let iteration = self.counters.iteration;
         if !result.loss.is_finite() {
             let (loss, kept) = (result.loss, String::new());
@@ -457,8 +472,10 @@ impl Trainer {
             train_loss: counters.epoch_loss / counters.batches as f64,
             validation_loss: result.loss,
             ami: result.last.ami,
+            ami_all_steps: result.weighted.ami,
             ami_arithmetic: result.last.ami_arithmetic,
             ari: result.last.ari,
+            ari_all_steps: result.weighted.ari,
             confidence: result.last.confidence,
             upper_bound: Some(result.upper_bound),
             best,
@@ -476,6 +493,11 @@ impl Trainer {
     /// epochs without a better validation loss. `None` within an epoch.
     pub fn is_done(&self) -> Option<Finish> {
         self.counters.is_done(&self.preset.train)
+    }
+
+    /// Whether it has ended the last stage.
+    pub fn is_finished(&self) -> bool {
+        self.counters.is_finished(&self.preset.train)
     }
 
     /// The stage after the current one.

@@ -10,7 +10,7 @@ use super::trainer::Trainer;
 use crate::data::{Dataset, Split, nth};
 use crate::error::{Error, Result};
 use crate::nem::{Nem, host};
-use crate::preset::{Preset, Setting, Work};
+use crate::preset::{Preset, Setting, Work, is_scorable};
 use crate::scores;
 use crate::snapshot::{Snapshot, SnapshotStep};
 
@@ -67,7 +67,7 @@ fn validation(preset: &Preset, data: &Arc<Dataset>, seed: u64, indices: Vec<u64>
 fn of_trainer(trainer: &Trainer, preset: &Preset, first: usize, batch: Batch) -> Vec<Snapshot> {
     let mut model = trainer.model().without_gradients();
     model.distribution = preset.model.distribution;
-    unrolled(&model, batch, first, trainer.counters().iteration, &trainer.plain_device())
+    unrolled(&model, preset, batch, first, trainer.counters().iteration, &trainer.plain_device())
 }
 
 pub(crate) fn plan(preset: &Preset, data: &Arc<Dataset>, seed: u64, split: Split, indices: Vec<u64>) -> Plan {
@@ -88,9 +88,11 @@ pub(crate) fn only(snapshots: Vec<Snapshot>) -> Result<Snapshot> {
     snapshots.into_iter().next().ok_or_else(|| Error::Data("a batch without samples".into()))
 }
 
-/// A snapshot of each image in `batch`, whose samples count from `first`; `model` has no gradients.
+/// A snapshot of each image in `batch`, whose samples count from `first`; `model` has no gradients. `preset` has the
+/// number of objects.
 pub(crate) fn unrolled(
     model: &Nem,
+    preset: &Preset,
     mut batch: Batch,
     first: usize,
     iteration: u64,
@@ -101,6 +103,7 @@ pub(crate) fn unrolled(
     let (places, values) = (image.pixels(), image.values());
     let (frames, gamma) = batch.to_device(image, device);
     let k = gamma.dims()[1];
+    let is_scorable = is_scorable((k, preset.data.objects()));
     let of = |sample| Snapshot {
         iteration,
         sample,
@@ -117,7 +120,7 @@ pub(crate) fn unrolled(
         for (b, snapshot) in snapshots.iter_mut().enumerate() {
             let gamma = nth(&gammas, b, k * places).to_vec();
             let groups = nth(&batch.groups[b], t + 1, places).to_vec();
-            let scores = scores::score(&gamma, &groups);
+            let scores = scores::score(&gamma, &groups).if_scorable(is_scorable);
             snapshot.steps.push(SnapshotStep {
                 target: nth(&clean[next], b, values).to_vec(),
                 noisy: nth(&noisy[t], b, values).to_vec(),

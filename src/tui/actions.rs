@@ -2,89 +2,40 @@
 //! hints, the commands after `:` and the names in the config all come from this table.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use crokey::KeyCombination;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use self::Argument::{AnySetting, Checkpoint, File, Image, Number, Run, Sets, Value};
-use self::Does::{Act, Pick, See, Steer, With};
+use super::action::Argument::{AnySetting, Checkpoint, File, Image, New, Number, Run, Sets, Text, Value};
+use super::action::Does::{Act, Pick, See, Steer};
+pub use super::action::{Action, Argument, Does, event};
+use super::action::{CONTROL_L, bound, named, typed};
 use super::app::{App, Context, Overlay};
+use super::draw::Pen;
 use super::keymap::{Keymap, normal, parse_key, shown, written};
 use super::message::{Done, Effect};
 use super::overlay::help::HelpLine;
-use super::theme::Scheme;
-use super::update::{compare, files, leave, log, look, past, picker, steer};
+use super::update::{beside, compare, draw, files, leave, log, look, past, picker, steer};
 use super::workbench::Workbench;
+pub use crate::paths::nearest;
 use crate::preset::Setting;
-use Context::{Curves, Inspector, Model, ModelInspector, Picker, Workbench as Pictures};
+use Context::{Beside, Curves, Draw, Inspector, Model, ModelInspector, Picker, Workbench as Pictures};
 use KeyCode::{Char, Enter, Esc, Tab};
-
-/// Something that a user can do.
-pub struct Action {
-    /// Its name after `:` and in the config.
-    pub name: &'static str,
-    /// Whether it can be typed; actions that move one step only have keys.
-    typed: bool,
-    /// The contexts where it applies.
-    pub contexts: &'static [Context],
-    /// Its keys, unless the config names others. A control character is Ctrl and its letter, as in ASCII.
-    pub keys: &'static [KeyCode],
-    /// At most two words for the hints; empty to leave it out.
-    pub hint: &'static str,
-    /// A line for the help. Neighbours with the same help share their line.
-    pub help: &'static str,
-    /// The argument after its name, for the help.
-    pub takes: &'static str,
-    /// What it does.
-    pub does: Does,
-}
-
-/// What an action does.
-#[derive(Clone, Copy)]
-pub enum Does {
-    /// Acts on the whole program.
-    Act(fn(&mut App) -> Done),
-    /// Acts on the picker, unless a run is already starting.
-    Pick(fn(&mut App) -> Done),
-    /// Acts on the run on the screen.
-    Steer(fn(&mut Workbench) -> Done),
-    /// Changes only the view of that run.
-    See(fn(&mut Workbench)),
-    /// Needs an argument, so it can only be typed.
-    With(Argument),
-}
-
-/// How an argument is parsed, completed and used.
-#[derive(Clone, Copy)]
-pub enum Argument {
-    /// A new value for a setting of this kind; the value here is ignored.
-    Value(Setting),
-    /// The name of a setting and its new value.
-    AnySetting,
-    /// A number from 1, passed on counted from 0.
-    Number(fn(&mut Workbench, usize) -> Done),
-    /// A file to write.
-    File(fn(&mut App, &Path) -> Done),
-    /// An image to read.
-    Image(fn(&mut App, &Path) -> Done),
-    /// The directory of a run.
-    Run(fn(&mut App, &Path) -> Done),
-    /// The name of a colour scheme.
-    Theme(fn(&mut App, Scheme) -> Done),
-    /// Settings of the preset, as NAME=VALUE.
-    Sets(fn(&mut App, Vec<String>) -> Done),
-    /// Optionally the name of a checkpoint, then settings of the preset.
-    Checkpoint(fn(&mut App, Option<String>, Vec<String>) -> Done),
-}
 
 const TRAINING: &[Context] = &[Pictures, Curves];
 const PICTURES: &[Context] = &[Pictures, Model];
+const WALKED: &[Context] = &[Pictures, Model, Beside];
+const MASKED: &[Context] = &[Pictures, Model, Draw, Beside];
 const LOOKING: &[Context] = &[Pictures, Curves, Model, Inspector, ModelInspector];
+const SET: &[Context] = &[Pictures, Curves, Model, Inspector, ModelInspector, Draw];
+const STEPPED: &[Context] = &[Pictures, Curves, Model, Inspector, ModelInspector, Draw, Beside];
+const SAMPLED: &[Context] = &[Pictures, Curves, Model, Inspector, ModelInspector, Beside];
+const IMAGES: &[Context] = &[Inspector, ModelInspector, Draw];
 const INSIDE: &[Context] = &[Inspector, ModelInspector];
 const RUN: &[Context] = &[Pictures, Curves, Inspector];
 const SHOWN: &[Context] = &[Pictures, Curves, Model];
-const EVERYWHERE: &[Context] = &[Picker, Pictures, Curves, Model, Inspector, ModelInspector];
+const RUNS: &[Context] = &[Picker, Pictures, Curves, Inspector];
+const EVERYWHERE: &[Context] = &[Picker, Pictures, Curves, Model, Inspector, ModelInspector, Draw, Beside];
 
 const K: Setting = Setting::K(0);
 const NOISE: Setting = Setting::Noise(0.0);
@@ -94,150 +45,144 @@ const INTER: Setting = Setting::InterWeight(0.0);
 const OBJECTS: Setting = Setting::Objects(0);
 const SIGMA: Setting = Setting::ESigma(0.0);
 
-/// An action that takes an argument.
-const fn typed(
-    name: &'static str,
-    contexts: &'static [Context],
-    takes: &'static str,
-    help: &'static str,
-    argument: Argument,
-) -> Action {
-    Action { name, typed: true, contexts, keys: &[], hint: "", help, takes, does: With(argument) }
-}
-
-/// An action that has keys and can be typed.
-const fn named(
-    name: &'static str,
-    contexts: &'static [Context],
-    keys: &'static [KeyCode],
-    hint: &'static str,
-    help: &'static str,
-    does: Does,
-) -> Action {
-    Action { name, typed: true, contexts, keys, hint, help, takes: "", does }
-}
-
-/// An action that only has keys; its name is for the config.
-const fn bound(
-    name: &'static str,
-    contexts: &'static [Context],
-    keys: &'static [KeyCode],
-    hint: &'static str,
-    help: &'static str,
-    does: Does,
-) -> Action {
-    Action { typed: false, ..named(name, contexts, keys, hint, help, does) }
-}
-
 /// The table. Its order is that of the hints, the help and the completions.
 #[rustfmt::skip]
 pub const ACTIONS: &[Action] = &[
-    typed("set", LOOKING, "NAME VALUE", "change a value: k, noise, lr, steps, inter, objects, sigma", AnySetting),
-    typed("k", LOOKING, "N", "the number of components", Value(K)),
-    typed("noise", LOOKING, "P", "the probability of the input noise", Value(NOISE)),
+    typed("set", SET, "NAME VALUE", "change a value: k, noise, lr, steps, inter, objects, sigma", AnySetting),
+    typed("k", SET, "N", "the number of components", Value(K)),
+    typed("noise", SET, "P", "the probability of the input noise", Value(NOISE)),
     typed("lr", RUN, "RATE", "the learning rate", Value(RATE)),
-    typed("steps", LOOKING, "N", "the number of EM steps", Value(STEPS)),
+    typed("steps", SET, "N", "the number of EM steps", Value(STEPS)),
     typed("inter", RUN, "WEIGHT", "the weight of the inter-cluster loss", Value(INTER)),
     typed("objects", LOOKING, "N", "objects per image", Value(OBJECTS)),
-    typed("sigma", LOOKING, "S", "the deviation e_sigma of the Gaussian E-step", Value(SIGMA)),
-    typed("sample", LOOKING, "N", "show watched sample N", Number(look::show_sample)),
-    typed("em", LOOKING, "N", "show EM step N", Number(look::show_em_step)),
-    typed("export", LOOKING, "FILE", "write a .png, .gif, .npz or .safetensors of it, .svg or .csv of the curves", File(files::export)),
-    typed("compare", RUN, "RUN", "show or hide the curves of the run in this directory beside this run's", Run(compare::toggle_named)),
-    typed("theme", EVERYWHERE, "NAME", "other colours: dark, light, colour-blind", Argument::Theme(|app, scheme| { app.theme.scheme = scheme; Ok(vec![]) })),
-    typed("open", LOOKING, "FILE", "inspect an image of your own: .png, .gif or .npy", Image(files::open)),
-    typed("fork", RUN, "[best] [NAME=VALUE …]", "a new run from here, or the best checkpoint, with other settings", Checkpoint(leave::fork)),
-    typed("restart", RUN, "[NAME=VALUE …]", "a new run from the same initial weights, with other settings", Sets(leave::restart)),
+    typed("sigma", SET, "S", "the standard deviation of the Gaussian E-step (e_sigma)", Value(SIGMA)),
+    typed("sample", SAMPLED, "N", "show sample N", Number(look::show_sample)),
+    typed("em", STEPPED, "N", "show EM step N", Number(look::show_em_step)),
+    typed("export", SET, "FILE", "save the picture as .png, .gif, .npz or .safetensors, or the curves as .svg or .csv", File(files::export)),
+    typed("compare", RUN, "RUN", "show or hide the curves of another run beside this run's", Run(compare::toggle_named)),
+    typed("theme", EVERYWHERE, "NAME", "colours: dark, light, colour-blind", Argument::Theme(|app, scheme| { app.theme.scheme = scheme; Ok(vec![]) })),
+    typed("open", LOOKING, "FILE", "inspect an image of your own: .png, .gif, .npy or .npz", Image(files::open)),
+    typed("draw", LOOKING, "[new]", "draw on this image, or on a new black one, and see the clustering follow", New(draw::begin)),
+    typed("save", IMAGES, "FILE", "write the image as .png or .npy, to open it again", File(draw::save)),
+    typed("beside", STEPPED, "MODEL|RUN", "show another model, run or checkpoint beside this one, on the same image", Run(beside::open)),
+    typed("train", RUN, "N", "train N more epochs, also after the training is over", Number(steer::train_further)),
+    typed("fork", RUN, "[here|best|IT] [NAME=VALUE …]", "start a new run from the current weights, or from a checkpoint, with other settings", Checkpoint(leave::fork)),
+    typed("restart", RUN, "[NAME=VALUE …]", "start a new run from the same initial weights, with other settings", Sets(leave::restart)),
 
-    bound("open", &[Picker], &[Enter], "open", "look at the model, train the preset, resume the run", Pick(picker::open)),
+    typed("rename", &[Picker], "NAME", "give the run another name", Text(picker::rename)),
+    typed("note", RUNS, "TEXT", "a line about the run, for the list", Text(picker::note)),
+
+    bound("open", &[Picker], &[Enter], "open", "open the model, train the preset, resume or attach to the run", Pick(picker::open)),
     bound("look", &[Picker], &[Char('i')], "", "look at the run or the model without training", Pick(|app| { let open = key(app, "open"); picker::look(app, &open) })),
-    bound("up", &[Picker], &[KeyCode::Up], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, -1))),
-    bound("down", &[Picker], &[KeyCode::Down], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, 1))),
-    bound("first", &[Picker], &[KeyCode::Home], "", "the first, the last", Pick(|app| picker::select(app, 0))),
-    bound("last", &[Picker], &[KeyCode::End], "", "the first, the last", Pick(|app| picker::select(app, usize::MAX))),
+    bound("up", &[Picker], &[KeyCode::Up, Char('k')], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, -1))),
+    bound("down", &[Picker], &[KeyCode::Down, Char('j')], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, 1))),
+    bound("first", &[Picker], &[KeyCode::Home, Char('g')], "", "the first, the last", Pick(|app| picker::select(app, 0))),
+    bound("last", &[Picker], &[KeyCode::End, Char('G')], "", "the first, the last", Pick(|app| picker::select(app, usize::MAX))),
+    bound("filter", &[Picker], &[Char('/')], "filter", "list only what has these words: name, preset, state, note", Pick(picker::filter)),
+    bound("filter-clear", &[Picker], &[Esc], "", "list everything again", Pick(picker::clear_filter)),
     bound("preview-previous", &[Picker], &[KeyCode::Left, Char(',')], "sample", "another sample of its data", Pick(|app| picker::sample(app, -1))),
     bound("preview-next", &[Picker], &[KeyCode::Right, Char('.')], "sample", "another sample of its data", Pick(|app| picker::sample(app, 1))),
     named("device", &[Picker], &[Char('d')], "device", "the next or previous device and precision", Pick(|app| picker::device(app, 1))),
     bound("device-previous", &[Picker], &[Char('D')], "", "the next or previous device and precision", Pick(|app| picker::device(app, -1))),
 
+    bound("run-rename", &[Picker], &[Char('R')], "", "rename the run", Pick(picker::ask_name)),
+    bound("run-note", &[Picker], &[Char('n')], "", "note a line about the run", Pick(picker::ask_note)),
+    named("delete", &[Picker], &[KeyCode::Delete, Char('X')], "", "delete the run; asks first", Pick(picker::delete)),
+
+    bound("draw-left", &[Draw], &[KeyCode::Left], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, -1, 0))),
+    bound("draw-right", &[Draw], &[KeyCode::Right], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, 1, 0))),
+    bound("draw-up", &[Draw], &[KeyCode::Up], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, 0, -1))),
+    bound("draw-down", &[Draw], &[KeyCode::Down], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, 0, 1))),
+    named("dot", &[Draw], &[Char(' ')], "paint", "paint what is under the brush, or erase it", Steer(draw::dot)),
+    named("pen", &[Draw], &[Char('p')], "pen", "the pen down, so that moving paints, or up", Steer(|run| draw::lower(run, Pen::Paint))),
+    named("eraser", &[Draw], &[Char('x')], "", "the eraser down, so that moving erases, or up", Steer(|run| draw::lower(run, Pen::Erase))),
+    named("pick", &[Draw], &[Enter], "pick up", "pick up the object at the cursor to move it, or put it down", Steer(draw::pick)),
+    bound("stamp-1", &[Draw], &[Char('1')], "stamp", "stamp a shape of the data, or an object of the sample", Steer(|run| draw::stamp(run, 0))),
+    bound("stamp-2", &[Draw], &[Char('2')], "stamp", "stamp a shape of the data, or an object of the sample", Steer(|run| draw::stamp(run, 1))),
+    bound("stamp-3", &[Draw], &[Char('3')], "stamp", "stamp a shape of the data, or an object of the sample", Steer(|run| draw::stamp(run, 2))),
+    bound("stamp-4", &[Draw], &[Char('4')], "", "stamp a fourth or fifth one", Steer(|run| draw::stamp(run, 3))),
+    bound("stamp-5", &[Draw], &[Char('5')], "", "stamp a fourth or fifth one", Steer(|run| draw::stamp(run, 4))),
+    named("done", &[Draw], &[Esc, Char('d')], "done", "back to the inspector, with the drawing", Steer(draw::done)),
+    named("undo-stroke", &[Draw], &[Char('u')], "undo", "undo the latest stroke, or do it again", Steer(|run| draw::undo(run, false))),
+    named("redo-stroke", &[Draw], &[Char('U')], "undo", "undo the latest stroke, or do it again", Steer(|run| draw::undo(run, true))),
+    named("clear", &[Draw], &[Char('c')], "clear", "a black image", Steer(draw::clear)),
+    bound("brush-small", &[Draw], &[Char('-')], "brush", "a smaller, larger brush", Steer(|run| draw::resize(run, -1))),
+    bound("brush-large", &[Draw], &[Char('+'), Char('=')], "brush", "a smaller, larger brush", Steer(|run| draw::resize(run, 1))),
+    bound("brush-dark", &[Draw], &[Char('<')], "", "a darker, brighter brush, for grey images", Steer(|run| draw::shade(run, -1))),
+    bound("brush-bright", &[Draw], &[Char('>')], "", "a darker, brighter brush, for grey images", Steer(|run| draw::shade(run, 1))),
+    named("apart", &[Beside], &[Esc], "back", "back to one alone", See(beside::close)),
     named("pause", TRAINING, &[Char(' ')], "pause", "pause, continue", Steer(steer::pause)),
     named("step", TRAINING, &[Char('s')], "step", "one iteration, then pause", Steer(steer::step)),
-    bound("k-down", LOOKING, &[Char('k')], "components", "fewer, more components", Steer(|run| steer::turn(run, K, -1))),
-    bound("k-up", LOOKING, &[Char('K')], "components", "fewer, more components", Steer(|run| steer::turn(run, K, 1))),
-    bound("noise-down", LOOKING, &[Char('n')], "noise", "less, more input noise", Steer(|run| steer::turn(run, NOISE, -1))),
-    bound("noise-up", LOOKING, &[Char('N')], "noise", "less, more input noise", Steer(|run| steer::turn(run, NOISE, 1))),
+    bound("k-down", SET, &[Char('k')], "components", "fewer, more components", Steer(|run| steer::turn(run, K, -1))),
+    bound("k-up", SET, &[Char('K')], "components", "fewer, more components", Steer(|run| steer::turn(run, K, 1))),
+    bound("noise-down", SET, &[Char('n')], "noise", "less, more input noise", Steer(|run| steer::turn(run, NOISE, -1))),
+    bound("noise-up", SET, &[Char('N')], "noise", "less, more input noise", Steer(|run| steer::turn(run, NOISE, 1))),
     bound("lr-down", TRAINING, &[Char('l')], "rate", "lower, higher learning rate", Steer(|run| steer::turn(run, RATE, -1))),
     bound("lr-up", TRAINING, &[Char('L')], "rate", "lower, higher learning rate", Steer(|run| steer::turn(run, RATE, 1))),
-    bound("cursor-left", &[Curves], &[KeyCode::Left], "read", "a cursor that reads the curves", See(|run| look::move_cursor(run, -1))),
-    bound("cursor-right", &[Curves], &[KeyCode::Right], "read", "a cursor that reads the curves", See(|run| look::move_cursor(run, 1))),
-    bound("zoom-in", &[Curves], &[Char('+'), Char('=')], "zoom", "show less, more of the curves", See(|run| look::scale(run, 1))),
-    bound("zoom-out", &[Curves], &[Char('-')], "zoom", "show less, more of the curves", See(|run| look::scale(run, -1))),
-    bound("earlier", &[Curves], &[Char('<')], "", "earlier, later", See(|run| look::pan(run, -1))),
-    bound("later", &[Curves], &[Char('>')], "", "earlier, later", See(|run| look::pan(run, 1))),
-    named("log-axis", &[Curves], &[Char('y')], "log", "a logarithmic axis for losses, or a linear one", Steer(look::log_axis)),
+    bound("cursor-left", &[Curves], &[KeyCode::Left], "read", "move a cursor that reads the curves", See(|run| look::move_cursor(run, -1))),
+    bound("cursor-right", &[Curves], &[KeyCode::Right], "read", "move a cursor that reads the curves", See(|run| look::move_cursor(run, 1))),
+    bound("zoom-in", &[Curves], &[Char('+'), Char('=')], "zoom", "zoom into, out of the curves", See(|run| look::scale(run, 1))),
+    bound("zoom-out", &[Curves], &[Char('-')], "zoom", "zoom into, out of the curves", See(|run| look::scale(run, -1))),
+    bound("earlier", &[Curves], &[Char('<')], "", "scroll the curves to earlier, later iterations", See(|run| look::pan(run, -1))),
+    bound("later", &[Curves], &[Char('>')], "", "scroll the curves to earlier, later iterations", See(|run| look::pan(run, 1))),
+    named("log-axis", &[Curves], &[Char('y')], "log", "a logarithmic or a linear axis for losses", Steer(look::log_axis)),
     named("axis", &[Curves], &[Char('x')], "axis", "iterations, epochs or time on the axis", See(|run| run.curves.unit = run.curves.unit.next())),
-    bound("smooth-less", &[Curves], &[Char('v')], "smooth", "less, more smoothing; the points stay", See(|run| run.curves.smooth_by(-1))),
-    bound("smooth-more", &[Curves], &[Char('V')], "smooth", "less, more smoothing; the points stay", See(|run| run.curves.smooth_by(1))),
-    bound("em-previous", LOOKING, &[Char('[')], "EM step", "the EM step that is shown", See(|run| look::em_step(run, -1))),
-    bound("em-next", LOOKING, &[Char(']')], "EM step", "the EM step that is shown", See(|run| look::em_step(run, 1))),
-    bound("sample-previous", LOOKING, &[Char(',')], "sample", "the watched sample that is shown", Steer(|run| look::sample(run, -1))),
-    bound("sample-next", LOOKING, &[Char('.')], "sample", "the watched sample that is shown", Steer(|run| look::sample(run, 1))),
-    bound("em-left", PICTURES, &[KeyCode::Left], "", "the EM step too", See(|run| look::em_step(run, -1))),
-    bound("em-right", PICTURES, &[KeyCode::Right], "", "the EM step too", See(|run| look::em_step(run, 1))),
-    bound("sample-up", PICTURES, &[KeyCode::Up], "", "the sample too", Steer(|run| look::sample(run, -1))),
-    bound("sample-down", PICTURES, &[KeyCode::Down], "", "the sample too", Steer(|run| look::sample(run, 1))),
-    bound("pixel-left", INSIDE, &[KeyCode::Left], "pixel", "the pixel that is read", See(|run| look::pixel(run, -1, 0))),
-    bound("pixel-right", INSIDE, &[KeyCode::Right], "pixel", "the pixel that is read", See(|run| look::pixel(run, 1, 0))),
-    bound("pixel-up", INSIDE, &[KeyCode::Up], "pixel", "the pixel that is read", See(|run| look::pixel(run, 0, -1))),
-    bound("pixel-down", INSIDE, &[KeyCode::Down], "pixel", "the pixel that is read", See(|run| look::pixel(run, 0, 1))),
-    named("inspect", SHOWN, &[Char('i')], "inspect", "inspect this sample", Steer(look::inspect)),
-    named("play", LOOKING, &[Char('a')], "play", "play or stop the EM steps", See(look::play)),
-    bound("past-back", RUN, &[Char('{')], "past", "how the sample looked earlier, later in the training", Steer(|run| past::go(run, -1))),
-    bound("past-on", RUN, &[Char('}')], "past", "how the sample looked earlier, later in the training", Steer(|run| past::go(run, 1))),
-    named("play-training", RUN, &[Char('A')], "", "play or stop how the training went", Steer(past::play)),
-    named("now", TRAINING, &[Esc], "", "back from the past to now", See(Workbench::come_back)),
-    named("runs", TRAINING, &[Char('r')], "", "runs to compare with this one, and how their settings differ", Act(compare::open)),
-    named("plot", &[Curves], &[Char('f')], "plot", "losses, upper bound, gradient norm, speed; scores, confidence", See(look::next_plot)),
-    named("masks", PICTURES, &[Char('m')], "", "gamma as colours, as each pixel's largest, beside the truth", See(|run| run.masks = run.masks.next())),
-    named("rows", PICTURES, &[Char('v')], "", "predictions and masks, or also each component's masked delta", See(|run| run.rows = run.rows.next())),
-    named("sort", TRAINING, &[Char('b')], "", "the samples in their order, or the worst first", Steer(look::sort)),
-    named("undo", TRAINING, &[Char('u')], "undo", "undo the latest change: the old value, from now on", Steer(steer::undo)),
-    named("health", SHOWN, &[Char('h')], "", "what looks wrong, with its number", Act(|app| over(app, Overlay::Health))),
-    named("log", TRAINING, &[Char('!')], "", "the run's log, with the latest lines at the bottom", Act(log::open)),
-    bound("export-picture", LOOKING, &[Char('e')], "", "write a PNG of what is seen; on curves, an SVG of all of them", Act(files::export_seen)),
+    bound("smooth-less", &[Curves], &[Char('v')], "smooth", "less, more smoothing of the curves; the measured points stay", See(|run| run.curves.smooth_by(-1))),
+    bound("smooth-more", &[Curves], &[Char('V')], "smooth", "less, more smoothing of the curves; the measured points stay", See(|run| run.curves.smooth_by(1))),
+    bound("em-previous", STEPPED, &[Char('[')], "EM step", "the previous, next EM step", See(|run| look::em_step(run, -1))),
+    bound("em-next", STEPPED, &[Char(']')], "EM step", "the previous, next EM step", See(|run| look::em_step(run, 1))),
+    bound("sample-previous", SAMPLED, &[Char(',')], "sample", "the previous, next sample", Steer(|run| look::sample(run, -1))),
+    bound("sample-next", SAMPLED, &[Char('.')], "sample", "the previous, next sample", Steer(|run| look::sample(run, 1))),
+    bound("em-left", WALKED, &[KeyCode::Left], "", "the previous, next EM step, too", See(|run| look::em_step(run, -1))),
+    bound("em-right", WALKED, &[KeyCode::Right], "", "the previous, next EM step, too", See(|run| look::em_step(run, 1))),
+    bound("sample-up", WALKED, &[KeyCode::Up], "", "the previous, next sample, too", Steer(|run| look::sample(run, -1))),
+    bound("sample-down", WALKED, &[KeyCode::Down], "", "the previous, next sample, too", Steer(|run| look::sample(run, 1))),
+    bound("pixel-left", INSIDE, &[KeyCode::Left], "pixel", "move the cursor over the pixels", See(|run| look::pixel(run, -1, 0))),
+    bound("pixel-right", INSIDE, &[KeyCode::Right], "pixel", "move the cursor over the pixels", See(|run| look::pixel(run, 1, 0))),
+    bound("pixel-up", INSIDE, &[KeyCode::Up], "pixel", "move the cursor over the pixels", See(|run| look::pixel(run, 0, -1))),
+    bound("pixel-down", INSIDE, &[KeyCode::Down], "pixel", "move the cursor over the pixels", See(|run| look::pixel(run, 0, 1))),
+    bound("page-up", INSIDE, &[KeyCode::PageUp], "", "the components and objects that have no room on the screen", See(|run| look::turn_page(run, -1))),
+    bound("page-down", INSIDE, &[KeyCode::PageDown], "", "the components and objects that have no room on the screen", See(|run| look::turn_page(run, 1))),
+    named("inspect", SHOWN, &[Char('i')], "inspect", "look closely at this sample: its pixels, all EM steps, its objects", Steer(look::inspect)),
+    named("play", STEPPED, &[Char('a')], "play", "play or stop the EM steps", See(look::play)),
+    bound("draw-on", &[Model, Inspector, ModelInspector], &[Char('d')], "draw", "draw on this image: paint, or move its objects about", Steer(draw::open)),
+    named("sample-again", IMAGES, &[Char('r')], "", "back to the sample from an image of your own", Steer(draw::sample)),
+    bound("past-back", RUN, &[Char('{')], "past", "how the sample looked earlier, later in the training; :fork here begins there", Steer(|run| past::go(run, -1))),
+    bound("past-on", RUN, &[Char('}')], "past", "how the sample looked earlier, later in the training; :fork here begins there", Steer(|run| past::go(run, 1))),
+    named("play-training", RUN, &[Char('A')], "", "play the training from its beginning, or stop", Steer(past::play)),
+    named("now", TRAINING, &[], "", "back from the past to now", See(Workbench::come_back)),
+    named("runs", LOOKING, &[], "", "back to the models, presets and runs", Act(leave::to_runs)),
+    bound("escape", SHOWN, &[Esc], "back", "back: from the past to now, from one pane to all, to the list", Act(leave::back)),
+    named("others", TRAINING, &[Char('r')], "", "compare with other runs: curves and settings", Act(compare::open)),
+    named("plot", &[Curves], &[Char('f')], "plot", "other curves: upper bound, gradient norm, speed; AMI, ARI, confidence", See(look::next_plot)),
+    named("masks", MASKED, &[Char('m')], "", "gamma as a blend of colours, or each pixel's largest component", See(|run| run.masks = run.masks.next())),
+    named("rows", PICTURES, &[Char('v')], "", "show or hide each component's error signal", See(|run| run.rows = run.rows.next())),
+    named("sort", TRAINING, &[Char('b')], "", "the worst samples first, or in their order", Steer(look::sort)),
+    named("undo", TRAINING, &[Char('u')], "undo", "undo the latest change of a value", Steer(steer::undo)),
+    named("health", SHOWN, &[Char('h')], "warnings", "warnings: what looks wrong with the training", Act(|app| over(app, Overlay::Health))),
+    named("log", TRAINING, &[Char('!')], "", "the run's log", Act(log::open)),
+    bound("export-picture", SET, &[Char('e')], "", "save a PNG of the picture; on curves, an SVG of all curves", Act(files::export_seen)),
     named("copy", TRAINING, &[Char('C')], "", "copy the command that repeats this run", Act(files::copy_command)),
     named("back", INSIDE, &[Esc, Char('i')], "back", "back to the workbench", Steer(|run| Ok(look::back(run)))),
     bound("command", EVERYWHERE, &[Char(':')], "command", "type a command", Act(|app| over(app, Overlay::Palette(Box::default())))),
     named("checkpoint", TRAINING, &[Char('c')], "checkpoint", "write a checkpoint now", Steer(steer::checkpoint)),
-    named("redraw", EVERYWHERE, &[CONTROL_L], "", "clear the screen and draw it anew", Act(|_| Ok(vec![Effect::Redraw]))),
-    bound("mouse", EVERYWHERE, &[Char('M')], "", "the mouse works here, or selects text in the terminal", Act(toggle_mouse)),
+    named("redraw", EVERYWHERE, &[CONTROL_L], "", "redraw the screen", Act(|_| Ok(vec![Effect::Redraw]))),
+    bound("mouse", EVERYWHERE, &[Char('M')], "", "mouse on; off to select text", Act(toggle_mouse)),
     named("help", EVERYWHERE, &[Char('?')], "help", "this help", Act(|app| over(app, Overlay::Help(0)))),
-    named("quit", EVERYWHERE, &[Char('q')], "quit", "leave: save the run, or detach it", Act(leave::quit)),
-    named("stop", TRAINING, &[Char('Q')], "", "end the run, also an attached one; it is saved first", Act(leave::end)),
+    named("quit", EVERYWHERE, &[Char('q')], "quit", "leave: save the run, or continue it in the background", Act(leave::quit)),
+    named("stop", TRAINING, &[Char('Q')], "", "save and end the run, also one that is attached", Act(leave::end)),
     named("pane", TRAINING, &[Tab], "pane", "the next pane", See(look::next_pane)),
-    named("zoom", TRAINING, &[Char('z'), Enter], "zoom", "show the pane on the whole screen, or all panes", See(|run| run.zoomed = !run.zoomed)),
-    bound("steps-down", LOOKING, &[Char('t')], "", "fewer, more EM steps", Steer(|run| steer::turn(run, STEPS, -1))),
-    bound("steps-up", LOOKING, &[Char('T')], "", "fewer, more EM steps", Steer(|run| steer::turn(run, STEPS, 1))),
+    named("zoom", TRAINING, &[Char('z'), Enter], "zoom", "the pane on the whole screen, or all panes", See(|run| run.zoomed = !run.zoomed)),
+    bound("steps-down", SET, &[Char('t')], "", "fewer, more EM steps", Steer(|run| steer::turn(run, STEPS, -1))),
+    bound("steps-up", SET, &[Char('T')], "", "fewer, more EM steps", Steer(|run| steer::turn(run, STEPS, 1))),
     bound("inter-down", TRAINING, &[Char('w')], "", "less, more weight on the inter-cluster loss", Steer(|run| steer::turn(run, INTER, -1))),
     bound("inter-up", TRAINING, &[Char('W')], "", "less, more weight on the inter-cluster loss", Steer(|run| steer::turn(run, INTER, 1))),
-    bound("sigma-down", LOOKING, &[Char('g')], "", "a smaller, larger deviation of the Gaussian E-step", Steer(|run| steer::turn(run, SIGMA, -1))),
-    bound("sigma-up", LOOKING, &[Char('G')], "", "a smaller, larger deviation of the Gaussian E-step", Steer(|run| steer::turn(run, SIGMA, 1))),
-    named("profile", TRAINING, &[Char('p')], "", "where an iteration's time goes, instead of the scores", Steer(steer::profile)),
+    bound("sigma-down", SET, &[Char('g')], "", "a smaller, larger standard deviation of the E-step (e_sigma)", Steer(|run| steer::turn(run, SIGMA, -1))),
+    bound("sigma-up", SET, &[Char('G')], "", "a smaller, larger standard deviation of the E-step (e_sigma)", Steer(|run| steer::turn(run, SIGMA, 1))),
+    named("profile", TRAINING, &[Char('p')], "", "how long each part of an iteration takes, instead of the scores", Steer(steer::profile)),
     bound("objects-down", LOOKING, &[Char('o')], "", "fewer, more objects per image", Steer(|run| steer::turn(run, OBJECTS, -1))),
     bound("objects-up", LOOKING, &[Char('O')], "", "fewer, more objects per image", Steer(|run| steer::turn(run, OBJECTS, 1))),
 ];
-
-const CONTROL_L: KeyCode = Char('\x0c');
-
-/// The event of a key in the table.
-pub fn event(code: KeyCode) -> KeyEvent {
-    match code {
-        Char(control @ '\x01'..='\x1a') => {
-            KeyEvent::new(Char(char::from(control as u8 + b'a' - 1)), KeyModifiers::CONTROL)
-        }
-        code => KeyEvent::from(code),
-    }
-}
 
 fn over(app: &mut App, overlay: Overlay) -> Done {
     app.overlay = Some(overlay);
@@ -253,40 +198,6 @@ fn toggle_mouse(app: &mut App) -> Done {
         false => format!("the mouse selects text; {key} gives it back to the program"),
     });
     Ok(vec![Effect::Mouse(app.config.mouse)])
-}
-
-impl Action {
-    /// Runs it, without an argument.
-    ///
-    /// # Errors
-    /// A sentence: why it cannot be done.
-    pub fn run(&self, app: &mut App) -> Done {
-        match (self.does, &mut app.workbench) {
-            (Act(act), _) => act(app),
-            (Pick(_), _) if app.starting => Ok(vec![]),
-            (Pick(pick), _) => pick(app),
-            (Steer(steer), Some(workbench)) => steer(workbench),
-            (See(see), Some(workbench)) => {
-                see(workbench);
-                Ok(vec![])
-            }
-            (Steer(_) | See(_), None) => Ok(vec![]),
-            (With(_), _) => Err(format!("{} takes {}", self.name, self.takes)),
-        }
-    }
-
-    /// Whether it can be given keys.
-    fn is_bindable(&self) -> bool {
-        !matches!(self.does, With(_))
-    }
-
-    /// Its keys, as configured.
-    fn keys_in(&self, keymap: &Keymap) -> Vec<KeyCombination> {
-        match keymap.get(self.name) {
-            Some(keys) if self.is_bindable() => keys.to_vec(),
-            _ => self.keys.iter().map(|code| normal(event(*code).into())).collect(),
-        }
-    }
 }
 
 /// The actions of a context.
@@ -338,8 +249,9 @@ pub fn help(keymap: &Keymap, context: Context) -> Vec<HelpLine> {
                 "← → ↑ ↓" => "arrows".to_owned(),
                 keys => keys.to_owned(),
             };
-            let (help, hint) = (line[0].0.help, line[0].0.hint);
-            HelpLine { help, hint, label, keys: keys.map(|key| shown(*key)).collect::<Vec<_>>().join(" ") }
+            let Action { name, help, hint, .. } = line[0].0;
+            let keys = keys.map(|key| shown(*key)).collect::<Vec<_>>().join(" ");
+            HelpLine { name, help, hint, label, keys }
         })
         .collect()
 }
@@ -386,12 +298,6 @@ pub fn names(keymap: &Keymap) -> BTreeMap<String, Vec<String>> {
     bindable.map(|action| (action.name.to_owned(), keys(action))).collect()
 }
 
-/// The name that `text` may be a misspelling of.
-pub fn nearest(text: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let near = names.map(|name| (name, strsim::jaro_winkler(text, name))).filter(|(_, near)| *near > 0.8);
-    near.max_by(|one, other| one.1.total_cmp(&other.1)).map(|(name, _)| name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -423,7 +329,7 @@ mod tests {
                 "{} can be neither pressed nor typed",
                 action.name
             );
-            let argument = matches!(action.does, With(_));
+            let argument = matches!(action.does, Does::With(_));
             assert_eq!(argument, !action.takes.is_empty(), "{}", action.name);
             assert!(!argument || action.keys.is_empty(), "{}: a key gives no argument", action.name);
         }

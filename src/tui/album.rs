@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::protocol::Moment;
 use crate::snapshot::Snapshot;
 
 /// An open album.
 #[derive(Clone, Debug, Default)]
 pub struct LookBack {
-    /// The iterations of the moments, in order; empty until they are read.
-    moments: Vec<u64>,
+    /// The moments, in order; empty until they are read.
+    moments: Vec<Moment>,
     /// The index of the chosen one.
     at: usize,
     /// Its snapshot, once it is read.
@@ -24,10 +25,10 @@ impl LookBack {
     }
 
     /// Updates the list of moments. The chosen one stays chosen, or the nearest before it.
-    pub fn read(&mut self, moments: Vec<u64>) {
+    pub fn read(&mut self, moments: Vec<Moment>) {
         let last = moments.len().saturating_sub(1);
         self.at = match self.moment() {
-            Some(moment) => moments.partition_point(|other| *other <= moment).saturating_sub(1),
+            Some(moment) => moments.partition_point(|other| other.iteration <= moment).saturating_sub(1),
             None if self.playing => 0,
             None => last,
         };
@@ -36,7 +37,17 @@ impl LookBack {
 
     /// The iteration of the chosen moment.
     pub fn moment(&self) -> Option<u64> {
-        self.moments.get(self.at).copied()
+        self.moments.get(self.at).map(|moment| moment.iteration)
+    }
+
+    /// All moments.
+    pub fn moments(&self) -> &[Moment] {
+        &self.moments
+    }
+
+    /// The iteration of the checkpoint that a fork from the chosen one begins with.
+    pub fn fork_point(&self) -> Option<u64> {
+        self.moments.get(self.at)?.fork
     }
 
     /// Its number, from 1, and how many moments there are.
@@ -65,24 +76,25 @@ impl LookBack {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::testing::kept;
 
     #[test]
     fn a_moment_that_was_thinned_out_gives_way_to_the_one_before() {
         let mut album = LookBack::new(false);
-        album.read(vec![0, 4, 8, 9]);
+        album.read(kept(&[0, 4, 8, 9]));
         assert_eq!((album.moment(), album.place()), (Some(9), (4, 4)));
         assert!(!album.go(1) && album.go(-2));
-        album.read(vec![0, 4, 8, 9, 12]);
+        album.read(kept(&[0, 4, 8, 9, 12]));
         assert_eq!(album.moment(), Some(4));
         album.go(2);
-        album.read(vec![0, 4, 8, 12, 16]);
+        album.read(kept(&[0, 4, 8, 12, 16]));
         assert_eq!(album.moment(), Some(8));
     }
 
     #[test]
     fn playing_begins_at_the_first_and_goes_round() {
         let mut album = LookBack::new(true);
-        album.read(vec![0, 5]);
+        album.read(kept(&[0, 5]));
         let mut seen = vec![album.moment()];
         (0..2).for_each(|_| {
             album.play_on();

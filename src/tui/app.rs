@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ratatui::layout::Rect;
+
 use super::config::Config;
+use super::inspector::Inspector;
 pub use super::overlay::Overlay;
 use super::theme::Theme;
 use super::workbench::{Pane, Workbench};
 use crate::error::Result;
 use crate::preset::Preset;
-use crate::protocol::{ModelCard, Preview, RunCard};
+use crate::protocol::{ModelCard, Preview, RunCard, RunDetails};
 use crate::snapshot::Snapshot;
 
 /// The whole state.
@@ -33,12 +36,16 @@ pub struct App {
     pub message: Option<String>,
     /// Whether a run is starting.
     pub starting: bool,
+    /// Whether to offer more epochs if the run that was opened turns out to be over.
+    pub offers: bool,
     /// Where to go once the run on the screen is saved; set while it ends.
     pub leaving: Option<Leave>,
     /// Whether the run belongs to another process, which continues when the user leaves.
     pub attached: bool,
     /// The user's own image, to open with the model that is starting.
     pub opening: Option<PathBuf>,
+    /// The area of the newest frame, which decides how far can be scrolled.
+    pub screen: Rect,
     /// The directory that files are named from.
     pub here: PathBuf,
     /// The user's home, `~`.
@@ -60,6 +67,10 @@ pub enum Context {
     Inspector,
     /// Looking into one sample of a trained model.
     ModelInspector,
+    /// Drawing on the image that the inspector shows.
+    Draw,
+    /// Looking at two models or runs side by side.
+    Beside,
 }
 
 impl Context {
@@ -72,6 +83,8 @@ impl Context {
             Context::Model => "an open model",
             Context::Inspector => "the inspector",
             Context::ModelInspector => "a model's inspector",
+            Context::Draw => "a drawing",
+            Context::Beside => "two models side by side",
         }
     }
 }
@@ -83,6 +96,10 @@ pub enum Leave {
     Program,
     /// Back to the shell, while the run continues without a screen.
     Detach,
+    /// To the list.
+    Runs,
+    /// To the list, while the run continues in the background.
+    DetachToRuns,
     /// To a new run from the state of this checkpoint or run, with these settings.
     Fork(PathBuf, Vec<String>),
     /// To a new run from the initial weights of this one, with these settings.
@@ -104,6 +121,18 @@ pub struct Picker {
     pub preview: Option<Previewed>,
     /// Whether there may be more runs to find.
     pub reading: bool,
+    /// Whether the runs are being read again.
+    pub rereading: bool,
+    /// The run to choose as soon as it is found.
+    pub wanted: Option<PathBuf>,
+    /// The run that is about to continue in the background.
+    pub detaching: Option<PathBuf>,
+    /// Only entries with these words are listed.
+    pub filter: String,
+    /// What was read of the run that was chosen last.
+    pub details: Option<(PathBuf, RunDetails)>,
+    /// How long the preset that was chosen last takes on this device, in seconds, if that is known.
+    pub seconds: Option<(Preset, String, Option<f64>)>,
     /// The devices to train on.
     pub devices: Vec<String>,
     /// The chosen one.
@@ -163,9 +192,11 @@ impl App {
             message: None,
             commands: Vec::new(),
             starting: false,
+            offers: false,
             leaving: None,
             attached: false,
             opening: None,
+            screen: Rect::new(0, 0, 80, 24),
             here: PathBuf::new(),
             home: PathBuf::new(),
         }
@@ -208,9 +239,20 @@ impl App {
         matches!(&self.overlay, Some(Overlay::Log(log)) if log.below == 0)
     }
 
+    /// Whether the list is on the screen, and filled.
+    pub fn shows_runs(&self) -> bool {
+        self.workbench.is_none() && !self.starting && !self.picker.entries.is_empty()
+    }
+
     /// Whether the run in this directory is on the screen.
     pub fn shows(&self, run: &Path) -> bool {
         self.workbench.as_ref().is_some_and(|workbench| workbench.info.directory == run)
+    }
+
+    /// Whether the inspector has asked for a picture that has not arrived.
+    pub fn awaits_picture(&self) -> bool {
+        let inspector = self.workbench.as_ref().and_then(|workbench| workbench.inspector.as_ref());
+        inspector.is_some_and(|inspector| inspector.waits)
     }
 
     /// Whether EM steps are being played.
@@ -226,6 +268,8 @@ impl App {
     pub fn context(&self) -> Context {
         match &self.workbench {
             None => Context::Picker,
+            Some(Workbench { beside: Some(_), .. }) => Context::Beside,
+            Some(Workbench { inspector: Some(Inspector { drawing: Some(_), .. }), .. }) => Context::Draw,
             Some(workbench) if workbench.is_model() => match workbench.inspector {
                 Some(_) => Context::ModelInspector,
                 None => Context::Model,

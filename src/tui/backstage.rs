@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::message::{Message, NewFile};
 use crate::error::{Error, Result, panic_message};
 use crate::paths::shown;
-use crate::protocol::{Backstage, Command, RunHandle};
+use crate::protocol::{Backstage, Command, RunCard, RunHandle};
 use crate::snapshot::Snapshot;
 
 /// The outcome of a job.
@@ -40,8 +40,8 @@ pub struct Jobs {
     latest: HashMap<&'static str, blocking::Sender<BoxedJob>>,
     /// One for each file being written; closed when it is done.
     exports: Vec<oneshot::Receiver<()>>,
-    /// The last run, which may still hold its directory and device.
-    ending: Option<LastRun>,
+    /// The last runs, which may still hold their directories and devices.
+    ending: Vec<LastRun>,
 }
 
 /// The thread on which a run ends; dropping this waits for it.
@@ -59,7 +59,7 @@ impl Jobs {
     /// An empty set of jobs, and the receiver of their answers.
     pub fn new(backstage: Arc<dyn Backstage>) -> (Jobs, mpsc::UnboundedReceiver<Answer>) {
         let (answers, told) = mpsc::unbounded_channel();
-        (Jobs { backstage, answers, latest: HashMap::new(), exports: Vec::new(), ending: None }, told)
+        (Jobs { backstage, answers, latest: HashMap::new(), exports: Vec::new(), ending: Vec::new() }, told)
     }
 
     /// Runs a job on a thread of its own.
@@ -92,6 +92,41 @@ impl Jobs {
         });
     }
 
+    /// Reads those of the runs again that have changed, and reports each.
+    pub fn runs_again(&mut self, known: Vec<RunCard>) {
+        let answers = self.answers.clone();
+        self.latest("runs", move |backstage| {
+            Message::RunsGone(backstage.runs_again(&known, &|run| {
+                let _ = answers.send(Answer::Message(Message::Runs(vec![run])));
+            }))
+        });
+    }
+
+    /// Ends a measurement in progress.
+    pub fn hush(&self) {
+        self.backstage.hush();
+    }
+
+    /// Continues the last run in the background, once it has ended here. It does so even if the user leaves meanwhile.
+    pub fn detach(&mut self, run: PathBuf, device: String) {
+        let (detaching, detached) = oneshot::channel::<()>();
+        self.exports.push(detached);
+        let (freed, is_freed) = blocking::channel::<()>();
+        let ending = self.ending();
+        self.once(move |backstage| {
+            let _detaching = detaching;
+            drop(ending);
+            drop(freed);
+            let done = backstage.detach(&run, &device).map_err(|error| error.to_string());
+            Message::Detached(run, done)
+        });
+        // The next run waits for the end of this one, not for its new process.
+        let wait = move || {
+            let _ = is_freed.recv();
+        };
+        self.ending.push(LastRun(thread::Builder::new().name("end".into()).spawn(wait).ok()));
+    }
+
     /// Writes a file. It is completed even if the user leaves meanwhile.
     pub fn export(
         &mut self,
@@ -115,7 +150,7 @@ impl Jobs {
     /// not.
     pub fn end(&mut self, run: OnScreen) {
         let ended = thread::Builder::new().name("end".into()).spawn(move || drop(run));
-        self.ending = Some(LastRun(ended.ok()));
+        self.ending.push(LastRun(ended.ok()));
     }
 
     /// Starts a run, once the last one has ended. Commands can be sent to it at once.
@@ -125,7 +160,7 @@ impl Jobs {
     ) -> OnScreen {
         let (started, run) = oneshot::channel();
         let backstage = self.backstage.clone();
-        let ending = self.ending.take();
+        let ending = self.ending();
         // If the receiver is gone, the handle is dropped here, which saves and ends the run.
         self.spawn(Box::new(move || {
             drop(ending);
@@ -134,9 +169,9 @@ impl Jobs {
         OnScreen::Starting { run, commands: Vec::new() }
     }
 
-    /// The last run, while it may still hold its directory and device; dropping it waits for its end.
-    pub fn ending(&mut self) -> Option<LastRun> {
-        self.ending.take()
+    /// The last runs, while they may still hold their directories and devices; dropping them waits for their end.
+    pub fn ending(&mut self) -> Vec<LastRun> {
+        std::mem::take(&mut self.ending)
     }
 
     /// Waits for the files that are being written.
@@ -243,6 +278,11 @@ impl OnScreen {
                     });
                     let commands = std::mem::take(commands);
                     match started {
+                        // Others steer it, so what was meant for a run of one's own is not sent.
+                        Ok(handle) if handle.is_attached() => {
+                            *self = OnScreen::Run(handle);
+                            return Message::Attached;
+                        }
                         Ok(handle) => *self = OnScreen::Run(handle),
                         Err(error) => {
                             *self = OnScreen::Nothing;

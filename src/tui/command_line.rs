@@ -14,8 +14,9 @@ use super::message::Done;
 use super::overlay::palette::{Completions, Listing, Offer};
 use super::theme::Scheme;
 use super::update::steer;
+use super::words::words;
 use super::workbench::Workbench;
-use crate::preset::Setting;
+use crate::preset::{Setting, is_field};
 
 /// A parsed command, to run once.
 pub type Typed = Box<dyn FnOnce(&mut App) -> Done>;
@@ -64,11 +65,19 @@ pub fn offers(typed: &str, context: Context) -> Vec<Offer> {
         };
         return best(typed, actions::commands(context).map(|action| (action.name, offer(action))));
     };
-    let argument = match actions::command(context, head).map(|command| command.does) {
-        Some(With(argument)) if !rest.contains(' ') => argument,
-        _ => return vec![],
+    let Some(With(argument)) = actions::command(context, head).map(|command| command.does) else {
+        return vec![];
     };
+    let (done, last) = rest.rsplit_once(' ').unwrap_or(("", rest));
+    let before = &typed[..typed.len() - last.len()];
     match argument {
+        Argument::Sets(_) | Argument::Checkpoint(_) if words(done).is_err() || last.contains('=') => vec![],
+        Argument::Sets(_) => best(last, fields(before)),
+        Argument::Checkpoint(_) => {
+            let of = |(name, help)| (name, Offer { line: format!("{before}{name} "), takes: "", help });
+            best(last, CHECKPOINTS.into_iter().filter(|_| done.is_empty()).map(of).chain(fields(before)))
+        }
+        _ if rest.contains(' ') => vec![],
         Argument::AnySetting => {
             let of = |kind: &Setting| Offer {
                 line: format!("{head} {} ", kind.short()),
@@ -81,17 +90,43 @@ pub fn offers(typed: &str, context: Context) -> Vec<Offer> {
             let of = |name| Offer { line: format!("{head} {name}"), takes: "", help: "these colours" };
             best(rest, Scheme::ALL.iter().map(|(name, _)| (*name, of(*name))))
         }
-        Argument::Checkpoint(_) => {
-            let help = "from the checkpoint with the best validation loss";
-            best(rest, [("best", Offer { line: format!("{head} best "), takes: "", help })])
+        Argument::New(_) => {
+            let help = "a black image";
+            best(rest, [("new", Offer { line: format!("{head} new"), takes: "", help })])
         }
         Argument::Value(_)
         | Argument::Number(_)
         | Argument::File(_)
         | Argument::Image(_)
         | Argument::Run(_)
-        | Argument::Sets(_) => vec![],
+        | Argument::Text(_) => vec![],
     }
+}
+
+/// The checkpoints that have names, and what they are.
+const CHECKPOINTS: [(&str, &str); 3] = [
+    ("here", "from the moment that is shown, or the nearest earlier checkpoint"),
+    ("best", "from the checkpoint with the best validation loss"),
+    ("last", "from where the run is now"),
+];
+
+/// Fields of a preset that are often changed for a new run, besides the live settings.
+const FIELDS: [(&str, &str); 8] = [
+    ("train.max_epochs", "the maximum number of epochs"),
+    ("train.patience", "epochs without a better validation loss before it stops"),
+    ("train.batch", "images per iteration"),
+    ("train.train_size", "images per epoch"),
+    ("train.clip_norm", "the largest norm of all gradients together, or none"),
+    ("train.history_mb", "disk for checkpoints to fork from later, in MB"),
+    ("loss.steps", "the EM steps in the loss: last, all, or a list of weights"),
+    ("data.shape_set", "which shapes: paper or small"),
+];
+
+/// Offers a field of the preset after `before`, each with what it is matched by.
+fn fields(before: &str) -> impl Iterator<Item = (&'static str, Offer)> {
+    let live = Setting::KINDS.map(|kind| (kind.short(), kind.field()));
+    let of = move |(name, help)| (name, Offer { line: format!("{before}{name}="), takes: "VALUE", help });
+    live.into_iter().chain(FIELDS).map(of)
 }
 
 /// Those that `text` matches, best first; ties keep their order.
@@ -117,7 +152,8 @@ fn best(text: &str, all: impl IntoIterator<Item = (&'static str, Offer)>) -> Vec
 /// A sentence for an unknown command, with the command that may have been meant.
 pub fn parse(line: &str, context: Context) -> Result<Typed, String> {
     let line = line.trim();
-    let (head, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let end = line.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(line.len());
+    let (head, rest) = line.split_at(end);
     // A file's name may contain spaces.
     let rest = rest.trim_start();
     let Some(action) = actions::command(context, head) else {
@@ -132,19 +168,28 @@ pub fn parse(line: &str, context: Context) -> Result<Typed, String> {
         };
     };
     let usage = || format!("{head} takes {}", action.takes);
-    let words: Vec<&str> = rest.split_whitespace().collect();
-    let one = || if let [word] = words[..] { Ok(word) } else { Err(usage()) };
+    let one = || if rest.is_empty() || rest.contains(char::is_whitespace) { Err(usage()) } else { Ok(rest) };
     let path = || if rest.is_empty() { Err(usage()) } else { Ok(PathBuf::from(rest)) };
-    let sets = |words: &[&str]| words.iter().map(|set| (*set).to_owned()).collect::<Vec<String>>();
-    let set = |name: &str, value: &str| -> Result<Typed, String> {
-        let setting = Setting::parse(name, value).map_err(|error| error.to_string())?;
-        Ok(on_screen(move |workbench| steer::change(workbench, setting)))
-    };
     Ok(match argument {
-        Argument::Value(kind) => set(kind.short(), one()?)?,
-        Argument::AnySetting => match words[..] {
-            [name, value] if Setting::named(name).is_some() => set(name, value)?,
-            [name, value] => return Err(not_live(name, value, context)),
+        Argument::Value(kind) => set(kind.short(), rest.strip_prefix('=').unwrap_or(rest), usage)?,
+        Argument::AnySetting => match &words(rest)?[..] {
+            [name, ..] if !name.contains('=') => {
+                set(name, rest.split_once(char::is_whitespace).map_or("", |(_, value)| value), usage)?
+            }
+            sets => {
+                let each = |(name, value): (String, String)| set(&name, &value, usage);
+                let calls = assignments(sets, usage)?.into_iter().map(each).collect::<Result<Vec<_>, _>>()?;
+                Box::new(|app| {
+                    calls.into_iter().try_fold(vec![], |mut effects, call| {
+                        effects.extend(call(app)?);
+                        Ok(effects)
+                    })
+                })
+            }
+        },
+        Argument::New(act) => match rest.trim() {
+            "" => on_screen(move |workbench| act(workbench, false)),
+            "new" => on_screen(move |workbench| act(workbench, true)),
             _ => return Err(usage()),
         },
         Argument::Number(show) => match one()?.parse::<usize>() {
@@ -162,36 +207,60 @@ pub fn parse(line: &str, context: Context) -> Result<Typed, String> {
             let (_, scheme) = scheme.ok_or_else(unknown)?;
             Box::new(move |app| act(app, scheme))
         }
+        Argument::Text(act) => {
+            let text = rest.trim_end().to_owned();
+            Box::new(move |app| act(app, &text))
+        }
         Argument::Sets(act) => {
-            let sets = sets(&words);
+            let sets = words(rest)?;
+            assignments(&sets, usage)?;
             Box::new(move |app| act(app, sets))
         }
         Argument::Checkpoint(act) => {
-            let (from, rest) = match &words[..] {
-                [from, rest @ ..] if !from.contains('=') => (Some((*from).to_owned()), rest),
-                rest => (None, rest),
-            };
-            let sets = sets(rest);
+            let mut sets = words(rest)?;
+            let is_name =
+                |word: &String| !word.contains('=') && Setting::named(word).is_none() && !is_field(word);
+            let from = if sets.first().is_some_and(is_name) { Some(sets.remove(0)) } else { None };
+            assignments(&sets, usage)?;
             Box::new(move |app| act(app, from, sets))
         }
     })
 }
 
+/// The names and values of words that are NAME=VALUE.
+fn assignments(words: &[String], usage: impl Fn() -> String) -> Result<Vec<(String, String)>, String> {
+    let each = |word: &String| match word.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err(format!("{}; {word:?} is not NAME=VALUE, such as k=5", usage())),
+    };
+    words.iter().map(each).collect()
+}
+
+/// The change of the setting called `name` to the value that was typed.
+fn set(name: &str, value: &str, usage: impl Fn() -> String) -> Result<Typed, String> {
+    let value = words(value)?.join(" ");
+    if value.is_empty() {
+        return Err(usage());
+    }
+    match (Setting::named(name), Setting::parse(name, &value)) {
+        (_, Ok(setting)) => Ok(on_screen(move |workbench| steer::change(workbench, setting))),
+        // A noise may be written out.
+        (Some(kind), Err(e)) if !matches!(kind, Setting::Noise(_)) => Err(e.to_string()),
+        (None, Err(e)) if !is_field(name) => {
+            let near = actions::nearest(name, Setting::KINDS.iter().map(Setting::short));
+            let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+            Err(format!("{e}{hint}"))
+        }
+        _ => {
+            let name = name.to_owned();
+            Ok(on_screen(move |workbench| steer::set(workbench, &name, &value)))
+        }
+    }
+}
+
 /// A command for the run on the screen.
 fn on_screen(act: impl FnOnce(&mut Workbench) -> Done + 'static) -> Typed {
     Box::new(|app| app.workbench.as_mut().map_or(Ok(vec![]), act))
-}
-
-/// Why a setting cannot be changed during training, and what to do instead.
-fn not_live(name: &str, value: &str, context: Context) -> String {
-    let live = Setting::KINDS.map(|kind| kind.short()).join(", ");
-    let instead = match actions::command(context, "fork") {
-        Some(_) => {
-            format!("; fork {name}={value} starts a run with it, or restart if it needs another network")
-        }
-        None => String::new(),
-    };
-    format!("{name:?} cannot be changed while the run trains, only {live} can{instead}")
 }
 
 #[cfg(test)]
@@ -217,12 +286,31 @@ mod tests {
         sets("set loss.inter_weight 2", Setting::InterWeight(2.0));
         sets("lr 5e-4", Setting::LearningRate(5e-4));
         sets("k 5", Setting::K(5));
+        for line in ["k=5", "k = 5", "set k=5", "set k = 5", "set 'k' 5"] {
+            sets(line, Setting::K(5));
+        }
+        for line in [
+            "noise 0.3",
+            "noise Bitflip(probability: 0.3)",
+            "set noise Bitflip( probability : 0.3 )",
+            "set noise=bitflip(probability: 0.3)",
+            "set noise.probability 0.3",
+        ] {
+            sets(line, Setting::Noise(0.3));
+        }
+        let both = [Setting::K(5), Setting::LearningRate(0.1)].map(Command::Set);
+        assert_eq!(sent(&done("set k=5 train.learning_rate=0.1").1), both);
         assert_eq!(sent(&done("sample 3").1), [Command::Watch(2)]);
         let image = own("/here/a  b.png", false, 1);
         assert_eq!(sent(&done(" open a  b.png ").1), [Command::Input(Some(image))]);
         assert_eq!(sent(&done("pause").1), [Command::Pause]);
         let run = || PathBuf::from("runs/quickstart-s1");
         let settings = vec!["k=5".to_owned(), "train.batch=8".to_owned()];
+        let spaced = vec!["noise=Bitflip(probability: 0.2)".to_owned(), "k=3".to_owned()];
+        for line in ["noise=Bitflip(probability: 0.2) k=3", "last 'noise=Bitflip(probability: 0.2)' k = 3"] {
+            let (app, _) = done(&format!("fork {line}"));
+            assert_eq!(app.leaving, Some(Leave::Fork(run(), spaced.clone())), "{line}");
+        }
         let (app, effects) = done("fork k=5 train.batch=8");
         assert_eq!((sent(&effects), app.leaving), (vec![Command::Stop], Some(Leave::Fork(run(), settings))));
         assert_eq!(done("fork best k=5").1, [Effect::Find(run(), "best".into(), vec!["k=5".into()])]);
@@ -239,6 +327,12 @@ mod tests {
             ("sample 0", "from 1"),
             ("pause now", "no argument"),
             ("zzz", "Tab lists"),
+            ("fork k 5", "\"k\" is not NAME=VALUE, such as k=5"),
+            ("fork best 5", "\"5\" is not NAME=VALUE"),
+            ("restart here", "\"here\" is not NAME=VALUE"),
+            ("fork noise=Bitflip(probability: 0.2", "a ) is missing"),
+            ("set nois 0.3", "did you mean noise?"),
+            ("set noise", "set takes NAME VALUE"),
         ] {
             let error = parse(line, Context::Workbench).err().unwrap();
             assert!(error.contains(words), "{line}: {error}");

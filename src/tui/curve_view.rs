@@ -61,9 +61,11 @@ impl LossPlot {
 /// The quantity in the score pane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScorePlot {
-    /// AMI and ARI.
+    /// AMI, of the last step and of all steps.
     #[default]
-    Agreement,
+    Ami,
+    /// ARI, of the last step and of all steps.
+    Ari,
     /// The mean of the largest γ.
     Confidence,
 }
@@ -72,8 +74,9 @@ impl ScorePlot {
     /// The next one.
     pub fn next(self) -> ScorePlot {
         match self {
-            ScorePlot::Agreement => ScorePlot::Confidence,
-            ScorePlot::Confidence => ScorePlot::Agreement,
+            ScorePlot::Ami => ScorePlot::Ari,
+            ScorePlot::Ari => ScorePlot::Confidence,
+            ScorePlot::Confidence => ScorePlot::Ami,
         }
     }
 }

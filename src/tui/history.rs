@@ -9,6 +9,9 @@ const RECENT: usize = 2048;
 /// How many averaged points are kept of the time before.
 const PAST: usize = 2048;
 
+/// A component that holds a smaller share of the objects' pixels is unused.
+pub const UNUSED: f64 = 0.01;
+
 /// A curve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
@@ -77,6 +80,11 @@ impl Curve {
     pub fn latest(&self, count: usize) -> Option<Vec<f64>> {
         let from = self.recent.len().saturating_sub(count);
         (!self.recent.is_empty()).then(|| self.recent.iter().skip(from).map(|point| point.1).collect())
+    }
+
+    /// The values from `since` on, the newest last.
+    pub fn since(&self, since: f64) -> Vec<f64> {
+        self.points().filter(|point| point.0 >= since).map(|point| point.1).collect()
     }
 
     /// The value at `x`, interpolated linearly; `None` beyond the ends.
@@ -150,16 +158,22 @@ pub struct History {
     pub validation: Curve,
     /// NLL of max_k ψ on the validation split.
     pub upper_bound: Curve,
-    /// AMI (max) of training batches.
+    /// AMI (last step) of training batches.
     pub ami: Curve,
-    /// ARI of training batches.
+    /// ARI (last step) of training batches.
     pub ari: Curve,
-    /// AMI (max) on the validation split.
+    /// AMI (last step) on the validation split.
     pub validation_ami: Curve,
-    /// ARI on the validation split.
+    /// AMI (all steps) on the validation split.
+    pub validation_ami_all_steps: Curve,
+    /// ARI (last step) on the validation split.
     pub validation_ari: Curve,
+    /// ARI (all steps) on the validation split.
+    pub validation_ari_all_steps: Curve,
     /// Mean of the largest gamma on the validation split.
     pub confidence: Curve,
+    /// How many components held hardly any of the objects' pixels, at the validations since the run is on the screen.
+    pub unused: Curve,
     /// Norm of the gradient.
     pub gradient: Curve,
     /// Iterations a second.
@@ -169,6 +183,8 @@ pub struct History {
     clock: Clock,
     /// Live changes, stages and a failure: the iteration, and the label of its mark.
     pub changes: Vec<(f64, String)>,
+    /// The first iteration of the task in force: before it, losses and scores were of another one.
+    pub since: f64,
 }
 
 impl History {
@@ -232,19 +248,31 @@ impl History {
         self.validation.push(x, epoch.validation_loss);
         push(&mut self.validation_ami, x, epoch.ami);
         push(&mut self.validation_ari, x, epoch.ari);
+        push(&mut self.validation_ami_all_steps, x, epoch.ami_all_steps);
+        push(&mut self.validation_ari_all_steps, x, epoch.ari_all_steps);
         push(&mut self.confidence, x, epoch.confidence);
         push(&mut self.upper_bound, x, epoch.upper_bound);
+    }
+
+    /// Adds each component's share of the objects' pixels, as a validation found it.
+    pub fn add_held(&mut self, iteration: u64, held: &[f64]) {
+        let unused = held.iter().filter(|share| **share < UNUSED).count();
+        self.unused.push(iteration as f64, unused as f64);
     }
 
     /// Marks a live change.
     pub fn mark(&mut self, change: &Change) {
         let label = format!("{} {}→{}", change.to.short(), change.from.value(), change.to.value());
         self.changes.push((change.iteration as f64, label));
+        if !change.to.keeps_loss_comparable() {
+            self.since = self.since.max(change.iteration as f64);
+        }
     }
 
     /// Marks the start of a later stage.
     pub fn mark_stage(&mut self, start: &StageStart) {
         self.changes.push((start.iteration as f64, format!("stage {}", start.stage)));
+        self.since = self.since.max(start.iteration as f64);
     }
 
     /// Marks where the run failed.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::draw::Drawing;
 use crate::preset::{Preset, Setting};
 use crate::snapshot::{Input, Snapshot};
 
@@ -18,17 +19,22 @@ pub struct Inspector {
     pub looked: bool,
     /// Whether another picture was asked for and has not arrived.
     pub waits: bool,
+    /// What is drawn on the image, while that is done.
+    pub drawing: Option<Box<Drawing>>,
     /// Column of the cursor.
     pub x: usize,
     /// Row of the cursor.
     pub y: usize,
+    /// The page of what has no room on the screen at once; the first comes again after the last.
+    pub page: i64,
 }
 
 impl Inspector {
     /// Inspects `snapshot`, which was taken under the conditions of `preset`, with the cursor in the middle.
     pub fn new(snapshot: Arc<Snapshot>, preset: Preset) -> Inspector {
         let (x, y) = (snapshot.image.width / 2, snapshot.image.height / 2);
-        Inspector { snapshot, preset, look: Vec::new(), looked: false, waits: false, x, y }
+        let (look, looked, waits) = (Vec::new(), false, false);
+        Inspector { snapshot, preset, look, looked, waits, drawing: None, x, y, page: 0 }
     }
 
     /// Moves the cursor within the image.
@@ -50,7 +56,7 @@ impl Inspector {
     /// # Errors
     /// A sentence, if the sample does not depend on it, or the value is impossible.
     pub fn change(&mut self, setting: Setting) -> Result<Vec<Setting>, String> {
-        if matches!(setting, Setting::LearningRate(_) | Setting::InterWeight(_)) {
+        if matches!(setting, Setting::LearningRate(_) | Setting::InterWeight(_) | Setting::MaxEpochs(_)) {
             return Err(format!("the inspector's pictures do not depend on {}", setting.field()));
         }
         if self.snapshot.input.is_some() && matches!(setting, Setting::Objects(_)) {
@@ -78,6 +84,23 @@ impl Inspector {
         let is_of = snapshot.input == *input && (input.is_some() || snapshot.sample == sample);
         if self.waits && is_of && snapshot.look == self.look {
             self.replace(snapshot.clone(), training);
+        } else if self.shows_drawing(snapshot) {
+            // An older drawing is shown until the newest arrives.
+            self.replace(snapshot.clone(), training);
+            self.waits = true;
+        }
+    }
+
+    /// Whether this snapshot is of a drawing in progress.
+    fn shows_drawing(&self, snapshot: &Snapshot) -> bool {
+        let asked = self.drawing.as_ref().and_then(|drawing| drawing.asked.as_ref());
+        self.waits && asked.is_some() && snapshot.input.as_ref() == asked && snapshot.look == self.look
+    }
+
+    /// The worker will not answer what was asked of it: the next change of a drawing is sent at once.
+    pub fn forget(&mut self) {
+        if let Some(drawing) = &mut self.drawing {
+            drawing.asked = None;
         }
     }
 

@@ -12,6 +12,8 @@ pub fn message(app: &App, area: Rect, event: MouseEvent) -> Option<Message> {
     let target = || view::target(app, area, Position::new(event.column, event.row));
     match event.kind {
         MouseEventKind::Down(MouseButton::Left) => target().map(Message::Click),
+        MouseEventKind::Drag(MouseButton::Left) => target().map(|target| Message::Drag(Some(target))),
+        MouseEventKind::Up(MouseButton::Left) => Some(Message::Drag(None)),
         MouseEventKind::ScrollUp => Some(Message::Wheel(target(), -1)),
         MouseEventKind::ScrollDown => Some(Message::Wheel(target(), 1)),
         _ => None,

@@ -3,6 +3,7 @@
 
 pub(super) mod compare;
 pub(super) mod confirm;
+pub(super) mod further;
 pub(super) mod health;
 pub(super) mod help;
 pub(super) mod log;
@@ -10,9 +11,13 @@ pub(super) mod palette;
 pub(super) mod resize;
 
 pub use self::compare::Choice;
+pub use self::further::Further;
 pub use self::log::Log;
 pub use self::palette::Palette;
 
+use std::path::PathBuf;
+
+use crate::protocol::Deletion;
 use crate::snapshot::Input;
 
 /// What covers the screen and takes the keys.
@@ -24,6 +29,14 @@ pub enum Overlay {
     Health,
     /// "Save and leave?"
     Quit,
+    /// "Back to the list?"
+    Back,
+    /// How many epochs more, for a run that is over.
+    Further(Further),
+    /// The text that filters the list is being typed.
+    Filter,
+    /// "Delete it?", for the run in this directory.
+    Delete(PathBuf, Deletion),
     /// "End the run?", for an attached one.
     Stop,
     /// "Resize it?", for an image of this width and height.

@@ -1,9 +1,38 @@
 //! Fills the picker with models, presets and runs as they are found.
 
+use std::path::Path;
+
 use super::app::{Entry, Picker, Previewed};
 use super::workbench::is_same;
 use crate::preset::Preset;
-use crate::protocol::{Preview, RunCard, Shelf};
+use crate::protocol::{Preview, RunCard, RunState, Shelf};
+
+impl Entry {
+    /// What the filter looks for: names and, of a run, its state, origin and note.
+    fn words(&self) -> String {
+        match self {
+            Entry::Model(model) => format!("{} {} model", model.name, model.preset.name),
+            Entry::Preset(preset) => format!("{} preset", preset.name),
+            Entry::Run(run) => {
+                let more = [&run.parent, &run.note, &run.trouble].into_iter().flatten();
+                let state = state(run);
+                more.fold(format!("{} {} run {state}", run.name(), run.preset.name), |all, text| {
+                    all + " " + text
+                })
+            }
+        }
+    }
+}
+
+/// What a run is doing, in a word.
+pub fn state(run: &RunCard) -> &'static str {
+    match (&run.state, &run.trouble) {
+        (RunState::Running | RunState::Elsewhere(_), _) => "running",
+        (_, Some(_)) => "failed",
+        (RunState::Finished, None) => "finished",
+        (RunState::Stopped, None) => "stopped",
+    }
+}
 
 impl Picker {
     /// Lists the models and presets, and selects the first preset.
@@ -16,13 +45,22 @@ impl Picker {
         self.entries = models.chain(presets).collect();
     }
 
-    /// Lists a run below those that are newer. The selected entry stays selected.
+    /// Lists a run below those that are newer. The selected entry stays selected, unless this run is wanted.
     pub fn add(&mut self, run: RunCard) {
-        let same =
-            |entry: &Entry| matches!(entry, Entry::Run(known) if is_same(&known.directory, &run.directory));
-        if let Some(known) = self.entries.iter().position(same) {
-            self.entries[known] = Entry::Run(Box::new(run));
-            return;
+        let known = self.place_of(&run.directory);
+        let is_wanted = self.wanted.take_if(|wanted| is_same(wanted, &run.directory)).is_some();
+        let was_selected = known == Some(self.selected);
+        let was_clicked = known.is_some() && known == self.clicked;
+        if let Some(known) = known {
+            // Runs that train would change places all the time.
+            if let Entry::Run(old) = &mut self.entries[known]
+                && (&old.state, &run.state) == (&RunState::Running, &RunState::Running)
+            {
+                **old = run;
+                return;
+            }
+            // It may be the newest now.
+            self.take_out(known);
         }
         let is_above = |entry: &Entry| !matches!(entry, Entry::Run(other) if other.changed < run.changed);
         let at = self.entries.iter().position(|entry| !is_above(entry)).unwrap_or(self.entries.len());
@@ -32,11 +70,72 @@ impl Picker {
         }
         self.clicked = self.clicked.map(below);
         self.entries.insert(at, Entry::Run(Box::new(run)));
+        if was_selected || is_wanted {
+            self.selected = at;
+        }
+        if was_clicked {
+            self.clicked = Some(at);
+        }
+    }
+
+    /// Removes the run in this directory from the list.
+    pub fn remove(&mut self, run: &Path) {
+        if let Some(at) = self.place_of(run) {
+            self.take_out(at);
+            self.selected = self.selected.min(self.entries.len().saturating_sub(1));
+        }
+    }
+
+    fn take_out(&mut self, at: usize) {
+        self.entries.remove(at);
+        self.selected -= usize::from(self.selected > at);
+        let below = |index: usize| index - usize::from(index > at);
+        self.clicked = self.clicked.filter(|clicked| *clicked != at).map(below);
+    }
+
+    fn place_of(&self, run: &Path) -> Option<usize> {
+        let same = |entry: &Entry| matches!(entry, Entry::Run(known) if is_same(&known.directory, run));
+        self.entries.iter().position(same)
+    }
+
+    /// The entries that the filter lets through.
+    pub fn listed(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
+        let words: Vec<String> = self.filter.split_whitespace().map(str::to_lowercase).collect();
+        let has = move |entry: &Entry| {
+            let text = entry.words().to_lowercase();
+            words.iter().all(|word| text.contains(word))
+        };
+        self.entries.iter().enumerate().filter(move |(_, entry)| has(entry)).map(|(at, _)| at)
+    }
+
+    /// The selected entry, if it is listed.
+    pub fn chosen(&self) -> Option<&Entry> {
+        self.entries.get(self.selected).filter(|_| self.listed().any(|at| at == self.selected))
+    }
+
+    /// The chosen run.
+    pub fn selected_run(&self) -> Option<&RunCard> {
+        match self.chosen() {
+            Some(Entry::Run(run)) => Some(run),
+            _ => None,
+        }
+    }
+
+    /// How long this preset takes on the chosen device: `None` if that was not found out yet, else the seconds, if they
+    /// are known.
+    pub fn seconds_of(&self, preset: &Preset) -> Option<Option<f64>> {
+        let known = self.seconds.as_ref().filter(|(of, on, _)| of == preset && on == self.device());
+        known.map(|(.., seconds)| *seconds)
+    }
+
+    /// The runs on the list.
+    pub fn runs(&self) -> impl Iterator<Item = &RunCard> {
+        self.entries.iter().filter_map(|entry| if let Entry::Run(run) = entry { Some(&**run) } else { None })
     }
 
     /// Shows a preview if it is still wanted.
     pub fn take_preview(&mut self, preset: Preset, sample: u64, preview: Option<Preview>) {
-        let chosen = self.entries.get(self.selected).map(Entry::preset);
+        let chosen = self.chosen().map(Entry::preset);
         if chosen == Some(&preset) && self.sample == sample {
             self.preview = preview.map(|preview| Previewed { preset, sample, preview });
         }

@@ -27,6 +27,8 @@ use crate::snapshot::{self, TILE};
 const PLAY: Duration = Duration::from_millis(150);
 /// How often an open log is read again.
 const REREAD: Duration = Duration::from_millis(500);
+/// How often the runs of the list are read again.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How often a program in the background looks whether it is in the foreground again.
 const LOOK: Duration = Duration::from_millis(200);
 /// The shortest time between frames that only show progress, because drawing takes time from the training.
@@ -51,6 +53,8 @@ pub enum Start {
 /// What the state must not contain: the run's handle and access to the rest of the program.
 pub struct Shell {
     run: OnScreen,
+    /// The second model or run, as long as the state has one.
+    beside: OnScreen,
     jobs: Jobs,
     answers: mpsc::UnboundedReceiver<Answer>,
     /// What to start with as soon as the devices are known.
@@ -62,19 +66,27 @@ pub struct Shell {
 }
 
 impl Shell {
-    /// Starts reading the models and presets, unless another process's run is shown.
+    /// Starts reading the models and presets.
     pub fn new(backstage: Arc<dyn Backstage>, app: &mut App, start: Option<Start>) -> Shell {
         let (jobs, answers) = Jobs::new(backstage);
-        let mut shell =
-            Shell { run: OnScreen::Nothing, jobs, answers, start: None, detached: None, redraw: false };
+        let mut shell = Shell {
+            run: OnScreen::Nothing,
+            beside: OnScreen::Nothing,
+            jobs,
+            answers,
+            start: None,
+            detached: None,
+            redraw: false,
+        };
         app.starting = start.is_some();
-        if let Some(attached @ Start::Attached(_)) = start {
-            shell.begin(app, attached);
-        } else {
-            shell.start = start;
-            app.picker.reading = true;
-            shell.jobs.once(|backstage| Message::Shelf(backstage.shelf()));
+        match start {
+            Some(attached @ Start::Attached(_)) => drop(shell.begin(app, attached)),
+            start => {
+                shell.start = start;
+                app.picker.reading = true;
+            }
         }
+        shell.jobs.once(|backstage| Message::Shelf(backstage.shelf()));
         shell
     }
 
@@ -93,6 +105,7 @@ impl Shell {
         let mut next_frame = Instant::now();
         let mut next_step = Instant::now();
         let mut next_read = Instant::now();
+        let mut next_look = Instant::now() + LOOK_AGAIN;
         let mut dirty = true;
         let mut drawn = Rect::default();
         // In the background, when to look whether that is over.
@@ -173,6 +186,7 @@ impl Shell {
                         }
                     };
                     drawn = screen.draw(draw)?;
+                    app.screen = drawn;
                     dirty = late;
                     next_frame = started + PROGRESS_FRAME;
                     continue;
@@ -186,8 +200,12 @@ impl Shell {
                     next_read = Instant::now() + REREAD;
                     Some(Message::Reread)
                 }
+                () = tokio::time::sleep_until(next_look.into()), if app.shows_runs() && away.is_none() => {
+                    next_look = Instant::now() + LOOK_AGAIN;
+                    Some(Message::LookAgain)
+                }
                 message = self.next() => {
-                    if answers_the_user(&message) {
+                    if answers_the_user(app, &message) {
                         next_frame = Instant::now();
                     }
                     Some(message)
@@ -231,6 +249,7 @@ impl Shell {
                 Answer::Panicked(why) => panic!("{why}"),
             },
             message = self.run.news() => message,
+            message = self.beside.news() => Message::Beside(Box::new(message)),
         };
         if matches!(message, Message::Run(Event::Finished(_)) | Message::RunGone) {
             // The closed channels would be ready forever.
@@ -244,12 +263,17 @@ impl Shell {
         let is_shelf = matches!(message, Message::Shelf(_));
         let mut effects = update(app, message);
         if is_shelf {
-            self.jobs.runs();
+            if app.picker.reading {
+                self.jobs.runs();
+            }
             effects.extend(self.start.take().and_then(|start| self.begin(app, start)));
         }
         let mut exit = false;
         for effect in effects {
             exit |= self.carry_out(effect);
+        }
+        if app.workbench.as_ref().is_none_or(|workbench| workbench.beside.is_none()) {
+            self.end_beside();
         }
         exit
     }
@@ -259,7 +283,10 @@ impl Shell {
         let device = app.picker.device().to_owned();
         match start {
             Start::Preset(preset) => Some(Effect::Start(preset, device)),
-            Start::Run(run) => Some(Effect::Resume(run, device)),
+            Start::Run(run) => {
+                app.offers = true;
+                Some(Effect::Resume(run, device))
+            }
             Start::Model(model, image) => {
                 app.opening = image;
                 Some(Effect::Open(model, device))
@@ -277,11 +304,23 @@ impl Shell {
     pub async fn settle(&mut self) {
         self.jobs.finish().await;
         self.run.arrived(START).await;
+        self.end_beside();
         let ended = (std::mem::replace(&mut self.run, OnScreen::Nothing), self.jobs.ending());
         let _ = tokio::task::spawn_blocking(move || drop(ended)).await;
     }
 
+    /// Ends the second one, if there is one.
+    fn end_beside(&mut self) {
+        match std::mem::replace(&mut self.beside, OnScreen::Nothing) {
+            OnScreen::Nothing => {}
+            second => self.jobs.end(second),
+        }
+    }
+
     fn carry_out(&mut self, effect: Effect) -> bool {
+        if matches!(effect, Effect::OpenBeside(..)) {
+            self.end_beside();
+        }
         let jobs = &mut self.jobs;
         match effect {
             Effect::Exit => return true,
@@ -295,6 +334,44 @@ impl Shell {
             Effect::Open(model, device) => {
                 self.run = jobs.start(move |backstage| backstage.open(&model, &device));
             }
+            Effect::OpenBeside(model, device) => {
+                self.beside = jobs.start(move |backstage| backstage.open(&model, &device));
+            }
+            Effect::SendBeside(command) => self.beside.send(command),
+            Effect::Attach(run, device) => {
+                self.run = jobs.start(move |backstage| backstage.attach(&run, &device));
+            }
+            Effect::Close => jobs.end(std::mem::replace(&mut self.run, OnScreen::Nothing)),
+            Effect::Continue(run, device) => jobs.detach(run, device),
+            Effect::RunsAgain(known) => jobs.runs_again(known),
+            Effect::Hush => jobs.hush(),
+            Effect::Seconds(preset, device) => {
+                jobs.hush();
+                jobs.latest("seconds", move |backstage| {
+                    let seconds = backstage.seconds(&preset, &device);
+                    Message::Seconds(preset, device, seconds)
+                });
+            }
+            Effect::Details(run) => jobs.latest("details", move |backstage| {
+                let details = backstage.details(&run).ok();
+                Message::Details(run, details)
+            }),
+            Effect::AskDelete(run) => jobs.once(move |backstage| {
+                let deletion = backstage.deletion(&run).map_err(|error| error.to_string());
+                Message::Deletable(run, deletion)
+            }),
+            Effect::Delete(run) => jobs.once(move |backstage| {
+                let deleted = backstage.remove(&run).map_err(|error| error.to_string());
+                Message::Deleted(run, deleted)
+            }),
+            Effect::Rename(run, name) => jobs.once(move |backstage| {
+                let renamed = backstage.rename(&run, &name).map_err(|error| error.to_string());
+                Message::Renamed(run, renamed)
+            }),
+            Effect::Note(run, text) => jobs.once(move |backstage| {
+                let noted = backstage.note(&run, &text).map_err(|error| error.to_string());
+                Message::Noted(run, noted)
+            }),
             Effect::Resume(run, device) => {
                 self.run = jobs.start(move |backstage| backstage.resume(&run, &device));
             }
@@ -306,6 +383,9 @@ impl Shell {
             }
             Effect::Save(snapshot, view, file) => {
                 jobs.export(file, move |_, file| snapshot::save(&snapshot, view, TILE, file));
+            }
+            Effect::SaveImage(values, image, file) => {
+                jobs.export(file, move |_, file| snapshot::save_image(&values, image, file));
             }
             Effect::SaveCurves(run, file) => {
                 jobs.export(file, move |backstage, file| backstage.save_curves(&run, file));
@@ -361,8 +441,13 @@ async fn sleep_until(time: Option<Instant>) {
 }
 
 /// Whether the user may be waiting for this message, so that it is drawn at once.
-fn answers_the_user(message: &Message) -> bool {
-    !matches!(message, Message::Run(_) | Message::Picture(_) | Message::Runs(_))
+fn answers_the_user(app: &App, message: &Message) -> bool {
+    use Message::{LookAgain, Picture, Run, Runs, RunsGone};
+    match message {
+        Picture(_) => app.awaits_picture(),
+        Run(_) | Runs(_) | RunsGone(_) | LookAgain => false,
+        _ => true,
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use super::app::App;
 use super::theme::{Depth, Theme};
 use super::update::{Effect, Message, update};
 use crate::preset::{Preset, Setting};
-use crate::protocol::{Command, Event, Floor, Iteration, Metrics, ModelCard, RunInfo, RunKind, Shelf};
+use crate::protocol::{
+    Command, Event, Floor, Iteration, Metrics, ModelCard, Moment, RunInfo, RunKind, Shelf,
+};
 use crate::snapshot::{Input, Snapshot, SnapshotStep};
 
 pub fn preset() -> Preset {
@@ -111,7 +113,7 @@ pub fn snapshot(sample: usize, look: Vec<Setting>) -> Arc<Snapshot> {
 }
 
 pub fn own(file: &str, resize: bool, request: u64) -> Input {
-    Input { file: file.into(), resize, request }
+    Input::file(file, resize, request)
 }
 
 pub fn picture_of(input: &Input, steps: usize, look: Vec<Setting>) -> Message {
@@ -144,6 +146,11 @@ pub fn attached() -> App {
 pub fn past(iteration: u64, sample: usize) -> Message {
     let moment = Snapshot { iteration, ..(*snapshot(sample, vec![])).clone() };
     Message::Moment("runs/quickstart-s1".into(), iteration, sample, Ok(Arc::new(moment)))
+}
+
+/// Moments of these iterations, with checkpoints.
+pub fn kept(iterations: &[u64]) -> Vec<Moment> {
+    iterations.iter().map(|iteration| Moment { iteration: *iteration, fork: Some(*iteration) }).collect()
 }
 
 pub fn seen(app: &App) -> Option<u64> {

@@ -1,6 +1,8 @@
 //! `update`: a pure function from state and message to state and effects. No I/O, no clock, no terminal.
 
+pub(super) mod beside;
 pub(super) mod compare;
+pub(super) mod draw;
 pub(super) mod files;
 pub(super) mod leave;
 pub(super) mod log;
@@ -16,31 +18,43 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::actions;
 use super::app::{App, Leave, Overlay};
 pub use super::message::{Effect, Message};
-use super::message::{Target, told};
+use super::message::{Target, is_typed, told};
 use super::workbench::{ComparedRun, Pane, Workbench};
+use crate::paths::shown;
 
 /// Handles a message.
 pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
+    let mut effects = handle(app, message);
+    effects.extend(beside::follow(app));
+    effects
+}
+
+fn handle(app: &mut App, message: Message) -> Vec<Effect> {
     match message {
         Message::Shelf(shelf) => {
             app.picker.stock(shelf);
-            picker::preview(app)
+            if app.workbench.is_some() { vec![] } else { picker::preview(app) }
         }
         Message::Key(key) => pressed(app, key),
         Message::Paste(text) => overlays::paste(app, &text),
         Message::Click(target) => clicked(app, target),
+        Message::Drag(target) => dragged(app, target),
         Message::Wheel(target, by) => wheeled(app, target, by),
         Message::Run(event) => run::heard(app, event),
-        Message::Picture(snapshot) => {
-            match &mut app.workbench {
-                Some(workbench) if !app.starting => workbench.show(snapshot),
-                _ => app.early = Some(snapshot),
+        Message::Picture(snapshot) => match &mut app.workbench {
+            Some(workbench) if !app.starting => {
+                workbench.show(snapshot.clone());
+                draw::answered(workbench, snapshot.input.as_ref())
             }
-            vec![]
-        }
+            _ => {
+                app.early = Some(snapshot);
+                vec![]
+            }
+        },
+        Message::Beside(message) => beside::heard(app, *message),
         Message::Preview(preset, sample, preview) => {
             app.picker.take_preview(*preset, sample, preview);
-            vec![]
+            picker::more(app)
         }
         Message::StartFailed(sentence) => {
             (app.starting, app.opening) = (false, None);
@@ -78,8 +92,55 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
             vec![]
         }
-        Message::Runs(runs) => {
-            runs.into_iter().for_each(|run| picker::take_run(app, run));
+        Message::Runs(runs) => runs.into_iter().flat_map(|run| picker::take_run(app, run)).collect(),
+        Message::RunsGone(gone) => picker::read(app, &gone),
+        Message::LookAgain if app.shows_runs() => picker::read_again(app),
+        Message::LookAgain => vec![],
+        Message::Attached => {
+            (app.attached, app.offers) = (true, false);
+            vec![]
+        }
+        Message::Details(run, details) => {
+            if app.picker.selected_run().is_some_and(|chosen| chosen.directory == run) {
+                app.picker.details = Some((run, details.unwrap_or_default()));
+            }
+            vec![]
+        }
+        Message::Seconds(preset, device, seconds) => {
+            app.picker.seconds = Some((*preset, device, seconds));
+            vec![]
+        }
+        Message::Deletable(run, Ok(deletion)) if app.overlay.is_none() && app.shows_runs() => {
+            app.overlay = Some(Overlay::Delete(run, deletion));
+            vec![]
+        }
+        Message::Deletable(_, Ok(_)) => vec![],
+        Message::Deleted(run, Ok(())) => {
+            app.message = Some(format!("{} was deleted", shown(&run)));
+            picker::read(app, &[run])
+        }
+        Message::Renamed(run, Ok((to, sentence))) => {
+            app.message = Some(sentence);
+            picker::renamed(app, &run, to)
+        }
+        Message::Noted(_, Ok(())) if app.workbench.is_some() => {
+            app.message = Some("noted; the list of runs shows it".into());
+            vec![]
+        }
+        Message::Noted(_, Ok(())) => picker::read_again(app),
+        Message::Detached(run, done) => {
+            app.picker.detaching = None;
+            app.message = Some(match done {
+                Ok(()) => format!("{} continues in the background", shown(&run)),
+                Err(sentence) => sentence,
+            });
+            if app.shows_runs() { picker::read_again(app) } else { vec![] }
+        }
+        Message::Deletable(_, Err(sentence))
+        | Message::Deleted(_, Err(sentence))
+        | Message::Renamed(_, Err(sentence))
+        | Message::Noted(_, Err(sentence)) => {
+            app.message = Some(sentence);
             vec![]
         }
         Message::AllRuns => {
@@ -144,12 +205,6 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     }
 }
 
-/// Whether a key writes a character.
-fn is_typed(key: KeyEvent) -> bool {
-    matches!(key.code, KeyCode::Char(_))
-        && !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
-}
-
 /// Shows the next moment if the album is playing, else the next EM step.
 fn tick(workbench: &mut Workbench) -> Vec<Effect> {
     match &mut workbench.album {
@@ -185,12 +240,30 @@ fn clicked(app: &mut App, target: Target) -> Vec<Effect> {
             };
         }
         (Target::Pane(pane), Some(workbench)) => workbench.focus = pane,
-        (Target::Pixel(x, y), Some(Workbench { inspector: Some(inspector), .. })) => {
-            (inspector.x, inspector.y) = (x, y);
+        (Target::Step(step), Some(workbench)) => {
+            let chosen = look::show_em_step(workbench, step);
+            return told(app, chosen);
+        }
+        (Target::Pixel(x, y), Some(workbench)) if workbench.inspector.is_some() => {
+            let pressed = draw::press(workbench, (x, y));
+            return told(app, pressed);
         }
         _ => {}
     }
     vec![]
+}
+
+/// The pressed mouse has moved, or was released.
+fn dragged(app: &mut App, target: Option<Target>) -> Vec<Effect> {
+    if app.overlay.is_some() || app.leaving.is_some() {
+        return vec![];
+    }
+    let done = match (target, &mut app.workbench) {
+        (Some(Target::Pixel(x, y)), Some(workbench)) => draw::drag(workbench, (x, y)),
+        (None, Some(workbench)) => draw::release(workbench),
+        _ => Ok(vec![]),
+    };
+    told(app, done)
 }
 
 /// The wheel scrolls what is under it; over curves, up zooms in.
@@ -253,6 +326,16 @@ mod tests {
             (":sigma 0.3↵", "no model.distribution.e_sigma"),
             (":sample 65↵", "1 to 64"),
             (":set train.batch 3↵", "fork train.batch=3"),
+            (
+                ":set noise MaskedUniform(probability: 0.1)↵",
+                "noise cannot change while it trains; :fork noise=",
+            ),
+            (
+                ":set model.cell.layers.0.units=7↵",
+                "; :restart model.cell.layers.0.units=7 starts a run with it",
+            ),
+            (":set batch 3↵", "cannot be changed during training; choose from k"),
+            (":fork batch=3↵", "did you mean train.batch?"),
             (":fork train.nothing=3↵", "train.nothing"),
             (":fork model.cell.layers.0.units=7↵", ":restart model.cell.layers.0.units=7 begins it"),
         ] {
@@ -333,7 +416,9 @@ mod tests {
         assert!(!bench(&app).curves.is_zoomed());
         update(&mut app, Message::Wheel(Some(Target::Pane(Pane::Components)), -1));
         assert_eq!(bench(&app).em_step, Some(4));
-        press(&mut app, "i");
+        update(&mut app, Message::Click(Target::Step(2)));
+        assert_eq!(bench(&app).em_step, Some(2));
+        press(&mut app, "]]i");
         update(&mut app, Message::Click(Target::Pixel(3, 5)));
         let inspector = bench(&app).inspector.unwrap();
         assert_eq!((inspector.x, inspector.y), (3, 5));
@@ -367,9 +452,9 @@ mod tests {
             }
         }
         let mut app = workbench();
-        app.configure(Ok(Config::parse(r#"(keys: { "redraw": "R" })"#).unwrap()));
-        assert_eq!(press(&mut app, "R"), [Effect::Redraw]);
-        assert!(press(&mut app, ":R").is_empty(), "it is typed");
+        app.configure(Ok(Config::parse(r#"(keys: { "redraw": "Z" })"#).unwrap()));
+        assert_eq!(press(&mut app, "Z"), [Effect::Redraw]);
+        assert!(press(&mut app, ":Z").is_empty(), "it is typed");
         assert_eq!(press(&mut app, "⎋:redraw↵"), [Effect::Redraw]);
     }
 

@@ -6,75 +6,23 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::album::LookBack;
+use super::beside::Beside;
 use super::curve_view::CurveView;
+use super::doubts::Doubts;
 use super::history::History;
 use super::inspector::Inspector;
+pub use super::panes::{Masks, Pane, Rows};
+use super::stage::StageView;
 use crate::paths::shown;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{
     Change, Command, Epoch, Finish, Iteration, Profile, RunInfo, RunKind, RunToCompare, StageStart, Timed,
     WATCHED, Watched, why_unscored,
 };
-use crate::snapshot::{Input, Snapshot};
+use crate::snapshot::{Input, Snapshot, Source};
 
 /// Iterations that the speed is averaged over.
 const SPEED_OVER: usize = 30;
-
-/// The panes of the workbench.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pane {
-    /// The loss curves.
-    Loss,
-    /// The AMI and ARI curves.
-    Scores,
-    /// The pictures.
-    Components,
-}
-
-impl Pane {
-    /// In the order that Tab visits them.
-    pub const ALL: [Pane; 3] = [Pane::Components, Pane::Loss, Pane::Scores];
-}
-
-/// How gamma is shown beside the truth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Masks {
-    /// The components' colours, mixed by gamma.
-    #[default]
-    Blend,
-    /// The colour of each pixel's largest gamma.
-    Largest,
-}
-
-impl Masks {
-    /// The other way.
-    pub fn next(self) -> Masks {
-        match self {
-            Masks::Blend => Masks::Largest,
-            Masks::Largest => Masks::Blend,
-        }
-    }
-}
-
-/// What is shown of each component.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rows {
-    /// Its prediction and its mask.
-    #[default]
-    Masks,
-    /// Its prediction, its mask, and its masked delta.
-    Deltas,
-}
-
-impl Rows {
-    /// The other kind.
-    pub fn next(self) -> Rows {
-        match self {
-            Rows::Masks => Rows::Deltas,
-            Rows::Deltas => Rows::Masks,
-        }
-    }
-}
 
 /// A run or a model on the screen.
 #[derive(Clone, Debug)]
@@ -85,6 +33,8 @@ pub struct Workbench {
     pub preset: Preset,
     /// The preset that the user has asked for; equal to `preset` once the worker has confirmed.
     pub wanted: Preset,
+    /// All live changes so far.
+    pub changes: Vec<Change>,
     /// The curves.
     pub history: History,
     /// Which part of them is shown, and how.
@@ -97,6 +47,8 @@ pub struct Workbench {
     pub epoch: Option<Epoch>,
     /// The newest snapshot.
     pub snapshot: Option<Arc<Snapshot>>,
+    /// The number of the current stage, counted from 1.
+    stage: usize,
     /// The requested validation sample.
     pub sample: usize,
     /// The user's own image, if requested instead.
@@ -113,6 +65,8 @@ pub struct Workbench {
     pub rows: Rows,
     /// The last validation's results for single samples and components.
     pub watched: Watched,
+    /// What has looked wrong in the pictures.
+    pub doubts: Doubts,
     /// Whether the samples are sorted, worst first.
     pub sorted: bool,
     /// The values before the user's changes, oldest first.
@@ -121,6 +75,8 @@ pub struct Workbench {
     pub album: Option<LookBack>,
     /// The inspector, while it is open.
     pub inspector: Option<Inspector>,
+    /// The second model or run, while two are shown side by side.
+    pub beside: Option<Beside>,
     /// Whether the training is paused.
     pub paused: bool,
     /// Why the training ended, if it did.
@@ -146,8 +102,10 @@ pub struct ComparedRun {
     pub directory: PathBuf,
     /// The same without symbolic links, which tells it apart from others.
     pub real: PathBuf,
-    /// The preset it began with.
+    /// Its settings at the end.
     pub preset: Preset,
+    /// Its live changes.
+    pub changes: Vec<Change>,
     /// The seed of all random numbers.
     pub seed: u64,
     /// Its curves.
@@ -158,7 +116,8 @@ impl ComparedRun {
     /// The run in `directory`, with the data that was read.
     pub fn new(directory: PathBuf, read: RunToCompare) -> ComparedRun {
         let history = History::of(&read.metrics);
-        ComparedRun { directory, real: read.directory, preset: read.preset, seed: read.seed, history }
+        let RunToCompare { directory: real, preset, seed, metrics } = read;
+        ComparedRun { directory, real, preset, changes: metrics.changes, seed, history }
     }
 
     /// Whether this path names its directory, as far as can be told without a look at the disk.
@@ -208,12 +167,14 @@ impl Workbench {
         let mut workbench = Workbench {
             preset: info.preset.clone(),
             wanted: info.preset.clone(),
+            changes: Vec::new(),
             history: History::default(),
             curves: CurveView::default(),
             compared: Vec::new(),
             latest: None,
             epoch: None,
             snapshot: None,
+            stage: 1,
             sample: 0,
             input: None,
             requests: 0,
@@ -222,10 +183,12 @@ impl Workbench {
             masks: Masks::default(),
             rows: Rows::default(),
             watched: Watched::default(),
+            doubts: Doubts::default(),
             sorted: false,
             undo: Vec::new(),
             album: None,
             inspector: None,
+            beside: None,
             paused: false,
             finish: None,
             alive: true,
@@ -238,10 +201,12 @@ impl Workbench {
         };
         let metrics = std::mem::take(&mut workbench.info.metrics);
         workbench.history = History::of(&metrics);
+        workbench.stage = metrics.stages.last().map_or(1, |start| start.stage);
         let latest = metrics.iterations.len().saturating_sub(SPEED_OVER);
         workbench.seconds = metrics.iterations[latest..].iter().map(|iteration| iteration.seconds).collect();
         workbench.latest = metrics.iterations.last().copied();
         workbench.epoch = metrics.epochs.last().copied();
+        workbench.changes = metrics.changes;
         workbench
     }
 
@@ -265,6 +230,12 @@ impl Workbench {
         self.epoch = Some(epoch);
     }
 
+    /// Takes the results of the newest validation for single samples and components.
+    pub fn watch(&mut self, watched: Watched) {
+        self.history.add_held(self.iteration(), &watched.held);
+        self.watched = watched;
+    }
+
     /// Why AMI and ARI of the last validation are missing, if they are.
     pub fn why_unscored(&self) -> Option<&'static str> {
         let epoch = self.epoch.filter(|epoch| epoch.ami.is_none())?;
@@ -283,13 +254,20 @@ impl Workbench {
             self.preset = preset;
         }
         self.history.mark(&change);
+        self.changes.push(change);
     }
 
     /// Applies the start of a later stage.
     pub fn begin_stage(&mut self, start: StageStart) {
         self.preset = self.preset.at_stage(&start.what);
         self.wanted = self.wanted.at_stage(&start.what);
+        self.stage = start.stage;
         self.history.mark_stage(&start);
+    }
+
+    /// The current stage of a training in stages, in numbers and in words.
+    pub fn stage(&self) -> Option<StageView> {
+        StageView::of(&self.preset, self.stage).filter(|_| !self.is_model())
     }
 
     /// Whether this is a trained model, not a training.
@@ -365,6 +343,11 @@ impl Workbench {
         }
         // A snapshot under other conditions is only for the inspector.
         if snapshot.look.is_empty() && snapshot.input.is_none() {
+            self.doubts.look(&snapshot);
+            // A model chooses its first sample.
+            if self.is_model() && self.snapshot.is_none() && self.sample == 0 {
+                self.sample = snapshot.sample;
+            }
             self.snapshot = Some(snapshot);
         }
     }
@@ -390,10 +373,10 @@ impl Workbench {
         }
     }
 
-    /// The request for the user's own image in this file.
-    pub fn ask_for(&mut self, file: PathBuf, resize: bool) -> Input {
+    /// The request for an image of the user's own.
+    pub fn ask_for(&mut self, source: Source) -> Input {
         self.requests += 1;
-        let input = Input { file, resize, request: self.requests };
+        let input = Input { request: self.requests, source };
         self.input = Some(input.clone());
         // Only the current weights can compute it.
         self.album = None;
@@ -417,6 +400,7 @@ impl Workbench {
         self.finish = old.finish;
         self.curves = old.curves;
         self.compared = old.compared;
+        self.history.unused = old.history.unused;
         self.snapshot = old.snapshot;
         self.sample = old.sample;
         self.input = old.input;
@@ -426,10 +410,13 @@ impl Workbench {
         self.masks = old.masks;
         self.rows = old.rows;
         self.watched = old.watched;
+        self.doubts = old.doubts;
         self.sorted = old.sorted;
         self.undo = old.undo;
         self.album = old.album;
         self.inspector = old.inspector;
+        self.inspector.iter_mut().for_each(Inspector::forget);
+        self.beside = old.beside;
         self.profiles = old.profiles;
         self.focus = old.focus;
         self.zoomed = old.zoomed;
@@ -458,6 +445,7 @@ impl Workbench {
     /// an earlier request whose picture never came.
     pub fn stay(&mut self) -> Vec<Command> {
         let mut look = Vec::new();
+        self.inspector.iter_mut().for_each(Inspector::forget);
         match &mut self.inspector {
             None if self.input.is_some() => self.input = None,
             Some(inspector) if inspector.waits => {

@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime};
 use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{
-    Change, Epoch, Event, Floor, Iteration, Metrics, ModelCard, Preview, Profile, RunCard, RunHandle,
-    RunInfo, RunKind, RunToCompare, Shelf,
+    Change, Command, Epoch, Event, Floor, Iteration, Metrics, ModelCard, Moment, Preview, Profile, RunCard,
+    RunHandle, RunInfo, RunKind, RunToCompare, Shelf,
 };
 use nem_tui::random::{Purpose, Stream};
 use nem_tui::snapshot::{Snapshot, SnapshotStep};
 use nem_tui::tui::app::App;
 use nem_tui::tui::theme::{Depth, Theme};
-use nem_tui::tui::update::{Message, update};
+use nem_tui::tui::update::{Effect, Message, update};
 
 pub fn preset(name: &str) -> Preset {
     Preset::load(name).unwrap()
@@ -65,6 +65,7 @@ pub fn picker_with(depth: Depth, past: bool) -> App {
         ami: Some(0.8512),
         changed: SystemTime::UNIX_EPOCH,
         trouble: None,
+        ..RunCard::new("runs".into(), preset("quickstart"))
     };
     let model = ModelCard {
         name: "static-shapes".into(),
@@ -92,7 +93,8 @@ pub fn picker_with(depth: Depth, past: bool) -> App {
     app
 }
 
-fn info(directory: &str, preset: &Preset, iteration: u64, floor: Floor) -> RunInfo {
+/// A training of `preset`, as announced.
+pub fn info(directory: &str, preset: &Preset, iteration: u64, floor: Floor) -> RunInfo {
     RunInfo {
         kind: RunKind::Training,
         directory: directory.into(),
@@ -142,6 +144,8 @@ pub fn workbench(depth: Depth, preset: Preset, iterations: u64, k: usize, steps:
             train_loss: 500.0,
             validation_loss: 470.0 + 900.0 * (-x / 400.0).exp(),
             ami: Some(0.86 / (1.0 + (-(x - 400.0) / 90.0).exp())),
+            ami_all_steps: Some(0.75 / (1.0 + (-(x - 400.0) / 90.0).exp())),
+            ari_all_steps: Some(0.75),
             ami_arithmetic: Some(0.87),
             ari: Some(0.87),
             confidence: Some(0.93),
@@ -185,6 +189,8 @@ pub fn compare(app: &mut App) {
                 train_loss: 500.0,
                 validation_loss: 500.0 + by * 900.0 * (-x / 4.0).exp(),
                 ami: Some(0.8 / by * (1.0 - (-x / 3.0).exp())),
+                ami_all_steps: None,
+                ari_all_steps: None,
                 ami_arithmetic: Some(0.8),
                 ari: Some(0.8),
                 confidence: Some(0.9),
@@ -204,6 +210,7 @@ pub fn compare(app: &mut App) {
         ami: Some(0.7312),
         changed: SystemTime::UNIX_EPOCH,
         trouble: None,
+        ..RunCard::new("runs".into(), preset("quickstart"))
     };
     let own = app.workbench.as_ref().unwrap().info.directory.clone();
     let runs = vec![run("quickstart-s2", 800), run("quickstart-k6", 800), run("static-shapes-nem-s3", 3166)];
@@ -231,7 +238,9 @@ pub fn compare(app: &mut App) {
 pub fn look_back(app: &mut App) {
     update(app, Message::Key(KeyEvent::from(KeyCode::Char('{'))));
     let run = app.workbench.as_ref().unwrap().info.directory.clone();
-    update(app, Message::Moments(run.clone(), vec![0, 1, 4, 16, 64, 100, 200, 400, 620]));
+    let fork = |until| [100, 400, 620].into_iter().rfind(|kept| *kept <= until);
+    let moment = |iteration| Moment { iteration, fork: fork(iteration) };
+    update(app, Message::Moments(run.clone(), [0, 1, 4, 16, 64, 100, 200, 400, 620].map(moment).into()));
     for _ in 0..3 {
         update(app, Message::Key(KeyEvent::from(KeyCode::Char('{'))));
     }
@@ -269,6 +278,35 @@ pub fn pressed(app: &App, keys: &str) -> App {
         };
         update(&mut app, Message::Key(KeyEvent::from(code)));
     }
+    app
+}
+
+/// A model with a drawing in progress: an object of its sample is held, and the worker has not answered yet.
+pub fn drawing(depth: Depth) -> App {
+    let mut app = pressed(&model(depth), "id←1");
+    update(&mut app, Message::Key(KeyEvent::from(KeyCode::Enter)));
+    pressed(&app, "↑")
+}
+
+/// A model beside a run whose components are in another order, and which has one more.
+pub fn beside(depth: Depth) -> App {
+    let mut app = pressed(&model(depth), ":beside runs/other");
+    update(&mut app, Message::Key(KeyEvent::from(KeyCode::Enter)));
+    let preset = preset("static-shapes-rnn-em").set(&["k=5", "steps=20"]).unwrap();
+    let info = RunInfo { kind: RunKind::Model, ..info("runs/other", &preset, 800, Floor::default()) };
+    let started = Message::Run(Event::Started(Box::new(info)));
+    let effects = update(&mut app, Message::Beside(Box::new(started)));
+    let Some(Effect::SendBeside(Command::Input(input))) = effects.into_iter().next() else {
+        panic!("it was not asked for the sample");
+    };
+    let mut other = Snapshot { input, iteration: 800, ..snapshot(&preset, 5, 15) };
+    let places = other.image.pixels();
+    for step in &mut other.steps {
+        step.gamma.rotate_left(places);
+        step.gamma[2 * places + places / 2..3 * places].fill(0.99);
+        step.ami = Some(0.72);
+    }
+    update(&mut app, Message::Beside(Box::new(Message::Picture(Arc::new(other)))));
     app
 }
 

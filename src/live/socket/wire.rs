@@ -24,8 +24,8 @@ pub(super) const VERSION: &str = env!("NEM_TUI_VERSION");
 
 /// The longest hello, in bytes.
 const MOST_OF_HELLO: usize = 64;
-/// The longest frame from a viewer, in bytes.
-pub(super) const MOST_OF_VIEWER: usize = 4 << 10;
+/// The longest frame from a viewer, in bytes. A drawing of 512x512 grey pixels takes 1.6 MB.
+pub(super) const MOST_OF_VIEWER: usize = 2 << 20;
 /// The longest frame from a run, in bytes. A snapshot of 15 steps, 4 components and 28x28 pixels takes 0.6 MB.
 pub(super) const MOST_OF_RUN: usize = 256 << 20;
 

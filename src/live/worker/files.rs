@@ -139,7 +139,8 @@ impl Worker {
         let samples = album::samples(self.trainer.preset().train.validation_size);
         let kept = unroll::take_first(&self.trainer, samples).and_then(|snapshots| {
             self.persist(|worker| {
-                worker.album.as_mut().map_or(Ok(()), |album| album.keep(&snapshots, best))
+                let past = worker.run.past();
+                worker.album.as_mut().map_or(Ok(()), |album| album.keep(&snapshots, best, &past))
             })?;
             Ok(snapshots)
         });

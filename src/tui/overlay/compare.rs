@@ -8,8 +8,8 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::log::PAGE;
-use crate::preset::{Preset, differences};
-use crate::protocol::RunCard;
+use crate::preset::{Preset, Setting, differences};
+use crate::protocol::{Change, RunCard};
 use crate::tui::theme::{Series, Theme};
 use crate::tui::view::parts::over;
 use crate::tui::width::{cut, padded, width};
@@ -19,7 +19,10 @@ use crate::tui::workbench::{ComparedRun, Workbench, is_same, short_names};
 const LISTED: usize = 8;
 
 /// The largest width of a value, in columns.
-const VALUE: usize = 18;
+const VALUE: usize = 28;
+
+/// What the table's values are.
+const AT_END: &str = "at the end";
 
 /// The choice of runs to compare with.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +43,8 @@ pub enum Pressed {
     Close,
     /// It stays open, and the run in this directory is added to the comparison, or removed.
     Toggle(PathBuf),
+    /// It closes, and the run in this directory is shown beside the one on the screen.
+    Beside(PathBuf),
 }
 
 impl Choice {
@@ -47,15 +52,20 @@ impl Choice {
     pub fn press(&mut self, key: KeyCode) -> Pressed {
         let last = self.runs.len().saturating_sub(1);
         match key {
-            KeyCode::Up => self.selected = self.selected.saturating_sub(1),
-            KeyCode::Down => self.selected = (self.selected + 1).min(last),
+            KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') => self.selected = (self.selected + 1).min(last),
             KeyCode::PageUp => self.selected = self.selected.saturating_sub(PAGE),
             KeyCode::PageDown => self.selected = (self.selected + PAGE).min(last),
-            KeyCode::Home => self.selected = 0,
-            KeyCode::End => self.selected = last,
+            KeyCode::Home | KeyCode::Char('g') => self.selected = 0,
+            KeyCode::End | KeyCode::Char('G') => self.selected = last,
             KeyCode::Enter | KeyCode::Char(' ') => {
                 if let Some(run) = self.runs.get(self.selected) {
                     return Pressed::Toggle(run.directory.clone());
+                }
+            }
+            KeyCode::Char('b') => {
+                if let Some(run) = self.runs.get(self.selected) {
+                    return Pressed::Beside(run.directory.clone());
                 }
             }
             _ => return Pressed::Close,
@@ -85,28 +95,47 @@ pub struct SettingRow {
     pub values: Vec<String>,
 }
 
-/// The settings in which any of `others` differs from `own` (each a preset and a seed), in the order of their names.
-/// What a preset says about itself is left out.
-pub fn table(own: (&Preset, u64), others: &[ComparedRun]) -> Vec<SettingRow> {
-    let mut rows: Vec<SettingRow> = Vec::new();
+/// What the table needs of a run: its settings at the end, its seed and its live changes.
+pub type Settings<'a> = (&'a Preset, u64, &'a [Change]);
+
+/// The settings in which any of `others` differs from `own` at the end or was changed otherwise, in the order of their
+/// names. What a preset says about itself is left out.
+pub fn table(own: Settings, others: &[ComparedRun]) -> Vec<SettingRow> {
+    let mut rows = std::collections::BTreeMap::new();
     for (column, other) in others.iter().enumerate() {
         for difference in differences(own.0, &other.preset) {
             if ["about", "expect"].contains(&difference.path.as_str()) {
                 continue;
             }
-            let at = rows.partition_point(|row| row.path < difference.path);
-            if rows.get(at).is_none_or(|row| row.path != difference.path) {
-                let values = vec![difference.before; 1 + others.len()];
-                rows.insert(at, SettingRow { path: difference.path, values });
-            }
-            rows[at].values[1 + column] = difference.after;
+            let values =
+                rows.entry(difference.path).or_insert_with(|| vec![difference.before; 1 + others.len()]);
+            values[1 + column] = difference.after;
         }
     }
-    if others.iter().any(|other| other.seed != own.1) {
-        let seeds = std::iter::once(own.1).chain(others.iter().map(|other| other.seed));
-        rows.push(SettingRow { path: "seed".into(), values: seeds.map(|seed| seed.to_string()).collect() });
+    let all = || {
+        let others = others.iter().map(|other| (&other.preset, other.seed, &other.changes[..]));
+        std::iter::once(own).chain(others)
+    };
+    for kind in Setting::KINDS {
+        let values: Vec<_> = all().map(|(preset, _, changes)| changed(kind, preset, changes)).collect();
+        if values.iter().any(|value| *value != values[0]) {
+            rows.insert(kind.field().to_owned(), values);
+        }
     }
-    rows
+    let seeds = all().map(|(_, seed, _)| seed.to_string()).collect();
+    let seeds = others.iter().any(|other| other.seed != own.1).then_some(("seed".to_owned(), seeds));
+    rows.into_iter().chain(seeds).map(|(path, values)| SettingRow { path, values }).collect()
+}
+
+/// The value of a live setting at the end, and how it came to that: "0.1 → 0.3 at 500".
+fn changed(kind: Setting, preset: &Preset, changes: &[Change]) -> String {
+    let Some(now) = kind.current(preset).map(|setting| setting.value()) else { return "–".into() };
+    let own: Vec<_> = changes.iter().filter(|change| change.to.field() == kind.field()).collect();
+    match own[..] {
+        [] => now.to_string(),
+        [change] => format!("{} → {now} at {}", change.from.value(), change.iteration),
+        [first, .., last] => format!("{} → … → {now} at {}", first.from.value(), last.iteration),
+    }
 }
 
 /// Draws the list, and the table below it. `located` makes a run's path absolute.
@@ -137,23 +166,26 @@ pub fn render(
         lines.push(Line::styled(text, style));
     }
     lines.push(Line::raw(""));
-    let rows = table((&workbench.info.preset, workbench.info.seed), &workbench.compared);
+    let own = (&workbench.preset, workbench.info.seed, &workbench.changes[..]);
+    let rows = table(own, &workbench.compared);
     if !workbench.compared.is_empty() {
         let here = ("this run".to_owned(), theme.series(Series::Validation));
         let names = short_names(workbench.compared.iter().map(|run| run.directory.as_path()));
         let names = names.into_iter().enumerate().map(|(i, name)| (name, theme.compared(i)));
         let heads: Vec<_> = std::iter::once(here).chain(names).collect();
-        let wide = rows.iter().map(|row| width(&row.path)).max().unwrap_or(0);
+        let wide = rows.iter().map(|row| width(&row.path)).max().unwrap_or(0).max(AT_END.len());
         // Each column is as wide as its longest entry, up to a limit.
+        let room = usize::from(area.width).saturating_sub(4 + wide) / heads.len();
+        let most = VALUE.min(room.saturating_sub(2)).max(8);
         let columns = |column: usize| {
             let values = rows.iter().map(|row| width(&row.values[column]));
-            values.chain([width(&heads[column].0)]).max().unwrap_or(0).min(VALUE)
+            values.chain([width(&heads[column].0)]).max().unwrap_or(0).min(most)
         };
         let cell = |text: &str, column: usize| {
             let columns = columns(column);
             format!("  {}", padded(&cut(text, columns), columns))
         };
-        let mut head = vec![Span::raw(format!(" {:wide$}", ""))];
+        let mut head = vec![Span::styled(format!(" {}", padded(AT_END, wide)), theme.dim())];
         head.extend(
             heads.iter().enumerate().map(|(c, (name, ink))| Span::styled(cell(name, c), theme.ink(*ink))),
         );
@@ -168,7 +200,10 @@ pub fn render(
         }
         lines.push(Line::raw(""));
     }
-    lines.push(Line::styled(" ↑ ↓ choose   space show or hide it   any other key closes this", theme.dim()));
+    lines.push(Line::styled(
+        " ↑ ↓ choose   space show, hide   b side by side   any other key closes this",
+        theme.dim(),
+    ));
     over(theme, " other runs ", &lines, area, buf);
 }
 
@@ -177,7 +212,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::protocol::{Metrics, RunToCompare};
+    use crate::protocol::{Event, Metrics, RunToCompare};
     use crate::tui::app::{App, Overlay};
     use crate::tui::testing::{preset, press, workbench};
     use crate::tui::update::{Effect, Message, update};
@@ -202,13 +237,42 @@ mod tests {
         let own = Preset::load("quickstart").unwrap();
         let set = |sets: &[&str]| own.set(&sets.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()).unwrap();
         let (many, fast) = (set(&["k=6"]), set(&["train.learning_rate=0.01", "k=7"]));
-        let rows = table((&own, 1), &[compared(many, 1), compared(fast, 1)]);
+        let rows = table((&own, 1, &[]), &[compared(many, 1), compared(fast, 1)]);
         let k = own.k.to_string();
         assert_eq!(rows[0], SettingRow { path: "k".into(), values: vec![k, "6".into(), "7".into()] });
         assert_eq!((rows.len(), rows[1].path.as_str()), (2, "train.learning_rate"));
         assert_eq!(rows[1].values[0], rows[1].values[1], "the second run has the first's rate");
-        assert!(table((&own, 1), &[compared(own.clone(), 1)]).is_empty());
-        assert_eq!(table((&own, 1), &[compared(own.clone(), 2)])[0].values, ["1", "2"]);
+        assert!(table((&own, 1, &[]), &[compared(own.clone(), 1)]).is_empty());
+        assert_eq!(table((&own, 1, &[]), &[compared(own.clone(), 2)])[0].values, ["1", "2"]);
+    }
+
+    /// (state, keys, table): the run on the screen is compared as it is now, and a change shows where it was made.
+    #[test]
+    fn settings_are_compared_as_they_are_at_the_end() {
+        let change = |iteration, from, to| Change { iteration, from, to };
+        let noise = |iteration, from, to| change(iteration, Setting::Noise(from), Setting::Noise(to));
+        let mut app = workbench();
+        press(&mut app, "KN");
+        let heard = [change(7, Setting::K(4), Setting::K(5)), noise(500, 0.1, 0.15)];
+        for change in heard {
+            update(&mut app, Message::Run(Event::Changed(change)));
+        }
+        let rows = |other: ComparedRun| {
+            let own = app.workbench.as_ref().unwrap();
+            let rows = table((&own.preset, own.info.seed, &own.changes), &[other]);
+            rows.into_iter().map(|row| (row.path, row.values.join(" | "))).collect::<Vec<_>>()
+        };
+        let row = |path: &str, values: &str| (path.to_owned(), values.to_owned());
+        let preset = preset().set(&["k=5", "noise=0.3"]).unwrap();
+        assert_eq!(
+            rows(ComparedRun {
+                changes: vec![noise(9, 0.0, 0.2), noise(40, 0.2, 0.3)],
+                ..compared(preset, 1)
+            }),
+            [row("k", "4 → 5 at 7 | 5"), row("noise.probability", "0.1 → 0.15 at 500 | 0 → … → 0.3 at 40"),]
+        );
+        let same = app.workbench.as_ref().unwrap().preset.clone();
+        assert!(rows(ComparedRun { changes: heard.to_vec(), ..compared(same, 1) }).is_empty());
     }
 
     #[test]
@@ -223,6 +287,7 @@ mod tests {
             ami: None,
             changed: SystemTime::UNIX_EPOCH,
             trouble: None,
+            ..RunCard::new("runs".into(), preset())
         };
         update(&mut app, Message::Runs(["quickstart-s1", "a", "b"].map(card).into()));
         assert_eq!(
@@ -336,6 +401,7 @@ mod tests {
             ami: None,
             changed: SystemTime::UNIX_EPOCH,
             trouble: None,
+            ..RunCard::new("runs".into(), preset())
         }
     }
 }

@@ -4,8 +4,10 @@ use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::protocol::Deletion;
 use crate::tui::theme::Theme;
 use crate::tui::view::parts::question;
+use crate::tui::width::bytes;
 
 /// An answer to "Save and leave?".
 pub enum QuitAnswer {
@@ -26,6 +28,11 @@ pub fn press_quit(key: KeyCode) -> QuitAnswer {
     }
 }
 
+/// A key at "Delete it?"; true to delete it.
+pub fn press_delete(key: KeyCode) -> bool {
+    key == KeyCode::Char('y')
+}
+
 /// A key at "End the run?"; true to end it.
 pub fn press_stop(key: KeyCode) -> bool {
     key == KeyCode::Char('y')
@@ -33,9 +40,28 @@ pub fn press_stop(key: KeyCode) -> bool {
 
 /// Asks whether to save and leave.
 pub fn render_quit(theme: &Theme, paused: bool, area: Rect, buf: &mut Buffer) {
-    let detach = if paused { "unpauses and continues" } else { "continues" };
-    let text = format!("y  save, then leave\nd  detach: it {detach} without a screen\nn  stay");
+    let paused = if paused { ", unpaused" } else { "" };
+    let text = format!("y  save, then leave\nd  continue in the background{paused}\nn  stay");
     question(theme, "Save and leave?", &text, area, buf);
+}
+
+/// Asks what becomes of the training when its user goes back to the list.
+pub fn render_back(theme: &Theme, paused: bool, area: Rect, buf: &mut Buffer) {
+    let detach = if paused { "unpauses and continues" } else { "continues" };
+    let text = format!(
+        "y  stop: it is saved, and can be resumed\nd  detach: it {detach} in the background\nn  stay"
+    );
+    question(theme, "Back to the list?", &text, area, buf);
+}
+
+/// Asks whether to delete the run `name` of this size.
+pub fn render_delete(theme: &Theme, name: &str, deletion: &Deletion, area: Rect, buf: &mut Buffer) {
+    let mut text = format!("{name} takes {} on the disk.\n", bytes(deletion.bytes));
+    if let [first, rest @ ..] = &deletion.dependents[..] {
+        let others = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        text += &format!("{first}{others} began with its weights and cannot be repeated without them.\n");
+    }
+    question(theme, &format!("Delete {name}?"), &(text + "\ny  delete it for good\nn  keep it"), area, buf);
 }
 
 /// Asks whether to end an attached run.

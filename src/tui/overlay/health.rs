@@ -10,7 +10,7 @@ use crate::tui::view::parts::question;
 pub fn render(theme: &Theme, warnings: &[String], area: Rect, buf: &mut Buffer) {
     let text = match warnings {
         [] => "nothing looks wrong".to_owned(),
-        warnings => warnings.join("\n"),
+        warnings => warnings.iter().map(|warning| format!("! {warning}")).collect::<Vec<_>>().join("\n"),
     };
-    question(theme, "health", &text, area, buf);
+    question(theme, "warnings", &text, area, buf);
 }

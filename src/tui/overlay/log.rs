@@ -26,12 +26,12 @@ impl Log {
     pub fn press(&mut self, key: KeyCode) -> bool {
         let most = self.lines.len().saturating_sub(1);
         self.below = match key {
-            KeyCode::Up => (self.below + 1).min(most),
-            KeyCode::Down => self.below.saturating_sub(1),
+            KeyCode::Up | KeyCode::Char('k') => (self.below + 1).min(most),
+            KeyCode::Down | KeyCode::Char('j') => self.below.saturating_sub(1),
             KeyCode::PageUp => (self.below + PAGE).min(most),
             KeyCode::PageDown => self.below.saturating_sub(PAGE),
-            KeyCode::Home => most,
-            KeyCode::End => 0,
+            KeyCode::Home | KeyCode::Char('g') => most,
+            KeyCode::End | KeyCode::Char('G') => 0,
             _ => return false,
         };
         true
@@ -45,8 +45,8 @@ pub fn render(theme: &Theme, log: &Log, area: Rect, buf: &mut Buffer) {
     let at = area.inner(margin);
     Clear.render(at, buf);
     let title = match log.below {
-        0 => " log ─ ↑ ↓ ".to_owned(),
-        below => format!(" log ─ ↑ ↓ ─ stands still, {below} below "),
+        0 => " log ─ ↑ ↓ scroll ".to_owned(),
+        below => format!(" log ─ stands still, {below} below ─ ↑ ↓ "),
     };
     let inner = pane(Line::styled(title, theme.accent()), true, theme, at, buf);
     if inner.is_empty() {
@@ -109,7 +109,7 @@ mod tests {
             assert_eq!(log(&app), (30, 29));
             press(&mut app, &"↓".repeat(29));
             assert_eq!(update(&mut app, Message::Reread), read(), "follows again");
-            assert!(press(&mut app, "k").is_empty() && app.overlay.is_none(), "any other key closes it");
+            assert!(press(&mut app, "gGjkjK").is_empty() && app.overlay.is_none(), "any other key closes it");
             assert!(update(&mut app, Message::Reread).is_empty());
         }
         let mut app = workbench();

@@ -85,6 +85,11 @@ pub enum Outcome {
 }
 
 impl Palette {
+    /// With this line to be completed or changed.
+    pub fn with(line: String) -> Palette {
+        Palette { input: Input::new(line), ..Palette::default() }
+    }
+
     /// Handles a key.
     pub fn press(&mut self, key: KeyEvent, complete: Complete, history: &[String]) -> Outcome {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
@@ -271,6 +276,18 @@ mod tests {
         press(&mut palette, "fork b⇥", &[]);
         assert_eq!(press(&mut palette, "k=5↵", &[]), Outcome::Entered("fork best k=5".into()));
         assert!(offers("fork b", Context::Model).is_empty(), "a model is not trained");
+        let mut palette = Palette::default();
+        press(&mut palette, "fork he⇥noi⇥", &[]);
+        assert_eq!(palette.input.value(), "fork here noise=");
+        press(&mut palette, "Bitflip(probability: 0.2) tr.pat⇥", &[]);
+        assert_eq!(palette.input.value(), "fork here noise=Bitflip(probability: 0.2) train.patience=");
+        let all = |typed| offers(typed, Context::Workbench).len();
+        assert_eq!(
+            (all("fork noise=Bitflip(pro"), all("fork k=5 best")),
+            (0, 0),
+            "inside a value; not the first"
+        );
+        assert!(all("restart ") > 7 && all("fork ") == all("restart ") + 3);
         let mut palette = Palette::default();
         press(&mut palette, "s⇥", &[]);
         let first = palette.input.value().to_owned();

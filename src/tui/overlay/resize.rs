@@ -4,7 +4,6 @@ use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::paths::shown;
 use crate::preset::ImageSize;
 use crate::snapshot::Input;
 use crate::tui::theme::Theme;
@@ -24,7 +23,7 @@ pub fn render(
     area: Rect,
     buf: &mut Buffer,
 ) {
-    let name = shown(input.file.file_name().unwrap_or_default());
+    let name = input.name();
     let text = format!(
         "{name} has {width}x{height} pixels; the model's images have {}x{}\n\n\
          y  resize it, in its proportions, on black\nn  leave it",

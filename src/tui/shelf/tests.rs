@@ -8,7 +8,7 @@ use crate::snapshot::Snapshot;
 use crate::tui::album::LookBack;
 use crate::tui::app::{App, Leave, Overlay};
 use crate::tui::overlay::compare::Choice;
-use crate::tui::testing::start;
+use crate::tui::testing::{kept, start};
 use crate::tui::theme::{Depth, Theme};
 use crate::tui::update::{Message, update};
 
@@ -26,6 +26,7 @@ fn run(name: &str, seconds: u64) -> RunCard {
         ami: None,
         changed: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
         trouble: None,
+        ..RunCard::new("runs".into(), preset("quickstart"))
     }
 }
 
@@ -114,9 +115,9 @@ fn moments_that_are_no_longer_wanted_are_dropped() {
         Message::Moment(run.into(), iteration, sample, Ok(Arc::new(snapshot)))
     };
     let failed = |run: &str, iteration| Message::Moment(run.into(), iteration, 0, Err("no".into()));
-    assert!(update(&mut app, Message::Moments("runs/a".into(), vec![0, 5])).is_empty());
+    assert!(update(&mut app, Message::Moments("runs/a".into(), kept(&[0, 5]))).is_empty());
     assert_eq!(app.workbench.as_ref().unwrap().album.as_ref().unwrap().moment(), None);
-    update(&mut app, Message::Moments("runs/b".into(), vec![0, 8]));
+    update(&mut app, Message::Moments("runs/b".into(), kept(&[0, 8])));
     let stale = [moment("runs/a", 8, 0), moment("runs/b", 0, 0), moment("runs/b", 8, 1)];
     for message in stale.into_iter().chain([failed("runs/a", 8), failed("runs/b", 0)]) {
         assert!(update(&mut app, message).is_empty());

@@ -90,6 +90,7 @@ fn card(name: &str) -> RunCard {
         ami: None,
         changed: std::time::SystemTime::UNIX_EPOCH,
         trouble: None,
+        ..RunCard::new("runs".into(), Preset::load("quickstart").unwrap())
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::look::answers;
 use crate::paths::{quoted, shown};
 use crate::protocol::{Command, is_for_curves};
-use crate::snapshot::View;
+use crate::snapshot::{Source, View};
 use crate::tui::app::App;
 use crate::tui::message::{Done, Effect, NO_PICTURE, NewFile};
 use crate::tui::workbench::{Pane, Workbench};
@@ -21,8 +21,8 @@ fn name_of_seen(workbench: &Workbench) -> Option<PathBuf> {
         Some(_) => "overview".to_owned(),
         None => format!("step{}", workbench.shown_step(snapshot) + 1),
     };
-    let of = match snapshot.input.as_ref().and_then(|input| input.file.file_stem()) {
-        Some(name) => shown(name).to_string(),
+    let of = match &snapshot.input {
+        Some(input) => input.stem(),
         None => format!("sample{}", snapshot.sample + 1),
     };
     Some(format!("{run}-it{}-{of}-{view}.png", snapshot.iteration).into())
@@ -66,7 +66,10 @@ pub fn open(app: &mut App, file: &Path) -> Done {
 /// Asks for the image in this file, resized if its size is not the model's.
 pub fn ask_for(workbench: &mut Workbench, file: PathBuf, resize: bool) -> Done {
     answers(workbench)?;
-    Ok(vec![Effect::Send(Command::Input(Some(workbench.ask_for(file, resize))))])
+    // It is shown instead of a drawing in progress.
+    workbench.inspector.iter_mut().for_each(|inspector| inspector.drawing = None);
+    let input = workbench.ask_for(Source::File { path: file, resize });
+    Ok(vec![Effect::Send(Command::Input(Some(input)))])
 }
 
 /// Puts the command that repeats this run on the clipboard.

@@ -1,5 +1,6 @@
 //! Leaving a run: to the shell, or to a new run with its state or its weights.
 
+use super::{past, picker};
 use crate::paths::quoted;
 use crate::protocol::{Command, Finish};
 use crate::tui::app::{App, Leave, Overlay};
@@ -13,6 +14,43 @@ pub fn quit(app: &mut App) -> Done {
         return Ok(vec![]);
     }
     Ok(leave(app, Leave::Program))
+}
+
+/// Back: from the past to now, from a zoomed pane to all of them, or to the list.
+pub fn back(app: &mut App) -> Done {
+    match &mut app.workbench {
+        Some(workbench) if workbench.album.is_some() => workbench.come_back(),
+        Some(workbench) if workbench.zoomed => workbench.zoomed = false,
+        _ => return to_runs(app),
+    }
+    Ok(vec![])
+}
+
+/// To the list; asks what becomes of a training of one's own.
+pub fn to_runs(app: &mut App) -> Done {
+    if app.starting {
+        return Err("a run is starting; wait a moment".into());
+    }
+    if app.is_running() && !app.attached {
+        app.overlay = Some(Overlay::Back);
+        return Ok(vec![]);
+    }
+    Ok(leave(app, Leave::Runs))
+}
+
+/// Shows the list, where the run that was on the screen is chosen.
+fn show_runs(app: &mut App) -> Vec<Effect> {
+    let left = app.workbench.take().filter(|workbench| !workbench.is_model());
+    app.picker.wanted = left.map(|workbench| workbench.info.directory);
+    (app.attached, app.offers, app.leaving, app.early, app.overlay) = (false, false, None, None, None);
+    app.picker.details = None;
+    // It is read again, even if its file's date has not changed meanwhile.
+    if let Some(wanted) = app.picker.wanted.clone() {
+        app.picker.remove(&wanted);
+    }
+    let mut effects = picker::read_again(app);
+    effects.extend(picker::preview(app));
+    effects
 }
 
 /// Ends the run, also an attached one; asks first.
@@ -35,7 +73,16 @@ pub fn fork(app: &mut App, from: Option<String>, sets: Vec<String>) -> Done {
         ));
     }
     let run = workbench.info.directory.clone();
-    Ok(match from.filter(|name| name != "last") {
+    let from = match from.as_deref() {
+        Some("here") => past::shown(workbench)?.map(|(moment, point)| {
+            if point < moment {
+                app.message = Some(format!("no checkpoint of {moment} is kept; this forks from {point}"));
+            }
+            point.to_string()
+        }),
+        _ => from.filter(|name| name != "last"),
+    };
+    Ok(match from {
         // The checkpoint is looked up before this run is stopped for it.
         Some(name) => vec![Effect::Find(run, name, sets)],
         None => leave(app, Leave::Fork(run, sets)),
@@ -53,7 +100,9 @@ fn free(app: &App) -> Result<&Workbench, String> {
     let workbench = app.workbench.as_ref().ok_or("there is no run on the screen")?;
     if app.attached {
         let run = quoted(&workbench.info.directory);
-        return Err(format!("this run belongs to another process; use `nem-tui train --fork {run}`"));
+        return Err(format!(
+            "this run belongs to another process; use `nem-tui train --fork {run}`, with --at ITERATION for its past"
+        ));
     }
     if app.starting {
         return Err("another run is starting already".into());
@@ -63,6 +112,10 @@ fn free(app: &App) -> Result<&Workbench, String> {
 
 /// Leaves for `to`: an attached run at once, which continues; the user's own once it is stopped and saved.
 pub fn leave(app: &mut App, to: Leave) -> Vec<Effect> {
+    // What trains nothing needs not be waited for.
+    if to == Leave::Runs && (app.attached || !app.is_running()) {
+        return std::iter::once(Effect::Close).chain(show_runs(app)).collect();
+    }
     if !app.attached {
         return stop(app, to);
     }
@@ -91,6 +144,16 @@ pub fn arrive(app: &mut App) -> Vec<Effect> {
         let detach = continues.then(|| Effect::Detach(run, workbench.info.device.clone()));
         return detach.into_iter().chain([Effect::Exit]).collect();
     }
+    if let (Some(Leave::DetachToRuns), Some(workbench)) = (&app.leaving, workbench)
+        && workbench.finish == Some(Finish::Stopped)
+    {
+        let continues = Effect::Continue(run.clone(), workbench.info.device.clone());
+        app.picker.detaching = Some(run);
+        return std::iter::once(continues).chain(show_runs(app)).collect();
+    }
+    if let Some(Leave::Runs | Leave::DetachToRuns) = app.leaving {
+        return show_runs(app);
+    }
     let device = app.picker.device().to_owned();
     let effect = match app.leaving.take() {
         Some(Leave::Fork(from, sets)) => Effect::Fork(from, sets, device),
@@ -100,7 +163,7 @@ pub fn arrive(app: &mut App) -> Vec<Effect> {
             return vec![Effect::Exit];
         }
     };
-    app.starting = true;
+    (app.starting, app.offers) = (true, false);
     vec![effect]
 }
 

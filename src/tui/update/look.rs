@@ -56,7 +56,7 @@ pub fn watch(workbench: &mut Workbench, sample: usize) -> Vec<Effect> {
     workbench.input = None;
     workbench.sample = sample;
     if let Some(inspector) = &mut workbench.inspector {
-        inspector.waits = true;
+        (inspector.waits, inspector.drawing) = (true, None);
     }
     let past = read_moment(workbench);
     std::iter::once(Effect::Send(Command::Watch(sample))).chain(past).collect()
@@ -122,6 +122,13 @@ pub fn next_pane(workbench: &mut Workbench) {
 pub fn pixel(workbench: &mut Workbench, right: i64, down: i64) {
     if let Some(inspector) = &mut workbench.inspector {
         inspector.move_by(right, down);
+    }
+}
+
+/// Shows another page of what the inspector has no room for.
+pub fn turn_page(workbench: &mut Workbench, by: i64) {
+    if let Some(inspector) = &mut workbench.inspector {
+        inspector.page += by;
     }
 }
 
@@ -227,7 +234,7 @@ mod tests {
         assert_eq!(app.workbench.as_ref().unwrap().curves.losses, LossPlot::UpperBound);
         press(&mut app, "ffff⇥f");
         let curves = &app.workbench.as_ref().unwrap().curves;
-        assert_eq!((curves.losses, curves.scores), (LossPlot::UpperBound, ScorePlot::Confidence));
+        assert_eq!((curves.losses, curves.scores), (LossPlot::UpperBound, ScorePlot::Ari));
     }
 
     #[test]

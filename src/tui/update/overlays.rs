@@ -2,16 +2,19 @@
 
 use std::path::Path;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent};
 
 use super::leave::{leave, stop};
-use super::{compare, files};
+use super::{beside, compare, files, picker};
+use crate::protocol::Command;
+use crate::snapshot::Source;
 use crate::tui::actions;
 use crate::tui::app::{App, Leave, Overlay};
 use crate::tui::command_line::{completions, parse};
-use crate::tui::message::{Effect, told};
+use crate::tui::message::{Effect, is_typed, told};
 use crate::tui::overlay::compare::Pressed;
 use crate::tui::overlay::confirm::{self, QuitAnswer};
+use crate::tui::overlay::further::Chosen;
 use crate::tui::overlay::palette::{Listing, Outcome, Palette, remember};
 use crate::tui::overlay::{help, resize};
 
@@ -20,8 +23,8 @@ pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
     let code = key.code;
     match overlay {
         Overlay::Help(from) => {
-            let lines = actions::help(&app.config.keymap, app.context()).len();
-            app.overlay = help::press(from, lines, code).map(Overlay::Help);
+            let lines = actions::help(&app.config.keymap, app.context());
+            app.overlay = help::press(from, &lines, app.screen, code).map(Overlay::Help);
         }
         Overlay::Health => {}
         Overlay::Log(mut log) => app.overlay = log.press(code).then_some(Overlay::Log(log)),
@@ -30,12 +33,25 @@ pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
             QuitAnswer::Leave | QuitAnswer::Detach => return leave(app, Leave::Program),
             QuitAnswer::Stay => {}
         },
+        Overlay::Back => match confirm::press_quit(code) {
+            QuitAnswer::Detach if app.is_running() => return leave(app, Leave::DetachToRuns),
+            QuitAnswer::Leave | QuitAnswer::Detach => return leave(app, Leave::Runs),
+            QuitAnswer::Stay => {}
+        },
+        Overlay::Further(further) => match further.press(code) {
+            Chosen::Open(further) => app.overlay = Some(Overlay::Further(further)),
+            Chosen::Train(epochs) => return vec![Effect::Send(Command::Train(epochs))],
+            Chosen::Look => {}
+        },
+        Overlay::Filter => return filtering(app, key),
+        Overlay::Delete(run, _) if confirm::press_delete(code) => return vec![Effect::Delete(run)],
+        Overlay::Delete(..) => {}
         Overlay::Stop if confirm::press_stop(code) => return stop(app, Leave::Program),
         Overlay::Stop => {}
         Overlay::Resize(input, _) => {
             let Some(workbench) = &mut app.workbench else { return vec![] };
-            if resize::press(code) {
-                let asked = files::ask_for(workbench, input.file, true);
+            if let (true, Source::File { path, .. }) = (resize::press(code), input.source) {
+                let asked = files::ask_for(workbench, path, true);
                 return told(app, asked);
             }
             return workbench.stay().into_iter().map(Effect::Send).collect();
@@ -43,18 +59,53 @@ pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
         Overlay::Palette(palette) => return typed(app, palette, key),
         Overlay::Compare(mut choice) => {
             let pressed = choice.press(code);
-            app.overlay = (!matches!(pressed, Pressed::Close)).then_some(Overlay::Compare(choice));
-            if let Pressed::Toggle(run) = pressed {
-                return compare::toggle(app, &run);
+            let stays = matches!(pressed, Pressed::Stay | Pressed::Toggle(_));
+            app.overlay = stays.then_some(Overlay::Compare(choice));
+            match pressed {
+                Pressed::Toggle(run) => return compare::toggle(app, &run),
+                Pressed::Beside(run) => {
+                    let opened = beside::open(app, &run);
+                    return told(app, opened);
+                }
+                Pressed::Stay | Pressed::Close => {}
             }
         }
     }
     vec![]
 }
 
+/// A key while the filter of the list is typed.
+fn filtering(app: &mut App, key: KeyEvent) -> Vec<Effect> {
+    let mut filter = app.picker.filter.clone();
+    match key.code {
+        KeyCode::Enter => return vec![],
+        KeyCode::Esc => return picker::set_filter(app, String::new()),
+        KeyCode::Backspace if filter.is_empty() => return vec![],
+        KeyCode::Backspace => drop(filter.pop()),
+        KeyCode::Char(letter) if is_typed(key) => filter.push(letter),
+        _ => {
+            app.overlay = Some(Overlay::Filter);
+            let by = match key.code {
+                KeyCode::Up => -1,
+                KeyCode::Down => 1,
+                _ => return vec![],
+            };
+            let chosen = picker::step(app, by);
+            return told(app, chosen);
+        }
+    }
+    app.overlay = Some(Overlay::Filter);
+    picker::set_filter(app, filter)
+}
+
 /// Pasted text is typed, where something is typed; elsewhere its letters are no keys.
 pub fn paste(app: &mut App, text: &str) -> Vec<Effect> {
     match app.overlay.take() {
+        Some(Overlay::Filter) => {
+            app.overlay = Some(Overlay::Filter);
+            let text: String = text.chars().filter(|letter| !letter.is_control()).take(200).collect();
+            picker::set_filter(app, app.picker.filter.clone() + &text)
+        }
         Some(Overlay::Palette(mut palette)) if app.leaving.is_none() => {
             palette.paste(text);
             typing(app, palette)

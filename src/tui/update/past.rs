@@ -1,13 +1,13 @@
 //! Looking back: the album of a run.
 
 use super::look::{read_moment, watch};
-use crate::protocol::ALBUM_SAMPLES;
+use crate::protocol::{ALBUM_SAMPLES, Moment};
 use crate::tui::album::LookBack;
 use crate::tui::message::{Done, Effect};
 use crate::tui::workbench::Workbench;
 
 /// Updates the list of moments; without moments the album closes.
-pub fn open_album(workbench: &mut Workbench, moments: Vec<u64>) -> Vec<Effect> {
+pub fn open_album(workbench: &mut Workbench, moments: Vec<Moment>) -> Vec<Effect> {
     let Some(album) = &mut workbench.album else { return vec![] };
     let before = album.moment();
     album.read(moments);
@@ -45,6 +45,18 @@ pub fn go(workbench: &mut Workbench, by: i64) -> Done {
         workbench.come_back();
     }
     Ok(vec![])
+}
+
+/// The iteration of the moment that is shown, and that of the checkpoint to fork from there; `None` if now is shown.
+pub fn shown(workbench: &Workbench) -> Result<Option<(u64, u64)>, String> {
+    let Some(album) = &workbench.album else { return Ok(None) };
+    let Some(moment) = album.moment() else { return Ok(None) };
+    match album.fork_point() {
+        Some(point) => Ok(Some((moment, point))),
+        None => Err(format!(
+            "no checkpoint is kept of iteration {moment} or before; :restart begins with the initial weights"
+        )),
+    }
 }
 
 /// Plays the moments, or stops.

@@ -1,20 +1,26 @@
 //! Choosing a model, a preset or a run.
 
+use std::path::{Path, PathBuf};
+
 use super::compare;
-use crate::protocol::{Command, RunCard};
+use crate::paths::quoted;
+use crate::protocol::{Command, RunCard, RunState};
 use crate::tui::app::{App, Entry, Overlay};
 use crate::tui::message::{Done, Effect};
+use crate::tui::overlay::Palette;
 
 /// Chooses the entry `by` lines below.
 pub fn step(app: &mut App, by: i64) -> Done {
-    let to = app.picker.selected.saturating_add_signed(by as isize);
-    select(app, to)
+    let listed: Vec<usize> = app.picker.listed().collect();
+    let at = listed.iter().position(|at| *at == app.picker.selected).unwrap_or(0);
+    select(app, at.saturating_add_signed(by as isize))
 }
 
-/// Chooses this entry, or the last.
-pub fn select(app: &mut App, to: usize) -> Done {
+/// Chooses the listed entry at this place, or the last.
+pub fn select(app: &mut App, place: usize) -> Done {
+    let listed: Vec<usize> = app.picker.listed().collect();
+    let Some(&to) = listed.get(place).or(listed.last()) else { return Ok(vec![]) };
     let picker = &mut app.picker;
-    let to = to.min(picker.entries.len().saturating_sub(1));
     if std::mem::replace(&mut picker.selected, to) == to {
         return Ok(vec![]);
     }
@@ -32,19 +38,34 @@ pub fn sample(app: &mut App, by: i64) -> Done {
 pub fn device(app: &mut App, by: i64) -> Done {
     let devices = app.picker.devices.len().max(1) as i64;
     app.picker.device = (app.picker.device as i64 + by).rem_euclid(devices) as usize;
-    Ok(vec![])
+    Ok(more(app))
 }
 
 /// Shows the chosen model, trains the chosen preset, or resumes the chosen run.
 pub fn open(app: &mut App) -> Done {
     let device = app.picker.device().to_owned();
-    let effect = match app.picker.entries.get(app.picker.selected) {
+    let effect = match app.picker.chosen() {
         Some(Entry::Model(model)) => Effect::Open(model.name.clone().into(), device),
         Some(Entry::Preset(preset)) => Effect::Start(preset.clone(), device),
-        Some(Entry::Run(run)) => Effect::Resume(run.clone(), device),
+        Some(Entry::Run(run)) if app.picker.detaching.as_ref() == Some(&run.directory) => {
+            return Err(format!("{} is about to continue in the background; wait a moment", run.name()));
+        }
+        Some(Entry::Run(run)) => match &run.state {
+            RunState::Running => Effect::Attach(run.clone(), device),
+            RunState::Elsewhere(holder) => {
+                let (name, directory) = (run.name(), quoted(&run.directory));
+                let host = holder.rsplit(' ').next().unwrap_or_default();
+                return Err(format!(
+                    "{holder} trains {name}; `ssh {host} -t nem-tui attach {directory}` shows it"
+                ));
+            }
+            RunState::Stopped | RunState::Finished => Effect::Resume(run.clone(), device),
+        },
         None => return Ok(vec![]),
     };
     app.starting = true;
+    app.attached = false;
+    app.offers = matches!(effect, Effect::Resume(..));
     Ok(vec![effect])
 }
 
@@ -53,15 +74,16 @@ pub fn open(app: &mut App) -> Done {
 /// # Errors
 /// A preset, which `open` trains.
 pub fn look(app: &mut App, open: &str) -> Done {
-    match app.picker.entries.get(app.picker.selected) {
+    match app.picker.chosen() {
         Some(Entry::Preset(_)) => {
             Err(format!("a preset has nothing to look at before it is trained; {open} trains it"))
         }
         entry => {
-            let run = matches!(entry, Some(Entry::Run(_)));
+            let is_stopped = matches!(entry, Some(Entry::Run(run)) if run.state == RunState::Stopped);
             let mut effects = self::open(app)?;
+            app.offers = false;
             // The run is resumed, and pauses before its first iteration.
-            effects.extend(run.then_some(Effect::Send(Command::Pause)));
+            effects.extend(is_stopped.then_some(Effect::Send(Command::Pause)));
             Ok(effects)
         }
     }
@@ -69,16 +91,163 @@ pub fn look(app: &mut App, open: &str) -> Done {
 
 /// Requests the preview of the chosen entry.
 pub fn preview(app: &App) -> Vec<Effect> {
-    let entry = app.picker.entries.get(app.picker.selected);
+    let entry = app.picker.chosen();
     entry.map(|e| Effect::Preview(Box::new(e.preset().clone()), app.picker.sample)).into_iter().collect()
 }
 
-/// Adds a run that was found to the shelf, or offers it for comparison.
-pub fn take_run(app: &mut App, run: RunCard) {
-    match app.workbench {
-        None => app.picker.add(run),
-        Some(_) => compare::offer(app, run),
+/// After the preview, which it must not delay, requests more about the chosen entry: of a run its curve, of a preset
+/// how long it takes.
+pub fn more(app: &App) -> Vec<Effect> {
+    let picker = &app.picker;
+    // While a training runs, times would be wrong, and would disturb it.
+    let is_busy = || picker.detaching.is_some() || picker.runs().any(|run| run.state == RunState::Running);
+    match picker.chosen() {
+        _ if !app.shows_runs() => vec![],
+        Some(Entry::Run(run)) if picker.details.as_ref().is_none_or(|(of, _)| *of != run.directory) => {
+            vec![Effect::Details(run.directory.clone())]
+        }
+        Some(Entry::Preset(preset)) if picker.seconds_of(preset).is_none() && !is_busy() => {
+            vec![Effect::Seconds(preset.clone(), picker.device().to_owned())]
+        }
+        _ => vec![],
     }
+}
+
+/// Adds a run that was found to the shelf, or offers it for comparison.
+pub fn take_run(app: &mut App, run: RunCard) -> Vec<Effect> {
+    if app.workbench.is_some() {
+        compare::offer(app, run);
+        return vec![];
+    }
+    let trains = run.state == RunState::Running;
+    let was = app.picker.selected_run().map(|run| (run.directory.clone(), run.iteration));
+    app.picker.add(run);
+    let is = app.picker.selected_run().map(|run| (run.directory.clone(), run.iteration));
+    let effects = match (&was, &is) {
+        (Some((one, _)), Some((other, _))) if one == other => vec![],
+        (_, None) => vec![],
+        _ => preview(app),
+    };
+    if is == was {
+        return if trains { with_quiet(effects) } else { effects };
+    }
+    app.picker.details.take_if(|(of, _)| is.as_ref().is_some_and(|(is, _)| is == of));
+    let more = if effects.is_empty() { more(app) } else { vec![] };
+    let effects = effects.into_iter().chain(more).collect();
+    if trains { with_quiet(effects) } else { effects }
+}
+
+/// A training has begun somewhere on this machine, which a measurement would disturb.
+fn with_quiet(mut effects: Vec<Effect>) -> Vec<Effect> {
+    effects.push(Effect::Hush);
+    effects
+}
+
+/// Reads the list again, unless that is in progress.
+pub fn read_again(app: &mut App) -> Vec<Effect> {
+    if app.picker.reading || std::mem::replace(&mut app.picker.rereading, true) {
+        return vec![];
+    }
+    vec![Effect::RunsAgain(app.picker.runs().cloned().collect())]
+}
+
+/// The list has been read again, and these runs are gone.
+pub fn read(app: &mut App, gone: &[PathBuf]) -> Vec<Effect> {
+    app.picker.rereading = false;
+    let before = app.picker.selected_run().map(|run| run.directory.clone());
+    gone.iter().for_each(|run| app.picker.remove(run));
+    let has_gone = before.is_some_and(|before| gone.contains(&before));
+    if has_gone && app.workbench.is_none() { preview(app) } else { vec![] }
+}
+
+/// Begins to type the filter.
+pub fn filter(app: &mut App) -> Done {
+    app.overlay = Some(Overlay::Filter);
+    Ok(vec![])
+}
+
+/// Lists everything again.
+pub fn clear_filter(app: &mut App) -> Done {
+    Ok(set_filter(app, String::new()))
+}
+
+/// Filters the list, and chooses the first entry if the chosen one is no longer listed.
+pub fn set_filter(app: &mut App, filter: String) -> Vec<Effect> {
+    app.picker.filter = filter;
+    let first = app.picker.listed().next();
+    match (app.picker.chosen(), first) {
+        (None, Some(first)) => {
+            app.picker.selected = first;
+            app.picker.clicked = None;
+            preview(app)
+        }
+        _ => vec![],
+    }
+}
+
+/// The run to be renamed, noted or deleted.
+fn chosen_run<'a>(app: &'a App, what: &str) -> Result<&'a RunCard, String> {
+    match app.picker.chosen() {
+        Some(Entry::Run(run)) => Ok(run),
+        _ => Err(format!("only a run can be {what}; choose one further down")),
+    }
+}
+
+/// Opens the command that renames the chosen run, with its name to be changed.
+pub fn ask_name(app: &mut App) -> Done {
+    let line = format!("rename {}", chosen_run(app, "renamed")?.name());
+    app.overlay = Some(Overlay::Palette(Box::new(Palette::with(line))));
+    Ok(vec![])
+}
+
+/// Opens the command that notes a line about the chosen run, with its note to be changed.
+pub fn ask_note(app: &mut App) -> Done {
+    let note = chosen_run(app, "noted")?.note.as_deref().unwrap_or_default();
+    let line = format!("note {note}");
+    app.overlay = Some(Overlay::Palette(Box::new(Palette::with(line))));
+    Ok(vec![])
+}
+
+/// Renames the chosen run.
+pub fn rename(app: &mut App, name: &str) -> Done {
+    let run = idle(chosen_run(app, "renamed")?, "renamed")?;
+    match name {
+        "" => Err("rename takes a NAME".into()),
+        name if name == run.name() => Ok(vec![]),
+        name => Ok(vec![Effect::Rename(run.directory.clone(), name.to_owned())]),
+    }
+}
+
+/// Notes a line about the run on the screen or the chosen one.
+pub fn note(app: &mut App, text: &str) -> Done {
+    let run = match &app.workbench {
+        Some(workbench) => workbench.info.directory.clone(),
+        None => chosen_run(app, "noted")?.directory.clone(),
+    };
+    Ok(vec![Effect::Note(run, text.to_owned())])
+}
+
+/// Asks whether to delete the chosen run, once it is known what that would delete.
+pub fn delete(app: &mut App) -> Done {
+    let run = idle(chosen_run(app, "deleted")?, "deleted")?;
+    Ok(vec![Effect::AskDelete(run.directory.clone())])
+}
+
+/// The run, unless a process trains it.
+fn idle<'a>(run: &'a RunCard, what: &str) -> Result<&'a RunCard, String> {
+    match run.state {
+        RunState::Stopped | RunState::Finished => Ok(run),
+        RunState::Running | RunState::Elsewhere(_) => {
+            Err(format!("{} is training; stop it before it is {what}", run.name()))
+        }
+    }
+}
+
+/// The run was renamed.
+pub fn renamed(app: &mut App, run: &Path, to: PathBuf) -> Vec<Effect> {
+    app.picker.remove(run);
+    app.picker.wanted = Some(to);
+    read_again(app)
 }
 
 /// Notes that all runs were found.
@@ -90,63 +259,4 @@ pub fn all_runs_found(app: &mut App) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tui::testing::{picker, preset, press};
-    use crate::tui::update::{Message, update};
-
-    #[test]
-    fn the_picker_chooses_previews_and_starts_once() {
-        let mut app = picker();
-        assert!(matches!(&press(&mut app, "↑")[..], [Effect::Preview(..)]), "the model above the presets");
-        assert!(press(&mut app, "↑").is_empty(), "nothing above the first");
-        assert_eq!(press(&mut app.clone(), "↵"), [Effect::Open("shapes".into(), "libtorch".into())]);
-        press(&mut app, "↓");
-        assert!(
-            matches!(&press(&mut app, "↓")[..], [Effect::Preview(p, 0)] if p.name == "static-shapes-nem")
-        );
-        assert!(matches!(&press(&mut app, "→")[..], [Effect::Preview(_, 1)]));
-        assert!(matches!(&press(&mut app, "←←")[..], [Effect::Preview(_, 0), Effect::Preview(_, 0)]));
-        assert!(
-            matches!(&press(&mut app, "↵↵")[..], [Effect::Start(p, d)] if p.name == "static-shapes-nem" && d == "libtorch")
-        );
-        update(&mut app, Message::StartFailed("no disk".into()));
-        assert_eq!(app.message.as_deref(), Some("no disk"));
-        assert!(matches!(&press(&mut app, "↵")[..], [Effect::Start(..)]), "and may be tried again");
-        assert_eq!(press(&mut picker(), "q"), [Effect::Exit]);
-    }
-
-    /// A run that is only looked at is paused before its first iteration.
-    #[test]
-    fn the_picker_opens_runs_to_look_at_them() {
-        let mut app = picker();
-        assert!(press(&mut app, "i").is_empty() && app.message.is_some(), "a preset");
-        let run = RunCard {
-            directory: "runs/a".into(),
-            preset: preset(),
-            seed: 1,
-            iteration: 5,
-            ami: None,
-            changed: std::time::SystemTime::UNIX_EPOCH,
-            trouble: None,
-        };
-        app.picker.entries.push(Entry::Run(Box::new(run.clone())));
-        app.picker.selected = 3;
-        let effects = press(&mut app, "i");
-        let resumed = Effect::Resume(Box::new(run), "libtorch".into());
-        assert_eq!(effects, [resumed, Effect::Send(Command::Pause)]);
-        let mut app = picker();
-        press(&mut app, "↑");
-        assert_eq!(press(&mut app, "i"), [Effect::Open("shapes".into(), "libtorch".into())]);
-    }
-
-    #[test]
-    fn the_picker_turns_through_the_devices() {
-        for (keys, chosen) in [("d", "flex"), ("dd", "libtorch"), ("D", "flex"), ("dD", "libtorch")] {
-            let mut app = picker();
-            assert!(press(&mut app, keys).is_empty());
-            let effects = press(&mut app, "↵");
-            assert!(matches!(&effects[..], [Effect::Start(_, device)] if device == chosen), "{keys}");
-        }
-    }
-}
+mod tests;

@@ -3,11 +3,13 @@
 use super::files;
 use super::leave::arrive;
 use crate::paths::shown;
+use crate::preset::Setting;
 use crate::protocol::{Event, Finish};
 use crate::tui::album::LookBack;
 use crate::tui::app::{App, Overlay};
 use crate::tui::config::Notice;
 use crate::tui::message::{Effect, told};
+use crate::tui::overlay::Further;
 use crate::tui::workbench::Workbench;
 
 /// Handles an event of the run.
@@ -19,7 +21,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
             return workbench.album.iter().map(read).collect();
         }
         let mut workbench = Workbench::new(*info);
-        workbench.snapshot = app.early.take();
+        app.early.take().into_iter().for_each(|early| workbench.show(early));
         app.workbench = Some(workbench);
         app.starting = false;
         let opened = app.opening.take().map_or(Ok(vec![]), |file| files::open(app, &file));
@@ -28,7 +30,10 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
     let Some(workbench) = &mut app.workbench else { return vec![] };
     match event {
         Event::Started(_) => {}
-        Event::Iterations(list) => list.into_iter().for_each(|i| workbench.add_iteration(i)),
+        Event::Iterations(list) => {
+            app.offers = false;
+            list.into_iter().for_each(|i| workbench.add_iteration(i));
+        }
         Event::Epoch(epoch) => {
             workbench.add_epoch(epoch);
             if workbench.album.is_some() {
@@ -36,10 +41,20 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
                 return vec![Effect::Moments(workbench.info.directory.clone())];
             }
         }
-        Event::Changed(change) => workbench.add_change(change),
+        Event::Changed(change) => {
+            if let Setting::MaxEpochs(most) = change.to {
+                // Also a training that was over.
+                workbench.finish = None;
+                app.message = Some(match workbench.preset.train.stages.is_empty() {
+                    true => format!("it now trains up to epoch {most}"),
+                    false => format!("its last stage now has up to {most} epochs"),
+                });
+            }
+            workbench.add_change(change);
+        }
         Event::Stage(start) => workbench.begin_stage(start),
         Event::Floor(floor) => workbench.info.floor = floor,
-        Event::WatchedScores(scores) => workbench.watched = scores,
+        Event::WatchedScores(scores) => workbench.watch(scores),
         Event::Refused { request, why } => {
             let restated = workbench.forget(&request);
             app.message = Some(why);
@@ -53,12 +68,22 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::WrongSize { input, size: [width, height] } => {
             let restated = workbench.stay();
-            let file = shown(&input.file);
+            let file = input.path();
             app.message = Some(format!("{file} is {width}x{height}; open it again to resize it"));
             return restated.into_iter().map(Effect::Send).collect();
         }
         Event::Paused(paused) => workbench.paused = paused,
-        Event::Saved { iteration, .. } => workbench.saved = Some(iteration),
+        Event::Saved { iteration, .. } => {
+            workbench.saved = Some(iteration);
+            // It may be a moment's, and others may have been removed.
+            let read = |_: &LookBack| Effect::Moments(workbench.info.directory.clone());
+            return workbench.album.iter().map(read).collect();
+        }
+        Event::Done(finish) if std::mem::take(&mut app.offers) && app.overlay.is_none() => {
+            let done = workbench.epoch.map_or(0, |epoch| epoch.epoch);
+            app.overlay = Some(Overlay::Further(Further::new(done, workbench.preset.most_epochs())));
+            workbench.finish = Some(finish);
+        }
         Event::Done(finish) => {
             // It is repeated to a viewer that lagged.
             let told = workbench.finish.is_some();
@@ -121,10 +146,10 @@ pub fn gone(app: &mut App) -> Vec<Effect> {
 mod tests {
     use super::*;
     use crate::preset::Setting;
-    use crate::protocol::{Change, Command, RunKind};
+    use crate::protocol::{Change, Command, RunInfo, RunKind};
     use crate::snapshot::Snapshot;
     use crate::tui::config::Config;
-    use crate::tui::testing::{picker, preset, press, workbench};
+    use crate::tui::testing::{picker, preset, press, sent, snapshot, workbench};
     use crate::tui::update::{Message, update};
     use std::sync::Arc;
 
@@ -139,6 +164,25 @@ mod tests {
         update(&mut app, Message::Picture(Arc::new(picture.clone())));
         update(&mut app, Message::Run(Event::Started(Box::new(info))));
         assert_eq!(app.workbench.unwrap().snapshot.as_deref(), Some(&picture));
+    }
+
+    #[test]
+    fn a_model_begins_at_the_sample_that_it_chose() {
+        let info = RunInfo { kind: RunKind::Model, ..workbench().workbench.unwrap().info };
+        let picture = |sample| Message::Picture(snapshot(sample, vec![]));
+        let started = || Message::Run(Event::Started(Box::new(info.clone())));
+        let sample = |app: &App| app.workbench.as_ref().unwrap().sample;
+        let (mut early, mut late) = (picker(), picker());
+        update(&mut early, picture(7));
+        update(&mut early, started());
+        update(&mut late, started());
+        update(&mut late, picture(7));
+        for mut app in [early, late] {
+            assert_eq!(sample(&app), 7);
+            assert_eq!(sent(&press(&mut app, ".")), [Command::Watch(8)]);
+            update(&mut app, picture(7));
+            assert_eq!(sample(&app), 8, "the user's choice stays");
+        }
     }
 
     #[test]

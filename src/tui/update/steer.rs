@@ -9,10 +9,15 @@ use crate::tui::message::{Done, Effect};
 use crate::tui::workbench::Workbench;
 
 /// Why a training can no longer be steered.
-const OVER: &str = "the training is over; :inspect looks into it, and :fork trains on from here";
+fn over(workbench: &Workbench) -> String {
+    match workbench.alive {
+        true => "the training is over; :train N trains N epochs more, and :fork does so in a new run".into(),
+        false => "the run has ended; :runs leads to the list, where it can be opened again".into(),
+    }
+}
 
 fn send(workbench: &Workbench, command: Command) -> Done {
-    if workbench.is_running() { Ok(vec![Effect::Send(command)]) } else { Err(OVER.into()) }
+    if workbench.is_running() { Ok(vec![Effect::Send(command)]) } else { Err(over(workbench)) }
 }
 
 /// Pauses or continues the training. Shown at once; the worker confirms after the iteration in progress.
@@ -30,6 +35,15 @@ pub fn step(workbench: &mut Workbench) -> Done {
     Ok(sent)
 }
 
+/// Trains so many epochs more, counted from 0, also after the training is over.
+pub fn train_further(workbench: &mut Workbench, more: usize) -> Done {
+    let more = more as u64 + 1;
+    match workbench.alive {
+        true => Ok(vec![Effect::Send(Command::Train(more))]),
+        false => Err(over(workbench)),
+    }
+}
+
 /// Writes a checkpoint now.
 pub fn checkpoint(workbench: &mut Workbench) -> Done {
     send(workbench, Command::Checkpoint)
@@ -38,7 +52,7 @@ pub fn checkpoint(workbench: &mut Workbench) -> Done {
 /// Shows where an iteration's time goes, or the scores again.
 pub fn profile(workbench: &mut Workbench) -> Done {
     if !workbench.is_running() && workbench.profiles.is_none() {
-        return Err(OVER.into());
+        return Err(over(workbench));
     }
     workbench.profiles = workbench.profiles.is_none().then(VecDeque::new);
     let profile = Effect::Send(Command::Profile(workbench.profiles.is_some()));
@@ -67,7 +81,7 @@ pub fn change(workbench: &mut Workbench, setting: Setting) -> Done {
         return Ok(vec![Effect::Send(Command::Look(look))]);
     }
     if !workbench.is_running() && !workbench.is_model() {
-        return Err(OVER.into());
+        return Err(over(workbench));
     }
     let Some(before) = setting.current(&workbench.wanted) else {
         return Err(format!("this run has no {}", setting.field()));
@@ -78,6 +92,30 @@ pub fn change(workbench: &mut Workbench, setting: Setting) -> Done {
     workbench.wanted = setting.apply(&workbench.wanted).map_err(|e| e.to_string())?;
     workbench.undo.push(before);
     Ok(vec![Effect::Send(Command::Set(setting))])
+}
+
+/// Makes the change that a value typed for a field of the preset means, if it can be made live.
+pub fn set(workbench: &mut Workbench, name: &str, value: &str) -> Done {
+    let before = workbench.inspector.as_ref().map_or(&workbench.wanted, |inspector| &inspector.preset);
+    let set = format!("{name}={value}");
+    let after = before.set(&[&set]).map_err(|e| e.to_string())?;
+    let is_all = |setting: &Setting| {
+        setting.current(before) != Some(*setting)
+            && setting.apply(before).is_ok_and(|applied| applied == after)
+    };
+    let live = Setting::KINDS.iter().filter_map(|kind| kind.current(&after)).find(is_all);
+    match live {
+        Some(setting) => change(workbench, setting),
+        None if after == *before => Ok(vec![]),
+        None if workbench.is_model() => {
+            let live = Setting::KINDS.map(|kind| kind.short()).join(", ");
+            Err(format!("{name} cannot change here; of {live}, those that a model has can"))
+        }
+        None => {
+            let how = if after.has_network_of(before) { "fork" } else { "restart" };
+            Err(format!("{name} cannot change while it trains; :{how} {set} starts a run with it"))
+        }
+    }
 }
 
 /// Undoes the latest change that still makes a difference: its old value becomes a new change.
@@ -108,6 +146,7 @@ fn turned(preset: &Preset, kind: Setting, by: i64) -> Option<Setting> {
         Setting::InterWeight(weight) => Setting::InterWeight(notch(weight, 10.0, by).max(0.0)),
         // No component can be surer of itself than this.
         Setting::ESigma(sigma) => Setting::ESigma(notch(sigma, 20.0, by).max(0.05)),
+        Setting::MaxEpochs(most) => Setting::MaxEpochs(most.saturating_add_signed(by).max(1)),
     };
     (setting.current(preset) != Some(setting) && setting.apply(preset).is_ok()).then_some(setting)
 }

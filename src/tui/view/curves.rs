@@ -12,7 +12,9 @@ use ratatui::widgets::canvas::{Canvas, Line as Stroke, Points};
 
 use super::format::{duration, number};
 use super::parts::{pane, put, title_style};
+use crate::axis::{self, AxisRange};
 use crate::preset::Preset;
+use crate::protocol::UNSCORABLE;
 use crate::tui::album::LookBack;
 use crate::tui::app::App;
 use crate::tui::curve_view::{LossPlot, ScorePlot, Unit};
@@ -24,10 +26,14 @@ use crate::tui::workbench::short_names;
 
 /// Columns for the numbers on the left.
 const GUTTER: u16 = 7;
+/// The rows of a plot for each of which one may be taken by labels.
+const ROWS_PER_LABEL: u16 = 5;
 
 /// A curve with its name and colour.
 struct Drawn<'a> {
     name: Cow<'static, str>,
+    /// For where there is little room.
+    short: Cow<'static, str>,
     curve: &'a Curve,
     colour: Rgb,
     /// Marks each point, since there are few of them.
@@ -52,8 +58,8 @@ impl<'a> Run<'a> {
 
 /// A curve of a run.
 type Of = fn(&History) -> &Curve;
-/// A curve of the run on the screen: its name, data and colour, and whether it has few points.
-type Own = (&'static str, Of, Series, bool);
+/// A curve of the run on the screen: its name, a short one, data and colour, and whether it has few points.
+type Own = (&'static str, &'static str, Of, Series, bool);
 
 /// The content of a pane: its curves, the last in front.
 struct Plot<'a> {
@@ -72,18 +78,20 @@ pub fn loss(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: &m
         LossPlot::Loss => (
             "loss",
             &[
-                ("inter", |h| &h.inter, Inter, false),
-                ("intra", |h| &h.intra, Intra, false),
-                ("valid", |h| &h.validation, Validation, true),
-                ("train", |h| &h.loss, Train, false),
+                ("inter", "inter", |h| &h.inter, Inter, false),
+                ("intra", "intra", |h| &h.intra, Intra, false),
+                ("valid", "valid", |h| &h.validation, Validation, true),
+                ("train", "train", |h| &h.loss, Train, false),
             ],
             |h| if h.validation.last().is_some() { &h.validation } else { &h.loss },
         ),
         LossPlot::UpperBound => {
-            ("upper bound", &[("valid", |h| &h.upper_bound, Validation, true)], |h| &h.upper_bound)
+            ("upper bound", &[("valid", "valid", |h| &h.upper_bound, Validation, true)], |h| &h.upper_bound)
         }
-        LossPlot::Gradient => ("gradient norm", &[("train", |h| &h.gradient, Train, false)], |h| &h.gradient),
-        LossPlot::Speed => ("speed", &[("it/s", |h| &h.speed, Train, false)], |h| &h.speed),
+        LossPlot::Gradient => {
+            ("gradient norm", &[("train", "train", |h| &h.gradient, Train, false)], |h| &h.gradient)
+        }
+        LossPlot::Speed => ("speed", &[("it/s", "it/s", |h| &h.speed, Train, false)], |h| &h.speed),
     };
     let curves = drawn(app, workbench, own, main);
     render(app, workbench, &Plot { title, curves, floor: None, shares: false }, focused, area, buf);
@@ -92,20 +100,31 @@ pub fn loss(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: &m
 /// The score pane, with the floor.
 pub fn scores(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: &mut Buffer) {
     use Series::{Intra, Train, Validation};
-    let floor = workbench.info.floor.ami;
+    let floor = workbench.info.floor;
     let (title, own, main, floor): (_, &[Own], Of, _) = match workbench.curves.scores {
-        ScorePlot::Agreement => (
-            "scores",
+        ScorePlot::Ami => (
+            "AMI",
             &[
-                ("ARI", |h| &h.ari, Intra, false),
-                ("valid AMI", |h| &h.validation_ami, Validation, true),
-                ("AMI", |h| &h.ami, Train, false),
+                ("valid AMI (all steps)", "valid all", |h| &h.validation_ami_all_steps, Intra, true),
+                ("train AMI (last step)", "train last", |h| &h.ami, Train, false),
+                ("valid AMI (last step)", "valid last", |h| &h.validation_ami, Validation, true),
             ],
             |h| &h.validation_ami,
-            floor,
+            floor.ami,
+        ),
+        ScorePlot::Ari => (
+            "ARI",
+            &[
+                ("valid ARI (all steps)", "valid all", |h| &h.validation_ari_all_steps, Intra, true),
+                ("train ARI (last step)", "train last", |h| &h.ari, Train, false),
+                ("valid ARI (last step)", "valid last", |h| &h.validation_ari, Validation, true),
+            ],
+            |h| &h.validation_ari,
+            floor.ari,
         ),
         ScorePlot::Confidence => {
-            ("confidence", &[("valid", |h| &h.confidence, Validation, true)], |h| &h.confidence, None)
+            let own: &[Own] = &[("valid", "valid", |h| &h.confidence, Validation, true)];
+            ("confidence", own, |h| &h.confidence, None)
         }
     };
     let curves = drawn(app, workbench, own, main);
@@ -116,6 +135,7 @@ pub fn scores(app: &App, workbench: &Workbench, focused: bool, area: Rect, buf: 
 fn drawn<'a>(app: &App, workbench: &'a Workbench, own: &[Own], main: Of) -> Vec<Drawn<'a>> {
     let names = short_names(workbench.compared.iter().map(|run| run.directory.as_path()));
     let compared = workbench.compared.iter().zip(names).enumerate().map(|(i, (run, name))| Drawn {
+        short: name.clone().into(),
         name: name.into(),
         curve: main(&run.history),
         colour: app.theme.compared(i),
@@ -123,8 +143,9 @@ fn drawn<'a>(app: &App, workbench: &'a Workbench, own: &[Own], main: Of) -> Vec<
         of: Run::new(&run.history, &run.preset),
     });
     let of = Run::new(&workbench.history, &workbench.preset);
-    let own = own.iter().map(|(name, curve, series, sparse)| Drawn {
+    let own = own.iter().map(|(name, short, curve, series, sparse)| Drawn {
         name: (*name).into(),
+        short: (*short).into(),
         curve: curve(&workbench.history),
         colour: app.theme.series(*series),
         sparse: *sparse,
@@ -175,7 +196,16 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
     let own = Run::new(&workbench.history, &workbench.preset);
     let axis = Axis { unit: view.unit, own, window: view.window(first, last) };
     let cursor = view.cursor(first, last).filter(|_| focused);
-    let legend = legend(plot, cursor.map(|at| (at, axis.label(at))), focused, theme);
+    // A logarithm has no zero; scores have a scale of their own.
+    let log = view.log && !plot.shares;
+    let smoothing = view.smoothing();
+    let mut title = plot.title.to_owned();
+    title += if log { ", log" } else { "" };
+    if smoothing > 0.0 {
+        title += &format!(", smoothed {smoothing}");
+    }
+    let at = cursor.map(|at| (at, axis.label(at)));
+    let legend = legend(plot, &title, at, focused, theme, usize::from(area.width.saturating_sub(2)));
     let inner = pane(legend, focused, theme, area, buf);
     if inner.width <= GUTTER + 4 || inner.height < 3 {
         return;
@@ -183,8 +213,14 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
     let shares = plot.shares;
     let plot = Rect::new(inner.x + GUTTER, inner.y, inner.width - GUTTER, inner.height - 1);
     let (from, to) = axis.edges();
-    // A logarithm has no zero; scores have a scale of their own.
-    let log = view.log && !shares;
+    let changes: Vec<(f64, &str)> = workbench
+        .history
+        .changes
+        .iter()
+        .map(|(x, label)| (axis.place(*x, own), label.as_str()))
+        .filter(|(x, _)| (from..=to).contains(x))
+        .collect();
+    let plot = labels(theme, &changes, (from, to), plot, buf);
     let scaled = |y: f64| if log { y.max(f64::MIN_POSITIVE).log10() } else { y };
     let columns = usize::from(plot.width) * 2;
     let raw = |drawn: &Drawn| {
@@ -194,7 +230,8 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
     let thin: Vec<Vec<(f64, f64)>> = curves.iter().map(raw).collect();
     let Some((low, high, clipped)) = range(&thin, shares) else {
         let waiting = match workbench.history.loss.last() {
-            None => "waiting for the first iterations…",
+            None => "waiting for the first iteration…",
+            Some(_) if shares && !workbench.preset.is_scorable() => UNSCORABLE,
             Some(_) if shares => workbench.why_unscored().unwrap_or("no values here"),
             Some(_) => "no values here",
         };
@@ -203,8 +240,8 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
         return;
     };
     let ends = (axis.label(axis.window.0), axis.label(axis.window.1));
-    scale(theme, (low, high, clipped), log, ends, inner, plot, buf);
-    let smoothing = view.smoothing();
+    let value = |y: f64| written(if log { 10f64.powf(y) } else { y }, shares);
+    scale(theme, (low, high, clipped), &value, ends, inner, plot, buf);
     let smooth: Vec<Vec<(f64, f64)>> = thin.iter().map(|points| smoothed(points, smoothing)).collect();
     Canvas::default()
         .marker(Marker::Braille)
@@ -213,9 +250,8 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
         .paint(|context| {
             let colour = |rgb| theme.ink_color(rgb).unwrap_or_default();
             let ink = |series| colour(theme.series(series));
-            let changes = || workbench.history.changes.iter().map(|(x, label)| (axis.place(*x, own), label));
-            for (x, _) in changes() {
-                context.draw(&Stroke::new(x, low, x, high, ink(Series::Floor)));
+            for (x, _) in &changes {
+                context.draw(&Stroke::new(*x, low, *x, high, ink(Series::Floor)));
             }
             if let Some(floor) = floor {
                 // Dashed, to tell it from a curve even without colours.
@@ -249,13 +285,6 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
                     context.print(*x, *y, Span::styled("•", theme.ink(drawn.colour)));
                 }
             }
-            // Labels take turns in three rows, since changes come in quick succession.
-            let row = 1.001 * (high - low) / f64::from(plot.height - 1);
-            let seen = changes().enumerate().filter(|(_, (x, _))| (from..=to).contains(x));
-            for (i, (x, label)) in seen.collect::<Vec<_>>().into_iter().rev().take(9) {
-                let y = high - row * (i % 3) as f64;
-                context.print(x, y, Span::styled(label.clone(), theme.warning()));
-            }
             if let Some(floor) = floor {
                 context.print(from, floor, Span::styled(format!("floor {floor:.2}"), theme.dim()));
             }
@@ -271,15 +300,32 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
             }
             // Without colours, a name at each curve's end says which it is.
             if theme.color([1.0; 3]).is_none() {
-                for (drawn, points) in curves.iter().zip(&thin) {
-                    if let Some((x, y)) = points.last() {
-                        let back = (to - from) / f64::from(plot.width) * width(&drawn.name) as f64;
-                        context.print((x - back).max(from), y.clamp(low, high), drawn.name.to_string());
-                    }
+                // Each in its own row, as near as it gets.
+                let height = i32::from(plot.height);
+                let row = |y: f64| ((high - y) / (high - low) * f64::from(height - 1)).floor() as i32;
+                let mut taken: Vec<i32> = floor.map(row).into_iter().collect();
+                for (drawn, points) in curves.iter().zip(&thin).rev() {
+                    let Some((x, y)) = points.last() else { continue };
+                    let at = row(y.clamp(low, high));
+                    let free = (0..height).filter(|row| !taken.contains(row));
+                    let Some(free) = free.min_by_key(|row| (row - at).abs()) else { continue };
+                    taken.push(free);
+                    let back = (to - from) / f64::from(plot.width) * width(&drawn.short) as f64;
+                    let below = (f64::from(free) + 0.01) / f64::from(height - 1).max(1.0);
+                    let y = (high - below * (high - low)).max(low);
+                    context.print((x - back).max(from), y, drawn.short.to_string());
                 }
             }
         })
         .render(plot, buf);
+}
+
+/// A value; shares have two decimals, and no sign where they are 0.
+fn written(value: f64, is_share: bool) -> String {
+    match is_share {
+        true => format!("{:.2}", (100.0 * value).round() / 100.0 + 0.0),
+        false => number(value),
+    }
 }
 
 /// Exponential means, in which the mean so far has this weight.
@@ -293,43 +339,94 @@ fn smoothed(points: &[(f64, f64)], weight: f64) -> Vec<(f64, f64)> {
     points.iter().map(smooth).collect()
 }
 
-/// The title, the names of the curves, and their values: at the cursor if there is one, else the newest.
-fn legend(plot: &Plot, cursor: Option<(f64, String)>, focused: bool, theme: &Theme) -> Line<'static> {
-    let Plot { title, curves, floor, .. } = plot;
-    let mut spans = vec![Span::styled(format!(" {title} "), title_style(theme, focused))];
-    if let Some((_, label)) = &cursor {
-        spans.push(Span::styled(format!("at {label} "), theme.warning()));
+/// Draws the labels of changes in rows above the curves, as far as there is room, the latest first. Returns what is left
+/// for the curves.
+fn labels(
+    theme: &Theme,
+    changes: &[(f64, &str)],
+    (from, to): (f64, f64),
+    plot: Rect,
+    buf: &mut Buffer,
+) -> Rect {
+    let columns = f64::from(plot.width);
+    let column = |x: f64| ((x - from) / (to - from) * (columns - 1.0)).round();
+    let places: Vec<_> = changes.iter().map(|(x, label)| (column(*x), width(label) as f64 + 1.0)).collect();
+    // A space follows each label, but not the last one of a row.
+    let most = usize::from(plot.height / ROWS_PER_LABEL).min(3);
+    let placed = axis::rows(&places, columns + 1.0, most);
+    let rows = placed.iter().flatten().map(|(row, _)| *row as u16 + 1).max().unwrap_or(0);
+    for ((_, label), place) in changes.iter().zip(placed) {
+        if let Some((row, at)) = place.filter(|(_, at)| *at >= 0.0) {
+            let label = Line::styled((*label).to_owned(), theme.warning());
+            put(&label, plot.x + at as u16, plot.y + row as u16, plot.width, buf);
+        }
     }
-    for drawn in curves.iter().rev() {
-        let value = match &cursor {
-            Some((at, _)) => drawn.curve.nearest(*at).map(|point| point.1),
-            None => drawn.curve.last(),
-        };
-        let value = value.map_or(String::new(), |v| format!(" {}", number(v)));
-        spans.push(Span::styled(format!("─ {}{value} ", drawn.name), theme.ink(drawn.colour)));
-    }
-    if let Some(floor) = floor {
-        spans.push(Span::styled(format!("┄ floor {floor:.2} "), theme.dim()));
-    }
-    Line::from(spans)
+    Rect { y: plot.y + rows, height: plot.height - rows, ..plot }
 }
 
-/// The values to show: all but the few most extreme, so that a first huge loss does not flatten the
-/// rest. True if something above is cut off.
-fn range(curves: &[Vec<(f64, f64)>], shares: bool) -> Option<(f64, f64, bool)> {
-    let mut values: Vec<f64> = curves.iter().flatten().map(|p| p.1).collect();
-    if values.is_empty() {
-        return None;
+/// The title, the names of the curves, and their values: at the cursor if there is one, else the newest. Where that is
+/// too long for `room` columns, names are short, then values are left out, then curves, which "…" stands for.
+fn legend(
+    plot: &Plot,
+    title: &str,
+    cursor: Option<(f64, String)>,
+    focused: bool,
+    theme: &Theme,
+    room: usize,
+) -> Line<'static> {
+    let Plot { curves, floor, .. } = plot;
+    let mut first = vec![Span::styled(format!(" {title} "), title_style(theme, focused))];
+    if let Some((_, label)) = &cursor {
+        first.push(Span::styled(format!("at {label} "), theme.warning()));
     }
-    values.sort_by(f64::total_cmp);
-    let (least, most) = (values[0], values[values.len() - 1]);
-    let typical = values[(values.len() - 1) * 97 / 100];
-    let high = if most - least > 1.5 * (typical - least) && typical > least { typical } else { most };
-    let (mut low, mut high) = (least, high);
+    let entries = |long: bool, values: bool| {
+        let of = |drawn: &Drawn| {
+            let name = if long { &drawn.name } else { &drawn.short };
+            let value = match &cursor {
+                Some((at, _)) => drawn.curve.nearest(*at).map(|point| point.1),
+                None => drawn.curve.last(),
+            };
+            let value =
+                value.filter(|_| values).map_or(String::new(), |v| format!(" {}", written(v, plot.shares)));
+            Span::styled(format!("─ {name}{value} "), theme.ink(drawn.colour))
+        };
+        let floor = floor.map(|floor| Span::styled(format!("┄ floor {floor:.2} "), theme.dim()));
+        curves.iter().rev().map(of).chain(floor).collect::<Vec<_>>()
+    };
+    let length = |spans: &[Span]| spans.iter().map(|span| width(&span.content)).sum::<usize>();
+    // What is read at the cursor comes before how the curves are drawn.
+    if cursor.is_some() && length(&first) >= room {
+        first[0] = Span::styled(format!(" {}… ", plot.title), title_style(theme, focused));
+    }
+    let room = room.saturating_sub(length(&first));
+    let fitting = [(true, true), (false, true), (false, false)].into_iter();
+    let mut fitting = fitting.map(|(long, values)| entries(long, values));
+    let spans = fitting.find(|spans| length(spans) <= room).unwrap_or_else(|| {
+        let mut spans = entries(false, true);
+        if spans.first().is_some_and(|first| width(&first.content) >= room) {
+            spans = entries(false, false);
+        }
+        while !spans.is_empty() && length(&spans) >= room {
+            spans.pop();
+        }
+        spans.push(Span::styled("…", theme.dim()));
+        spans
+    });
+    first.extend(spans);
+    Line::from(first)
+}
+
+/// The values to show: each curve without the few extreme ones that would flatten it. True if something above is cut
+/// off.
+fn range(curves: &[Vec<(f64, f64)>], shares: bool) -> Option<(f64, f64, bool)> {
+    let shown = curves.iter().filter_map(|points| axis::range(points.iter().map(|point| point.1)));
+    let widest =
+        |a: AxisRange, b: AxisRange| AxisRange { low: a.low.min(b.low), high: a.high.max(b.high), cut: 0 };
+    let AxisRange { mut low, mut high, .. } = shown.reduce(widest)?;
     if shares {
         (low, high) = (low.min(0.0), 1.0);
     }
-    let clipped = high < most;
+    let clipped = curves.iter().flatten().any(|point| point.1 > high);
     if high - low < 1e-9 {
         (low, high) = (low - 0.5, high + 0.5);
     }
@@ -340,14 +437,13 @@ fn range(curves: &[Vec<(f64, f64)>], shares: bool) -> Option<(f64, f64, bool)> {
 fn scale(
     theme: &Theme,
     (low, high, clipped): (f64, f64, bool),
-    log: bool,
+    value: &dyn Fn(f64) -> String,
     (from, to): (String, String),
     inner: Rect,
     plot: Rect,
     buf: &mut Buffer,
 ) {
     let style: Style = theme.dim();
-    let value = |y: f64| number(if log { 10f64.powf(y) } else { y });
     let top = if clipped { format!("{}↑", value(high)) } else { value(high) };
     let mut left = |text: String, y: u16| {
         put(

@@ -1,30 +1,35 @@
 //! The inspector: large pictures with a cursor, all EM steps in a grid, and the values under the cursor.
 
+use std::ops::Range;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 
-use super::bars::{footer, sliders, with_sliders};
-use super::components::{argmax, truth};
+use super::bars::{footer, room, sliders, with_sliders};
+use super::components::{masks, truth};
+use super::fields::{Fields, labelled};
 use super::parts::{Sheet, frame_lines, put};
-use super::picture::{Picture, digit};
+use super::picture::{Picture, brighter, digit, fitted, sizes, stretch, stretched};
+use super::readout;
+use super::tiles::row;
 use crate::paths::shown;
-use crate::protocol::why_unscored;
-use crate::snapshot::objects::{colours, objects};
 use crate::snapshot::reconstruction;
 use crate::snapshot::{Snapshot, SnapshotStep};
+use crate::tui::album::LookBack;
 use crate::tui::app::App;
 use crate::tui::inspector::Inspector;
 use crate::tui::theme::{Rgb, Theme};
-use crate::tui::width::wrapped;
 use crate::tui::workbench::{Masks, Workbench};
 
 const WHITE: Rgb = [1.0; 3];
 /// Columns of the readout.
 const READOUT: u16 = 34;
 /// The same where the screen is narrow.
-const NARROW_READOUT: u16 = 25;
+const NARROW_READOUT: u16 = 28;
+/// Columns for the names of the grid's rows, and for what they are multiplied by.
+const NAMES: u16 = 5;
 /// The largest number of large pictures.
 const TILES: usize = 6;
 /// The minimum height of a picture in the grid, in lines.
@@ -44,9 +49,97 @@ pub fn render(app: &App, workbench: &Workbench, inspector: &Inspector, area: Rec
     let at = workbench.shown_step(snapshot);
     status_line(app, workbench, inspector, at, status, buf);
     let [pictures, readout] = halves(body, snapshot);
-    read(&app.theme, inspector, &snapshot.steps[at], readout, buf);
-    let below = large(app, workbench, inspector, at, pictures, sheet);
-    grid(app, workbench, snapshot, at, below, sheet);
+    let lines = readout::lines(&app.theme, inspector, &snapshot.steps[at], readout.width);
+    let pages = Pages::new(inspector, pictures, lines.len(), readout);
+    readout::render(app, &lines, &pages.lines, readout, buf);
+    if pages.has_large {
+        large(app, workbench, inspector, at, pictures, sheet);
+    }
+    if let Some(shown) = &pages.grid {
+        grid(app, workbench, snapshot, at, shown, sheet);
+    }
+    if let (Some(note), true) = (readout::more(app, &pages.rows, 3 + snapshot.k), pictures.height > 0) {
+        let line = Line::styled(format!(" {note}"), app.theme.warning());
+        put(&line, pictures.x, pictures.bottom() - 1, pictures.width, sheet.cells);
+    }
+}
+
+/// The part of the rows and of the readout that is shown. A page further shows the next part of both; after the last
+/// page comes the first.
+struct Pages {
+    /// Whether the large pictures are shown.
+    has_large: bool,
+    /// The grid, unless there is no room for it on this page.
+    grid: Option<Grid>,
+    /// Its rows.
+    rows: Range<usize>,
+    /// The lines of the readout.
+    lines: Range<usize>,
+}
+
+/// A grid on the screen.
+struct Grid {
+    area: Rect,
+    /// The rows that are shown.
+    rows: Range<usize>,
+    /// The lines of each.
+    height: u16,
+}
+
+impl Pages {
+    /// `pictures` is the area of the large pictures and the grid, `readout` that of so many lines.
+    fn new(inspector: &Inspector, pictures: Rect, lines: usize, readout: Rect) -> Pages {
+        let snapshot = &*inspector.snapshot;
+        let all = 3 + snapshot.k;
+        let used =
+            frames(pictures, snapshot).first().map_or(0, |frame| (frame.height + 2).min(pictures.height));
+        let under = Rect { y: pictures.y + used, height: pictures.height - used, ..pictures };
+        let (below, whole) = (fitting(under, snapshot), fitting(pictures, snapshot));
+        let is_below = below.0 > 0;
+        // Without room below them, the large pictures have the first page, and the grid has the others.
+        let (fit, first) = if is_below { (below, 0) } else { (whole, 1) };
+        let of_rows = if fit.0 == 0 { 1 } else { first + all.div_ceil(fit.0) };
+        let room = usize::from(readout.height);
+        let fit_lines = if lines <= room { lines } else { room.saturating_sub(1) }.max(1);
+        let pages = of_rows.max(lines.div_ceil(fit_lines)).max(1);
+        let page = inspector.page.rem_euclid(pages as i64) as usize;
+        let part = |page: usize, fit: usize, all: usize| {
+            let from = (page * fit).min(all.saturating_sub(fit));
+            from..(from + fit).min(all)
+        };
+        let has_grid = fit.0 > 0 && page >= first;
+        let rows = if has_grid { part(page - first, fit.0, all) } else { 0..0 };
+        let area = if is_below { under } else { pictures };
+        let grid = has_grid.then(|| Grid { area, rows: rows.clone(), height: fit.1 });
+        Pages {
+            has_large: is_below || page < first || !has_grid,
+            grid,
+            rows,
+            lines: part(page, fit_lines, lines),
+        }
+    }
+}
+
+/// How many rows of the grid fit, and the lines of each: all rows if they fit at the minimum height, else as many as
+/// fit above a line that says how many more there are.
+fn fitting(area: Rect, snapshot: &Snapshot) -> (usize, u16) {
+    let most = (snapshot.image.height as u16).div_ceil(2).max(LEAST);
+    let all = 3 + snapshot.k;
+    let room = area.height.saturating_sub(1);
+    match room / all as u16 {
+        _ if area.width < NAMES + 2 * LEAST => (0, LEAST),
+        // At whole cells a pixel where all steps fit beside each other.
+        height @ LEAST.. if height >= most => {
+            let (w, steps) = (snapshot.image.width, snapshot.steps.len());
+            let fits = |times: &u16| steps * (usize::from(*times) * w + 1) <= (area.width - NAMES).into();
+            (all, most * (1..=height / most).rev().find(fits).unwrap_or(1))
+        }
+        height @ LEAST.. => (all, height),
+        _ => {
+            let rows = room.saturating_sub(1) / LEAST;
+            (rows.into(), (room.saturating_sub(1) / rows.max(1)).min(most))
+        }
+    }
 }
 
 /// The areas of the pictures and of the readout.
@@ -63,25 +156,25 @@ fn halves(body: Rect, snapshot: &Snapshot) -> [Rect; 2] {
 
 /// The areas of the large pictures under their labels: as large as fits, at most [`TILES`], all of one size.
 fn frames(area: Rect, snapshot: &Snapshot) -> Vec<Rect> {
-    let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
-    let sized = |width: usize| (width, (width * h).div_ceil(2 * w).max(1));
-    // Two pictures side by side, at a cell a pixel if that leaves room, in two thirds of the height at most.
+    // Two pictures side by side, at whole cells a pixel if that leaves room, in two thirds of the height at most, and
+    // with lines for the labels and for what is hidden.
     let fits = |(width, height): &(usize, usize)| {
-        2 * width < usize::from(area.width) && *height < (usize::from(area.height) * 2 / 3).max(4)
+        let room = usize::from(area.height);
+        2 * width < usize::from(area.width) && *height < (room * 2 / 3).max(4) && *height + 2 <= room
     };
-    let (width, height) = [2 * w, w].into_iter().chain((1..w).rev()).map(sized).find(fits).unwrap_or((1, 1));
+    let mut sizes = sizes(snapshot.image, usize::from(area.width) / snapshot.image.width.max(1), 1);
+    let (width, height) = sizes.find(fits).unwrap_or((1, 1));
     let (width, height) = (width as u16, height as u16);
     if area.height < height + 1 {
         return Vec::new();
     }
-    // The objects in the user's own image are not known.
-    let tiles = if snapshot.input.is_some() { TILES - 1 } else { TILES };
-    let lefts = (0..tiles as u16).map(|i| area.x + i * (width + 1)).take_while(|x| x + width <= area.right());
-    lefts.map(|x| Rect::new(x, area.y + 1, width, height)).collect()
+    let tiles = if snapshot.knows_objects() { TILES } else { TILES - 1 };
+    row((width, height), tiles as u16, area)
 }
 
 /// The pixel shown at this place of the screen.
 pub fn pixel(
+    app: &App,
     workbench: &Workbench,
     inspector: &Inspector,
     area: Rect,
@@ -90,14 +183,20 @@ pub fn pixel(
     let snapshot = &*inspector.snapshot;
     let [_, body, _] = frame_lines(area, 1, 1);
     let [body, _] = with_sliders(workbench, body);
-    let [pictures, _] = halves(body, snapshot);
+    let [pictures, readout] = halves(body, snapshot);
+    let step = snapshot.steps.get(workbench.shown_step(snapshot))?;
+    let lines = readout::lines(&app.theme, inspector, step, readout.width).len();
+    if !Pages::new(inspector, pictures, lines, readout).has_large {
+        return None;
+    }
     let frame = frames(pictures, snapshot).into_iter().find(|frame| frame.contains(at))?;
-    // The middle of the cell.
-    let pixel = |at: u16, cells: u16, pixels: usize| {
-        ((2 * usize::from(at) + 1) * pixels / (2 * usize::from(cells).max(1))).min(pixels.max(1) - 1)
-    };
     let (width, height) = (snapshot.image.width, snapshot.image.height);
-    Some((pixel(at.x - frame.x, frame.width, width), pixel(at.y - frame.y, frame.height, height)))
+    Some((under(at.x - frame.x, frame.width, width), under(at.y - frame.y, frame.height, height)))
+}
+
+/// The pixel, of `pixels` in a row, under the middle of cell `at` of `cells`.
+fn under(at: u16, cells: u16, pixels: usize) -> usize {
+    ((2 * usize::from(at) + 1) * pixels / (2 * usize::from(cells).max(1))).min(pixels.max(1) - 1)
 }
 
 fn status_line(
@@ -112,99 +211,102 @@ fn status_line(
     let snapshot = &inspector.snapshot;
     let of = match &snapshot.input {
         Some(input) => {
-            let name = shown(input.file.file_name().unwrap_or_default());
-            format!("{name}{}", if input.resize { " resized" } else { "" })
+            format!("{}{}", input.name(), if input.is_resized() { " resized" } else { "" })
         }
         None => format!("sample {}/{}", workbench.sample + 1, workbench.samples()),
     };
-    let mut spans = vec![
-        Span::styled(" inspector  ", theme.accent()),
-        Span::styled(of, theme.strong()),
-        Span::styled(format!("  it {}", snapshot.iteration), theme.dim()),
-        Span::styled(format!("  EM step {}/{}", at + 1, snapshot.steps.len()), theme.strong()),
-    ];
+    let (dim, strong, warning) = (theme.dim(), theme.strong(), theme.warning());
+    let mut fields = Fields::new("  ");
+    fields.put(1, "inspector", theme.accent());
+    if let (true, Some(name)) = (workbench.is_model(), workbench.info.directory.file_name()) {
+        fields.text(4, shown(name).to_string(), 12, strong);
+    }
+    fields.text(8, of, 12, strong);
+    if inspector.waits {
+        fields.put(10, "computing…", warning);
+    }
+    let iteration = |label| labelled(label, snapshot.iteration.to_string(), dim, strong);
+    match workbench.album.as_ref().and_then(LookBack::moment) {
+        None => fields.add(5, [iteration("iteration"), iteration("it")]),
+        Some(_) => {
+            let (then, now) = (snapshot.iteration, workbench.iteration());
+            let forms = [format!("the past: iteration {then} of {now}"), format!("past: it {then}")];
+            fields.add(9, forms.map(|form| vec![Span::styled(form, warning)]));
+        }
+    }
+    fields.put(7, format!("EM step {}/{}", at + 1, snapshot.steps.len()), strong);
     for setting in &inspector.look {
-        spans.push(Span::styled(format!("  {} {}", setting.short(), setting.value()), theme.warning()));
+        fields.put(6, format!("{} {}", setting.short(), setting.value()), warning);
     }
     let trained = workbench.preset.steps;
     if at >= trained {
-        spans.push(Span::styled(format!("  beyond the {trained} it is trained on"), theme.warning()));
+        let long = format!("beyond the {trained} it is trained on");
+        fields.add(4, [long, "beyond training".to_owned()].map(|form| vec![Span::styled(form, warning)]));
     }
-    if inspector.waits {
-        spans.push(Span::styled("  …", theme.warning()));
-    }
-    put(&Line::from(spans), area.x, area.y, area.width, buf);
+    put(&fields.line(room(area)), area.x + 1, area.y, area.width.saturating_sub(1), buf);
 }
 
-/// Draws as many pictures of one EM step as fit, as large as fits; returns the area below them.
-fn large(
-    app: &App,
-    workbench: &Workbench,
-    inspector: &Inspector,
-    at: usize,
-    area: Rect,
-    sheet: &mut Sheet,
-) -> Rect {
+/// Draws as many pictures of one EM step as fit, as large as fits.
+fn large(app: &App, workbench: &Workbench, inspector: &Inspector, at: usize, area: Rect, sheet: &mut Sheet) {
     let theme = &app.theme;
     let snapshot = &*inspector.snapshot;
     let step = &snapshot.steps[at];
     let frames = frames(area, snapshot);
     for (frame, (label, picture)) in frames.iter().zip(tiles(theme, workbench, snapshot, step)) {
-        put(&Line::styled(label, theme.dim()), frame.x, area.y, frame.width, sheet.cells);
+        put(
+            &Line::styled(fitted(&label, frame.width), theme.dim()),
+            frame.x,
+            area.y,
+            frame.width,
+            sheet.cells,
+        );
         picture.render(theme, *frame, sheet);
         cursor(inspector, *frame, sheet.cells);
         if let Some(placed) = sheet.pictures.last_mut() {
             placed.mark(inspector.x, inspector.y);
         }
     }
-    let used = frames.first().map_or(0, |frame| (frame.height + 2).min(area.height));
-    Rect { y: area.y + used, height: area.height - used, ..area }
 }
 
 /// The pictures of an EM step, the most useful first.
-fn tiles<'a>(
+fn tiles(
     theme: &Theme,
     workbench: &Workbench,
     snapshot: &Snapshot,
     step: &SnapshotStep,
-) -> Vec<(&'a str, Picture)> {
+) -> Vec<(String, Picture)> {
     let (w, h) = (snapshot.image.width, snapshot.image.height);
     let recon = reconstruction(&step.preds, &step.gamma, snapshot.image.pixels(), snapshot.image.values());
     let error: Vec<f32> = recon.iter().zip(&step.target).map(|(r, x)| (r - x).abs()).collect();
+    let shades = |name: &str, values: &[f32]| {
+        let times = stretch(values);
+        (stretched(name, times), Picture::shades(&brighter(values, times), w, h, WHITE))
+    };
+    let gamma = if workbench.masks == Masks::Blend { "gamma" } else { "largest" };
     let mut tiles = vec![
-        ("target", Picture::shades(&step.target, w, h, WHITE)),
-        (
-            if workbench.masks == Masks::Blend { "gamma" } else { "largest" },
-            masks(theme, workbench, snapshot, step),
-        ),
-        ("error", Picture::shades(&error, w, h, WHITE)),
-        ("recon", Picture::shades(&recon, w, h, WHITE)),
-        ("truth", truth(theme, snapshot, step)),
-        ("noisy", Picture::shades(&step.noisy, w, h, WHITE)),
+        ("target".to_owned(), Picture::shades(&step.target, w, h, WHITE)),
+        (gamma.to_owned(), masks(theme, workbench, snapshot, step)),
+        shades("error", &error),
+        shades("recon", &recon),
+        ("truth".to_owned(), truth(theme, snapshot, step)),
+        ("noisy".to_owned(), Picture::shades(&step.noisy, w, h, WHITE)),
     ];
-    // The objects in the user's own image are not known.
-    tiles.retain(|(name, _)| snapshot.input.is_none() || *name != "truth");
+    tiles.retain(|(name, _)| snapshot.knows_objects() || name != "truth");
     tiles
 }
 
-fn masks(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, step: &SnapshotStep) -> Picture {
-    match workbench.masks {
-        Masks::Blend => {
-            Picture::gamma(&step.gamma, snapshot.k, snapshot.image.width, snapshot.image.height, theme)
-        }
-        Masks::Largest => argmax(theme, snapshot, step),
-    }
-}
-
-/// Marks the cell under the cursor.
-fn cursor(inspector: &Inspector, frame: Rect, buf: &mut Buffer) {
+/// Marks the cells of the pixel under the cursor; where pixels are smaller than cells, the cell that it lies in.
+pub fn cursor(inspector: &Inspector, frame: Rect, buf: &mut Buffer) {
     let image = &inspector.snapshot.image;
-    let cell = |at: usize, pixels: usize, cells: u16| {
-        ((2 * at + 1) * usize::from(cells) / (2 * pixels.max(1))).min(usize::from(cells.max(1)) - 1) as u16
+    let of = |pixel: usize, pixels: usize, cells: u16| {
+        let own: Vec<u16> = (0..cells).filter(|at| under(*at, cells, pixels) == pixel).collect();
+        let around = (2 * pixel + 1) * usize::from(cells) / (2 * pixels.max(1));
+        if own.is_empty() { vec![around.min(usize::from(cells.max(1)) - 1) as u16] } else { own }
     };
-    let x = frame.x + cell(inspector.x, image.width, frame.width);
-    let y = frame.y + cell(inspector.y, image.height, frame.height);
-    if let Some(cell) = buf.cell_mut((x, y)) {
+    let (columns, rows) =
+        (of(inspector.x, image.width, frame.width), of(inspector.y, image.height, frame.height));
+    for (x, y) in rows.iter().flat_map(|y| columns.iter().map(move |x| (frame.x + x, frame.y + y))) {
+        let Some(cell) = buf.cell_mut((x, y)) else { continue };
         let behind = cell.bg;
         let bright =
             matches!(behind, Color::Rgb(r, g, b) if u16::from(r) + u16::from(g) + u16::from(b) > 382);
@@ -216,45 +318,40 @@ fn cursor(inspector: &Inspector, frame: Rect, buf: &mut Buffer) {
 }
 
 /// Rows of pictures, one column for every EM step around the one that is shown.
-fn grid(app: &App, workbench: &Workbench, snapshot: &Snapshot, at: usize, area: Rect, sheet: &mut Sheet) {
+fn grid(app: &App, workbench: &Workbench, snapshot: &Snapshot, at: usize, shown: &Grid, sheet: &mut Sheet) {
     let theme = &app.theme;
+    let Grid { area, rows, height } = shown;
     let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
-    let names = 2;
-    if area.height < LEAST + 1 || area.width < names + 2 * LEAST {
-        return;
-    }
-    let rows = 3 + snapshot.k;
-    // All rows if they fit at the minimum height, else as many as fit.
-    let room = area.height - 1;
-    let height = (room / rows as u16).clamp(LEAST, (h as u16).div_ceil(2).max(LEAST));
-    let rows = rows.min(usize::from(room / height));
-    let width = ((usize::from(height) * 2 * w) / h).max(1) as u16;
-    let columns = usize::from((area.width - names) / (width + 1)).clamp(1, snapshot.steps.len());
+    let width = ((usize::from(*height) * 2 * w) / h).max(1) as u16;
+    let columns = usize::from((area.width - NAMES) / (width + 1)).clamp(1, snapshot.steps.len());
     let from = (at + 1).saturating_sub(columns.div_ceil(2)).min(snapshot.steps.len() - columns);
-    for column in 0..columns {
+    let steps = &snapshot.steps[from..from + columns];
+    // One brightness for all steps, so that they can be compared.
+    let brightest = |step: &SnapshotStep| step.preds.iter().copied().fold(0.0, f32::max);
+    let times = stretch(&steps.iter().map(brightest).collect::<Vec<_>>());
+    for (column, step) in steps.iter().enumerate() {
         let number = from + column;
-        let step = &snapshot.steps[number];
-        let x = area.x + names + column as u16 * (width + 1);
+        let x = area.x + NAMES + column as u16 * (width + 1);
         let style = if number == at { theme.accent() } else { theme.dim() };
         put(&Line::styled((number + 1).to_string(), style), x, area.y, width, sheet.cells);
-        for row in 0..rows {
-            let y = area.y + 1 + row as u16 * height;
-            row_picture(theme, workbench, snapshot, step, row).render(
-                theme,
-                Rect::new(x, y, width, height),
-                sheet,
-            );
+        for (place, row) in rows.clone().enumerate() {
+            let y = area.y + 1 + place as u16 * height;
+            let picture = row_picture(theme, workbench, snapshot, step, (row, times));
+            picture.render(theme, Rect::new(x, y, width, *height), sheet);
         }
     }
-    for row in 0..rows {
+    for (place, row) in rows.clone().enumerate() {
         let (name, style) = match row {
             0 => ('x', theme.dim()),
             1 => ('γ', theme.dim()),
             2 => ('r', theme.dim()),
             _ => (digit(row - 3), theme.ink(theme.component(row - 3))),
         };
-        let y = area.y + 1 + row as u16 * height + height / 2;
-        put(&Line::styled(name.to_string(), style), area.x, y, names, sheet.cells);
+        let y = area.y + 1 + place as u16 * height + height / 2;
+        put(&Line::styled(name.to_string(), style), area.x, y, NAMES, sheet.cells);
+        if row >= 2 && times > 1 {
+            put(&Line::styled(format!("×{times}"), theme.dim()), area.x, y + 1, NAMES, sheet.cells);
+        }
     }
 }
 
@@ -264,94 +361,22 @@ fn row_picture(
     workbench: &Workbench,
     snapshot: &Snapshot,
     step: &SnapshotStep,
-    row: usize,
+    (row, times): (usize, u32),
 ) -> Picture {
     let (w, h) = (snapshot.image.width, snapshot.image.height);
     let (places, values) = (snapshot.image.pixels(), snapshot.image.values());
     match row {
         0 => Picture::shades(&step.noisy, w, h, WHITE),
         1 => masks(theme, workbench, snapshot, step),
-        2 => Picture::shades(&reconstruction(&step.preds, &step.gamma, places, values), w, h, WHITE),
+        2 => {
+            let recon = reconstruction(&step.preds, &step.gamma, places, values);
+            Picture::shades(&brighter(&recon, times), w, h, WHITE)
+        }
         _ => {
             let k = row - 3;
             let tint = if theme.color(WHITE).is_some() { theme.component(k) } else { WHITE };
-            Picture::shades(step.preds.get(k * values..(k + 1) * values).unwrap_or_default(), w, h, tint)
+            let pred = step.preds.get(k * values..(k + 1) * values).unwrap_or_default();
+            Picture::shades(&brighter(pred, times), w, h, tint)
         }
-    }
-}
-
-/// The values under the cursor, the objects, and the scores.
-fn read(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, area: Rect, buf: &mut Buffer) {
-    let snapshot = &*inspector.snapshot;
-    let (places, values) = (snapshot.image.pixels().max(1), snapshot.image.values());
-    let pixel = inspector.pixel();
-    let channels = values / places;
-    // The mean over the channels where there are several.
-    let value = |of: &[f32]| {
-        let sum: f32 = (0..channels).filter_map(|c| of.get(c * places + pixel)).sum();
-        sum / channels.max(1) as f32
-    };
-    let recon = reconstruction(&step.preds, &step.gamma, places, values);
-    let group = step.groups.get(pixel).copied().unwrap_or(0);
-    // The objects in the user's own image are not known.
-    let known = snapshot.input.is_none();
-    let whose = match group {
-        _ if !known => String::new(),
-        0 => "no object".to_owned(),
-        group => format!("object {group}"),
-    };
-    let title = |text: &str| Line::styled(text.to_owned(), theme.accent());
-    let mut lines = vec![
-        title(&format!("pixel {}, {}", inspector.x, inspector.y)),
-        Line::raw(format!("x {:.2}  noisy {:.2}", value(&step.target), value(&step.noisy))),
-        Line::raw(format!("recon {:.2}  {whose}", value(&recon))),
-        Line::styled("  γ           ψ", theme.dim()),
-    ];
-    let bar = |share: f32| {
-        let eighths = (share.clamp(0.0, 1.0) * 6.0).round() as usize;
-        format!("{:<6}", "█".repeat(eighths))
-    };
-    for k in 0..snapshot.k {
-        let gamma = step.gamma.get(k * places + pixel).copied().unwrap_or(f32::NAN);
-        let pred = value(step.preds.get(k * values..(k + 1) * values).unwrap_or_default());
-        lines.push(Line::from(vec![
-            Span::styled(format!("{} ", digit(k)), theme.ink(theme.component(k))),
-            Span::raw(format!("{gamma:.2} ")),
-            Span::styled(bar(gamma), theme.ink(theme.component(k))),
-            Span::raw(format!(" {pred:.2}")),
-        ]));
-    }
-    lines.push(Line::raw(""));
-    let score = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:.3}"));
-    lines.push(title("scores of this step"));
-    lines.push(Line::raw(format!("AMI {}  ARI {}", score(step.ami), score(step.ari))));
-    lines.push(Line::raw(format!("confidence {}", score(step.confidence))));
-    if known && step.ami.is_none() {
-        let why = wrapped(why_unscored(0.0, step.confidence), usize::from(area.width.saturating_sub(1)));
-        lines.extend(why.into_iter().map(|line| Line::styled(line, theme.dim())));
-    }
-    lines.push(Line::raw(""));
-    if known {
-        lines.push(title("objects"));
-        lines.push(Line::styled("    by    IoU pure   px", theme.dim()));
-    }
-    let colours = colours(snapshot);
-    for object in objects(step, snapshot.k) {
-        let (by, style) = match object.component {
-            Some(k) => (digit(k).to_string(), theme.ink(theme.component(k))),
-            None => ("none".to_owned(), theme.warning()),
-        };
-        lines.push(Line::from(vec![
-            Span::styled(
-                format!("{:>3} ", object.group),
-                theme.ink(theme.component(colours[usize::from(object.group)].unwrap_or_default())),
-            ),
-            Span::styled(format!("{by:<4}"), style),
-            Span::raw(format!(" {:.2} {:.2} {:>4}", object.iou, object.purity, object.pixels)),
-        ]));
-    }
-    let x = area.x + u16::from(area.width > 1);
-    for (line, y) in lines.iter().zip(area.y..area.bottom()) {
-        put(line, x, y, area.width.saturating_sub(1), buf);
     }
 }

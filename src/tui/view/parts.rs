@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use crate::tui::theme::Theme;
@@ -42,8 +42,8 @@ pub struct Sheet<'a> {
 /// A pane with a title in its border; returns what is inside.
 pub fn pane(title: Line, focused: bool, theme: &Theme, area: Rect, buf: &mut Buffer) -> Rect {
     let style = if focused { theme.accent() } else { theme.dim() };
-    let block = Block::bordered().border_type(BorderType::Rounded).border_style(style).title(title);
-    block.render(area, buf);
+    Block::bordered().border_type(BorderType::Rounded).border_style(style).render(area, buf);
+    put(&title, area.x + 1, area.y, area.width.saturating_sub(2), buf);
     inside(area)
 }
 
@@ -52,10 +52,18 @@ pub fn inside(area: Rect) -> Rect {
     Block::bordered().inner(area)
 }
 
-/// Writes a line, cut to the area's width.
+/// Writes a line in at most `width` columns. One that is cut ends in an ellipsis.
 pub fn put(line: &Line, x: u16, y: u16, width: u16, buf: &mut Buffer) {
-    if y < buf.area.bottom() && x < buf.area.right() {
-        buf.set_line(x, y, line, width.min(buf.area.right() - x));
+    if y >= buf.area.bottom() || x >= buf.area.right() {
+        return;
+    }
+    let width = width.min(buf.area.right() - x);
+    if line.width() <= usize::from(width) {
+        buf.set_line(x, y, line, width);
+    } else if width > 0 {
+        let (end, _) = buf.set_line(x, y, line, width - 1);
+        let style = if end > x { buf[(end - 1, y)].style() } else { line.style };
+        buf.set_string(end, y, "…", style);
     }
 }
 
@@ -95,14 +103,15 @@ fn broken(word: &str, room: usize) -> Vec<String> {
 }
 
 /// Lines in a pane of their size, in the middle of the screen.
-pub fn over(theme: &Theme, title: &str, lines: &[Line], area: Rect, buf: &mut Buffer) {
-    let columns = lines.iter().map(Line::width).max().unwrap_or(0).max(width(title)) as u16 + 4;
+pub fn over<'a>(theme: &Theme, title: impl Into<Line<'a>>, lines: &[Line], area: Rect, buf: &mut Buffer) {
+    let title = title.into().style(theme.accent());
+    let columns = lines.iter().map(Line::width).max().unwrap_or(0).max(title.width()) as u16 + 4;
     let columns = columns.min(area.width);
     let height = (lines.len() as u16 + 2).min(area.height);
     let at =
         Rect::new(area.x + (area.width - columns) / 2, area.y + (area.height - height) / 2, columns, height);
     Clear.render(at, buf);
-    let inner = pane(Line::styled(title.to_owned(), theme.accent()), true, theme, at, buf);
+    let inner = pane(title, true, theme, at, buf);
     let room = usize::from(inner.height);
     for (line, y) in lines.iter().zip(inner.y..inner.bottom()) {
         put(line, inner.x, y, inner.width, buf);
@@ -122,12 +131,7 @@ pub fn question(theme: &Theme, title: &str, text: &str, area: Rect, buf: &mut Bu
     let text = text.map(|line| Line::raw(format!("  {line}  ")));
     let blank = std::iter::once(Line::raw(""));
     let lines: Vec<Line> = blank.clone().chain(text).chain(blank).collect();
-    over(theme, &format!(" {title} "), &lines, area, buf);
-}
-
-/// A label and its value.
-pub fn labelled<'a>(label: &'a str, value: String, theme: &Theme) -> [Span<'a>; 2] {
-    [Span::styled(label, theme.dim()), Span::styled(value, theme.strong())]
+    over(theme, format!(" {title} "), &lines, area, buf);
 }
 
 /// Splits off the first and the last line, if there is room for more.

@@ -5,7 +5,9 @@ use ratatui::style::{Color, Style};
 
 use super::parts::{Placed, Sheet};
 use crate::colours;
+use crate::preset::ImageSize;
 use crate::tui::theme::{Depth, Rgb, Theme};
+use crate::tui::width::width;
 
 /// From dark to bright.
 const RAMP: [char; 10] = [' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'];
@@ -54,21 +56,23 @@ impl Picture {
         let places = width * height;
         let palette: Vec<Rgb> = (0..k).map(|k| theme.component(k)).collect();
         let mut picture = Picture::blank(width, height);
-        for pixel in 0..places {
-            let mut largest = (0.0, 0);
-            for (component, colour) in palette.iter().enumerate() {
-                let share = gamma.get(component * places + pixel).copied().unwrap_or(0.0);
-                let share = if share.is_finite() { share } else { 0.0 };
-                for (sum, channel) in picture.color[pixel].iter_mut().zip(colour) {
+        let mut largest = vec![(0.0, 0); places];
+        // One component after the other, in the order of the values.
+        for ((component, colour), mask) in palette.iter().enumerate().zip(gamma.chunks(places.max(1))) {
+            for ((sum, largest), share) in picture.color.iter_mut().zip(&mut largest).zip(mask) {
+                let share = if share.is_finite() { *share } else { 0.0 };
+                for (sum, channel) in sum.iter_mut().zip(colour) {
                     *sum += share * channel;
                 }
                 if share > largest.0 {
-                    largest = (share, component);
+                    *largest = (share, component);
                 }
             }
-            picture.ink[pixel] = palette.get(largest.1).copied().unwrap_or_default();
-            picture.level[pixel] = largest.0;
-            picture.name[pixel] = Some(if largest.0 > 0.5 { digit(largest.1) } else { '.' });
+        }
+        for (pixel, (share, component)) in largest.into_iter().enumerate() {
+            picture.ink[pixel] = palette.get(component).copied().unwrap_or_default();
+            picture.level[pixel] = share;
+            picture.name[pixel] = Some(if share > 0.5 { digit(component) } else { '.' });
         }
         picture
     }
@@ -114,6 +118,15 @@ impl Picture {
             picture.name[pixel] = (size > 0.25).then_some(if value > 0.0 { '+' } else { '-' });
         }
         picture
+    }
+
+    /// Mixes a colour into these pixels; without colours they have this name.
+    pub fn tint(&mut self, pixels: impl Iterator<Item = usize>, colour: Rgb, name: char) {
+        for pixel in pixels.filter(|pixel| *pixel < self.width * self.height) {
+            self.color[pixel] = [0, 1, 2].map(|c| 0.4 * self.color[pixel][c] + 0.6 * colour[c]);
+            (self.ink[pixel], self.level[pixel]) = (colour, 1.0);
+            self.name[pixel] = Some(name);
+        }
     }
 
     fn blank(width: usize, height: usize) -> Picture {
@@ -188,6 +201,19 @@ impl Picture {
 }
 
 /// A colour at full brightness, with the same hue.
+/// Columns and lines of a picture so wide, in cells that hold two pixels, one above the other.
+pub fn sized(image: ImageSize, width: usize) -> (usize, usize) {
+    (width, (width * image.height).div_ceil(2 * image.width.max(1)).max(1))
+}
+
+/// The sizes in which a picture is drawn, the largest first: `most` cells a pixel and fewer, each pixel in as many; then
+/// shrunk, down to `least` columns.
+pub fn sizes(image: ImageSize, most: usize, least: usize) -> impl Iterator<Item = (usize, usize)> {
+    let wide = image.width.max(1);
+    let whole = (1..=most).rev().map(move |cells| cells * wide);
+    whole.chain((least..wide).rev()).map(move |width| sized(image, width))
+}
+
 fn brightest(rgb: Rgb) -> Rgb {
     let most = rgb.into_iter().fold(0.0, f32::max);
     if most > 0.0 { rgb.map(|v| v / most) } else { [1.0; 3] }
@@ -200,6 +226,36 @@ fn span(at: u16, cells: u16, pixels: usize) -> Range {
     let (at, cells) = (usize::from(at), usize::from(cells).max(1));
     let start = (at * pixels / cells).min(pixels.saturating_sub(1));
     start..((at + 1) * pixels / cells).clamp(start + 1, pixels.max(start + 1)).min(pixels)
+}
+
+/// Values below this are hardly seen as shades.
+const DARK: f32 = 0.2;
+/// The most that a picture is brightened by.
+const MOST: f32 = 999.0;
+
+/// How many times brighter a picture of these values is drawn: 1, unless all of them are near zero, as in an untrained
+/// network's.
+pub fn stretch(values: &[f32]) -> u32 {
+    let most = values.iter().filter(|value| value.is_finite()).fold(0.0, |most: f32, value| most.max(*value));
+    // Below what counts as zero in a picture there is nothing to see.
+    if (1e-4..DARK).contains(&most) { (1.0 / most).min(MOST) as u32 } else { 1 }
+}
+
+/// The values times `stretch`.
+pub fn brighter(values: &[f32], stretch: u32) -> Vec<f32> {
+    values.iter().map(|value| value * stretch as f32).collect()
+}
+
+/// A picture's name that says how many times brighter it is drawn.
+pub fn stretched(name: &str, stretch: u32) -> String {
+    if stretch > 1 { format!("{name} ×{stretch}") } else { name.to_owned() }
+}
+
+/// A picture's label, or its name alone where what is said after it has no room.
+pub fn fitted(label: &str, columns: u16) -> String {
+    let name = label.split(['×', '(']).next().unwrap_or(label).trim_end();
+    let mut forms = [label.to_owned(), label.replace(" ×", "×"), name.to_owned()].into_iter();
+    forms.find(|form| width(form) <= usize::from(columns)).unwrap_or_else(|| name.to_owned())
 }
 
 /// A character for component or object `k`: 0 to 9, then letters.
@@ -236,6 +292,17 @@ mod tests {
         picture.render(&Theme::new(Depth::Sixteen), area, &mut sheet);
         let cell = &sixteen[(0, 0)];
         assert_eq!((cell.symbol(), cell.fg, cell.bg), ("▒", Color::White, Color::Black));
+    }
+
+    #[test]
+    fn what_is_near_zero_is_brightened_and_says_so() {
+        let all = [&[0.0, 0.08][..], &[0.0, 1.0], &[0.0], &[1e-3], &[f32::NAN, 0.1, -7.0]].map(stretch);
+        assert_eq!(all, [12, 1, 1, 999, 10]);
+        assert_eq!([stretched("recon", 12), stretched("recon", 1)], ["recon ×12", "recon"]);
+        let label = stretched("recon", 12);
+        assert_eq!([9, 8, 7].map(|columns| fitted(&label, columns)), ["recon ×12", "recon×12", "recon"]);
+        assert_eq!(fitted("0 mask (empty)", 10), "0 mask");
+        assert_eq!(brighter(&[0.0, 0.0625], 8), [0.0, 0.5]);
     }
 
     #[test]

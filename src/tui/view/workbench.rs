@@ -2,11 +2,13 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::{Line, Span};
+use ratatui::style::Style;
+use ratatui::text::Span;
 
-use super::bars::footer;
-use super::format::{duration, number};
-use super::parts::{Sheet, frame_lines, labelled, put};
+use super::bars::{footer, room};
+use super::fields::{Fields, labelled};
+use super::format::{duration, number, rate, speed};
+use super::parts::{Sheet, frame_lines, put};
 use super::{components, curves, inspector, profile};
 use crate::paths::shown;
 use crate::preset::{Preset, Setting};
@@ -15,6 +17,9 @@ use crate::tui::actions::key;
 use crate::tui::app::App;
 use crate::tui::health;
 use crate::tui::workbench::{Pane, Workbench};
+
+/// Curves need no more columns than these, if pictures need the others.
+const CURVES: u16 = 54;
 
 /// Draws the screen.
 pub fn render(app: &App, workbench: &Workbench, area: Rect, sheet: &mut Sheet) {
@@ -69,9 +74,17 @@ fn arrange(body: Rect, workbench: &Workbench) -> Vec<(Pane, Rect)> {
     if body.width < 60 || body.height < 12 {
         return vec![(workbench.focus, body)];
     }
-    // Pictures get what five tiles and a border need at a cell a pixel, if that leaves room.
-    let wide = workbench.preset.data.image().width as u16 * 5 + 6;
-    let most = body.width * 64 / 100;
+    // Pictures get what three rows of five tiles and a border need at whole cells a pixel, if that leaves room for the
+    // curves.
+    let (image, most) =
+        (workbench.preset.data.image(), (body.width * 64 / 100).max(body.width.saturating_sub(CURVES)));
+    let wide = |times: usize| image.width * times * 5 + 6;
+    let fits = |times: &usize| {
+        let high = 3 * ((image.height * times).div_ceil(2) + 1) + 2;
+        wide(*times) <= most.into() && high <= body.height.into()
+    };
+    let times = (1..=usize::from(most)).take_while(fits).last().unwrap_or(1);
+    let wide = wide(times).min(most.into()) as u16;
     let right = wide.clamp(body.width / 2, most.max(body.width / 2));
     let [left, right] = Layout::horizontal([Constraint::Min(0), Constraint::Length(right)]).areas(body);
     let [upper, lower] =
@@ -81,104 +94,118 @@ fn arrange(body: Rect, workbench: &Workbench) -> Vec<(Pane, Rect)> {
 
 fn status_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
-    let (state, style) = match &workbench.finish {
-        _ if app.starting => ("starting…".to_owned(), theme.warning()),
-        _ if app.leaving.is_some() => ("saving…".to_owned(), theme.warning()),
-        Some(Finish::Failed(_)) => ("✗ failed".to_owned(), theme.warning()),
-        _ if workbench.is_model() => ("◆ trained model".to_owned(), theme.good()),
-        Some(finish) => (format!("✓ {}", why(finish)), theme.good()),
-        None if workbench.paused => ("‖ paused".to_owned(), theme.warning()),
-        None => ("● training".to_owned(), theme.good()),
-    };
-    let epochs = workbench.epoch.map_or(0, |e| e.epoch) + u64::from(workbench.is_running());
+    let (dim, strong) = (theme.dim(), theme.strong());
     let name = workbench
         .info
         .directory
         .file_name()
         .map_or_else(|| workbench.preset.name.clone(), |name| shown(name).to_string());
-    let mut spans = vec![
-        Span::styled(" nem-tui  ", theme.accent()),
-        Span::styled(name, theme.strong()),
-        Span::styled(format!("  {}  seed {}  ", workbench.info.device, workbench.info.seed), theme.dim()),
-        Span::styled(state, style),
-        Span::styled(if app.attached { "  attached" } else { "" }, theme.dim()),
-        Span::styled("  it ", theme.dim()),
-        Span::styled(workbench.iteration().to_string(), theme.strong()),
-    ];
-    if !workbench.is_model() {
-        spans.push(Span::styled("  epoch ", theme.dim()));
-        spans.push(Span::styled(format!("{epochs}/{}", workbench.preset.most_epochs()), theme.strong()));
-    }
-    if let Some(speed) = workbench.speed() {
-        spans.push(Span::styled(format!("  {} it/s", number(speed)), theme.dim()));
-    }
-    if let (Some(eta), true) = (workbench.eta(), workbench.is_running()) {
-        spans.push(Span::styled(format!("  ETA {}", duration(eta)), theme.dim()));
+    let mut fields = Fields::new("  ");
+    fields.put(1, "nem-tui", theme.accent());
+    fields.text(8, name, 20, strong);
+    fields.put(3, workbench.info.device.as_str(), dim);
+    fields.add(2, [labelled("seed", workbench.info.seed.to_string(), dim, dim)]);
+    let (forms, style) = state(app, workbench);
+    fields.add(12, forms.map(|form| vec![Span::styled(form, style)]));
+    if let Some(Finish::Failed(sentence)) = &workbench.finish {
+        fields.text(11, sentence.as_str(), 20, theme.warning());
     }
     let warnings = health::warnings(workbench).len();
     if warnings > 0 {
-        spans.push(Span::styled(format!("  ! {warnings} ({})", key(app, "health")), theme.warning()));
+        let warnings = format!("{warnings} {}", if warnings == 1 { "warning" } else { "warnings" });
+        let with_key = format!("{warnings} ({})", key(app, "health"));
+        fields.add(10, [with_key, warnings].map(|form| vec![Span::styled(form, theme.warning())]));
     }
-    if let Some(Finish::Failed(sentence)) = &workbench.finish {
-        spans.push(Span::styled(format!("  {sentence}"), theme.warning()));
+    if app.attached {
+        fields.put(4, "attached", dim);
     }
-    put(&Line::from(spans), area.x, area.y, area.width, buf);
+    let iteration = |label| labelled(label, workbench.iteration().to_string(), dim, strong);
+    fields.add(9, [iteration("iteration"), iteration("it")]);
+    if !workbench.is_model() {
+        let epochs = workbench.epoch.map_or(0, |e| e.epoch) + u64::from(workbench.is_running());
+        let epochs = format!("{epochs}/{}", workbench.preset.most_epochs());
+        fields.add(7, [labelled("epoch", epochs, dim, strong)]);
+    }
+    if let Some(stage) = workbench.stage() {
+        // What a stage trains on counts more than the program's name.
+        let short = match area.width >= 100 {
+            true => stage.to_string(),
+            false => format!("stage {}/{}", stage.number, stage.count),
+        };
+        fields.add(7, [stage.to_string(), short].map(|form| vec![Span::styled(form, strong)]));
+    }
+    if let Some(per_second) = workbench.speed() {
+        fields.add(5, speed(per_second).map(|form| vec![Span::styled(form, dim)]));
+    }
+    if let (Some(eta), true) = (workbench.eta(), workbench.is_running()) {
+        fields.add(6, [labelled("ETA", duration(eta), dim, dim)]);
+    }
+    put(&fields.line(room(area)), area.x + 1, area.y, area.width.saturating_sub(1), buf);
 }
 
-fn why(finish: &Finish) -> &'static str {
-    match finish {
-        Finish::EarlyStop => "stopped early: no better validation loss",
-        Finish::MaxEpochs => "all epochs done",
-        Finish::MaxIterations => "all iterations done",
-        Finish::Stopped => "stopped",
-        Finish::Failed(_) => "failed",
+/// What the run is doing, in words and in short.
+fn state(app: &App, workbench: &Workbench) -> ([&'static str; 2], Style) {
+    let theme = &app.theme;
+    let (warning, good) = (theme.warning(), theme.good());
+    match &workbench.finish {
+        _ if app.starting => (["starting…"; 2], warning),
+        _ if app.leaving.is_some() => (["saving…"; 2], warning),
+        _ if workbench.is_model() => (["◆ trained model", "◆ model"], good),
+        None if workbench.paused => (["‖ paused"; 2], warning),
+        None => (["● training"; 2], good),
+        Some(Finish::Failed(_)) => (["✗ failed"; 2], warning),
+        Some(Finish::EarlyStop) => (["✓ stopped early: no better validation loss", "✓ stopped early"], good),
+        Some(Finish::MaxEpochs) => (["✓ all epochs done", "✓ done"], good),
+        Some(Finish::MaxIterations) => (["✓ all iterations done", "✓ done"], good),
+        Some(Finish::Stopped) => (["✓ stopped"; 2], good),
     }
 }
 
 fn value_line(app: &App, workbench: &Workbench, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
-    let (wanted, preset) = (&workbench.wanted, &workbench.preset);
-    let dial = |label: &'static str, text: fn(&Preset) -> String, probe: Setting| {
-        // A value is marked until the worker has confirmed it.
-        let mark = if probe.current(wanted) == probe.current(preset) { "" } else { "…" };
-        labelled(label, format!("{}{mark}", text(wanted)), theme)
-    };
-    let mut spans = vec![Span::raw(" ")];
-    spans.extend(dial("k ", |p| p.k.to_string(), Setting::K(0)));
-    if preset.noise.probability().is_some() {
-        let noise = |p: &Preset| p.noise.probability().map_or(String::new(), |p| format!("{p:.2}"));
-        spans.extend(dial("  noise ", noise, Setting::Noise(0.0)));
-    }
-    if !workbench.is_model() {
-        spans.extend(dial("  lr ", |p| format!("{:.0e}", p.train.learning_rate), Setting::LearningRate(0.0)));
-    }
-    if Setting::ESigma(0.0).current(preset).is_some() {
-        let sigma = |p: &Preset| {
-            Setting::ESigma(0.0).current(p).map_or(String::new(), |sigma| format!("{:.2}", sigma.value()))
+    let (dim, strong) = (theme.dim(), theme.strong());
+    let mut fields = Fields::new("  ");
+    let mut dial = |worth, labels: [&'static str; 2], setting: Setting, text: &dyn Fn(f64) -> String| {
+        let value = |preset: &Preset| setting.current(preset).map(|setting| text(setting.value()));
+        let Some(now) = value(&workbench.preset) else { return };
+        // Whoever changes a value wants to see it.
+        let is_latest = workbench.undo.last().is_some_and(|latest| latest.field() == setting.field());
+        let worth = if is_latest { 13 } else { worth };
+        // What is asked for stands beside what is in force until the run has confirmed it.
+        let value = match value(&workbench.wanted).filter(|wanted| *wanted != now) {
+            Some(wanted) => format!("{now}→{wanted}"),
+            None => now,
         };
-        spans.extend(dial("  sigma ", sigma, Setting::ESigma(0.0)));
+        fields.add(worth, labels.map(|label| labelled(label, value.clone(), dim, strong)));
+    };
+    let whole = |value: f64| value.to_string();
+    dial(9, ["K"; 2], Setting::K(0), &whole);
+    dial(7, ["noise"; 2], Setting::Noise(0.0), &|value| format!("{value:.2}"));
+    if !workbench.is_model() {
+        dial(8, ["learning rate", "lr"], Setting::LearningRate(0.0), &rate);
     }
-    spans.extend(dial("  steps ", |p| p.steps.to_string(), Setting::Steps(0)));
-    spans.push(Span::styled("  │", theme.dim()));
+    dial(6, ["sigma"; 2], Setting::ESigma(0.0), &|value| format!("{value:.2}"));
+    dial(8, ["EM steps", "steps"], Setting::Steps(0), &whole);
+    dial(5, ["objects"; 2], Setting::Objects(0), &whole);
+    if !workbench.is_model() {
+        dial(3, ["inter-cluster weight", "inter"], Setting::InterWeight(0.0), &|value| format!("{value:.1}"));
+    }
+    let mut score = |worth, labels: [&'static str; 3], value: String| {
+        fields.add(worth, labels.map(|label| labelled(label, value.clone(), dim, strong)));
+    };
     if let Some(latest) = &workbench.latest {
-        spans.extend(labelled("  loss ", number(latest.loss), theme));
+        score(11, ["loss"; 3], number(latest.loss));
     }
     if let Some(epoch) = &workbench.epoch {
-        spans.extend(labelled("  valid AMI ", number_or_dash(epoch.ami, 2), theme));
-        spans.extend(labelled("  ARI ", number_or_dash(epoch.ari, 2), theme));
+        let ami = number_or_dash(epoch.ami, 2);
+        score(12, ["validation AMI (last step)", "AMI (last step)", "valid AMI"], ami);
+        score(4, ["ARI"; 3], number_or_dash(epoch.ari, 2));
     } else if let Some(ami) = workbench.history.ami.last() {
-        spans.extend(labelled("  AMI ", format!("{ami:.2}"), theme));
+        score(12, ["training AMI (last step)", "AMI (last step)", "AMI"], number_or_dash(Some(ami), 2));
     }
-    spans.extend(labelled("  floor ", number_or_dash(workbench.info.floor.ami, 2), theme));
-    if !workbench.is_model() {
-        if let Some(saved) = workbench.saved {
-            spans.extend(labelled("  saved at ", saved.to_string(), theme));
-        }
-        spans.extend(dial("  inter ", |p| format!("{:.1}", p.loss.inter_weight), Setting::InterWeight(0.0)));
+    score(10, ["floor"; 3], number_or_dash(workbench.info.floor.ami, 2));
+    if let (Some(saved), false) = (workbench.saved, workbench.is_model()) {
+        score(2, ["last checkpoint at", "saved at", "saved at"], saved.to_string());
     }
-    if preset.data.objects().is_some() {
-        let objects = |p: &Preset| p.data.objects().map_or(String::new(), |n| n.to_string());
-        spans.extend(dial("  objects ", objects, Setting::Objects(0)));
-    }
-    put(&Line::from(spans), area.x, area.y, area.width, buf);
+    put(&fields.line(room(area)), area.x + 1, area.y, area.width.saturating_sub(1), buf);
 }

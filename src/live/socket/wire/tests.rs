@@ -11,7 +11,7 @@ use crate::protocol::{
     BrokenLoss, Change, Clock, Command, Epoch, Event, Finish, Floor, Fork, Iteration, Metrics, Profile,
     RunFailure, RunInfo, RunKind, StageStart, Watched,
 };
-use crate::snapshot::{Input, Snapshot, SnapshotStep};
+use crate::snapshot::{Frames, Input, Snapshot, SnapshotStep};
 
 /// Writes a value and reads it back.
 fn through<A: Serialize, B: DeserializeOwned>(value: &A) -> B {
@@ -28,9 +28,9 @@ fn assert_survives<T: Serialize + DeserializeOwned + Debug>(value: &T) {
     assert_eq!(format!("{:?}", through::<T, T>(value)), format!("{value:?}"));
 }
 
-fn settings(v: f64, n: usize) -> [Setting; 7] {
+fn settings(v: f64, n: usize) -> [Setting; 8] {
     use Setting::*;
-    [K(n), Noise(v), LearningRate(v), Steps(n), InterWeight(v), Objects(n), ESigma(v)]
+    [K(n), Noise(v), LearningRate(v), Steps(n), InterWeight(v), Objects(n), ESigma(v), MaxEpochs(n as u64)]
 }
 
 fn stage(v: f64, n: usize) -> StageStart {
@@ -40,7 +40,12 @@ fn stage(v: f64, n: usize) -> StageStart {
 }
 
 fn input(n: usize) -> Input {
-    Input { file: "/home/é/a picture.png".into(), resize: n.is_multiple_of(2), request: n as u64 }
+    if n.is_multiple_of(3) {
+        let (targets, noisy) = (vec![vec![0.25; n % 7]; 2], vec![vec![1.0; n % 7]]);
+        let frames = Frames { targets, noisy, groups: vec![3; n % 5], begins_as: Some((n as u64, 1)) };
+        return Input::frames(frames, n as u64);
+    }
+    Input::file("/home/é/a picture.png", n.is_multiple_of(2), n as u64)
 }
 
 /// Every kind of event, with `v` for numbers and `n` for counts.
@@ -55,6 +60,8 @@ fn events(v: f64, n: usize, preset: &Preset) -> Vec<Event> {
         train_loss: v,
         validation_loss: v,
         ami: Some(v),
+        ami_all_steps: Some(v),
+        ari_all_steps: Some(v),
         ami_arithmetic: Some(v),
         ari: Some(v),
         confidence: Some(v),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::{Event, RunInfo};
+use crate::protocol::{Event, RunCard, RunInfo};
 use crate::tui::testing::{attached, iteration, picker, press, sent, workbench};
 use crate::tui::update::{Message, update};
 use std::path::PathBuf;
@@ -133,4 +133,78 @@ fn a_fork_begins_at_any_checkpoint() {
     assert_eq!(effects, [Effect::Send(Command::Stop)]);
     let effects = update(&mut app, Message::Run(Event::Finished(Finish::Stopped)));
     assert_eq!(effects, [Effect::Fork(best, sets, "libtorch".into())]);
+}
+
+/// What follows when the list is shown again: it is read, and the chosen entry is previewed.
+fn is_list(effects: &[Effect]) -> bool {
+    matches!(effects, [Effect::RunsAgain(_), Effect::Preview(..)])
+}
+
+#[test]
+fn escape_goes_back_one_thing_at_a_time() {
+    let mut app = attached();
+    update(&mut app, Message::Run(iteration(9)));
+    press(&mut app, "z");
+    assert!(press(&mut app, "⎋").is_empty() && !app.workbench.as_ref().unwrap().zoomed);
+    press(&mut app, ":");
+    assert!(press(&mut app, "⎋").is_empty() && app.workbench.is_some(), "a command is closed first");
+    let effects = press(&mut app, "⎋");
+    assert_eq!(effects[0], Effect::Close, "an attached run continues");
+    assert!(is_list(&effects[1..]) && app.workbench.is_none() && !app.attached);
+}
+
+#[test]
+fn the_list_asks_what_becomes_of_a_training() {
+    let running = || {
+        let mut app = workbench();
+        update(&mut app, Message::Run(iteration(3)));
+        app
+    };
+    let finished = |app: &mut App| update(app, Message::Run(Event::Finished(Finish::Stopped)));
+    for open in ["⎋", ":runs↵", "⇥⎋", "i:runs↵"] {
+        let mut app = running();
+        assert!(press(&mut app, open).is_empty());
+        assert!(matches!(app.overlay, Some(Overlay::Back)), "{open}");
+        assert!(press(&mut app, "⎋").is_empty() && app.workbench.is_some(), "it stays");
+        assert_eq!(sent(&press(&mut app, ":runs↵y")), [Command::Stop]);
+        assert!(is_list(&finished(&mut app)) && app.workbench.is_none(), "once it is saved");
+        assert_eq!(app.picker.wanted, Some(PathBuf::from("runs/quickstart-s1")));
+        assert!(app.leaving.is_none() && app.overlay.is_none());
+    }
+    let mut app = running();
+    assert_eq!(sent(&press(&mut app, "⎋d")), [Command::Stop]);
+    let effects = finished(&mut app);
+    assert_eq!(effects[0], Effect::Continue("runs/quickstart-s1".into(), "flex".into()));
+    assert!(is_list(&effects[1..]));
+    let run = RunCard::new("runs/quickstart-s1".into(), crate::tui::testing::preset());
+    update(&mut app, Message::Runs(vec![run]));
+    assert_eq!(app.picker.selected_run().unwrap().name(), "quickstart-s1", "it is chosen");
+    assert!(press(&mut app, "↵").is_empty() && app.message.as_ref().unwrap().contains("wait a moment"));
+    update(&mut app, Message::RunsGone(vec![]));
+    let effects = update(&mut app, Message::Detached("runs/quickstart-s1".into(), Ok(())));
+    assert!(matches!(&effects[..], [Effect::RunsAgain(_)]));
+    assert!(app.message.unwrap().contains("continues in the background"));
+
+    // What has ended meanwhile is not continued, and a failure is said in the list.
+    let mut app = running();
+    press(&mut app, "⎋d");
+    let effects = update(&mut app, Message::Run(Event::Finished(Finish::Failed("no disk".into()))));
+    assert!(is_list(&effects));
+    assert_eq!(app.message.as_deref(), Some("no disk"));
+}
+
+#[test]
+fn what_trains_nothing_is_left_for_the_list_at_once() {
+    let mut over = workbench();
+    update(&mut over, Message::Run(Event::Done(Finish::MaxEpochs)));
+    let mut model = workbench();
+    model.workbench.as_mut().unwrap().info.kind = crate::protocol::RunKind::Model;
+    let mut starting = workbench();
+    starting.starting = true;
+    for mut app in [over, model] {
+        let effects = press(&mut app, "⎋");
+        assert_eq!(effects[0], Effect::Close);
+        assert!(is_list(&effects[1..]));
+    }
+    assert!(press(&mut starting, "⎋").is_empty() && starting.workbench.is_some());
 }
