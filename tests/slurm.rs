@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use support::cli::TINY;
 use support::sweep::{assert_same, records, sweep, sweep_of, trials};
 
 /// How long to wait for something before a test fails instead of hanging.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A cluster, which ends with this value.
 struct Cluster {
@@ -83,6 +84,7 @@ impl Cluster {
     /// moment.
     fn queue(&self) -> Vec<(String, String)> {
         let output = self.call("squeue", &["--noheader", "--array", "--states=all", "--format=%i %T"]);
+        assert!(output.status.success(), "squeue: {}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
         let words =
             |line: &str| line.split_once(' ').map(|(task, state)| (task.to_owned(), state.to_owned()));
@@ -91,18 +93,11 @@ impl Cluster {
         text.lines().filter_map(words).filter(|(_, state)| !has_ended(state)).collect()
     }
 
-    /// Waits until the queue is empty. What Slurm would start again only after two minutes starts soon; not in the second
-    /// of its requeue, for which Slurm refuses it.
-    fn drain(&self) {
-        let hastened = std::cell::RefCell::new(std::collections::HashSet::new());
+    /// Waits until the queue is empty, and nothing trains the sweep: what was running on a node that failed may train
+    /// after Slurm has given it up.
+    fn drain(&self, name: &str) {
         self.await_that("the queue's end", || {
-            let queue = self.queue();
-            for (task, _) in queue.iter().filter(|(_, state)| state == "PENDING") {
-                if hastened.borrow_mut().insert(task.clone()) {
-                    self.call("scontrol", &["update", &format!("JobId={task}"), "StartTime=now+3"]);
-                }
-            }
-            queue.is_empty()
+            self.queue().is_empty() && self.counts(name).contains(" 0 running")
         });
     }
 
@@ -131,6 +126,7 @@ fn sweeps_run_on_slurm() {
     every_trial_is_trained_once(&cluster);
     a_refusal_is_told_and_leaves_nothing_behind(&cluster);
     interrupted_trials_end_as_if_nothing_had_been(&cluster);
+    a_node_that_fails_costs_nothing(&cluster);
     train_requeues_itself(&cluster);
 }
 
@@ -141,7 +137,7 @@ fn every_trial_is_trained_once(cluster: &Cluster) {
     // What waits or runs is not submitted again.
     let again = cluster.submit("once");
     assert!(again.starts_with("nothing to submit: "), "{again}");
-    cluster.drain();
+    cluster.drain("once");
     assert_eq!(
         cluster.counts("once"),
         "sweeps/once: 9 trials: 9 done, 0 running, 0 unfinished, 0 failed, 0 waiting"
@@ -160,48 +156,62 @@ fn a_refusal_is_told_and_leaves_nothing_behind(cluster: &Cluster) {
     assert!(!cluster.here().join("sweeps/refused/slurm/jobs.jsonl").exists() && cluster.queue().is_empty());
 }
 
-fn interrupted_trials_end_as_if_nothing_had_been(cluster: &Cluster) {
-    let here = cluster.here();
-    let sets = ["train.max_epochs=40", "train.patience=1000"];
-    sweep_of(here, "whole", &sets, "grid: {\"k\": [2, 3]}, seeds: 2");
-    sweep_of(here, "cut", &sets, "grid: {\"k\": [2, 3]}, seeds: 2, slurm: (time: \"10\")");
-    assert_eq!(cluster.nem_tui(&["sweep", "whole.ron", "--device", "flex", "--jobs", "2"]).0, Some(0));
-    let said = cluster.submit("cut");
+/// Long enough to be interrupted.
+const LONG: [&str; 2] = ["train.max_epochs=40", "train.patience=1000"];
+
+/// Trains a sweep here, submits the same one with the name `cut`, and calls `interrupt` for each trial, with the number of
+/// its task, while it trains. In the end they must be the same.
+fn compare(cluster: &Cluster, cut: &str, what: &str, interrupt: impl Fn(usize, &str)) {
+    let (here, whole) = (cluster.here(), &format!("{cut}-whole"));
+    sweep_of(here, whole, &LONG, what);
+    sweep_of(here, cut, &LONG, &format!("{what}, slurm: (time: \"30\")"));
+    let trained_here =
+        cluster.nem_tui(&["sweep", &format!("{whole}.ron"), "--device", "flex", "--jobs", "2"]);
+    assert_eq!(trained_here.0, Some(0), "{}", trained_here.1);
+    let said = cluster.submit(cut);
     let job = said.split_whitespace().nth(2).unwrap();
-    let trained = |trial: &str| {
-        std::fs::read(here.join("sweeps/cut").join(trial).join("metrics.jsonl")).map_or(0, |text| text.len())
-    };
-    let all = trials(here, "cut");
+    let sweep = here.join("sweeps").join(cut);
+    let all = trials(here, cut);
     for (i, trial) in all.iter().enumerate() {
-        cluster.await_that(trial, || trained(trial) > 2000);
-        let task = format!("{job}_{i}");
-        // As its limit of time says, as an administrator or a job of more priority does, as memory that is short does, and
-        // a node that fails for a while.
-        match i {
-            0 => drop(cluster.call("scancel", &["--signal=USR1", "--batch", &task])),
-            1 => drop(cluster.call("scontrol", &["requeue", &task])),
-            2 => drop(cluster.call("scancel", &["--signal=KILL", "--full", &task])),
-            _ => {
-                cluster.script("down");
-                cluster.script("up");
-            }
-        }
+        let metrics = sweep.join(trial).join("metrics.jsonl");
+        cluster.await_that(trial, || std::fs::metadata(&metrics).is_ok_and(|file| file.len() > 2000));
+        interrupt(i, &format!("{job}_{i}"));
     }
-    cluster.drain();
-    // The one that was killed is not in the queue any more.
-    cluster.submit("cut");
-    cluster.drain();
-    assert_eq!(
-        cluster.counts("cut"),
-        "sweeps/cut: 4 trials: 4 done, 0 running, 0 unfinished, 0 failed, 0 waiting"
-    );
-    assert_same(here, "cut", "whole");
+    cluster.drain(cut);
+    // One that was killed, or found its run still in training, is not in the queue any more.
+    cluster.submit(cut);
+    cluster.drain(cut);
+    let counts = format!("{0} done, 0 running, 0 unfinished, 0 failed, 0 waiting", all.len());
+    assert_eq!(cluster.counts(cut), format!("sweeps/{cut}: {} trials: {counts}", all.len()));
+    assert_same(here, cut, whole);
 }
 
-/// A job of the user's own, without a sweep.
+fn interrupted_trials_end_as_if_nothing_had_been(cluster: &Cluster) {
+    compare(cluster, "cut", "grid: {\"k\": [2, 3, 4]}", |i, task| {
+        // As its limit of time says, as an administrator or a job of more priority does, and as memory that is short does.
+        let (program, words): (_, &[&str]) = match i {
+            0 => ("scancel", &["--signal=USR1", "--batch", task]),
+            1 => ("scontrol", &["requeue", task]),
+            _ => ("scancel", &["--signal=KILL", "--full", task]),
+        };
+        cluster.call(program, words);
+    });
+}
+
+/// Its jobs are queued again, while what they started trains until the node is back.
+fn a_node_that_fails_costs_nothing(cluster: &Cluster) {
+    compare(cluster, "node", "grid: {\"k\": [2, 3]}", |i, _| {
+        if i == 1 {
+            cluster.script("down");
+            cluster.script("up");
+        }
+    });
+}
+
+/// A job of the user's own, without a sweep. Its training has no end.
 fn train_requeues_itself(cluster: &Cluster) {
     let here = cluster.here();
-    let more = ["--set", "train.max_epochs=40", "--set", "train.patience=1000", "--device", "flex"];
+    let more = ["--set", "train.max_epochs=1000000", "--set", "train.patience=1000000", "--device", "flex"];
     let line = [
         &[env!("CARGO_BIN_EXE_nem-tui"), "train", "quickstart", "--out", "own", "--resume-if-exists"],
         &TINY[..],
@@ -211,18 +221,27 @@ fn train_requeues_itself(cluster: &Cluster) {
     std::fs::write(here.join("own.sh"), script).unwrap();
     let options = ["--parsable", "--requeue", "--open-mode=append", "--output=own.log", "own.sh"];
     let submitted = String::from_utf8(cluster.call("sbatch", &options).stdout).unwrap();
-    let metrics = here.join("own/metrics.jsonl");
-    cluster.await_that("the job", || std::fs::read(&metrics).is_ok_and(|text| text.len() > 2000));
+    let told = || -> Vec<Value> {
+        let log = std::fs::read_to_string(here.join("own.log")).unwrap_or_default();
+        // Others write to it, too, and the last line may be written only in part.
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    };
+    let steps = || told().iter().filter(|line| line["kind"] == "step").count();
+    let begun = || -> Vec<u64> {
+        let told = told();
+        let begun = told.iter().filter(|line| line["kind"] == "started");
+        begun.map(|line| line["iteration"].as_u64().unwrap()).collect()
+    };
+    cluster.await_that("its training", || steps() > 10);
     cluster.call("scancel", &["--signal=USR1", "--batch", submitted.trim()]);
-    cluster.await_that("the requeue", || {
-        let shown = cluster.call("scontrol", &["show", "job", submitted.trim()]).stdout;
-        String::from_utf8(shown).unwrap().contains("Restarts=1")
-    });
-    cluster.drain();
-    // Slurm may refuse a job that starts at once after its requeue; the same command does what is left.
-    cluster.call("sbatch", &options);
-    cluster.drain();
-    assert_eq!(records(&here.join("own")).iter().filter(|record| record["kind"] == "step").count(), 400);
-    let log = std::fs::read_to_string(here.join("own.log")).unwrap();
-    assert!(log.contains("\"reason\":\"stopped\"") && log.contains("\"reason\":\"max_epochs\""), "{log}");
+    cluster.await_that("its second start", || begun().len() == 2);
+    let before = steps();
+    cluster.await_that("its training after that", || steps() > before + 10);
+    assert!(told().iter().any(|line| line["kind"] == "finished" && line["reason"] == "stopped"));
+    assert!(begun()[0] == 0 && begun()[1] >= 10, "{:?}", begun());
+    cluster.call("scancel", &[submitted.trim()]);
+    cluster.await_that("its end", || cluster.queue().is_empty());
+    let records = records(&here.join("own"));
+    let iterations = records.iter().filter(|record| record["kind"] == "step").map(|step| &step["iteration"]);
+    assert!(iterations.zip(1..).all(|(iteration, i)| *iteration == i), "iterations are lost or doubled");
 }

@@ -55,7 +55,7 @@ fn a_sweep_is_planned_trained_and_shown() {
     let table = run(here, &["sweep", "table", "a.ron"]);
     assert_eq!(
         table.lines().next().unwrap(),
-        "| data.objects | k | seeds | validation loss | AMI | ARI | floor | hours |"
+        "| data.objects | k | seeds | validation loss | AMI (last step) | ARI (last step) | floor | hours |"
     );
     assert!(table.contains(" ± ") && table.contains("nem-tui eval sweeps/a/data.objects="), "{table}");
     let json: Value =
@@ -148,6 +148,54 @@ fn bad_input_is_refused_in_a_sentence_before_anything_begins() {
     run(here, &["train", "quickstart", "--max-iterations", "1", "--out", trial.to_str().unwrap()]);
     let told = refused(here, &["sweep", "a.ron"], 2);
     assert!(told.contains("k=3,seed=1 holds another run (") && told.contains("move it away"), "{told}");
+}
+
+/// Slurm takes the first part of a sweep and refuses the second, or the sweep's directory cannot be written.
+#[cfg(unix)]
+#[test]
+fn nothing_stays_half_submitted() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let programs = here.join("bin");
+    std::fs::create_dir(&programs).unwrap();
+    for (name, script) in [
+        (
+            "sbatch",
+            "[ $1 = --version ] && exit; echo x >> jobs; n=$(wc -l < jobs); [ $n = 2 ] && { echo sbatch: error: no more >&2; exit 1; }; echo $n",
+        ),
+        ("scontrol", "echo MaxArraySize = 2"),
+        ("scancel", "echo $1 >> cancelled"),
+        ("squeue", "exit 0"),
+    ] {
+        let file = programs.join(name);
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:/usr/bin:/bin", programs.display());
+    let submit = || {
+        let output =
+            nem_tui_with(here, &["sweep", "a.ron", "--executor", "slurm"], &[("PATH", path.as_str())]);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let cancelled = || std::fs::read_to_string(here.join("cancelled")).unwrap();
+    sweep(here, "a", "grid: {\"k\": [2, 3, 4]}");
+    let (code, told) = submit();
+    assert_eq!((code, told.as_str()), (Some(1), "nem-tui: Slurm refuses: sbatch: error: no more\n"));
+    assert_eq!(cancelled(), "1\n");
+    // Jobs that would not be known.
+    let jobs = here.join("sweeps/a/slurm/jobs.jsonl");
+    std::fs::create_dir(&jobs).unwrap();
+    let (code, told) = submit();
+    assert!(code == Some(1) && told.lines().count() == 1 && told.contains("jobs.jsonl"), "{told}");
+    assert_eq!(cancelled(), "1\n3\n4\n");
+    std::fs::remove_dir(&jobs).unwrap();
+    let (code, told) = submit();
+    assert!(code == Some(0) && told.starts_with("submitted job 5 with 2 tasks, job 6 with 1 task"), "{told}");
+    assert_eq!(
+        (cancelled(), std::fs::read_to_string(jobs).unwrap().lines().count()),
+        ("1\n3\n4\n".into(), 2)
+    );
 }
 
 /// A trial whose loss is no number fails, is tried again, and does not stop the others.

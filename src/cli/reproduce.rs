@@ -22,6 +22,7 @@ use crate::sweep::local::{Local, Summary};
 use crate::sweep::plan::list_in;
 use crate::sweep::slurm::Submission;
 use crate::sweep::spec::Slurm;
+use crate::sweep::trials::counted;
 
 #[derive(Args, Debug)]
 pub(super) struct ReproduceArgs {
@@ -150,7 +151,10 @@ impl ReproduceArgs {
             print(&markdown)?
         }
         if let Some((run, why)) = failed.first() {
-            return Err(Error::Failed(format!("{} runs failed; the first is {run}: {why}", failed.len())));
+            return Err(Error::Failed(format!(
+                "{} failed; the first is {run}: {why}",
+                counted(failed.len(), "run")
+            )));
         }
         match results.failures.as_slice() {
             [] => Ok(()),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::trials::Trial;
 use crate::data::resolved;
 use crate::error::{Error, Result};
-use crate::files::{has_extension, is_temporary, list, read_text, write_durable};
+use crate::files::{has_extension, is_temporary, list, write_durable};
 use crate::paths::shown;
 use crate::preset::{Difference, Preset, differences};
 use crate::run::begun;
@@ -51,7 +51,7 @@ impl Plan {
                 "no sweep (it has no trials.jsonl); begin one with nem-tui sweep FILE.ron",
             ));
         }
-        let text = read_text(&file)?;
+        let text = std::fs::read_to_string(&file).map_err(Error::io("read", &file))?;
         let trial = |(i, line): (usize, &str)| {
             serde_json::from_str(line)
                 .map_err(|e| Error::content(&file, format!("line {}: not a trial ({e})", i + 1)))

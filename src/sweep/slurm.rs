@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::plan::Plan;
 use super::spec::Slurm;
 use super::state::{self, State, TrialState};
-use super::trials::Trial;
+use super::trials::{Trial, counted};
 use crate::error::{Error, Result};
-use crate::files::{read_text, write_durable};
+use crate::files::write_durable;
 use crate::paths::{quoted, shown};
 
 /// The directory of scripts and output in that of the sweep.
@@ -146,12 +146,12 @@ impl Submission<'_> {
         if due.is_empty() {
             return Ok(format!("nothing to submit: {others}"));
         }
-        let job = |array: &Array| format!("job {} with {} tasks", array.job, array.tasks.len());
+        let job = |array: &Array| format!("job {} with {}", array.job, counted(array.tasks.len(), "task"));
         let jobs: Vec<String> = self.submit(&due)?.iter().map(job).collect();
         Ok(format!(
-            "submitted {} for {} trials ({others}); nem-tui sweep status {} shows how far they are",
+            "submitted {} for {} ({others}); nem-tui sweep status {} shows how far they are",
             jobs.join(", "),
-            due.len(),
+            counted(due.len(), "trial"),
             quoted(&self.plan.directory)
         ))
     }
@@ -239,7 +239,7 @@ pub fn arrays(directory: &Path) -> Result<Vec<Array>> {
     let array = |line: &str| {
         serde_json::from_str(line).map_err(|e| Error::content(&file, format!("not a job ({e})")))
     };
-    read_text(&file)?.lines().map(array).collect()
+    std::fs::read_to_string(&file).map_err(Error::io("read", &file))?.lines().map(array).collect()
 }
 
 fn write_arrays(file: &Path, arrays: &[&Array]) -> Result<()> {

@@ -12,7 +12,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use crate::error::{Error, Result};
 use crate::files::{directory_of, has_extension, read_text};
 use crate::paths::shown;
-use crate::preset::Preset;
+use crate::preset::{Preset, Setting};
 
 /// A sweep. Every combination of a value of each `grid` field, an entry of `list`, a draw of `random` and a seed is a
 /// trial, unless a condition of `only` does not hold for it.
@@ -193,10 +193,10 @@ impl Spec {
         listed.sort_unstable();
         listed.dedup();
         let drawn = self.random.iter().flat_map(|random| random.draw.names());
-        let mut all: Vec<&str> = self.grid.names().chain(listed).chain(drawn).collect();
+        let mut all: Vec<&str> = self.grid.names().chain(listed).chain(drawn).map(field).collect();
         all.sort_unstable();
         if let Some(twice) = all.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(format!("{} varies in two of grid, list and random; keep one", twice[0]));
+            return Err(format!("{} varies twice in grid, list and random; keep one", twice[0]));
         }
         if let Some((name, _)) = self.grid.0.iter().find(|(_, values)| values.is_empty()) {
             return Err(format!("grid: {name} has no values, so there would be no trials; give one"));
@@ -214,6 +214,14 @@ impl Spec {
             range.check().map_err(|problem| format!("random: {name}: {problem}"))?;
         }
         Ok(())
+    }
+}
+
+/// The field with this path or short name. A kind of noise may vary beside its probability.
+fn field(name: &str) -> &str {
+    match Setting::named(name) {
+        Some(kind) if name != "noise" => kind.field(),
+        _ => name,
     }
 }
 
@@ -331,7 +339,8 @@ mod tests {
         assert!(problem("(preset: \"quickstart\",").starts_with("my.ron:"));
         for (text, said) in [
             ("grid: {\"k\": [1], \"k\": [2]}", "k is there twice"),
-            ("grid: {\"k\": [1]}, list: [{\"k\": 2}]", "k varies in two"),
+            ("grid: {\"k\": [1]}, list: [{\"k\": 2}]", "k varies twice"),
+            ("grid: {\"lr\": [1], \"train.learning_rate\": [2]}", "train.learning_rate varies twice"),
             ("grid: {\"k\": []}", "k has no values"),
             ("seeds: 0", "seeds is 0"),
             ("slurm: (per_job: 0)", "at least 1"),

@@ -135,6 +135,11 @@ fn accepted(base: &Preset, set: &[String], only: &[Condition]) -> Result<bool, S
     }
 }
 
+/// A number of things, in words.
+pub fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// The number of combinations, without seeds.
 fn combinations_of(spec: &Spec) -> u64 {
     let grid = spec.grid.0.iter().map(|(_, values)| values.len() as u64);

@@ -19,7 +19,7 @@ use crate::sweep::plan::{Asked, PRESET, Plan, directory_of_sweep};
 use crate::sweep::slurm::{self, Submission};
 use crate::sweep::spec::Spec;
 use crate::sweep::state::{self, State, TrialState};
-use crate::sweep::trials::{Resolved, Trial, resolve};
+use crate::sweep::trials::{Resolved, Trial, counted, resolve};
 use crate::train::bench::{bench, operations};
 use crate::train::trainer::Trainer;
 
@@ -125,12 +125,12 @@ impl BeginArgs {
             text += format!("{:>6}  {}  {state}", trial.trial, trial.run).trim_end();
             text.push('\n');
         }
-        text += &format!("{} trials in {}", plan.trials.len(), shown(&plan.directory));
+        text += &format!("{} in {}", counted(plan.trials.len(), "trial"), shown(&plan.directory));
         if left_out > 0 {
-            text += &format!("; the conditions leave out {left_out} combinations");
+            text += &format!("; the conditions leave out {}", counted(left_out, "combination"));
         }
         if doubled > 0 {
-            text += &format!("; {doubled} combinations are there twice and count once");
+            text += &format!("; {} repeated, counted once", counted(doubled, "combination"));
         }
         print(&(text + "\n"))?;
         print(&self.hours(&asked.base, &plan, &states)?)

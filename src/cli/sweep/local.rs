@@ -75,7 +75,9 @@ pub(in crate::cli) fn passed_on(device: DeviceName, tf32: bool, precision: Preci
 /// Trains trials on this machine; the exit code.
 pub(super) fn train(local: &Local) -> Result<ExitCode> {
     let summary = train_with_bars(local)?;
-    if summary.asked_to_save && local.ends_on_save && summary.unfinished > 0 {
+    // After a node has failed, what it had begun may train on for a while.
+    let is_to_requeue = summary.asked_to_save && summary.unfinished > 0 || summary.elsewhere > 0;
+    if local.ends_on_save && is_to_requeue {
         slurm::requeue()?;
     }
     let directory = quoted(&local.plan.directory);

@@ -13,6 +13,7 @@ use crate::sweep::plan::{Plan, directory_of_sweep};
 use crate::sweep::plot;
 use crate::sweep::state::{self, State};
 use crate::sweep::table::{self, Measure, Table};
+use crate::sweep::trials::counted;
 
 /// Which sweep.
 #[derive(Args, Debug)]
@@ -62,8 +63,12 @@ impl StatusArgs {
         }
         let counts = State::ALL.iter().map(|of| format!("{} {}", count(of), of.name()));
         let counts: Vec<String> = counts.collect();
-        let mut text =
-            format!("{}: {} trials: {}\n", shown(&plan.directory), plan.trials.len(), counts.join(", "));
+        let mut text = format!(
+            "{}: {}: {}\n",
+            shown(&plan.directory),
+            counted(plan.trials.len(), "trial"),
+            counts.join(", ")
+        );
         for (trial, state) in plan.trials.iter().zip(&states) {
             if self.all || !matches!(state.state, State::Done | State::Waiting) {
                 let why = state.why.as_deref().unwrap_or_default();
