@@ -19,7 +19,7 @@ mod stages;
 mod typed;
 
 pub use check::{DIGIT_SIDE, MAX_COMPONENTS, MAX_IMAGE_SIDE, MAX_STEPS};
-pub use difference::{Difference, differences};
+pub use difference::{Difference, differences, settings};
 pub use images::ImageSize;
 pub use layers::{LayerOutput, layer_outputs};
 pub use load::{embedded, embedded_names};

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod origin;
 pub mod past;
 pub mod picture;
+pub mod places;
 pub mod result;
 pub mod score;
 pub mod share;

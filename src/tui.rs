@@ -36,6 +36,7 @@ pub mod panes;
 mod shelf;
 mod shell;
 pub mod stage;
+mod table;
 mod terminal;
 #[cfg(test)]
 mod testing;

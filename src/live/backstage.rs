@@ -23,15 +23,12 @@ use crate::run::checkpoint::{Checkpoint, EmbeddedModel, MODELS};
 use crate::run::checkpoints;
 use crate::run::directory::{self, RunFile};
 use crate::run::lock::{self, Held};
-use crate::run::{album, begun, curves, keep, log, metrics, past};
+use crate::run::{album, begun, curves, keep, log, metrics, past, places};
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
 
 /// A finished training can still be inspected.
 const STAY: Ending = Ending { max_iterations: None, epochs: None, stay: true };
-
-/// Where runs are found.
-const RUNS: &str = "runs";
 
 /// How long a preset is chosen before it is timed.
 const PASSED_BY: Duration = Duration::from_millis(400);
@@ -96,11 +93,11 @@ impl Backstage for LocalBackstage {
     }
 
     fn runs(&self, found: &(dyn Fn(RunCard) + Sync)) {
-        read_each(newest_first(Path::new(RUNS)), found);
+        read_each(newest_first(Path::new("")), found);
     }
 
     fn runs_again(&self, known: &[RunCard], found: &(dyn Fn(RunCard) + Sync)) -> Vec<PathBuf> {
-        let all = newest_first(Path::new(RUNS));
+        let all = newest_first(Path::new(""));
         let has_changed = |run: &PathBuf| match known.iter().find(|known| known.directory == *run) {
             // A process that has died leaves no trace but its lock.
             Some(known) => {
@@ -287,11 +284,10 @@ fn read_each(runs: Vec<PathBuf>, found: &(dyn Fn(RunCard) + Sync)) {
     });
 }
 
-/// The directories of the runs under `runs`, the most recently changed first.
-fn newest_first(runs: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
-    let mut runs: Vec<_> =
-        entries.filter_map(|entry| Some((changed(&entry.path())?, entry.path()))).collect();
+/// The directories of the runs and trials below `here`, the most recently changed first.
+fn newest_first(here: &Path) -> Vec<PathBuf> {
+    let found = places::candidates(here).into_iter();
+    let mut runs: Vec<_> = found.filter_map(|run| Some((changed(&run)?, run))).collect();
     runs.sort_by_key(|(changed, _)| Reverse(*changed));
     runs.into_iter().map(|(_, run)| run).collect()
 }
@@ -336,10 +332,11 @@ pub fn card(run: &Path) -> Result<RunCard> {
         _ if last.as_ref().is_some_and(Checkpoint::is_finished) => RunState::Finished,
         _ => RunState::Stopped,
     };
-    let metrics::Latest { iteration: latest, ami, failure } = metrics::latest(run);
+    let metrics::Latest { iteration: latest, ami, validation_loss, failure } = metrics::latest(run);
     let failed = failure.map(|failure| format!("failed: {}", failure.why));
     // Before the first validation of a stage, the latest AMI belongs to another task.
-    let ami = ami.filter(|_| last.as_ref().is_none_or(Checkpoint::is_of_its_task));
+    let is_of_its_task = last.as_ref().is_none_or(Checkpoint::is_of_its_task);
+    let (ami, validation_loss) = (ami.filter(|_| is_of_its_task), validation_loss.filter(|_| is_of_its_task));
     let (iteration, of_last) =
         last.as_ref().map_or((0, 0), |last| (last.manifest.counters.iteration, last.manifest.seed));
     // What comes after the last checkpoint counts only while it trains.
@@ -358,11 +355,13 @@ pub fn card(run: &Path) -> Result<RunCard> {
         preset,
         iteration,
         ami,
+        validation_loss,
         changed: changed(run).unwrap_or(SystemTime::UNIX_EPOCH),
         trouble: unreadable.or(no_preset).or(failed).or(damage),
         state,
         parent,
         note: keep::note(run),
+        sweep: places::sweep_of(run),
     })
 }
 
@@ -388,7 +387,7 @@ mod tests {
     #[test]
     fn a_run_is_listed_without_its_weights() {
         let directory = tempfile::tempdir().unwrap();
-        let run = directory.path().join("r");
+        let run = directory.path().join("runs/r");
         let ending = Ending { max_iterations: Some(1), ..Ending::default() };
         let preset = Preset::load("quickstart").unwrap();
         let job = Job { out: Some(run.clone()), ending, ..Job::new(preset, 7, DeviceName::Flex) };

@@ -32,6 +32,31 @@ pub fn differences(before: &Preset, after: &Preset) -> Vec<Difference> {
     found
 }
 
+/// All fields of a preset with their values as JSON, by path, without what it says about itself.
+pub fn settings(preset: &Preset) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    flatten("", &serde_json::to_value(preset).unwrap_or_default(), &mut found);
+    found.retain(|(path, _)| !["about", "expect"].contains(&path.as_str()));
+    found
+}
+
+fn flatten(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        // As in `compare`. A variant is also a value: that of its field.
+        value if let Some(variant) = variant_of(value) => {
+            found.push((path.to_owned(), variant.to_owned()));
+            flatten(path, &value[variant], found);
+        }
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| flatten(&below(key), value, found)),
+        Value::Array(values) if values.iter().any(Value::is_object) => {
+            values.iter().enumerate().for_each(|(i, value)| flatten(&below(&i.to_string()), value, found));
+        }
+        Value::String(text) => found.push((path.to_owned(), text.clone())),
+        value => found.push((path.to_owned(), value.to_string())),
+    }
+}
+
 impl Preset {
     /// Whether weights trained with `other` fit this one's network.
     pub fn has_network_of(&self, other: &Preset) -> bool {

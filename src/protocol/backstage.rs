@@ -21,8 +21,10 @@ pub struct RunCard {
     pub seed: u64,
     /// Iterations in its last checkpoint.
     pub iteration: u64,
-    /// Its latest validation AMI, if it was ever validated.
+    /// Its latest validation AMI (last step), if it was ever validated.
     pub ami: Option<f64>,
+    /// Its latest validation loss.
+    pub validation_loss: Option<f64>,
     /// When its metrics were last written.
     pub changed: SystemTime,
     /// What is wrong with it, if anything is: that it failed, or cannot be resumed. A sentence.
@@ -33,6 +35,8 @@ pub struct RunCard {
     pub parent: Option<String>,
     /// The user's line about it.
     pub note: Option<String>,
+    /// The name of the sweep whose trial it is.
+    pub sweep: Option<String>,
 }
 
 impl RunCard {
@@ -44,17 +48,20 @@ impl RunCard {
             seed: 1,
             iteration: 0,
             ami: None,
+            validation_loss: None,
             changed: SystemTime::UNIX_EPOCH,
             trouble: None,
             state: RunState::default(),
             parent: None,
             note: None,
+            sweep: None,
         }
     }
 
-    /// The name of its directory.
+    /// The name of its directory, after that of its sweep.
     pub fn name(&self) -> String {
-        shown(self.directory.file_name().unwrap_or(self.directory.as_os_str())).to_string()
+        let name = shown(self.directory.file_name().unwrap_or(self.directory.as_os_str()));
+        self.sweep.as_ref().map_or_else(|| name.to_string(), |sweep| format!("{sweep}/{name}"))
     }
 }
 

@@ -208,6 +208,8 @@ pub struct Latest {
     pub iteration: u64,
     /// The AMI of the latest epoch, if it has one.
     pub ami: Option<f64>,
+    /// Its validation loss.
+    pub validation_loss: Option<f64>,
     /// Why the run failed, if it did and was not resumed since.
     pub failure: Option<RunFailure>,
 }
@@ -222,10 +224,10 @@ pub fn latest(run: &Path) -> Latest {
         other => (None, other),
     };
     let mut iteration = last.as_ref().map_or(0, |failure| failure.iteration);
-    let ami = epoch.into_iter().chain(records).find_map(|record| match record {
+    let epoch = epoch.into_iter().chain(records).find_map(|record| match record {
         Record::Epoch(epoch) => {
             iteration = iteration.max(epoch.iteration);
-            Some(epoch.ami)
+            Some((epoch.ami, epoch.validation_loss))
         }
         Record::Step(step) => {
             iteration = iteration.max(step.iteration);
@@ -233,7 +235,8 @@ pub fn latest(run: &Path) -> Latest {
         }
         _ => None,
     });
-    Latest { iteration, ami: ami.flatten(), failure: last }
+    let (ami, validation_loss) = epoch.unzip();
+    Latest { iteration, ami: ami.flatten(), validation_loss, failure: last }
 }
 
 /// The last bytes of the file of the run in `run`, at most so many.
@@ -322,18 +325,19 @@ mod tests {
         let run = tempfile::tempdir().unwrap();
         assert_eq!(latest(run.path()), Latest::default());
         let mut file = MetricsFile::open(run.path()).unwrap();
-        let epoch = |ami| Record::Epoch(Epoch { ami, ..Epoch::default() });
+        let epoch = |ami| Record::Epoch(Epoch { ami, validation_loss: 7.0, ..Epoch::default() });
+        let validated = || Latest { validation_loss: Some(7.0), ..Latest::default() };
         file.append(&epoch(Some(0.5))).unwrap();
         let before = file.flush().unwrap();
         let failure =
             RunFailure { iteration: 7, epoch: 2, loss: None, why: "the disk – é – is gone".into() };
         file.append(&Record::Failed(failure.clone())).unwrap();
-        let failed = Latest { iteration: 7, ami: Some(0.5), failure: Some(failure.clone()) };
+        let failed = Latest { iteration: 7, ami: Some(0.5), failure: Some(failure.clone()), ..validated() };
         assert_eq!(latest(run.path()), failed);
         assert_eq!(read(run.path()).unwrap().failure, Some(failure));
         file.cut(before).unwrap();
-        assert_eq!(latest(run.path()), Latest { ami: Some(0.5), ..Latest::default() });
+        assert_eq!(latest(run.path()), Latest { ami: Some(0.5), ..validated() });
         file.append(&epoch(None)).unwrap();
-        assert_eq!(latest(run.path()), Latest::default());
+        assert_eq!(latest(run.path()), validated());
     }
 }

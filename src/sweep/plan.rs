@@ -12,8 +12,8 @@ use crate::paths::shown;
 use crate::preset::{Difference, Preset, differences};
 use crate::run::begun;
 use crate::run::lock::Lock;
+use crate::run::places::{SWEEPS, TRIALS};
 
-const TRIALS: &str = "trials.jsonl";
 /// The name of the preset that all trials have in common.
 pub const PRESET: &str = "preset.ron";
 /// What is done with the lock of a sweep.
@@ -34,7 +34,7 @@ pub struct Plan {
 pub fn directory_of_sweep(path: &Path) -> PathBuf {
     match path.is_dir() || !has_extension(path, "ron") {
         true => path.to_owned(),
-        false => Path::new("sweeps").join(path.file_stem().unwrap_or_default()),
+        false => Path::new(SWEEPS).join(path.file_stem().unwrap_or_default()),
     }
 }
 

@@ -15,13 +15,14 @@ use super::draw::Pen;
 use super::keymap::{Keymap, normal, parse_key, shown, written};
 use super::message::{Done, Effect};
 use super::overlay::help::HelpLine;
-use super::update::{beside, compare, draw, files, leave, log, look, past, picker, steer};
+use super::update::{beside, compare, draw, files, leave, log, look, past, picker, steer, table};
 use super::workbench::Workbench;
 pub use crate::paths::nearest;
 use crate::preset::Setting;
-use Context::{Beside, Curves, Draw, Inspector, Model, ModelInspector, Picker, Workbench as Pictures};
+use Context::{Beside, Curves, Draw, Inspector, Model, ModelInspector, Picker, Table, Workbench as Pictures};
 use KeyCode::{Char, Enter, Esc, Tab};
 
+const LISTS: &[Context] = &[Picker, Table];
 const TRAINING: &[Context] = &[Pictures, Curves];
 const PICTURES: &[Context] = &[Pictures, Model];
 const WALKED: &[Context] = &[Pictures, Model, Beside];
@@ -34,8 +35,9 @@ const IMAGES: &[Context] = &[Inspector, ModelInspector, Draw];
 const INSIDE: &[Context] = &[Inspector, ModelInspector];
 const RUN: &[Context] = &[Pictures, Curves, Inspector];
 const SHOWN: &[Context] = &[Pictures, Curves, Model];
-const RUNS: &[Context] = &[Picker, Pictures, Curves, Inspector];
-const EVERYWHERE: &[Context] = &[Picker, Pictures, Curves, Model, Inspector, ModelInspector, Draw, Beside];
+const RUNS: &[Context] = &[Picker, Table, Pictures, Curves, Inspector];
+const EVERYWHERE: &[Context] =
+    &[Picker, Table, Pictures, Curves, Model, Inspector, ModelInspector, Draw, Beside];
 
 const K: Setting = Setting::K(0);
 const NOISE: Setting = Setting::Noise(0.0);
@@ -69,25 +71,35 @@ pub const ACTIONS: &[Action] = &[
     typed("fork", RUN, "[here|best|IT] [NAME=VALUE …]", "start a new run from the current weights, or from a checkpoint, with other settings", Checkpoint(leave::fork)),
     typed("restart", RUN, "[NAME=VALUE …]", "start a new run from the same initial weights, with other settings", Sets(leave::restart)),
 
-    typed("rename", &[Picker], "NAME", "give the run another name", Text(picker::rename)),
+    typed("rename", LISTS, "NAME", "give the run another name", Text(picker::rename)),
     typed("note", RUNS, "TEXT", "a line about the run, for the list", Text(picker::note)),
 
-    bound("open", &[Picker], &[Enter], "open", "open the model, train the preset, resume or attach to the run", Pick(picker::open)),
-    bound("look", &[Picker], &[Char('i')], "", "look at the run or the model without training", Pick(|app| { let open = key(app, "open"); picker::look(app, &open) })),
-    bound("up", &[Picker], &[KeyCode::Up, Char('k')], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, -1))),
-    bound("down", &[Picker], &[KeyCode::Down, Char('j')], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, 1))),
-    bound("first", &[Picker], &[KeyCode::Home, Char('g')], "", "the first, the last", Pick(|app| picker::select(app, 0))),
-    bound("last", &[Picker], &[KeyCode::End, Char('G')], "", "the first, the last", Pick(|app| picker::select(app, usize::MAX))),
-    bound("filter", &[Picker], &[Char('/')], "filter", "list only what has these words: name, preset, state, note", Pick(picker::filter)),
+    bound("open", LISTS, &[Enter], "open", "open the model, train the preset, resume or attach to the run", Pick(picker::open)),
+    bound("look", LISTS, &[Char('i')], "", "look at the run or the model without training", Pick(|app| { let open = key(app, "open"); picker::look(app, &open) })),
+    bound("up", LISTS, &[KeyCode::Up, Char('k')], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, -1))),
+    bound("down", LISTS, &[KeyCode::Down, Char('j')], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, 1))),
+    bound("first", LISTS, &[KeyCode::Home, Char('g')], "", "the first, the last", Pick(|app| picker::select(app, 0))),
+    bound("last", LISTS, &[KeyCode::End, Char('G')], "", "the first, the last", Pick(|app| picker::select(app, usize::MAX))),
+    bound("filter", LISTS, &[Char('/')], "filter", "list only what has these words: name, preset, state, note", Pick(picker::filter)),
     bound("filter-clear", &[Picker], &[Esc], "", "list everything again", Pick(picker::clear_filter)),
     bound("preview-previous", &[Picker], &[KeyCode::Left, Char(',')], "sample", "another sample of its data", Pick(|app| picker::sample(app, -1))),
     bound("preview-next", &[Picker], &[KeyCode::Right, Char('.')], "sample", "another sample of its data", Pick(|app| picker::sample(app, 1))),
-    named("device", &[Picker], &[Char('d')], "device", "the next or previous device and precision", Pick(|app| picker::device(app, 1))),
-    bound("device-previous", &[Picker], &[Char('D')], "", "the next or previous device and precision", Pick(|app| picker::device(app, -1))),
+    named("table", &[Picker], &[Char('t')], "table", "all runs and trials as a table, to sort and compare", Pick(table::open)),
+    bound("sort-next", &[Table], &[Char('s')], "sort", "order by the next, previous column", Pick(|app| table::sort(app, 1))),
+    bound("sort-previous", &[Table], &[Char('S')], "", "order by the next, previous column", Pick(|app| table::sort(app, -1))),
+    bound("reverse", &[Table], &[Char('o')], "reverse", "the opposite order", Pick(table::reverse)),
+    bound("columns-left", &[Table], &[KeyCode::Left], "columns", "scroll the columns", Pick(|app| table::scroll(app, -1))),
+    bound("columns-right", &[Table], &[KeyCode::Right], "columns", "scroll the columns", Pick(|app| table::scroll(app, 1))),
+    bound("mark", &[Table], &[Char(' ')], "mark", "mark the run to compare it, or no longer", Pick(table::mark)),
+    bound("compare-marked", &[Table], &[Char('r')], "compare", "open the run without training it, with the curves of the marked ones", Pick(|app| { let keys = ["mark", "open"].map(|name| key(app, name)); table::compare(app, keys) })),
+    bound("table-back", &[Table], &[Esc], "", "list all runs again; then back to the list", Pick(table::back)),
+    named("list", &[Table], &[Char('t')], "list", "back to the list of models, presets and runs", Pick(table::close)),
+    named("device", LISTS, &[Char('d')], "device", "the next or previous device and precision", Pick(|app| picker::device(app, 1))),
+    bound("device-previous", LISTS, &[Char('D')], "", "the next or previous device and precision", Pick(|app| picker::device(app, -1))),
 
-    bound("run-rename", &[Picker], &[Char('R')], "", "rename the run", Pick(picker::ask_name)),
-    bound("run-note", &[Picker], &[Char('n')], "", "note a line about the run", Pick(picker::ask_note)),
-    named("delete", &[Picker], &[KeyCode::Delete, Char('X')], "", "delete the run; asks first", Pick(picker::delete)),
+    bound("run-rename", LISTS, &[Char('R')], "", "rename the run", Pick(picker::ask_name)),
+    bound("run-note", LISTS, &[Char('n')], "", "note a line about the run", Pick(picker::ask_note)),
+    named("delete", LISTS, &[KeyCode::Delete, Char('X')], "", "delete the run; asks first", Pick(picker::delete)),
 
     bound("draw-left", &[Draw], &[KeyCode::Left], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, -1, 0))),
     bound("draw-right", &[Draw], &[KeyCode::Right], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, 1, 0))),

@@ -8,6 +8,7 @@ use ratatui::layout::Rect;
 use super::config::Config;
 use super::inspector::Inspector;
 pub use super::overlay::Overlay;
+use super::table::RunTable;
 use super::theme::Theme;
 use super::workbench::{Pane, Workbench};
 use crate::error::Result;
@@ -44,6 +45,8 @@ pub struct App {
     pub attached: bool,
     /// The user's own image, to open with the model that is starting.
     pub opening: Option<PathBuf>,
+    /// The runs to compare with the one that is starting.
+    pub comparing: Vec<PathBuf>,
     /// The area of the newest frame, which decides how far can be scrolled.
     pub screen: Rect,
     /// The directory that files are named from.
@@ -57,6 +60,8 @@ pub struct App {
 pub enum Context {
     /// Choosing a model, a preset or a run.
     Picker,
+    /// Choosing a run in the table of all runs.
+    Table,
     /// Watching a training, with the focus on its pictures.
     Workbench,
     /// Watching a training, with the focus on curves.
@@ -78,6 +83,7 @@ impl Context {
     pub fn words(self) -> &'static str {
         match self {
             Context::Picker => "the picker",
+            Context::Table => "the table of runs",
             Context::Workbench => "the workbench",
             Context::Curves => "the curves",
             Context::Model => "an open model",
@@ -129,6 +135,8 @@ pub struct Picker {
     pub detaching: Option<PathBuf>,
     /// Only entries with these words are listed.
     pub filter: String,
+    /// The table of runs, if it is shown instead of the list.
+    pub table: Option<RunTable>,
     /// What was read of the run that was chosen last.
     pub details: Option<(PathBuf, RunDetails)>,
     /// How long the preset that was chosen last takes on this device, in seconds, if that is known.
@@ -196,6 +204,7 @@ impl App {
             leaving: None,
             attached: false,
             opening: None,
+            comparing: Vec::new(),
             screen: Rect::new(0, 0, 80, 24),
             here: PathBuf::new(),
             home: PathBuf::new(),
@@ -267,6 +276,7 @@ impl App {
     /// The context, which decides the actions that apply.
     pub fn context(&self) -> Context {
         match &self.workbench {
+            None if self.picker.table.is_some() => Context::Table,
             None => Context::Picker,
             Some(Workbench { beside: Some(_), .. }) => Context::Beside,
             Some(Workbench { inspector: Some(Inspector { drawing: Some(_), .. }), .. }) => Context::Draw,

@@ -1,8 +1,10 @@
 //! Fills the picker with models, presets and runs as they are found.
 
+use std::cmp::Ordering;
 use std::path::Path;
 
 use super::app::{Entry, Picker, Previewed};
+use super::table::{Column, RunTable};
 use super::workbench::is_same;
 use crate::preset::Preset;
 use crate::protocol::{Preview, RunCard, RunState, Shelf};
@@ -98,14 +100,35 @@ impl Picker {
         self.entries.iter().position(same)
     }
 
-    /// The entries that the filter lets through.
-    pub fn listed(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
+    /// The entries that the filter lets through, in their order on the screen: in the list without trials of sweeps, in
+    /// the table all runs.
+    pub fn listed(&self) -> impl DoubleEndedIterator<Item = usize> + use<> {
         let words: Vec<String> = self.filter.split_whitespace().map(str::to_lowercase).collect();
-        let has = move |entry: &Entry| {
-            let text = entry.words().to_lowercase();
+        let has = |entry: &Entry| {
+            let of_table = match (&self.table, entry) {
+                (Some(table), Entry::Run(run)) => table.words(run),
+                (None, Entry::Run(run)) if run.sweep.is_some() => return false,
+                (None, _) => String::new(),
+                (Some(_), _) => return false,
+            };
+            let text = entry.words().to_lowercase() + &of_table.to_lowercase();
             words.iter().all(|word| text.contains(word))
         };
-        self.entries.iter().enumerate().filter(move |(_, entry)| has(entry)).map(|(at, _)| at)
+        let mut listed: Vec<usize> =
+            self.entries.iter().enumerate().filter(|(_, entry)| has(entry)).map(|(at, _)| at).collect();
+        match &self.table {
+            Some(RunTable { by: Some(by), .. }) => listed.sort_by(|one, other| self.order(by, *one, *other)),
+            Some(RunTable { by: None, reversed: true, .. }) => listed.reverse(),
+            _ => {}
+        }
+        listed.into_iter()
+    }
+
+    fn order(&self, by: &Column, one: usize, other: usize) -> Ordering {
+        match (&self.table, self.run_at(one), self.run_at(other)) {
+            (Some(table), Some(one), Some(other)) => table.order(by, one, other),
+            _ => Ordering::Equal,
+        }
     }
 
     /// The selected entry, if it is listed.

@@ -43,7 +43,7 @@ pub fn workbench() -> App {
 }
 
 /// A new run in `directory` appears on the screen.
-pub fn start(app: &mut App, directory: &str) {
+pub fn start(app: &mut App, directory: &str) -> Vec<Effect> {
     let info = RunInfo {
         kind: RunKind::Training,
         directory: directory.into(),
@@ -55,7 +55,7 @@ pub fn start(app: &mut App, directory: &str) {
         floor: Floor::default(),
         metrics: Metrics::default(),
     };
-    update(app, Message::Run(Event::Started(Box::new(info))));
+    update(app, Message::Run(Event::Started(Box::new(info))))
 }
 
 pub fn iteration(n: u64) -> Event {

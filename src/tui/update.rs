@@ -12,6 +12,7 @@ pub(super) mod past;
 pub(super) mod picker;
 pub(super) mod run;
 pub(super) mod steer;
+pub(super) mod table;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -58,6 +59,7 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
         }
         Message::StartFailed(sentence) => {
             (app.starting, app.opening) = (false, None);
+            app.comparing.clear();
             app.message = Some(sentence);
             vec![]
         }
@@ -92,8 +94,14 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
             }
             vec![]
         }
-        Message::Runs(runs) => runs.into_iter().flat_map(|run| picker::take_run(app, run)).collect(),
-        Message::RunsGone(gone) => picker::read(app, &gone),
+        Message::Runs(runs) => {
+            let taken: Vec<_> = runs.into_iter().flat_map(|run| picker::take_run(app, run)).collect();
+            taken.into_iter().chain(table::take_in(app)).collect()
+        }
+        Message::RunsGone(gone) => {
+            let effects = picker::read(app, &gone);
+            effects.into_iter().chain(table::take_in(app)).collect()
+        }
         Message::LookAgain if app.shows_runs() => picker::read_again(app),
         Message::LookAgain => vec![],
         Message::Attached => {

@@ -13,6 +13,7 @@ mod picker;
 mod picture;
 mod profile;
 mod readout;
+mod table;
 mod tiles;
 mod workbench;
 
@@ -51,7 +52,10 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Vec<Placed> {
                 (None, None) => workbench::render(app, workbench, area, &mut sheet),
             }
         }
-        None => picker::render(app, area, &mut sheet),
+        None => match &app.picker.table {
+            Some(table) => table::render(app, table, area, &mut sheet),
+            None => picker::render(app, area, &mut sheet),
+        },
     }
     let Sheet { cells: buf, mut pictures } = sheet;
     if app.overlay.is_some() || app.leaving.is_some() {
@@ -110,7 +114,13 @@ fn overlay(app: &App, area: Rect, buf: &mut Buffer) {
 /// What the screen, drawn on `area`, shows at `at`. Drawing uses the same layout.
 pub fn target(app: &App, area: Rect, at: Position) -> Option<Target> {
     match &app.workbench {
-        None => Some(picker::entry(app, area, at).map_or(Target::Picker, Target::Entry)),
+        None => {
+            let entry = match app.picker.table {
+                Some(_) => table::entry(app, area, at),
+                None => picker::entry(app, area, at),
+            };
+            Some(entry.map_or(Target::Picker, Target::Entry))
+        }
         Some(Workbench { beside: Some(_), .. }) => Some(Target::Inspector),
         Some(workbench @ Workbench { inspector: Some(inspector), .. }) => {
             let pixel = match inspector.drawing {

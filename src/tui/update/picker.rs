@@ -174,8 +174,12 @@ pub fn clear_filter(app: &mut App) -> Done {
 /// Filters the list, and chooses the first entry if the chosen one is no longer listed.
 pub fn set_filter(app: &mut App, filter: String) -> Vec<Effect> {
     app.picker.filter = filter;
-    let first = app.picker.listed().next();
-    match (app.picker.chosen(), first) {
+    choose_listed(app)
+}
+
+/// Chooses the first entry that is listed, if the chosen one is not.
+pub fn choose_listed(app: &mut App) -> Vec<Effect> {
+    match (app.picker.chosen(), app.picker.listed().next()) {
         (None, Some(first)) => {
             app.picker.selected = first;
             app.picker.clicked = None;

@@ -1,7 +1,7 @@
 //! The run's events.
 
-use super::files;
 use super::leave::arrive;
+use super::{compare, files};
 use crate::paths::shown;
 use crate::preset::Setting;
 use crate::protocol::{Event, Finish};
@@ -25,7 +25,9 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         app.workbench = Some(workbench);
         app.starting = false;
         let opened = app.opening.take().map_or(Ok(vec![]), |file| files::open(app, &file));
-        return told(app, opened);
+        let compared = std::mem::take(&mut app.comparing);
+        let compared: Vec<_> = compared.iter().flat_map(|run| compare::toggle(app, run)).collect();
+        return told(app, opened).into_iter().chain(compared).collect();
     }
     let Some(workbench) = &mut app.workbench else { return vec![] };
     match event {
@@ -139,6 +141,7 @@ pub fn gone(app: &mut App) -> Vec<Effect> {
         None => app.message = Some(sentence.into()),
     }
     (app.starting, app.opening) = (false, None);
+    app.comparing.clear();
     vec![]
 }
 

@@ -178,7 +178,8 @@ fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn details(app: &App, area: Rect, sheet: &mut Sheet) {
+/// Describes the chosen entry.
+pub fn details(app: &App, area: Rect, sheet: &mut Sheet) {
     let theme = &app.theme;
     let Some(entry) = app.picker.chosen().filter(|_| !area.is_empty()) else { return };
     let preset = entry.preset();
