@@ -40,6 +40,18 @@ fn seen(app: &App) -> Vec<(&'static str, String)> {
         ("preview", app.picker.sample.to_string()),
         ("device", app.picker.device().to_owned()),
         ("filter", app.picker.filter.clone()),
+        (
+            "table",
+            app.picker.table.as_ref().map_or(String::new(), |table| {
+                format!(
+                    "by {}, reversed {}, {} marked, {} left",
+                    table.by.as_ref().map_or("age", |column| column.heading()),
+                    table.reversed,
+                    table.marked.len(),
+                    table.skipped
+                )
+            }),
+        ),
     ];
     let Some(workbench) = &app.workbench else { return seen };
     let value = |kind: &Setting, preset: &Preset| {
@@ -221,6 +233,20 @@ fn every_key_in_the_picker() {
         ("a run, filtered", filtered),
     ];
     insta::assert_snapshot!("picker", table(Context::Picker, &states));
+}
+
+#[test]
+fn every_key_in_the_table_of_runs() {
+    let table_of_runs = support::table(Depth::True);
+    let mut filtered = table_of_runs.clone();
+    filtered.picker.filter = "k=5".into();
+    let states = [
+        ("two are marked", table_of_runs.clone()),
+        ("none is marked", support::pressed(&table_of_runs, "tt")),
+        ("filtered", filtered),
+        ("scrolled", support::pressed(&table_of_runs, "→→")),
+    ];
+    insta::assert_snapshot!("table", table(Context::Table, &states));
 }
 
 #[test]

@@ -133,6 +133,19 @@ fn the_picker() {
 }
 
 #[test]
+fn the_table_of_runs() {
+    compare("table", support::table, &[&NORMAL[..], &EXTREMES].concat());
+}
+
+/// In the list they would hide everything else.
+#[test]
+fn trials_are_counted_in_the_list() {
+    let app = support::pressed(&support::table(Depth::Plain), "t");
+    let shown = text(&render(&app, 80, 30));
+    assert!(shown.contains("t shows 6 trials of sweeps") && !shown.contains("k=3"), "{shown}");
+}
+
+#[test]
 fn a_trained_model() {
     compare("model", support::model, &NORMAL);
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::app::{Entry, Picker};
 use super::shelf::state;
-use crate::preset;
+use crate::preset::{self, Setting};
 use crate::protocol::RunCard;
 
 /// What a run has in no column.
@@ -59,7 +59,7 @@ impl Column {
             Column::Loss => "valid loss",
             Column::Seed => "seed",
             Column::Setting(path) if path == "name" => "preset",
-            Column::Setting(path) => path,
+            Column::Setting(path) => Setting::named(path).map_or(path, |kind| kind.short()),
         }
     }
 
@@ -220,6 +220,9 @@ mod tests {
         ];
         table.read(runs.iter());
         assert_eq!(table.differing, ["k", "noise.probability", "train.learning_rate"]);
+        let headings: Vec<String> =
+            table.columns()[6..].iter().map(|column| column.heading().to_owned()).collect();
+        assert_eq!(headings, ["k", "noise", "lr"], "as they are typed");
         assert_eq!(table.words(&runs[1]), " k=7 noise.probability=0.3 train.learning_rate=0.1");
         let runs = [card("a", load("quickstart")), card("c", load("static-shapes-nem"))];
         table.read(runs.iter());

@@ -8,7 +8,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use nem_tui::preset::{Preset, Setting};
 use nem_tui::protocol::{
     Change, Command, Epoch, Event, Floor, Iteration, Metrics, ModelCard, Moment, Preview, Profile, RunCard,
-    RunHandle, RunInfo, RunKind, RunToCompare, Shelf,
+    RunHandle, RunInfo, RunKind, RunState, RunToCompare, Shelf,
 };
 use nem_tui::random::{Purpose, Stream};
 use nem_tui::snapshot::{Snapshot, SnapshotStep};
@@ -91,6 +91,26 @@ pub fn picker_with(depth: Depth, past: bool) -> App {
     let chosen = Box::new(app.picker.entries[app.picker.selected].preset().clone());
     update(&mut app, Message::Preview(chosen, 0, Some(preview)));
     app
+}
+
+/// The table of runs, ordered by AMI, with trials of a sweep, one of which trains and two of which are marked.
+pub fn table(depth: Depth) -> App {
+    let mut app = picker(depth);
+    let trial = |k: usize, seed: u64| {
+        let preset = preset("quickstart").set(&[format!("k={k}"), format!("noise=0.{k}")]).unwrap();
+        RunCard {
+            seed,
+            iteration: 3000 - 100 * k as u64,
+            ami: Some(0.7 + 0.03 * k as f64 - 0.05 * seed as f64),
+            validation_loss: Some(120.0 + k as f64),
+            state: if k == 5 && seed == 2 { RunState::Running } else { RunState::Finished },
+            sweep: Some("components".into()),
+            ..RunCard::new(format!("sweeps/components/k={k},seed={seed}").into(), preset)
+        }
+    };
+    let trials = (3..=5).flat_map(|k| (1..=2).map(move |seed| trial(k, seed)));
+    update(&mut app, Message::Runs(trials.collect()));
+    pressed(&app, "tssss  ")
 }
 
 /// A training of `preset`, as announced.
@@ -272,6 +292,7 @@ pub fn pressed(app: &App, keys: &str) -> App {
     for key in keys.chars() {
         let code = match key {
             '←' => KeyCode::Left,
+            '→' => KeyCode::Right,
             '↑' => KeyCode::Up,
             '\t' => KeyCode::Tab,
             key => KeyCode::Char(key),

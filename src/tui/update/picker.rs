@@ -197,9 +197,19 @@ fn chosen_run<'a>(app: &'a App, what: &str) -> Result<&'a RunCard, String> {
     }
 }
 
+/// The run to be renamed.
+fn renamable(app: &App) -> Result<&RunCard, String> {
+    match chosen_run(app, "renamed")? {
+        RunCard { sweep: Some(sweep), .. } => {
+            Err(format!("a trial keeps its name, by which its sweep, {sweep}, finds it"))
+        }
+        run => Ok(run),
+    }
+}
+
 /// Opens the command that renames the chosen run, with its name to be changed.
 pub fn ask_name(app: &mut App) -> Done {
-    let line = format!("rename {}", chosen_run(app, "renamed")?.name());
+    let line = format!("rename {}", renamable(app)?.name());
     app.overlay = Some(Overlay::Palette(Box::new(Palette::with(line))));
     Ok(vec![])
 }
@@ -214,7 +224,7 @@ pub fn ask_note(app: &mut App) -> Done {
 
 /// Renames the chosen run.
 pub fn rename(app: &mut App, name: &str) -> Done {
-    let run = idle(chosen_run(app, "renamed")?, "renamed")?;
+    let run = idle(renamable(app)?, "renamed")?;
     match name {
         "" => Err("rename takes a NAME".into()),
         name if name == run.name() => Ok(vec![]),

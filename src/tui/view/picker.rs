@@ -127,6 +127,13 @@ fn lines(app: &App, inner: Rect) -> (Vec<(Line<'static>, Option<usize>)>, usize)
         };
         lines.push((if chosen { line.style(theme.selected()) } else { line }, Some(i)));
     }
+    let trials = app.picker.runs().filter(|run| run.sweep.is_some()).count();
+    if trials > 0 && app.picker.filter.is_empty() {
+        let table = key(app, "table");
+        let trials =
+            if trials == 1 { "the trial of a sweep".into() } else { format!("{trials} trials of sweeps") };
+        lines.push((Line::styled(format!("   {table} shows {trials}"), theme.dim()), None));
+    }
     if lines.is_empty() && !app.picker.filter.is_empty() {
         let clear = key(app, "filter-clear");
         lines.push((Line::styled(format!(" nothing has these words; {clear} lists all"), theme.dim()), None));

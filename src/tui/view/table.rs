@@ -136,7 +136,7 @@ fn draw_rows(app: &App, table: &RunTable, area: Rect, sheet: &mut Sheet) {
     }
     for (count, way) in [(table.skipped, "left"), (hidden, "right")] {
         if count > 0 {
-            title += &format!("  +{count} columns {way}");
+            title += &format!("  +{count} column{} {way}", if count == 1 { "" } else { "s" });
         }
     }
     let inner = pane(Line::styled(title + " ", theme.accent()), true, theme, area, sheet.cells);

@@ -132,6 +132,16 @@ fn a_run_is_opened_attached_to_or_compared_with_the_marked_ones() {
 }
 
 #[test]
+fn a_trial_keeps_its_name() {
+    let mut app = table();
+    for keys in ["↓↓R", ":rename x↵"] {
+        assert!(press(&mut app, keys).iter().all(|effect| matches!(effect, Effect::Preview(..))));
+        let said = app.message.take().unwrap_or_default();
+        assert!(said.contains("its sweep, widths, finds it"), "{said}");
+    }
+}
+
+#[test]
 fn what_was_marked_is_compared_once_the_run_is_open() {
     let mut app = table();
     app.here = "/here".into();
