@@ -11,6 +11,7 @@ use super::{model, socket, timing};
 use crate::backend::{self, Compute};
 use crate::data::{Dataset, Split, corrupt};
 use crate::error::{Error, Result};
+use crate::files::is_temporary;
 use crate::paths::shown;
 use crate::precision::Precision;
 use crate::preset::Preset;
@@ -22,6 +23,7 @@ use crate::random::Stream;
 use crate::run::checkpoint::{Checkpoint, EmbeddedModel, MODELS};
 use crate::run::checkpoints;
 use crate::run::directory::{self, RunFile};
+use crate::run::keep::Renamed;
 use crate::run::lock::{self, Held};
 use crate::run::{album, begun, curves, keep, log, metrics, past};
 use crate::snapshot::Snapshot;
@@ -105,7 +107,12 @@ impl Backstage for LocalBackstage {
             // A process that has died leaves no trace but its lock.
             Some(known) => {
                 let is_used = matches!(known.state, RunState::Running | RunState::Elsewhere(_));
-                is_used || changed(run) != Some(known.changed) || keep::note(run) != known.note
+                let parent = || RunFile::read(run).ok().and_then(|file| keep::parent(run, &file));
+                is_used
+                    || changed(run) != Some(known.changed)
+                    || keep::note(run) != known.note
+                    // That is renamed or removed without a change here.
+                    || parent() != known.parent
             }
             None => true,
         };
@@ -148,11 +155,12 @@ impl Backstage for LocalBackstage {
     }
 
     fn rename(&self, run: &Path, name: &str) -> Result<(PathBuf, String)> {
-        let (to, children) = keep::rename(run, name)?;
-        let also = match children {
-            0 => String::new(),
-            1 => "; the run that began from it was told".to_owned(),
-            n => format!("; the {n} runs that began from it were told"),
+        let Renamed { directory: to, children, problem } = keep::rename(run, name)?;
+        let also = match (children, problem) {
+            (_, Some(e)) => format!(", but this is not complete: {e}"),
+            (0, None) => String::new(),
+            (1, None) => "; the run that began from it was updated".to_owned(),
+            (n, None) => format!("; the {n} runs that began from it were updated"),
         };
         let sentence = format!("{} is now {}{also}", shown(run), shown(&to));
         Ok((to, sentence))
@@ -274,8 +282,8 @@ impl Backstage for LocalBackstage {
     }
 }
 
-/// Reads the runs in these directories, and passes each to `found`. Directories that are not runs or are damaged are
-/// left out; `train --resume` says why.
+/// Reads the runs in these directories, and passes each to `found`. Directories that are not runs are left out;
+/// `train --resume` says why.
 fn read_each(runs: Vec<PathBuf>, found: &(dyn Fn(RunCard) + Sync)) {
     let waiting = Mutex::new(runs.into_iter());
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -287,9 +295,10 @@ fn read_each(runs: Vec<PathBuf>, found: &(dyn Fn(RunCard) + Sync)) {
     });
 }
 
-/// The directories of the runs under `runs`, the most recently changed first.
+/// The directories of the runs under `runs`, the most recently changed first. One that is being removed is temporary.
 fn newest_first(runs: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
+    let entries = entries.filter(|entry| !is_temporary(&entry.file_name()));
     let mut runs: Vec<_> =
         entries.filter_map(|entry| Some((changed(&entry.path())?, entry.path()))).collect();
     runs.sort_by_key(|(changed, _)| Reverse(*changed));
@@ -345,7 +354,7 @@ pub fn card(run: &Path) -> Result<RunCard> {
     // What comes after the last checkpoint counts only while it trains.
     let trains = matches!(state, RunState::Running | RunState::Elsewhere(_));
     let iteration = if trains { iteration.max(latest) } else { iteration };
-    let parent = begun.as_ref().ok().and_then(keep::parent);
+    let parent = begun.as_ref().ok().and_then(|file| keep::parent(run, file));
     let unreadable = begun.as_ref().err().map(Error::to_string);
     let (preset, no_preset) = match last.map_or_else(|| directory::preset(run), |last| Ok(last.preset)) {
         Ok(preset) => (preset, None),
@@ -397,6 +406,8 @@ mod tests {
         drop(handle);
         let checkpoint = checkpoints::path_of(&run, "last").unwrap();
         std::fs::write(checkpoint.join("weights.safetensors"), "damaged").unwrap();
+        std::fs::create_dir(directory.path().join(".nem-tui-other")).unwrap();
+        std::fs::write(directory.path().join(".nem-tui-other/run.json"), "half removed").unwrap();
         let card = card(&run).unwrap();
         assert_eq!((card.seed, card.iteration, newest_first(directory.path())), (7, 1, vec![run]));
         assert!(Checkpoint::open(&checkpoint).is_err());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::directory::{self, RunFile};
+use super::keep::is_parent;
 use super::{album, checkpoint, checkpoints};
 use crate::error::{Error, Result};
 use crate::protocol::Moment;
@@ -33,7 +34,7 @@ pub fn inherited(run: &Path) -> BTreeMap<u64, PathBuf> {
     let (mut run, mut until) = (run.to_owned(), u64::MAX);
     for _ in 0..ANCESTORS {
         let Some(forked) = RunFile::read(&run).ok().and_then(|run| run.forked) else { break };
-        let Some(parent) = directory::run_of(&forked) else { break };
+        let Some(parent) = directory::run_of(&forked).filter(|parent| is_parent(parent, &run)) else { break };
         until = checkpoints::iteration_of(&forked).unwrap_or(0).min(until);
         for (iteration, path) in own(parent).into_iter().take_while(|(iteration, _)| *iteration <= until) {
             found.entry(iteration).or_insert(path);

@@ -88,11 +88,12 @@ impl Opened {
                 let steps = self.clip.steps(preset.steps, chosen.steps);
                 steps.map_err(|problem| Error::content(path, problem))?
             }
-            Source::Frames(frames) => match frames.targets.len().max(frames.noisy.len()) {
-                1 => preset.steps,
-                most if chosen.steps => preset.steps.min(most),
-                most => most,
-            },
+            // A still image serves any number of steps; its noisy versions serve one step each.
+            Source::Frames(frames) if frames.targets.len() == 1 && frames.noisy.is_empty() => preset.steps,
+            Source::Frames(frames) => {
+                let most = frames.targets.len().max(frames.noisy.len());
+                if chosen.steps { preset.steps.min(most) } else { most }
+            }
         };
         Ok(Preset { steps, noise: chosen.noise(preset.noise), ..preset.clone() })
     }
@@ -203,6 +204,17 @@ mod tests {
             assert!(same.knows_objects() && same.steps[2].ami.is_some());
             let fewer = take(&trainer, 0, Some(&opened), &[Setting::Steps(2)]).unwrap();
             assert_eq!(fewer.steps[..], sample.steps[..2], "{name}");
+            let first = Frames {
+                targets: vec![sample.steps[0].target.clone()],
+                noisy: vec![sample.steps[0].noisy.clone()],
+                groups: sample.steps[0].groups.clone(),
+                begins_as: Some((5, 2)),
+            };
+            let opened = Opened::new(Input::frames(first, 1), sample.image).unwrap();
+            for look in [vec![], vec![Setting::Steps(2)]] {
+                let one = take(&trainer, 0, Some(&opened), &look).unwrap();
+                assert_eq!(one.steps[..], sample.steps[..1], "{name}: a single noisy frame is a single step");
+            }
         }
     }
 
