@@ -364,18 +364,30 @@ async fn talk(
 /// Passes a viewer's commands on, no faster than a person presses keys, and no more than the worker takes.
 async fn hear(viewer: ViewerId, from: &mut (impl AsyncRead + Unpin), caller: &WeakCaller) -> io::Result<()> {
     let mut pace = Pace::new(KEYS_AT_ONCE, KEYS_A_SECOND);
+    let mut image: Option<oneshot::Receiver<()>> = None;
     for n in 1u64.. {
         let command = wire::read_command(from).await?;
         sleep_until(pace.grant(Instant::now())).await;
-        let (taken, is_taken) = oneshot::channel();
+        let is_image = matches!(command, Command::Input(Some(_)));
+        // A drawing takes megabytes, so the next one waits until the worker has this one.
+        if let Some(earlier) = image.take_if(|_| is_image) {
+            let _ = earlier.await;
+        }
         // The run is ending; its last events are still to come.
         let Some(caller) = caller.upgrade() else { return pending().await };
         caller.send(Call::Command(viewer, command));
-        if n.is_multiple_of(COMMANDS) {
-            caller.send(Call::Taken(taken));
-            // It must not keep the run from ending.
-            drop(caller);
+        let is_full = n.is_multiple_of(COMMANDS);
+        if !is_image && !is_full {
+            continue;
+        }
+        let (taken, is_taken) = oneshot::channel();
+        caller.send(Call::Taken(taken));
+        // It must not keep the run from ending.
+        drop(caller);
+        if is_full {
             let _ = is_taken.await;
+        } else {
+            image = Some(is_taken);
         }
     }
     Ok(())
