@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::schema::{Data, Digits, Distribution, Images, Noise};
+use super::data::{Data, Digits, Images, Noise};
+use super::schema::Distribution;
 
 /// The size of an image: C, H and W.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! Settings that can be changed during training.
 
-use super::schema::{Distribution, Noise, Preset, Setting};
+use super::data::Noise;
+use super::schema::{Distribution, Preset, Setting};
 use crate::error::{Error, Result};
 
 impl Setting {

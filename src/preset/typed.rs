@@ -5,10 +5,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::schema::{
-    Cell, Data, Digits, Distribution, Images, Layer, Loss, ModelSpec, Noise, Preset, Setting, Speed, Stage,
-    StepWeights, Train,
-};
+use super::data::{Data, Digits, Images, Noise, Speed};
+use super::schema::{Cell, Distribution, Layer, Loss, ModelSpec, Preset, Setting, Stage, StepWeights, Train};
 use crate::paths::exact::StoredPath;
 
 pub(super) fn options() -> ron::Options {
