@@ -111,7 +111,7 @@ pub fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-/// Whether `path` is a directory; what is not there is none.
+/// Whether `path` is an existing directory.
 ///
 /// # Errors
 /// A path that cannot be asked, as on a file server that does not answer.

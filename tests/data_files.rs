@@ -368,7 +368,7 @@ fn safetensors(arrays: &[(&str, &str, &[usize], Vec<u8>)]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &content].concat()
 }
 
-/// Weights under other names and in other types, beside arrays that nobody asked for; what is not used is told.
+/// Weights under other names and in other types, beside arrays that nobody asked for; a note says what is not used.
 #[test]
 fn weights_and_inputs_of_other_programs_are_read() {
     use nem_tui::tensors;
@@ -438,7 +438,7 @@ fn weights_and_inputs_of_other_programs_are_read() {
     );
 }
 
-/// What a picture's own image lost on its way to the model is told on stderr.
+/// stderr says what a picture's own image lost on its way to the model.
 #[test]
 fn what_is_not_used_of_an_image_is_told() {
     let directory = tempfile::tempdir().unwrap();

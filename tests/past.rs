@@ -23,7 +23,7 @@ fn to(max_iterations: u64) -> Ending {
     Ending { max_iterations: Some(max_iterations), ..Ending::default() }
 }
 
-/// Trains a new run in `out`, or resumes the one there, for so many iterations in all.
+/// Trains a new run in `out`, or resumes the one there, up to `iterations` in all.
 fn train(out: &Path, sets: &[&str], iterations: u64) {
     let ending = to(iterations);
     if out.exists() {

@@ -35,7 +35,7 @@ const STAY: Ending = Ending { max_iterations: None, epochs: None, stay: true };
 /// Where runs are found.
 const RUNS: &str = "runs";
 
-/// How long a preset is chosen before it is timed.
+/// How long a preset must stay selected before it is timed.
 const PASSED_BY: Duration = Duration::from_millis(400);
 
 /// The number of threads that read runs, so that a run on a slow disk does not delay the list.
@@ -104,7 +104,7 @@ impl Backstage for LocalBackstage {
     fn runs_again(&self, known: &[RunCard], found: &(dyn Fn(RunCard) + Sync)) -> Vec<PathBuf> {
         let all = newest_first(Path::new(RUNS));
         let has_changed = |run: &PathBuf| match known.iter().find(|known| known.directory == *run) {
-            // A process that has died leaves no trace but its lock.
+            // A process that dies changes nothing but its lock.
             Some(known) => {
                 let is_used = matches!(known.state, RunState::Running | RunState::Elsewhere(_));
                 let parent = || RunFile::read(run).ok().and_then(|file| keep::parent(run, &file));
@@ -142,7 +142,7 @@ impl Backstage for LocalBackstage {
         }
         let stop = Stop::default();
         *self.measuring.lock().unwrap_or_else(PoisonError::into_inner) = stop.clone();
-        // Not for a preset that is only passed by.
+        // Not while the user scrolls past.
         std::thread::sleep(PASSED_BY);
         stop.check().ok()?;
         let seconds = backend::caught(|| timing::measure(preset, self.seed, compute, &stop)).ok()?;
@@ -339,7 +339,7 @@ pub fn card(run: &Path) -> Result<RunCard> {
         begun => begun,
     };
     let state = match lock::state(run) {
-        // A run of this process has left the screen, and is ending.
+        // A run of this process that is ending after it has left the screen counts as stopped.
         Held::Here(holder) if holder.pid != std::process::id() => RunState::Running,
         Held::Elsewhere(holder) => RunState::Elsewhere(holder.to_string()),
         _ if last.as_ref().is_some_and(Checkpoint::is_finished) => RunState::Finished,
@@ -351,7 +351,7 @@ pub fn card(run: &Path) -> Result<RunCard> {
     let ami = ami.filter(|_| last.as_ref().is_none_or(Checkpoint::is_of_its_task));
     let (iteration, of_last) =
         last.as_ref().map_or((0, 0), |last| (last.manifest.counters.iteration, last.manifest.seed));
-    // What comes after the last checkpoint counts only while it trains.
+    // Iterations after the last checkpoint count only while it trains.
     let trains = matches!(state, RunState::Running | RunState::Elsewhere(_));
     let iteration = if trains { iteration.max(latest) } else { iteration };
     let parent = begun.as_ref().ok().and_then(|file| keep::parent(run, file));

@@ -200,14 +200,14 @@ pub fn fork(
     spawn(make, ending)
 }
 
-/// What a restart of the run in `of` has made.
+/// What the new run in `run` is, for its viewers: a restart of the run in `of`.
 fn restarted(run: &Path, of: &Path, preset: &Preset) -> String {
     let before = directory::preset(of);
     let settings = before.map_or(String::new(), |before| with(&differences(&before, preset)));
     format!("{}, restarted from the initial weights of {}{settings}", name(run), name(of))
 }
 
-/// The settings of a new run that its parent had otherwise, in words.
+/// The settings in which a new run differs from its parent, in words.
 fn with(settings: &[Difference]) -> String {
     let each = |one: &Difference| format!("{} {}", one.path, one.after);
     match settings {

@@ -47,11 +47,11 @@ use crate::preset::Setting;
 use crate::protocol::{Call, Command, Event, Finish, OWNER, Record, RunInfo, ViewerId, WeakCaller};
 use crate::snapshot::Snapshot;
 
-/// What a run says that cannot listen.
+/// What a run says when it cannot listen.
 pub(super) const NOBODY: &str = "the run continues, but nobody can attach to it";
 /// Frames that a viewer may lag behind.
 const BACKLOG: usize = 1024;
-/// Answers that may wait for a viewer; one that does not read so many is disconnected.
+/// Answers that may wait for a viewer; one that leaves more unread is disconnected.
 const ANSWERS: usize = 64;
 /// Commands of a viewer that may wait for the worker.
 const COMMANDS: u64 = 128;
@@ -195,7 +195,7 @@ struct Room {
     limits: Limits,
     /// Who has not said hello, the oldest first; closing the channel ends the connection.
     strangers: VecDeque<(ViewerId, oneshot::Sender<()>)>,
-    /// How often viewers may join, since each is told the whole state.
+    /// How often viewers may join, since each is sent the whole state.
     joins: Pace,
 }
 

@@ -149,7 +149,7 @@ pub enum ShapeSet {
     Small,
 }
 
-/// Noise on the input x̃, drawn anew for every frame and epoch.
+/// Noise on the input x̃, drawn again for every frame and epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Noise {

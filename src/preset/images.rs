@@ -91,8 +91,8 @@ impl Data {
         self
     }
 
-    /// The kind of noise that fits these images: flipped pixels for binary ones. Those of a file are what `distribution`
-    /// takes them for.
+    /// The kind of noise that fits these images: flipped pixels if they are binary. For images of a file, `distribution`
+    /// says whether they are.
     pub(super) fn noise(&self, probability: f64, distribution: Distribution) -> Noise {
         let is_binary = match self {
             Data::Shapes { .. } | Data::FlyingShapes { .. } => true,

@@ -236,9 +236,9 @@ pub struct Train {
     /// Minutes of training after which another checkpoint is written, besides those before and after every validation.
     #[serde(default = "five")]
     pub checkpoint_minutes: f64,
-    /// The most disk for checkpoints of the past to fork from later, in MB: the first epoch's, and of every doubling of
-    /// the iterations up to four, fewer where there is no room. The newest, the one before and the best are always
-    /// kept; 0 keeps only these.
+    /// Disk space for past checkpoints to fork from, in MB: the first epoch's, and up to four for every doubling of the
+    /// iterations, fewer if space is short. The newest, the one before it and the best are always kept; 0 keeps only
+    /// these.
     #[serde(default = "default_history_mb")]
     pub history_mb: u64,
 }
@@ -285,7 +285,7 @@ pub enum Setting {
     Objects(usize),
     /// Standard deviation of the Gaussian in the E-step.
     ESigma(f64),
-    /// The most epochs, with stages those of the last one. Early stopping starts its patience anew.
+    /// Maximum number of epochs, of the last stage if there are stages. Early stopping counts from zero again.
     MaxEpochs(u64),
 }
 

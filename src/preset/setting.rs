@@ -5,7 +5,7 @@ use super::schema::{Distribution, Preset, Setting};
 use crate::error::{Error, Result};
 
 impl Setting {
-    /// One setting of each kind that can be typed, in the order of the menus; their values mean nothing.
+    /// One setting of each kind that can be typed, in the order of the menus, with a value that means nothing.
     pub const KINDS: [Setting; 7] = [
         Setting::K(0),
         Setting::Noise(0.0),

@@ -15,11 +15,11 @@ use crate::snapshot::Snapshot;
 pub struct RunCard {
     /// Its directory.
     pub directory: PathBuf,
-    /// The preset it began with.
+    /// Its current preset: that of its last checkpoint.
     pub preset: Preset,
     /// The seed of all random numbers.
     pub seed: u64,
-    /// Iterations in its last checkpoint.
+    /// Iterations done: in its last checkpoint or, while it trains, so far.
     pub iteration: u64,
     /// Its latest validation AMI, if it was ever validated.
     pub ami: Option<f64>,
@@ -31,7 +31,7 @@ pub struct RunCard {
     pub state: RunState,
     /// Where it began, if not with its seed's weights: "fork of quickstart-s1 at 747".
     pub parent: Option<String>,
-    /// The user's line about it.
+    /// The user's note on it, one line.
     pub note: Option<String>,
 }
 
@@ -72,21 +72,21 @@ pub enum RunState {
     Elsewhere(String),
 }
 
-/// What is read of a run when it is chosen in the list.
+/// What is read of a run when it is selected in the list.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunDetails {
     /// Its validation AMI after each epoch; the losses where nothing can be scored.
     pub curve: Vec<f64>,
     /// Whether these are losses.
     pub is_loss: bool,
-    /// The bytes that it takes on the disk.
+    /// Its size on disk, in bytes.
     pub bytes: u64,
 }
 
 /// What the deletion of a run would take away.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Deletion {
-    /// The bytes that it takes on the disk.
+    /// Its size on disk, in bytes.
     pub bytes: u64,
     /// The runs that began with its weights, and cannot be repeated without them.
     pub dependents: Vec<String>,
@@ -173,7 +173,7 @@ pub trait Backstage: Send + Sync {
     fn runs_again(&self, _known: &[RunCard], _found: &(dyn Fn(RunCard) + Sync)) -> Vec<PathBuf> {
         Vec::new()
     }
-    /// What is read of the run in this directory when it is chosen.
+    /// Details of the run in this directory, for when it is selected.
     fn details(&self, _run: &Path) -> Result<RunDetails> {
         not_here()
     }
@@ -216,12 +216,12 @@ pub trait Backstage: Send + Sync {
     fn resume(&self, _run: &RunCard, _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// Attaches to a run that another process trains; resumes it on this device if that process has ended meanwhile.
+    /// Attaches to a run that another process trains; resumes it on this device if that process has ended by then.
     fn attach(&self, _run: &RunCard, _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// The checkpoint of the run in this directory by name: `best`, `last`, or an iteration, for the nearest one not
-    /// after it.
+    /// The checkpoint of the run in this directory by name: `best`, `last`, or an iteration. Without a checkpoint of that
+    /// iteration it is the nearest earlier one.
     fn checkpoint(&self, _run: &Path, _name: &str) -> Result<PathBuf> {
         not_here()
     }

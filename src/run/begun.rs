@@ -1,4 +1,4 @@
-//! The settings of a run: whether it was begun as a command asks for, and what they are at its end.
+//! The settings of a run: whether it began with those that a command asks for, and what they are at its end.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub fn changed_settings(begun: &Preset, asked: &Preset) -> Result<Vec<Difference
     Ok(differences(begun, &asked))
 }
 
-/// The settings of the run in `run` after its last record in `metrics`, which are all of it.
+/// The settings of the run in `run` after the last record of `metrics`, which holds all its records.
 ///
 /// # Errors
 /// A preset that cannot be read or is damaged.

@@ -9,10 +9,10 @@ use super::{album, checkpoint, checkpoints};
 use crate::error::{Error, Result};
 use crate::protocol::Moment;
 
-/// So many ancestors of a fork are looked at.
+/// How many ancestors of a fork are looked at.
 const ANCESTORS: usize = 16;
 
-/// The checkpoints of the run in `run` by their iterations, and those that it has inherited.
+/// The checkpoints of the run in `run` and those that it inherited, by their iterations.
 pub fn checkpoints(run: &Path) -> BTreeMap<u64, PathBuf> {
     let mut found = inherited(run);
     found.extend(own(run));
@@ -65,7 +65,7 @@ pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
     let checkpoints = checkpoints(run);
     let earlier = iteration.and_then(|iteration| checkpoints.range(..=iteration).next_back());
     let Some((_, path)) = earlier else { return Err(refused) };
-    // That of an ancestor is as likely to stay.
+    // A pointer in an ancestor's directory is not for a fork to write.
     if path.starts_with(run) {
         super::checkpoints::ask_for(run, path)?;
     }

@@ -24,7 +24,7 @@ pub fn save_image(values: &[f32], image: ImageSize, path: &Path) -> Result<()> {
         () => {
             let path = shown(path);
             return Err(Error::Usage(format!(
-                "{path}: an image is saved as .png, or as .npy to the last bit"
+                "{path}: an image is saved as .png, or as .npy without rounding"
             )));
         }
     };
@@ -38,7 +38,7 @@ fn png(values: &[f32], image: ImageSize, path: &Path) -> Result<Vec<u8>> {
         channels => {
             let path = shown(path);
             return Err(Error::Usage(format!(
-                "{path}: a PNG has no {channels} channels; save the image as .npy"
+                "{path}: a PNG cannot have {channels} channels; save the image as .npy"
             )));
         }
     };

@@ -3,7 +3,7 @@
 //! The workbench and `picture --input` show the same result for a file: the image is read as it is, without the
 //! preset's noise unless the user asks for noise. That noise and the initial γ are those of the first
 //! validation sample. (`infer`, which compares implementations, draws its γ from the test split's stream.)
-//! Frames from a viewer are unrolled in the same way, except for what they bring along: noise, objects, an initial γ.
+//! Frames from a viewer are unrolled in the same way, but may bring their own noise, objects and initial γ.
 
 use super::batch::Batch;
 use crate::data::image_file::{self, Clip};
@@ -57,7 +57,7 @@ impl Opened {
             Source::Frames(frames) if are_images(frames, image) => Clip::default(),
             Source::Frames(_) => {
                 return Err(Error::Data(format!(
-                    "the {} does not consist of {}x{} pixels in {} channels with values of 0 to 1; draw it anew",
+                    "the {} does not consist of {}x{} pixels in {} channels with values of 0 to 1; draw it again",
                     input.name(),
                     image.width,
                     image.height,
@@ -68,7 +68,7 @@ impl Opened {
         Ok(Opened { input, clip })
     }
 
-    /// What is not used of the file in so many EM steps, in words that follow its name.
+    /// What is not used of the file in `steps` EM steps, in words that follow its name.
     pub(crate) fn notes(&self, steps: usize) -> Vec<String> {
         self.clip.notes_in(steps)
     }
@@ -112,7 +112,7 @@ impl Opened {
     }
 }
 
-/// Whether a viewer's frames are images of this size, with as many values as there must be.
+/// Whether a viewer's frames are images of this size, and their numbers match.
 fn are_images(frames: &Frames, image: ImageSize) -> bool {
     let (targets, noisy, groups) = (frames.targets.len(), frames.noisy.len(), frames.groups.len());
     let is_image = |frame: &Vec<f32>| frame.len() == image.values() && frame.iter().all(|v| unit::fits(*v));

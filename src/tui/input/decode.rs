@@ -66,7 +66,7 @@ pub struct Decoder {
 enum State {
     #[default]
     Ground,
-    /// The Esc key was told. If the rest of a sequence follows after all, it is not keys.
+    /// The Esc key was reported. If the rest of a sequence follows after all, it is not keys.
     Told,
     Escape,
     /// After `ESC [`.
