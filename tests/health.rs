@@ -60,7 +60,7 @@ const RUNS: [Recorded; 6] = [
         Some(("the components hold pixels at random", 1000)),
     ),
 ];
-/// Every so many iterations one is recorded, and the first few.
+/// One iteration in this many is recorded, and the first few.
 const THINNED: u64 = 5;
 
 impl Recorded {

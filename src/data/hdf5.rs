@@ -378,7 +378,7 @@ impl Hdf5Source {
         let features = filled(DatasetKind::Features, features, room)?;
         let groups = match filled(DatasetKind::Groups, groups, size)? {
             Packed::Bytes(groups) => groups,
-            Packed::Floats(_) => unreachable!("groups that are no bytes are refused"),
+            Packed::Floats(_) => unreachable!("groups that are not bytes are refused"),
         };
         Ok(Block { frames: wanted.frames, features, groups })
     }

@@ -182,7 +182,7 @@ pub fn fork(
         }
         run.append(&Record::Fork { iteration })?;
         if let Some(parent) = &parent {
-            // An incomplete album is no reason to fail.
+            // The fork works without a complete album.
             if let Err(e) = Album::copy(parent, run.path(), iteration) {
                 info!("{e}; the fork's album lacks this moment and those after it");
             }

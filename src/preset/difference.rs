@@ -42,7 +42,7 @@ impl Preset {
 fn compare(path: &str, before: &Value, after: &Value, found: &mut Vec<Difference>) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match (before, after) {
-        // The name of a variant is no part of a path.
+        // The name of a variant is not part of a path.
         (a, b) if variant_of(a).is_some() && variant_of(a) == variant_of(b) => {
             let inside = variant_of(a).unwrap_or_default();
             compare(path, &a[inside], &b[inside], found);

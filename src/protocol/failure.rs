@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(nan.label(), "failed: loss NaN");
     }
 
-    /// JSON writes what is no number as `null`. That must be readable, and numbers of older files as well.
+    /// JSON writes NaN and infinities as `null`. That must be readable, as must the numbers in older files.
     #[test]
     fn what_is_written_as_null_is_read() {
         let broken = f64::NAN;

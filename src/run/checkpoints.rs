@@ -162,7 +162,7 @@ pub fn path_of(run: &Path, name: &str) -> Result<PathBuf> {
     found.ok_or_else(|| Error::content(run, format!("this run has no checkpoint `{name}` yet")))
 }
 
-/// The checkpoint that the fork in `run` began with; `None` if it is no fork.
+/// The checkpoint that the fork in `run` began with; `None` if it is not a fork.
 ///
 /// # Errors
 /// A pointer that cannot be read.

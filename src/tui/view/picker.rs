@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(sparkline(&[0.0, 1.0, 0.5], 9), "▁█▄");
         let curve: Vec<f64> = (0..1000).map(f64::from).collect();
         assert_eq!(sparkline(&curve, 8), "▁▂▃▄▅▆▇█");
-        assert_eq!(sparkline(&[f64::NAN, 1.0], 0), "", "no number is no bar");
+        assert_eq!(sparkline(&[f64::NAN, 1.0], 0), "", "what is not a number has no bar");
     }
 
     #[test]
