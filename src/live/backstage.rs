@@ -60,7 +60,7 @@ pub struct LocalBackstage {
     pub cache: Option<PathBuf>,
     /// The data of the latest preview, and its preset.
     pub(crate) previewed: Mutex<Option<(Preset, Arc<Dataset>)>>,
-    /// Ends the latest measurement.
+    /// Ends the measurements that were asked for so far.
     pub(crate) measuring: Mutex<Stop>,
 }
 
@@ -78,9 +78,9 @@ impl LocalBackstage {
         Ok(data)
     }
 
-    /// Frees the previewed data, since a run has its own.
+    /// Ends measurements, also one that still waits for its turn, and frees the previewed data, since a run has its own.
     fn make_room(&self) {
-        self.hush();
+        self.measuring.lock().unwrap_or_else(PoisonError::into_inner).request();
         // Do not wait for a preview in progress.
         if let Ok(mut previewed) = self.previewed.try_lock() {
             *previewed = None;
@@ -140,8 +140,7 @@ impl Backstage for LocalBackstage {
         if let Some(known) = timing::known(cache, preset, compute) {
             return Some(known);
         }
-        let stop = Stop::default();
-        *self.measuring.lock().unwrap_or_else(PoisonError::into_inner) = stop.clone();
+        let stop = self.measuring.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Not while the user scrolls past.
         std::thread::sleep(PASSED_BY);
         stop.check().ok()?;
@@ -151,7 +150,8 @@ impl Backstage for LocalBackstage {
     }
 
     fn hush(&self) {
-        self.measuring.lock().unwrap_or_else(PoisonError::into_inner).request();
+        let mut measuring = self.measuring.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *measuring).request();
     }
 
     fn rename(&self, run: &Path, name: &str) -> Result<(PathBuf, String)> {
@@ -391,6 +391,23 @@ mod tests {
         backstage.make_room();
         assert!(!Arc::ptr_eq(&first, &backstage.data(&one).unwrap()));
         assert_eq!(backstage.preview(&one, 3).unwrap(), backstage.preview(&one, 3).unwrap());
+    }
+
+    /// A run that has started would make a measurement wrong, also one that was asked for before.
+    #[test]
+    fn nothing_is_measured_beside_a_run() {
+        let cache = tempfile::tempdir().unwrap();
+        let backstage =
+            LocalBackstage { cache: Some(cache.path().to_owned()), seed: 1, ..LocalBackstage::default() };
+        let sets = ["train.train_size=8", "train.batch=4", "train.validation_size=4", "steps=2"];
+        let preset = Preset::load("quickstart").unwrap().set(&sets).unwrap();
+        backstage.make_room();
+        assert_eq!(backstage.seconds(&preset, "flex"), None);
+        backstage.hush();
+        let seconds = backstage.seconds(&preset, "flex");
+        assert!(seconds.is_some());
+        backstage.make_room();
+        assert_eq!(backstage.seconds(&preset, "flex"), seconds, "it is known");
     }
 
     /// Damaged weights are found when the run is opened, not when runs are listed.

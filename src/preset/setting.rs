@@ -153,3 +153,12 @@ impl Setting {
         matches!(self, Setting::LearningRate(_) | Setting::MaxEpochs(_))
     }
 }
+
+impl Preset {
+    /// The preset with this setting, which is not checked.
+    #[must_use]
+    pub fn with(mut self, setting: Setting) -> Preset {
+        setting.put(&mut self);
+        self
+    }
+}

@@ -186,7 +186,7 @@ pub trait Backstage: Send + Sync {
     fn seconds(&self, _preset: &Preset, _device: &str) -> Option<f64> {
         None
     }
-    /// Ends a measurement in progress. Called on the screen's thread, so it must not wait.
+    /// Ends a measurement in progress; another one may begin. Called on the screen's thread, so it must not wait.
     fn hush(&self) {}
     /// Gives the run in this directory another name, and returns its new directory and a sentence about it.
     fn rename(&self, _run: &Path, _name: &str) -> Result<(PathBuf, String)> {
