@@ -141,7 +141,7 @@ impl Backstage for LocalBackstage {
             return Some(known);
         }
         let stop = self.measuring.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // Not while the user scrolls past.
+        // Not for a preset that is only passed by.
         std::thread::sleep(PASSED_BY);
         stop.check().ok()?;
         let seconds = backend::caught(|| timing::measure(preset, self.seed, compute, &stop)).ok()?;

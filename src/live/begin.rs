@@ -251,7 +251,7 @@ fn epochs_to_train(
             done + most
         )));
     }
-    warn!("this fork trains {had} more epochs, up to {}, because its parent has done all {done}", done + had);
+    warn!("this fork trains {had} more epochs, up to {}: its parent has done all of its {done}", done + had);
     Ok(Some(Setting::MaxEpochs(done + had)))
 }
 

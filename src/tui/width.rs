@@ -41,7 +41,7 @@ pub fn skipped(text: &str, columns: usize) -> &str {
     ""
 }
 
-/// The lines of `text`, broken between words where it is wider than `columns`.
+/// The lines of `text`, broken between words where it is wider than so many columns.
 pub fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {

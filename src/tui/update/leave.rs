@@ -26,7 +26,7 @@ pub fn back(app: &mut App) -> Done {
     Ok(vec![])
 }
 
-/// To the list; asks what becomes of a training of this process.
+/// To the list; asks what becomes of a training of one's own.
 pub fn to_runs(app: &mut App) -> Done {
     if app.starting {
         return Err("a run is starting; wait a moment".into());
@@ -44,7 +44,7 @@ fn show_runs(app: &mut App) -> Vec<Effect> {
     app.picker.wanted = left.map(|workbench| workbench.info.directory);
     (app.attached, app.offers, app.leaving, app.early, app.overlay) = (false, false, None, None, None);
     app.picker.details = None;
-    // It is read again, even if its file's date has not changed.
+    // It is read again, even if its file's date has not changed meanwhile.
     if let Some(wanted) = app.picker.wanted.clone() {
         app.picker.remove(&wanted);
     }
