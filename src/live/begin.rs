@@ -246,7 +246,7 @@ fn epochs_to_train(
     let done = epochs - counters.stage_epochs;
     if asked || most != had {
         return Err(Error::Usage(format!(
-            "this fork has nothing to train: its parent has done {done} epochs, and its limit is {most} in all; give a \
+            "this fork has nothing to train: its parent has done {done} epochs, and its limit is {most}; give a \
              higher one, such as train.max_epochs={}",
             done + most
         )));
