@@ -277,6 +277,10 @@ mod tests {
         write_note(&run, "").unwrap();
         assert_eq!(note(&run), None);
         assert!(write_note(runs.path(), "no run").is_err());
+        // The run's trainer has removed the temporary file of the first try.
+        let mut tries = [Err(Error::Stopped), Ok(())].into_iter();
+        let tries = std::cell::RefCell::new(&mut tries);
+        beside_trainer(|| tries.borrow_mut().next().unwrap()).unwrap();
     }
 
     /// `runs`, or a run in it, may be a link to another disk.

@@ -40,7 +40,7 @@ pub struct SnapshotStep {
     pub preds: Vec<f32>,
     /// γ, K·P values.
     pub gamma: Vec<f32>,
-    /// AMI (max) of this step; `None` if no pixel has a group.
+    /// AMI (max) of this step; `None` where nothing can be scored, here and below.
     pub ami: Option<f64>,
     /// ARI of this step.
     pub ari: Option<f64>,

@@ -347,8 +347,8 @@ impl Trainer {
         self.counters.batches >= self.preset.iterations_per_epoch()
     }
 
-    /// Validates and begins the next epoch. Call [`Trainer::read_losses`] before. Returns the epoch, the AMI (max) of
-    /// each watched sample (`None` if its frame has no group) and each component's share of the objects' pixels.
+    /// Validates and begins the next epoch. Call [`Trainer::read_losses`] before. Returns the epoch, and the scores of the
+    /// watched samples and the components.
     ///
     /// # Errors
     /// [`Error::NotFinite`] for a validation loss that is NaN or infinite, errors of the data, and [`Error::Stopped`];
