@@ -1,7 +1,7 @@
 //! Warnings about a training: what is wrong, the number that shows it, and what to do.
 //!
 //! A rule waits until it can know: after a start, a new stage, or a change of K, the objects, the steps, the noise or the
-//! loss, the network has to learn again. The waits come from healthy runs: in the slowest one, γ is even for 800
+//! loss, the network has to learn anew. The waits come from healthy runs: in the slowest one, γ is even for 800
 //! iterations, and in `quickstart` for 400 to 600, of which components hold nothing for 300.
 
 use super::history::{History, UNUSED};
@@ -26,12 +26,12 @@ const IN_A_ROW: usize = 3;
 /// Healthy runs reach 1.3, and 19 for a single gradient.
 const JUMP: f64 = 2.0;
 const EXPLOSION: f64 = 20.0;
-/// How many losses a level is the median of, and how many gradients have to be known.
+/// A level is the median of so many losses. So many gradients have to be known.
 const LEVEL: usize = 20;
 const GRADIENTS: usize = 10;
 /// A validation loss that stays above the best by this share is rising. Healthy runs stay above it by 0.03.
 const RISE: f64 = 0.05;
-/// How many gradients of exactly 0 are enough where an epoch is long.
+/// So many gradients of exactly 0 are enough where an epoch is long.
 const ZEROS: usize = 10;
 /// Noise that leaves next to nothing of the image: the share of flipped pixels (half of them leave nothing, and
 /// `quickstart` still learns at 0.4), and of replaced ones.

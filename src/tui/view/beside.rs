@@ -36,7 +36,7 @@ struct Side<'a> {
     /// What is known of it: K, iterations, the steps that it was trained with.
     about: Vec<String>,
     snapshot: &'a Snapshot,
-    /// γ at an EM step, with each component at the index of its match on the first side.
+    /// γ at an EM step, with components in the places of the first side's.
     gamma: &'a dyn Fn(&SnapshotStep) -> Vec<f32>,
     k: usize,
 }

@@ -22,7 +22,7 @@ use crate::tui::width::wrapped;
 /// The columns that the table of objects needs with all of its columns.
 const WIDE: usize = 32;
 
-/// The lines, at most `columns` wide.
+/// The lines, in at most so many columns.
 pub fn lines(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, columns: u16) -> Vec<Line<'static>> {
     let columns = usize::from(columns.saturating_sub(1));
     let snapshot = &*inspector.snapshot;
