@@ -11,27 +11,27 @@ pub struct AxisRange {
     pub cut: usize,
 }
 
-/// The part of the axis above the lowest value that three quarters of the values get, at least.
-const MOST: f64 = 0.2;
+/// Three quarters of the values take at least this share of the axis.
+const LEAST_SHARE: f64 = 0.2;
 
-/// The values to show: all but the highest tenth at most, of extreme ones that would flatten the others, such as the first losses of a run.
-/// `None` without values; values that are no numbers do not count.
+/// The values to show: all, or all but a few extreme ones (at most the highest tenth) that would flatten the others, such
+/// as the first losses of a run. `None` without finite values; others do not count.
 pub fn range(values: impl Iterator<Item = f64>) -> Option<AxisRange> {
     let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
     values.sort_by(f64::total_cmp);
     let (low, most) = (*values.first()?, *values.last()?);
     let at = |part: usize, of: usize| values[(values.len() - 1) * part / of];
     let usual = at(3, 4);
-    let high = (low + (usual - low) / MOST).max(at(9, 10));
-    // What is a little higher is no reason to cut.
+    let high = (low + (usual - low) / LEAST_SHARE).max(at(9, 10));
+    // Values that are only a little higher are not cut off.
     if usual <= low || most - low <= 1.5 * (high - low) {
         return Some(AxisRange { low, high: most, cut: 0 });
     }
     Some(AxisRange { low, high, cut: values.iter().filter(|value| **value > high).count() })
 }
 
-/// The row of each label, so that labels do not overlap: each begins at its place and takes its width; a label that
-/// would pass `end` moves to the left. `None` where all `rows` are taken. The later labels come first.
+/// Where to put labels, each with a place and a width, so that they do not overlap: the row of each, and where it begins.
+/// A label that would pass `end` moves to the left. `None` where all `rows` are taken; later labels are placed first.
 pub fn rows(labels: &[(f64, f64)], end: f64, rows: usize) -> Vec<Option<(usize, f64)>> {
     let mut free = vec![f64::INFINITY; rows];
     let mut placed: Vec<_> = labels

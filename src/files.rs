@@ -111,7 +111,7 @@ pub fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-/// Whether `path` is a directory; what is not there is none.
+/// Whether `path` is an existing directory.
 ///
 /// # Errors
 /// A path that cannot be asked, as on a file server that does not answer.
@@ -156,6 +156,10 @@ pub fn remove_directory(path: &Path) -> io::Result<()> {
     let mut name = std::ffi::OsString::from(TEMPORARY);
     name.push(path.file_name().unwrap_or_default());
     let doomed = path.with_file_name(name);
+    // The rest of one that was killed.
+    if doomed.symlink_metadata().is_ok() {
+        remove(&doomed)?;
+    }
     std::fs::rename(path, &doomed)?;
     remove(&doomed)
 }

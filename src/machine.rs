@@ -34,8 +34,8 @@ pub fn host() -> String {
     std::env::var("COMPUTERNAME").unwrap_or_default()
 }
 
-/// When the process `pid` of this host began, in the system's ticks; `None` if there is none. With the number it tells
-/// processes apart: numbers are used again.
+/// When the process `pid` of this host began, in the system's ticks; `None` without such a process. It tells apart
+/// processes that had the same number.
 pub fn process_began(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may hold anything; 20 fields follow it up to the time.

@@ -7,6 +7,7 @@
 
 mod case;
 mod check;
+mod data;
 mod difference;
 mod images;
 mod layers;
@@ -19,14 +20,15 @@ mod stages;
 mod typed;
 
 pub use check::{DIGIT_SIDE, MAX_COMPONENTS, MAX_IMAGE_SIDE, MAX_STEPS};
+pub use data::{Data, Digits, Images, Noise, ShapeSet, Speed};
 pub use difference::{Difference, differences, settings};
 pub use images::ImageSize;
 pub use layers::{LayerOutput, layer_outputs};
 pub use load::{embedded, embedded_names};
 pub use memory::{EVALUATED_AT_ONCE, Work};
 pub use schema::{
-    Activation, Adam, Cell, Data, Digits, Distribution, Epsilons, Images, Layer, Loss, ModelSpec, Noise,
-    Preset, Setting, ShapeSet, Speed, Stage, StepWeights, Train,
+    Activation, Adam, Cell, Distribution, Epsilons, Layer, Loss, ModelSpec, Preset, Setting, Stage,
+    StepWeights, Train,
 };
 pub use shapes::Bitmap;
 pub use stages::is_scorable;

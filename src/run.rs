@@ -11,6 +11,7 @@ mod history;
 pub mod keep;
 pub mod lock;
 pub mod log;
+mod manifest;
 pub mod metrics;
 pub mod origin;
 pub mod past;

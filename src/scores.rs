@@ -387,7 +387,7 @@ mod tests {
         assert_eq!(mean_and_deviation(&[]), (None, None));
     }
 
-    /// 0/0 is no score, whatever the convention; 0 is one.
+    /// 0/0 is not a score, whatever the convention; 0 is.
     #[test]
     fn where_nothing_can_be_scored_there_is_no_score() {
         for (truth, labels, scored) in [

@@ -150,7 +150,7 @@ mod system {
         let ignored = Ignored::now();
         let ours = [SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGUSR1, SIGUSR2, SIGXFSZ];
         let (done, is_done) = std::sync::mpsc::channel();
-        // The handlers are installed on the thread, so that there are none if it cannot be started.
+        // The handlers are installed on the thread, so that none are left if it cannot be started.
         thread::Builder::new().name("signals".into()).spawn(move || {
             match Signals::new(ours.into_iter().filter(|signal| !ignored.has(*signal))) {
                 Ok(mut signals) => {

@@ -3,10 +3,12 @@
 pub mod adam;
 pub mod batch;
 pub mod bench;
+mod counters;
 pub mod evaluate;
 pub mod infer;
 mod laps;
 pub mod own_image;
 mod pass;
 pub mod trainer;
+mod unread;
 pub mod unroll;

@@ -233,7 +233,7 @@ fn the_same_command_begins_and_resumes() {
     let before = written();
     assert_eq!(finished(&run(here, &tiny("group", &command))), (2, "max_epochs".into()));
     assert_eq!(written(), before);
-    // More epochs are no other settings.
+    // More epochs are not other settings.
     run(here, &tiny("group", &["--epochs", "4", "--seeds", "2", "--seed", "5", "--resume-if-exists"]));
     assert_eq!(steps(&here.join("group/s6")), 40);
 

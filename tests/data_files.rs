@@ -368,7 +368,7 @@ fn safetensors(arrays: &[(&str, &str, &[usize], Vec<u8>)]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &content].concat()
 }
 
-/// Weights under other names and in other types, beside arrays that nobody asked for; what is not used is told.
+/// Weights under other names and in other types, beside other arrays; a note says what is not used.
 #[test]
 fn weights_and_inputs_of_other_programs_are_read() {
     use nem_tui::tensors;
@@ -413,7 +413,7 @@ fn weights_and_inputs_of_other_programs_are_read() {
     std::fs::write(here.join("other"), safetensors(&integers)).unwrap();
     let error = infer("other", &good, "p").1;
     assert!(error.contains("lack") && error.contains("and they have input.0.weight"), "{error}");
-    // Inputs: an array outside of 0 to 1, one that nobody knows, and the wrong name.
+    // Inputs: an array outside 0 to 1, an unknown one, and the wrong name.
     let mut spoilt = arrays.clone();
     spoilt.get_mut("in.features_clean").unwrap().values[64] = 1.25;
     tensors::write(&here.join("far"), &spoilt).unwrap();
@@ -438,7 +438,7 @@ fn weights_and_inputs_of_other_programs_are_read() {
     );
 }
 
-/// What a picture's own image lost on its way to the model is told on stderr.
+/// stderr says what a picture's own image lost on its way to the model.
 #[test]
 fn what_is_not_used_of_an_image_is_told() {
     let directory = tempfile::tempdir().unwrap();

@@ -563,7 +563,7 @@ fn what_cannot_be_scored_is_no_number() {
     assert_eq!(lines(&run(here, &["eval", "m", "--json"]))[0]["ami"], Value::Null);
 }
 
-/// The user is told once that a network cannot learn any more, and so is the log.
+/// The user and the log are warned once that a network cannot learn any more.
 #[test]
 fn a_saturated_network_is_said_once() {
     let directory = tempfile::tempdir().unwrap();

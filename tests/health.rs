@@ -44,7 +44,7 @@ const fn run(
     Recorded { name, seed, iterations, sets, warning }
 }
 
-/// What is known from the settings is said at once, a dead network within an epoch, the rest after the wait.
+/// Warnings about settings come at once, about a dead network within an epoch, all others after the wait.
 const RUNS: [Recorded; 6] = [
     run("healthy", 3, 3000, &[], None),
     // It learns, but later than most.
@@ -60,7 +60,7 @@ const RUNS: [Recorded; 6] = [
         Some(("the components hold pixels at random", 1000)),
     ),
 ];
-/// One iteration of so many is recorded, and the first few.
+/// One iteration in this many is recorded, and the first few.
 const THINNED: u64 = 5;
 
 impl Recorded {

@@ -2,7 +2,7 @@
 //!
 //! The source is read as text: `use` lines and paths in code, without comments, strings and tests. A type that is used
 //! only as a method's result is not seen. A folder's file (`x.rs` beside `x/`) counts as a file like any other, except
-//! that passing on its children's names by `pub use` is no use of them.
+//! that passing on its children's names by `pub use` does not count as using them.
 
 #![allow(clippy::unwrap_used)] // a test's way to fail
 

@@ -277,7 +277,7 @@ fn a_model_shows_the_users_own_images() {
     open(&handle, Some(resized.clone()));
     picture(&mut handle, |picture| picture.input.as_ref() == Some(&resized));
     open(&handle, None);
-    // Asked for at once, each request is met or refused by itself.
+    // Of requests that come together, each is met or refused on its own.
     let bad = Command::Look(vec![Setting::K(0)]);
     handle.send(bad.clone());
     handle.send(Command::Watch(3));

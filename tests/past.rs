@@ -23,7 +23,7 @@ fn to(max_iterations: u64) -> Ending {
     Ending { max_iterations: Some(max_iterations), ..Ending::default() }
 }
 
-/// Trains a new run in `out`, or resumes the one there, for so many iterations in all.
+/// Trains a new run in `out`, or resumes the one there, up to `iterations` in all.
 fn train(out: &Path, sets: &[&str], iterations: u64) {
     let ending = to(iterations);
     if out.exists() {
@@ -117,8 +117,14 @@ fn a_fork_begins_at_any_moment_and_says_what_it_made() {
     assert!(past::moments(&at("child")).iter().any(|moment| moment.iteration == 10 && moment.is_kept()));
     let events = forked(&of("child", "15").unwrap(), &at("grandchild"), &[], 12);
     assert_eq!(notes(&events)[0], "grandchild, forked at 10 of parent");
-    // Without its parent, it has its own.
+    // The limit that the last stage shares with the others is not a setting that the fork has changed.
+    train(&at("staged"), &["train.stages=[(learning_rate: 0.001)]"], 25);
+    let events = forked(&at("staged"), &at("in stages"), &[], 33);
+    assert_eq!(notes(&events)[0], "in stages, forked at 25 of staged");
+    // Without its parent, it has its own; and so it has if another run takes the parent's name.
     std::fs::remove_dir_all(at("parent")).unwrap();
+    assert_eq!(kept(&at("child")), [20, 30, 33]);
+    train(&at("parent"), &["k=2"], 25);
     assert_eq!(kept(&at("child")), [20, 30, 33]);
 }
 

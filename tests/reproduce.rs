@@ -80,7 +80,7 @@ fn runs_are_resumed_and_count_only_when_they_have_ended() {
     assert_eq!(self::row(&results, "N-EM")["missing"], serde_json::json!([3]));
 }
 
-/// A run that ended by a lower limit than the protocol's is no result and is listed as missing.
+/// A run that ended by a lower limit than the protocol's is not a result and is listed as missing.
 #[test]
 fn a_run_whose_protocol_was_cut_short_does_not_count() {
     let directory = tempfile::tempdir().unwrap();

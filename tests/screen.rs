@@ -384,7 +384,7 @@ fn what_cannot_be_scored_is_a_dash() {
     assert_eq!(said, "", "a stage of one object is nothing wrong");
 }
 
-/// A user without runs and without a config is told what to press first.
+/// A user without runs and without a config sees what to press first.
 #[test]
 fn the_picker_tells_a_newcomer_what_to_press() {
     use nem_tui::tui::config::Config;

@@ -782,7 +782,7 @@ fn in_the_background_the_terminal_is_the_shells() {
     assert!(!changes.contains("\"change\""), "keys for the shell steered the training");
 }
 
-/// Pasted text steers nothing, and goes into a command; a key in pieces is one key; Ctrl-L draws everything anew.
+/// Pasted text steers nothing, and goes into a command; a key in pieces is one key; Ctrl-L redraws everything.
 #[test]
 fn pasted_text_and_keys_in_pieces_are_what_they_are() {
     let directory = tempfile::tempdir().unwrap();

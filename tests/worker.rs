@@ -491,8 +491,8 @@ fn a_validation_is_interrupted_and_made_up() {
     assert!(result(&cut) == result(&whole));
 }
 
-/// A checkpoint that cannot be written for now pauses the training. Viewers are told and can look; what they ask for
-/// meanwhile is done afterwards.
+/// A checkpoint that cannot be written for now pauses the training. Viewers see why and can look around; their other
+/// requests are carried out afterwards.
 #[cfg(unix)]
 #[test]
 fn a_failure_that_passes_is_waited_for() {
@@ -713,7 +713,7 @@ fn a_fork_continues_from_the_whole_state_and_is_replayed_too() {
     ended(resume(&at("parent"), DeviceName::Flex, |preset| Ok(preset.clone()), to(25)).unwrap());
     let (mut records, weights) = essence(&at("same"));
     records.retain(|record| !record.starts_with("Fork"));
-    // A fork looks for its best validation anew; nothing else differs.
+    // A fork starts without a best validation; nothing else differs.
     let plain = |records: Vec<String>| {
         records.into_iter().map(|r| r.replace("best: false", "best: true")).collect::<Vec<_>>()
     };
@@ -882,7 +882,7 @@ fn a_run_that_is_over_is_trained_further_and_replayed() {
     assert!(!ended(same.unwrap()).iter().any(|event| matches!(event, Event::Changed(_))));
 }
 
-/// A run that has stopped early gets its patience anew, and with stages the last one is extended.
+/// A run that has stopped early gets its full patience again, and with stages the last one is extended.
 #[test]
 fn what_has_stopped_early_and_what_has_stages_is_trained_further() {
     let directory = tempfile::tempdir().unwrap();

@@ -181,7 +181,7 @@ fn set_as_text(set: OsString) -> Result<String, &'static str> {
         let path = |field: &str| Some((field.to_owned(), bytes.strip_prefix(field.as_bytes())?));
         match ["data.path=", "data.digits.directory="].into_iter().find_map(path) {
             Some((field, path)) => Ok(format!("{field}{path:?}")),
-            None => Err("it is not UTF-8, which only a path need not be"),
+            None => Err("it is not UTF-8; only a path may be anything else"),
         }
     })
 }

@@ -9,7 +9,7 @@ Examples:
 pub(super) const TRAIN: &str = "\
 Examples:
   nem-tui train quickstart                    train for about a minute
-  nem-tui train quickstart --set k=6           with six components
+  nem-tui train quickstart --set k=6          with six components
   nem-tui train --resume runs/quickstart-s1   resume where it stopped";
 
 pub(super) const SWEEP: &str = "\

@@ -20,7 +20,7 @@ use crate::train::infer::{ReadInput, Reading, Request, infer, read_input, read_w
 /// --grad also `grad.*` and `adam1.*`. Names and shapes: tests/fixtures/README.md. The input may also be a PNG, a GIF,
 /// or an .npy file (.npz with one array) of [H, W], [F, H, W], [F, C, H, W] or [F, H, W, C]; F frames give F - 1 EM
 /// steps, unless --set steps=T asks for fewer. Weights may also have the names that `module.`, `_orig_mod.` or another
-/// common prefix makes of these. What is not used of a file is told on stderr.
+/// common prefix makes of these. stderr says what is not used of a file.
 #[derive(Args, Debug)]
 pub(super) struct InferArgs {
     /// Name or path of the preset, or the .json that describes a parity case [default: that of the run or model whose

@@ -1,4 +1,4 @@
-//! Fingerprints of data, by which a run knows its own again.
+//! Fingerprints of data, by which a run recognises its own.
 //!
 //! Data files may have many gigabytes, and every start of a run needs the fingerprint. Of a long file it therefore covers
 //! the length and evenly spaced pieces, the first and the last among them: another file is noticed, and so is one that
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 
 /// Bytes in a piece, large enough for a shared file system.
 const PIECE: u64 = 256 << 10;
-/// Pieces of a long file. A file of so many pieces or fewer is read whole.
+/// Pieces of a long file. A file of no more pieces is read whole.
 const PIECES: u64 = 64;
 
 /// The fingerprint of a file.

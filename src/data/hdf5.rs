@@ -8,7 +8,7 @@
 //! same bytes over and over. A sequence is therefore read together with those that share its chunks, and all of them
 //! are kept: one byte a value where all values are whole numbers, four otherwise. What is kept takes a part of the memory
 //! that this process may take, and at most `MAX_HELD`; the blocks that were not used for longest give way. Where the
-//! chunks of a part hold so many sequences that few blocks would fit, its sequences are read one by one, with a cache of
+//! chunks of a part hold too many sequences for a few blocks to fit, its sequences are read one by one, with a cache of
 //! chunks.
 
 mod block;
@@ -97,7 +97,7 @@ impl Cache {
         self.blocks.values().map(|held| held.block.size()).sum()
     }
 
-    /// What is wanted, read by `read` in at most so many bytes unless it is held; `None` where it does not fit.
+    /// What is wanted: held already, or read by `read` in at most the bytes it is given. `None` where it does not fit.
     fn get(
         &mut self,
         wanted: Wanted,
@@ -232,7 +232,7 @@ struct Hdf5Source {
 }
 
 impl Hdf5Source {
-    /// The file, with a cache of so many bytes of decoded chunks.
+    /// The file, with a cache of `cache` bytes of decoded chunks.
     fn hdf5(&self, cache: usize) -> Result<Hdf5File> {
         let options = OpenOptions::default()
             .with_chunk_cache_bytes(cache)
@@ -378,7 +378,7 @@ impl Hdf5Source {
         let features = filled(DatasetKind::Features, features, room)?;
         let groups = match filled(DatasetKind::Groups, groups, size)? {
             Packed::Bytes(groups) => groups,
-            Packed::Floats(_) => unreachable!("groups that are no bytes are refused"),
+            Packed::Floats(_) => unreachable!("groups that are not bytes are refused"),
         };
         Ok(Block { frames: wanted.frames, features, groups })
     }
@@ -401,7 +401,7 @@ mod tests {
         })
     }
 
-    /// With so many bytes for what is kept.
+    /// Opens a file, with `held` bytes for what is kept.
     fn open_within(path: &Path, held: usize) -> SequenceFile {
         SequenceFile::open_in(path, Room { held, ..Room::now() }).unwrap()
     }

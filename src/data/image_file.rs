@@ -1,5 +1,5 @@
-//! The user's own image files: a PNG, the frames of a GIF, or NumPy's `.npy`, scaled to the size a model takes. What
-//! is not used of a file is told in notes.
+//! The user's own image files: a PNG, the frames of a GIF, or NumPy's `.npy`, scaled to the size a model takes, with
+//! notes on what is not used of a file.
 
 mod gif_blocks;
 mod npy;

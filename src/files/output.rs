@@ -44,7 +44,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
                 return Err(Error::content(
                     path,
                     format!(
-                        "cannot be replaced ({e}), and to write into it could lose what it holds; name another file"
+                        "cannot be replaced ({e}), and writing into it could lose its content; name another file"
                     ),
                 ));
             }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Larger files are no text of a person's.
+/// Nobody writes larger texts by hand.
 const MOST_BYTES: u64 = 16 << 20;
 /// What some editors begin UTF-8 with.
 const MARK: &[u8] = b"\xef\xbb\xbf";
@@ -23,7 +23,7 @@ pub fn read_text(path: &Path) -> Result<String> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(Error::content(
             path,
-            "larger than 16 MiB, so it is no text to read here; name another file",
+            "larger than 16 MiB, so not a text file for this; name another file",
         ));
     }
     text(bytes).map_err(|problem| Error::content(path, problem))

@@ -158,7 +158,7 @@ impl Audience {
         self.seats.push(Seat { viewer, snapshots, shown: Look::default(), asked: Vec::new() });
     }
 
-    /// Lets the viewers that have not asked for a sample begin at `sample`.
+    /// Shows `sample` to the viewers that have not asked for another one.
     pub(super) fn begin_at(&mut self, sample: usize) {
         for seat in self.seats.iter_mut().filter(|seat| seat.shown == Look::default()) {
             seat.shown.sample = sample;
@@ -237,7 +237,7 @@ mod tests {
     use crate::protocol::OWNER;
     use crate::snapshot::Input;
 
-    /// What is not used of an image is told once to the viewer who opened it, and again when it opens another.
+    /// The viewer who opens an image gets one note on what is not used of it, and another one for the next image.
     #[test]
     fn what_is_not_used_of_an_image_is_told_once() {
         let device = DeviceName::Flex.open().unwrap();
@@ -253,7 +253,7 @@ mod tests {
             let input = Input::file(fixtures.join(name), true, 1);
             assert_eq!(audience.look(OWNER, Command::Input(Some(input)), image, 2), Ok(None));
             let told = audience.show(&trainer, 1).unwrap();
-            assert!(audience.show(&trainer, 2).unwrap().is_empty(), "it is told once");
+            assert!(audience.show(&trainer, 2).unwrap().is_empty(), "it is said once");
             told
         };
         let note = |told: &[(ViewerId, Event)]| match told {

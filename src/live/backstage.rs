@@ -22,6 +22,7 @@ use crate::random::Stream;
 use crate::run::checkpoint::{Checkpoint, EmbeddedModel, MODELS};
 use crate::run::checkpoints;
 use crate::run::directory::{self, RunFile};
+use crate::run::keep::Renamed;
 use crate::run::lock::{self, Held};
 use crate::run::{album, begun, curves, keep, log, metrics, past, places};
 use crate::snapshot::Snapshot;
@@ -30,7 +31,7 @@ use crate::stop::Stop;
 /// A finished training can still be inspected.
 const STAY: Ending = Ending { max_iterations: None, epochs: None, stay: true };
 
-/// How long a preset is chosen before it is timed.
+/// How long a preset must stay selected before it is timed.
 const PASSED_BY: Duration = Duration::from_millis(400);
 
 /// The number of threads that read runs, so that a run on a slow disk does not delay the list.
@@ -55,7 +56,7 @@ pub struct LocalBackstage {
     pub cache: Option<PathBuf>,
     /// The data of the latest preview, and its preset.
     pub(crate) previewed: Mutex<Option<(Preset, Arc<Dataset>)>>,
-    /// Ends the latest measurement.
+    /// Ends the measurements that were asked for so far.
     pub(crate) measuring: Mutex<Stop>,
 }
 
@@ -73,9 +74,9 @@ impl LocalBackstage {
         Ok(data)
     }
 
-    /// Frees the previewed data, since a run has its own.
+    /// Ends measurements, also one that still waits for its turn, and frees the previewed data, since a run has its own.
     fn make_room(&self) {
-        self.hush();
+        self.measuring.lock().unwrap_or_else(PoisonError::into_inner).request();
         // Do not wait for a preview in progress.
         if let Ok(mut previewed) = self.previewed.try_lock() {
             *previewed = None;
@@ -99,10 +100,15 @@ impl Backstage for LocalBackstage {
     fn runs_again(&self, known: &[RunCard], found: &(dyn Fn(RunCard) + Sync)) -> Vec<PathBuf> {
         let all = newest_first(Path::new(""));
         let has_changed = |run: &PathBuf| match known.iter().find(|known| known.directory == *run) {
-            // A process that has died leaves no trace but its lock.
+            // A process that dies changes nothing but its lock.
             Some(known) => {
                 let is_used = matches!(known.state, RunState::Running | RunState::Elsewhere(_));
-                is_used || changed(run) != Some(known.changed) || keep::note(run) != known.note
+                let parent = || RunFile::read(run).ok().and_then(|file| keep::parent(run, &file));
+                is_used
+                    || changed(run) != Some(known.changed)
+                    || keep::note(run) != known.note
+                    // That is renamed or removed without a change here.
+                    || parent() != known.parent
             }
             None => true,
         };
@@ -130,8 +136,7 @@ impl Backstage for LocalBackstage {
         if let Some(known) = timing::known(cache, preset, compute) {
             return Some(known);
         }
-        let stop = Stop::default();
-        *self.measuring.lock().unwrap_or_else(PoisonError::into_inner) = stop.clone();
+        let stop = self.measuring.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Not for a preset that is only passed by.
         std::thread::sleep(PASSED_BY);
         stop.check().ok()?;
@@ -141,15 +146,17 @@ impl Backstage for LocalBackstage {
     }
 
     fn hush(&self) {
-        self.measuring.lock().unwrap_or_else(PoisonError::into_inner).request();
+        let mut measuring = self.measuring.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *measuring).request();
     }
 
     fn rename(&self, run: &Path, name: &str) -> Result<(PathBuf, String)> {
-        let (to, children) = keep::rename(run, name)?;
-        let also = match children {
-            0 => String::new(),
-            1 => "; the run that began from it was told".to_owned(),
-            n => format!("; the {n} runs that began from it were told"),
+        let Renamed { directory: to, children, problem } = keep::rename(run, name)?;
+        let also = match (children, problem) {
+            (_, Some(e)) => format!(", but this is not complete: {e}"),
+            (0, None) => String::new(),
+            (1, None) => "; the run that began from it was updated".to_owned(),
+            (n, None) => format!("; the {n} runs that began from it were updated"),
         };
         let sentence = format!("{} is now {}{also}", shown(run), shown(&to));
         Ok((to, sentence))
@@ -271,8 +278,8 @@ impl Backstage for LocalBackstage {
     }
 }
 
-/// Reads the runs in these directories, and passes each to `found`. Directories that are not runs or are damaged are
-/// left out; `train --resume` says why.
+/// Reads the runs in these directories, and passes each to `found`. Directories that are not runs are left out;
+/// `train --resume` says why.
 fn read_each(runs: Vec<PathBuf>, found: &(dyn Fn(RunCard) + Sync)) {
     let waiting = Mutex::new(runs.into_iter());
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -326,7 +333,7 @@ pub fn card(run: &Path) -> Result<RunCard> {
         begun => begun,
     };
     let state = match lock::state(run) {
-        // A run of this process has left the screen, and is ending.
+        // A run of this process that is ending after it has left the screen counts as stopped.
         Held::Here(holder) if holder.pid != std::process::id() => RunState::Running,
         Held::Elsewhere(holder) => RunState::Elsewhere(holder.to_string()),
         _ if last.as_ref().is_some_and(Checkpoint::is_finished) => RunState::Finished,
@@ -339,10 +346,10 @@ pub fn card(run: &Path) -> Result<RunCard> {
     let (ami, validation_loss) = (ami.filter(|_| is_of_its_task), validation_loss.filter(|_| is_of_its_task));
     let (iteration, of_last) =
         last.as_ref().map_or((0, 0), |last| (last.manifest.counters.iteration, last.manifest.seed));
-    // What comes after the last checkpoint counts only while it trains.
+    // Iterations after the last checkpoint count only while it trains.
     let trains = matches!(state, RunState::Running | RunState::Elsewhere(_));
     let iteration = if trains { iteration.max(latest) } else { iteration };
-    let parent = begun.as_ref().ok().and_then(keep::parent);
+    let parent = begun.as_ref().ok().and_then(|file| keep::parent(run, file));
     let unreadable = begun.as_ref().err().map(Error::to_string);
     let (preset, no_preset) = match last.map_or_else(|| directory::preset(run), |last| Ok(last.preset)) {
         Ok(preset) => (preset, None),
@@ -383,6 +390,23 @@ mod tests {
         assert_eq!(backstage.preview(&one, 3).unwrap(), backstage.preview(&one, 3).unwrap());
     }
 
+    /// A run that has started would make a measurement wrong, also one that was asked for before.
+    #[test]
+    fn nothing_is_measured_beside_a_run() {
+        let cache = tempfile::tempdir().unwrap();
+        let backstage =
+            LocalBackstage { cache: Some(cache.path().to_owned()), seed: 1, ..LocalBackstage::default() };
+        let sets = ["train.train_size=8", "train.batch=4", "train.validation_size=4", "steps=2"];
+        let preset = Preset::load("quickstart").unwrap().set(&sets).unwrap();
+        backstage.make_room();
+        assert_eq!(backstage.seconds(&preset, "flex"), None);
+        backstage.hush();
+        let seconds = backstage.seconds(&preset, "flex");
+        assert!(seconds.is_some());
+        backstage.make_room();
+        assert_eq!(backstage.seconds(&preset, "flex"), seconds, "it is known");
+    }
+
     /// Damaged weights are found when the run is opened, not when runs are listed.
     #[test]
     fn a_run_is_listed_without_its_weights() {
@@ -396,6 +420,8 @@ mod tests {
         drop(handle);
         let checkpoint = checkpoints::path_of(&run, "last").unwrap();
         std::fs::write(checkpoint.join("weights.safetensors"), "damaged").unwrap();
+        std::fs::create_dir(directory.path().join(".nem-tui-other")).unwrap();
+        std::fs::write(directory.path().join(".nem-tui-other/run.json"), "half removed").unwrap();
         let card = card(&run).unwrap();
         assert_eq!((card.seed, card.iteration, newest_first(directory.path())), (7, 1, vec![run]));
         assert!(Checkpoint::open(&checkpoint).is_err());

@@ -160,8 +160,10 @@ pub fn fork(
         if let Some(limit) = limit {
             checkpoint.preset = limit.apply(&checkpoint.preset)?;
         }
-        let given = with_epochs_to_train(ending.epochs.is_some(), &before, &checkpoint.preset, counters)?;
-        checkpoint.preset = given.apply(&checkpoint.preset)?;
+        let given = epochs_to_train(ending.epochs.is_some(), &before, &checkpoint.preset, counters)?;
+        if let Some(limit) = given {
+            checkpoint.preset = limit.apply(&checkpoint.preset)?;
+        }
         let trainer = checkpoint.trainer(&opened)?.without_best().with_precision(compute.precision());
         if let Some(begun) = begun.filter(|_| checkpoint.preset.data.has_files_of(&before.data)) {
             begun.origin.check_data(trainer.data())?;
@@ -180,9 +182,9 @@ pub fn fork(
         }
         run.append(&Record::Fork { iteration })?;
         if let Some(parent) = &parent {
-            // A parent in training may thin its album meanwhile; an incomplete copy is no reason to fail.
+            // The fork works without a complete album.
             if let Err(e) = Album::copy(parent, run.path(), iteration) {
-                info!("{e}; the fork's album lacks it");
+                info!("{e}; the fork's album lacks this moment and those after it");
             }
         }
         run.begin(&trainer)?;
@@ -198,14 +200,14 @@ pub fn fork(
     spawn(make, ending)
 }
 
-/// What a restart of the run in `of` has made.
+/// What the new run in `run` is, for its viewers: a restart of the run in `of`.
 fn restarted(run: &Path, of: &Path, preset: &Preset) -> String {
     let before = directory::preset(of);
     let settings = before.map_or(String::new(), |before| with(&differences(&before, preset)));
     format!("{}, restarted from the initial weights of {}{settings}", name(run), name(of))
 }
 
-/// The settings of a new run that its parent had otherwise, in words.
+/// The settings in which a new run differs from its parent, in words.
 fn with(settings: &[Difference]) -> String {
     let each = |one: &Difference| format!("{} {}", one.path, one.after);
     match settings {
@@ -222,39 +224,35 @@ fn name(run: &Path) -> Shown<'_> {
     shown(run.file_name().map_or(run, Path::new))
 }
 
-/// The limit to the epochs of a fork from `before`: that of `preset`, unless it leaves nothing to train and was not
-/// asked for.
+/// A new limit to the epochs of a fork from `before`, if that of `preset` leaves nothing to train.
 ///
 /// # Errors
-/// A limit that was asked for and leaves nothing to train.
-fn with_epochs_to_train(
+/// A limit that was `asked` for and leaves nothing to train.
+fn epochs_to_train(
     asked: bool,
     before: &Preset,
     preset: &Preset,
     counters: &Counters,
-) -> Result<Setting> {
+) -> Result<Option<Setting>> {
     let (had, most) = (before.last_stage_epochs(), preset.last_stage_epochs());
     let over = counters.batches >= preset.iterations_per_epoch();
     let epochs = counters.epochs + u64::from(over);
     let within_epoch = counters.batches > 0 && !over;
-    // A fork begins its patience anew.
+    // Early stopping starts again in a fork.
     let begun = Counters { epochs, batches: 0, stale_epochs: 0, ..counters.clone() };
     if within_epoch || !begun.is_finished(&preset.train) {
-        return Ok(Setting::MaxEpochs(most));
+        return Ok(None);
     }
     let done = epochs - counters.stage_epochs;
     if asked || most != had {
         return Err(Error::Usage(format!(
-            "this fork has nothing to train: its limit of {most} epochs counts those that are done already, which are \
-             {done}; name a higher one, such as train.max_epochs={}",
+            "this fork has nothing to train: its parent has done {done} epochs, and its limit is {most}; give a \
+             higher one, such as train.max_epochs={}",
             done + most
         )));
     }
-    warn!(
-        "this fork trains {had} more epochs, up to {}, because all {done} of its parent are done",
-        done + had
-    );
-    Ok(Setting::MaxEpochs(done + had))
+    warn!("this fork trains {had} more epochs, up to {}: its parent has done all of its {done}", done + had);
+    Ok(Some(Setting::MaxEpochs(done + had)))
 }
 
 /// Starts a run that repeats the one in `path`, including its live changes, up to its last iteration or that of

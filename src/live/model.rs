@@ -1,4 +1,4 @@
-//! Trained weights on show: takes the commands about what viewers look at. Trains nothing, writes nothing.
+//! Trained weights on the screen: carries out the commands about what viewers look at. Trains and writes nothing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -43,7 +43,7 @@ pub fn open(what: &Path, compute: impl Into<Compute>) -> Result<RunHandle> {
     })
 }
 
-/// The samples among which a good one is looked for.
+/// How many samples are searched for a good one.
 const CANDIDATES: usize = 16;
 
 /// A sample that shows what the model can do: of the first few, the one with the highest AMI (last step). The first one

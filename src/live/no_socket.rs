@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::protocol::{Event, RunHandle, RunInfo, ViewerId, WeakCaller};
 use crate::snapshot::Snapshot;
 
-/// What a run says that cannot listen.
+/// What a run says when it cannot listen.
 pub(super) const NOBODY: &str = "the run continues, but nobody can attach to it";
 
 /// The run's side, which no viewer can reach.

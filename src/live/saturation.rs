@@ -8,7 +8,7 @@ pub(super) struct Saturation {
     measured: u64,
     /// How many of them were exactly 0.
     zeros: u64,
-    /// Whether the user has been told and nothing has changed since.
+    /// Whether the user was warned and nothing has changed since.
     told: bool,
 }
 
@@ -30,7 +30,7 @@ impl Saturation {
         let saturated = self.zeros == self.measured;
         let said = (saturated && !self.told).then(|| {
             format!(
-                "epoch {epoch}: the network is saturated, its gradient was exactly 0 in all {} measured iterations, so it \
+                "epoch {epoch}: the network is saturated: its gradient was exactly 0 in all {} measured iterations, so it \
                  learns nothing; start again with a smaller train.learning_rate",
                 self.measured
             )

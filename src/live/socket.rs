@@ -47,11 +47,11 @@ use crate::preset::Setting;
 use crate::protocol::{Call, Command, Event, Finish, OWNER, Record, RunInfo, ViewerId, WeakCaller};
 use crate::snapshot::Snapshot;
 
-/// What a run says that cannot listen.
+/// What a run says when it cannot listen.
 pub(super) const NOBODY: &str = "the run continues, but nobody can attach to it";
 /// Frames that a viewer may lag behind.
 const BACKLOG: usize = 1024;
-/// Answers that may wait for a viewer; one that does not read so many is disconnected.
+/// Answers that may wait for a viewer; one that leaves more unread is disconnected.
 const ANSWERS: usize = 64;
 /// Commands of a viewer that may wait for the worker.
 const COMMANDS: u64 = 128;
@@ -195,7 +195,7 @@ struct Room {
     limits: Limits,
     /// Who has not said hello, the oldest first; closing the channel ends the connection.
     strangers: VecDeque<(ViewerId, oneshot::Sender<()>)>,
-    /// How often viewers may join, since each is told the whole state.
+    /// How often viewers may join, since each is sent the whole state.
     joins: Pace,
 }
 
@@ -364,18 +364,30 @@ async fn talk(
 /// Passes a viewer's commands on, no faster than a person presses keys, and no more than the worker takes.
 async fn hear(viewer: ViewerId, from: &mut (impl AsyncRead + Unpin), caller: &WeakCaller) -> io::Result<()> {
     let mut pace = Pace::new(KEYS_AT_ONCE, KEYS_A_SECOND);
+    let mut image: Option<oneshot::Receiver<()>> = None;
     for n in 1u64.. {
         let command = wire::read_command(from).await?;
         sleep_until(pace.grant(Instant::now())).await;
-        let (taken, is_taken) = oneshot::channel();
+        let is_image = matches!(command, Command::Input(Some(_)));
+        // A drawing takes megabytes, so the next one waits until the worker has this one.
+        if let Some(earlier) = image.take_if(|_| is_image) {
+            let _ = earlier.await;
+        }
         // The run is ending; its last events are still to come.
         let Some(caller) = caller.upgrade() else { return pending().await };
         caller.send(Call::Command(viewer, command));
-        if n.is_multiple_of(COMMANDS) {
-            caller.send(Call::Taken(taken));
-            // It must not keep the run from ending.
-            drop(caller);
+        let is_full = n.is_multiple_of(COMMANDS);
+        if !is_image && !is_full {
+            continue;
+        }
+        let (taken, is_taken) = oneshot::channel();
+        caller.send(Call::Taken(taken));
+        // It must not keep the run from ending.
+        drop(caller);
+        if is_full {
             let _ = is_taken.await;
+        } else {
+            image = Some(is_taken);
         }
     }
     Ok(())

@@ -34,7 +34,7 @@ pub(super) fn known(cache: &Path, preset: &Preset, compute: Compute) -> Option<f
     std::fs::read_to_string(file(cache, preset, compute)).ok()?.trim().parse().ok()
 }
 
-/// Keeps a time. It is measured again where it cannot be written.
+/// Keeps a time. If it cannot be written, it is measured again the next time.
 pub(super) fn keep(cache: &Path, preset: &Preset, compute: Compute, seconds: f64) {
     let file = file(cache, preset, compute);
     let made = std::fs::create_dir_all(file.parent().unwrap_or(cache));
@@ -44,7 +44,7 @@ pub(super) fn keep(cache: &Path, preset: &Preset, compute: Compute, seconds: f64
 /// Measures how many seconds all epochs of `preset` take, validations included.
 ///
 /// # Errors
-/// What a training of it would meet; [`crate::error::Error::Stopped`].
+/// Those of a training of `preset`; [`crate::error::Error::Stopped`].
 pub(super) fn measure(preset: &Preset, seed: u64, compute: Compute, stop: &Stop) -> Result<f64> {
     let device = compute.open()?;
     let mut trainer =
@@ -70,8 +70,8 @@ pub(super) fn measure(preset: &Preset, seed: u64, compute: Compute, stop: &Stop)
     Ok(in_all(preset, iteration, validation))
 }
 
-/// The seconds for all epochs, by those of an iteration and of a validation in the first stage. Later ones take them
-/// in proportion to their components and EM steps.
+/// The seconds for all epochs, from those of an iteration and of a validation in the first stage. In later stages they
+/// grow with the number of components and of EM steps.
 fn in_all(preset: &Preset, iteration: f64, validation: f64) -> f64 {
     let epoch = iteration * preset.iterations_per_epoch() as f64 + validation;
     let work = |preset: &Preset| (preset.k * preset.steps) as f64;

@@ -147,7 +147,7 @@ impl Results {
         let lines = lines.into_iter().collect::<String>();
         format!(
             "\n## Missing\n\nStill to be done. The same command resumes runs whose weights are there, and begins those that \
-             are missing. A run that is only archived here has to be trained anew in another `--out`.\n\n{lines}"
+             are missing. A run that is only archived here has to be trained again in another `--out`.\n\n{lines}"
         )
     }
 }
@@ -310,7 +310,7 @@ mod tests {
         assert!(unknown.contains("| 0.900 (seed 1") && unknown.ends_with("| – |"), "{unknown}");
     }
 
-    /// A mean is over the runs that have a score, and there is none over nothing.
+    /// A mean is over the runs that have a score; without any it is missing.
     #[test]
     fn a_run_without_a_score_is_in_no_mean() {
         let name = "RNN-EM";

@@ -1,6 +1,6 @@
 //! Runs that were trained for an experiment, and their scores, which are stored as one file for each test of each run.
 //!
-//! A run is finished when the protocol has ended it: no better validation loss for so many epochs, or the most epochs
+//! A run is finished when the protocol has ended it: no better validation loss for `patience` epochs, or the most epochs
 //! allowed. Scores of unfinished runs are shown apart and never enter a mean.
 
 use std::collections::BTreeSet;

@@ -4,10 +4,10 @@
 
 use serde::Deserialize;
 
+use super::data::{Data, Noise};
 use super::schema;
 use super::schema::{
-    Activation, Adam, Cell, Data, Distribution, Epsilons, Layer, Loss, ModelSpec, Noise, Preset, StepWeights,
-    Train,
+    Activation, Adam, Cell, Distribution, Epsilons, Layer, Loss, ModelSpec, Preset, StepWeights, Train,
 };
 use crate::error::{Error, Result};
 

@@ -1,11 +1,9 @@
 //! Validation of presets. Messages name the fields.
 
+use super::data::{Data, Images, Noise, ShapeSet, Speed};
 use super::images::ImageSize;
 use super::layers::{MAX_WEIGHTS, layer_outputs};
-use super::schema::{
-    Cell, Data, Distribution, Epsilons, Images, ModelSpec, Noise, Preset, Setting, ShapeSet, Speed,
-    StepWeights,
-};
+use super::schema::{Cell, Distribution, Epsilons, ModelSpec, Preset, Setting, StepWeights};
 use crate::error::{Error, Result};
 
 /// Maximum K: more components cannot be told apart on a screen and do not fit in memory.

@@ -12,7 +12,7 @@ use super::typed::variant_of;
 pub struct Difference {
     /// Its path, as for `--set`.
     pub path: String,
-    /// The value in the first, as JSON.
+    /// The value in the first, as JSON or, for a variant with fields, as in a preset.
     pub before: String,
     /// The value in the second.
     pub after: String,
@@ -67,7 +67,7 @@ impl Preset {
 fn compare(path: &str, before: &Value, after: &Value, found: &mut Vec<Difference>) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match (before, after) {
-        // The name of a variant is no part of a path.
+        // The name of a variant is not part of a path.
         (a, b) if variant_of(a).is_some() && variant_of(a) == variant_of(b) => {
             let inside = variant_of(a).unwrap_or_default();
             compare(path, &a[inside], &b[inside], found);
@@ -79,12 +79,23 @@ fn compare(path: &str, before: &Value, after: &Value, found: &mut Vec<Difference
             let pairs = a.iter().zip(b).enumerate();
             pairs.for_each(|(i, (a, b))| compare(&below(&i.to_string()), a, b, found));
         }
-        _ if before != after => found.push(Difference {
-            path: path.to_owned(),
-            before: before.to_string(),
-            after: after.to_string(),
-        }),
+        _ if before != after => {
+            found.push(Difference { path: path.to_owned(), before: written(before), after: written(after) })
+        }
         _ => {}
+    }
+}
+
+/// A value as JSON, or if it is a variant with fields, as a preset has it: `Bitflip(probability: 0.1)`.
+fn written(value: &Value) -> String {
+    let Some(name) = variant_of(value) else { return value.to_string() };
+    match &value[name] {
+        Value::Object(fields) => {
+            let fields: Vec<_> =
+                fields.iter().map(|(key, value)| format!("{key}: {}", written(value))).collect();
+            format!("{name}({})", fields.join(", "))
+        }
+        inner => format!("{name}({})", written(inner)),
     }
 }
 
@@ -99,5 +110,9 @@ mod tests {
         let other = own.set(&sets).unwrap();
         let found = differences(&own, &other);
         assert_eq!(found.iter().map(|one| format!("{}={}", one.path, one.after)).collect::<Vec<_>>(), sets);
+        let other = own.set(&["noise=MaskedUniform(probability: 0.3)"]).unwrap();
+        let [found] = &differences(&own, &other)[..] else { panic!("one field") };
+        assert_eq!(found.to_string(), "noise: Bitflip(probability: 0.1) -> MaskedUniform(probability: 0.3)");
+        assert_eq!(own.set(&[format!("{}={}", found.path, found.after)]).unwrap(), other);
     }
 }

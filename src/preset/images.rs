@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::schema::{Data, Digits, Distribution, Images, Noise};
+use super::data::{Data, Digits, Images, Noise};
+use super::schema::Distribution;
 
 /// The size of an image: C, H and W.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,8 +91,8 @@ impl Data {
         self
     }
 
-    /// The kind of noise that fits these images: flipped pixels for binary ones. Those of a file are what `distribution`
-    /// takes them for.
+    /// The kind of noise that fits these images: flipped pixels if they are binary. For images of a file, `distribution`
+    /// says whether they are.
     pub(super) fn noise(&self, probability: f64, distribution: Distribution) -> Noise {
         let is_binary = match self {
             Data::Shapes { .. } | Data::FlyingShapes { .. } => true,

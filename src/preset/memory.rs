@@ -23,14 +23,14 @@ pub enum Work {
         /// Whether the device is the CPU.
         on_cpu: bool,
     },
-    /// Scores of so many images, of which so many EM steps are scored.
+    /// Scoring some EM steps of images.
     Scoring {
         /// Images.
         samples: usize,
         /// EM steps.
         steps: usize,
     },
-    /// Everything that so many images make the model compute, kept for all EM steps.
+    /// Everything that the model computes for this many images, kept for all EM steps.
     Unrolling(usize),
 }
 

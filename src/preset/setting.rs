@@ -1,10 +1,11 @@
 //! Settings that can be changed during training.
 
-use super::schema::{Distribution, Noise, Preset, Setting};
+use super::data::Noise;
+use super::schema::{Distribution, Preset, Setting};
 use crate::error::{Error, Result};
 
 impl Setting {
-    /// One setting of each kind that can be typed, in the order of the menus; their values mean nothing.
+    /// One setting of each kind that can be typed, in the order of the menus, with a value that means nothing.
     pub const KINDS: [Setting; 7] = [
         Setting::K(0),
         Setting::Noise(0.0),
@@ -150,5 +151,14 @@ impl Setting {
     /// Whether validation losses before and after the change can be compared. If not, early stopping restarts.
     pub fn keeps_loss_comparable(&self) -> bool {
         matches!(self, Setting::LearningRate(_) | Setting::MaxEpochs(_))
+    }
+}
+
+impl Preset {
+    /// The preset with this setting, which is not checked.
+    #[must_use]
+    pub fn with(mut self, setting: Setting) -> Preset {
+        setting.put(&mut self);
+        self
     }
 }

@@ -1,6 +1,6 @@
 //! What the paper's binary shapes look like (§4.1, A.1).
 
-use super::schema::{Data, ShapeSet};
+use super::data::{Data, ShapeSet};
 
 /// A shape: rows of `#` (on) and anything else (off).
 pub type Bitmap = &'static [&'static str];

@@ -36,13 +36,6 @@ impl Preset {
         is_scorable(self.task())
     }
 
-    /// The preset with another value of one setting, which it may not fit.
-    #[must_use]
-    pub fn with(mut self, setting: Setting) -> Preset {
-        setting.put(&mut self);
-        self
-    }
-
     /// The preset after the changes of one stage.
     #[must_use]
     pub fn at_stage(&self, stage: &Stage) -> Preset {

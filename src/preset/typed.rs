@@ -5,10 +5,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::schema::{
-    Cell, Data, Digits, Distribution, Images, Layer, Loss, ModelSpec, Noise, Preset, Setting, Speed, Stage,
-    StepWeights, Train,
-};
+use super::data::{Data, Digits, Images, Noise, Speed};
+use super::schema::{Cell, Distribution, Layer, Loss, ModelSpec, Preset, Setting, Stage, StepWeights, Train};
 use crate::paths::exact::StoredPath;
 
 pub(super) fn options() -> ron::Options {
@@ -99,9 +97,9 @@ pub(super) fn value(preset: &Preset, path: &str, text: &str) -> Result<Value, St
     }
 }
 
-/// The value of an enum or a struct for which a plainer value was typed: a number for a noise is its probability, for
-/// digit images how many, for a speed both its ends; a list for the steps of the loss is their weights; a kind of noise
-/// alone keeps the probability.
+/// The value of an enum or a struct from a short form: a number stands for a noise of this probability, for this many
+/// digit images, or for a speed with both ends equal; a list is the weights of the loss's steps; a kind of noise alone
+/// keeps the probability.
 fn plain(preset: &Preset, path: &str, text: &str) -> Option<Value> {
     let json = |value: Result<Value, serde_json::Error>| value.ok();
     match path {

@@ -15,11 +15,11 @@ use crate::snapshot::Snapshot;
 pub struct RunCard {
     /// Its directory.
     pub directory: PathBuf,
-    /// The preset it began with.
+    /// Its current preset: that of its last checkpoint.
     pub preset: Preset,
     /// The seed of all random numbers.
     pub seed: u64,
-    /// Iterations in its last checkpoint.
+    /// Iterations done: in its last checkpoint or, while it trains, so far.
     pub iteration: u64,
     /// Its latest validation AMI (last step), if it was ever validated.
     pub ami: Option<f64>,
@@ -33,7 +33,7 @@ pub struct RunCard {
     pub state: RunState,
     /// Where it began, if not with its seed's weights: "fork of quickstart-s1 at 747".
     pub parent: Option<String>,
-    /// The user's line about it.
+    /// The user's note on it, one line.
     pub note: Option<String>,
     /// The name of the sweep whose trial it is.
     pub sweep: Option<String>,
@@ -79,21 +79,21 @@ pub enum RunState {
     Elsewhere(String),
 }
 
-/// What is read of a run when it is chosen in the list.
+/// What is read of a run when it is selected in the list.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunDetails {
     /// Its validation AMI after each epoch; the losses where nothing can be scored.
     pub curve: Vec<f64>,
     /// Whether these are losses.
     pub is_loss: bool,
-    /// The bytes that it takes on the disk.
+    /// Its size on disk, in bytes.
     pub bytes: u64,
 }
 
 /// What the deletion of a run would take away.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Deletion {
-    /// The bytes that it takes on the disk.
+    /// Its size on disk, in bytes.
     pub bytes: u64,
     /// The runs that began with its weights, and cannot be repeated without them.
     pub dependents: Vec<String>,
@@ -180,7 +180,7 @@ pub trait Backstage: Send + Sync {
     fn runs_again(&self, _known: &[RunCard], _found: &(dyn Fn(RunCard) + Sync)) -> Vec<PathBuf> {
         Vec::new()
     }
-    /// What is read of the run in this directory when it is chosen.
+    /// Details of the run in this directory, for when it is selected.
     fn details(&self, _run: &Path) -> Result<RunDetails> {
         not_here()
     }
@@ -193,7 +193,7 @@ pub trait Backstage: Send + Sync {
     fn seconds(&self, _preset: &Preset, _device: &str) -> Option<f64> {
         None
     }
-    /// Ends a measurement in progress. Called on the screen's thread, so it must not wait.
+    /// Ends a measurement in progress; another one may begin. Called on the screen's thread, so it must not wait.
     fn hush(&self) {}
     /// Gives the run in this directory another name, and returns its new directory and a sentence about it.
     fn rename(&self, _run: &Path, _name: &str) -> Result<(PathBuf, String)> {
@@ -223,12 +223,12 @@ pub trait Backstage: Send + Sync {
     fn resume(&self, _run: &RunCard, _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// Attaches to a run that another process trains; resumes it on this device if that process has ended meanwhile.
+    /// Attaches to a run that another process trains; resumes it on this device if that process has ended by then.
     fn attach(&self, _run: &RunCard, _device: &str) -> Result<RunHandle> {
         not_here()
     }
-    /// The checkpoint of the run in this directory by name: `best`, `last`, or an iteration, for the nearest one not
-    /// after it.
+    /// The checkpoint of the run in this directory by name: `best`, `last`, or an iteration. Without a checkpoint of that
+    /// iteration it is the nearest earlier one.
     fn checkpoint(&self, _run: &Path, _name: &str) -> Result<PathBuf> {
         not_here()
     }

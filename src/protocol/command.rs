@@ -17,7 +17,7 @@ pub enum Command {
     Step,
     /// Write a checkpoint now.
     Checkpoint,
-    /// Train so many epochs more: more than the limit, or once the training is over, more than it has done.
+    /// Train this many epochs more than the limit or, once the training is over, more than it has done.
     Train(u64),
     /// Change a value from the next iteration on.
     Set(Setting),

@@ -1,4 +1,4 @@
-//! Why a run failed, and numbers that are none.
+//! Why a run failed, and how missing and broken numbers are shown.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -70,7 +70,7 @@ pub fn number_or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error
     Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
-/// A number with so many decimals; a dash if there is none. One that is rounded to 0 has no sign.
+/// A number with this many decimals, or a dash if it is missing or not finite. What rounds to 0 has no sign.
 pub fn number_or_dash(value: Option<f64>, decimals: usize) -> String {
     let Some(value) = value.filter(|value| value.is_finite()) else { return "–".to_owned() };
     let text = format!("{value:.decimals$}");
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(nan.label(), "failed: loss NaN");
     }
 
-    /// JSON writes what is no number as `null`. That must be readable, and numbers of older files as well.
+    /// JSON writes NaN and infinities as `null`. That must be readable, as must the numbers in older files.
     #[test]
     fn what_is_written_as_null_is_read() {
         let broken = f64::NAN;

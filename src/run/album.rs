@@ -83,7 +83,8 @@ impl Album {
         Album { inherited, ..self }
     }
 
-    /// Begins the album of a fork of the run in `parent` with the moments until its first iteration.
+    /// Begins the album of a fork of the run in `parent` with the moments until its first iteration, except those that
+    /// the parent removes meanwhile.
     ///
     /// # Errors
     /// A moment that cannot be copied.
@@ -91,7 +92,13 @@ impl Album {
         let album = Album::open(run, until)?;
         for moment in moments(parent).into_iter().filter(|moment| *moment <= until) {
             let from = parent.join(ALBUM).join(name_of(moment));
-            std::fs::copy(&from, album.path(moment)).map_err(Error::io("copy", &from))?;
+            match std::fs::copy(&from, album.path(moment)) {
+                Err(e) if e.kind() != ErrorKind::NotFound => {
+                    album.remove(&[moment]);
+                    return Err(Error::io("copy", &from)(e));
+                }
+                _ => {}
+            }
         }
         Ok(())
     }

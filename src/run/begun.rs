@@ -1,9 +1,10 @@
-//! The settings of a run: whether it was begun as a command asks for, and what they are at its end.
+//! The settings of a run: whether it began with those that a command asks for, and what they are at its end.
 
 use std::path::Path;
 
 use super::checkpoints;
 use super::directory::{self, RunFile};
+use super::keep::inside;
 use crate::data::resolved;
 use crate::error::Result;
 use crate::paths::shown;
@@ -26,7 +27,7 @@ pub fn changed_settings(begun: &Preset, asked: &Preset) -> Result<Vec<Difference
     Ok(differences(begun, &asked))
 }
 
-/// The settings of the run in `run` after its last record in `metrics`, which are all of it.
+/// The settings of the run in `run` after the last record of `metrics`, which holds all its records.
 ///
 /// # Errors
 /// A preset that cannot be read or is damaged.
@@ -60,7 +61,8 @@ pub fn otherwise(run: &Path, asked: &Preset, seed: u64, from: Option<&Path>) -> 
         found.push("a replay -> a new run".into());
     }
     let is_same = match (&file.from, from) {
-        (Some(begun), Some(asked)) => is_within(begun, asked),
+        // Its best checkpoint may be another now.
+        (Some(begun), Some(asked)) => inside(begun, asked).is_some(),
         (begun, asked) => begun.is_none() && asked.is_none(),
     };
     if !is_same {
@@ -68,15 +70,6 @@ pub fn otherwise(run: &Path, asked: &Preset, seed: u64, from: Option<&Path>) -> 
         found.push(format!("weights: {} -> {}", named(file.from.as_deref()), named(from)));
     }
     Ok(found)
-}
-
-/// Whether the checkpoint that a run began with is `asked`, or one of the run `asked`: its best one may be another now.
-fn is_within(checkpoint: &Path, asked: &Path) -> bool {
-    let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
-    match (whole(checkpoint), whole(asked)) {
-        (Ok(checkpoint), Ok(asked)) => checkpoint.starts_with(asked),
-        _ => checkpoint == asked,
-    }
 }
 
 #[cfg(test)]

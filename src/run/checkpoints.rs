@@ -79,7 +79,7 @@ pub(super) fn all(run: &Path) -> Result<Vec<PathBuf>> {
 /// A checkpoint, and why it is not the one that `last` names, if so.
 pub type Newest = (Checkpoint, Option<String>);
 
-/// The newest checkpoint of the run in `run` that `verify` accepts, after a glance; `None` if there is none at all.
+/// The newest checkpoint of the run in `run` that `verify` accepts, after a glance; `None` without any.
 ///
 /// # Errors
 /// The first error if `verify` accepts none of them; a file that cannot be read for now.
@@ -130,7 +130,7 @@ fn named_only(path: &Path) -> std::borrow::Cow<'_, str> {
     path.file_name().unwrap_or_default().to_string_lossy()
 }
 
-/// The newest whole checkpoint of the run in `run`; `None` if there is none. Warns if it is not the one that `last` names.
+/// The newest whole checkpoint of the run in `run`; `None` without any. Warns if it is not the one that `last` names.
 ///
 /// # Errors
 /// A run whose checkpoints are all damaged; a file that cannot be read.
@@ -162,7 +162,7 @@ pub fn path_of(run: &Path, name: &str) -> Result<PathBuf> {
     found.ok_or_else(|| Error::content(run, format!("this run has no checkpoint `{name}` yet")))
 }
 
-/// The checkpoint that the fork in `run` began with; `None` if it is no fork.
+/// The checkpoint that the fork in `run` began with; `None` if it is not a fork.
 ///
 /// # Errors
 /// A pointer that cannot be read.

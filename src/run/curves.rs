@@ -186,8 +186,8 @@ pub fn svg(metrics: &Metrics, floors: &[(u64, Option<f64>)]) -> Result<String> {
     })
 }
 
-/// The floor on the validation split of the run in `run` (AMI), from each iteration that changes it on: `None` where
-/// nothing can be scored. Empty if the run's data cannot be read here.
+/// The floor (AMI) on the validation split of the run in `run`: its values, each with the iteration from which it holds;
+/// `None` where nothing can be scored. Empty if the run's data cannot be read here.
 pub fn floors(run: &Path, metrics: &Metrics, preset: &Preset) -> Vec<(u64, Option<f64>)> {
     let Ok(begun) = RunFile::read(run) else { return Vec::new() };
     let kinds = Setting::KINDS.into_iter().filter(Setting::moves_floor);
@@ -309,7 +309,7 @@ fn cell(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
-/// Averages groups of neighbouring points, so that at most [`POINTS`] are left, without those that are no number.
+/// Averages groups of neighbouring points, so that at most [`POINTS`] are left. Points that are not finite are left out.
 fn thinned(points: impl Iterator<Item = (u64, f64)>) -> Vec<(f64, f64)> {
     let points: Vec<(f64, f64)> = points.filter(|(_, y)| y.is_finite()).map(|(x, y)| (x as f64, y)).collect();
     let mean = |some: &[(f64, f64)]| {

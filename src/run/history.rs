@@ -1,9 +1,9 @@
-//! Which checkpoints of a run's past are kept, to fork from later.
+//! Which past checkpoints of a run are kept, to fork from.
 //!
-//! Those at the ends of epochs are candidates, because a repeated run has the same ones. Kept are the first, and the
-//! first of each rung: four rungs for a doubling of the iterations or, where these need too much room, two, one, one for
-//! two doublings and so on. So one that is removed is never missed later, and a run that is killed and resumed keeps
-//! the same as one that is not.
+//! Only checkpoints at the ends of epochs count, because a repeated run has the same ones. The first of all is kept, and
+//! the first of each rung. There are four rungs for a doubling of the iterations; if their checkpoints take too much
+//! room, neighbouring rungs are joined: two for a doubling, one, one for two doublings, and so on. So a checkpoint that
+//! was removed is never needed later, and a run that was killed and resumed keeps the same ones as any other.
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +13,11 @@ use crate::error::{Error, Result};
 use crate::files::list;
 use crate::train::trainer::Counters;
 
-/// Rungs for every doubling of the iterations, at the most.
+/// Most rungs for a doubling of the iterations.
 const PER_DOUBLING: f64 = 4.0;
-/// What a manifest counts, in bytes, however long its times are.
+/// What a manifest counts, in bytes: the same in a repeated run, whose times have other lengths.
 const MANIFEST: u64 = 4096;
-/// So many times rungs can be joined in pairs, until all iterations are on one.
+/// How often rungs can be joined in pairs, plus one: then all iterations are on one rung.
 const LEVELS: u32 = 9;
 
 /// The rung of an iteration on the logarithmic scale.
@@ -29,7 +29,7 @@ pub(super) fn rung(iteration: u64) -> i64 {
 /// `most` bytes.
 pub(super) fn kept(past: &[(u64, u64)], most: u64) -> Vec<u64> {
     let (Some((first, _)), Some((last, _))) = (past.first(), past.last()) else { return Vec::new() };
-    // As if all were as large as the largest, and on every rung, so that it is known what will be missed later.
+    // Counted as if all were as large as the largest, one on every rung, so that the level never has to fall again.
     let largest = past.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0).max(1);
     let room = i64::try_from(most / largest).unwrap_or(i64::MAX);
     let at = |iteration, level: u32| (rung(iteration) - rung(*first)) >> level;
@@ -44,7 +44,7 @@ pub(super) fn kept(past: &[(u64, u64)], most: u64) -> Vec<u64> {
     starts.collect()
 }
 
-/// The checkpoints of the past of a run in training.
+/// The past checkpoints of a run in training.
 #[derive(Default)]
 pub(super) struct History {
     /// In the order of their iterations, each with its size in bytes.
@@ -52,7 +52,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// What there is of it in the run in `run` until iteration `until`.
+    /// Reads those of the run in `run` up to iteration `until`.
     ///
     /// # Errors
     /// A directory or a file that cannot be read for now.
@@ -66,14 +66,14 @@ impl History {
                     history.add(&found.manifest.counters, &path)?;
                 }
                 Err(e) if e.may_pass() => return Err(e),
-                // A damaged one is of no use.
+                // Damaged, or to be trained again.
                 _ => {}
             }
         }
         Ok(history)
     }
 
-    /// Adds a checkpoint, if it is one at the end of an epoch and the first there.
+    /// Adds a checkpoint if it is at the end of an epoch, and the first one there.
     ///
     /// # Errors
     /// A directory that cannot be read.
@@ -85,7 +85,7 @@ impl History {
         Ok(())
     }
 
-    /// Forgets what need not be kept within `most` bytes. Returns what is kept.
+    /// Forgets those that are not to be kept in `most` bytes. Returns the others.
     pub(super) fn thin(&mut self, most: u64) -> Vec<PathBuf> {
         let sizes: Vec<_> = self.past.iter().map(|(iteration, bytes, _)| (*iteration, *bytes)).collect();
         let kept = kept(&sizes, most);
@@ -136,8 +136,8 @@ mod tests {
     }
 
     proptest! {
-        /// However the epochs come, whatever the room: it is kept to, the first stays if there is any room, and thinning
-        /// at every epoch, with what a kill left over, comes to the same as thinning once.
+        /// For any epochs and any room: the room is kept to, the first stays if it fits, and thinning after every epoch,
+        /// also with what a kill left over, gives the same as thinning once.
         #[test]
         fn thinning_often_is_thinning_once(
             gaps in prop::collection::vec(1u64..5000, 1..200),

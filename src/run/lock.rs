@@ -117,7 +117,7 @@ fn read(mut file: &File) -> Option<Holder> {
 pub struct Lock {
     path: PathBuf,
     /// Dropped after the file is removed, so that no other process has it by then.
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -155,13 +155,16 @@ impl Lock {
         if let Err(e) = written {
             warn!("{e}; other processes cannot tell which one {work} in {}", shown(&directory));
         }
-        Ok(Lock { path, _file: file })
+        Ok(Lock { path, file })
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        // If the directory was renamed or removed meanwhile, another process may have a lock there.
+        if is_at(&self.file, &self.path) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -262,5 +265,20 @@ mod tests {
         assert_eq!(state(run.path()), Held::Elsewhere(other));
         let error = Lock::take(run.path(), TRAINS).unwrap_err().to_string();
         assert!(error.contains("process 7 on elsewhere is training"), "{error}");
+    }
+
+    #[test]
+    fn a_lock_of_a_directory_that_is_gone_leaves_the_next_one_alone() {
+        let runs = tempfile::tempdir().unwrap();
+        let [run, renamed] = ["a", "b"].map(|name| runs.path().join(name));
+        std::fs::create_dir(&run).unwrap();
+        let lock = Lock::take(&run, TRAINS).unwrap();
+        std::fs::rename(&run, renamed).unwrap();
+        std::fs::create_dir(&run).unwrap();
+        let next = Lock::take(&run, TRAINS).unwrap();
+        drop(lock);
+        assert_eq!(state(&run), Held::Here(Holder::this()));
+        drop(next);
+        assert_eq!(state(&run), Held::Free);
     }
 }

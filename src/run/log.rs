@@ -71,7 +71,7 @@ impl RunLog {
 }
 
 impl Lines {
-    /// Keeps a sentence for the viewers. A problem that returns at every checkpoint is told once.
+    /// Keeps a sentence for the viewers. A problem that returns at every checkpoint is kept once.
     fn note(&mut self, sentence: String) {
         if !self.told.contains(&sentence) {
             self.told.push(sentence.clone());

@@ -20,7 +20,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// That of a run which begins with the weights of `from` and with `data`.
+    /// For a run that begins with the weights of `from` and with `data`.
     ///
     /// # Errors
     /// A file that cannot be read.

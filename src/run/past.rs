@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::directory::{self, RunFile};
+use super::keep::is_parent;
 use super::{album, checkpoint, checkpoints};
 use crate::error::{Error, Result};
 use crate::protocol::Moment;
 
-/// So many ancestors of a fork are looked at.
+/// How many ancestors of a fork are looked at.
 const ANCESTORS: usize = 16;
 
-/// The checkpoints of the run in `run` by their iterations, and those that it has inherited.
+/// The checkpoints of the run in `run` and those that it inherited, by their iterations.
 pub fn checkpoints(run: &Path) -> BTreeMap<u64, PathBuf> {
     let mut found = inherited(run);
     found.extend(own(run));
@@ -33,7 +34,7 @@ pub fn inherited(run: &Path) -> BTreeMap<u64, PathBuf> {
     let (mut run, mut until) = (run.to_owned(), u64::MAX);
     for _ in 0..ANCESTORS {
         let Some(forked) = RunFile::read(&run).ok().and_then(|run| run.forked) else { break };
-        let Some(parent) = directory::run_of(&forked) else { break };
+        let Some(parent) = directory::run_of(&forked).filter(|parent| is_parent(parent, &run)) else { break };
         until = checkpoints::iteration_of(&forked).unwrap_or(0).min(until);
         for (iteration, path) in own(parent).into_iter().take_while(|(iteration, _)| *iteration <= until) {
             found.entry(iteration).or_insert(path);
@@ -64,7 +65,7 @@ pub fn named(run: &Path, name: &str) -> Result<PathBuf> {
     let checkpoints = checkpoints(run);
     let earlier = iteration.and_then(|iteration| checkpoints.range(..=iteration).next_back());
     let Some((_, path)) = earlier else { return Err(refused) };
-    // That of an ancestor is as likely to stay.
+    // A pointer in an ancestor's directory is not for a fork to write.
     if path.starts_with(run) {
         super::checkpoints::ask_for(run, path)?;
     }

@@ -3,13 +3,13 @@
 use super::objects::{largest, matching};
 use super::schema::SnapshotStep;
 
-/// The components of a second snapshot, by those of a first one.
+/// How the components of a second snapshot match those of a first one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ComponentMatch {
     /// For each component of the second, the component of the first that it shares the most pixels with; one that is
     /// left over gets a number that no component of the first has.
     pub of_second: Vec<usize>,
-    /// How many components there are by these numbers.
+    /// How many numbers there are: K of the first, and the components of the second that are left over.
     pub k: usize,
 }
 
@@ -37,7 +37,7 @@ impl ComponentMatch {
         ComponentMatch { of_second, k: spare.start }
     }
 
-    /// γ of the second snapshot, K·P values, with its components in the places of those of the first.
+    /// γ of the second snapshot, K·P values, with each component at the index of its match in the first.
     pub fn moved(&self, gamma: &[f32], places: usize) -> Vec<f32> {
         let mut moved = vec![0.0; self.k * places];
         for (mask, ours) in gamma.chunks_exact(places.max(1)).zip(&self.of_second) {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn without_objects_all_pixels_are_compared_and_nothing_is_no_reason_to_panic() {
+    fn without_objects_all_pixels_are_compared_and_empty_steps_do_not_panic() {
         let (one, other) = (step(&[0, 0], 2, &[0, 1]), step(&[0, 0], 2, &[1, 1]));
         let matched = ComponentMatch::of((&one, 2), (&other, 2));
         assert_eq!(matched.difference((&one, 2), (&other, 2)).count(), (1, 2));

@@ -45,7 +45,7 @@ pub struct SnapshotStep {
     /// γ, K·P values.
     #[serde(with = "bytes")]
     pub gamma: Vec<f32>,
-    /// AMI (max) of this step; `None` if no pixel has a group.
+    /// AMI (max) of this step; `None` where nothing can be scored, here and below.
     pub ami: Option<f64>,
     /// ARI of this step.
     pub ari: Option<f64>,
@@ -93,7 +93,7 @@ pub enum Source {
 pub struct Frames {
     /// The clean frames that the EM steps predict, M values each: one for all steps, or one a step.
     pub targets: Vec<Vec<f32>>,
-    /// What the EM steps read, M values each; none for the targets with the noise that the viewer looks at.
+    /// What the EM steps read, M values each; empty for the targets with the noise that the viewer has chosen.
     pub noisy: Vec<Vec<f32>>,
     /// True object of each pixel of each target, from 1; 0 is background or overlap. Empty if unknown.
     pub groups: Vec<u8>,

@@ -16,17 +16,13 @@ use crate::preset::ImageSize;
 /// # Errors
 /// [`Error::Usage`] for another extension, or a PNG of neither one nor three channels; a path that cannot be written.
 pub fn save_image(values: &[f32], image: ImageSize, path: &Path) -> Result<()> {
-    let bytes = match () {
-        () if has_extension(path, "npy") => {
-            npy(&[1, image.channels, image.height, image.width], &NpyValues::F32(values))
-        }
-        () if has_extension(path, "png") => png(values, image, path)?,
-        () => {
-            let path = shown(path);
-            return Err(Error::Usage(format!(
-                "{path}: an image is saved as .png, or as .npy to the last bit"
-            )));
-        }
+    let bytes = if has_extension(path, "npy") {
+        npy(&[1, image.channels, image.height, image.width], &NpyValues::F32(values))
+    } else if has_extension(path, "png") {
+        png(values, image, path)?
+    } else {
+        let path = shown(path);
+        return Err(Error::Usage(format!("{path}: an image is saved as .png, or as .npy without rounding")));
     };
     output::write(path, &bytes)
 }
@@ -38,7 +34,7 @@ fn png(values: &[f32], image: ImageSize, path: &Path) -> Result<Vec<u8>> {
         channels => {
             let path = shown(path);
             return Err(Error::Usage(format!(
-                "{path}: a PNG has no {channels} channels; save the image as .npy"
+                "{path}: a PNG cannot have {channels} channels; save the image as .npy"
             )));
         }
     };

@@ -131,7 +131,7 @@ pub struct Task<'a> {
     pub samples: usize,
     /// Which scores.
     pub scored: ScoredSteps,
-    /// Ends the evaluation with [`Error::Stopped`](crate::error::Error::Stopped), at the EM step at hand.
+    /// Ends the evaluation with [`Error::Stopped`](crate::error::Error::Stopped), after the current EM step.
     pub stop: &'a Stop,
 }
 
@@ -373,7 +373,7 @@ pub fn floors_of_subsets(
     let mut groups: [Vec<Vec<u8>>; SUBSETS.len()] = Default::default();
     let enough = |groups: &Vec<Vec<u8>>| groups.len() as u64 >= FLOOR_IMAGES;
     for index in 0..samples as u64 {
-        // Gives up on subsets that are still empty after so many images: without kinds, two are always empty.
+        // Gives up on subsets that are still empty by then: without kinds, two are always empty.
         if groups.iter().all(|groups| enough(groups) || (groups.is_empty() && index >= FLOOR_IMAGES)) {
             break;
         }

@@ -274,7 +274,7 @@ fn found_weights<'a>(
 /// The weights of `preset`'s model in `file`, under their own names, and a note on arrays that are not used.
 ///
 /// # Errors
-/// Weights of another model; those of a type that is no float of 16, 32 or 64 bits.
+/// Weights of another model; those that are not floats of 16, 32 or 64 bits.
 pub fn read_weights(file: &TensorFile, preset: &Preset, device: &Device) -> Result<(Arrays, Option<String>)> {
     let unfit = |e| Error::content(file.path(), another_model(preset, &e));
     let (names, found) = found_weights(preset, file.names(), device).map_err(unfit)?;

@@ -3,7 +3,7 @@
 //! The workbench and `picture --input` show the same result for a file: the image is read as it is, without the
 //! preset's noise unless the user asks for noise. That noise and the initial γ are those of the first
 //! validation sample. (`infer`, which compares implementations, draws its γ from the test split's stream.)
-//! Frames from a viewer are unrolled in the same way, except for what they bring along: noise, objects, an initial γ.
+//! Frames from a viewer are unrolled in the same way, but may bring their own noise, objects and initial γ.
 
 use super::batch::Batch;
 use crate::data::image_file::{self, Clip};
@@ -57,7 +57,7 @@ impl Opened {
             Source::Frames(frames) if are_images(frames, image) => Clip::default(),
             Source::Frames(_) => {
                 return Err(Error::Data(format!(
-                    "the {} does not consist of {}x{} pixels in {} channels with values of 0 to 1; draw it anew",
+                    "the {} does not consist of {}x{} pixels in {} channels with values of 0 to 1; draw it again",
                     input.name(),
                     image.width,
                     image.height,
@@ -68,7 +68,7 @@ impl Opened {
         Ok(Opened { input, clip })
     }
 
-    /// What is not used of the file in so many EM steps, in words that follow its name.
+    /// What is not used of the file in `steps` EM steps, in words that follow its name.
     pub(crate) fn notes(&self, steps: usize) -> Vec<String> {
         self.clip.notes_in(steps)
     }
@@ -88,11 +88,12 @@ impl Opened {
                 let steps = self.clip.steps(preset.steps, chosen.steps);
                 steps.map_err(|problem| Error::content(path, problem))?
             }
-            Source::Frames(frames) => match frames.targets.len().max(frames.noisy.len()) {
-                1 => preset.steps,
-                most if chosen.steps => preset.steps.min(most),
-                most => most,
-            },
+            // A still image serves any number of steps; its noisy versions serve one step each.
+            Source::Frames(frames) if frames.targets.len() == 1 && frames.noisy.is_empty() => preset.steps,
+            Source::Frames(frames) => {
+                let most = frames.targets.len().max(frames.noisy.len());
+                if chosen.steps { preset.steps.min(most) } else { most }
+            }
         };
         Ok(Preset { steps, noise: chosen.noise(preset.noise), ..preset.clone() })
     }
@@ -111,7 +112,7 @@ impl Opened {
     }
 }
 
-/// Whether a viewer's frames are images of this size, with as many values as there must be.
+/// Whether a viewer's frames are images of this size, and their numbers match.
 fn are_images(frames: &Frames, image: ImageSize) -> bool {
     let (targets, noisy, groups) = (frames.targets.len(), frames.noisy.len(), frames.groups.len());
     let is_image = |frame: &Vec<f32>| frame.len() == image.values() && frame.iter().all(|v| unit::fits(*v));
@@ -203,6 +204,17 @@ mod tests {
             assert!(same.knows_objects() && same.steps[2].ami.is_some());
             let fewer = take(&trainer, 0, Some(&opened), &[Setting::Steps(2)]).unwrap();
             assert_eq!(fewer.steps[..], sample.steps[..2], "{name}");
+            let first = Frames {
+                targets: vec![sample.steps[0].target.clone()],
+                noisy: vec![sample.steps[0].noisy.clone()],
+                groups: sample.steps[0].groups.clone(),
+                begins_as: Some((5, 2)),
+            };
+            let opened = Opened::new(Input::frames(first, 1), sample.image).unwrap();
+            for look in [vec![], vec![Setting::Steps(2)]] {
+                let one = take(&trainer, 0, Some(&opened), &look).unwrap();
+                assert_eq!(one.steps[..], sample.steps[..1], "{name}: a single noisy frame is a single step");
+            }
         }
     }
 

@@ -21,7 +21,7 @@ pub struct Pass {
 }
 
 /// One pass of `model` over a batch, with the initial `gamma` and `preset`'s loss. `watch` is called after each phase of
-/// the unroll. `stop` is heeded before the backward pass.
+/// the unroll. `stop` is checked before the backward pass.
 ///
 /// The batch is split into `shares`, one per thread, for devices whose operations use only one core. Losses and
 /// gradients are added in the order of the shares, so the result depends on the number of shares and not on timing.

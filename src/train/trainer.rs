@@ -5,19 +5,20 @@ use std::time::Instant;
 
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::adam::{descend, optimizer};
 use super::batch::{Plan, Prefetch};
+pub use super::counters::Counters;
 use super::evaluate::{Evaluation, ScoredSteps, Task, evaluate, floor, mean};
 use super::laps::Laps;
 use super::pass::{Pass, pass};
+use super::unread::UnreadLosses;
 use crate::backend;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::nem::{Nem, Phase, host};
 use crate::precision::Precision;
-use crate::preset::{Preset, Setting, Stage, Train, Work};
+use crate::preset::{Preset, Setting, Stage, Work};
 use crate::protocol::{Change, Epoch, Finish, Floor, Iteration, StageStart, WATCHED, Watched};
 use crate::random::{Purpose, Stream};
 use crate::scores;
@@ -25,77 +26,6 @@ use crate::stop::Stop;
 
 /// Number of images of a training batch that are scored.
 const SCORED_IMAGES: usize = 16;
-/// Iterations between two reads of the losses from a GPU. A read waits for the device.
-const READ_EVERY: usize = 8;
-
-/// The progress of a training. Together with the weights and the optimizer's moments it is the whole state.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Counters {
-    /// Iterations done.
-    pub iteration: u64,
-    /// Epochs finished.
-    pub epochs: u64,
-    /// Batches done in the current epoch.
-    pub batches: u64,
-    /// Sum of their losses.
-    pub epoch_loss: f64,
-    /// Wall time of these batches, in seconds.
-    pub epoch_seconds: f64,
-    /// The best validation loss since the last change that made losses incomparable.
-    pub best_validation: Option<f64>,
-    /// Epochs since then.
-    pub stale_epochs: u64,
-    /// Stages finished.
-    #[serde(default)]
-    pub stages: usize,
-    /// Epochs finished before the current stage.
-    #[serde(default)]
-    pub stage_epochs: u64,
-    /// Iterations done before the current stage, which started with fresh moments.
-    #[serde(default)]
-    pub stage_iterations: u64,
-}
-
-impl Counters {
-    /// See [`Trainer::is_done`].
-    fn is_done(&self, train: &Train) -> Option<Finish> {
-        let max_epochs = train.stages.get(self.stages).and_then(|stage| stage.max_epochs);
-        match () {
-            () if self.batches > 0 => None,
-            () if self.epochs - self.stage_epochs >= max_epochs.unwrap_or(train.max_epochs) => {
-                Some(Finish::MaxEpochs)
-            }
-            () if self.stale_epochs >= train.patience => Some(Finish::EarlyStop),
-            () => None,
-        }
-    }
-
-    /// The limit for [`Setting::MaxEpochs`] with which it trains so many more epochs: more than it has done, once it is
-    /// in its last stage.
-    pub fn limit_for(&self, more: u64, preset: &Preset) -> u64 {
-        let done = match self.stages + 1 >= preset.train.stages.len() {
-            true => {
-                self.epochs - self.stage_epochs + u64::from(self.batches >= preset.iterations_per_epoch())
-            }
-            false => preset.last_stage_epochs(),
-        };
-        done.saturating_add(more)
-    }
-
-    /// Whether the protocol has ended the training, including its last stage.
-    pub fn is_finished(&self, train: &Train) -> bool {
-        self.stages + 1 >= train.stages.len() && self.is_done(train).is_some()
-    }
-}
-
-/// An iteration whose losses are still on the device.
-struct Unread {
-    /// Everything except the losses and the time.
-    iteration: Iteration,
-    /// Total, intra and inter loss, and the squared norm of the gradient.
-    losses: Tensor<1>, // [4]
-}
 
 /// A training in progress.
 pub struct Trainer {
@@ -113,11 +43,7 @@ pub struct Trainer {
     profiled: bool,
     /// Number of threads that share a batch.
     shares: usize,
-    /// Iterations between two reads of the losses.
-    read_every: usize,
-    /// Iterations that have not been read, and the start of the first one.
-    unread: Vec<Unread>,
-    unread_since: Instant,
+    unread: UnreadLosses,
     /// Set during the optimizer's step, where a panic leaves its state half updated.
     half_updated: bool,
     /// Ends evaluations early.
@@ -192,10 +118,8 @@ impl Trainer {
             order: (u64::MAX, Vec::new()),
             profiled: false,
             shares: backend::shares(&device),
-            read_every: if backend::is_gpu(&device) { READ_EVERY } else { 1 },
+            unread: UnreadLosses::new(&device),
             device,
-            unread: Vec::new(),
-            unread_since: Instant::now(),
             half_updated: false,
             stop: Stop::default(),
         })
@@ -329,9 +253,7 @@ impl Trainer {
     /// requested before the backward pass. The weights are then those before
     /// this iteration, which may be later than the one of that loss.
     pub fn step(&mut self) -> Result<Vec<Iteration>> {
-        if self.unread.is_empty() {
-            self.unread_since = Instant::now();
-        }
+        self.unread.begin_iteration();
         let laps = Laps::new(self.profiled.then(|| self.plain_device()));
         let iteration = self.counters.iteration + 1;
         let plan = self.plan(self.counters.epochs, self.counters.batches);
@@ -355,9 +277,9 @@ impl Trainer {
         let norm = if scored { self.model.cell.squared_norm(&gradients) } else { losses[0].zeros_like() };
         let losses = Tensor::cat(losses.into_iter().chain([norm]).collect(), 0);
         let done = Iteration { iteration, epoch: self.counters.epochs + 1, ..Iteration::default() };
-        self.unread.push(Unread { iteration: done, losses });
-        let read_now = self.profiled || self.unread.len() >= self.read_every;
-        let mut read = if read_now { self.take_unread()? } else { Vec::new() };
+        self.unread.push(done, losses);
+        let read_now = self.profiled || self.unread.is_due();
+        let mut read = if read_now { self.unread.take(self.preset.train.score_every)? } else { Vec::new() };
         laps.end(|profile| &mut profile.backward);
         self.half_updated = true;
         self.model = descend(&mut self.optimizer, &self.preset.train, &self.model, gradients);
@@ -374,8 +296,7 @@ impl Trainer {
             mean(scores.map(|(gamma, groups)| scores::score(gamma, groups)))
         });
         laps.end(|profile| &mut profile.scores);
-        let this = read.last_mut().or(self.unread.last_mut().map(|unread| &mut unread.iteration));
-        if let Some(this) = this {
+        if let Some(this) = read.last_mut().or(self.unread.last_mut()) {
             this.ami = scores.and_then(|s| s.ami);
             this.ari = scores.and_then(|s| s.ari);
             this.profile = laps.profile();
@@ -394,30 +315,14 @@ impl Trainer {
         if self.unread.is_empty() {
             return Ok(Vec::new());
         }
-        let mut read = self.take_unread()?;
+        let mut read = self.unread.take(self.preset.train.score_every)?;
         self.finish_reading(&mut read);
-        Ok(read)
-    }
-
-    /// Takes the unread iterations, with their losses.
-    fn take_unread(&mut self) -> Result<Vec<Iteration>> {
-        let (mut read, losses): (Vec<Iteration>, Vec<_>) =
-            self.unread.drain(..).map(|unread| (unread.iteration, unread.losses)).unzip();
-        let losses: Vec<f64> = host(Tensor::cat(losses, 0)).into_iter().map(f64::from).collect();
-        for (iteration, losses) in read.iter_mut().zip(losses.chunks_exact(4)) {
-            (iteration.loss, iteration.intra, iteration.inter) = (losses[0], losses[1], losses[2]);
-            let measured = iteration.iteration.is_multiple_of(self.preset.train.score_every);
-            iteration.gradient_norm = measured.then(|| losses[3].sqrt());
-        }
-        if let Some(&Iteration { iteration, loss, .. }) = read.iter().find(|i| !i.loss.is_finite()) {
-            return Err(Error::NotFinite { validation: false, iteration, loss, kept: String::new() });
-        }
         Ok(read)
     }
 
     /// Divides the time among the iterations just read, and adds them to the counters.
     fn finish_reading(&mut self, read: &mut [Iteration]) {
-        let seconds = self.unread_since.elapsed().as_secs_f64();
+        let seconds = self.unread.seconds();
         let each = seconds / read.len() as f64;
         for iteration in read {
             iteration.seconds = each;
@@ -428,7 +333,7 @@ impl Trainer {
 
     /// Reads losses once every `iterations` (at least 1).
     pub fn set_read_every(&mut self, iterations: usize) {
-        self.read_every = iterations.max(1);
+        self.unread.every = iterations.max(1);
     }
 
     /// Whether to time the parts of an iteration. That waits for the device after every part, which slows training down
@@ -442,8 +347,8 @@ impl Trainer {
         self.counters.batches >= self.preset.iterations_per_epoch()
     }
 
-    /// Validates and begins the next epoch. Call [`Trainer::read_losses`] before. Returns the epoch, the AMI (max) of
-    /// each watched sample (`None` if its frame has no group) and each component's share of the objects' pixels.
+    /// Validates and begins the next epoch. Call [`Trainer::read_losses`] before. Returns the epoch, and the scores of the
+    /// watched samples and the components.
     ///
     /// # Errors
     /// [`Error::NotFinite`] for a validation loss that is NaN or infinite, errors of the data, and [`Error::Stopped`];

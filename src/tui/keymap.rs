@@ -41,7 +41,7 @@ pub fn parse_key(action: &str, text: &str) -> Result<KeyCombination, String> {
         [b'A'..=b'Z'] => crokey::parse(&format!("shift-{text}")),
         _ => crokey::parse(text),
     };
-    let key = key.map_err(|_| format!("keys: {text:?}, for {action:?}, is no key; {example}"))?;
+    let key = key.map_err(|_| format!("keys: {text:?}, for {action:?}, is not a key; {example}"))?;
     if !key.is_ansi_compatible() {
         return Err(format!("keys: {text:?}, for {action:?}, is more than one key; {example}"));
     }

@@ -79,7 +79,7 @@ pub fn run(
             _ => Ok(shell.detached.take()),
         }
     })?;
-    // By now this process no longer holds the run.
+    // This process no longer holds the run.
     let Some((run, device)) = detached else { return Ok(None) };
     backstage.detach(&run, &device)?;
     Ok(Some(run))

@@ -75,7 +75,7 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
             }
             app.workbench.as_mut().map_or_else(Vec::new, |workbench| past::open_album(workbench, moments))
         }
-        // By now another one is wanted.
+        // Another one is wanted by now.
         Message::Moment(run, iteration, sample, _)
             if !app
                 .workbench

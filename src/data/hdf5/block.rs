@@ -10,7 +10,7 @@ use crate::data::split::Split;
 use crate::data::unit;
 use crate::error::{Error, Result};
 
-/// Values that are read at once where there are no chunks to go by.
+/// Values that are read at once without chunks.
 const BLOCK: usize = 4 << 20;
 
 /// T, N, H, W and C.

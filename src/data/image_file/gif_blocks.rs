@@ -19,7 +19,7 @@ pub(super) enum Ending {
     File,
     /// A block is cut short.
     Cut,
-    /// What follows is no block.
+    /// What follows is not a block.
     Other,
 }
 

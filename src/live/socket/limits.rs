@@ -24,14 +24,14 @@ impl Limits {
         Limits::of(getrlimit(Resource::Nofile).current)
     }
 
-    /// For a process that may open so many files; `None` if there is no limit.
+    /// For a process that may open `files` files; `None` means no limit.
     fn of(files: Option<u64>) -> Limits {
         let files = usize::try_from(files.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
         Limits { viewers: VIEWERS.min(files / 8).max(1), strangers: STRANGERS.min(files / 16).max(1) }
     }
 }
 
-/// Slows down who asks too often: so many times at once, then so many times a second.
+/// Slows down requests that come too often: some are granted at once, the rest at a steady rate.
 #[derive(Clone, Debug)]
 pub(super) struct Pace {
     period: Duration,

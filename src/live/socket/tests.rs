@@ -3,6 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{Caller, Change, Finish, Floor, Iteration, Metrics, RunKind};
+use crate::snapshot::{Frames, Input};
 use crate::stop::Stop;
 
 fn info(directory: &Path) -> RunInfo {
@@ -221,6 +222,39 @@ fn commands_wait_with_the_viewer_that_sends_too_many() {
     assert!(run.calls.is_empty());
     drop(mark);
     assert!(take(&mut run.calls, 10).is_empty());
+}
+
+/// Drawings are large: one waits for the worker, the next with the viewer. Other commands pass the first.
+#[test]
+fn drawings_wait_one_by_one() {
+    let mut run = Listening::new();
+    let mut viewer = run.greet();
+    let drawing = |n| Command::Input(Some(Input::frames(Frames::default(), n)));
+    let send = |run: &Listening, viewer: &mut UnixStream, commands: &[Command]| {
+        let frames = commands.iter().flat_map(|command| wire::encode(command, wire::MOST_OF_VIEWER).unwrap());
+        run.runtime.block_on(wire::write(viewer, &frames.collect::<Vec<u8>>())).unwrap();
+    };
+    let take = |run: &mut Listening, until: Command| {
+        let (mut commands, mut marks) = (Vec::new(), Vec::new());
+        while commands.last() != Some(&until) {
+            match run.calls.blocking_recv().unwrap() {
+                Call::Command(_, command) if command != Command::Show => commands.push(command),
+                Call::Taken(mark) => marks.push(mark),
+                _ => {}
+            }
+        }
+        (commands, marks)
+    };
+    send(&run, &mut viewer, &[drawing(1), Command::Step, drawing(2), Command::Pause]);
+    let (commands, marks) = take(&mut run, Command::Step);
+    assert_eq!(commands, [drawing(1), Command::Step]);
+    // What another viewer sends later comes first.
+    let mut other = run.greet();
+    send(&run, &mut other, &[Command::Resume]);
+    assert_eq!(take(&mut run, Command::Resume).0, [Command::Resume]);
+    assert_eq!(marks.len(), 1);
+    drop(marks);
+    assert_eq!(take(&mut run, Command::Pause).0, [drawing(2), Command::Pause]);
 }
 
 /// A viewer that reads none of its answers is disconnected, and they are not kept.

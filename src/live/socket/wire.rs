@@ -58,7 +58,8 @@ pub(super) fn hello() -> Result<Vec<u8>> {
 
 fn frame(content: Vec<u8>, most: usize) -> Result<Vec<u8>> {
     let length = u32::try_from(content.len()).ok().filter(|length| *length as usize <= most);
-    let length = length.ok_or_else(|| invalid(format!("a frame of {} bytes", content.len())))?;
+    let length =
+        length.ok_or_else(|| invalid(format!("{} bytes are too many; at most {most} fit", content.len())))?;
     Ok([&length.to_le_bytes(), content.as_slice()].concat())
 }
 

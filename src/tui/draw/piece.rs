@@ -74,7 +74,7 @@ fn at(place: (i64, i64), image: ImageSize, x: i64, y: i64) -> Option<usize> {
     (x < image.width && y < image.height).then_some(y * image.width + x)
 }
 
-/// The shapes of a set, for images with so many channels.
+/// The shapes of a set, for images with this many channels.
 pub fn of_set(set: ShapeSet, channels: usize) -> Vec<Piece> {
     let of_shape = |shape: Bitmap| {
         let row = |(y, row): (usize, &&str)| -> Vec<_> {

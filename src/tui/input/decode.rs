@@ -66,7 +66,7 @@ pub struct Decoder {
 enum State {
     #[default]
     Ground,
-    /// The Esc key was told. If the rest of a sequence follows after all, it is not keys.
+    /// The Esc key was reported. If the rest of a sequence follows after all, it is not keys.
     Told,
     Escape,
     /// After `ESC [`.
@@ -167,7 +167,7 @@ impl Decoder {
             }
             State::Escape if byte == ESC => events.push(pressed(KeyCode::Esc, KeyModifiers::NONE)),
             State::Escape => self.escaped(byte, events),
-            // Control bytes are no part of a sequence, so Ctrl-C works whatever came before.
+            // Control bytes are not part of a sequence, so Ctrl-C works whatever came before.
             state if byte < 0x20 || (byte == 0x7f && state != State::Mouse) => {
                 self.reset();
                 match byte {
@@ -363,7 +363,7 @@ fn sequence(parameters: &[u8], last: u8) -> Option<TerminalEvent> {
             };
             Some(pressed(code, modifiers()))
         }
-        // Some terminals send the modifiers alone. A report of the cursor's place is no key.
+        // Some terminals send the modifiers alone. A report of the cursor's position is not a key.
         (None, _) => {
             let modifiers = match (first, second) {
                 (first, Some(_)) if first.is_none_or(|first| first == 1) => modifiers(),

@@ -16,7 +16,7 @@ fn preset(name: &str) -> Preset {
     Preset::load(name).unwrap()
 }
 
-/// A run of that name, last changed so many seconds after 1970.
+/// A run of that name, last changed `seconds` after 1970.
 fn run(name: &str, seconds: u64) -> RunCard {
     RunCard {
         directory: PathBuf::from("runs").join(name),

@@ -1,4 +1,4 @@
-//! Drawing one's own image, and what the worker is asked for while it changes.
+//! Drawing an image, and what the worker is asked for while it changes.
 
 use std::path::Path;
 

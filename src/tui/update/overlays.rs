@@ -98,7 +98,7 @@ fn filtering(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     picker::set_filter(app, filter)
 }
 
-/// Pasted text is typed, where something is typed; elsewhere its letters are no keys.
+/// Pasted text is typed, where something is typed; elsewhere its letters are not keys.
 pub fn paste(app: &mut App, text: &str) -> Vec<Effect> {
     match app.overlay.take() {
         Some(Overlay::Filter) => {

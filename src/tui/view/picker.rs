@@ -278,7 +278,7 @@ fn run_lines<'a>(app: &App, run: &RunCard, columns: usize) -> Vec<Line<'a>> {
     lines
 }
 
-/// A curve in one line of at most so many characters, from its lowest to its highest value.
+/// A curve in one line of at most `room` characters, from its lowest to its highest value.
 fn sparkline(curve: &[f64], room: usize) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let columns = room.max(1).min(curve.len());
@@ -412,7 +412,7 @@ mod tests {
         assert_eq!(sparkline(&[0.0, 1.0, 0.5], 9), "▁█▄");
         let curve: Vec<f64> = (0..1000).map(f64::from).collect();
         assert_eq!(sparkline(&curve, 8), "▁▂▃▄▅▆▇█");
-        assert_eq!(sparkline(&[f64::NAN, 1.0], 0), "", "no number is no bar");
+        assert_eq!(sparkline(&[f64::NAN, 1.0], 0), "", "what is not a number has no bar");
     }
 
     #[test]

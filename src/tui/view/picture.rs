@@ -251,7 +251,7 @@ pub fn stretched(name: &str, stretch: u32) -> String {
     if stretch > 1 { format!("{name} ×{stretch}") } else { name.to_owned() }
 }
 
-/// A picture's label, or its name alone where what is said after it has no room.
+/// A picture's label, or only its name if the rest does not fit.
 pub fn fitted(label: &str, columns: u16) -> String {
     let name = label.split(['×', '(']).next().unwrap_or(label).trim_end();
     let mut forms = [label.to_owned(), label.replace(" ×", "×"), name.to_owned()].into_iter();

@@ -101,7 +101,7 @@ fn what_is_never_finished_holds_nothing_up() {
         (&[b"\x1b"], vec![key(KeyCode::Esc)]),
         (&[b"\x1b", b"k"], vec![key(KeyCode::Esc), keys("k").remove(0)]),
         (&[b"\x1b\x1b"], vec![key(KeyCode::Esc), key(KeyCode::Esc)]),
-        // Told as Esc, but the rest is no two keys.
+        // Reported as Esc, but the rest is not two keys.
         (&[b"\x1b", b"[A"], vec![key(KeyCode::Esc), key(KeyCode::Up)]),
         (&[b"\x1b", b"[1;5C"], vec![key(KeyCode::Esc), pressed(KeyCode::Right, KeyModifiers::CONTROL)]),
         (&[b"\x1b", b"[200~kK lL\x1b[201~"], vec![key(KeyCode::Esc), paste("kK lL")]),
@@ -120,7 +120,7 @@ fn what_is_never_finished_holds_nothing_up() {
     }
 }
 
-/// Ctrl-C is itself wherever it comes, and garbage is no keys.
+/// Ctrl-C is recognised anywhere, and garbage is not keys.
 #[test]
 fn garbage_is_dropped_and_control_c_is_not() {
     let stop = pressed(KeyCode::Char('c'), KeyModifiers::CONTROL);
