@@ -58,6 +58,16 @@ impl RunCard {
         }
     }
 
+    /// What it is doing, in a word.
+    pub fn doing(&self) -> &'static str {
+        match (&self.state, &self.trouble) {
+            (RunState::Running | RunState::Elsewhere(_), _) => "running",
+            (_, Some(_)) => "failed",
+            (RunState::Finished, None) => "finished",
+            (RunState::Stopped, None) => "stopped",
+        }
+    }
+
     /// The name of its directory, after that of its sweep.
     pub fn name(&self) -> String {
         let name = shown(self.directory.file_name().unwrap_or(self.directory.as_os_str()));

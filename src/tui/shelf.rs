@@ -17,22 +17,12 @@ impl Entry {
             Entry::Preset(preset) => format!("{} preset", preset.name),
             Entry::Run(run) => {
                 let more = [&run.parent, &run.note, &run.trouble].into_iter().flatten();
-                let state = state(run);
+                let state = run.doing();
                 more.fold(format!("{} {} run {state}", run.name(), run.preset.name), |all, text| {
                     all + " " + text
                 })
             }
         }
-    }
-}
-
-/// What a run is doing, in a word.
-pub fn state(run: &RunCard) -> &'static str {
-    match (&run.state, &run.trouble) {
-        (RunState::Running | RunState::Elsewhere(_), _) => "running",
-        (_, Some(_)) => "failed",
-        (RunState::Finished, None) => "finished",
-        (RunState::Stopped, None) => "stopped",
     }
 }
 
@@ -154,6 +144,28 @@ impl Picker {
     /// The runs on the list.
     pub fn runs(&self) -> impl Iterator<Item = &RunCard> {
         self.entries.iter().filter_map(|entry| if let Entry::Run(run) = entry { Some(&**run) } else { None })
+    }
+
+    /// Opens the table of runs.
+    pub fn open_table(&mut self) {
+        self.table = Some(RunTable::default());
+        self.read_table();
+    }
+
+    /// Takes the runs as they are now into the table, if it is open.
+    pub fn read_table(&mut self) {
+        if let Some(mut table) = self.table.take() {
+            table.read(self.runs());
+            self.table = Some(table);
+        }
+    }
+
+    /// The run at this place.
+    pub fn run_at(&self, at: usize) -> Option<&RunCard> {
+        match self.entries.get(at) {
+            Some(Entry::Run(run)) => Some(run),
+            _ => None,
+        }
     }
 
     /// Shows a preview if it is still wanted.

@@ -4,8 +4,6 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::app::{Entry, Picker};
-use super::shelf::state;
 use crate::preset::{self, Setting};
 use crate::protocol::RunCard;
 
@@ -84,7 +82,7 @@ impl RunTable {
         let number = |number: Option<String>| number.unwrap_or_else(|| NOTHING.into());
         match column {
             Column::Name => run.name(),
-            Column::State => state(run).into(),
+            Column::State => run.doing().into(),
             Column::Iteration => run.iteration.to_string(),
             Column::Ami => number(run.ami.map(|ami| format!("{ami:.3}"))),
             Column::Loss => number(run.validation_loss.map(|loss| format!("{loss:.2}"))),
@@ -156,7 +154,7 @@ impl RunTable {
     }
 
     /// Takes in the runs as they are now.
-    fn read<'a>(&mut self, runs: impl Iterator<Item = &'a RunCard>) {
+    pub fn read<'a>(&mut self, runs: impl Iterator<Item = &'a RunCard>) {
         let mut before = std::mem::take(&mut self.settings);
         for run in runs {
             let known = before.remove(&run.directory);
@@ -176,30 +174,6 @@ impl RunTable {
         let columns = self.columns();
         self.by.take_if(|by| !columns.contains(by));
         self.skipped = self.skipped.min(columns.len().saturating_sub(2));
-    }
-}
-
-impl Picker {
-    /// Opens the table of runs.
-    pub fn open_table(&mut self) {
-        self.table = Some(RunTable::default());
-        self.read_table();
-    }
-
-    /// Takes the runs as they are now into the table, if it is open.
-    pub fn read_table(&mut self) {
-        if let Some(mut table) = self.table.take() {
-            table.read(self.runs());
-            self.table = Some(table);
-        }
-    }
-
-    /// The run at this place.
-    pub fn run_at(&self, at: usize) -> Option<&RunCard> {
-        match self.entries.get(at) {
-            Some(Entry::Run(run)) => Some(run),
-            _ => None,
-        }
     }
 }
 

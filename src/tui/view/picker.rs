@@ -14,7 +14,6 @@ use crate::preset::{Cell, Data, Layer, Noise, Preset, StepWeights};
 use crate::protocol::{ModelCard, RunCard, RunDetails, RunState};
 use crate::tui::actions::key;
 use crate::tui::app::{App, Entry, Overlay, Previewed};
-use crate::tui::shelf::state;
 use crate::tui::width::{bytes, cut, padded, width};
 
 /// With at least this many lines, the shelf says how many more there are.
@@ -96,7 +95,7 @@ fn lines(app: &App, inner: Rect) -> (Vec<(Line<'static>, Option<usize>)>, usize)
             Entry::Model(model) => (model.name.clone(), vec![score(model.ami.map(|(ami, _)| ami))]),
             Entry::Preset(preset) => (preset.name.clone(), vec![]),
             Entry::Run(run) => {
-                trains = state(run) == "running";
+                trains = run.doing() == "running";
                 trouble = run.trouble.as_deref().filter(|_| !trains);
                 (run.name(), vec![Some(format!("it {}", run.iteration)), score(run.ami)])
             }
