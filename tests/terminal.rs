@@ -508,6 +508,15 @@ fn a_run_is_attached_to_left_attached_to_again_and_ended() {
     let mut terminal = attach(directory.path());
     terminal.press("k");
     terminal.wait("three components", |s| s.contains("K 3  ") && s.contains("2 mask"));
+    // Its last checkpoint beside it, while it trains.
+    terminal.press("c");
+    terminal.wait("a checkpoint", |s| saved_at(s).is_some());
+    terminal.press(":beside runs/");
+    terminal.wait("the runs", |s| s.contains(" beside runs/quickstart-s1/"));
+    terminal.press("\t\r");
+    terminal.wait("both", |s| s.contains("same image, same noise") && s.contains("differ: "));
+    terminal.press("\x1b");
+    terminal.wait("the run alone", |s| s.contains("attached") && !s.contains("differ: "));
     let before = iteration(&terminal.text());
     terminal.press("q");
     assert_eq!(terminal.end(), 0);

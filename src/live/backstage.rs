@@ -11,6 +11,7 @@ use super::{model, socket, timing};
 use crate::backend::{self, Compute};
 use crate::data::{Dataset, Split, corrupt};
 use crate::error::{Error, Result};
+use crate::machine;
 use crate::paths::shown;
 use crate::precision::Precision;
 use crate::preset::Preset;
@@ -105,7 +106,7 @@ impl Backstage for LocalBackstage {
             // A process that has died leaves no trace but its lock.
             Some(known) => {
                 let is_used = matches!(known.state, RunState::Running | RunState::Elsewhere(_));
-                is_used || changed(run) != Some(known.changed) || keep::note(run) != known.note
+                is_used || changed(run) != Some(known.changed) || keep::noted(run) != known.noted
             }
             None => true,
         };
@@ -138,8 +139,12 @@ impl Backstage for LocalBackstage {
         // Not for a preset that is only passed by.
         std::thread::sleep(PASSED_BY);
         stop.check().ok()?;
+        let is_idle = machine::is_idle();
         let seconds = backend::caught(|| timing::measure(preset, self.seed, compute, &stop)).ok()?;
-        timing::keep(cache, preset, compute, seconds);
+        // Beside other work it takes longer, so it is measured again another time.
+        if is_idle {
+            timing::keep(cache, preset, compute, seconds);
+        }
         Some(seconds)
     }
 
@@ -151,8 +156,8 @@ impl Backstage for LocalBackstage {
         let (to, children) = keep::rename(run, name)?;
         let also = match children {
             0 => String::new(),
-            1 => "; the run that began from it was told".to_owned(),
-            n => format!("; the {n} runs that began from it were told"),
+            1 => "; the run that began from it knows the new name".to_owned(),
+            n => format!("; the {n} runs that began from it know the new name"),
         };
         let sentence = format!("{} is now {}{also}", shown(run), shown(&to));
         Ok((to, sentence))
@@ -363,6 +368,7 @@ pub fn card(run: &Path) -> Result<RunCard> {
         state,
         parent,
         note: keep::note(run),
+        noted: keep::noted(run),
     })
 }
 

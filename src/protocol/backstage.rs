@@ -33,6 +33,8 @@ pub struct RunCard {
     pub parent: Option<String>,
     /// The user's line about it.
     pub note: Option<String>,
+    /// When that was last written.
+    pub noted: Option<SystemTime>,
 }
 
 impl RunCard {
@@ -49,6 +51,7 @@ impl RunCard {
             state: RunState::default(),
             parent: None,
             note: None,
+            noted: None,
         }
     }
 

@@ -76,6 +76,11 @@ impl Picker {
         if was_clicked {
             self.clicked = Some(at);
         }
+        // What the user was looking at is not hidden.
+        if is_wanted && self.chosen().is_none() {
+            self.filter.clear();
+        }
+        self.settle();
     }
 
     /// Removes the run in this directory from the list.
@@ -83,6 +88,16 @@ impl Picker {
         if let Some(at) = self.place_of(run) {
             self.take_out(at);
             self.selected = self.selected.min(self.entries.len().saturating_sub(1));
+            self.settle();
+        }
+    }
+
+    /// Selects the nearest listed entry instead of one that the filter hides.
+    fn settle(&mut self) {
+        if self.chosen().is_none()
+            && let Some(nearest) = self.listed().min_by_key(|at| at.abs_diff(self.selected))
+        {
+            (self.selected, self.clicked) = (nearest, None);
         }
     }
 
@@ -98,19 +113,26 @@ impl Picker {
         self.entries.iter().position(same)
     }
 
+    /// Whether the filter lets an entry through.
+    fn lists(&self) -> impl Fn(&Entry) -> bool {
+        let words: Vec<String> = self.filter.split_whitespace().map(str::to_lowercase).collect();
+        move |entry| {
+            words.is_empty() || {
+                let text = entry.words().to_lowercase();
+                words.iter().all(|word| text.contains(word))
+            }
+        }
+    }
+
     /// The entries that the filter lets through.
     pub fn listed(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
-        let words: Vec<String> = self.filter.split_whitespace().map(str::to_lowercase).collect();
-        let has = move |entry: &Entry| {
-            let text = entry.words().to_lowercase();
-            words.iter().all(|word| text.contains(word))
-        };
-        self.entries.iter().enumerate().filter(move |(_, entry)| has(entry)).map(|(at, _)| at)
+        let lists = self.lists();
+        self.entries.iter().enumerate().filter(move |(_, entry)| lists(entry)).map(|(at, _)| at)
     }
 
     /// The selected entry, if it is listed.
     pub fn chosen(&self) -> Option<&Entry> {
-        self.entries.get(self.selected).filter(|_| self.listed().any(|at| at == self.selected))
+        self.entries.get(self.selected).filter(|entry| self.lists()(entry))
     }
 
     /// The chosen run.
@@ -126,6 +148,13 @@ impl Picker {
     pub fn seconds_of(&self, preset: &Preset) -> Option<Option<f64>> {
         let known = self.seconds.as_ref().filter(|(of, on, _)| of == preset && on == self.device());
         known.map(|(.., seconds)| *seconds)
+    }
+
+    /// The names of the models.
+    pub fn models(&self) -> impl Iterator<Item = String> {
+        let name =
+            |entry: &Entry| if let Entry::Model(model) = entry { Some(model.name.clone()) } else { None };
+        self.entries.iter().filter_map(name)
     }
 
     /// The runs on the list.

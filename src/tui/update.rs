@@ -19,6 +19,7 @@ use super::actions;
 use super::app::{App, Leave, Overlay};
 pub use super::message::{Effect, Message};
 use super::message::{Target, is_typed, told};
+use super::overlay::palette::Wanted;
 use super::workbench::{ComparedRun, Pane, Workbench};
 use crate::paths::shown;
 
@@ -147,7 +148,10 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
             picker::all_runs_found(app);
             vec![]
         }
-        Message::Listed(listing, names) => {
+        Message::Listed(listing, mut names) => {
+            if listing.wants == Wanted::Weights && listing.directory.is_empty() {
+                names.splice(..0, app.picker.models());
+            }
             if let Some(Overlay::Palette(palette)) = &mut app.overlay {
                 palette.list(&listing, names);
             }
@@ -219,12 +223,12 @@ fn tick(workbench: &mut Workbench) -> Vec<Effect> {
     }
 }
 
-/// Overlays take only keys, so clicks do nothing then.
+/// Overlays take only keys, so clicks do nothing then. The filter lies over nothing: a click in the list ends its typing.
 fn clicked(app: &mut App, target: Target) -> Vec<Effect> {
-    if app.overlay.is_some() || app.leaving.is_some() {
+    if !matches!(app.overlay, None | Some(Overlay::Filter)) || app.leaving.is_some() {
         return vec![];
     }
-    app.message = None;
+    (app.overlay, app.message) = (None, None);
     match (target, &mut app.workbench) {
         (Target::Entry(_), None) if app.starting => {}
         (Target::Entry(entry), None) => {
@@ -273,14 +277,13 @@ fn wheeled(app: &mut App, target: Option<Target>, by: i64) -> Vec<Effect> {
     }
     let line = KeyEvent::from(if by < 0 { KeyCode::Up } else { KeyCode::Down });
     match (&app.overlay, target, &mut app.workbench) {
-        (Some(Overlay::Help(_) | Overlay::Log(_)), ..) => return pressed(app, line),
-        (Some(_), ..) | (None, None, _) => {}
-        (None, Some(Target::Entry(_) | Target::Picker), _) if app.starting => {}
-        (None, Some(Target::Entry(_) | Target::Picker), _) => {
+        (Some(Overlay::Help(_) | Overlay::Health(_) | Overlay::Log(_)), ..) => return pressed(app, line),
+        (Some(Overlay::Filter) | None, Some(Target::Entry(_) | Target::Picker), _) if app.starting => {}
+        (Some(Overlay::Filter) | None, Some(Target::Entry(_) | Target::Picker), _) => {
             let chosen = picker::step(app, by);
             return told(app, chosen);
         }
-        (None, Some(_), None) => {}
+        (Some(_), ..) | (None, None, _) | (None, Some(_), None) => {}
         (None, Some(Target::Pane(Pane::Loss | Pane::Scores)), Some(workbench)) => look::scale(workbench, -by),
         (None, Some(_), Some(workbench)) => look::em_step(workbench, by),
     }
@@ -336,13 +339,16 @@ mod tests {
             ),
             (":set batch 3↵", "cannot be changed during training; choose from k"),
             (":fork batch=3↵", "did you mean train.batch?"),
-            (":fork train.nothing=3↵", "train.nothing"),
+            (":fork train.nothing=3↵", "nothing"),
+            (":restart k=0↵", "1 to 64"),
+            (":set noise=7↵", "noise"),
             (":fork model.cell.layers.0.units=7↵", ":restart model.cell.layers.0.units=7 begins it"),
         ] {
             let mut app = workbench();
             assert!(press(&mut app, line).is_empty(), "{line}");
             let message = app.message.clone().unwrap_or_default();
             assert!(message.contains(words), "{line}: {message}");
+            assert!(!message.contains("--set"), "that is not where it was typed: {message}");
         }
     }
 

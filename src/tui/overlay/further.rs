@@ -71,9 +71,8 @@ impl Further {
             false => format!("It has done all its {of} epochs."),
         };
         let more = if self.epochs == 0 { "…".into() } else { self.epochs.to_string() };
-        let text =
-            format!("{state}\n\n↵    trains {more} more\n↑ ↓  another number, or type it\nesc  only looks");
-        question(theme, "Train further?", &text, area, buf);
+        let answers = format!("↵    trains {more} more\n↑ ↓  another number, or type it\nesc  only looks");
+        question(theme, "Train further?", (&state, &answers), area, buf);
     }
 }
 

@@ -23,7 +23,7 @@ pub fn open(workbench: &mut Workbench) -> Done {
     let Some(inspector) = &mut workbench.inspector else { return Err(NO_PICTURE.into()) };
     let at = workbench.em_step.unwrap_or(usize::MAX).min(inspector.snapshot.steps.len().saturating_sub(1));
     let drawing = Drawing::new(&inspector.snapshot, at, workbench.input.as_ref(), &workbench.preset);
-    inspector.drawing = Some(Box::new(drawing));
+    (inspector.drawing, inspector.page) = (Some(Box::new(drawing)), 0);
     Ok(vec![])
 }
 
@@ -180,10 +180,11 @@ fn changing(
     workbench: &mut Workbench,
     change: impl FnOnce(&mut Drawing, Pixel) -> Result<(), String>,
 ) -> Done {
-    answers(workbench)?;
+    let answers = answers(workbench);
     let Some(Inspector { drawing: Some(drawing), x, y, .. }) = &mut workbench.inspector else {
         return Ok(vec![]);
     };
+    answers?;
     change(drawing, (*x, *y))?;
     Ok(send(workbench))
 }

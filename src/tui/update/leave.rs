@@ -1,6 +1,7 @@
 //! Leaving a run: to the shell, or to a new run with its state or its weights.
 
 use super::{past, picker};
+use crate::error::Error;
 use crate::paths::quoted;
 use crate::protocol::{Command, Finish};
 use crate::tui::app::{App, Leave, Overlay};
@@ -43,7 +44,7 @@ fn show_runs(app: &mut App) -> Vec<Effect> {
     let left = app.workbench.take().filter(|workbench| !workbench.is_model());
     app.picker.wanted = left.map(|workbench| workbench.info.directory);
     (app.attached, app.offers, app.leaving, app.early, app.overlay) = (false, false, None, None, None);
-    app.picker.details = None;
+    (app.picker.details, app.picker.clicked) = (None, None);
     // It is read again, even if its file's date has not changed meanwhile.
     if let Some(wanted) = app.picker.wanted.clone() {
         app.picker.remove(&wanted);
@@ -65,7 +66,7 @@ pub fn end(app: &mut App) -> Done {
 /// A new run with these settings from the run on the screen, or from its checkpoint of this name.
 pub fn fork(app: &mut App, from: Option<String>, sets: Vec<String>) -> Done {
     let workbench = free(app)?;
-    let preset = workbench.preset.set(&sets).map_err(|error| error.to_string())?;
+    let preset = workbench.preset.set(&sets).map_err(Error::problem)?;
     if !preset.has_network_of(&workbench.preset) {
         let sets = sets.join(" ");
         return Err(format!(
@@ -91,7 +92,7 @@ pub fn fork(app: &mut App, from: Option<String>, sets: Vec<String>) -> Done {
 
 /// A new run with these settings from the initial weights of the run on the screen.
 pub fn restart(app: &mut App, sets: Vec<String>) -> Done {
-    free(app)?.preset.set(&sets).map_err(|error| error.to_string())?;
+    free(app)?.preset.set(&sets).map_err(Error::problem)?;
     Ok(leave(app, Leave::Restart(sets)))
 }
 

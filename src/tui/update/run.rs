@@ -32,6 +32,8 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Started(_) => {}
         Event::Iterations(list) => {
             app.offers = false;
+            // A viewer that lagged may have missed that a training which was over goes on.
+            workbench.finish.take_if(|_| workbench.alive);
             list.into_iter().for_each(|i| workbench.add_iteration(i));
         }
         Event::Epoch(epoch) => {
@@ -149,7 +151,7 @@ mod tests {
     use crate::protocol::{Change, Command, RunInfo, RunKind};
     use crate::snapshot::Snapshot;
     use crate::tui::config::Config;
-    use crate::tui::testing::{picker, preset, press, sent, snapshot, workbench};
+    use crate::tui::testing::{iteration, picker, preset, press, sent, snapshot, workbench};
     use crate::tui::update::{Message, update};
     use std::sync::Arc;
 
@@ -236,6 +238,19 @@ mod tests {
             [Effect::Exit],
             "a user who leaves is not notified"
         );
+    }
+
+    /// (state, events, state): a viewer that lagged missed that the training, which was over, continues.
+    #[test]
+    fn what_trains_is_not_over() {
+        let mut app = workbench();
+        update(&mut app, Message::Run(Event::Done(Finish::EarlyStop)));
+        assert!(press(&mut app, " ").is_empty() && !app.is_running());
+        update(&mut app, Message::Run(iteration(9)));
+        assert_eq!(sent(&press(&mut app, " ")), [Command::Pause]);
+        update(&mut app, Message::Run(Event::Finished(Finish::Stopped)));
+        update(&mut app, Message::Run(iteration(10)));
+        assert!(!app.is_running(), "its worker is gone");
     }
 
     #[test]

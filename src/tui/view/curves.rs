@@ -14,7 +14,7 @@ use super::format::{duration, number};
 use super::parts::{pane, put, title_style};
 use crate::axis::{self, AxisRange};
 use crate::preset::Preset;
-use crate::protocol::UNSCORABLE;
+use crate::protocol::{UNSCORABLE, number_or_dash};
 use crate::tui::album::LookBack;
 use crate::tui::app::App;
 use crate::tui::curve_view::{LossPlot, ScorePlot, Unit};
@@ -323,7 +323,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
 /// A value; shares have two decimals, and no sign where they are 0.
 fn written(value: f64, is_share: bool) -> String {
     match is_share {
-        true => format!("{:.2}", (100.0 * value).round() / 100.0 + 0.0),
+        true => number_or_dash(Some(value), 2),
         false => number(value),
     }
 }

@@ -7,11 +7,13 @@ use ratatui::text::{Line, Span};
 use super::bars::footer;
 use super::components::masks;
 use super::fields::Fields;
-use super::inspector::cursor;
+use super::inspector::{cursor, under};
 use super::parts::{Sheet, frame_lines, put, wrapped};
 use super::picture::{Picture, digit};
-use super::tiles::{filmstrip, fit, row, tile};
+use super::readout;
+use super::tiles::{Film, fit, row, tile};
 use crate::preset::{Data, Setting};
+use crate::protocol::number_or_dash;
 use crate::snapshot::{Snapshot, SnapshotStep, reconstruction};
 use crate::tui::actions::key;
 use crate::tui::app::App;
@@ -68,12 +70,10 @@ pub fn render(
 /// γ at every EM step, and the reconstruction and each component's prediction where there is room.
 fn film(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, at: usize, area: Rect, sheet: &mut Sheet) {
     let image = snapshot.image;
-    let names =
-        ["γ".to_owned(), "r".to_owned()].into_iter().chain((0..snapshot.k).map(|k| digit(k).to_string()));
-    let names: Vec<String> = names.collect();
-    let mut labels: Vec<&str> = names.iter().map(String::as_str).collect();
     let fits = |rows: &usize| *rows as u16 * COMFORTABLE < area.height;
-    labels.truncate([labels.len(), 2].into_iter().find(fits).unwrap_or(1));
+    let rows = [2 + snapshot.k, 2].into_iter().find(fits).unwrap_or(1);
+    let names = ["γ".to_owned(), "r".to_owned()].into_iter().chain((0..).map(|k| digit(k).to_string()));
+    let names: Vec<Vec<Line>> = names.take(rows).map(|name| vec![Line::styled(name, theme.dim())]).collect();
     let picture = |row: usize, step: usize| {
         let step = &snapshot.steps[step];
         match row {
@@ -90,7 +90,9 @@ fn film(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, at: usize, ar
             }
         }
     };
-    filmstrip(theme, snapshot, at, (&labels, &picture), area, sheet);
+    if let Some(film) = Film::fitting(snapshot, at, 2, rows as u16, area) {
+        film.render(theme, at, &names, &picture, sheet);
+    }
 }
 
 /// The pixel of the canvas, or of a picture beside it, shown at this place of the screen.
@@ -98,12 +100,8 @@ pub fn pixel(inspector: &Inspector, area: Rect, at: Position) -> Option<(usize, 
     let [_, body, _] = frame_lines(area, 1, 1);
     let [pictures, _] = halves(body, &inspector.snapshot);
     let frame = frames(pictures, &inspector.snapshot).into_iter().find(|frame| frame.contains(at))?;
-    // The middle of the cell.
-    let pixel = |at: u16, cells: u16, pixels: usize| {
-        ((2 * usize::from(at) + 1) * pixels / (2 * usize::from(cells).max(1))).min(pixels.max(1) - 1)
-    };
     let image = inspector.snapshot.image;
-    Some((pixel(at.x - frame.x, frame.width, image.width), pixel(at.y - frame.y, frame.height, image.height)))
+    Some((under(at.x - frame.x, frame.width, image.width), under(at.y - frame.y, frame.height, image.height)))
 }
 
 /// The areas of the pictures and of the readout, which goes below where there is no room beside.
@@ -202,9 +200,8 @@ fn read(
         Line::styled(does, if does == "pen up" { theme.dim() } else { theme.warning() }),
         title("scores of this step".into()),
     ];
-    let score = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:.3}"));
-    lines.push(Line::raw(format!("AMI {}", score(step.ami))));
-    lines.push(Line::raw(format!("ARI {}", score(step.ari))));
+    lines.push(Line::raw(format!("AMI {}", number_or_dash(step.ami, 3))));
+    lines.push(Line::raw(format!("ARI {}", number_or_dash(step.ari, 3))));
     if let (Some(why), None) = (drawing.canvas.why_unknown(), step.ami) {
         lines.extend(dim(why));
     }
@@ -227,8 +224,6 @@ fn read(
     if !inspector.look.iter().any(|setting| matches!(setting, Setting::Noise(_))) {
         lines.extend(dim(&format!("a drawing has no noise; {} adds some", key(app, "noise-up"))));
     }
-    let x = area.x + u16::from(area.width > 1);
-    for (line, y) in lines.iter().zip(area.y..area.bottom()) {
-        put(line, x, y, area.width.saturating_sub(1), buf);
-    }
+    let shown = readout::page(inspector.page, lines.len(), area.height);
+    readout::render(app, &lines, &shown, area, buf);
 }
