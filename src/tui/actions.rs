@@ -90,9 +90,9 @@ pub const ACTIONS: &[Action] = &[
     named("device", &[Picker], &[Char('d')], "device", "the next or previous device and precision", Pick(|app| picker::device(app, 1))),
     bound("device-previous", &[Picker], &[Char('D')], "", "the next or previous device and precision", Pick(|app| picker::device(app, -1))),
 
-    bound("run-rename", &[Picker], &[Char('R')], "", "rename the run", Pick(picker::ask_name)),
-    bound("run-note", &[Picker], &[Char('n')], "", "note a line about the run", Pick(picker::ask_note)),
-    named("delete", &[Picker], &[KeyCode::Delete, Char('X')], "", "delete the run; asks first", Pick(picker::delete)),
+    bound("run-rename", &[Picker], &[Char('R')], "rename", "rename the run", Pick(picker::ask_name)),
+    bound("run-note", &[Picker], &[Char('n')], "note", "note a line about the run", Pick(picker::ask_note)),
+    named("delete", &[Picker], &[Char('X'), KeyCode::Delete], "delete", "delete the run; asks first", Pick(picker::delete)),
 
     bound("draw-left", &[Draw], &[KeyCode::Left], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, -1, 0))),
     bound("draw-right", &[Draw], &[KeyCode::Right], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, 1, 0))),

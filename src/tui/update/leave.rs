@@ -2,7 +2,6 @@
 
 use super::{past, picker};
 use crate::error::Error;
-use crate::paths::quoted;
 use crate::protocol::{Command, Finish};
 use crate::tui::app::{App, Leave, Overlay};
 use crate::tui::message::{Done, Effect};
@@ -83,6 +82,8 @@ pub fn fork(app: &mut App, from: Option<String>, sets: Vec<String>) -> Done {
         }),
         _ => from.filter(|name| name != "last"),
     };
+    // What another process trains is forked from what it has saved.
+    let from = from.or_else(|| app.attached.then(|| "last".into()));
     Ok(match from {
         // The checkpoint is looked up before this run is stopped for it.
         Some(name) => vec![Effect::Find(run, name, sets)],
@@ -99,12 +100,6 @@ pub fn restart(app: &mut App, sets: Vec<String>) -> Done {
 /// The run on the screen, if a new run may take its place.
 fn free(app: &App) -> Result<&Workbench, String> {
     let workbench = app.workbench.as_ref().ok_or("there is no run on the screen")?;
-    if app.attached {
-        let run = quoted(&workbench.info.directory);
-        return Err(format!(
-            "this run belongs to another process; use `nem-tui train --fork {run}`, with --at ITERATION for its past"
-        ));
-    }
     if app.starting {
         return Err("another run is starting already".into());
     }
@@ -120,7 +115,24 @@ pub fn leave(app: &mut App, to: Leave) -> Vec<Effect> {
     if !app.attached {
         return stop(app, to);
     }
-    vec![Effect::Exit]
+    match new_run(app, &to) {
+        Some(next) => [Effect::Close].into_iter().chain(show_runs(app)).chain([next]).collect(),
+        None => vec![Effect::Exit],
+    }
+}
+
+/// Starts the new run that this one is left for, if it is.
+fn new_run(app: &mut App, to: &Leave) -> Option<Effect> {
+    let device = app.picker.device().to_owned();
+    let effect = match to {
+        Leave::Fork(from, sets) => Effect::Fork(from.clone(), sets.clone(), device),
+        Leave::Restart(sets) => {
+            Effect::Restart(app.workbench.as_ref()?.info.directory.clone(), sets.clone(), device)
+        }
+        _ => return None,
+    };
+    (app.starting, app.offers, app.leaving) = (true, false, None);
+    Some(effect)
 }
 
 /// Stops the run, if one is running, also an attached one, and leaves for `to` once it is saved.
@@ -155,17 +167,8 @@ pub fn arrive(app: &mut App) -> Vec<Effect> {
     if let Some(Leave::Runs | Leave::DetachToRuns) = app.leaving {
         return show_runs(app);
     }
-    let device = app.picker.device().to_owned();
-    let effect = match app.leaving.take() {
-        Some(Leave::Fork(from, sets)) => Effect::Fork(from, sets, device),
-        Some(Leave::Restart(sets)) => Effect::Restart(run, sets, device),
-        to => {
-            app.leaving = to;
-            return vec![Effect::Exit];
-        }
-    };
-    (app.starting, app.offers) = (true, false);
-    vec![effect]
+    let to = app.leaving.clone();
+    vec![to.and_then(|to| new_run(app, &to)).unwrap_or(Effect::Exit)]
 }
 
 #[cfg(test)]

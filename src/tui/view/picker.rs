@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use super::bars::footer;
+use super::fields::Fields;
 use super::format::number;
 use super::parts::{Sheet, frame_lines, inside, pane, put};
 use super::picture::{Picture, sizes};
@@ -154,11 +155,15 @@ fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
         return;
     }
     let typing = matches!(app.overlay, Some(Overlay::Filter));
-    let title = match app.picker.filter.as_str() {
-        "" if !typing => " models, presets, runs ".to_owned(),
-        filter => format!(" /{filter}{} ", if typing { "▏" } else { "" }),
-    };
-    let inner = pane(Line::styled(title, theme.accent()), true, theme, area, buf);
+    let mut title = Fields::new(" ─ ");
+    match app.picker.filter.as_str() {
+        "" if !typing => title.put(1, "models, presets, runs", theme.accent()),
+        filter => {
+            title.text(1, format!("/{filter}{}", if typing { "▏" } else { "" }), 1, theme.accent());
+            title.put(0, format!("{} lists all", key(app, "filter-clear")), theme.dim());
+        }
+    }
+    let inner = pane(title.title(area.width), true, theme, area, buf);
     let height = usize::from(inner.height);
     let (lines, skip) = lines(app, inner);
     for ((line, _), y) in lines.iter().skip(skip).zip(inner.y..inner.bottom()) {
@@ -351,9 +356,14 @@ fn thumbnails(app: &App, previewed: &Previewed, area: Rect, sheet: &mut Sheet) {
         ("objects".to_owned(), Picture::groups(&preview.groups, width, height, &app.theme)),
     ];
     let left = area.x + (area.width + 2 - 3 * (w as u16 + 2)) / 2;
+    // Under narrow pictures only the first label has room.
+    let is_narrow = pictures.iter().any(|(label, _)| label.chars().count() > w);
     for (i, (label, picture)) in pictures.iter().enumerate() {
         let x = left + i as u16 * (w as u16 + 2);
-        put(&Line::styled(label.as_str(), app.theme.dim()), x, area.y + 1, w as u16, sheet.cells);
+        let label = Line::styled(label.as_str(), app.theme.dim());
+        if !is_narrow || i == 0 {
+            put(&label, x, area.y + 1, if is_narrow { 3 * w as u16 + 4 } else { w as u16 }, sheet.cells);
+        }
         picture.render(&app.theme, Rect::new(x, area.y + 2, w as u16, h as u16), sheet);
     }
 }
