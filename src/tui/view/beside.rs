@@ -250,7 +250,7 @@ fn differing(
     let (w, h) = (first.image.width, first.image.height);
     let mut picture = Picture::shades(&step.target, w, h, SAME);
     let differs = (0..).zip(&difference.pixels).filter(|(_, differs)| **differs == Some(true));
-    picture.tint(differs.map(|(pixel, _)| pixel), DIFFERS, '#');
+    picture.tint(differs.map(|(pixel, _)| pixel), DIFFERS, 'x');
     picture.render(theme, Rect::new(room.x, room.y, wide, height), sheet);
     (wide + 2).min(area.width)
 }

@@ -130,14 +130,19 @@ fn status_line(
     buf: &mut Buffer,
 ) {
     let snapshot = &inspector.snapshot;
-    let (text, style) = match () {
-        () if drawing.changed || inspector.waits => ("clustering of an older drawing…", theme.warning()),
-        () if snapshot.input.is_none() => ("clustering of the sample, with its noise", theme.dim()),
-        () => ("clustering of this drawing", theme.good()),
+    // In words and in short.
+    let (forms, style) = match () {
+        () if drawing.changed || inspector.waits => {
+            (["clustering of an older drawing…", "older clustering…"], theme.warning())
+        }
+        () if snapshot.input.is_none() => {
+            (["clustering of the sample, with its noise", "the sample"], theme.dim())
+        }
+        () => (["clustering of this drawing", "this drawing"], theme.good()),
     };
     let mut line = Fields::new("  ");
     line.text(1, " draw", area.width.into(), theme.accent());
-    line.put(0, text, style);
+    line.add(0, forms.map(|form| vec![Span::styled(form, style)]));
     line.put(0, format!("EM step {}/{}", at + 1, snapshot.steps.len()), theme.strong());
     for setting in &inspector.look {
         line.put(0, format!("{} {}", setting.short(), setting.value()), theme.warning());
@@ -158,7 +163,7 @@ fn tiles(
     if let Some(piece) = drawing.held.and_then(|held| drawing.canvas.pieces().get(held)) {
         canvas.tint(piece.pixels(snapshot.image).map(|(pixel, _)| pixel), HELD, 'o');
     }
-    canvas.tint(drawing.canvas.under((inspector.x, inspector.y), drawing.size), BRUSH, '+');
+    canvas.tint(drawing.canvas.under((inspector.x, inspector.y), drawing.size), BRUSH, '┼');
     let recon = reconstruction(&step.preds, &step.gamma, snapshot.image.pixels(), snapshot.image.values());
     let error: Vec<f32> = recon.iter().zip(&step.target).map(|(r, x)| (r - x).abs()).collect();
     vec![
