@@ -250,10 +250,7 @@ fn with_epochs_to_train(
             done + most
         )));
     }
-    warn!(
-        "this fork trains {had} more epochs, up to {}, because all {done} of its parent are done",
-        done + had
-    );
+    warn!("this fork trains {had} more epochs, up to {}: its parent has done all of its {done}", done + had);
     Ok(Setting::MaxEpochs(done + had))
 }
 

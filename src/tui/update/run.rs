@@ -62,7 +62,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
             app.message = Some(why);
             return restated.into_iter().map(Effect::Send).collect();
         }
-        Event::Note(note) => app.message = Some(note),
+        Event::Note(note) => app.message = Some(joined(app.message.take(), note)),
         // The user has since asked for something else.
         Event::WrongSize { input, .. } if workbench.input.as_ref() != Some(&input) => {}
         Event::WrongSize { input, size } if app.overlay.is_none() => {
@@ -111,6 +111,18 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         }
     }
     vec![]
+}
+
+/// The most bytes of notes that are shown together.
+const MOST: usize = 400;
+
+/// A note after what the user may not have read yet: a key takes messages away.
+fn joined(before: Option<String>, note: String) -> String {
+    match before {
+        Some(before) if before.contains(&note) => before,
+        Some(before) if before.len() + note.len() < MOST => format!("{before}; {note}"),
+        _ => note,
+    }
 }
 
 /// Tells the user that the training ended, in the way the config asks for.
@@ -251,6 +263,22 @@ mod tests {
         update(&mut app, Message::Run(Event::Finished(Finish::Stopped)));
         update(&mut app, Message::Run(iteration(10)));
         assert!(!app.is_running(), "its worker is gone");
+    }
+
+    /// (state, events, state): what a fork has made is still read after what else it says.
+    #[test]
+    fn notes_that_come_together_are_read_together() {
+        let mut app = workbench();
+        let mut note = |text: &str| {
+            update(&mut app, Message::Run(Event::Note(text.into())));
+            app.message.clone().unwrap()
+        };
+        assert_eq!(note("r-2, forked at 20 of r"), "r-2, forked at 20 of r");
+        assert_eq!(note("it trains 2 more epochs"), "r-2, forked at 20 of r; it trains 2 more epochs");
+        assert_eq!(note("it trains 2 more epochs"), "r-2, forked at 20 of r; it trains 2 more epochs");
+        assert_eq!(note(&"long ".repeat(90)), "long ".repeat(90), "there is no room for more");
+        press(&mut app, "m");
+        assert_eq!(app.message, None);
     }
 
     #[test]
