@@ -211,3 +211,15 @@ fn a_terminal_that_lies_about_its_size_breaks_nothing() {
         }
     }
 }
+
+/// On a narrow plot the end of the axis is kept, and its beginning does not run into it.
+#[test]
+fn the_ends_of_an_axis_do_not_touch() {
+    let app = support::pressed(&workbench(Depth::Plain), "\tx");
+    for width in 60..=160 {
+        let shown = text(&render(&app, width, 24));
+        let ends: Vec<&str> = shown.match_indices("epoch").map(|(at, _)| &shown[..at]).collect();
+        let touched = ends.iter().any(|before| before.ends_with(|c: char| c.is_ascii_digit()));
+        assert!(!touched && shown.contains("epoch 6.2"), "{width}: {shown}");
+    }
+}

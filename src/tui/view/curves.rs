@@ -459,7 +459,10 @@ fn scale(
         left(value((low + high) / 2.0), plot.y + plot.height / 2);
     }
     left(value(low), plot.bottom() - 1);
-    put(&Line::styled(from, style), plot.x, plot.bottom(), plot.width, buf);
+    // The end counts more than the beginning.
+    if width(&from) + width(&to) < usize::from(plot.width) {
+        put(&Line::styled(from, style), plot.x, plot.bottom(), plot.width, buf);
+    }
     let at = plot.right().saturating_sub(width(&to) as u16).max(plot.x);
     put(&Line::styled(to, style), at, plot.bottom(), plot.width, buf);
 }
