@@ -62,7 +62,7 @@ pub struct Shell {
     start: Option<Start>,
     /// The run that is to continue without a screen, and its device.
     pub detached: Option<(PathBuf, String)>,
-    /// Whether to draw all of the screen anew after the current message.
+    /// Whether to redraw the whole screen after the current message.
     redraw: bool,
 }
 

@@ -9,12 +9,12 @@ pub struct Piece {
     dots: Vec<(i64, i64, Vec<f32>)>,
     /// Column and row of its place.
     place: (i64, i64),
-    /// Whether it is made of painted pixels, so that nobody knows what object it is.
+    /// Whether it is made of painted pixels, so that it is unknown what object it is.
     pub painted: bool,
 }
 
 impl Piece {
-    /// These pixels of an image of M values; `painted` if nobody knows what they are.
+    /// These pixels of an image of M values; `painted` if it is unknown what they are.
     pub fn cut(image: ImageSize, values: &[f32], pixels: &[usize], painted: bool) -> Piece {
         let dot = |pixel: &usize| {
             let colour = (0..image.channels).map(|c| values[c * image.pixels() + pixel]).collect();
@@ -74,7 +74,7 @@ fn at(place: (i64, i64), image: ImageSize, x: i64, y: i64) -> Option<usize> {
     (x < image.width && y < image.height).then_some(y * image.width + x)
 }
 
-/// The shapes of a set, for images with so many channels.
+/// The shapes of a set, for images with this many channels.
 pub fn of_set(set: ShapeSet, channels: usize) -> Vec<Piece> {
     let of_shape = |shape: Bitmap| {
         let row = |(y, row): (usize, &&str)| -> Vec<_> {

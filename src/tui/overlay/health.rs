@@ -9,7 +9,7 @@ use super::scroll;
 use crate::tui::theme::Theme;
 use crate::tui::view::parts::wrapped;
 
-/// The lines of all warnings on a screen so wide; one that says that nothing looks wrong.
+/// The lines of all warnings on a screen of this width; one that says that nothing looks wrong.
 fn lines(warnings: &[String], screen: Rect, theme: &Theme) -> Vec<Line<'static>> {
     if warnings.is_empty() {
         return vec![Line::raw(" nothing looks wrong")];

@@ -39,7 +39,7 @@ const NOTES: [&str; 2] = [
     "Ctrl-C saves and leaves at once. Ctrl-Z suspends, the training too.",
 ];
 
-/// The lines on a screen so wide, each with its keys or its command, and its text.
+/// The lines on a screen of this width, each with its keys or its command, and its text.
 fn lines(help: &Help, screen: Rect) -> Vec<(String, String)> {
     let columns = scroll::columns(screen);
     let blank = || (String::new(), String::new());

@@ -9,7 +9,7 @@ use crate::tui::theme::Theme;
 use crate::tui::view::fields::Fields;
 use crate::tui::view::parts::over;
 
-/// The columns of a line on a screen so wide: inside a border, with a space on both sides.
+/// The columns of a line on a screen of this width: inside a border, with a space on both sides.
 pub fn columns(screen: Rect) -> usize {
     usize::from(screen.width.saturating_sub(4)).max(1)
 }

@@ -1,4 +1,4 @@
-//! Drawing one's own image, and what the worker is asked for while it changes.
+//! Drawing an image, and what the worker is asked for while it changes.
 
 use std::path::Path;
 
@@ -112,11 +112,11 @@ pub fn clear(workbench: &mut Workbench) -> Done {
     change(workbench, |drawing, _| drawing.clear())
 }
 
-/// Undoes the latest stroke, or does it again.
+/// Undoes the latest stroke, or redoes it.
 pub fn undo(workbench: &mut Workbench, again: bool) -> Done {
     changing(workbench, |drawing, _| match drawing.undo(again) {
         true => Ok(()),
-        false => Err(format!("there is nothing to {}", if again { "do again" } else { "undo" })),
+        false => Err(format!("there is nothing to {}", if again { "redo" } else { "undo" })),
     })
 }
 

@@ -26,7 +26,7 @@ pub fn back(app: &mut App) -> Done {
     Ok(vec![])
 }
 
-/// To the list; asks what becomes of a training of one's own.
+/// To the list; asks what becomes of the user's own training.
 pub fn to_runs(app: &mut App) -> Done {
     if app.starting {
         return Err("a run is starting; wait a moment".into());

@@ -32,7 +32,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Started(_) => {}
         Event::Iterations(list) => {
             app.offers = false;
-            // A viewer that lagged may have missed that a training which was over goes on.
+            // A viewer that lagged may have missed that the training, which was over, continues.
             workbench.finish.take_if(|_| workbench.alive);
             list.into_iter().for_each(|i| workbench.add_iteration(i));
         }
@@ -77,7 +77,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Paused(paused) => workbench.paused = paused,
         Event::Saved { iteration, .. } => {
             workbench.saved = Some(iteration);
-            // It may be a moment's, and others may have been removed.
+            // It may belong to a moment of the album, and others may have been removed.
             let read = |_: &LookBack| Effect::Moments(workbench.info.directory.clone());
             return workbench.album.iter().map(read).collect();
         }

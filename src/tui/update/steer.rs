@@ -36,7 +36,7 @@ pub fn step(workbench: &mut Workbench) -> Done {
     Ok(sent)
 }
 
-/// Trains so many epochs more, counted from 0, also after the training is over.
+/// Trains `more` + 1 epochs more, also after the training is over.
 pub fn train_further(workbench: &mut Workbench, more: usize) -> Done {
     let more = more as u64 + 1;
     match workbench.alive {

@@ -36,7 +36,7 @@ struct Side<'a> {
     /// What is known of it: K, iterations, the steps that it was trained with.
     about: Vec<String>,
     snapshot: &'a Snapshot,
-    /// γ at an EM step, with components in the places of the first side's.
+    /// γ at an EM step, with the components in the order of the first side's.
     gamma: &'a dyn Fn(&SnapshotStep) -> Vec<f32>,
     k: usize,
 }

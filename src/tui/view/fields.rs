@@ -110,7 +110,7 @@ impl<'a> Fields<'a> {
         Line::from(spans)
     }
 
-    /// The line as the title of a pane of so many columns: inside its corners, with a space on both sides.
+    /// The line as the title of a pane of this width: inside its corners, with a space on both sides.
     pub fn title(&self, columns: u16) -> Line<'a> {
         let mut line = self.line(usize::from(columns).saturating_sub(4));
         if !line.spans.is_empty() {

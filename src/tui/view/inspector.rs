@@ -87,7 +87,7 @@ struct Grid {
 }
 
 impl Pages {
-    /// `pictures` is the area of the large pictures and the grid, `readout` that of so many lines.
+    /// `pictures` is the area of the large pictures and the grid, `readout` that of the `lines` lines.
     fn new(inspector: &Inspector, pictures: Rect, lines: usize, readout: Rect) -> Pages {
         let snapshot = &*inspector.snapshot;
         let all = 3 + snapshot.k;

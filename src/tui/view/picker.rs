@@ -282,7 +282,7 @@ fn run_lines<'a>(app: &App, run: &RunCard, columns: usize) -> Vec<Line<'a>> {
     lines
 }
 
-/// A curve in one line of at most so many characters, from its lowest to its highest value.
+/// A curve in one line of at most `room` characters, from its lowest to its highest value.
 fn sparkline(curve: &[f64], room: usize) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let columns = room.max(1).min(curve.len());

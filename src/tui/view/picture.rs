@@ -200,7 +200,7 @@ impl Picture {
     }
 }
 
-/// Columns and lines of a picture so wide, in cells that hold two pixels, one above the other.
+/// Columns and lines of a picture of this width, in cells that hold two pixels, one above the other.
 pub fn sized(image: ImageSize, width: usize) -> (usize, usize) {
     (width, (width * image.height).div_ceil(2 * image.width.max(1)).max(1))
 }

@@ -21,7 +21,7 @@ use crate::tui::theme::Theme;
 /// The columns that the table of objects needs with all of its columns.
 const WIDE: usize = 32;
 
-/// The lines, in at most so many columns.
+/// The lines, each at most this wide.
 pub fn lines(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, columns: u16) -> Vec<Line<'static>> {
     let columns = usize::from(columns.saturating_sub(1));
     let snapshot = &*inspector.snapshot;
@@ -100,7 +100,7 @@ pub fn lines(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, columns:
     lines
 }
 
-/// How many of so many lines fit on a page: all of them, or those above a line that says how many more there are.
+/// How many of the lines fit on a page: all of them, or those above a line that says how many more there are.
 pub fn fitting(lines: usize, room: u16) -> usize {
     let room = usize::from(room);
     if lines <= room { lines } else { room.saturating_sub(1) }.max(1)
