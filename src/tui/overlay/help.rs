@@ -33,11 +33,9 @@ pub struct Help {
     pub commands: Vec<(String, &'static str)>,
 }
 
-/// What the table of keys does not say.
-const NOTES: [&str; 2] = [
-    "A lower-case letter lowers its value, upper case raises it.",
-    "Ctrl-C saves and leaves at once. Ctrl-Z suspends, the training too.",
-];
+/// What the table of keys does not say: about values, where keys change some, and about all contexts.
+const VALUES: &str = "A lower-case letter lowers its value, upper case raises it.";
+const ALWAYS: &str = "Ctrl-C saves and leaves at once. Ctrl-Z suspends, the training too.";
 
 /// The lines on a screen of this width, each with its keys or its command, and its text.
 fn lines(help: &Help, screen: Rect) -> Vec<(String, String)> {
@@ -51,7 +49,8 @@ fn lines(help: &Help, screen: Rect) -> Vec<(String, String)> {
         lines.extend(table(&commands, columns));
     }
     lines.push(blank());
-    let notes = NOTES.iter().flat_map(|note| wrapped(note, columns));
+    let values = help.keys.iter().any(|line| line.name.ends_with("-down")).then_some(VALUES);
+    let notes = values.into_iter().chain([ALWAYS]).flat_map(|note| wrapped(note, columns));
     lines.extend(notes.map(|note| (String::new(), note)));
     lines
 }
