@@ -56,7 +56,8 @@ pub fn sample(workbench: &mut Workbench) -> Done {
             None => Err("the sample is shown already".into()),
         };
     }
-    look::show_sample(workbench, workbench.sample)
+    answers(workbench)?;
+    Ok(look::watch(workbench, workbench.sample))
 }
 
 /// Moves the cursor, with what it holds or draws.

@@ -216,3 +216,21 @@ fn the_mouse_moves_the_cursor_of_a_run_that_has_ended() {
     let inspector = app.workbench.as_ref().unwrap().inspector.as_ref().unwrap();
     assert_eq!((inspector.x, inspector.y), (5, 4));
 }
+
+/// (state, keys, state): a drawing under two models side by side is not lost to another sample.
+#[test]
+fn no_sample_replaces_a_drawing_by_accident() {
+    let mut app = drawing();
+    keys(&mut app, "1:beside shapes↵");
+    assert_eq!(app.context(), Context::Beside);
+    for sample in [".", ",", "↓", ":sample 3↵"] {
+        assert!(sent(&keys(&mut app, sample)).is_empty(), "{sample}");
+        assert!(
+            app.message.as_ref().is_some_and(|message| message.contains("replace the drawing")),
+            "{sample}"
+        );
+    }
+    keys(&mut app, "⎋");
+    assert_eq!((app.context(), lit(&app).len()), (Context::Draw, 12));
+    assert_eq!(sent(&keys(&mut app, "r")), [Command::Watch(0)], "asked for, it does");
+}
