@@ -114,7 +114,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
 }
 
 /// The most bytes of notes that are shown together.
-const MOST: usize = 400;
+const MOST: usize = 240;
 
 /// A note after what the user may not have read yet: a key takes messages away.
 fn joined(before: Option<String>, note: String) -> String {
