@@ -146,8 +146,15 @@ impl Picker {
     /// How long this preset takes on the chosen device: `None` if that was not found out yet, else the seconds, if they
     /// are known.
     pub fn seconds_of(&self, preset: &Preset) -> Option<Option<f64>> {
-        let known = self.seconds.as_ref().filter(|(of, on, _)| of == preset && on == self.device());
+        let known = self.seconds.iter().find(|(of, on, _)| of == preset && on == self.device());
         known.map(|(.., seconds)| *seconds)
+    }
+
+    /// Notes how long a preset takes on a device. What could not be found out is asked for again once another preset
+    /// was chosen.
+    pub fn time(&mut self, preset: Preset, device: String, seconds: Option<f64>) {
+        self.seconds.retain(|(of, on, known)| known.is_some() && (of, on) != (&preset, &device));
+        self.seconds.push((preset, device, seconds));
     }
 
     /// The names of the models.

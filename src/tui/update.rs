@@ -108,7 +108,7 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
             vec![]
         }
         Message::Seconds(preset, device, seconds) => {
-            app.picker.seconds = Some((*preset, device, seconds));
+            app.picker.time(*preset, device, seconds);
             vec![]
         }
         Message::Deletable(run, Ok(deletion)) if app.overlay.is_none() && app.shows_runs() => {

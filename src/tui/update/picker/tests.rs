@@ -1,4 +1,5 @@
 use super::*;
+use crate::preset::Preset;
 use crate::protocol::{Deletion, Event, Finish, RunDetails};
 use crate::tui::testing::{iteration, picker, preset, press, sent, start};
 use crate::tui::update::{Message, Target, update};
@@ -265,6 +266,13 @@ fn what_is_chosen_is_described() {
     update(&mut app, Message::Seconds(Box::new(preset()), "libtorch".into(), Some(40.0)));
     assert!(previewed(&mut app).is_empty(), "once");
     assert_eq!(app.picker.seconds_of(&preset()), Some(Some(40.0)));
+    let mut hushed = app.clone();
+    let other = Preset::load("static-shapes-nem").unwrap();
+    for (preset, seconds) in [(&other, None), (&other, Some(9.0)), (&preset(), None)] {
+        update(&mut hushed, Message::Seconds(Box::new(preset.clone()), "libtorch".into(), seconds));
+        assert_eq!(hushed.picker.seconds_of(preset), Some(seconds));
+    }
+    assert_eq!(hushed.picker.seconds_of(&other), Some(Some(9.0)), "it is not measured twice");
     assert!(matches!(&press(&mut app, "d")[..], [Effect::Seconds(_, device)] if device == "flex"));
 
     let mut app = with_runs(&[card("a", RunState::Running)]);
