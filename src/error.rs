@@ -144,6 +144,14 @@ impl Error {
         }
     }
 
+    /// The message without the preset's name or the `--set` option, for a setting that was not typed there.
+    pub fn problem(self) -> String {
+        match self {
+            Error::Preset { problem, .. } => problem,
+            other => other.to_string(),
+        }
+    }
+
     /// For `map_err`: an I/O error during `action` on `path`.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
         move |source| Error::Io { action, path: path.to_owned(), source }

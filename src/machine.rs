@@ -60,6 +60,14 @@ fn limited(most: usize, is_set: bool, cores: usize) -> usize {
     if is_set { most } else { most.min(cores).max(1) }
 }
 
+/// Whether other work leaves this process most of the machine, by the load of the last minute. True where the system does
+/// not report that.
+pub fn is_idle() -> bool {
+    let load = |text: String| text.split_whitespace().next()?.parse::<f64>().ok();
+    let load = read_to_string("/proc/loadavg").ok().and_then(load);
+    load.is_none_or(|load| load < cores() as f64 / 4.0)
+}
+
 /// Peak memory of this process in bytes; `None` if the system does not report it.
 pub fn peak_memory() -> Option<u64> {
     of_process("VmHWM:")

@@ -15,7 +15,7 @@ use flate2::write::GzEncoder;
 use nem_tui::backend::DeviceName;
 use nem_tui::live::begin::{Ending, Job, start};
 use nem_tui::preset::{Preset, Setting};
-use nem_tui::protocol::{Change, Event, Floor, Iteration, Record};
+use nem_tui::protocol::{Change, Epoch, Event, Floor, Iteration, Record, Watched};
 use nem_tui::run::directory;
 use nem_tui::run::metrics;
 use nem_tui::tui::app::App;
@@ -211,4 +211,29 @@ fn a_change_of_the_task_makes_the_rules_wait() {
         update(&mut app, Message::Run(Event::Changed(Change { iteration: 3001, from, to })));
         assert_eq!(follow(&mut app, (3001..3100).map(|n| high(n, 4000.0))), []);
     }
+}
+
+/// (state, events, state): gamma chooses and the scores are good, but two of four components hold nothing any more.
+#[test]
+fn components_that_die_while_gamma_chooses_are_named() {
+    let mut app = viewer(RUNS[0].preset());
+    assert_eq!(follow(&mut app, RUNS[0].events()), []);
+    let validated = |n: u64, held: [f64; 4]| {
+        let done =
+            Iteration { iteration: n, epoch: n / 100, loss: 500.0, seconds: 0.1, ..Iteration::default() };
+        let last = app.workbench.as_ref().unwrap().epoch.unwrap();
+        let epoch = Epoch { epoch: n / 100, iteration: n, ami: Some(0.6), confidence: Some(0.9), ..last };
+        let watched = Watched { held: held.to_vec(), ..Watched::default() };
+        [Event::Iterations(vec![done]), Event::Epoch(epoch), Event::WatchedScores(watched)]
+    };
+    let dead = [0.7, 0.0, 0.295, 0.005];
+    let twice: Vec<Event> = [3100, 3200].into_iter().flat_map(|n| validated(n, dead)).collect();
+    let thrice = validated(3300, dead);
+    let alive = validated(3400, [0.4, 0.3, 0.2, 0.1]);
+    assert_eq!(follow(&mut app, twice), [], "it may pass");
+    let warned = follow(&mut app, thrice);
+    let begins = "components 1 and 3 are unused: each holds under 1 % of the object pixels";
+    assert!(matches!(&warned[..], [(3300, said)] if said.starts_with(begins)), "{warned:?}");
+    follow(&mut app, alive);
+    assert_eq!(said(&app), [""; 0], "they hold something again");
 }

@@ -20,7 +20,7 @@ fn seen(app: &App) -> Vec<(&'static str, String)> {
         Overlay::Help(line) => format!("help from line {line}"),
         Overlay::Palette(palette) => format!("palette {:?}", palette.input.value()),
         Overlay::Log(log) => format!("log, {} lines below", log.below),
-        Overlay::Health => "health".into(),
+        Overlay::Health(line) => format!("health from line {line}"),
         Overlay::Quit => "save and leave?".into(),
         Overlay::Stop => "end the run?".into(),
         Overlay::Resize(..) => "resize it?".into(),

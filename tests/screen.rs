@@ -4,6 +4,8 @@
 
 #[path = "screen/room.rs"]
 mod room;
+#[path = "screen/sizes.rs"]
+mod sizes;
 mod support;
 
 use std::panic::catch_unwind;
@@ -12,7 +14,6 @@ use nem_tui::tui::app::{App, Entry};
 use nem_tui::tui::theme::{Depth, Scheme, Theme};
 use nem_tui::tui::update::{Message, update};
 use nem_tui::tui::view;
-use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Color;
@@ -488,37 +489,4 @@ fn a_plain_screen_has_no_colour() {
     let buf = render(&app, 120, 40);
     assert!(buf.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
     assert!(!text(&buf).contains('▀'));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(120))]
-    #[test]
-    fn no_size_and_no_state_breaks_the_screen(
-        width in 1u16..220,
-        height in 1u16..70,
-        k in 1usize..65,
-        steps in 1usize..12,
-        rows in 1usize..65,
-        columns in 1usize..65,
-        iterations in 0u64..800,
-        zoomed in any::<bool>(),
-        depth in prop_oneof![Just(Depth::Plain), Just(Depth::Sixteen), Just(Depth::Cube)],
-    ) {
-        let mut preset = support::preset("quickstart");
-        preset.data = nem_tui::preset::Data::Tensors { channels: 1, height: rows, width: columns };
-        let mut app = support::workbench(depth, preset, iterations, k, steps);
-        if let Some(workbench) = &mut app.workbench {
-            workbench.zoomed = zoomed;
-            workbench.em_step = Some(steps + 3);
-            let mut broken = (**workbench.snapshot.as_ref().unwrap()).clone();
-            broken.steps[0].gamma.fill(f32::NAN);
-            broken.steps[0].preds.truncate(3);
-            if iterations % 3 == 0 {
-                workbench.snapshot = Some(std::sync::Arc::new(broken));
-            }
-        }
-        let all = render(&app, width, height);
-        prop_assert_eq!(all.area, Rect::new(0, 0, width, height));
-        render(&support::picker(depth), width, height);
-    }
 }

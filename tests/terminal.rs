@@ -508,6 +508,15 @@ fn a_run_is_attached_to_left_attached_to_again_and_ended() {
     let mut terminal = attach(directory.path());
     terminal.press("k");
     terminal.wait("three components", |s| s.contains("K 3  ") && s.contains("2 mask"));
+    // Its last checkpoint beside it, while it trains.
+    terminal.press("c");
+    terminal.wait("a checkpoint", |s| saved_at(s).is_some());
+    terminal.press(":beside runs/");
+    terminal.wait("the runs", |s| s.contains(" beside runs/quickstart-s1/"));
+    terminal.press("\t\r");
+    terminal.wait("both", |s| s.contains("same image, same noise") && s.contains("differ: "));
+    terminal.press("\x1b");
+    terminal.wait("the run alone", |s| s.contains("attached") && !s.contains("differ: "));
     let before = iteration(&terminal.text());
     terminal.press("q");
     assert_eq!(terminal.end(), 0);
@@ -614,6 +623,18 @@ fn a_run_continues_behind_the_list_and_is_attached_to_from_there() {
     terminal.wait("the list again", |s| s.contains("› ● quickstart-s1"));
     terminal.press("\r");
     terminal.wait("the run again", |s| s.contains("attached") && iteration(s) > before);
+    // A fork of it takes the screen, and it continues behind that.
+    terminal.press(":fork last k=5\r");
+    terminal.wait("the fork", |s| s.contains("quickstart-s1-2, forked at ") && s.contains("4 mask"));
+    terminal.press("\x1b");
+    terminal.wait("the question", |s| s.contains("d  detach: it continues in the background"));
+    terminal.press("y");
+    terminal.wait("both in the list", |s| s.contains("› quickstart-s1-2") && s.contains("● quickstart-s1 "));
+    terminal.press("/running\r");
+    terminal
+        .wait("the first alone", |s| s.contains("› ● quickstart-s1 ") && !s.contains("quickstart-s1-2  it"));
+    terminal.press("\r");
+    terminal.wait("the first", |s| s.contains("attached") && s.contains("K 4  "));
     end_run(terminal);
     assert!(directory.path().join("runs/quickstart-s1/checkpoints/last").is_file());
 }

@@ -11,6 +11,7 @@ use super::{model, socket, timing};
 use crate::backend::{self, Compute};
 use crate::data::{Dataset, Split, corrupt};
 use crate::error::{Error, Result};
+use crate::machine;
 use crate::paths::shown;
 use crate::precision::Precision;
 use crate::preset::Preset;
@@ -106,7 +107,7 @@ impl Backstage for LocalBackstage {
                 let parent = || RunFile::read(run).ok().and_then(|file| keep::parent(run, &file));
                 is_used
                     || changed(run) != Some(known.changed)
-                    || keep::note(run) != known.note
+                    || keep::noted(run) != known.noted
                     // That is renamed or removed without a change here.
                     || parent() != known.parent
             }
@@ -140,8 +141,12 @@ impl Backstage for LocalBackstage {
         // Not for a preset that is only passed by.
         std::thread::sleep(PASSED_BY);
         stop.check().ok()?;
+        let is_idle = machine::is_idle();
         let seconds = backend::caught(|| timing::measure(preset, self.seed, compute, &stop)).ok()?;
-        timing::keep(cache, preset, compute, seconds);
+        // Beside other work it takes longer, so it is measured again another time.
+        if is_idle {
+            timing::keep(cache, preset, compute, seconds);
+        }
         Some(seconds)
     }
 
@@ -155,8 +160,8 @@ impl Backstage for LocalBackstage {
         let also = match (children, problem) {
             (_, Some(e)) => format!(", but this is not complete: {e}"),
             (0, None) => String::new(),
-            (1, None) => "; the run that began from it was updated".to_owned(),
-            (n, None) => format!("; the {n} runs that began from it were updated"),
+            (1, None) => "; the run that began from it knows the new name".to_owned(),
+            (n, None) => format!("; the {n} runs that began from it know the new name"),
         };
         let sentence = format!("{} is now {}{also}", shown(run), shown(&to));
         Ok((to, sentence))
@@ -369,6 +374,7 @@ pub fn card(run: &Path) -> Result<RunCard> {
         parent,
         note: keep::note(run),
         sweep: places::sweep_of(run),
+        noted: keep::noted(run),
     })
 }
 
@@ -401,10 +407,11 @@ mod tests {
         backstage.make_room();
         assert_eq!(backstage.seconds(&preset, "flex"), None);
         backstage.hush();
-        let seconds = backstage.seconds(&preset, "flex");
-        assert!(seconds.is_some());
+        assert!(backstage.seconds(&preset, "flex").is_some());
+        // Known times are kept only from an idle machine.
+        timing::keep(cache.path(), &preset, "flex".parse().unwrap(), 2.0);
         backstage.make_room();
-        assert_eq!(backstage.seconds(&preset, "flex"), seconds, "it is known");
+        assert_eq!(backstage.seconds(&preset, "flex"), Some(2.0), "it is known");
     }
 
     /// Damaged weights are found when the run is opened, not when runs are listed.
@@ -420,8 +427,8 @@ mod tests {
         drop(handle);
         let checkpoint = checkpoints::path_of(&run, "last").unwrap();
         std::fs::write(checkpoint.join("weights.safetensors"), "damaged").unwrap();
-        std::fs::create_dir(directory.path().join(".nem-tui-other")).unwrap();
-        std::fs::write(directory.path().join(".nem-tui-other/run.json"), "half removed").unwrap();
+        std::fs::create_dir(directory.path().join("runs/.nem-tui-other")).unwrap();
+        std::fs::write(directory.path().join("runs/.nem-tui-other/run.json"), "half removed").unwrap();
         let card = card(&run).unwrap();
         assert_eq!((card.seed, card.iteration, newest_first(directory.path())), (7, 1, vec![run]));
         assert!(Checkpoint::open(&checkpoint).is_err());

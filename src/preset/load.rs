@@ -140,7 +140,7 @@ impl Preset {
         let mut tree = serde_json::to_value(self).map_err(|e| e.to_string())?;
         let slot = find(&mut tree, path).map_err(|problem| self.with_hint(problem, path))?;
         *slot = typed::value(self, path, text)?;
-        serde_json::from_value(tree).map_err(|e| format!("{text:?} is not a valid {path}: {e}"))
+        serde_json::from_value(tree).map_err(|e| format!("{text:?} is not a valid {path}: {}", in_words(&e)))
     }
 
     /// Adds the path that may have been meant: the one that ends in the same field.
@@ -154,6 +154,18 @@ impl Preset {
             _ => problem,
         }
     }
+}
+
+/// Why a value cannot be read, without the names of Rust's types.
+fn in_words(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let takes = match text.rsplit_once("expected ").map_or("", |(_, what)| what) {
+        "usize" | "u64" | "u32" | "u8" => "a whole number",
+        "f64" | "f32" => "a number",
+        "a boolean" => "true or false",
+        _ => return text,
+    };
+    format!("it takes {takes}")
 }
 
 /// The value at `path` in `tree`. Enum variants, which serde writes as `{"Variant": {..}}`, are not part of it.
@@ -254,7 +266,11 @@ mod tests {
         let unknown = message(quickstart().set(&["train.bach=3"]));
         assert!(unknown.contains("--set train.bach=3") && unknown.contains("batch"), "{unknown}");
         assert!(message(quickstart().set(&["k"])).contains("path=value"));
-        assert!(message(quickstart().set(&["k=many"])).contains("\"many\" is not a valid k"));
+        assert!(
+            message(quickstart().set(&["k=many"]))
+                .contains("\"many\" is not a valid k: it takes a whole number")
+        );
+        assert!(message(quickstart().set(&["train.learning_rate=fast"])).ends_with("it takes a number"));
         assert!(message(quickstart().set(&["k.x=1"])).contains("k is a single value"));
         assert!(message(quickstart().set(&["k=-1"])).contains("not a valid k"));
         assert!(message(quickstart().set(&["k=0"])).contains("k is 0"));

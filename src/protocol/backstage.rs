@@ -35,6 +35,8 @@ pub struct RunCard {
     pub parent: Option<String>,
     /// The user's note on it, one line.
     pub note: Option<String>,
+    /// When that was last written.
+    pub noted: Option<SystemTime>,
     /// The name of the sweep whose trial it is.
     pub sweep: Option<String>,
 }
@@ -54,6 +56,7 @@ impl RunCard {
             state: RunState::default(),
             parent: None,
             note: None,
+            noted: None,
             sweep: None,
         }
     }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::checkpoints::{self, CHECKPOINTS};
 use super::directory::{self, RunFile};
@@ -22,6 +23,11 @@ const STEP: &[u8] = br#"{"kind":"step""#;
 pub fn note(run: &Path) -> Option<String> {
     let text = std::fs::read_to_string(run.join(NOTE)).ok()?;
     text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+}
+
+/// When the note about the run in `run` was last written.
+pub fn noted(run: &Path) -> Option<SystemTime> {
+    run.join(NOTE).metadata().ok()?.modified().ok()
 }
 
 /// Notes a line about the run in `run`, also while it trains; an empty one removes the note.
@@ -270,7 +276,9 @@ mod tests {
         let runs = tempfile::tempdir().unwrap();
         let run = run(runs.path(), "a", serde_json::json!({}));
         assert_eq!(note(&run), None);
+        assert_eq!(noted(&run), None);
         write_note(&run, " the good one ").unwrap();
+        assert!(noted(&run).is_some());
         assert_eq!(note(&run).as_deref(), Some("the good one"));
         assert!(size(&run) > 13);
         write_note(&run, "").unwrap();

@@ -66,6 +66,8 @@ pub enum Argument {
     Image(fn(&mut App, &Path) -> Done),
     /// The directory of a run.
     Run(fn(&mut App, &Path) -> Done),
+    /// The name of a model, or the directory of a run or a checkpoint.
+    Weights(fn(&mut App, &Path) -> Done),
     /// The name of a colour scheme.
     Theme(fn(&mut App, Scheme) -> Done),
     /// Any text, also none.

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use crokey::KeyCombination;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::action::Argument::{AnySetting, Checkpoint, File, Image, New, Number, Run, Sets, Text, Value};
+use super::action::Argument::{
+    AnySetting, Checkpoint, File, Image, New, Number, Run, Sets, Text, Value, Weights,
+};
 use super::action::Does::{Act, Pick, See, Steer};
 pub use super::action::{Action, Argument, Does, event};
 use super::action::{CONTROL_L, bound, named, typed};
@@ -14,7 +16,8 @@ use super::app::{App, Context, Overlay};
 use super::draw::Pen;
 use super::keymap::{Keymap, normal, parse_key, shown, written};
 use super::message::{Done, Effect};
-use super::overlay::help::HelpLine;
+use super::overlay::help::{Help, HelpLine};
+use super::overlay::log::PAGE;
 use super::update::{beside, compare, draw, files, leave, log, look, past, picker, steer, table};
 use super::workbench::Workbench;
 pub use crate::paths::nearest;
@@ -66,7 +69,7 @@ pub const ACTIONS: &[Action] = &[
     typed("open", LOOKING, "FILE", "inspect an image of your own: .png, .gif, .npy or .npz", Image(files::open)),
     typed("draw", LOOKING, "[new]", "draw on this image, or on a new black one, and see the clustering follow", New(draw::begin)),
     typed("save", IMAGES, "FILE", "write the image as .png or .npy, to open it again", File(draw::save)),
-    typed("beside", STEPPED, "MODEL|RUN", "show another model, run or checkpoint beside this one, on the same image", Run(beside::open)),
+    typed("beside", STEPPED, "MODEL|RUN", "show another model, run or checkpoint beside this one, on the same image", Weights(beside::open)),
     typed("train", RUN, "N", "train N more epochs, also after the training is over", Number(steer::train_further)),
     typed("fork", RUN, "[here|best|IT] [NAME=VALUE …]", "start a new run from the current weights, or from a checkpoint, with other settings", Checkpoint(leave::fork)),
     typed("restart", RUN, "[NAME=VALUE …]", "start a new run from the same initial weights, with other settings", Sets(leave::restart)),
@@ -78,9 +81,11 @@ pub const ACTIONS: &[Action] = &[
     bound("look", LISTS, &[Char('i')], "", "look at the run or the model without training", Pick(|app| { let open = key(app, "open"); picker::look(app, &open) })),
     bound("up", LISTS, &[KeyCode::Up, Char('k')], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, -1))),
     bound("down", LISTS, &[KeyCode::Down, Char('j')], "choose", "choose a model, a preset or a run", Pick(|app| picker::step(app, 1))),
-    bound("first", LISTS, &[KeyCode::Home, Char('g')], "", "the first, the last", Pick(|app| picker::select(app, 0))),
-    bound("last", LISTS, &[KeyCode::End, Char('G')], "", "the first, the last", Pick(|app| picker::select(app, usize::MAX))),
-    bound("filter", LISTS, &[Char('/')], "filter", "list only what has these words: name, preset, state, note", Pick(picker::filter)),
+    bound("first", LISTS, &[KeyCode::Home, Char('g')], "", "choose the first, the last", Pick(|app| picker::select(app, 0))),
+    bound("last", LISTS, &[KeyCode::End, Char('G')], "", "choose the first, the last", Pick(|app| picker::select(app, usize::MAX))),
+    bound("list-page-up", LISTS, &[KeyCode::PageUp], "", "a page up, down", Pick(|app| picker::step(app, -(PAGE as i64)))),
+    bound("list-page-down", LISTS, &[KeyCode::PageDown], "", "a page up, down", Pick(|app| picker::step(app, PAGE as i64))),
+    bound("filter", LISTS, &[Char('/')], "filter", "list only entries with these words: name, preset, state, note", Pick(picker::filter)),
     bound("filter-clear", &[Picker], &[Esc], "", "list everything again", Pick(picker::clear_filter)),
     bound("preview-previous", &[Picker], &[KeyCode::Left, Char(',')], "sample", "another sample of its data", Pick(|app| picker::sample(app, -1))),
     bound("preview-next", &[Picker], &[KeyCode::Right, Char('.')], "sample", "another sample of its data", Pick(|app| picker::sample(app, 1))),
@@ -97,17 +102,17 @@ pub const ACTIONS: &[Action] = &[
     named("device", LISTS, &[Char('d')], "device", "the next or previous device and precision", Pick(|app| picker::device(app, 1))),
     bound("device-previous", LISTS, &[Char('D')], "", "the next or previous device and precision", Pick(|app| picker::device(app, -1))),
 
-    bound("run-rename", LISTS, &[Char('R')], "", "rename the run", Pick(picker::ask_name)),
-    bound("run-note", LISTS, &[Char('n')], "", "note a line about the run", Pick(picker::ask_note)),
-    named("delete", LISTS, &[KeyCode::Delete, Char('X')], "", "delete the run; asks first", Pick(picker::delete)),
+    bound("run-rename", LISTS, &[Char('R')], "rename", "rename the run", Pick(picker::ask_name)),
+    bound("run-note", LISTS, &[Char('n')], "note", "note a line about the run", Pick(picker::ask_note)),
+    named("delete", LISTS, &[Char('X'), KeyCode::Delete], "delete", "delete the run; asks first", Pick(picker::delete)),
 
-    bound("draw-left", &[Draw], &[KeyCode::Left], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, -1, 0))),
-    bound("draw-right", &[Draw], &[KeyCode::Right], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, 1, 0))),
-    bound("draw-up", &[Draw], &[KeyCode::Up], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, 0, -1))),
-    bound("draw-down", &[Draw], &[KeyCode::Down], "move", "the cursor, with what it holds or draws", Steer(|run| draw::step(run, 0, 1))),
+    bound("draw-left", &[Draw], &[KeyCode::Left], "move", "move the cursor, and what it holds or draws", Steer(|run| draw::step(run, -1, 0))),
+    bound("draw-right", &[Draw], &[KeyCode::Right], "move", "move the cursor, and what it holds or draws", Steer(|run| draw::step(run, 1, 0))),
+    bound("draw-up", &[Draw], &[KeyCode::Up], "move", "move the cursor, and what it holds or draws", Steer(|run| draw::step(run, 0, -1))),
+    bound("draw-down", &[Draw], &[KeyCode::Down], "move", "move the cursor, and what it holds or draws", Steer(|run| draw::step(run, 0, 1))),
     named("dot", &[Draw], &[Char(' ')], "paint", "paint what is under the brush, or erase it", Steer(draw::dot)),
-    named("pen", &[Draw], &[Char('p')], "pen", "the pen down, so that moving paints, or up", Steer(|run| draw::lower(run, Pen::Paint))),
-    named("eraser", &[Draw], &[Char('x')], "", "the eraser down, so that moving erases, or up", Steer(|run| draw::lower(run, Pen::Erase))),
+    named("pen", &[Draw], &[Char('p')], "pen", "lower the pen, so that moving paints, or lift it", Steer(|run| draw::lower(run, Pen::Paint))),
+    named("eraser", &[Draw], &[Char('x')], "", "lower the eraser, so that moving erases, or lift it", Steer(|run| draw::lower(run, Pen::Erase))),
     named("pick", &[Draw], &[Enter], "pick up", "pick up the object at the cursor to move it, or put it down", Steer(draw::pick)),
     bound("stamp-1", &[Draw], &[Char('1')], "stamp", "stamp a shape of the data, or an object of the sample", Steer(|run| draw::stamp(run, 0))),
     bound("stamp-2", &[Draw], &[Char('2')], "stamp", "stamp a shape of the data, or an object of the sample", Steer(|run| draw::stamp(run, 1))),
@@ -115,14 +120,14 @@ pub const ACTIONS: &[Action] = &[
     bound("stamp-4", &[Draw], &[Char('4')], "", "stamp a fourth or fifth one", Steer(|run| draw::stamp(run, 3))),
     bound("stamp-5", &[Draw], &[Char('5')], "", "stamp a fourth or fifth one", Steer(|run| draw::stamp(run, 4))),
     named("done", &[Draw], &[Esc, Char('d')], "done", "back to the inspector, with the drawing", Steer(draw::done)),
-    named("undo-stroke", &[Draw], &[Char('u')], "undo", "undo the latest stroke, or do it again", Steer(|run| draw::undo(run, false))),
-    named("redo-stroke", &[Draw], &[Char('U')], "undo", "undo the latest stroke, or do it again", Steer(|run| draw::undo(run, true))),
-    named("clear", &[Draw], &[Char('c')], "clear", "a black image", Steer(draw::clear)),
+    named("undo-stroke", &[Draw], &[Char('u')], "undo", "undo, redo the latest stroke", Steer(|run| draw::undo(run, false))),
+    named("redo-stroke", &[Draw], &[Char('U')], "undo", "undo, redo the latest stroke", Steer(|run| draw::undo(run, true))),
+    named("clear", &[Draw], &[Char('c')], "clear", "clear the image: all black", Steer(draw::clear)),
     bound("brush-small", &[Draw], &[Char('-')], "brush", "a smaller, larger brush", Steer(|run| draw::resize(run, -1))),
     bound("brush-large", &[Draw], &[Char('+'), Char('=')], "brush", "a smaller, larger brush", Steer(|run| draw::resize(run, 1))),
     bound("brush-dark", &[Draw], &[Char('<')], "", "a darker, brighter brush, for grey images", Steer(|run| draw::shade(run, -1))),
     bound("brush-bright", &[Draw], &[Char('>')], "", "a darker, brighter brush, for grey images", Steer(|run| draw::shade(run, 1))),
-    named("apart", &[Beside], &[Esc], "back", "back to one alone", See(beside::close)),
+    named("apart", &[Beside], &[Esc], "back", "back to one of them alone", See(beside::close)),
     named("pause", TRAINING, &[Char(' ')], "pause", "pause, continue", Steer(steer::pause)),
     named("step", TRAINING, &[Char('s')], "step", "one iteration, then pause", Steer(steer::step)),
     bound("k-down", SET, &[Char('k')], "components", "fewer, more components", Steer(|run| steer::turn(run, K, -1))),
@@ -153,14 +158,14 @@ pub const ACTIONS: &[Action] = &[
     bound("pixel-right", INSIDE, &[KeyCode::Right], "pixel", "move the cursor over the pixels", See(|run| look::pixel(run, 1, 0))),
     bound("pixel-up", INSIDE, &[KeyCode::Up], "pixel", "move the cursor over the pixels", See(|run| look::pixel(run, 0, -1))),
     bound("pixel-down", INSIDE, &[KeyCode::Down], "pixel", "move the cursor over the pixels", See(|run| look::pixel(run, 0, 1))),
-    bound("page-up", INSIDE, &[KeyCode::PageUp], "", "the components and objects that have no room on the screen", See(|run| look::turn_page(run, -1))),
-    bound("page-down", INSIDE, &[KeyCode::PageDown], "", "the components and objects that have no room on the screen", See(|run| look::turn_page(run, 1))),
+    bound("page-up", IMAGES, &[KeyCode::PageUp], "", "what has no room on the screen: more components, objects, values", See(|run| look::turn_page(run, -1))),
+    bound("page-down", IMAGES, &[KeyCode::PageDown], "", "what has no room on the screen: more components, objects, values", See(|run| look::turn_page(run, 1))),
     named("inspect", SHOWN, &[Char('i')], "inspect", "look closely at this sample: its pixels, all EM steps, its objects", Steer(look::inspect)),
     named("play", STEPPED, &[Char('a')], "play", "play or stop the EM steps", See(look::play)),
     bound("draw-on", &[Model, Inspector, ModelInspector], &[Char('d')], "draw", "draw on this image: paint, or move its objects about", Steer(draw::open)),
     named("sample-again", IMAGES, &[Char('r')], "", "back to the sample from an image of your own", Steer(draw::sample)),
-    bound("past-back", RUN, &[Char('{')], "past", "how the sample looked earlier, later in the training; :fork here begins there", Steer(|run| past::go(run, -1))),
-    bound("past-on", RUN, &[Char('}')], "past", "how the sample looked earlier, later in the training; :fork here begins there", Steer(|run| past::go(run, 1))),
+    bound("past-back", RUN, &[Char('{')], "past", "how the sample looked earlier, later in the training; :fork here starts from there", Steer(|run| past::go(run, -1))),
+    bound("past-on", RUN, &[Char('}')], "past", "how the sample looked earlier, later in the training; :fork here starts from there", Steer(|run| past::go(run, 1))),
     named("play-training", RUN, &[Char('A')], "", "play the training from its beginning, or stop", Steer(past::play)),
     named("now", TRAINING, &[], "", "back from the past to now", See(Workbench::come_back)),
     named("runs", LOOKING, &[], "", "back to the models, presets and runs", Act(leave::to_runs)),
@@ -171,7 +176,7 @@ pub const ACTIONS: &[Action] = &[
     named("rows", PICTURES, &[Char('v')], "", "show or hide each component's error signal", See(|run| run.rows = run.rows.next())),
     named("sort", TRAINING, &[Char('b')], "", "the worst samples first, or in their order", Steer(look::sort)),
     named("undo", TRAINING, &[Char('u')], "undo", "undo the latest change of a value", Steer(steer::undo)),
-    named("health", SHOWN, &[Char('h')], "warnings", "warnings: what looks wrong with the training", Act(|app| over(app, Overlay::Health))),
+    named("health", SHOWN, &[Char('h')], "warnings", "warnings: what looks wrong with the training", Act(|app| over(app, Overlay::Health(0)))),
     named("log", TRAINING, &[Char('!')], "", "the run's log", Act(log::open)),
     bound("export-picture", SET, &[Char('e')], "", "save a PNG of the picture; on curves, an SVG of all curves", Act(files::export_seen)),
     named("copy", TRAINING, &[Char('C')], "", "copy the command that repeats this run", Act(files::copy_command)),
@@ -180,7 +185,7 @@ pub const ACTIONS: &[Action] = &[
     named("checkpoint", TRAINING, &[Char('c')], "checkpoint", "write a checkpoint now", Steer(steer::checkpoint)),
     named("redraw", EVERYWHERE, &[CONTROL_L], "", "redraw the screen", Act(|_| Ok(vec![Effect::Redraw]))),
     bound("mouse", EVERYWHERE, &[Char('M')], "", "mouse on; off to select text", Act(toggle_mouse)),
-    named("help", EVERYWHERE, &[Char('?')], "help", "this help", Act(|app| over(app, Overlay::Help(0)))),
+    named("help", EVERYWHERE, &[Char('?')], "help", "all keys and commands", Act(|app| over(app, Overlay::Help(0)))),
     named("quit", EVERYWHERE, &[Char('q')], "quit", "leave: save the run, or continue it in the background", Act(leave::quit)),
     named("stop", TRAINING, &[Char('Q')], "", "save and end the run, also one that is attached", Act(leave::end)),
     named("pane", TRAINING, &[Tab], "pane", "the next pane", See(look::next_pane)),
@@ -242,7 +247,7 @@ pub fn key(app: &App, name: &str) -> String {
     keys.first().map_or_else(|| format!(":{name}"), |key| shown(*key))
 }
 
-/// The help of a context: all actions with keys.
+/// The keys of a context, with what they do.
 pub fn help(keymap: &Keymap, context: Context) -> Vec<HelpLine> {
     let bound: Vec<_> = of(context)
         .map(|action| (action, action.keys_in(keymap)))
@@ -266,6 +271,14 @@ pub fn help(keymap: &Keymap, context: Context) -> Vec<HelpLine> {
             HelpLine { name, help, hint, label, keys }
         })
         .collect()
+}
+
+/// The help of a context: its keys, and what can only be typed.
+pub fn all_help(keymap: &Keymap, context: Context) -> Help {
+    let typed = commands(context).filter(|action| action.keys_in(keymap).is_empty());
+    let command =
+        |action: &Action| (format!(":{} {}", action.name, action.takes).trim_end().to_owned(), action.help);
+    Help { keys: help(keymap, context), commands: typed.map(command).collect() }
 }
 
 /// Reads the config's keys of actions, by name.

@@ -139,8 +139,8 @@ pub struct Picker {
     pub table: Option<RunTable>,
     /// What was read of the run that was chosen last.
     pub details: Option<(PathBuf, RunDetails)>,
-    /// How long the preset that was chosen last takes on this device, in seconds, if that is known.
-    pub seconds: Option<(Preset, String, Option<f64>)>,
+    /// How long presets take on devices, in seconds; `None` for the latest, if that could not be found out.
+    pub seconds: Vec<(Preset, String, Option<f64>)>,
     /// The devices to train on.
     pub devices: Vec<String>,
     /// The chosen one.

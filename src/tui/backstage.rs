@@ -278,7 +278,7 @@ impl OnScreen {
                     });
                     let commands = std::mem::take(commands);
                     match started {
-                        // Others steer it, so what was meant for a run of one's own is not sent.
+                        // Others steer it, so what was meant for the user's own run is not sent.
                         Ok(handle) if handle.is_attached() => {
                             *self = OnScreen::Run(handle);
                             return Message::Attached;

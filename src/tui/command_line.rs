@@ -11,7 +11,7 @@ use super::actions::Does::With;
 use super::actions::{self, Action, Argument};
 use super::app::{App, Context};
 use super::message::Done;
-use super::overlay::palette::{Completions, Listing, Offer};
+use super::overlay::palette::{Completions, Listing, Offer, Wanted};
 use super::theme::Scheme;
 use super::update::steer;
 use super::words::words;
@@ -43,14 +43,15 @@ pub fn files_in(directory: &Path, images: bool) -> Vec<String> {
 pub fn completions(typed: &str, context: Context) -> Completions {
     let named = || {
         let (head, file) = typed.split_once(' ')?;
-        let images = match actions::command(context, head)?.does {
-            With(Argument::Image(_)) => true,
-            With(Argument::Run(_)) => false,
+        let wants = match actions::command(context, head)?.does {
+            With(Argument::Image(_)) => Wanted::Image,
+            With(Argument::Run(_)) => Wanted::Run,
+            With(Argument::Weights(_)) => Wanted::Weights,
             _ => return None,
         };
         let slash = file.rfind('/').map_or(0, |slash| slash + 1);
         let (directory, begun) = file.split_at(slash);
-        let listing = Listing { directory: directory.to_owned(), images };
+        let listing = Listing { directory: directory.to_owned(), wants };
         Some(Completions::Names { listing, before: format!("{head} {directory}"), begun: begun.to_owned() })
     };
     named().unwrap_or_else(|| Completions::Offers(offers(typed, context)))
@@ -99,6 +100,7 @@ pub fn offers(typed: &str, context: Context) -> Vec<Offer> {
         | Argument::File(_)
         | Argument::Image(_)
         | Argument::Run(_)
+        | Argument::Weights(_)
         | Argument::Text(_) => vec![],
     }
 }
@@ -196,7 +198,7 @@ pub fn parse(line: &str, context: Context) -> Result<Typed, String> {
             Ok(number @ 1..) => on_screen(move |workbench| show(workbench, number - 1)),
             _ => return Err(format!("{head} takes a number from 1, not {rest:?}")),
         },
-        Argument::File(act) | Argument::Image(act) | Argument::Run(act) => {
+        Argument::File(act) | Argument::Image(act) | Argument::Run(act) | Argument::Weights(act) => {
             let path = path()?;
             Box::new(move |app| act(app, &path))
         }

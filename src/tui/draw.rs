@@ -191,7 +191,7 @@ impl Drawing {
         self.value = ((self.value * LEVELS).round() + by as f32).clamp(1.0, LEVELS) / LEVELS;
     }
 
-    /// Undoes the latest stroke, or does it again. Returns whether there is one.
+    /// Undoes the latest stroke, or redoes it. Returns whether there is one.
     pub fn undo(&mut self, again: bool) -> bool {
         self.put();
         let (from, to) = match again {

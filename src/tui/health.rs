@@ -1,8 +1,8 @@
 //! Warnings about a training: what is wrong, the number that shows it, and what to do.
 //!
 //! A rule waits until it can know: after a start, a new stage, or a change of K, the objects, the steps, the noise or the
-//! loss, the network has to learn anew. The waits come from healthy runs: in the slowest one, γ is even for 800
-//! iterations, and in `quickstart` for 400 to 600, of which components hold nothing for 300.
+//! loss, the network has to learn again. The waits come from healthy runs: in the slowest one γ is even for 800
+//! iterations; in `quickstart` it is even for 400 to 600, and components hold nothing for 300 of them.
 
 use super::history::{History, UNUSED};
 use super::workbench::Workbench;
@@ -26,7 +26,7 @@ const IN_A_ROW: usize = 3;
 /// Healthy runs reach 1.3, and 19 for a single gradient.
 const JUMP: f64 = 2.0;
 const EXPLOSION: f64 = 20.0;
-/// A level is the median of so many losses. So many gradients have to be known.
+/// A level is the median of this many losses. At least this many gradients have to be known.
 const LEVEL: usize = 20;
 const GRADIENTS: usize = 10;
 /// A validation loss that stays above the best by this share is rising. Healthy runs stay above it by 0.03.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::draw::Drawing;
+use crate::error::Error;
 use crate::preset::{Preset, Setting};
 use crate::snapshot::{Input, Snapshot};
 
@@ -65,7 +66,7 @@ impl Inspector {
         if setting.current(&self.preset).is_none() {
             return Err(format!("this run has no {}", setting.field()));
         }
-        self.preset = setting.apply(&self.preset).map_err(|e| e.to_string())?;
+        self.preset = setting.apply(&self.preset).map_err(Error::problem)?;
         self.look.retain(|other| std::mem::discriminant(other) != std::mem::discriminant(&setting));
         self.look.push(setting);
         (self.looked, self.waits) = (true, true);

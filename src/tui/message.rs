@@ -15,8 +15,8 @@ use crate::snapshot::{Snapshot, View};
 
 /// Why there is nothing to inspect or to write.
 pub const NO_PICTURE: &str = "there is no picture yet";
-/// Why no other sample can be shown.
-pub const ENDED: &str = "the run has ended and shows nothing new; open it with nem-tui --look";
+/// Why no other sample can be shown, and nothing can be steered.
+pub const ENDED: &str = "the run has ended; :runs leads to the list, where it can be opened again";
 
 /// Something that happened.
 #[derive(Clone, Debug)]

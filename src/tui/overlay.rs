@@ -9,6 +9,7 @@ pub(super) mod help;
 pub(super) mod log;
 pub(super) mod palette;
 pub(super) mod resize;
+mod scroll;
 
 pub use self::compare::Choice;
 pub use self::further::Further;
@@ -23,10 +24,10 @@ use crate::snapshot::Input;
 /// What covers the screen and takes the keys.
 #[derive(Clone, Debug)]
 pub enum Overlay {
-    /// All keys, from this line on.
+    /// All keys and commands, from this line on.
     Help(usize),
-    /// What looks wrong.
-    Health,
+    /// What looks wrong, from this line on.
+    Health(usize),
     /// "Save and leave?"
     Quit,
     /// "Back to the list?"

@@ -68,6 +68,11 @@ impl Picker {
         if was_clicked {
             self.clicked = Some(at);
         }
+        // What the user was looking at is not hidden.
+        if is_wanted && self.chosen().is_none() {
+            self.filter.clear();
+        }
+        self.settle();
     }
 
     /// Removes the run in this directory from the list.
@@ -75,6 +80,16 @@ impl Picker {
         if let Some(at) = self.place_of(run) {
             self.take_out(at);
             self.selected = self.selected.min(self.entries.len().saturating_sub(1));
+            self.settle();
+        }
+    }
+
+    /// Selects the nearest listed entry instead of one that the filter hides.
+    fn settle(&mut self) {
+        if self.chosen().is_none()
+            && let Some(nearest) = self.listed().min_by_key(|at| at.abs_diff(self.selected))
+        {
+            (self.selected, self.clicked) = (nearest, None);
         }
     }
 
@@ -90,22 +105,29 @@ impl Picker {
         self.entries.iter().position(same)
     }
 
-    /// The entries that the filter lets through, in their order on the screen: in the list without trials of sweeps, in
-    /// the table all runs.
-    pub fn listed(&self) -> impl DoubleEndedIterator<Item = usize> + use<> {
+    /// Whether an entry is listed: in the list trials of sweeps are not, in the table only runs, and the filter must let
+    /// it through.
+    fn lists(&self) -> impl Fn(&Entry) -> bool + '_ {
         let words: Vec<String> = self.filter.split_whitespace().map(str::to_lowercase).collect();
-        let has = |entry: &Entry| {
+        move |entry| {
             let of_table = match (&self.table, entry) {
                 (Some(table), Entry::Run(run)) => table.words(run),
                 (None, Entry::Run(run)) if run.sweep.is_some() => return false,
                 (None, _) => String::new(),
                 (Some(_), _) => return false,
             };
-            let text = entry.words().to_lowercase() + &of_table.to_lowercase();
-            words.iter().all(|word| text.contains(word))
-        };
-        let mut listed: Vec<usize> =
-            self.entries.iter().enumerate().filter(|(_, entry)| has(entry)).map(|(at, _)| at).collect();
+            words.is_empty() || {
+                let text = (entry.words() + &of_table).to_lowercase();
+                words.iter().all(|word| text.contains(word))
+            }
+        }
+    }
+
+    /// The entries that are listed, in their order on the screen.
+    pub fn listed(&self) -> impl DoubleEndedIterator<Item = usize> + use<> {
+        let lists = self.lists();
+        let entries = self.entries.iter().enumerate().filter(|(_, entry)| lists(entry));
+        let mut listed: Vec<usize> = entries.map(|(at, _)| at).collect();
         match &self.table {
             Some(RunTable { by: Some(by), .. }) => listed.sort_by(|one, other| self.order(by, *one, *other)),
             Some(RunTable { by: None, reversed: true, .. }) => listed.reverse(),
@@ -123,7 +145,7 @@ impl Picker {
 
     /// The selected entry, if it is listed.
     pub fn chosen(&self) -> Option<&Entry> {
-        self.entries.get(self.selected).filter(|_| self.listed().any(|at| at == self.selected))
+        self.entries.get(self.selected).filter(|entry| self.lists()(entry))
     }
 
     /// The chosen run.
@@ -137,8 +159,22 @@ impl Picker {
     /// How long this preset takes on the chosen device: `None` if that was not found out yet, else the seconds, if they
     /// are known.
     pub fn seconds_of(&self, preset: &Preset) -> Option<Option<f64>> {
-        let known = self.seconds.as_ref().filter(|(of, on, _)| of == preset && on == self.device());
+        let known = self.seconds.iter().find(|(of, on, _)| of == preset && on == self.device());
         known.map(|(.., seconds)| *seconds)
+    }
+
+    /// Notes how long a preset takes on a device. What could not be found out is asked for again once another preset
+    /// was chosen.
+    pub fn time(&mut self, preset: Preset, device: String, seconds: Option<f64>) {
+        self.seconds.retain(|(of, on, known)| known.is_some() && (of, on) != (&preset, &device));
+        self.seconds.push((preset, device, seconds));
+    }
+
+    /// The names of the models.
+    pub fn models(&self) -> impl Iterator<Item = String> {
+        let name =
+            |entry: &Entry| if let Entry::Model(model) = entry { Some(model.name.clone()) } else { None };
+        self.entries.iter().filter_map(name)
     }
 
     /// The runs on the list.

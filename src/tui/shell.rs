@@ -14,6 +14,7 @@ use super::backstage::{Answer, Jobs, OnScreen};
 use super::gallery::Gallery;
 use super::input::{TerminalEvent, TerminalEvents};
 use super::message::{Effect, Message};
+use super::overlay::palette::Wanted;
 use super::terminal::{self, Screen};
 use super::update::update;
 use super::{command_line, mouse, output, view};
@@ -419,7 +420,7 @@ impl Shell {
                 Message::Log(run, lines)
             }),
             Effect::List(directory, listing) => jobs.latest("files", move |_| {
-                let names = command_line::files_in(&directory, listing.images);
+                let names = command_line::files_in(&directory, listing.wants == Wanted::Image);
                 Message::Listed(listing, names)
             }),
             Effect::Copy(text) => {

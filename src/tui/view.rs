@@ -58,7 +58,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Vec<Placed> {
         },
     }
     let Sheet { cells: buf, mut pictures } = sheet;
-    if app.overlay.is_some() || app.leaving.is_some() {
+    if !matches!(app.overlay, None | Some(Overlay::Filter)) || app.leaving.is_some() {
         // They would cover the overlay.
         pictures.clear();
     }
@@ -73,7 +73,7 @@ fn overlay(app: &App, area: Rect, buf: &mut Buffer) {
     let context = app.context();
     match (&app.overlay, &app.workbench) {
         (Some(Overlay::Help(from)), _) => {
-            help::render(theme, &actions::help(&app.config.keymap, context), *from, area, buf);
+            help::render(theme, &actions::all_help(&app.config.keymap, context), *from, area, buf);
         }
         (Some(Overlay::Palette(typed)), _) => {
             palette::render(theme, typed, &|line| command_line::completions(line, context), area, buf);
@@ -89,8 +89,8 @@ fn overlay(app: &App, area: Rect, buf: &mut Buffer) {
         (Some(Overlay::Log(read)), _) => log::render(theme, read, area, buf),
         (Some(Overlay::Stop), _) => confirm::render_stop(theme, area, buf),
         (Some(Overlay::Quit), Some(workbench)) => confirm::render_quit(theme, workbench.paused, area, buf),
-        (Some(Overlay::Health), Some(workbench)) => {
-            health::render(theme, &warnings(workbench), area, buf);
+        (Some(Overlay::Health(from)), Some(workbench)) => {
+            health::render(theme, &warnings(workbench), *from, area, buf);
         }
         (Some(Overlay::Resize(input, size)), Some(workbench)) => {
             resize::render(theme, input, *size, workbench.preset.data.image(), area, buf);
@@ -100,7 +100,13 @@ fn overlay(app: &App, area: Rect, buf: &mut Buffer) {
         }
         // These are about the run on the screen.
         (
-            Some(Overlay::Quit | Overlay::Back | Overlay::Health | Overlay::Resize(..) | Overlay::Compare(_)),
+            Some(
+                Overlay::Quit
+                | Overlay::Back
+                | Overlay::Health(_)
+                | Overlay::Resize(..)
+                | Overlay::Compare(_),
+            ),
             None,
         )
         | (None, _) => {}

@@ -41,18 +41,6 @@ pub fn skipped(text: &str, columns: usize) -> &str {
     ""
 }
 
-/// The lines of `text`, broken between words where it is wider than so many columns.
-pub fn wrapped(text: &str, columns: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut().filter(|line| width(line) + 1 + width(word) <= columns) {
-            Some(line) => *line += &format!(" {word}"),
-            None => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
 /// A number of bytes: "12 MB".
 pub fn bytes(bytes: u64) -> String {
     match bytes {
@@ -65,12 +53,6 @@ pub fn bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_broken_between_words() {
-        assert_eq!(wrapped("a rather long sentence", 13), ["a rather long", "sentence"]);
-        assert_eq!(wrapped("indivisible", 3), ["indivisible"]);
-    }
 
     #[test]
     fn wide_and_combining_characters_are_measured_as_they_are_shown() {

@@ -1,5 +1,6 @@
 //! How screens use their room: nothing is cut without a sign, everything can be reached, and pictures are as large as fits.
 
+use nem_tui::protocol::{Iteration, Metrics, Record, RunToCompare};
 use nem_tui::tui::app::App;
 use nem_tui::tui::theme::Depth;
 use nem_tui::tui::update::{Message, update};
@@ -209,5 +210,35 @@ fn a_terminal_that_lies_about_its_size_breaks_nothing() {
                 view::render(app, Rect::new(0, 0, width + more, height + further), &mut buf);
             }
         }
+    }
+}
+
+/// (state, keys, screen): a compared run that takes longer is not cut off on the axis of time.
+#[test]
+fn slow_runs_are_shown_to_their_end() {
+    let mut app = workbench(Depth::Plain);
+    let mut metrics = Metrics::default();
+    for iteration in 1..=100 {
+        let done = Iteration { iteration, loss: 500.0, seconds: 10.0, ..Iteration::default() };
+        metrics.add(Record::Step(done));
+    }
+    let preset = support::preset("quickstart");
+    let read = RunToCompare { directory: "runs/slow".into(), preset, seed: 2, metrics };
+    let own = app.workbench.as_ref().unwrap().info.directory.clone();
+    update(&mut app, Message::Compared(own, "runs/slow".into(), Box::new(read)));
+    let end = |keys: &str| text(&render(&support::pressed(&app, keys), 120, 40)).contains("16:40");
+    assert!(end("\txx") && !end("\tx") && !end("\t"));
+    assert!(!end("\txx++"), "zoomed, only a part is shown");
+}
+
+/// On a narrow plot the end of the axis is kept, and its beginning does not run into it.
+#[test]
+fn the_ends_of_an_axis_do_not_touch() {
+    let app = support::pressed(&workbench(Depth::Plain), "\tx");
+    for width in 60..=160 {
+        let shown = text(&render(&app, width, 24));
+        let ends: Vec<&str> = shown.match_indices("epoch").map(|(at, _)| &shown[..at]).collect();
+        let touched = ends.iter().any(|before| before.ends_with(|c: char| c.is_ascii_digit()));
+        assert!(!touched && shown.contains("epoch 6.2"), "{width}: {shown}");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! As in the data, an image is the pixel-wise maximum of its objects, and a pixel belongs to the object that exceeds 0.2
 //! there, or to none where several do. So the truth is known as long as the picture consists of the sample's own objects
-//! and of stamped shapes; a painted pixel belongs to nobody knows what.
+//! and of stamped shapes; a painted pixel belongs to an unknown object.
 
 use super::piece::{self, Piece};
 use crate::preset::ImageSize;

@@ -9,12 +9,12 @@ pub struct Piece {
     dots: Vec<(i64, i64, Vec<f32>)>,
     /// Column and row of its place.
     place: (i64, i64),
-    /// Whether it is made of painted pixels, so that nobody knows what object it is.
+    /// Whether it is made of painted pixels, so that it is unknown what object it is.
     pub painted: bool,
 }
 
 impl Piece {
-    /// These pixels of an image of M values; `painted` if nobody knows what they are.
+    /// These pixels of an image of M values; `painted` if it is unknown what they are.
     pub fn cut(image: ImageSize, values: &[f32], pixels: &[usize], painted: bool) -> Piece {
         let dot = |pixel: &usize| {
             let colour = (0..image.channels).map(|c| values[c * image.pixels() + pixel]).collect();

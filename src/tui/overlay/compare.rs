@@ -9,8 +9,9 @@ use ratatui::text::{Line, Span};
 
 use super::log::PAGE;
 use crate::preset::{Preset, Setting, differences};
-use crate::protocol::{Change, RunCard};
+use crate::protocol::{Change, RunCard, number_or_dash};
 use crate::tui::theme::{Series, Theme};
+use crate::tui::view::fields::Fields;
 use crate::tui::view::parts::over;
 use crate::tui::width::{cut, padded, width};
 use crate::tui::workbench::{ComparedRun, Workbench, is_same, short_names};
@@ -33,6 +34,8 @@ pub struct Choice {
     pub selected: usize,
     /// Whether there may be more runs to find.
     pub reading: bool,
+    /// The first row of the table that is shown, where not all have room.
+    pub row: usize,
 }
 
 /// What a key decides.
@@ -48,8 +51,17 @@ pub enum Pressed {
 }
 
 impl Choice {
-    /// Handles a key.
-    pub fn press(&mut self, key: KeyCode) -> Pressed {
+    /// How many runs and how many of `rows` rows of the table are shown on a screen of this height.
+    fn room(&self, rows: usize, height: u16) -> (usize, usize) {
+        let height = usize::from(height);
+        let listed = self.runs.len().clamp(1, LISTED.min(height / 3).max(1));
+        // Besides these there are the line about hidden runs, the head, a blank line, the keys and the border.
+        let room = height.saturating_sub(listed + 6);
+        (listed, if rows > room { room.saturating_sub(1).max(1) } else { rows })
+    }
+
+    /// Handles a key on a screen of this height, with `rows` rows in the table.
+    pub fn press(&mut self, key: KeyCode, rows: usize, height: u16) -> Pressed {
         let last = self.runs.len().saturating_sub(1);
         match key {
             KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
@@ -58,6 +70,8 @@ impl Choice {
             KeyCode::PageDown => self.selected = (self.selected + PAGE).min(last),
             KeyCode::Home | KeyCode::Char('g') => self.selected = 0,
             KeyCode::End | KeyCode::Char('G') => self.selected = last,
+            KeyCode::Char('K') => self.row = self.row.saturating_sub(1),
+            KeyCode::Char('J') => self.row = (self.row + 1).min(rows - self.room(rows, height).1),
             KeyCode::Enter | KeyCode::Char(' ') => {
                 if let Some(run) = self.runs.get(self.selected) {
                     return Pressed::Toggle(run.directory.clone());
@@ -97,6 +111,11 @@ pub struct SettingRow {
 
 /// What the table needs of a run: its settings at the end, its seed and its live changes.
 pub type Settings<'a> = (&'a Preset, u64, &'a [Change]);
+
+/// The table of the run on the screen and those that it is compared with.
+pub fn rows(workbench: &Workbench) -> Vec<SettingRow> {
+    table((&workbench.preset, workbench.info.seed, &workbench.changes), &workbench.compared)
+}
 
 /// The settings in which any of `others` differs from `own` at the end or was changed otherwise, in the order of their
 /// names. What a preset says about itself is left out.
@@ -153,21 +172,24 @@ pub fn render(
     } else if choice.runs.is_empty() {
         lines.push(Line::raw(" there is no other run in runs; :compare takes one from elsewhere"));
     }
+    let rows = rows(workbench);
+    let (listed, shown) = choice.room(rows.len(), area.height);
     // The chosen one stays visible.
-    let first = choice.selected.saturating_sub(LISTED - 1);
+    let first = choice.selected.saturating_sub(listed - 1);
     let names = short_names(choice.runs.iter().map(|run| run.directory.as_path()));
-    for (i, (run, name)) in choice.runs.iter().zip(names).enumerate().skip(first).take(LISTED) {
+    for (i, (run, name)) in choice.runs.iter().zip(names).enumerate().skip(first).take(listed) {
         let directory = located(&run.directory);
         let mark = if workbench.compared.iter().any(|run| run.is_in(&directory)) { "✓" } else { " " };
-        let ami = run.ami.map_or(String::new(), |ami| format!("  AMI {ami:.2}"));
+        let ami = run.ami.map_or(String::new(), |ami| format!("  AMI {}", number_or_dash(Some(ami), 2)));
         let trouble = run.trouble.as_ref().map_or(String::new(), |trouble| format!("  ! {trouble}"));
         let text = format!(" {mark} {name}  it {}{ami}{trouble} ", run.iteration);
         let style = if i == choice.selected { theme.selected() } else { theme.strong() };
         lines.push(Line::styled(text, style));
     }
-    lines.push(Line::raw(""));
-    let own = (&workbench.preset, workbench.info.seed, &workbench.changes[..]);
-    let rows = table(own, &workbench.compared);
+    let below = choice.runs.len().saturating_sub(first + listed);
+    let hidden = [(first, '↑'), (below, '↓')].into_iter().filter(|(count, _)| *count > 0);
+    let hidden: String = hidden.map(|(count, arrow)| format!(" {arrow} {count} more ")).collect();
+    lines.push(Line::styled(hidden, theme.dim()));
     if !workbench.compared.is_empty() {
         let here = ("this run".to_owned(), theme.series(Series::Validation));
         let names = short_names(workbench.compared.iter().map(|run| run.directory.as_path()));
@@ -190,20 +212,30 @@ pub fn render(
             heads.iter().enumerate().map(|(c, (name, ink))| Span::styled(cell(name, c), theme.ink(*ink))),
         );
         lines.push(Line::from(head));
-        for row in &rows {
+        let from = choice.row.min(rows.len() - shown);
+        for row in &rows[from..from + shown] {
             let mut spans = vec![Span::styled(format!(" {}", padded(&row.path, wide)), theme.dim())];
             spans.extend(row.values.iter().enumerate().map(|(c, value)| Span::raw(cell(value, c))));
             lines.push(Line::from(spans));
+        }
+        if shown < rows.len() {
+            let part = format!(" {} to {} of {}: J K", from + 1, from + shown, rows.len());
+            lines.push(Line::styled(part, theme.warning()));
         }
         if rows.is_empty() {
             lines.push(Line::raw(" no setting differs"));
         }
         lines.push(Line::raw(""));
     }
-    lines.push(Line::styled(
-        " ↑ ↓ choose   space show, hide   b side by side   any other key closes this",
-        theme.dim(),
-    ));
+    let mut keys = Fields::new("   ");
+    for (worth, key) in
+        [(2, "↑ ↓ choose"), (4, "space show, hide"), (3, "b side by side"), (1, "any other key closes")]
+    {
+        keys.put(worth, key, theme.dim());
+    }
+    let mut keys = keys.line(usize::from(area.width.saturating_sub(4)));
+    keys.spans.insert(0, Span::raw(" "));
+    lines.push(keys);
     over(theme, " other runs ", &lines, area, buf);
 }
 
@@ -365,6 +397,50 @@ mod tests {
         elsewhere.workbench.as_mut().unwrap().info.directory = "runs/next".into();
         update(&mut elsewhere, read("/here/runs/y", "/here/runs/y"));
         assert_eq!(count(&elsewhere), 2, "asked for beside a run that has left the screen");
+    }
+
+    /// (state, keys, state): every row of a long table and every run can be reached on a small screen.
+    #[test]
+    fn long_tables_and_lists_are_scrolled() {
+        let mut app = workbench();
+        app.screen = Rect::new(0, 0, 60, 16);
+        let many = [
+            "k=5",
+            "steps=7",
+            "noise=0.3",
+            "lr=0.1",
+            "inter=2",
+            "objects=2",
+            "train.batch=8",
+            "train.patience=3",
+        ];
+        let preset = preset().set(&many).unwrap();
+        let metrics = Metrics::default();
+        let read = RunToCompare { directory: "runs/b".into(), preset, seed: 2, metrics };
+        press(&mut app, "r");
+        let run = "runs/quickstart-s1".into();
+        update(&mut app, Message::Compared(run, "runs/b".into(), Box::new(read)));
+        update(&mut app, Message::Runs((0..20).map(|n| card(&format!("r{n}"))).collect()));
+        let screen = |app: &App| {
+            let area = app.screen;
+            let mut buf = Buffer::empty(area);
+            let Some(Overlay::Compare(choice)) = &app.overlay else { panic!("closed") };
+            let shown = app.workbench.as_ref().unwrap();
+            render(&app.theme, choice, shown, &|run| app.located(run), area, &mut buf);
+            buf.content().iter().map(|cell| cell.symbol()).collect::<String>()
+        };
+        let first = screen(&app);
+        assert!(first.contains("↓ 15 more") && first.contains(" of 9: J K") && !first.contains("enlarge"));
+        assert!(first.contains("data.objects") && !first.contains(" train.patience "), "{first}");
+        press(&mut app, "JJJJJJJJJJJJJJJ");
+        let last = screen(&app);
+        assert!(last.contains("to 9 of 9") && last.contains(" train.patience "), "{last}");
+        press(&mut app, "K");
+        assert!(screen(&app).contains("to 8 of 9"), "the way back begins at once");
+        press(&mut app, "KKKKKKKKK");
+        assert_eq!(screen(&app), first);
+        press(&mut app, "G");
+        assert!(screen(&app).contains("↑ 15 more"));
     }
 
     /// A name in wide characters moves no column of the table.

@@ -41,33 +41,34 @@ pub fn press_stop(key: KeyCode) -> bool {
 /// Asks whether to save and leave.
 pub fn render_quit(theme: &Theme, paused: bool, area: Rect, buf: &mut Buffer) {
     let paused = if paused { ", unpaused" } else { "" };
-    let text = format!("y  save, then leave\nd  continue in the background{paused}\nn  stay");
-    question(theme, "Save and leave?", &text, area, buf);
+    let answers = format!("y  save, then leave\nd  continue in the background{paused}\nn  stay");
+    question(theme, "Save and leave?", ("", &answers), area, buf);
 }
 
 /// Asks what becomes of the training when its user goes back to the list.
 pub fn render_back(theme: &Theme, paused: bool, area: Rect, buf: &mut Buffer) {
     let detach = if paused { "unpauses and continues" } else { "continues" };
-    let text = format!(
+    let answers = format!(
         "y  stop: it is saved, and can be resumed\nd  detach: it {detach} in the background\nn  stay"
     );
-    question(theme, "Back to the list?", &text, area, buf);
+    question(theme, "Back to the list?", ("", &answers), area, buf);
 }
 
 /// Asks whether to delete the run `name` of this size.
 pub fn render_delete(theme: &Theme, name: &str, deletion: &Deletion, area: Rect, buf: &mut Buffer) {
-    let mut text = format!("{name} takes {} on the disk.\n", bytes(deletion.bytes));
+    let mut text = format!("{name} takes {} on the disk.", bytes(deletion.bytes));
     if let [first, rest @ ..] = &deletion.dependents[..] {
         let others = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-        text += &format!("{first}{others} began with its weights and cannot be repeated without them.\n");
+        text += &format!("\n{first}{others} began with its weights and cannot be repeated without them.");
     }
-    question(theme, &format!("Delete {name}?"), &(text + "\ny  delete it for good\nn  keep it"), area, buf);
+    let answers = "y  delete it for good\nn  keep it";
+    question(theme, &format!("Delete {name}?"), (&text, answers), area, buf);
 }
 
 /// Asks whether to end an attached run.
 pub fn render_stop(theme: &Theme, area: Rect, buf: &mut Buffer) {
-    let text = "y  save and end it, for every viewer\nn  keep it running";
-    question(theme, "End the run?", text, area, buf);
+    let answers = "y  save and end it, for every viewer\nn  keep it running";
+    question(theme, "End the run?", ("", answers), area, buf);
 }
 
 /// Says what the program is waiting for: the end of a model's picture, or of a run.
@@ -77,5 +78,5 @@ pub fn render_leaving(theme: &Theme, is_model: bool, area: Rect, buf: &mut Buffe
     } else {
         ("Saving…", "the run is being saved")
     };
-    question(theme, title, text, area, buf);
+    question(theme, title, (text, ""), area, buf);
 }

@@ -26,14 +26,14 @@ pub struct Further {
 pub enum Chosen {
     /// The offer stays open.
     Open(Further),
-    /// Train so many epochs.
+    /// Train this many epochs.
     Train(u64),
     /// Only look.
     Look,
 }
 
 impl Further {
-    /// For a run that has done so many epochs, of so many allowed.
+    /// For a run that has done `done` of the `of` epochs that its preset allows.
     pub fn new(done: u64, of: u64) -> Further {
         let epochs = ladder().take_while(|step| *step <= (of / 5).max(1)).last().unwrap_or(1);
         Further { epochs, typed: false, done: (done, of) }
@@ -71,9 +71,8 @@ impl Further {
             false => format!("It has done all its {of} epochs."),
         };
         let more = if self.epochs == 0 { "…".into() } else { self.epochs.to_string() };
-        let text =
-            format!("{state}\n\n↵    trains {more} more\n↑ ↓  another number, or type it\nesc  only looks");
-        question(theme, "Train further?", &text, area, buf);
+        let answers = format!("↵    trains {more} more\n↑ ↓  another number, or type it\nesc  only looks");
+        question(theme, "Train further?", (&state, &answers), area, buf);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The help: all keys of the context.
+//! The help: all keys and commands of the context.
 
 use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
@@ -6,9 +6,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::scroll;
 use crate::tui::theme::Theme;
-use crate::tui::view::fields::Fields;
-use crate::tui::view::parts::{over, wrapped};
+use crate::tui::view::parts::wrapped;
 use crate::tui::width::{padded, width};
 
 /// Neighbouring actions that share a line of the help.
@@ -25,91 +25,68 @@ pub struct HelpLine {
     pub keys: String,
 }
 
-/// What the table of keys does not say.
-const NOTES: [&str; 2] = [
-    "A lower-case letter lowers its value, upper case raises it.",
-    "Ctrl-C saves and leaves at once. Ctrl-Z suspends, the training too.",
-];
+/// What can be done in a context.
+pub struct Help {
+    /// The keys.
+    pub keys: Vec<HelpLine>,
+    /// What can only be typed: each command with its argument, and what it does.
+    pub commands: Vec<(String, &'static str)>,
+}
 
-/// The lines on a screen so wide, each with its keys and its text.
-fn lines(keys: &[HelpLine], screen: Rect) -> Vec<(String, String)> {
-    // The border, and a space on both sides.
-    let columns = usize::from(screen.width.saturating_sub(4)).max(1);
-    let label = keys.iter().map(|line| width(&line.keys)).max().unwrap_or(0).min(columns / 3) + 1;
-    let mut lines = Vec::new();
-    for line in keys {
-        let labels = wrapped(&line.keys, label - 1);
-        let texts = wrapped(line.help, columns.saturating_sub(label));
-        for at in 0..labels.len().max(texts.len()) {
-            let part = |parts: &[String]| parts.get(at).cloned().unwrap_or_default();
-            lines.push((padded(&part(&labels), label), part(&texts)));
-        }
+/// What the table of keys does not say: about values, where keys change some, and about all contexts.
+const VALUES: &str = "A lower-case letter lowers its value, upper case raises it.";
+const ALWAYS: &str = "Ctrl-C saves and leaves at once. Ctrl-Z suspends, the training too.";
+
+/// The lines on a screen of this width, each with its keys or its command, and its text.
+fn lines(help: &Help, screen: Rect) -> Vec<(String, String)> {
+    let columns = scroll::columns(screen);
+    let blank = || (String::new(), String::new());
+    let keys = help.keys.iter().map(|line| (line.keys.as_str(), line.help)).collect::<Vec<_>>();
+    let commands = help.commands.iter().map(|(command, help)| (command.as_str(), *help)).collect::<Vec<_>>();
+    let mut lines = table(&keys, columns);
+    if !commands.is_empty() {
+        lines.push(blank());
+        lines.extend(table(&commands, columns));
     }
-    lines.push(Default::default());
-    let notes = NOTES.iter().flat_map(|note| wrapped(note, columns));
+    lines.push(blank());
+    let values = help.keys.iter().any(|line| line.name.ends_with("-down")).then_some(VALUES);
+    let notes = values.into_iter().chain([ALWAYS]).flat_map(|note| wrapped(note, columns));
     lines.extend(notes.map(|note| (String::new(), note)));
     lines
 }
 
-/// How many lines fit on the screen, inside a border and above the last line.
-fn room(screen: Rect) -> usize {
-    usize::from(screen.height.saturating_sub(3)).max(1)
+/// The rows in two columns, of which the first takes a third of the width at most.
+fn table(rows: &[(&str, &str)], columns: usize) -> Vec<(String, String)> {
+    let label = rows.iter().map(|(label, _)| width(label)).max().unwrap_or(0).min(columns / 3) + 1;
+    let row = |(labels, text): &(&str, &str)| {
+        let (labels, texts) = (wrapped(labels, label - 1), wrapped(text, columns.saturating_sub(label)));
+        let part = |parts: &[String], at: usize| parts.get(at).cloned().unwrap_or_default();
+        let line = |at| (padded(&part(&labels, at), label), part(&texts, at));
+        (0..labels.len().max(texts.len())).map(line).collect::<Vec<_>>()
+    };
+    rows.iter().flat_map(row).collect()
 }
 
 /// A key while the help is shown from line `from` on. Returns the new first line; keys that do not scroll close the
 /// help.
-pub fn press(from: usize, keys: &[HelpLine], screen: Rect, key: KeyCode) -> Option<usize> {
-    let (last, page) = (lines(keys, screen).len().saturating_sub(room(screen)), room(screen));
-    let to = match key {
-        KeyCode::Down | KeyCode::Char('j') => from + 1,
-        KeyCode::Up | KeyCode::Char('k') => from.saturating_sub(1),
-        KeyCode::PageDown | KeyCode::Char(' ') => from + page,
-        KeyCode::PageUp => from.saturating_sub(page),
-        KeyCode::Home | KeyCode::Char('g') => 0,
-        KeyCode::End | KeyCode::Char('G') => last,
-        _ => return None,
-    };
-    Some(to.min(last))
+pub fn press(from: usize, help: &Help, screen: Rect, key: KeyCode) -> Option<usize> {
+    scroll::press(from, lines(help, screen).len(), screen, key)
 }
 
 /// Draws the help; if it does not fit, from line `from` on.
-pub fn render(theme: &Theme, keys: &[HelpLine], from: usize, area: Rect, buf: &mut Buffer) {
-    let all = lines(keys, area);
-    let from = from.min(all.len().saturating_sub(room(area)));
-    let shown = all.iter().skip(from).take(room(area)).map(|(label, text)| {
+pub fn render(theme: &Theme, help: &Help, from: usize, area: Rect, buf: &mut Buffer) {
+    let line = |(label, text): (String, String)| {
         let style = if label.is_empty() { theme.dim() } else { Style::new() };
-        Line::from(vec![
-            Span::styled(format!(" {label}"), theme.strong()),
-            Span::styled(text.as_str(), style),
-        ])
-    });
-    let mut shown: Vec<Line> = shown.collect();
-    let mut title = Fields::new(" ");
-    title.put(1, "keys", theme.accent());
-    let mut last = Fields::new("   ");
-    if shown.len() < all.len() {
-        title.put(0, format!("{} to {} of {}", from + 1, from + shown.len(), all.len()), theme.accent());
-        match all.len() - from - shown.len() {
-            0 => last.put(2, "the end", theme.dim()),
-            below => last.put(2, format!("{below} more"), theme.warning()),
-        }
-        last.add(
-            1,
-            ["j k ↑ ↓ pages g G scroll", "j k scroll"].map(|text| vec![Span::styled(text, theme.dim())]),
-        );
-    }
-    last.add(0, ["any other key closes", "q closes"].map(|text| vec![Span::styled(text, theme.dim())]));
-    let columns = usize::from(area.width.saturating_sub(4));
-    let mut line = last.line(columns);
-    line.spans.insert(0, Span::raw(" "));
-    shown.push(line);
-    over(theme, title.title(area.width), &shown, area, buf);
+        Line::from(vec![Span::styled(format!(" {label}"), theme.strong()), Span::styled(text, style)])
+    };
+    let all: Vec<Line> = lines(help, area).into_iter().map(line).collect();
+    scroll::render(theme, "keys", &all, from, area, buf);
 }
 
 #[cfg(test)]
 mod tests {
-    use ratatui::layout::Rect;
-
+    use super::*;
+    use crate::tui::actions;
     use crate::tui::app::{App, Overlay};
     use crate::tui::testing::{press, workbench};
     use crate::tui::update::{Message, update};
@@ -132,10 +109,31 @@ mod tests {
         assert_eq!(from(&app), None);
     }
 
+    /// What has no key is in the help, too.
+    #[test]
+    fn help_lists_the_commands_that_have_no_key() {
+        let mut app = workbench();
+        app.config.keymap = actions::keymap(&[("undo".to_owned(), vec![])].into()).unwrap();
+        let help = actions::all_help(&app.config.keymap, app.context());
+        let lines: Vec<String> =
+            lines(&help, app.screen).into_iter().map(|(label, text)| label + &text).collect();
+        for (command, does) in [
+            (":train N ", "train N more epochs"),
+            (":runs ", "back to the models"),
+            (":undo ", "undo the latest change"),
+            (":fork [here|best|IT]", "start a new run"),
+        ] {
+            let is_it = |line: &String| line.starts_with(command) && line.contains(does);
+            assert!(lines.iter().any(is_it), "{command}: {lines:#?}");
+        }
+        assert!(!lines.iter().any(|line| line.starts_with(":pause")), "it has a key");
+        assert!(lines.iter().all(|line| width(line) <= 76), "{lines:#?}");
+    }
+
     /// Scrolling stops at the last line, so that the way back begins at once.
     #[test]
     fn help_scrolls_by_lines_and_pages_to_its_ends() {
-        use crossterm::event::{KeyCode, KeyEvent};
+        use crossterm::event::KeyEvent;
         let mut app = workbench();
         app.screen = Rect::new(0, 0, 80, 12);
         press(&mut app, "?jjk");

@@ -38,8 +38,19 @@ pub struct Offer {
 pub struct Listing {
     /// The directory, as it was typed.
     pub directory: String,
-    /// Whether to list images too, or only directories.
-    pub images: bool,
+    /// What it may hold besides directories.
+    pub wants: Wanted,
+}
+
+/// What a name that is being typed may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// An image that can be opened.
+    Image,
+    /// A run, which is a directory.
+    Run,
+    /// A run, a checkpoint or the name of a model.
+    Weights,
 }
 
 /// How a line is completed.
@@ -204,11 +215,13 @@ pub fn render(theme: &Theme, palette: &Palette, complete: Complete, area: Rect, 
         return;
     }
     let (offers, chosen) = palette.offers(complete);
-    let room = usize::from(area.height - 1).min(SHOWN);
+    let most = usize::from(area.height - 1).min(SHOWN);
+    // The last line says how many there are if they do not fit.
+    let room = if offers.len() > most { most.saturating_sub(1) } else { most };
     // The chosen one stays visible.
-    let from = chosen.map_or(0, |chosen| (chosen + 1).saturating_sub(room));
-    let shown = &offers[from.min(offers.len())..offers.len().min(from + room)];
-    let top = area.bottom() - 1 - shown.len() as u16;
+    let from = chosen.map_or(0, |chosen| (chosen + 1).saturating_sub(room)).min(offers.len());
+    let shown = &offers[from..offers.len().min(from + room)];
+    let top = area.bottom() - 1 - offers.len().min(most) as u16;
     Clear.render(Rect { y: top, height: area.bottom() - top, ..area }, buf);
     for (i, (offer, y)) in shown.iter().zip(top..).enumerate() {
         let line = Line::from(vec![
@@ -220,6 +233,10 @@ pub fn render(theme: &Theme, palette: &Palette, complete: Complete, area: Rect, 
         put(&line, area.x, y, area.width, buf);
     }
     let y = area.bottom() - 1;
+    if shown.len() < offers.len() && y > top {
+        let hidden = format!(" {} to {} of {}: tab", from + 1, from + shown.len(), offers.len());
+        put(&Line::styled(hidden, theme.dim()), area.x, y - 1, area.width, buf);
+    }
     let input = &palette.input;
     // The cursor stays visible at any width.
     let scroll = input.visual_scroll(usize::from(area.width.saturating_sub(2)));
@@ -239,6 +256,7 @@ mod tests {
     use crate::tui::command_line::{completions, offers};
     use crate::tui::testing;
     use crate::tui::testing::{own, sent, with_a_sample};
+    use crate::tui::theme::Depth;
     use crate::tui::update::{Effect, Message, update};
 
     fn in_workbench(typed: &str) -> Completions {
@@ -305,7 +323,7 @@ mod tests {
             None,
             "nothing is opened there"
         );
-        let of = |directory: &str| Listing { directory: directory.into(), images: true };
+        let of = |directory: &str| Listing { directory: directory.into(), wants: Wanted::Image };
         assert_eq!(palette.to_list(&in_workbench), Some(of("")));
         assert_eq!(palette.to_list(&in_workbench), None, "once");
         palette.list(&of(""), ["a.png", "b.gif", "bees/", "c.npy"].map(String::from).to_vec());
@@ -323,7 +341,7 @@ mod tests {
         let mut palette = Palette::default();
         press(&mut palette, "compare r", &[]);
         let runs = palette.to_list(&in_workbench).unwrap();
-        assert!(!runs.images, "a run is a directory");
+        assert_eq!(runs.wants, Wanted::Run, "a run is a directory");
         palette.list(&runs, vec!["runs/".into()]);
         press(&mut palette, "⇥", &[]);
         assert_eq!(value(&palette), "compare runs/");
@@ -332,6 +350,27 @@ mod tests {
             None,
             "a model has no curves"
         );
+    }
+
+    /// (state, keys, lines): what is hidden is said, and tab reaches it.
+    #[test]
+    fn completions_that_have_no_room_are_counted() {
+        let mut palette = Palette::default();
+        let screen = |palette: &Palette| {
+            let area = Rect::new(0, 0, 40, 12);
+            let mut buf = Buffer::empty(area);
+            render(&Theme::new(Depth::Plain), palette, &in_workbench, area, &mut buf);
+            let row = |y| (0..40).map(|x| buf[(x, y)].symbol()).collect::<String>();
+            (0..12).map(row).collect::<Vec<_>>()
+        };
+        let all = offers("", Context::Workbench).len();
+        let shown = screen(&palette);
+        assert_eq!(shown[10].trim(), format!("1 to 7 of {all}: tab"));
+        assert!(shown[3].starts_with(" set ") && shown[2].trim().is_empty(), "{shown:#?}");
+        press(&mut palette, "⇥⇥⇥⇥⇥⇥⇥⇥⇥", &[]);
+        assert_eq!(screen(&palette)[10].trim(), format!("3 to 9 of {all}: tab"));
+        press(&mut palette, "⌫⌫⌫⌫⌫⌫⌫⌫⌫⌫⌫⌫⌫⌫noise", &[]);
+        assert!(!screen(&palette).concat().contains(": tab"), "all of them fit");
     }
 
     #[test]
@@ -360,7 +399,7 @@ mod tests {
     #[test]
     fn a_file_that_is_being_named_is_completed() {
         let mut app = with_a_sample();
-        let of = |directory: &str| Listing { directory: directory.into(), images: true };
+        let of = |directory: &str| Listing { directory: directory.into(), wants: Wanted::Image };
         assert_eq!(testing::press(&mut app, ":open "), [Effect::List("/here".into(), of(""))]);
         update(&mut app, Message::Listed(of(""), vec!["a.png".into(), "my/".into()]));
         assert_eq!(testing::press(&mut app, "m⇥"), [Effect::List("/here/my".into(), of("my/"))]);
@@ -371,7 +410,7 @@ mod tests {
             testing::press(&mut app, ":open ~/").last(),
             Some(&Effect::List("/home/me".into(), of("~/")))
         );
-        let runs = Listing { directory: "runs/".into(), images: false };
+        let runs = Listing { directory: "runs/".into(), wants: Wanted::Run };
         assert_eq!(
             testing::press(&mut app, "⎋:compare runs/").last(),
             Some(&Effect::List("/here/runs".into(), runs))

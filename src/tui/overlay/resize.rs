@@ -25,11 +25,11 @@ pub fn render(
 ) {
     let name = input.name();
     let text = format!(
-        "{name} has {width}x{height} pixels; the model's images have {}x{}\n\n\
-         y  resize it, in its proportions, on black\nn  leave it",
+        "{name} has {width}x{height} pixels; the model's images have {}x{}",
         model.width, model.height
     );
-    question(theme, "Resize it?", &text, area, buf);
+    let answers = "y  resize it, in its proportions, on black\nn  leave it";
+    question(theme, "Resize it?", (&text, answers), area, buf);
 }
 
 #[cfg(test)]

@@ -152,7 +152,7 @@ impl Bench {
 #[test]
 fn keys_are_handled_and_frames_drawn_while_everything_is_stuck() {
     let mut bench = Bench::new(false);
-    assert!(!bench.press(KeyCode::Char('?')) && bench.screen().contains("this help"));
+    assert!(!bench.press(KeyCode::Char('?')) && bench.screen().contains("all keys and commands"));
     assert!(!bench.press(KeyCode::Esc) && bench.screen().contains("models, presets, runs"));
     bench.shelf.send(()).unwrap();
     bench.hear();
@@ -187,7 +187,7 @@ fn only_the_latest_preview_is_made() {
         }
     }
     assert!(made.len() <= 2 && made.last() == Some(&50), "{made:?}");
-    assert!(bench.screen().contains("sample 50"));
+    assert!(bench.screen().contains("sample 51"));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub fn open(workbench: &mut Workbench) -> Done {
     let Some(inspector) = &mut workbench.inspector else { return Err(NO_PICTURE.into()) };
     let at = workbench.em_step.unwrap_or(usize::MAX).min(inspector.snapshot.steps.len().saturating_sub(1));
     let drawing = Drawing::new(&inspector.snapshot, at, workbench.input.as_ref(), &workbench.preset);
-    inspector.drawing = Some(Box::new(drawing));
+    (inspector.drawing, inspector.page) = (Some(Box::new(drawing)), 0);
     Ok(vec![])
 }
 
@@ -56,7 +56,8 @@ pub fn sample(workbench: &mut Workbench) -> Done {
             None => Err("the sample is shown already".into()),
         };
     }
-    look::show_sample(workbench, workbench.sample)
+    answers(workbench)?;
+    Ok(look::watch(workbench, workbench.sample))
 }
 
 /// Moves the cursor, with what it holds or draws.
@@ -112,11 +113,11 @@ pub fn clear(workbench: &mut Workbench) -> Done {
     change(workbench, |drawing, _| drawing.clear())
 }
 
-/// Undoes the latest stroke, or does it again.
+/// Undoes the latest stroke, or redoes it.
 pub fn undo(workbench: &mut Workbench, again: bool) -> Done {
     changing(workbench, |drawing, _| match drawing.undo(again) {
         true => Ok(()),
-        false => Err(format!("there is nothing to {}", if again { "do again" } else { "undo" })),
+        false => Err(format!("there is nothing to {}", if again { "redo" } else { "undo" })),
     })
 }
 
@@ -180,10 +181,11 @@ fn changing(
     workbench: &mut Workbench,
     change: impl FnOnce(&mut Drawing, Pixel) -> Result<(), String>,
 ) -> Done {
-    answers(workbench)?;
+    let answers = answers(workbench);
     let Some(Inspector { drawing: Some(drawing), x, y, .. }) = &mut workbench.inspector else {
         return Ok(vec![]);
     };
+    answers?;
     change(drawing, (*x, *y))?;
     Ok(send(workbench))
 }

@@ -1,7 +1,7 @@
 //! Leaving a run: to the shell, or to a new run with its state or its weights.
 
 use super::{past, picker};
-use crate::paths::quoted;
+use crate::error::Error;
 use crate::protocol::{Command, Finish};
 use crate::tui::app::{App, Leave, Overlay};
 use crate::tui::message::{Done, Effect};
@@ -26,7 +26,7 @@ pub fn back(app: &mut App) -> Done {
     Ok(vec![])
 }
 
-/// To the list; asks what becomes of a training of one's own.
+/// To the list; asks what becomes of the user's own training.
 pub fn to_runs(app: &mut App) -> Done {
     if app.starting {
         return Err("a run is starting; wait a moment".into());
@@ -43,7 +43,7 @@ fn show_runs(app: &mut App) -> Vec<Effect> {
     let left = app.workbench.take().filter(|workbench| !workbench.is_model());
     app.picker.wanted = left.map(|workbench| workbench.info.directory);
     (app.attached, app.offers, app.leaving, app.early, app.overlay) = (false, false, None, None, None);
-    app.picker.details = None;
+    (app.picker.details, app.picker.clicked) = (None, None);
     // It is read again, even if its file's date has not changed meanwhile.
     if let Some(wanted) = app.picker.wanted.clone() {
         app.picker.remove(&wanted);
@@ -65,7 +65,7 @@ pub fn end(app: &mut App) -> Done {
 /// A new run with these settings from the run on the screen, or from its checkpoint of this name.
 pub fn fork(app: &mut App, from: Option<String>, sets: Vec<String>) -> Done {
     let workbench = free(app)?;
-    let preset = workbench.preset.set(&sets).map_err(|error| error.to_string())?;
+    let preset = workbench.preset.set(&sets).map_err(Error::problem)?;
     if !preset.has_network_of(&workbench.preset) {
         let sets = sets.join(" ");
         return Err(format!(
@@ -82,6 +82,8 @@ pub fn fork(app: &mut App, from: Option<String>, sets: Vec<String>) -> Done {
         }),
         _ => from.filter(|name| name != "last"),
     };
+    // What another process trains is forked from what it has saved.
+    let from = from.or_else(|| app.attached.then(|| "last".into()));
     Ok(match from {
         // The checkpoint is looked up before this run is stopped for it.
         Some(name) => vec![Effect::Find(run, name, sets)],
@@ -91,19 +93,13 @@ pub fn fork(app: &mut App, from: Option<String>, sets: Vec<String>) -> Done {
 
 /// A new run with these settings from the initial weights of the run on the screen.
 pub fn restart(app: &mut App, sets: Vec<String>) -> Done {
-    free(app)?.preset.set(&sets).map_err(|error| error.to_string())?;
+    free(app)?.preset.set(&sets).map_err(Error::problem)?;
     Ok(leave(app, Leave::Restart(sets)))
 }
 
 /// The run on the screen, if a new run may take its place.
 fn free(app: &App) -> Result<&Workbench, String> {
     let workbench = app.workbench.as_ref().ok_or("there is no run on the screen")?;
-    if app.attached {
-        let run = quoted(&workbench.info.directory);
-        return Err(format!(
-            "this run belongs to another process; use `nem-tui train --fork {run}`, with --at ITERATION for its past"
-        ));
-    }
     if app.starting {
         return Err("another run is starting already".into());
     }
@@ -119,7 +115,24 @@ pub fn leave(app: &mut App, to: Leave) -> Vec<Effect> {
     if !app.attached {
         return stop(app, to);
     }
-    vec![Effect::Exit]
+    match new_run(app, &to) {
+        Some(next) => [Effect::Close].into_iter().chain(show_runs(app)).chain([next]).collect(),
+        None => vec![Effect::Exit],
+    }
+}
+
+/// Starts the new run that this one is left for, if it is.
+fn new_run(app: &mut App, to: &Leave) -> Option<Effect> {
+    let device = app.picker.device().to_owned();
+    let effect = match to {
+        Leave::Fork(from, sets) => Effect::Fork(from.clone(), sets.clone(), device),
+        Leave::Restart(sets) => {
+            Effect::Restart(app.workbench.as_ref()?.info.directory.clone(), sets.clone(), device)
+        }
+        _ => return None,
+    };
+    (app.starting, app.offers, app.leaving) = (true, false, None);
+    Some(effect)
 }
 
 /// Stops the run, if one is running, also an attached one, and leaves for `to` once it is saved.
@@ -154,17 +167,8 @@ pub fn arrive(app: &mut App) -> Vec<Effect> {
     if let Some(Leave::Runs | Leave::DetachToRuns) = app.leaving {
         return show_runs(app);
     }
-    let device = app.picker.device().to_owned();
-    let effect = match app.leaving.take() {
-        Some(Leave::Fork(from, sets)) => Effect::Fork(from, sets, device),
-        Some(Leave::Restart(sets)) => Effect::Restart(run, sets, device),
-        to => {
-            app.leaving = to;
-            return vec![Effect::Exit];
-        }
-    };
-    (app.starting, app.offers) = (true, false);
-    vec![effect]
+    let to = app.leaving.clone();
+    vec![to.and_then(|to| new_run(app, &to)).unwrap_or(Effect::Exit)]
 }
 
 #[cfg(test)]

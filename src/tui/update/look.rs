@@ -30,9 +30,18 @@ pub fn back(workbench: &mut Workbench) -> Vec<Effect> {
     commands.into_iter().flatten().map(Effect::Send).collect()
 }
 
+/// Fails where another sample would replace a drawing in progress, which may lie under two models side by side.
+fn no_drawing(workbench: &Workbench) -> Result<(), String> {
+    match workbench.inspector.as_ref().is_some_and(|inspector| inspector.drawing.is_some()) {
+        true => Err("another sample would replace the drawing; go back to it, and leave it first".into()),
+        false => Ok(()),
+    }
+}
+
 /// Shows the sample `by` places further in the current order.
 pub fn sample(workbench: &mut Workbench, by: i64) -> Done {
     answers(workbench)?;
+    no_drawing(workbench)?;
     let mut order = workbench.order();
     if workbench.album.is_some() {
         order.retain(|sample| *sample < ALBUM_SAMPLES);
@@ -45,6 +54,7 @@ pub fn sample(workbench: &mut Workbench, by: i64) -> Done {
 /// Shows this sample.
 pub fn show_sample(workbench: &mut Workbench, sample: usize) -> Done {
     answers(workbench)?;
+    no_drawing(workbench)?;
     match workbench.samples() {
         samples if sample < samples => Ok(watch(workbench, sample)),
         samples => Err(format!("there are samples 1 to {samples}")),

@@ -11,22 +11,26 @@ use crate::snapshot::Source;
 use crate::tui::actions;
 use crate::tui::app::{App, Leave, Overlay};
 use crate::tui::command_line::{completions, parse};
+use crate::tui::health::warnings;
 use crate::tui::message::{Effect, is_typed, told};
-use crate::tui::overlay::compare::Pressed;
+use crate::tui::overlay::compare::{Pressed, rows};
 use crate::tui::overlay::confirm::{self, QuitAnswer};
 use crate::tui::overlay::further::Chosen;
 use crate::tui::overlay::palette::{Listing, Outcome, Palette, remember};
-use crate::tui::overlay::{help, resize};
+use crate::tui::overlay::{health, help, resize};
 
 /// Gives a key to `overlay`, which was taken out of the state and is put back if it stays open.
 pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
     let code = key.code;
     match overlay {
         Overlay::Help(from) => {
-            let lines = actions::help(&app.config.keymap, app.context());
-            app.overlay = help::press(from, &lines, app.screen, code).map(Overlay::Help);
+            let help = actions::all_help(&app.config.keymap, app.context());
+            app.overlay = help::press(from, &help, app.screen, code).map(Overlay::Help);
         }
-        Overlay::Health => {}
+        Overlay::Health(from) => {
+            let warnings = app.workbench.as_ref().map(warnings).unwrap_or_default();
+            app.overlay = health::press(from, &warnings, app.screen, &app.theme, code).map(Overlay::Health);
+        }
         Overlay::Log(mut log) => app.overlay = log.press(code).then_some(Overlay::Log(log)),
         Overlay::Quit => match confirm::press_quit(code) {
             QuitAnswer::Detach if app.is_running() => return leave(app, Leave::Detach),
@@ -58,7 +62,8 @@ pub fn press(app: &mut App, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
         }
         Overlay::Palette(palette) => return typed(app, palette, key),
         Overlay::Compare(mut choice) => {
-            let pressed = choice.press(code);
+            let rows = app.workbench.as_ref().map_or(0, |workbench| rows(workbench).len());
+            let pressed = choice.press(code, rows, app.screen.height);
             let stays = matches!(pressed, Pressed::Stay | Pressed::Toggle(_));
             app.overlay = stays.then_some(Overlay::Compare(choice));
             match pressed {

@@ -47,9 +47,7 @@ pub fn open(app: &mut App) -> Done {
     let effect = match app.picker.chosen() {
         Some(Entry::Model(model)) => Effect::Open(model.name.clone().into(), device),
         Some(Entry::Preset(preset)) => Effect::Start(preset.clone(), device),
-        Some(Entry::Run(run)) if app.picker.detaching.as_ref() == Some(&run.directory) => {
-            return Err(format!("{} is about to continue in the background; wait a moment", run.name()));
-        }
+        Some(Entry::Run(run)) if is_detaching(app, run) => return Err(detaching(run)),
         Some(Entry::Run(run)) => match &run.state {
             RunState::Running => Effect::Attach(run.clone(), device),
             RunState::Elsewhere(holder) => {
@@ -120,26 +118,23 @@ pub fn take_run(app: &mut App, run: RunCard) -> Vec<Effect> {
         return vec![];
     }
     let trains = run.state == RunState::Running;
-    let was = app.picker.selected_run().map(|run| (run.directory.clone(), run.iteration));
+    // Its curve grows with an epoch, and reading it takes a while.
+    let epoch = |run: &RunCard| run.iteration.saturating_sub(1) / run.preset.iterations_per_epoch().max(1);
+    let of = |run: &RunCard| (run.directory.clone(), epoch(run), run.state.clone());
+    let seen = |app: &App| app.picker.selected_run().map(of);
+    let was = seen(app);
     app.picker.add(run);
-    let is = app.picker.selected_run().map(|run| (run.directory.clone(), run.iteration));
-    let effects = match (&was, &is) {
-        (Some((one, _)), Some((other, _))) if one == other => vec![],
+    let mut effects = match (was, seen(app)) {
+        (was, is) if was == is => vec![],
         (_, None) => vec![],
-        _ => preview(app),
+        (Some((was, ..)), Some((is, ..))) if was == is => vec![Effect::Details(is)],
+        _ => {
+            app.picker.details = None;
+            preview(app)
+        }
     };
-    if is == was {
-        return if trains { with_quiet(effects) } else { effects };
-    }
-    app.picker.details.take_if(|(of, _)| is.as_ref().is_some_and(|(is, _)| is == of));
-    let more = if effects.is_empty() { more(app) } else { vec![] };
-    let effects = effects.into_iter().chain(more).collect();
-    if trains { with_quiet(effects) } else { effects }
-}
-
-/// A training has begun somewhere on this machine, which a measurement would disturb.
-fn with_quiet(mut effects: Vec<Effect>) -> Vec<Effect> {
-    effects.push(Effect::Hush);
+    // A training on this machine would disturb a measurement, and be disturbed.
+    effects.extend(trains.then_some(Effect::Hush));
     effects
 }
 
@@ -224,7 +219,8 @@ pub fn ask_note(app: &mut App) -> Done {
 
 /// Renames the chosen run.
 pub fn rename(app: &mut App, name: &str) -> Done {
-    let run = idle(renamable(app)?, "renamed")?;
+    renamable(app)?;
+    let run = idle_run(app, "renamed")?;
     match name {
         "" => Err("rename takes a NAME".into()),
         name if name == run.name() => Ok(vec![]),
@@ -243,18 +239,28 @@ pub fn note(app: &mut App, text: &str) -> Done {
 
 /// Asks whether to delete the chosen run, once it is known what that would delete.
 pub fn delete(app: &mut App) -> Done {
-    let run = idle(chosen_run(app, "deleted")?, "deleted")?;
+    let run = idle_run(app, "deleted")?;
     Ok(vec![Effect::AskDelete(run.directory.clone())])
 }
 
-/// The run, unless a process trains it.
-fn idle<'a>(run: &'a RunCard, what: &str) -> Result<&'a RunCard, String> {
+/// The same, unless a process trains it or is about to.
+fn idle_run<'a>(app: &'a App, what: &str) -> Result<&'a RunCard, String> {
+    let run = chosen_run(app, what)?;
     match run.state {
+        _ if is_detaching(app, run) => Err(detaching(run)),
         RunState::Stopped | RunState::Finished => Ok(run),
         RunState::Running | RunState::Elsewhere(_) => {
             Err(format!("{} is training; stop it before it is {what}", run.name()))
         }
     }
+}
+
+fn is_detaching(app: &App, run: &RunCard) -> bool {
+    app.picker.detaching.as_ref() == Some(&run.directory)
+}
+
+fn detaching(run: &RunCard) -> String {
+    format!("{} is about to continue in the background; wait a moment", run.name())
 }
 
 /// The run was renamed.

@@ -34,6 +34,8 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Started(_) => {}
         Event::Iterations(list) => {
             app.offers = false;
+            // A viewer that lagged may have missed that the training, which was over, continues.
+            workbench.finish.take_if(|_| workbench.alive);
             list.into_iter().for_each(|i| workbench.add_iteration(i));
         }
         Event::Epoch(epoch) => {
@@ -62,7 +64,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
             app.message = Some(why);
             return restated.into_iter().map(Effect::Send).collect();
         }
-        Event::Note(note) => app.message = Some(note),
+        Event::Note(note) => app.message = Some(joined(app.message.take(), note)),
         // The user has since asked for something else.
         Event::WrongSize { input, .. } if workbench.input.as_ref() != Some(&input) => {}
         Event::WrongSize { input, size } if app.overlay.is_none() => {
@@ -77,7 +79,7 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Paused(paused) => workbench.paused = paused,
         Event::Saved { iteration, .. } => {
             workbench.saved = Some(iteration);
-            // It may be a moment's, and others may have been removed.
+            // It may belong to a moment of the album, and others may have been removed.
             let read = |_: &LookBack| Effect::Moments(workbench.info.directory.clone());
             return workbench.album.iter().map(read).collect();
         }
@@ -111,6 +113,18 @@ pub fn heard(app: &mut App, event: Event) -> Vec<Effect> {
         }
     }
     vec![]
+}
+
+/// The most bytes of notes that are shown together.
+const MOST: usize = 240;
+
+/// A note after what the user may not have read yet: a key takes messages away.
+fn joined(before: Option<String>, note: String) -> String {
+    match before {
+        Some(before) if before.contains(&note) => before,
+        Some(before) if before.len() + note.len() < MOST => format!("{before}; {note}"),
+        _ => note,
+    }
 }
 
 /// Tells the user that the training ended, in the way the config asks for.
@@ -152,7 +166,7 @@ mod tests {
     use crate::protocol::{Change, Command, RunInfo, RunKind};
     use crate::snapshot::Snapshot;
     use crate::tui::config::Config;
-    use crate::tui::testing::{picker, preset, press, sent, snapshot, workbench};
+    use crate::tui::testing::{iteration, picker, preset, press, sent, snapshot, workbench};
     use crate::tui::update::{Message, update};
     use std::sync::Arc;
 
@@ -239,6 +253,35 @@ mod tests {
             [Effect::Exit],
             "a user who leaves is not notified"
         );
+    }
+
+    /// (state, events, state): a viewer that lagged missed that the training, which was over, continues.
+    #[test]
+    fn what_trains_is_not_over() {
+        let mut app = workbench();
+        update(&mut app, Message::Run(Event::Done(Finish::EarlyStop)));
+        assert!(press(&mut app, " ").is_empty() && !app.is_running());
+        update(&mut app, Message::Run(iteration(9)));
+        assert_eq!(sent(&press(&mut app, " ")), [Command::Pause]);
+        update(&mut app, Message::Run(Event::Finished(Finish::Stopped)));
+        update(&mut app, Message::Run(iteration(10)));
+        assert!(!app.is_running(), "its worker is gone");
+    }
+
+    /// (state, events, state): what a fork has made is still read after what else it says.
+    #[test]
+    fn notes_that_come_together_are_read_together() {
+        let mut app = workbench();
+        let mut note = |text: &str| {
+            update(&mut app, Message::Run(Event::Note(text.into())));
+            app.message.clone().unwrap()
+        };
+        assert_eq!(note("r-2, forked at 20 of r"), "r-2, forked at 20 of r");
+        assert_eq!(note("it trains 2 more epochs"), "r-2, forked at 20 of r; it trains 2 more epochs");
+        assert_eq!(note("it trains 2 more epochs"), "r-2, forked at 20 of r; it trains 2 more epochs");
+        assert_eq!(note(&"long ".repeat(90)), "long ".repeat(90), "there is no room for more");
+        press(&mut app, "m");
+        assert_eq!(app.message, None);
     }
 
     #[test]

@@ -3,16 +3,17 @@
 use std::collections::VecDeque;
 
 use super::look::answers;
+use crate::error::Error;
 use crate::preset::{MAX_COMPONENTS, MAX_STEPS, Preset, Setting};
 use crate::protocol::Command;
-use crate::tui::message::{Done, Effect};
+use crate::tui::message::{Done, ENDED, Effect};
 use crate::tui::workbench::Workbench;
 
 /// Why a training can no longer be steered.
 fn over(workbench: &Workbench) -> String {
     match workbench.alive {
         true => "the training is over; :train N trains N epochs more, and :fork does so in a new run".into(),
-        false => "the run has ended; :runs leads to the list, where it can be opened again".into(),
+        false => ENDED.into(),
     }
 }
 
@@ -64,8 +65,13 @@ pub fn turn(workbench: &mut Workbench, kind: Setting, by: i64) -> Done {
     let preset = workbench.inspector.as_ref().map_or(&workbench.wanted, |inspector| &inspector.preset);
     match turned(preset, kind, by) {
         Some(setting) => change(workbench, setting),
-        None if kind.current(preset).is_none() => Err(format!("this run has no {} to change", kind.short())),
-        None => Ok(vec![]),
+        None => Err(match kind.current(preset) {
+            None => format!("this run has no {} to change", kind.short()),
+            Some(now) => {
+                let end = if by > 0 { "highest" } else { "lowest" };
+                format!("{} is {}, the {end} it can be", kind.short(), now.value())
+            }
+        }),
     }
 }
 
@@ -89,7 +95,7 @@ pub fn change(workbench: &mut Workbench, setting: Setting) -> Done {
     if before == setting {
         return Ok(vec![]);
     }
-    workbench.wanted = setting.apply(&workbench.wanted).map_err(|e| e.to_string())?;
+    workbench.wanted = setting.apply(&workbench.wanted).map_err(Error::problem)?;
     workbench.undo.push(before);
     Ok(vec![Effect::Send(Command::Set(setting))])
 }
@@ -98,7 +104,7 @@ pub fn change(workbench: &mut Workbench, setting: Setting) -> Done {
 pub fn set(workbench: &mut Workbench, name: &str, value: &str) -> Done {
     let before = workbench.inspector.as_ref().map_or(&workbench.wanted, |inspector| &inspector.preset);
     let set = format!("{name}={value}");
-    let after = before.set(&[&set]).map_err(|e| e.to_string())?;
+    let after = before.set(&[&set]).map_err(Error::problem)?;
     let is_all = |setting: &Setting| {
         setting.current(before) != Some(*setting)
             && setting.apply(before).is_ok_and(|applied| applied == after)
@@ -204,6 +210,20 @@ mod tests {
             let mut app = workbench();
             let expected: Vec<Command> = expected.into_iter().map(Command::Set).collect();
             assert_eq!(sent(&press(&mut app, keys)), expected, "{keys}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_scale_is_said() {
+        for (keys, said) in [
+            ("kkkk", "k is 1, the lowest it can be"),
+            ("nnn", "noise is 0, the lowest it can be"),
+            ("k", ""),
+            ("g", "this run has no sigma to change"),
+        ] {
+            let mut app = workbench();
+            press(&mut app, keys);
+            assert_eq!(app.message.as_deref().unwrap_or_default(), said, "{keys}");
         }
     }
 

@@ -32,6 +32,8 @@ pub fn message(app: &App, area: Rect, buf: &mut Buffer) {
 
 /// The actions that lead to all others, and out; the first is worth most.
 const LEADING: [&str; 3] = ["help", "command", "quit"];
+/// Those that lead back, which are worth more than the rest.
+const BACK: [&str; 4] = ["done", "back", "apart", "escape"];
 
 /// The last line: as many keys as fit, those that lead to all others before the rest.
 pub fn footer(app: &App, area: Rect, buf: &mut Buffer) {
@@ -44,7 +46,11 @@ pub fn footer(app: &App, area: Rect, buf: &mut Buffer) {
     let mut fields = Fields::new(if is_narrow { " " } else { "   " });
     for (at, line) in hinted.into_iter().enumerate() {
         let leading = LEADING.iter().rev().position(|name| *name == line.name);
-        let worth = leading.map_or(1000_u16.saturating_sub(at as u16), |place| 1001 + place as u16);
+        let worth = match leading {
+            Some(place) => 1002 + place as u16,
+            None if BACK.contains(&line.name) => 1001,
+            None => 1000_u16.saturating_sub(at as u16),
+        };
         let key = Span::styled(line.label, strong);
         let hint = Span::styled(format!(" {}", line.hint), dim);
         match is_narrow && leading.is_some() {

@@ -8,9 +8,9 @@ use super::bars::footer;
 use super::fields::Fields;
 use super::parts::{Sheet, frame_lines, put};
 use super::picture::Picture;
-use super::tiles::{filmstrip, fit, row, tile};
+use super::tiles::{Film, fit, row, tile};
 use crate::paths::shown;
-use crate::protocol::RunInfo;
+use crate::protocol::{RunInfo, number_or_dash};
 use crate::snapshot::difference::ComponentMatch;
 use crate::snapshot::objects::winners;
 use crate::snapshot::{Snapshot, SnapshotStep, reconstruction};
@@ -36,7 +36,7 @@ struct Side<'a> {
     /// What is known of it: K, iterations, the steps that it was trained with.
     about: Vec<String>,
     snapshot: &'a Snapshot,
-    /// γ at an EM step, with components in the places of the first side's.
+    /// γ at an EM step, with the components in the order of the first side's.
     gamma: &'a dyn Fn(&SnapshotStep) -> Vec<f32>,
     k: usize,
 }
@@ -101,8 +101,10 @@ pub fn render(app: &App, workbench: &Workbench, second: &Beside, area: Rect, she
         Some(side) => masks(theme, workbench, side, &side.snapshot.steps[step]),
         None => Picture::shades(&[], first.image.width, first.image.height, WHITE),
     };
-    let rows = &["γ 1", "γ 2"][..sides.len()];
-    if !filmstrip(theme, first, at, (rows, &picture), film, sheet) {
+    let names = ["γ 1", "γ 2"].map(|name| vec![Line::styled(name, theme.dim())]);
+    if let Some(film) = Film::fitting(first, at, 4, sides.len() as u16, film) {
+        film.render(theme, at, &names[..sides.len()], &picture, sheet);
+    } else {
         let note = "+ EM steps: enlarge the terminal";
         let x = body.right().saturating_sub(width(note) as u16).max(body.x);
         put(
@@ -175,14 +177,13 @@ fn draw_side(
     sheet: &mut Sheet,
 ) {
     let room = usize::from(area.width);
-    let score = |ami: Option<f64>| ami.map_or("–".to_owned(), |ami| format!("{ami:.2}"));
     let last = side.snapshot.steps.last().and_then(|step| step.ami);
     let step = &side.snapshot.steps[at];
     let mut head = Fields::new("  ");
     head.text(1, &side.name, room, theme.strong());
     side.about.iter().for_each(|field| head.put(0, field, theme.dim()));
     put(&head.line(room), area.x, area.y, area.width, sheet.cells);
-    let (last, this) = (score(last), score(step.ami));
+    let (last, this) = (number_or_dash(last, 2), number_or_dash(step.ami, 2));
     // The words in full where there is room.
     let [gap, of_last, of_this] =
         if room >= 38 { ["  ", "AMI (last step)", "this step"] } else { [" ", "AMI last", "this"] };
@@ -249,7 +250,7 @@ fn differing(
     let (w, h) = (first.image.width, first.image.height);
     let mut picture = Picture::shades(&step.target, w, h, SAME);
     let differs = (0..).zip(&difference.pixels).filter(|(_, differs)| **differs == Some(true));
-    picture.tint(differs.map(|(pixel, _)| pixel), DIFFERS, '#');
+    picture.tint(differs.map(|(pixel, _)| pixel), DIFFERS, 'x');
     picture.render(theme, Rect::new(room.x, room.y, wide, height), sheet);
     (wide + 2).min(area.width)
 }

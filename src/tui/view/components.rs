@@ -298,7 +298,7 @@ struct Tiling {
 }
 
 impl Tiling {
-    /// The largest pictures with which so many tiles in each section fit: a whole number of cells a pixel wide, else
+    /// The largest pictures with which all tiles of each section fit: a whole number of cells a pixel wide, else
     /// shrunk; or the smallest if nothing fits. In a filmstrip each section is one row.
     fn fit(sections: &[usize], snapshot: &Snapshot, area: Rect, is_strip: bool) -> Tiling {
         let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));

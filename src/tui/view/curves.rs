@@ -14,7 +14,7 @@ use super::format::{duration, number};
 use super::parts::{pane, put, title_style};
 use crate::axis::{self, AxisRange};
 use crate::preset::Preset;
-use crate::protocol::UNSCORABLE;
+use crate::protocol::{UNSCORABLE, number_or_dash};
 use crate::tui::album::LookBack;
 use crate::tui::app::App;
 use crate::tui::curve_view::{LossPlot, ScorePlot, Unit};
@@ -154,12 +154,10 @@ fn drawn<'a>(app: &App, workbench: &'a Workbench, own: &[Own], main: Of) -> Vec<
     compared.chain(own).collect()
 }
 
-/// The unit of the horizontal axis, and the part of it that is shown.
+/// The unit of the horizontal axis.
 struct Axis<'a> {
     unit: Unit,
     own: Run<'a>,
-    /// The edges, in iterations.
-    window: (f64, f64),
 }
 
 impl Axis<'_> {
@@ -172,13 +170,30 @@ impl Axis<'_> {
         }
     }
 
-    fn edges(&self) -> (f64, f64) {
-        let (from, to) = (self.place(self.window.0, self.own), self.place(self.window.1, self.own));
+    /// The part of the axis that is shown: as zoomed, else all of every run. Runs whose epochs or iterations take longer
+    /// reach farther.
+    fn edges(&self, workbench: &Workbench) -> (f64, f64) {
+        let (first, last) = workbench.span();
+        let (from, to) = workbench.curves.window(first, last);
+        let (from, to) = if workbench.curves.is_zoomed() {
+            (self.place(from, self.own), self.place(to, self.own))
+        } else {
+            let compared = workbench.compared.iter().map(|run| Run::new(&run.history, &run.preset));
+            let spans = std::iter::once(self.own).chain(compared).map(|run| {
+                let (first, last) = run.history.span();
+                (self.place(first, run), self.place(last, run))
+            });
+            spans.fold((f64::INFINITY, f64::NEG_INFINITY), |all, span| (all.0.min(span.0), all.1.max(span.1)))
+        };
         if to > from { (from, to) } else { (from, from + 1.0) }
     }
 
+    /// The iteration of the run on the screen, in this unit.
     fn label(&self, iteration: f64) -> String {
-        let place = self.place(iteration, self.own);
+        self.written(self.place(iteration, self.own))
+    }
+
+    fn written(&self, place: f64) -> String {
         match self.unit {
             Unit::Iterations => format!("{place:.0}"),
             Unit::Epochs => format!("epoch {place:.1}"),
@@ -194,7 +209,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
     let floor = *floor;
     let (first, last) = workbench.span();
     let own = Run::new(&workbench.history, &workbench.preset);
-    let axis = Axis { unit: view.unit, own, window: view.window(first, last) };
+    let axis = Axis { unit: view.unit, own };
     let cursor = view.cursor(first, last).filter(|_| focused);
     // A logarithm has no zero; scores have a scale of their own.
     let log = view.log && !plot.shares;
@@ -212,7 +227,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
     }
     let shares = plot.shares;
     let plot = Rect::new(inner.x + GUTTER, inner.y, inner.width - GUTTER, inner.height - 1);
-    let (from, to) = axis.edges();
+    let (from, to) = axis.edges(workbench);
     let changes: Vec<(f64, &str)> = workbench
         .history
         .changes
@@ -239,7 +254,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
         put(&waiting, inner.x + 1, inner.y + inner.height / 2, inner.width, buf);
         return;
     };
-    let ends = (axis.label(axis.window.0), axis.label(axis.window.1));
+    let ends = (axis.written(from), axis.written(to));
     let value = |y: f64| written(if log { 10f64.powf(y) } else { y }, shares);
     scale(theme, (low, high, clipped), &value, ends, inner, plot, buf);
     let smooth: Vec<Vec<(f64, f64)>> = thin.iter().map(|points| smoothed(points, smoothing)).collect();
@@ -323,7 +338,7 @@ fn render(app: &App, workbench: &Workbench, plot: &Plot, focused: bool, area: Re
 /// A value; shares have two decimals, and no sign where they are 0.
 fn written(value: f64, is_share: bool) -> String {
     match is_share {
-        true => format!("{:.2}", (100.0 * value).round() / 100.0 + 0.0),
+        true => number_or_dash(Some(value), 2),
         false => number(value),
     }
 }
@@ -459,7 +474,10 @@ fn scale(
         left(value((low + high) / 2.0), plot.y + plot.height / 2);
     }
     left(value(low), plot.bottom() - 1);
-    put(&Line::styled(from, style), plot.x, plot.bottom(), plot.width, buf);
+    // The end counts more than the beginning.
+    if width(&from) + width(&to) < usize::from(plot.width) {
+        put(&Line::styled(from, style), plot.x, plot.bottom(), plot.width, buf);
+    }
     let at = plot.right().saturating_sub(width(&to) as u16).max(plot.x);
     put(&Line::styled(to, style), at, plot.bottom(), plot.width, buf);
 }

@@ -7,11 +7,13 @@ use ratatui::text::{Line, Span};
 use super::bars::footer;
 use super::components::masks;
 use super::fields::Fields;
-use super::inspector::cursor;
+use super::inspector::{cursor, under};
 use super::parts::{Sheet, frame_lines, put, wrapped};
 use super::picture::{Picture, digit};
-use super::tiles::{filmstrip, fit, row, tile};
+use super::readout;
+use super::tiles::{Film, fit, row, tile};
 use crate::preset::{Data, Setting};
+use crate::protocol::number_or_dash;
 use crate::snapshot::{Snapshot, SnapshotStep, reconstruction};
 use crate::tui::actions::key;
 use crate::tui::app::App;
@@ -68,12 +70,10 @@ pub fn render(
 /// γ at every EM step, and the reconstruction and each component's prediction where there is room.
 fn film(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, at: usize, area: Rect, sheet: &mut Sheet) {
     let image = snapshot.image;
-    let names =
-        ["γ".to_owned(), "r".to_owned()].into_iter().chain((0..snapshot.k).map(|k| digit(k).to_string()));
-    let names: Vec<String> = names.collect();
-    let mut labels: Vec<&str> = names.iter().map(String::as_str).collect();
     let fits = |rows: &usize| *rows as u16 * COMFORTABLE < area.height;
-    labels.truncate([labels.len(), 2].into_iter().find(fits).unwrap_or(1));
+    let rows = [2 + snapshot.k, 2].into_iter().find(fits).unwrap_or(1);
+    let names = ["γ".to_owned(), "r".to_owned()].into_iter().chain((0..).map(|k| digit(k).to_string()));
+    let names: Vec<Vec<Line>> = names.take(rows).map(|name| vec![Line::styled(name, theme.dim())]).collect();
     let picture = |row: usize, step: usize| {
         let step = &snapshot.steps[step];
         match row {
@@ -90,7 +90,9 @@ fn film(theme: &Theme, workbench: &Workbench, snapshot: &Snapshot, at: usize, ar
             }
         }
     };
-    filmstrip(theme, snapshot, at, (&labels, &picture), area, sheet);
+    if let Some(film) = Film::fitting(snapshot, at, 2, rows as u16, area) {
+        film.render(theme, at, &names, &picture, sheet);
+    }
 }
 
 /// The pixel of the canvas, or of a picture beside it, shown at this place of the screen.
@@ -98,12 +100,8 @@ pub fn pixel(inspector: &Inspector, area: Rect, at: Position) -> Option<(usize, 
     let [_, body, _] = frame_lines(area, 1, 1);
     let [pictures, _] = halves(body, &inspector.snapshot);
     let frame = frames(pictures, &inspector.snapshot).into_iter().find(|frame| frame.contains(at))?;
-    // The middle of the cell.
-    let pixel = |at: u16, cells: u16, pixels: usize| {
-        ((2 * usize::from(at) + 1) * pixels / (2 * usize::from(cells).max(1))).min(pixels.max(1) - 1)
-    };
     let image = inspector.snapshot.image;
-    Some((pixel(at.x - frame.x, frame.width, image.width), pixel(at.y - frame.y, frame.height, image.height)))
+    Some((under(at.x - frame.x, frame.width, image.width), under(at.y - frame.y, frame.height, image.height)))
 }
 
 /// The areas of the pictures and of the readout, which goes below where there is no room beside.
@@ -132,14 +130,19 @@ fn status_line(
     buf: &mut Buffer,
 ) {
     let snapshot = &inspector.snapshot;
-    let (text, style) = match () {
-        () if drawing.changed || inspector.waits => ("clustering of an older drawing…", theme.warning()),
-        () if snapshot.input.is_none() => ("clustering of the sample, with its noise", theme.dim()),
-        () => ("clustering of this drawing", theme.good()),
+    // In words and in short.
+    let (forms, style) = match () {
+        () if drawing.changed || inspector.waits => {
+            (["clustering of an older drawing…", "older clustering…"], theme.warning())
+        }
+        () if snapshot.input.is_none() => {
+            (["clustering of the sample, with its noise", "the sample"], theme.dim())
+        }
+        () => (["clustering of this drawing", "this drawing"], theme.good()),
     };
     let mut line = Fields::new("  ");
     line.text(1, " draw", area.width.into(), theme.accent());
-    line.put(0, text, style);
+    line.add(0, forms.map(|form| vec![Span::styled(form, style)]));
     line.put(0, format!("EM step {}/{}", at + 1, snapshot.steps.len()), theme.strong());
     for setting in &inspector.look {
         line.put(0, format!("{} {}", setting.short(), setting.value()), theme.warning());
@@ -160,7 +163,7 @@ fn tiles(
     if let Some(piece) = drawing.held.and_then(|held| drawing.canvas.pieces().get(held)) {
         canvas.tint(piece.pixels(snapshot.image).map(|(pixel, _)| pixel), HELD, 'o');
     }
-    canvas.tint(drawing.canvas.under((inspector.x, inspector.y), drawing.size), BRUSH, '+');
+    canvas.tint(drawing.canvas.under((inspector.x, inspector.y), drawing.size), BRUSH, '┼');
     let recon = reconstruction(&step.preds, &step.gamma, snapshot.image.pixels(), snapshot.image.values());
     let error: Vec<f32> = recon.iter().zip(&step.target).map(|(r, x)| (r - x).abs()).collect();
     vec![
@@ -202,9 +205,8 @@ fn read(
         Line::styled(does, if does == "pen up" { theme.dim() } else { theme.warning() }),
         title("scores of this step".into()),
     ];
-    let score = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:.3}"));
-    lines.push(Line::raw(format!("AMI {}", score(step.ami))));
-    lines.push(Line::raw(format!("ARI {}", score(step.ari))));
+    lines.push(Line::raw(format!("AMI {}", number_or_dash(step.ami, 3))));
+    lines.push(Line::raw(format!("ARI {}", number_or_dash(step.ari, 3))));
     if let (Some(why), None) = (drawing.canvas.why_unknown(), step.ami) {
         lines.extend(dim(why));
     }
@@ -227,8 +229,6 @@ fn read(
     if !inspector.look.iter().any(|setting| matches!(setting, Setting::Noise(_))) {
         lines.extend(dim(&format!("a drawing has no noise; {} adds some", key(app, "noise-up"))));
     }
-    let x = area.x + u16::from(area.width > 1);
-    for (line, y) in lines.iter().zip(area.y..area.bottom()) {
-        put(line, x, y, area.width.saturating_sub(1), buf);
-    }
+    let shown = readout::page(inspector.page, lines.len(), area.height);
+    readout::render(app, &lines, &shown, area, buf);
 }

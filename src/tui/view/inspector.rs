@@ -13,7 +13,7 @@ use super::fields::{Fields, labelled};
 use super::parts::{Sheet, frame_lines, put};
 use super::picture::{Picture, brighter, digit, fitted, sizes, stretch, stretched};
 use super::readout;
-use super::tiles::row;
+use super::tiles::{Film, row};
 use crate::paths::shown;
 use crate::snapshot::reconstruction;
 use crate::snapshot::{Snapshot, SnapshotStep};
@@ -87,7 +87,7 @@ struct Grid {
 }
 
 impl Pages {
-    /// `pictures` is the area of the large pictures and the grid, `readout` that of so many lines.
+    /// `pictures` is the area of the large pictures and the grid, `readout` that of the `lines` lines.
     fn new(inspector: &Inspector, pictures: Rect, lines: usize, readout: Rect) -> Pages {
         let snapshot = &*inspector.snapshot;
         let all = 3 + snapshot.k;
@@ -99,23 +99,18 @@ impl Pages {
         // Without room below them, the large pictures have the first page, and the grid has the others.
         let (fit, first) = if is_below { (below, 0) } else { (whole, 1) };
         let of_rows = if fit.0 == 0 { 1 } else { first + all.div_ceil(fit.0) };
-        let room = usize::from(readout.height);
-        let fit_lines = if lines <= room { lines } else { room.saturating_sub(1) }.max(1);
+        let fit_lines = readout::fitting(lines, readout.height);
         let pages = of_rows.max(lines.div_ceil(fit_lines)).max(1);
         let page = inspector.page.rem_euclid(pages as i64) as usize;
-        let part = |page: usize, fit: usize, all: usize| {
-            let from = (page * fit).min(all.saturating_sub(fit));
-            from..(from + fit).min(all)
-        };
         let has_grid = fit.0 > 0 && page >= first;
-        let rows = if has_grid { part(page - first, fit.0, all) } else { 0..0 };
+        let rows = if has_grid { readout::part(page - first, fit.0, all) } else { 0..0 };
         let area = if is_below { under } else { pictures };
         let grid = has_grid.then(|| Grid { area, rows: rows.clone(), height: fit.1 });
         Pages {
             has_large: is_below || page < first || !has_grid,
             grid,
             rows,
-            lines: part(page, fit_lines, lines),
+            lines: readout::part(page, fit_lines, lines),
         }
     }
 }
@@ -195,7 +190,7 @@ pub fn pixel(
 }
 
 /// The pixel, of `pixels` in a row, under the middle of cell `at` of `cells`.
-fn under(at: u16, cells: u16, pixels: usize) -> usize {
+pub fn under(at: u16, cells: u16, pixels: usize) -> usize {
     ((2 * usize::from(at) + 1) * pixels / (2 * usize::from(cells).max(1))).min(pixels.max(1) - 1)
 }
 
@@ -320,39 +315,26 @@ pub fn cursor(inspector: &Inspector, frame: Rect, buf: &mut Buffer) {
 /// Rows of pictures, one column for every EM step around the one that is shown.
 fn grid(app: &App, workbench: &Workbench, snapshot: &Snapshot, at: usize, shown: &Grid, sheet: &mut Sheet) {
     let theme = &app.theme;
-    let Grid { area, rows, height } = shown;
-    let (w, h) = (snapshot.image.width.max(1), snapshot.image.height.max(1));
-    let width = ((usize::from(*height) * 2 * w) / h).max(1) as u16;
-    let columns = usize::from((area.width - NAMES) / (width + 1)).clamp(1, snapshot.steps.len());
-    let from = (at + 1).saturating_sub(columns.div_ceil(2)).min(snapshot.steps.len() - columns);
-    let steps = &snapshot.steps[from..from + columns];
+    let film = Film::new(snapshot, at, NAMES, shown.height, shown.area);
     // One brightness for all steps, so that they can be compared.
     let brightest = |step: &SnapshotStep| step.preds.iter().copied().fold(0.0, f32::max);
-    let times = stretch(&steps.iter().map(brightest).collect::<Vec<_>>());
-    for (column, step) in steps.iter().enumerate() {
-        let number = from + column;
-        let x = area.x + NAMES + column as u16 * (width + 1);
-        let style = if number == at { theme.accent() } else { theme.dim() };
-        put(&Line::styled((number + 1).to_string(), style), x, area.y, width, sheet.cells);
-        for (place, row) in rows.clone().enumerate() {
-            let y = area.y + 1 + place as u16 * height;
-            let picture = row_picture(theme, workbench, snapshot, step, (row, times));
-            picture.render(theme, Rect::new(x, y, width, *height), sheet);
-        }
-    }
-    for (place, row) in rows.clone().enumerate() {
-        let (name, style) = match row {
-            0 => ('x', theme.dim()),
-            1 => ('γ', theme.dim()),
-            2 => ('r', theme.dim()),
-            _ => (digit(row - 3), theme.ink(theme.component(row - 3))),
+    let times = stretch(&snapshot.steps[film.steps()].iter().map(brightest).collect::<Vec<_>>());
+    let name = |row: usize| {
+        let name = match row {
+            0 => Line::styled("x", theme.dim()),
+            1 => Line::styled("γ", theme.dim()),
+            2 => Line::styled("r", theme.dim()),
+            _ => Line::styled(digit(row - 3).to_string(), theme.ink(theme.component(row - 3))),
         };
-        let y = area.y + 1 + place as u16 * height + height / 2;
-        put(&Line::styled(name.to_string(), style), area.x, y, NAMES, sheet.cells);
-        if row >= 2 && times > 1 {
-            put(&Line::styled(format!("×{times}"), theme.dim()), area.x, y + 1, NAMES, sheet.cells);
-        }
-    }
+        let brighter = (row >= 2 && times > 1).then(|| Line::styled(format!("×{times}"), theme.dim()));
+        std::iter::once(name).chain(brighter).collect()
+    };
+    let first = shown.rows.start;
+    let picture = |row: usize, step: usize| {
+        row_picture(theme, workbench, snapshot, &snapshot.steps[step], (first + row, times))
+    };
+    let names: Vec<Vec<Line>> = shown.rows.clone().map(name).collect();
+    film.render(theme, at, &names, &picture, sheet);
 }
 
 /// The input of the EM step, gamma, the reconstruction, then each component's prediction.

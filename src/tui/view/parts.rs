@@ -124,13 +124,23 @@ pub fn over<'a>(theme: &Theme, title: impl Into<Line<'a>>, lines: &[Line], area:
     }
 }
 
-/// A question or a notice in the middle of the screen, with long lines wrapped.
-pub fn question(theme: &Theme, title: &str, text: &str, area: Rect, buf: &mut Buffer) {
+/// A question in the middle of the screen: a text, and the answers, with long lines wrapped. Where there is little room,
+/// blank lines go first, then the end of the text: what can be answered is always shown.
+pub fn question(theme: &Theme, title: &str, (text, answers): (&str, &str), area: Rect, buf: &mut Buffer) {
     let room = usize::from(area.width.saturating_sub(8)).max(1);
-    let text = text.lines().flat_map(|line| wrapped(line, room));
-    let text = text.map(|line| Line::raw(format!("  {line}  ")));
-    let blank = std::iter::once(Line::raw(""));
-    let lines: Vec<Line> = blank.clone().chain(text).chain(blank).collect();
+    let wrap = |text: &str| text.lines().flat_map(|line| wrapped(line, room)).collect::<Vec<_>>();
+    let (mut text, answers) = (wrap(text), wrap(answers));
+    let left = usize::from(area.height.saturating_sub(2)).saturating_sub(answers.len());
+    if text.len() > left {
+        text.truncate(left);
+        text.iter_mut().next_back().into_iter().for_each(|line| *line += "…");
+    }
+    let spare = left - text.len();
+    let between = usize::from(spare > 0 && !text.is_empty() && !answers.is_empty());
+    let around = usize::from(spare >= between + 2);
+    let blank = |lines: usize| vec![String::new(); lines];
+    let lines = [blank(around), text, blank(between), answers, blank(around)].concat();
+    let lines: Vec<Line> = lines.into_iter().map(|line| Line::raw(format!("  {line}  "))).collect();
     over(theme, format!(" {title} "), &lines, area, buf);
 }
 
@@ -147,6 +157,7 @@ pub fn title_style(theme: &Theme, focused: bool) -> Style {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::theme::Depth;
 
     #[test]
     fn long_lines_are_parted_between_words() {
@@ -163,5 +174,27 @@ mod tests {
         assert_eq!(wrapped("e\u{301}e\u{301}e\u{301}", 2), ["e\u{301}e\u{301}", "e\u{301}"], "accents stay");
         assert_eq!(wrapped("実験", 1), ["実", "験"]);
         assert!(wrapped("", 0).concat().is_empty() && wrapped("ab", 0).concat() == "ab");
+    }
+
+    #[test]
+    fn what_can_be_answered_is_shown_on_every_screen() {
+        let text = "a run with a rather long name takes 12 MB on the disk";
+        for (width, height, ends) in
+            [(40, 12, "disk"), (40, 6, "disk"), (24, 5, "a run with a…"), (24, 4, "y")]
+        {
+            let area = Rect::new(0, 0, width, height);
+            let mut buf = Buffer::empty(area);
+            question(
+                &Theme::new(Depth::Plain),
+                "Delete?",
+                (text, "y  delete it\nn  keep it"),
+                area,
+                &mut buf,
+            );
+            let row = |y| (0..width).map(|x| buf[(x, y)].symbol()).collect::<String>();
+            let rows = (0..height).map(row).collect::<Vec<_>>().join("|");
+            assert!(rows.contains("y  delete it") && rows.contains("n  keep it"), "{width}x{height}: {rows}");
+            assert!(rows.contains(ends) && !rows.contains("enlarge"), "{width}x{height}: {rows}");
+        }
     }
 }

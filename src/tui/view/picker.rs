@@ -6,12 +6,13 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use super::bars::footer;
+use super::fields::Fields;
 use super::format::number;
 use super::parts::{Sheet, frame_lines, inside, pane, put};
 use super::picture::{Picture, sizes};
 use crate::paths::shown;
 use crate::preset::{Cell, Data, Layer, Noise, Preset, StepWeights};
-use crate::protocol::{ModelCard, RunCard, RunDetails, RunState};
+use crate::protocol::{ModelCard, RunCard, RunDetails, RunState, number_or_dash};
 use crate::tui::actions::key;
 use crate::tui::app::{App, Entry, Overlay, Previewed};
 use crate::tui::width::{bytes, cut, padded, width};
@@ -90,7 +91,7 @@ fn lines(app: &App, inner: Rect) -> (Vec<(Line<'static>, Option<usize>)>, usize)
             lines.push((Line::styled(format!(" {heading}"), theme.dim()), None));
         }
         let (mut trouble, mut trains) = (None, false);
-        let score = |ami: Option<f64>| ami.map(|ami| format!("AMI {}", hundredths(ami)));
+        let score = |ami: Option<f64>| ami.map(|ami| format!("AMI {}", number_or_dash(Some(ami), 2)));
         let (name, fields) = match entry {
             Entry::Model(model) => (model.name.clone(), vec![score(model.ami.map(|(ami, _)| ami))]),
             Entry::Preset(preset) => (preset.name.clone(), vec![]),
@@ -160,11 +161,15 @@ fn shelf(app: &App, area: Rect, buf: &mut Buffer) {
         return;
     }
     let typing = matches!(app.overlay, Some(Overlay::Filter));
-    let title = match app.picker.filter.as_str() {
-        "" if !typing => " models, presets, runs ".to_owned(),
-        filter => format!(" /{filter}{} ", if typing { "▏" } else { "" }),
-    };
-    let inner = pane(Line::styled(title, theme.accent()), true, theme, area, buf);
+    let mut title = Fields::new(" ─ ");
+    match app.picker.filter.as_str() {
+        "" if !typing => title.put(1, "models, presets, runs", theme.accent()),
+        filter => {
+            title.text(1, format!("/{filter}{}", if typing { "▏" } else { "" }), 1, theme.accent());
+            title.put(0, format!("{} lists all", key(app, "filter-clear")), theme.dim());
+        }
+    }
+    let inner = pane(title.title(area.width), true, theme, area, buf);
     let height = usize::from(inner.height);
     let (lines, skip) = lines(app, inner);
     for ((line, _), y) in lines.iter().skip(skip).zip(inner.y..inner.bottom()) {
@@ -220,8 +225,14 @@ pub fn details(app: &App, area: Rect, sheet: &mut Sheet) {
     lines.extend(settings(preset).into_iter().map(row));
     lines.push(device(app));
     let text = Paragraph::new(Text::from(lines)).wrap(Wrap { trim: false });
-    let above = (text.line_count(inner.width) as u16).min(inner.height);
+    let lines = text.line_count(inner.width);
+    let above = lines.min(inner.height.into()) as u16;
     text.render(Rect { height: above, ..inner }, sheet.cells);
+    if lines > usize::from(above) && above > 0 {
+        let note = Line::styled(format!(" +{} lines", lines - usize::from(above)), theme.warning());
+        let x = inner.right().saturating_sub(note.width() as u16).max(inner.x);
+        put(&note, x, inner.bottom() - 1, inner.right() - x, sheet.cells);
+    }
     let below = Rect { y: inner.y + above, height: inner.height - above, ..inner };
     if let Some(preview) = app.picker.preview.as_ref().filter(|previewed| previewed.preset == *preset) {
         thumbnails(app, preview, below, sheet);
@@ -255,7 +266,8 @@ fn run_lines<'a>(app: &App, run: &RunCard, columns: usize) -> Vec<Line<'a>> {
         app.picker.details.as_ref().filter(|(of, _)| *of == run.directory).map(|(_, details)| details);
     if let Some(RunDetails { curve, is_loss, .. }) = details.filter(|details| !details.curve.is_empty()) {
         let last = curve.last().copied().unwrap_or_default();
-        let (label, last) = if *is_loss { ("loss", number(last)) } else { ("AMI last", hundredths(last)) };
+        let (label, last) =
+            if *is_loss { ("loss", number(last)) } else { ("AMI last", number_or_dash(Some(last), 2)) };
         let room = columns.saturating_sub(10 + last.len()).min(60);
         lines.push(row(label, Span::raw(format!("{} {last}", sparkline(curve, room)))));
     }
@@ -307,11 +319,6 @@ fn roughly(seconds: f64) -> String {
     }
 }
 
-/// A score with two digits, without a sign before a zero.
-fn hundredths(score: f64) -> String {
-    format!("{:.2}", (100.0 * score).round() / 100.0 + 0.0)
-}
-
 /// A whole number with its thousands set apart.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -351,14 +358,19 @@ fn thumbnails(app: &App, previewed: &Previewed, area: Rect, sheet: &mut Sheet) {
     let Some((w, h)) = sizes.find(fits) else { return };
     let white = [1.0; 3];
     let pictures = [
-        (format!("sample {sample}"), Picture::shades(&preview.clean, width, height, white)),
+        (format!("sample {}", sample + 1), Picture::shades(&preview.clean, width, height, white)),
         ("with noise".to_owned(), Picture::shades(&preview.noisy, width, height, white)),
         ("objects".to_owned(), Picture::groups(&preview.groups, width, height, &app.theme)),
     ];
     let left = area.x + (area.width + 2 - 3 * (w as u16 + 2)) / 2;
+    // Under narrow pictures only the first label has room.
+    let is_narrow = pictures.iter().any(|(label, _)| label.chars().count() > w);
     for (i, (label, picture)) in pictures.iter().enumerate() {
         let x = left + i as u16 * (w as u16 + 2);
-        put(&Line::styled(label.as_str(), app.theme.dim()), x, area.y + 1, w as u16, sheet.cells);
+        let label = Line::styled(label.as_str(), app.theme.dim());
+        if !is_narrow || i == 0 {
+            put(&label, x, area.y + 1, if is_narrow { 3 * w as u16 + 4 } else { w as u16 }, sheet.cells);
+        }
         picture.render(&app.theme, Rect::new(x, area.y + 2, w as u16, h as u16), sheet);
     }
 }

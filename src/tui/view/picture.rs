@@ -200,8 +200,7 @@ impl Picture {
     }
 }
 
-/// A colour at full brightness, with the same hue.
-/// Columns and lines of a picture so wide, in cells that hold two pixels, one above the other.
+/// Columns and lines of a picture of this width, in cells that hold two pixels, one above the other.
 pub fn sized(image: ImageSize, width: usize) -> (usize, usize) {
     (width, (width * image.height).div_ceil(2 * image.width.max(1)).max(1))
 }
@@ -214,6 +213,7 @@ pub fn sizes(image: ImageSize, most: usize, least: usize) -> impl Iterator<Item 
     whole.chain((least..wide).rev()).map(move |width| sized(image, width))
 }
 
+/// A colour at full brightness, with the same hue.
 fn brightest(rgb: Rgb) -> Rgb {
     let most = rgb.into_iter().fold(0.0, f32::max);
     if most > 0.0 { rgb.map(|v| v / most) } else { [1.0; 3] }

@@ -8,21 +8,20 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::fields::Fields;
-use super::parts::put;
+use super::parts::{put, wrapped};
 use super::picture::digit;
-use crate::protocol::why_unscored;
+use crate::protocol::{number_or_dash, why_unscored};
 use crate::snapshot::objects::{colours, objects};
 use crate::snapshot::{SnapshotStep, reconstruction};
 use crate::tui::actions::key;
 use crate::tui::app::App;
 use crate::tui::inspector::Inspector;
 use crate::tui::theme::Theme;
-use crate::tui::width::wrapped;
 
 /// The columns that the table of objects needs with all of its columns.
 const WIDE: usize = 32;
 
-/// The lines, in at most so many columns.
+/// The lines, each at most this wide.
 pub fn lines(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, columns: u16) -> Vec<Line<'static>> {
     let columns = usize::from(columns.saturating_sub(1));
     let snapshot = &*inspector.snapshot;
@@ -69,7 +68,7 @@ pub fn lines(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, columns:
         ]));
     }
     lines.push(Line::raw(""));
-    let score = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:.3}"));
+    let score = |value| number_or_dash(value, 3);
     lines.push(title("scores of this step"));
     lines.push(fields(&[&format!("AMI {}", score(step.ami)), &format!("ARI {}", score(step.ari))]));
     lines.push(Line::raw(format!("confidence {}", score(step.confidence))));
@@ -99,6 +98,24 @@ pub fn lines(theme: &Theme, inspector: &Inspector, step: &SnapshotStep, columns:
         ]));
     }
     lines
+}
+
+/// How many of the lines fit on a page: all of them, or those above a line that says how many more there are.
+pub fn fitting(lines: usize, room: u16) -> usize {
+    let room = usize::from(room);
+    if lines <= room { lines } else { room.saturating_sub(1) }.max(1)
+}
+
+/// What page `page` shows of `all`, if `fit` fit on each. The last one is as full as the others.
+pub fn part(page: usize, fit: usize, all: usize) -> Range<usize> {
+    let from = (page * fit).min(all.saturating_sub(fit));
+    from..(from + fit).min(all)
+}
+
+/// The lines on page `page`; after the last one comes the first.
+pub fn page(page: i64, lines: usize, room: u16) -> Range<usize> {
+    let fit = fitting(lines, room);
+    part(page.rem_euclid(lines.div_ceil(fit).max(1) as i64) as usize, fit, lines)
 }
 
 /// Draws the lines in `shown`, and how many more there are.

@@ -1,5 +1,7 @@
 //! Pictures of one image in rows, as large as fits.
 
+use std::ops::Range;
+
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
@@ -39,44 +41,79 @@ pub fn tile(theme: &Theme, label: &str, style: Style, picture: &Picture, area: R
     picture.render(theme, area, sheet);
 }
 
-/// Draws rows of pictures with a column for every EM step, or those around step `at` where there is no room for all.
-/// `rows` draws the picture of a row and a step. Returns whether there was room for any.
-pub fn filmstrip(
-    theme: &Theme,
-    snapshot: &Snapshot,
-    at: usize,
-    (labels, rows): (&[&str], &dyn Fn(usize, usize) -> Picture),
+/// Rows of pictures with a column for every EM step, or for those around the shown one where there is no room for all.
+pub struct Film {
     area: Rect,
-    sheet: &mut Sheet,
-) -> bool {
-    let (w, h) = (snapshot.image.width.max(1) as u32, snapshot.image.height.max(1) as u32);
-    let count = labels.len() as u16;
-    let names = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0) as u16 + 1;
-    let steps = snapshot.steps.len() as u16;
-    let room = area.height.saturating_sub(1) / count.max(1);
-    if room < LEAST || area.width < names + 2 * LEAST || steps == 0 {
-        return false;
+    /// Columns for the names of the rows.
+    names: u16,
+    /// Cells of a picture.
+    width: u16,
+    height: u16,
+    steps: Range<usize>,
+}
+
+impl Film {
+    /// With pictures of this height around step `at`.
+    pub fn new(snapshot: &Snapshot, at: usize, names: u16, height: u16, area: Rect) -> Film {
+        let (width, count) = (wide(snapshot.image, height), snapshot.steps.len());
+        let room = usize::from(area.width.saturating_sub(names)) + 1;
+        let columns = (room / (usize::from(width) + 1)).clamp(1, count.max(1));
+        let from = (at + 1).saturating_sub(columns.div_ceil(2)).min(count.saturating_sub(columns));
+        Film { area, names, width, height, steps: from..(from + columns).min(count) }
     }
-    let wide = |height: u16| ((u32::from(height) * 2 * w).div_ceil(h)).clamp(1, 1 << 14) as u16;
-    let all = |height: &u16| names + steps * (wide(*height) + 1) <= area.width + 1;
-    // All steps if they fit, and as large as fits then; else the steps around the one that is shown.
-    let height = (LEAST..=room.min(h.div_ceil(2).max(3) as u16)).rev().find(all).unwrap_or(LEAST);
-    let width = wide(height);
-    let columns = ((area.width - names + 1) / (width + 1)).clamp(1, steps);
-    let from = (at as u16 + 1).saturating_sub(columns.div_ceil(2)).min(steps - columns);
-    for (column, number) in (from..from + columns).enumerate() {
-        let x = area.x + names + column as u16 * (width + 1);
-        let shown = usize::from(number) == at;
-        let style = if shown { theme.selected() } else { theme.dim() };
-        put(&Line::styled(format!("{}", number + 1), style), x, area.y, width, sheet.cells);
-        for row in 0..count {
-            let frame = Rect::new(x, area.y + 1 + row * height, width, height).intersection(area);
-            rows(usize::from(row), usize::from(number)).render(theme, frame, sheet);
+
+    /// With `rows` rows, as high as they can be with all steps side by side; `None` without room for rows of the minimum
+    /// height.
+    pub fn fitting(snapshot: &Snapshot, at: usize, names: u16, rows: u16, area: Rect) -> Option<Film> {
+        let (image, count) = (snapshot.image, snapshot.steps.len());
+        let room = area.height.saturating_sub(1) / rows.max(1);
+        if room < LEAST || area.width < names + 2 * LEAST || count == 0 {
+            return None;
+        }
+        let all = |height: &u16| {
+            usize::from(names) + count * (usize::from(wide(image, *height)) + 1)
+                <= usize::from(area.width) + 1
+        };
+        let most = room.min(image.height.div_ceil(2).clamp(LEAST.into(), u16::MAX.into()) as u16);
+        let height = (LEAST..=most).rev().find(all).unwrap_or(LEAST);
+        Some(Film::new(snapshot, at, names, height, area))
+    }
+
+    /// The steps that are shown.
+    pub fn steps(&self) -> Range<usize> {
+        self.steps.clone()
+    }
+
+    /// Draws the rows, each with the lines of its name. `picture` makes the picture of a row and a step; step `at` is
+    /// marked.
+    pub fn render(
+        &self,
+        theme: &Theme,
+        at: usize,
+        names: &[Vec<Line>],
+        picture: &dyn Fn(usize, usize) -> Picture,
+        sheet: &mut Sheet,
+    ) {
+        let Film { area, height, width, .. } = *self;
+        for (column, step) in (0..).zip(self.steps()) {
+            let x = area.x + self.names + column * (width + 1);
+            let style = if step == at { theme.accent() } else { theme.dim() };
+            put(&Line::styled((step + 1).to_string(), style), x, area.y, width, sheet.cells);
+            for (row, y) in (0..names.len()).zip((area.y + 1..).step_by(height.into())) {
+                let frame = Rect::new(x, y, width, height).intersection(area);
+                picture(row, step).render(theme, frame, sheet);
+            }
+        }
+        for (lines, y) in names.iter().zip((area.y + 1 + height / 2..).step_by(height.into())) {
+            for (line, y) in lines.iter().zip(y..) {
+                put(line, area.x, y, self.names, sheet.cells);
+            }
         }
     }
-    for (row, label) in (0..).zip(labels) {
-        let y = area.y + 1 + row * height + height / 2;
-        put(&Line::styled((*label).to_owned(), theme.dim()), area.x, y, names, sheet.cells);
-    }
-    true
+}
+
+/// The columns of a picture of this height.
+fn wide(image: ImageSize, height: u16) -> u16 {
+    let (w, h) = (image.width.max(1), image.height.max(1));
+    (usize::from(height) * 2 * w).div_ceil(h).clamp(1, 1 << 14) as u16
 }

@@ -52,6 +52,6 @@ fn no_image_is_asked_of_a_run_that_has_ended() {
         update(&mut app, Message::Run(wrong));
         update(&mut app, Message::Run(Event::Finished(Finish::MaxEpochs)));
         assert!(press(&mut app, key).is_empty() && app.overlay.is_none());
-        assert_eq!(app.message.is_some_and(|message| message.contains("--look")), sentence);
+        assert_eq!(app.message.is_some_and(|message| message.contains(":runs")), sentence);
     }
 }

@@ -4,7 +4,8 @@ use super::*;
 use crate::preset::{Preset, Setting};
 use crate::protocol::{Floor, Metrics, RunCard, RunInfo, RunKind};
 use crate::snapshot::{Frames, Input, Snapshot, Source};
-use crate::tui::app::Context;
+use crate::tui::app::{Context, Overlay};
+use crate::tui::overlay::palette::{Listing, Wanted};
 use crate::tui::testing::{preset, press, sent, snapshot, with_a_sample};
 use crate::tui::update::update;
 
@@ -119,6 +120,31 @@ fn what_cannot_be_shown_side_by_side_is_said() {
     app.workbench.as_mut().unwrap().snapshot = None;
     let effects = press(&mut app, ":beside runs/other↵");
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::OpenBeside(..))) && app.message.is_some());
+}
+
+/// (state, keys, state): the run continues, whatever is shown beside it, and is left at once.
+#[test]
+fn a_run_of_another_process_is_shown_beside_a_model() {
+    let mut app = with_a_sample();
+    app.attached = true;
+    press(&mut app, ":beside ");
+    let listing = Listing { directory: String::new(), wants: Wanted::Weights };
+    update(&mut app, Message::Listed(listing, vec!["runs/".into()]));
+    let effects = press(&mut app, "⇥↵");
+    assert_eq!(effects, [Effect::OpenBeside("shapes".into(), "flex".into())], "the models come first");
+    let (input, _) = asked(&update(&mut app, started(preset()))).unwrap();
+    let picture = Snapshot { input: Some(input), ..(*snapshot(0, vec![])).clone() };
+    update(&mut app, Message::Beside(Box::new(Message::Picture(Arc::new(picture)))));
+    assert!(beside(&app).shown().is_some());
+    let mut left = app.clone();
+    assert_eq!(press(&mut left, "q"), [Effect::Exit]);
+    assert!(press(&mut app, "⎋").is_empty() && app.context() == Context::Workbench && app.attached);
+    press(&mut app, ":beside runs/");
+    let listing = Listing { directory: "runs/".into(), wants: Wanted::Weights };
+    update(&mut app, Message::Listed(listing, vec!["a/".into()]));
+    press(&mut app, "⇥");
+    let Some(Overlay::Palette(palette)) = &app.overlay else { panic!("closed") };
+    assert_eq!(palette.input.value(), "beside runs/a/", "no model is in a directory");
 }
 
 /// It lies over whatever was on the screen, and is chosen from the list of other runs as well.

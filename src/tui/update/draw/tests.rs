@@ -202,3 +202,35 @@ fn a_refusal_and_the_end_of_the_run_lock_nothing_up() {
     assert_eq!(app.context(), Context::Inspector);
     assert!(keys(&mut app, "d").is_empty() && app.message.is_some());
 }
+
+#[test]
+fn the_mouse_moves_the_cursor_of_a_run_that_has_ended() {
+    let mut app = with_a_sample();
+    keys(&mut app, "i");
+    update(&mut app, Message::Run(Event::Finished(Finish::MaxEpochs)));
+    for message in
+        [Message::Click(Target::Pixel(3, 4)), Message::Drag(Some(Target::Pixel(5, 4))), Message::Drag(None)]
+    {
+        assert!(update(&mut app, message).is_empty() && app.message.is_none(), "{:?}", app.message);
+    }
+    let inspector = app.workbench.as_ref().unwrap().inspector.as_ref().unwrap();
+    assert_eq!((inspector.x, inspector.y), (5, 4));
+}
+
+/// (state, keys, state): a drawing under two models side by side is not lost to another sample.
+#[test]
+fn no_sample_replaces_a_drawing_by_accident() {
+    let mut app = drawing();
+    keys(&mut app, "1:beside shapes↵");
+    assert_eq!(app.context(), Context::Beside);
+    for sample in [".", ",", "↓", ":sample 3↵"] {
+        assert!(sent(&keys(&mut app, sample)).is_empty(), "{sample}");
+        assert!(
+            app.message.as_ref().is_some_and(|message| message.contains("replace the drawing")),
+            "{sample}"
+        );
+    }
+    keys(&mut app, "⎋");
+    assert_eq!((app.context(), lit(&app).len()), (Context::Draw, 12));
+    assert_eq!(sent(&keys(&mut app, "r")), [Command::Watch(0)], "asked for, it does");
+}

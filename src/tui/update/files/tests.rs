@@ -88,7 +88,7 @@ fn an_image_that_cannot_be_is_a_sentence() {
     assert!(app.message.as_deref().is_some_and(|message| message.contains("open takes FILE")));
     update(&mut app, Message::Run(Event::Finished(Finish::MaxEpochs)));
     assert!(sent(&press(&mut app, ":open a.png↵")).is_empty());
-    assert!(app.message.as_deref().is_some_and(|message| message.contains("--look")));
+    assert!(app.message.as_deref().is_some_and(|message| message.contains(":runs")));
 }
 
 /// The run may have accepted an earlier request whose picture never came, and is told what is shown instead.
@@ -131,7 +131,7 @@ fn the_inspector_asks_nothing_of_a_run_that_has_ended() {
     press(&mut app, "i");
     for keys in ["K", ":k 6↵", ".", ":sample 7↵", ":open a.png↵"] {
         assert!(press(&mut app, keys).iter().all(|effect| matches!(effect, Effect::List(..))), "{keys}");
-        assert!(app.message.as_deref().is_some_and(|message| message.contains("--look")), "{keys}");
+        assert!(app.message.as_deref().is_some_and(|message| message.contains(":runs")), "{keys}");
         assert_eq!(inspected(&app), Some((None, false)), "{keys}");
     }
 }

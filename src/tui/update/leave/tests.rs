@@ -135,6 +135,32 @@ fn a_fork_begins_at_any_checkpoint() {
     assert_eq!(effects, [Effect::Fork(best, sets, "libtorch".into())]);
 }
 
+/// (state, keys, state): a run of another process continues while a new one begins with what it has saved.
+#[test]
+fn an_attached_run_is_forked_and_continues() {
+    let run = || PathBuf::from("runs/quickstart-s1");
+    let sets = || vec!["k=5".to_owned()];
+    for (line, name) in [(":fork k=5↵", "last"), (":fork last k=5↵", "last"), (":fork best k=5↵", "best")]
+    {
+        let mut app = attached();
+        assert_eq!(press(&mut app, line), [Effect::Find(run(), name.into(), sets())], "{line}");
+        let checkpoint = run().join("checkpoints/it-00000100");
+        let effects = update(&mut app, Message::Found(run(), Ok(checkpoint.clone()), sets()));
+        assert_eq!(effects.first(), Some(&Effect::Close), "and not a command to stop");
+        assert_eq!(effects.last(), Some(&Effect::Fork(checkpoint, sets(), "libtorch".into())));
+        assert!(is_list(&effects[1..effects.len() - 1]) && app.starting && !app.attached);
+        let mut failed = app.clone();
+        update(&mut failed, Message::StartFailed("no disk".into()));
+        assert!(failed.shows_runs() && failed.message.as_deref() == Some("no disk"));
+        let info = RunInfo { directory: "runs/fork".into(), ..workbench().workbench.unwrap().info };
+        update(&mut app, Message::Run(Event::Started(Box::new(info))));
+        assert!(app.shows("runs/fork".as_ref()) && !app.starting && !app.attached);
+    }
+    let effects = press(&mut attached(), ":restart↵");
+    assert_eq!(effects.first(), Some(&Effect::Close));
+    assert_eq!(effects.last(), Some(&Effect::Restart(run(), vec![], "libtorch".into())));
+}
+
 /// What follows when the list is shown again: it is read, and the chosen entry is previewed.
 fn is_list(effects: &[Effect]) -> bool {
     matches!(effects, [Effect::RunsAgain(_), Effect::Preview(..)])

@@ -1,7 +1,9 @@
 use super::*;
+use crate::preset::Preset;
 use crate::protocol::{Deletion, Event, Finish, RunDetails};
 use crate::tui::testing::{iteration, picker, preset, press, sent, start};
-use crate::tui::update::{Message, update};
+use crate::tui::update::{Message, Target, update};
+use crossterm::event::KeyCode;
 
 #[test]
 fn the_picker_chooses_previews_and_starts_once() {
@@ -166,6 +168,52 @@ fn the_list_is_filtered_by_words() {
     assert_eq!(app.picker.selected, 0);
     press(&mut app, "jjk");
     assert_eq!(app.picker.selected, 1);
+    update(&mut app, Message::Key(KeyCode::PageDown.into()));
+    assert_eq!(app.picker.selected, 5);
+    update(&mut app, Message::Key(KeyCode::PageUp.into()));
+    assert_eq!(app.picker.selected, 0);
+}
+
+/// (state, events, state): something listed is always chosen.
+#[test]
+fn what_the_filter_hides_is_not_chosen() {
+    let mut app = with_runs(&[card("a", RunState::Running), card("b", RunState::Running)]);
+    press(&mut app, "/running");
+    press(&mut app, "↵");
+    assert_eq!(app.picker.selected_run().unwrap().name(), "a");
+    update(&mut app, Message::Runs(vec![card("a", RunState::Finished)]));
+    assert_eq!(app.picker.selected_run().unwrap().name(), "b", "a is no longer listed");
+    // What was on the screen is shown, whatever the filter.
+    start(&mut app, "runs/c");
+    press(&mut app, "⎋y");
+    update(&mut app, Message::Run(Event::Finished(Finish::Stopped)));
+    update(&mut app, Message::Runs(vec![card("c", RunState::Stopped)]));
+    assert_eq!(app.picker.selected_run().unwrap().name(), "c");
+    assert!(app.picker.filter.is_empty());
+}
+
+/// (state, mouse, state): the list is used with the mouse while its filter is typed.
+#[test]
+fn the_mouse_works_while_the_filter_is_typed() {
+    let mut app = with_runs(&[card("a", RunState::Stopped), card("b", RunState::Stopped)]);
+    press(&mut app, "/run");
+    update(&mut app, Message::Wheel(Some(Target::Picker), 1));
+    assert_eq!(app.picker.selected_run().unwrap().name(), "b");
+    assert!(matches!(app.overlay, Some(Overlay::Filter)));
+    let first = app.picker.listed().next().unwrap();
+    update(&mut app, Message::Click(Target::Entry(first)));
+    assert_eq!((app.picker.selected, app.picker.filter.as_str()), (first, "run"));
+    assert!(app.overlay.is_none());
+}
+
+#[test]
+fn a_run_that_is_about_to_continue_is_left_alone() {
+    let mut app = with_runs(&[card("a", RunState::Stopped)]);
+    app.picker.detaching = Some("runs/a".into());
+    for keys in ["↵", "i", "X", ":rename c↵"] {
+        assert!(press(&mut app, keys).is_empty() && !app.starting, "{keys}");
+        assert!(app.message.as_ref().unwrap().contains("wait a moment"), "{keys}: {:?}", app.message);
+    }
 }
 
 #[test]
@@ -218,15 +266,24 @@ fn what_is_chosen_is_described() {
     update(&mut app, Message::Seconds(Box::new(preset()), "libtorch".into(), Some(40.0)));
     assert!(previewed(&mut app).is_empty(), "once");
     assert_eq!(app.picker.seconds_of(&preset()), Some(Some(40.0)));
+    let mut hushed = app.clone();
+    let other = Preset::load("static-shapes-nem").unwrap();
+    for (preset, seconds) in [(&other, None), (&other, Some(9.0)), (&preset(), None)] {
+        update(&mut hushed, Message::Seconds(Box::new(preset.clone()), "libtorch".into(), seconds));
+        assert_eq!(hushed.picker.seconds_of(preset), Some(seconds));
+    }
+    assert_eq!(hushed.picker.seconds_of(&other), Some(Some(9.0)), "it is not measured twice");
     assert!(matches!(&press(&mut app, "d")[..], [Effect::Seconds(_, device)] if device == "flex"));
 
     let mut app = with_runs(&[card("a", RunState::Running)]);
     assert_eq!(previewed(&mut app), [Effect::Details("runs/a".into())]);
     update(&mut app, Message::Details("runs/a".into(), Some(RunDetails::default())));
     assert!(previewed(&mut app).is_empty(), "once");
-    let further = RunCard { iteration: 6, ..card("a", RunState::Running) };
-    let effects = update(&mut app, Message::Runs(vec![further]));
+    let at = |iteration| Message::Runs(vec![RunCard { iteration, ..card("a", RunState::Running) }]);
+    assert_eq!(update(&mut app, at(6)), [Effect::Hush], "an epoch takes longer");
+    let effects = update(&mut app, at(1 + preset().iterations_per_epoch()));
     assert_eq!(effects, [Effect::Details("runs/a".into()), Effect::Hush], "its curve has grown");
+    assert!(app.picker.details.is_some(), "the old one is shown until the new one is read");
     app.picker.selected = 1;
     assert!(previewed(&mut app).is_empty(), "while a run trains, nothing is timed");
 }
