@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
+use burn_optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
 use super::adam::{descend, optimizer};
