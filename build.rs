@@ -20,6 +20,9 @@ fn main() {
 /// The version, with the commit if known.
 fn version() -> String {
     let version = env!("CARGO_PKG_VERSION");
+    if let Some(commit) = packaged() {
+        return format!("{version} ({commit})");
+    }
     // Without a clone or git, only the version is known.
     match (Path::new(".git").exists(), output("git", &["rev-parse", "--short=7", "HEAD"])) {
         (true, Some(commit)) => {
@@ -29,6 +32,13 @@ fn version() -> String {
         }
         _ => version.to_owned(),
     }
+}
+
+/// The commit that cargo noted in a package from crates.io.
+fn packaged() -> Option<String> {
+    let note = std::fs::read_to_string(".cargo_vcs_info.json").ok()?;
+    let commit = note.split_once("\"sha1\": \"")?.1.get(..7)?;
+    Some(format!("{commit}{}", if note.contains("\"dirty\": true") { ", changed" } else { "" }))
 }
 
 /// Links to libtorch's libraries by absolute path, or fails with instructions.

@@ -123,7 +123,7 @@ enum CliCommand {
     /// vary slightly more.
     #[command(after_long_help = examples::REPRODUCE)]
     Reproduce(reproduce::ReproduceArgs),
-    /// Inspect the data that presets train on
+    /// Inspect or download the data that presets train on
     #[command(after_long_help = examples::DATA)]
     Data(data::DataArgs),
     /// Print the workbench's current config, and where it is read from

@@ -5,6 +5,7 @@
 //! split gets the first image drawn for it that belongs there. Only an HDF5 file has its own splits.
 
 pub mod digits;
+pub mod fetch;
 mod fingerprint;
 pub mod hdf5;
 pub mod image_file;

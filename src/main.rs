@@ -1,6 +1,5 @@
 //! The binary: parses arguments and returns an exit code.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use nem_tui::cli::{self, Cli};
@@ -20,14 +19,11 @@ fn main() -> ExitCode {
     code
 }
 
-/// Reports panics on stderr, after the terminal is restored. A report that cannot be written must not abort the program,
-/// which still has runs to save.
+/// Reports panics on stderr, except those that become errors: these go to the run's log only, if there is one.
 fn report_panics() {
-    let hooks = color_eyre::config::HookBuilder::default().try_into_hooks();
-    let Ok((panics, _)) = hooks else { return };
+    let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| match becomes_error(panic) {
-        // These go to the run's log only, if there is one.
         true => tracing::error!("{panic}"),
-        false => drop(writeln!(std::io::stderr(), "{}", panics.panic_report(panic))),
+        false => report(panic),
     }));
 }

@@ -47,8 +47,8 @@ use std::convert::Infallible;
 use std::ops::Range;
 
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, s};
+use burn_optim::GradientsParams;
 
 pub use cell::{InnerNetwork, MStep, Phase, Watch};
 pub use e_step::e_step;

@@ -40,6 +40,7 @@ const NARROW: &[(&str, &[&str])] = &[(
 /// Crates that belong to some modules only.
 const CRATES: &[(&str, &[&str])] = &[
     ("burn", &["nem", "train", "run", "backend"]),
+    ("burn_optim", &["nem", "train"]),
     ("burn_tch", &["backend"]),
     ("tch", &["backend"]),
     ("ratatui", &["tui"]),
@@ -69,6 +70,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tui_input", &["tui"]),
     ("strsim", &["paths"]),
     ("unicode_width", &["tui"]),
+    ("ureq", &["data"]),
 ];
 
 /// The files that each file uses, each with the paths by which it does.

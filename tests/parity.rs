@@ -377,7 +377,7 @@ struct AdamCase {
 #[test]
 fn six_adam_steps_match() {
     use burn::module::{Module, Param};
-    use burn::optim::GradientsParams;
+    use burn_optim::GradientsParams;
     #[derive(Module, Debug)]
     struct Numbers {
         values: Param<Tensor<1>>,

@@ -1,14 +1,24 @@
-//! `nem-tui data`.
+//! `nem-tui data`: which digits there are, and their download.
 
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::print::{print, print_json};
+use super::args::directory_parser;
+use super::print::{StatusBar, print, print_json};
+use crate::data::fetch::{Fetch, FetchEvent, MNIST, Network, Origin};
 use crate::data::mnist::{self, FoundFile};
 use crate::error::{Error, Result};
 use crate::paths::shown;
+use crate::signals::{Listener, Request};
+
+/// How long a mirror may be silent.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Args, Debug)]
 pub(super) struct DataArgs {
@@ -20,6 +30,32 @@ pub(super) struct DataArgs {
 enum DataCommand {
     /// Report which of MNIST's files exist, what they hold, and which digits presets get
     Check(CheckArgs),
+    /// Download a data set, continue a download that was interrupted, or copy it from a directory
+    ///
+    /// Every file is checked by its SHA-256, and files that are there already stay. HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and
+    /// NO_PROXY are heeded; SSL_CERT_FILE names the certificates to trust, for a proxy with its own.
+    Fetch(FetchArgs),
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum DataSet {
+    /// Handwritten digits: four files of 11 MB in all
+    Mnist,
+}
+
+#[derive(Args, Debug)]
+struct FetchArgs {
+    /// The data set
+    set: DataSet,
+    /// Take the files from this directory or this folder on the web, instead of the built-in mirrors
+    #[arg(long, value_name = "DIR|URL", value_parser = OsStringValueParser::new().try_map(Origin::parse))]
+    from: Option<Origin>,
+    /// Put them here, for --mnist DIR, instead of into the data directory, where presets look
+    #[arg(long, value_name = "DIR", value_parser = directory_parser())]
+    out: Option<PathBuf>,
+    /// Print one JSON object, as `data check` does
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -34,8 +70,89 @@ struct CheckArgs {
 
 impl DataArgs {
     pub(super) fn run(self) -> Result<()> {
-        let DataCommand::Check(args) = self.command;
-        args.run()
+        match self.command {
+            DataCommand::Check(args) => args.run(),
+            DataCommand::Fetch(args) => args.run(),
+        }
+    }
+}
+
+/// The data directory's part for MNIST; `option` names another one.
+fn default_directory(option: &str) -> Result<PathBuf> {
+    mnist::default_directory().ok_or_else(|| {
+        Error::Usage(format!("there is no home directory; name a directory with {option} DIR"))
+    })
+}
+
+/// What happens during a download.
+enum Happened {
+    Event(FetchEvent),
+    Ended(Result<()>),
+    Stop,
+}
+
+impl FetchArgs {
+    fn run(self) -> Result<()> {
+        let DataSet::Mnist = self.set;
+        let directory = self.out.clone().map_or_else(|| default_directory("--out"), Ok)?;
+        let origins = self.from.map_or_else(Origin::mirrors, |origin| vec![origin]);
+        let network = Network::of_environment(PATIENCE)?;
+
+        let (happened, happenings) = mpsc::channel();
+        let ended = happened.clone();
+        // A thread that waits for the network cannot hear a request to stop. What it has written stays.
+        let work = move || {
+            let fetch = Fetch { files: &MNIST, origins: &origins, directory: &directory, network: &network };
+            let result = fetch.run(&mut |event| ended.send(Happened::Event(event)).unwrap_or(()));
+            ended.send(Happened::Ended(result)).unwrap_or(());
+        };
+        let _listener = Listener::new(move |request| {
+            if request == Request::End {
+                happened.send(Happened::Stop).unwrap_or(());
+            }
+        });
+        thread::Builder::new()
+            .name("fetch".into())
+            .spawn(work)
+            .map_err(|e| Error::Data(format!("cannot start a thread: {e}")))?;
+
+        let mut bar = StatusBar::new(
+            "{bar:24.cyan/dim} {bytes}/{total_bytes} {bytes_per_sec:.dim} {eta:.dim} {wide_msg}",
+        );
+        for happening in happenings {
+            match happening {
+                Happened::Event(event) => show(event, &mut bar),
+                Happened::Ended(result) => {
+                    bar.bar().finish_and_clear();
+                    result?;
+                    break;
+                }
+                Happened::Stop => {
+                    bar.bar().finish_and_clear();
+                    return Err(Error::Stopped);
+                }
+            }
+        }
+        CheckArgs { mnist: self.out, json: self.json }.run()
+    }
+}
+
+fn show(event: FetchEvent, bar: &mut StatusBar) {
+    match event {
+        FetchEvent::Progress { name, done, total } => {
+            if bar.bar().message() != name {
+                bar.bar().set_message(name);
+                bar.bar().set_position(done);
+                bar.bar().reset_eta();
+            }
+            if let Some(total) = total {
+                bar.bar().set_length(total);
+            }
+            bar.bar().set_position(done);
+            bar.catch_up();
+        }
+        FetchEvent::Failed(why) => bar.line(&format!("nem-tui: {why}; trying again")),
+        FetchEvent::Saved { path, origin } => bar.line(&format!("{origin} -> {}", shown(&path))),
     }
 }
 
@@ -44,9 +161,7 @@ impl CheckArgs {
     /// default directory is fine: presets draw synthetic digits then.
     fn run(self) -> Result<()> {
         let asked = self.mnist.is_some();
-        let directory = self.mnist.or_else(mnist::default_directory).ok_or_else(|| {
-            Error::Usage("there is no home directory to look in; name a directory with --mnist DIR".into())
-        })?;
+        let directory = self.mnist.map_or_else(|| default_directory("--mnist"), Ok)?;
         let files = mnist::check(&directory);
         let whole = mnist::is_there(&directory);
         if self.json {
@@ -77,7 +192,8 @@ impl CheckArgs {
             }
             (false, false) => print(
                 "Presets that ask for `digits: Auto` draw synthetic ones, whose scores do not compare with \
-                 the paper's.\nPut MNIST's IDX files, plain or as .gz, into this directory to train on them.\n",
+                 the paper's.\n`nem-tui data fetch mnist` downloads MNIST's files into this directory; or put them there, plain \
+                 or as .gz.\n",
             ),
         }
     }

@@ -59,6 +59,7 @@ Examples:
 pub(super) const DATA: &str = "\
 Examples:
   nem-tui data check                          which digits presets get
+  nem-tui data fetch mnist                    download MNIST for them
   nem-tui data check --mnist digits           check MNIST's files there";
 
 pub(super) const CONFIG: &str = "\

@@ -178,10 +178,7 @@ impl IdxKind {
 
 /// The sizes in the header of a file of `kind`, which has `N` dimensions, and the content after it.
 fn read<const N: usize>(path: &Path, kind: IdxKind) -> Result<([usize; N], Vec<u8>)> {
-    let mut file = BufReader::new(File::open(path).map_err(Error::io("read", path))?);
-    // Judged by content, because browsers unpack files and keep their names.
-    let packed = file.fill_buf().map_err(Error::io("read", path))?.starts_with(&GZIP);
-    let mut source: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let (mut source, packed) = unpacked(path)?;
     // The next bytes; fewer than `most` only at the end.
     let mut next = |most: usize| -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
@@ -254,8 +251,21 @@ fn read<const N: usize>(path: &Path, kind: IdxKind) -> Result<([usize; N], Vec<u
     Ok((sizes, content))
 }
 
+/// The content of a file, and whether the file is packed.
+pub(super) fn unpacked(path: &Path) -> Result<(Box<dyn Read>, bool)> {
+    let mut file = BufReader::new(File::open(path).map_err(Error::io("read", path))?);
+    // Judged by content, because browsers unpack files and keep their names.
+    let packed = file.fill_buf().map_err(Error::io("read", path))?.starts_with(&GZIP);
+    Ok((if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) }, packed))
+}
+
+/// Whether a file is an IDX file of images or labels.
+pub(super) fn is_whole(path: &Path) -> bool {
+    read_images(path).is_ok() || read_labels(path).is_ok()
+}
+
 /// Whether the bytes are at fault, and not the disk.
-fn is_damage(kind: ErrorKind) -> bool {
+pub(super) fn is_damage(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::UnexpectedEof | ErrorKind::InvalidInput | ErrorKind::InvalidData)
 }
 
@@ -297,7 +307,7 @@ fn check_magic(magic: &[u8], kind: IdxKind) -> Result<(), String> {
 
 /// The file called `name` in `directory`, in any of its forms; plain rather than compressed. Some archives put each file
 /// in a directory of the same name, and torchvision all of them below the directory it is given.
-fn find(directory: &Path, name: &str) -> Option<PathBuf> {
+pub(super) fn find(directory: &Path, name: &str) -> Option<PathBuf> {
     let dotted = name.replace("-idx", ".idx");
     let forms = [name.to_owned(), dotted.clone(), format!("{name}.gz"), format!("{dotted}.gz")];
     let below = ["", name, &dotted, "raw", "MNIST/raw"];
@@ -316,7 +326,7 @@ fn missing(directory: &Path, names: &[&str]) -> Error {
     Error::content(
         directory,
         format!(
-            "{} {is} missing; put {it} there, plain or as .gz, name the directory that has {it} with --mnist DIR, or set data.digits=Synthetic",
+            "{} {is} missing; put {it} there, plain or as .gz, run `nem-tui data fetch mnist`, name the directory that has {it} with --mnist DIR, or set data.digits=Synthetic",
             names.join(" and ")
         ),
     )

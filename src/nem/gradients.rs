@@ -1,8 +1,8 @@
 //! Arithmetic on the gradients of a model: their norm, clipping, and sums over the shares of a batch.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
+use burn_optim::GradientsParams;
 
 use super::cell::InnerNetwork;
 

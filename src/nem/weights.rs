@@ -2,8 +2,8 @@
 //! `output.0.weight`, …).
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
+use burn_optim::GradientsParams;
 
 use super::cell::InnerNetwork;
 use super::initial::{Initial, id};

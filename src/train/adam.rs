@@ -1,6 +1,6 @@
 //! One step of Adam.
 
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn_optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 
 use crate::nem::Nem;
 use crate::preset::{Adam, Train};

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
+use burn_optim::GradientsParams;
 
 use super::adam::{descend, optimizer};
 use super::batch::Batch;

@@ -2,8 +2,8 @@
 
 use std::thread::scope;
 
-use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, s};
+use burn_optim::GradientsParams;
 
 use crate::error::{PASS, Result, panic_message};
 use crate::nem::{Frames, Losses, Nem, Phase, Watch};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
+use burn_optim::ModuleOptimizer;
 
 use super::adam::{descend, optimizer};
 use super::batch::{Plan, Prefetch};

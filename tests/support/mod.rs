@@ -381,3 +381,4 @@ pub fn snapshot(preset: &Preset, k: usize, steps: usize) -> Snapshot {
 
 pub mod cli;
 pub mod readers;
+pub mod server;
