@@ -67,13 +67,19 @@ impl DeviceName {
             #[cfg(feature = "cuda")]
             DeviceName::CubeclCuda(number) => cubecl::cuda(number),
             #[allow(unreachable_patterns)] // with all backends built in
-            other => Err(Error::Device(format!(
-                "this nem-tui was built without {}; build it with `cargo build --release --features {}`, or choose \
-                 --device {}",
-                other.backend(),
-                other.feature(),
-                DeviceName::available().iter().map(DeviceName::to_string).collect::<Vec<_>>().join(" or ")
-            ))),
+            other => {
+                let there =
+                    DeviceName::available().iter().map(DeviceName::to_string).collect::<Vec<_>>().join(" or ");
+                Err(Error::Device(match no_libtorch().filter(|_| other.feature() == "libtorch") {
+                    Some(reason) => format!("{other} needs libtorch, but {reason}; or choose --device {there}"),
+                    None => format!(
+                        "this nem-tui was built without {}; build it with `cargo build --release --features {}`, or \
+                         choose --device {there}",
+                        other.backend(),
+                        other.feature(),
+                    ),
+                }))
+            }
         }
     }
 
@@ -128,6 +134,26 @@ impl FromStr for DeviceName {
             ))
         })
     }
+}
+
+/// The backends of this binary, for people, and why libtorch is not one of them if that is known.
+pub fn backends() -> String {
+    let names: Vec<String> = [
+        #[cfg(feature = "libtorch")]
+        libtorch::loaded(),
+        #[cfg(feature = "cuda")]
+        "CubeCL's CUDA backend".into(),
+        #[cfg(feature = "flex")]
+        "Flex".into(),
+    ]
+    .into();
+    let names = names.join(", ");
+    no_libtorch().map_or(names.clone(), |reason| format!("{names}; not libtorch, because {reason}"))
+}
+
+/// Why the launcher in `python/nem_tui` chose a binary without libtorch.
+fn no_libtorch() -> Option<String> {
+    std::env::var("NEM_TUI_NO_LIBTORCH").ok().filter(|_| !cfg!(feature = "libtorch"))
 }
 
 /// Number of evaluations to run in parallel on `device`: one per core on Flex. libtorch and GPUs use all cores for
