@@ -33,8 +33,7 @@ fn version() -> String {
 
 /// Links to libtorch's libraries by absolute path, or fails with instructions.
 fn libtorch() {
-    // NEM_TUI_RPATH is where the binary looks for libtorch instead, for `scripts/wheel`.
-    for name in ["LIBTORCH", "LIBTORCH_LIB", "LIBTORCH_USE_PYTORCH", "NEM_TUI_RPATH"] {
+    for name in ["LIBTORCH", "LIBTORCH_LIB", "LIBTORCH_USE_PYTORCH"] {
         println!("cargo::rerun-if-env-changed={name}");
     }
     let (problem, folder) = if env::var_os("LIBTORCH_USE_PYTORCH").is_some() {
@@ -56,13 +55,14 @@ fn libtorch() {
     match folder.and_then(|folder| folder.join("lib").canonicalize().ok()).filter(|lib| has_torch(lib)) {
         Some(lib) => {
             println!("cargo::rerun-if-changed={}", lib.display());
-            let rpath = env::var("NEM_TUI_RPATH").unwrap_or_else(|_| lib.display().to_string());
-            println!("cargo::rustc-link-arg=-Wl,-rpath,{rpath}");
+            println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
             if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
                 // burn-tch refers to libtorch_cuda by a function that is never called; libtorch.so loads it where it
                 // is. So a binary that was built with CUDA's libraries also runs without them.
                 println!("cargo::rustc-link-arg=-Wl,--defsym=dummy_cuda_dependency=0");
-                println!("cargo::rustc-link-arg=-Wl,--no-as-needed,-ltorch,--as-needed");
+                for arg in ["-Wl,--no-as-needed", "-ltorch", "-Wl,--as-needed"] {
+                    println!("cargo::rustc-link-arg={arg}");
+                }
             }
         }
         None => println!(

@@ -8,18 +8,13 @@ import importlib.util
 import os
 import sys
 
-# The builds with libtorch, each with the first and last version of PyTorch that it was tested with. Between those of
-# different builds, PyTorch's C++ structures change.
-BUILDS = {"libtorch-2.9": ((2, 9), (2, 12)), "libtorch-2.13": ((2, 13), (2, 15))}
+from nem_tui.glue import GLUE
+
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Unusable(Exception):
     """Why PyTorch's libraries cannot be used."""
-
-
-def program(build):
-    """The path of a build's program."""
-    return os.path.join(os.path.dirname(os.path.abspath(__file__)), build, "nem-tui")
 
 
 def pytorch():
@@ -42,8 +37,8 @@ def libraries(torch):
     raise Unusable(f"{folders[0]} has no libtorch_cpu.so")
 
 
-def build_for(torch, untested):
-    """The build for this version of PyTorch. With `untested`, versions that none was tested with get the nearest."""
+def glue(torch, untested):
+    """The folder of the glue for this version of PyTorch; with `untested`, of the nearest version's."""
     path = os.path.join(torch, "version.py")
     try:
         with open(path, encoding="utf-8") as file:
@@ -52,15 +47,12 @@ def build_for(torch, untested):
         minor = tuple(int(part) for part in version.split(".")[:2])
     except (OSError, ValueError, IndexError, StopIteration):
         raise Unusable(f"the version of PyTorch cannot be read from {path}") from None
-    (oldest, _), (_, newest) = min(BUILDS.values()), max(BUILDS.values())
+    oldest, newest = min(GLUE.values())[0], max(GLUE.values())[1]
     if not oldest <= minor <= newest and not untested:
-        tested = f"{oldest[0]}.{oldest[1]} to {newest[0]}.{newest[1]}"
-        raise Unusable(f"PyTorch {version} in {torch} is not one of {tested}, which nem-tui was tested with")
+        tested = " to ".join(f"{major}.{minor}" for major, minor in sorted({oldest, newest}))
+        raise Unusable(f"it was tested with PyTorch {tested}, and {torch} is {version}")
     near = min(max(minor, oldest), newest)
-    build = next(build for build, (first, last) in BUILDS.items() if first <= near <= last)
-    if not os.path.exists(program(build)):
-        raise Unusable(f"this nem-tui was packed without a build for PyTorch {version}")
-    return build
+    return next(os.path.join(HERE, folder) for folder, (_, last) in GLUE.items() if near <= last)
 
 
 def chosen(environment):
@@ -71,28 +63,31 @@ def chosen(environment):
     try:
         if wish == "flex":
             raise Unusable("NEM_TUI_BACKEND is flex")
+        if not GLUE:
+            raise Unusable("it was packed without libtorch")
         torch = pytorch()
-        build = build_for(torch, untested=wish == "libtorch")
-        folder = libraries(torch)
+        folders = [glue(torch, untested=wish == "libtorch"), libraries(torch)]
     except Unusable as reason:
         environment["NEM_TUI_NO_LIBTORCH"] = str(reason)
         return "flex", environment
     others = environment.get("LD_LIBRARY_PATH")
-    environment["LD_LIBRARY_PATH"] = f"{folder}:{others}" if others else folder
-    return build, environment
+    environment["LD_LIBRARY_PATH"] = ":".join(folders + [others] * bool(others))
+    return "libtorch", environment
 
 
 def main():
+    """Becomes the program."""
     wish = os.environ.get("NEM_TUI_BACKEND", "")
     if wish not in ("", "flex", "libtorch"):
         refuse(f"NEM_TUI_BACKEND is {wish}: choose flex or libtorch, or leave it out")
     build, environment = chosen(os.environ)
     if wish == "libtorch" and build == "flex":
         refuse(f"NEM_TUI_BACKEND is libtorch, but {environment['NEM_TUI_NO_LIBTORCH']}")
+    program = os.path.join(HERE, build, "nem-tui")
     try:
-        os.execve(program(build), ["nem-tui", *sys.argv[1:]], environment)
+        os.execve(program, ["nem-tui", *sys.argv[1:]], environment)
     except OSError as error:
-        sys.exit(f"nem-tui: cannot start {program(build)}: {error.strerror}")
+        sys.exit(f"nem-tui: cannot start {program}: {error.strerror}")
 
 
 def refuse(sentence):

@@ -71,7 +71,7 @@ impl DeviceName {
                 let there =
                     DeviceName::available().iter().map(DeviceName::to_string).collect::<Vec<_>>().join(" or ");
                 Err(Error::Device(match no_libtorch().filter(|_| other.feature() == "libtorch") {
-                    Some(reason) => format!("{other} needs libtorch, but {reason}; or choose --device {there}"),
+                    Some(reason) => format!("there is no device {other}, because {reason}; choose --device {there}"),
                     None => format!(
                         "this nem-tui was built without {}; build it with `cargo build --release --features {}`, or \
                          choose --device {there}",
