@@ -66,9 +66,8 @@ fn libtorch() {
             }
         }
         None => println!(
-            "cargo::error=`--features libtorch` needs libtorch, but {problem}: run `scripts/libtorch` once, set LIBTORCH \
-             to the absolute path of PyTorch 2.9.0's folder, or set LIBTORCH_USE_PYTORCH=1 to use the active Python's \
-             PyTorch."
+            "cargo::error=`--features libtorch` needs libtorch, but {problem}: run `scripts/libtorch` once, or \
+             `scripts/libtorch --use PYTHON` to use the PyTorch of that Python."
         ),
     }
 }
