@@ -68,10 +68,15 @@ impl DeviceName {
             DeviceName::CubeclCuda(number) => cubecl::cuda(number),
             #[allow(unreachable_patterns)] // with all backends built in
             other => {
-                let there =
-                    DeviceName::available().iter().map(DeviceName::to_string).collect::<Vec<_>>().join(" or ");
+                let there = DeviceName::available()
+                    .iter()
+                    .map(DeviceName::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" or ");
                 Err(Error::Device(match no_libtorch().filter(|_| other.feature() == "libtorch") {
-                    Some(reason) => format!("there is no device {other}, because {reason}; choose --device {there}"),
+                    Some(reason) => {
+                        format!("there is no device {other}, because {reason}; choose --device {there}")
+                    }
                     None => format!(
                         "this nem-tui was built without {}; build it with `cargo build --release --features {}`, or \
                          choose --device {there}",

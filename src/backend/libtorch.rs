@@ -42,7 +42,11 @@ pub fn loaded() -> String {
     let text = fs::read_to_string(folder.join("version.py")).unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("__version__"));
     let version = line.and_then(|line| line.split(['\'', '"']).nth(1));
-    format!("libtorch {}({})", version.map_or(String::new(), |version| format!("{version} ")), folder.display())
+    format!(
+        "libtorch {}({})",
+        version.map_or(String::new(), |version| format!("{version} ")),
+        folder.display()
+    )
 }
 
 /// Number of GPUs that libtorch can use, 0 without a recent driver. The driver is asked once.
