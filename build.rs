@@ -66,11 +66,18 @@ fn libtorch() {
         Some(lib) => {
             println!("cargo::rerun-if-changed={}", lib.display());
             println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
+            if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
+                // burn-tch refers to libtorch_cuda by a function that is never called; libtorch.so loads it where it
+                // is. So a binary that was built with CUDA's libraries also runs without them.
+                println!("cargo::rustc-link-arg=-Wl,--defsym=dummy_cuda_dependency=0");
+                for arg in ["-Wl,--no-as-needed", "-ltorch", "-Wl,--as-needed"] {
+                    println!("cargo::rustc-link-arg={arg}");
+                }
+            }
         }
         None => println!(
-            "cargo::error=`--features libtorch` needs libtorch, but {problem}: run `scripts/libtorch` once, set LIBTORCH \
-             to the absolute path of PyTorch 2.9.0's folder, or set LIBTORCH_USE_PYTORCH=1 to use the active Python's \
-             PyTorch."
+            "cargo::error=`--features libtorch` needs libtorch, but {problem}: run `scripts/libtorch` once, or \
+             `scripts/libtorch --use PYTHON` to use the PyTorch of that Python."
         ),
     }
 }

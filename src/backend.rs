@@ -15,5 +15,5 @@ pub mod spec;
 mod torch;
 
 pub use compute::Compute;
-pub use devices::{DeviceName, available, environment, evaluations_at_once, gpus, is_gpu, shares};
+pub use devices::{DeviceName, available, backends, environment, evaluations_at_once, gpus, is_gpu, shares};
 pub use failure::{caught, explain};

@@ -20,8 +20,10 @@ mod train;
 mod verify;
 mod workbench;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::print::{print, stdout_error};
@@ -211,10 +213,14 @@ impl Cli {
     }
 }
 
-/// Prints what clap has to say: help, the version, or an error.
+/// Prints what clap has to say: help, the version with the backends, or an error.
 fn show(shown: &clap::Error) -> ExitCode {
-    match shown.print() {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+    let printed = shown.print().and_then(|()| match shown.kind() {
+        ErrorKind::DisplayVersion => writeln!(io::stdout(), "backends: {}", backend::backends()),
+        _ => Ok(()),
+    });
+    match printed {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             say(&format!("nem-tui: {}", stdout_error(e)));
             settle();
             ExitCode::FAILURE

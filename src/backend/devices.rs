@@ -67,14 +67,22 @@ impl DeviceName {
             #[cfg(feature = "cuda")]
             DeviceName::CubeclCuda(number) => cubecl::cuda(number),
             #[allow(unreachable_patterns)] // with all backends built in
-            other => Err(Error::Device(format!(
-                "this nem-tui was built without {}; build it with `cargo build --release --features {}`, or choose \
-                 --device {}",
-                other.backend(),
-                other.feature(),
-                DeviceName::available().iter().map(DeviceName::to_string).collect::<Vec<_>>().join(" or ")
-            ))),
+            other => Err(Error::Device(other.missing())),
         }
+    }
+
+    /// Why this binary does not have it, and what to do.
+    fn missing(self) -> String {
+        let there: Vec<String> = DeviceName::available().iter().map(DeviceName::to_string).collect();
+        let why = match no_libtorch().filter(|_| self.feature() == "libtorch") {
+            Some(reason) => format!("there is no device {self}, because {reason};"),
+            None => format!(
+                "this nem-tui was built without {}; build it with `cargo build --release --features {}`, or",
+                self.backend(),
+                self.feature()
+            ),
+        };
+        format!("{why} choose --device {}", there.join(" or "))
     }
 
     /// The cargo feature that includes it.
@@ -128,6 +136,25 @@ impl FromStr for DeviceName {
             ))
         })
     }
+}
+
+/// The backends of this binary, for people, and why libtorch is not one of them if that is known.
+pub fn backends() -> String {
+    let names: &[String] = &[
+        #[cfg(feature = "libtorch")]
+        libtorch::loaded(),
+        #[cfg(feature = "cuda")]
+        "CubeCL's CUDA backend".into(),
+        #[cfg(feature = "flex")]
+        "Flex".into(),
+    ];
+    let why = no_libtorch().map_or(String::new(), |reason| format!("; not libtorch, because {reason}"));
+    names.join(", ") + &why
+}
+
+/// Why the launcher in `python/nem_tui` chose a binary without libtorch.
+fn no_libtorch() -> Option<String> {
+    std::env::var("NEM_TUI_NO_LIBTORCH").ok().filter(|_| !cfg!(feature = "libtorch"))
 }
 
 /// Number of evaluations to run in parallel on `device`: one per core on Flex. libtorch and GPUs use all cores for

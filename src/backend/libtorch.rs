@@ -2,6 +2,8 @@
 #![allow(deprecated)]
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -29,6 +31,22 @@ pub fn is(device: &Device) -> bool {
 pub fn is_gpu(device: &Device) -> bool {
     let device = device.clone().inner();
     (0..gpus()).any(|number| device == Device::libtorch_cuda(number))
+}
+
+/// libtorch with its version and folder, as far as the system tells where it was loaded from.
+pub fn loaded() -> String {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let library = maps.lines().find(|line| line.ends_with("/lib/libtorch_cpu.so"));
+    let path = library.and_then(|line| line.find('/').map(|start| Path::new(&line[start..])));
+    let Some(folder) = path.and_then(Path::parent).and_then(Path::parent) else { return "libtorch".into() };
+    let text = fs::read_to_string(folder.join("version.py")).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("__version__"));
+    let version = line.and_then(|line| line.split(['\'', '"']).nth(1));
+    format!(
+        "libtorch {}({})",
+        version.map_or(String::new(), |version| format!("{version} ")),
+        folder.display()
+    )
 }
 
 /// Number of GPUs that libtorch can use, 0 without a recent driver. The driver is asked once.

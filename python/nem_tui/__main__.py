@@ -1,0 +1,5 @@
+"""`python -m nem_tui` is the same as `nem-tui`."""
+
+from nem_tui import main
+
+main()
