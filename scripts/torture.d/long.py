@@ -91,6 +91,9 @@ def soak(lab, minutes):
         ended = training.end()
         took = time.monotonic() - asked
     warm = [size for iterations, size in sizes if iterations > KEPT]
+    if not warm:
+        done = sizes[-1][0] if sizes else 0
+        raise SystemExit(f"the run made {done} iterations, and memory counts from {KEPT:,} on; give --soak more minutes")
     tenth = max(1, len(warm) // 10)
     # A viewer that joins takes a copy of the curves for a moment, so what is left between viewers counts.
     first, last = min(warm[:tenth]), min(warm[-tenth:])

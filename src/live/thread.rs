@@ -4,6 +4,7 @@
 //! through a `watch` channel for each viewer, where a newer one replaces an older one.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -20,6 +21,8 @@ use crate::stop::Stop;
 
 /// Iterations kept for an owner that does not read; older ones are in `metrics.jsonl`.
 const KEPT_ITERATIONS: usize = 8192;
+/// The shortest time between two events of iterations.
+const ITERATIONS_PERIOD: Duration = Duration::from_millis(100);
 
 /// The thread's ends of the channels.
 pub(super) struct Ends {
@@ -62,7 +65,7 @@ pub(super) fn spawn<T>(
         let _ = made.send(Ok(()));
         let mut audience = Audience::new(watch::channel(None).0);
         audience.admit(OWNER, snapshots_out);
-        let outbox = Outbox { events: events_out, waiting: VecDeque::new(), viewers: None };
+        let outbox = Outbox::new(events_out);
         work(parts, Ends { calls: calls_in, caller: weak, stop, outbox, audience, log });
     };
     let thread = std::thread::Builder::new().name(TRAINING.into()).spawn(body);
@@ -84,9 +87,17 @@ pub(super) struct Outbox {
     waiting: VecDeque<Event>,
     /// Attached viewers, where the run can listen for them.
     viewers: Option<Viewers>,
+    /// Iterations that are still to be sent, and when some were sent last.
+    iterations: Vec<Iteration>,
+    sent_at: Instant,
 }
 
 impl Outbox {
+    fn new(events: mpsc::Sender<Event>) -> Outbox {
+        let (waiting, iterations) = (VecDeque::new(), Vec::new());
+        Outbox { events, waiting, viewers: None, iterations, sent_at: Instant::now() }
+    }
+
     /// From now on also sends to attached viewers.
     pub(super) fn admit(&mut self, viewers: Viewers) {
         self.viewers = Some(viewers);
@@ -100,39 +111,58 @@ impl Outbox {
 
     /// To all viewers.
     pub(super) fn send(&mut self, event: Event) {
+        self.send_iterations();
         self.tell(None, &event);
         self.keep(event);
     }
 
     /// To one viewer.
     pub(super) fn answer(&mut self, viewer: ViewerId, event: Event) {
+        self.send_iterations();
         match viewer {
             OWNER => self.keep(event),
             _ => self.tell(Some(viewer), &event),
         }
     }
 
-    fn keep(&mut self, event: Event) {
-        self.waiting.push_back(event);
-        self.flush();
-    }
-
-    /// Adds an iteration, to the last event if that has not left yet.
+    /// To all viewers, together with others if the last ones were sent just before: waking the viewers for each
+    /// iteration takes time from a fast training.
     pub(super) fn iteration(&mut self, iteration: Iteration) {
-        self.tell(None, &Event::Iterations(vec![iteration]));
-        match self.waiting.back_mut() {
-            Some(Event::Iterations(list)) => {
-                if list.len() >= KEPT_ITERATIONS {
-                    list.remove(0);
-                }
-                list.push(iteration);
-            }
-            _ => self.waiting.push_back(Event::Iterations(vec![iteration])),
+        self.iterations.push(iteration);
+        if self.sent_at.elapsed() >= ITERATIONS_PERIOD {
+            self.flush();
         }
     }
 
-    /// Sends as much as there is room for.
+    /// Sends the iterations, and as many events as there is room for.
     pub(super) fn flush(&mut self) {
+        self.send_iterations();
+        self.send_waiting();
+    }
+
+    fn send_iterations(&mut self) {
+        if self.iterations.is_empty() {
+            return;
+        }
+        self.sent_at = Instant::now();
+        let mut iterations = std::mem::take(&mut self.iterations);
+        self.tell(None, &Event::Iterations(iterations.clone()));
+        // Added to the last event if that has not left yet.
+        match self.waiting.back_mut() {
+            Some(Event::Iterations(list)) => {
+                list.append(&mut iterations);
+                list.drain(..list.len().saturating_sub(KEPT_ITERATIONS));
+            }
+            _ => self.waiting.push_back(Event::Iterations(iterations)),
+        }
+    }
+
+    fn keep(&mut self, event: Event) {
+        self.waiting.push_back(event);
+        self.send_waiting();
+    }
+
+    fn send_waiting(&mut self) {
         while let Some(event) = self.waiting.pop_front() {
             match self.events.try_send(event) {
                 Ok(()) => {}
@@ -147,6 +177,7 @@ impl Outbox {
 
     /// Sends everything, the end last, and waits for the owner to read it.
     pub(super) fn finish(mut self, finish: Finish) {
+        self.send_iterations();
         let last = Event::Finished(finish);
         self.tell(None, &last);
         self.waiting.push_back(last);
@@ -157,5 +188,30 @@ impl Outbox {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn iterations_leave_together_and_before_any_other_event() {
+        let (sender, mut events) = mpsc::channel(8);
+        let mut outbox = Outbox::new(sender);
+        // None is due.
+        outbox.sent_at = Instant::now() + Duration::from_secs(3600);
+        let iterations: Vec<Iteration> =
+            (1..=3).map(|iteration| Iteration { iteration, ..Iteration::default() }).collect();
+        outbox.iteration(iterations[0]);
+        outbox.iteration(iterations[1]);
+        assert!(events.try_recv().is_err());
+        outbox.send(Event::Paused(true));
+        assert_eq!(events.try_recv(), Ok(Event::Iterations(iterations[..2].to_vec())));
+        assert_eq!(events.try_recv(), Ok(Event::Paused(true)));
+        outbox.iteration(iterations[2]);
+        outbox.finish(Finish::Stopped);
+        assert_eq!(events.try_recv(), Ok(Event::Iterations(iterations[2..].to_vec())));
+        assert_eq!(events.try_recv(), Ok(Event::Finished(Finish::Stopped)));
     }
 }

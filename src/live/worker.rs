@@ -33,7 +33,7 @@ use crate::train::unroll;
 /// The shortest time between two snapshots.
 const SNAPSHOT_PERIOD: Duration = Duration::from_millis(100);
 /// Snapshots take at most this fraction of the time, as its denominator.
-const SNAPSHOT_SHARE: u32 = 80;
+const SNAPSHOT_SHARE: u32 = 100;
 
 /// The most calls between two iterations.
 const MOST_CALLS: u32 = 32;
@@ -270,7 +270,6 @@ impl Worker {
                 }
             }
             self.show_if_due()?;
-            self.ends.outbox.flush();
             done = self.is_done()?;
         }
     }

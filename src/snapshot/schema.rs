@@ -31,14 +31,19 @@ pub struct Snapshot {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SnapshotStep {
     /// Clean target frame x, M values.
+    #[serde(with = "bytes")]
     pub target: Vec<f32>,
     /// Noisy input frame x̃, M values.
+    #[serde(with = "bytes")]
     pub noisy: Vec<f32>,
     /// True object of each pixel, P values from 1; 0 is background or overlap.
+    #[serde(with = "serde_bytes")]
     pub groups: Vec<u8>,
     /// ψ, K·M values.
+    #[serde(with = "bytes")]
     pub preds: Vec<f32>,
     /// γ, K·P values.
+    #[serde(with = "bytes")]
     pub gamma: Vec<f32>,
     /// AMI (max) of this step; `None` if no pixel has a group.
     pub ami: Option<f64>,
@@ -94,6 +99,25 @@ pub struct Frames {
     pub groups: Vec<u8>,
     /// The seed and the validation sample whose initial γ is used, instead of the first sample's of the model's seed.
     pub begins_as: Option<(u64, u64)>,
+}
+
+/// Values as the bytes of little-endian f32: several times as fast as one by one.
+mod bytes {
+    use serde::de::Error;
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(values: &[f32], to: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        to.serialize_bytes(&bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
+        let bytes: Vec<u8> = serde_bytes::deserialize(from)?;
+        match bytes.as_chunks() {
+            (values, []) => Ok(values.iter().copied().map(f32::from_le_bytes).collect()),
+            _ => Err(D::Error::custom(format!("{} bytes of f32 values", bytes.len()))),
+        }
+    }
 }
 
 mod shared {

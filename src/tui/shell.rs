@@ -32,7 +32,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How often a program in the background looks whether it is in the foreground again.
 const LOOK: Duration = Duration::from_millis(200);
 /// The shortest time between frames that only show progress, because drawing takes time from the training.
-const PROGRESS_FRAME: Duration = Duration::from_millis(150);
+const PROGRESS_FRAME: Duration = Duration::from_millis(200);
 
 /// How long leaving waits for a run that is only being started.
 const START: Duration = Duration::from_secs(1);
