@@ -192,7 +192,7 @@ fn interrupted_trials_end_as_if_nothing_had_been(cluster: &Cluster) {
         let (program, words): (_, &[&str]) = match i {
             0 => ("scancel", &["--signal=USR1", "--batch", task]),
             1 => ("scontrol", &["requeue", task]),
-            _ => ("scancel", &["--signal=KILL", "--full", task]),
+            _ => ("scancel", &["--signal=KILL", "--batch", task]),
         };
         cluster.call(program, words);
     });

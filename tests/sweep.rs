@@ -150,29 +150,38 @@ fn bad_input_is_refused_in_a_sentence_before_anything_begins() {
     assert!(told.contains("k=3,seed=1 holds another run (") && told.contains("move it away"), "{told}");
 }
 
-/// Slurm takes the first part of a sweep and refuses the second, or the sweep's directory cannot be written.
+/// Puts shell scripts with these names on a path; its value.
 #[cfg(unix)]
-#[test]
-fn nothing_stays_half_submitted() {
+fn programs(here: &Path, scripts: &[(&str, &str)]) -> String {
     use std::os::unix::fs::PermissionsExt;
-    let directory = tempfile::tempdir().unwrap();
-    let here = directory.path();
     let programs = here.join("bin");
     std::fs::create_dir(&programs).unwrap();
-    for (name, script) in [
-        (
-            "sbatch",
-            "[ $1 = --version ] && exit; echo x >> jobs; n=$(wc -l < jobs); [ $n = 2 ] && { echo sbatch: error: no more >&2; exit 1; }; echo $n",
-        ),
-        ("scontrol", "echo MaxArraySize = 2"),
-        ("scancel", "echo $1 >> cancelled"),
-        ("squeue", "exit 0"),
-    ] {
+    for (name, script) in scripts {
         let file = programs.join(name);
         std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let path = format!("{}:/usr/bin:/bin", programs.display());
+    format!("{}:/usr/bin:/bin", programs.display())
+}
+
+/// Slurm takes the first part of a sweep and refuses the second, or the sweep's directory cannot be written.
+#[cfg(unix)]
+#[test]
+fn nothing_stays_half_submitted() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let path = programs(
+        here,
+        &[
+            (
+                "sbatch",
+                "[ $1 = --version ] && exit; echo x >> jobs; n=$(wc -l < jobs); [ $n = 2 ] && { echo sbatch: error: no more >&2; exit 1; }; echo $n",
+            ),
+            ("scontrol", "echo MaxArraySize = 2"),
+            ("scancel", "echo $1 >> cancelled"),
+            ("squeue", "exit 0"),
+        ],
+    );
     let submit = || {
         let output =
             nem_tui_with(here, &["sweep", "a.ron", "--executor", "slurm"], &[("PATH", path.as_str())]);
@@ -265,6 +274,31 @@ fn a_stopped_sweep_is_continued() {
     run(here, &["sweep", "a.ron", "--device", "flex"]);
     assert_eq!(states(here, "a"), ["done"; 4]);
     assert_same(here, "a", "whole");
+}
+
+/// What a failed node had begun may still train when Slurm starts its job again; that job is to come back later.
+#[cfg(unix)]
+#[test]
+fn a_job_whose_trial_is_in_training_elsewhere_is_requeued() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let path = programs(here, &[("scontrol", "echo $* >> asked")]);
+    sweep_of(here, "a", &["train.max_epochs=1000000", "train.patience=1000000"], "seeds: 1");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nem-tui"));
+    command.current_dir(here).args(["sweep", "a.ron", "--jobs", "1", "--device", "flex"]);
+    let mut first = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(240);
+    while !here.join("sweeps/a/trials.jsonl").exists() || states(here, "a") != ["running"] {
+        assert!(std::time::Instant::now() < deadline, "nothing is trained");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let job = [("PATH", path.as_str()), ("SLURM_JOB_ID", "7")];
+    let second = nem_tui_with(here, &["sweep", "run", "sweeps/a", "--trials", "1", "--requeue"], &job);
+    let told = String::from_utf8(second.stderr).unwrap();
+    assert!(second.status.code() == Some(3) && told.contains("1 trained by other processes"), "{told}");
+    assert_eq!(std::fs::read_to_string(here.join("asked")).unwrap(), "requeue 7\n");
+    Command::new("kill").arg(first.id().to_string()).status().unwrap();
+    assert_eq!(first.wait().unwrap().code(), Some(3));
 }
 
 /// As tuners write it.

@@ -114,7 +114,8 @@ mod tests {
             format: FORMAT,
             version: "1".into(),
             seed: 1,
-            counters: Counters::default(),
+            // A number that is easily read a bit wrong.
+            counters: Counters { epoch_loss: 15_104.913_818_359_375, ..Counters::default() },
             metrics_bytes: 9,
             best: true,
             measured: None,

@@ -77,6 +77,8 @@ pub enum Report {
     Step(u64, f64),
     /// A validation: its loss, and AMI.
     Epoch(f64, Option<f64>),
+    /// A sentence for the user, for example that it waits for a full disk.
+    Note(String),
 }
 
 /// Shows the progress of the work.
@@ -321,6 +323,7 @@ fn pass(slot: usize, stdout: ChildStdout, messages: &Sender<Message>) -> Option<
                 let loss = line["validation_loss"].as_f64().unwrap_or(f64::NAN);
                 Some(Report::Epoch(loss, line["ami"].as_f64()))
             }
+            Some("note") => line["note"].as_str().map(|note| Report::Note(note.to_owned())),
             Some("finished") => {
                 failure = line["error"].as_str().map(str::to_owned);
                 None

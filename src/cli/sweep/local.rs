@@ -1,5 +1,6 @@
 //! Training trials on this machine, with progress bars.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -122,6 +123,8 @@ struct Bars<'a> {
     total: ProgressBar,
     slots: Vec<Option<ProgressBar>>,
     is_hidden: bool,
+    /// What trials have said; all may say the same.
+    said: HashSet<String>,
 }
 
 impl Bars<'_> {
@@ -132,7 +135,8 @@ impl Bars<'_> {
         let total =
             all.add(styled(local.trials.len() as u64, "{bar:24.green/dim} {pos}/{len} trials {eta:.dim}"));
         total.tick();
-        Bars { plan: local.plan, all, total, slots: vec![None; local.share.jobs.max(1)], is_hidden }
+        let slots = vec![None; local.share.jobs.max(1)];
+        Bars { plan: local.plan, all, total, slots, is_hidden, said: HashSet::new() }
     }
 
     fn line(&self, line: &str) {
@@ -174,6 +178,11 @@ impl Watch for Bars<'_> {
             Report::Step(iteration, _) => bar.set_position(iteration),
             Report::Epoch(loss, ami) => {
                 bar.set_message(format!("validation {loss:.3}  AMI {}", number_or_dash(ami, 3)));
+            }
+            Report::Note(note) => {
+                if self.said.insert(note.clone()) {
+                    self.line(&format!("note     {}: {note}", bar.prefix()));
+                }
             }
         }
     }
