@@ -852,6 +852,13 @@ fn a_run_that_is_over_is_trained_further_and_replayed() {
     // In the workbench: once when it is over, once while it trains.
     let mut handle = two_epochs(directory.path(), "live", true);
     wait(&mut handle, |event| (event == Event::Done(Finish::MaxEpochs)).then_some(()));
+    // These would change nothing, so it stays over.
+    for request in [Command::Train(0), Command::Set(Setting::MaxEpochs(1))] {
+        handle.send(request.clone());
+        let is_refused =
+            |event| matches!(event, Event::Refused { request: refused, .. } if refused == request);
+        wait(&mut handle, |event| is_refused(event).then_some(()));
+    }
     handle.send(Command::Train(1));
     let limit = wait(&mut handle, |event| match event {
         Event::Changed(change) => Some(change),

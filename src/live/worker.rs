@@ -290,7 +290,7 @@ impl Worker {
                     Some(Call::Command(viewer, command)) => {
                         match self.look(viewer, command)? {
                             None => {}
-                            Some(Command::Train(more)) if finish != Finish::MaxIterations => {
+                            Some(Command::Train(more)) if more > 0 && finish != Finish::MaxIterations => {
                                 self.train_further(viewer, more, true)?;
                                 // A limit that it has reached already changes nothing.
                                 if self.trainer.is_done().is_none() {

@@ -39,6 +39,10 @@ impl Worker {
                     self.refuse(viewer, Command::Checkpoint, &e);
                 }
             }
+            request @ (Command::Set(Setting::MaxEpochs(_)) | Command::Train(0)) => {
+                let e = Error::Usage("epochs can only be added: train N more of them, at least one".into());
+                self.refuse(viewer, request, &e);
+            }
             Command::Set(setting) => {
                 if let Err(e) = self.change(setting)? {
                     self.refuse(viewer, Command::Set(setting), &e);
