@@ -203,7 +203,7 @@ impl BeginArgs {
 
 fn duration(seconds: f64) -> String {
     match seconds {
-        ..120.0 => format!("{seconds:.0} seconds"),
+        ..120.0 => counted(seconds.ceil() as usize, "second"),
         ..7200.0 => format!("{:.0} minutes", seconds / 60.0),
         _ => format!("{:.1} hours", seconds / 3600.0),
     }
