@@ -108,6 +108,8 @@ impl Shell {
         let mut next_read = Instant::now();
         let mut next_look = Instant::now() + LOOK_AGAIN;
         let mut dirty = true;
+        // Once the terminal has failed nothing is drawn, but the run is still saved.
+        let mut gone = false;
         let mut drawn = Rect::default();
         // In the background, when to look whether that is over.
         let mut away: Option<Instant> = None;
@@ -173,7 +175,7 @@ impl Shell {
                 // A terminal that has not taken the last frame gets no other.
                 () = output::written(), if dirty && away.is_none() && !output::is_written() => continue,
                 // Drawing comes before further messages, which could otherwise starve it.
-                () = tokio::time::sleep_until(next_frame.into()), if dirty && away.is_none() && output::is_written() => {
+                () = tokio::time::sleep_until(next_frame.into()), if dirty && away.is_none() && !gone && output::is_written() => {
                     if !terminal::is_in_foreground() {
                         away = Some(Instant::now());
                         continue;
@@ -186,7 +188,14 @@ impl Shell {
                             late = gallery.draw(&placed, frame.buffer_mut());
                         }
                     };
-                    drawn = screen.draw(draw)?;
+                    let Ok(area) = screen.draw(draw) else {
+                        gone = true;
+                        if self.handle_message(app, Message::Terminate) {
+                            break;
+                        }
+                        continue;
+                    };
+                    drawn = area;
                     app.screen = drawn;
                     dirty = late;
                     next_frame = started + PROGRESS_FRAME;
