@@ -50,7 +50,7 @@ def glue(torch, untested):
     oldest, newest = min(GLUE.values())[0], max(GLUE.values())[1]
     if not oldest <= minor <= newest and not untested:
         tested = " to ".join(f"{major}.{minor}" for major, minor in sorted({oldest, newest}))
-        raise Unusable(f"it was tested with PyTorch {tested}, and {torch} is {version}")
+        raise Unusable(f"{torch} is PyTorch {version}, and nem-tui was tested with {tested}")
     near = min(max(minor, oldest), newest)
     return next(os.path.join(HERE, folder) for folder, (_, last) in GLUE.items() if near <= last)
 
@@ -64,7 +64,7 @@ def chosen(environment):
         if wish == "flex":
             raise Unusable("NEM_TUI_BACKEND is flex")
         if not GLUE:
-            raise Unusable("it was packed without libtorch")
+            raise Unusable("this nem-tui was packed without it")
         torch = pytorch()
         folders = [glue(torch, untested=wish == "libtorch"), libraries(torch)]
     except Unusable as reason:
