@@ -396,7 +396,7 @@ fn a_disk_that_is_full_is_said() {
     assert!(error.contains("cannot write to o/train-images-idx3-ubyte.part: "), "{error}");
 }
 
-/// While the mirror is silent, too; what has arrived stays for the next time.
+/// While the mirror is silent, too; what has arrived stays for the next time. SIGINT may be ignored by a shell's `&`.
 #[test]
 #[cfg(unix)]
 fn a_request_to_stop_is_heeded_at_once() {
@@ -414,7 +414,7 @@ fn a_request_to_stop_is_heeded_at_once() {
     let arguments = ["--from", &server.url(), "--out", "o"];
     let child = program(place.path(), &arguments).stderr(Stdio::piped()).spawn().unwrap();
     is_silent.recv().unwrap();
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
