@@ -182,7 +182,7 @@ impl Worker {
         let run = self.run.path();
         let written = RunResult::of(run, finish.into(), self.floor).and_then(|result| result.write(run));
         if let Err(e) = written {
-            info!("{e}");
+            self.note(&e);
         }
     }
 
