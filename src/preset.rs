@@ -21,7 +21,7 @@ mod typed;
 
 pub use check::{DIGIT_SIDE, MAX_COMPONENTS, MAX_IMAGE_SIDE, MAX_STEPS};
 pub use data::{Data, Digits, Images, Noise, ShapeSet, Speed};
-pub use difference::{Difference, differences, settings};
+pub use difference::{Difference, differences, is_description, settings};
 pub use images::ImageSize;
 pub use layers::{LayerOutput, layer_outputs};
 pub use load::{embedded, embedded_names};

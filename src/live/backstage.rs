@@ -109,7 +109,7 @@ impl Backstage for LocalBackstage {
                     || changed(run) != Some(known.changed)
                     || keep::noted(run) != known.noted
                     // That is renamed or removed without a change here.
-                    || parent() != known.parent
+                    || known.parent.is_some() && parent() != known.parent
             }
             None => true,
         };

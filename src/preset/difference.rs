@@ -32,16 +32,26 @@ pub fn differences(before: &Preset, after: &Preset) -> Vec<Difference> {
     found
 }
 
+/// Whether the field at `path` is what a preset says about itself.
+pub fn is_description(path: &str) -> bool {
+    ["about", "expect"].contains(&path)
+}
+
 /// All fields of a preset with their values as JSON, by path, without what it says about itself.
 pub fn settings(preset: &Preset) -> Vec<(String, String)> {
     let mut found = Vec::new();
     flatten("", &serde_json::to_value(preset).unwrap_or_default(), &mut found);
-    found.retain(|(path, _)| !["about", "expect"].contains(&path.as_str()));
+    found.retain(|(path, _)| !is_description(path));
     found
 }
 
+/// The path of a field inside the one at `path`.
+fn below(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
 fn flatten(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    let below = |key: &str| below(path, key);
     match value {
         // As in `compare`. A variant is also a value: that of its field.
         value if let Some(variant) = variant_of(value) => {
@@ -65,7 +75,7 @@ impl Preset {
 }
 
 fn compare(path: &str, before: &Value, after: &Value, found: &mut Vec<Difference>) {
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    let below = |key: &str| below(path, key);
     match (before, after) {
         // The name of a variant is not part of a path.
         (a, b) if variant_of(a).is_some() && variant_of(a) == variant_of(b) => {

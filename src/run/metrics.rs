@@ -217,8 +217,7 @@ pub struct Latest {
 /// The latest state of the run in `run`. Only the end of the file is read, so that long runs are listed quickly.
 pub fn latest(run: &Path) -> Latest {
     let bytes = end(run, 512 * 1024);
-    let mut records =
-        bytes.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let mut records = latest_first(&bytes);
     let (last, epoch) = match records.next() {
         Some(Record::Failed(failure)) => (Some(failure), None),
         other => (None, other),
@@ -251,14 +250,17 @@ fn end(run: &Path, most: u64) -> Vec<u8> {
     tail().unwrap_or_default()
 }
 
+/// The records in the last bytes of a file, the latest first.
+fn latest_first(bytes: &[u8]) -> impl Iterator<Item = Record> {
+    bytes.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok())
+}
+
 /// The iterations that the run in `run` has recorded. Only the end of the file is read.
 pub fn last_iteration(run: &Path) -> u64 {
     let bytes = end(run, 16 * 1024);
-    let mut records =
-        bytes.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     let trained =
         |record: &Record| matches!(record, Record::Step(_) | Record::Epoch(_) | Record::Fork { .. });
-    records.find(trained).map_or(0, |record| record.iteration())
+    latest_first(&bytes).find(trained).map_or(0, |record| record.iteration())
 }
 
 /// The epochs of the run in `run`, without scores that mean nothing. Its iterations are passed over without reading

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::preset::{self, Setting};
+use crate::preset::{self, Preset, Setting};
 use crate::protocol::RunCard;
 
 /// What a run has in no column.
@@ -23,8 +23,8 @@ pub struct RunTable {
     pub marked: Vec<PathBuf>,
     /// The settings in which the runs differ, by path.
     pub differing: Vec<String>,
-    /// The settings of each run, by its directory.
-    settings: BTreeMap<PathBuf, BTreeMap<String, String>>,
+    /// The settings of each run, by its directory, and the preset that they are from.
+    settings: BTreeMap<PathBuf, (Preset, BTreeMap<String, String>)>,
 }
 
 /// A column.
@@ -92,7 +92,7 @@ impl RunTable {
     }
 
     fn setting(&self, run: &Path, path: &str) -> Option<&str> {
-        self.settings.get(run)?.get(path).map(String::as_str)
+        self.settings.get(run)?.1.get(path).map(String::as_str)
     }
 
     /// The settings in which the runs differ, as "k=5 train.batch=64", for the filter.
@@ -157,14 +157,17 @@ impl RunTable {
     pub fn read<'a>(&mut self, runs: impl Iterator<Item = &'a RunCard>) {
         let mut before = std::mem::take(&mut self.settings);
         for run in runs {
-            let known = before.remove(&run.directory);
-            let settings = known.unwrap_or_else(|| preset::settings(&run.preset).into_iter().collect());
+            // It changes with a run's live changes.
+            let known = before.remove(&run.directory).filter(|(preset, _)| *preset == run.preset);
+            let read = || (run.preset.clone(), preset::settings(&run.preset).into_iter().collect());
+            let settings = known.unwrap_or_else(read);
             self.settings.insert(run.directory.clone(), settings);
         }
         self.marked.retain(|run| self.settings.contains_key(run));
-        let paths: BTreeSet<&String> = self.settings.values().flat_map(BTreeMap::keys).collect();
+        let paths: BTreeSet<&String> =
+            self.settings.values().flat_map(|(_, settings)| settings.keys()).collect();
         let differs = |path: &&String| {
-            let mut values = self.settings.values().map(|settings| settings.get(*path));
+            let mut values = self.settings.values().map(|(_, settings)| settings.get(*path));
             values.next().is_some_and(|first| values.any(|value| value != first))
         };
         let mut differing: Vec<String> = paths.into_iter().filter(differs).cloned().collect();
@@ -180,7 +183,6 @@ impl RunTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preset::Preset;
 
     /// Presets of other kinds differ in fields that the others lack.
     #[test]
@@ -198,6 +200,9 @@ mod tests {
             table.columns()[6..].iter().map(|column| column.heading().to_owned()).collect();
         assert_eq!(headings, ["k", "noise", "lr"], "as they are typed");
         assert_eq!(table.words(&runs[1]), " k=7 noise.probability=0.3 train.learning_rate=0.1");
+        let changed = card("b", load("quickstart").set(&["k=9"]).unwrap());
+        table.read([&runs[0], &changed].into_iter());
+        assert_eq!((table.words(&changed), table.differing.len()), (" k=9".into(), 1), "as it is now");
         let runs = [card("a", load("quickstart")), card("c", load("static-shapes-nem"))];
         table.read(runs.iter());
         let columns = table.columns();

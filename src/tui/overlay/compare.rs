@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::log::PAGE;
-use crate::preset::{Preset, Setting, differences};
+use crate::preset::{Preset, Setting, differences, is_description};
 use crate::protocol::{Change, RunCard, number_or_dash};
 use crate::tui::theme::{Series, Theme};
 use crate::tui::view::fields::Fields;
@@ -123,7 +123,7 @@ pub fn table(own: Settings, others: &[ComparedRun]) -> Vec<SettingRow> {
     let mut rows = std::collections::BTreeMap::new();
     for (column, other) in others.iter().enumerate() {
         for difference in differences(own.0, &other.preset) {
-            if ["about", "expect"].contains(&difference.path.as_str()) {
+            if is_description(&difference.path) {
                 continue;
             }
             let values =

@@ -144,6 +144,11 @@ pub fn question(theme: &Theme, title: &str, (text, answers): (&str, &str), area:
     over(theme, format!(" {title} "), &lines, area, buf);
 }
 
+/// How many of `lines` lines are above the first on the screen: line `chosen` stays in view, with some of what follows.
+pub fn lines_above(chosen: usize, lines: usize, height: usize) -> usize {
+    (chosen + 1 + height / 3).min(lines).saturating_sub(height)
+}
+
 /// Splits off the first and the last line, if there is room for more.
 pub fn frame_lines(area: Rect, first: u16, last: u16) -> [Rect; 3] {
     Layout::vertical([Constraint::Length(first), Constraint::Min(0), Constraint::Length(last)]).areas(area)

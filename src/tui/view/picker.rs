@@ -8,7 +8,7 @@ use ratatui::widgets::{Paragraph, Widget, Wrap};
 use super::bars::footer;
 use super::fields::Fields;
 use super::format::number;
-use super::parts::{Sheet, frame_lines, inside, pane, put};
+use super::parts::{Sheet, frame_lines, inside, lines_above, pane, put};
 use super::picture::{Picture, sizes};
 use crate::paths::shown;
 use crate::preset::{Cell, Data, Layer, Noise, Preset, StepWeights};
@@ -139,7 +139,7 @@ fn lines(app: &App, inner: Rect) -> (Vec<(Line<'static>, Option<usize>)>, usize)
         lines.push((Line::styled(format!(" nothing has these words; {clear} lists all"), theme.dim()), None));
     }
     // The chosen line stays in view, with some of what follows it.
-    let skip = (chosen_line + 1 + height / 3).min(lines.len()).saturating_sub(height);
+    let skip = lines_above(chosen_line, lines.len(), height);
     (lines, skip)
 }
 

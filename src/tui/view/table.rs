@@ -4,7 +4,7 @@ use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::bars::footer;
-use super::parts::{Sheet, frame_lines, inside, pane, put};
+use super::parts::{Sheet, frame_lines, inside, lines_above, pane, put};
 use super::picker::details;
 use crate::protocol::RunState;
 use crate::tui::app::{App, Overlay};
@@ -46,7 +46,7 @@ fn places(area: Rect) -> [Rect; 4] {
 /// The listed runs that are above the first row on the screen, so that the chosen one is in view.
 fn skipped(app: &App, listed: &[usize], height: usize) -> usize {
     let chosen = listed.iter().position(|at| *at == app.picker.selected).unwrap_or(0);
-    (chosen + 1 + height / 3).min(listed.len()).saturating_sub(height)
+    lines_above(chosen, listed.len(), height)
 }
 
 /// The entry at this place of the screen.
