@@ -100,10 +100,11 @@ impl TrialState {
             Some(result) if result.reason.is_end_of_protocol() || is_enough => {
                 TrialState { state: State::Done, iterations, why: None, result: Some(result) }
             }
-            None if metrics::latest(run).failure.is_some() => {
-                failed(metrics::latest(run).failure.map_or(String::new(), |failure| failure.why))
-            }
-            _ => TrialState::new(State::Unfinished, iterations, None),
+            Some(_) => TrialState::new(State::Unfinished, iterations, None),
+            None => match metrics::latest(run).failure {
+                Some(failure) => failed(failure.why),
+                None => TrialState::new(State::Unfinished, iterations, None),
+            },
         }
     }
 }
