@@ -6,6 +6,7 @@ why; NEM_TUI_BACKEND=flex or libtorch chooses one. The reason reaches the progra
 
 import importlib.util
 import os
+import subprocess
 import sys
 
 from nem_tui.glue import GLUE
@@ -55,6 +56,16 @@ def glue(torch, untested):
     return next(os.path.join(HERE, folder) for folder, (_, last) in GLUE.items() if near <= last)
 
 
+def check(path, torch, environment):
+    """Asks the system's loader whether it would find all libraries; without this, it would end the program."""
+    trace = dict(environment, LD_TRACE_LOADED_OBJECTS="1")
+    traced = subprocess.run([path], env=trace, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    lines = traced.stdout.decode(errors="replace").split("\n")
+    wrong = [line.strip() for line in lines if "not found" in line or traced.returncode]
+    if wrong:
+        raise Unusable(f"the libraries of {torch} cannot be loaded ({wrong[0]})")
+
+
 def chosen(environment):
     """The build to start, and its environment."""
     environment = dict(environment)
@@ -67,12 +78,18 @@ def chosen(environment):
             raise Unusable("this nem-tui was packed without it")
         torch = pytorch()
         folders = [glue(torch, untested=wish == "libtorch"), libraries(torch)]
+        others = environment.get("LD_LIBRARY_PATH")
+        found = dict(environment, LD_LIBRARY_PATH=":".join(folders + [others] * bool(others)))
+        check(program("libtorch"), torch, found)
+        return "libtorch", found
     except Unusable as reason:
         environment["NEM_TUI_NO_LIBTORCH"] = str(reason)
         return "flex", environment
-    others = environment.get("LD_LIBRARY_PATH")
-    environment["LD_LIBRARY_PATH"] = ":".join(folders + [others] * bool(others))
-    return "libtorch", environment
+
+
+def program(build):
+    """The path of a build."""
+    return os.path.join(HERE, build, "nem-tui")
 
 
 def main():
@@ -83,11 +100,10 @@ def main():
     build, environment = chosen(os.environ)
     if wish == "libtorch" and build == "flex":
         refuse(f"NEM_TUI_BACKEND is libtorch, but {environment['NEM_TUI_NO_LIBTORCH']}")
-    program = os.path.join(HERE, build, "nem-tui")
     try:
-        os.execve(program, ["nem-tui", *sys.argv[1:]], environment)
+        os.execve(program(build), ["nem-tui", *sys.argv[1:]], environment)
     except OSError as error:
-        sys.exit(f"nem-tui: cannot start {program}: {error.strerror}")
+        sys.exit(f"nem-tui: cannot start {program(build)}: {error.strerror}")
 
 
 def refuse(sentence):
