@@ -12,7 +12,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::experiments::{EXPERIMENTS, Section};
-use super::runs::{FailedRun, ScoredRun, changes};
+use super::runs::{FailedRun, ScoredRun, TrainedRun, changes};
 use crate::error::{Error, Result};
 use crate::paths::shown;
 use crate::preset::Digits;
@@ -121,7 +121,7 @@ impl ArchivedRun {
     /// become another recipe since the run was scored.
     pub fn update_changes(scored: &mut [ScoredRun], archived: &[ArchivedRun]) {
         for training in scored.iter_mut().map(|scored| &mut scored.training) {
-            let run = archived.iter().find(|run| run.is(&training.preset, training.seed));
+            let run = archived.iter().find(|run| run.is(training));
             for change in run.into_iter().flat_map(|run| &run.changed) {
                 if !training.changed.contains(change) {
                     training.changed.push(change.clone());
@@ -130,9 +130,9 @@ impl ArchivedRun {
         }
     }
 
-    /// Whether it is the run of this preset and seed.
-    pub(super) fn is(&self, preset: &str, seed: u64) -> bool {
-        (self.preset.as_str(), self.run.seed) == (preset, seed)
+    /// Whether it is this run: the same preset, seed and kind of digits.
+    pub(super) fn is(&self, run: &TrainedRun) -> bool {
+        (&self.preset, self.run.seed, self.synthetic) == (&run.preset, run.seed, run.synthetic)
     }
 
     /// Every epoch with its stage and the hours of training until its end, validation included.

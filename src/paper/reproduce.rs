@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use super::archived::{self, ArchivedRun};
 use super::experiments::{Section, TestConditions};
 use super::figures::figures;
-use super::runs::{FailedRun, ScoredRun, TrainedRun};
+use super::runs::{FailedRun, ScoredRun, TrainedRun, run_name};
 use super::tables::Results;
 use crate::backend::Compute;
-use crate::data::Split;
+use crate::data::{self, Split};
 use crate::error::{Error, Result};
 use crate::files::{remove_temporary, write_atomic};
 use crate::live::begin::{self, Ending, Job};
 use crate::paths::shown;
 use crate::precision::Precision;
-use crate::preset::{Difference, Preset};
+use crate::preset::{Difference, Digits, Preset};
 use crate::protocol::{Finish, RunHandle};
 use crate::run::begun;
 use crate::run::checkpoints;
@@ -85,6 +85,8 @@ struct WantedRun {
     /// The preset with the user's settings.
     settings: Preset,
     seed: u64,
+    /// The name of its directory.
+    name: String,
     path: PathBuf,
 }
 
@@ -151,7 +153,7 @@ impl Reproduction<'_> {
             self.check_settings(run)?;
             Ok(Trial {
                 trial: 0,
-                run: format!("{}-s{}", run.preset, run.seed),
+                run: run.name.clone(),
                 preset: run.preset.to_owned(),
                 seed: run.seed,
                 set: sets(&run.settings)?,
@@ -169,13 +171,12 @@ impl Reproduction<'_> {
                 presets.push((experiment.preset, self.with_settings(&Preset::load(experiment.preset)?)?));
             }
         }
-        let run = |(preset, settings): &(&'static str, Preset), seed| WantedRun {
-            preset,
-            settings: settings.clone(),
-            seed,
-            path: self.runs().join(format!("{preset}-s{seed}")),
+        let run = |(preset, settings): &(&'static str, Preset), seed| {
+            let synthetic = data::resolved(&settings.data)?.digits() == Some(&Digits::Synthetic);
+            let name = run_name(preset, seed, synthetic);
+            Ok(WantedRun { preset, settings: settings.clone(), seed, path: self.runs().join(&name), name })
         };
-        Ok((1..=self.seeds).flat_map(|seed| presets.iter().map(move |preset| run(preset, seed))).collect())
+        (1..=self.seeds).flat_map(|seed| presets.iter().map(move |preset| run(preset, seed))).collect()
     }
 
     fn with_settings(&self, preset: &Preset) -> Result<Preset> {
@@ -264,8 +265,7 @@ impl Reproduction<'_> {
             if directory::is_archived(&run.path) {
                 let scores = ScoredRun::read_all(&self.out.join("scores"))?;
                 let mut of_run = scores.iter().map(|scored| &scored.training);
-                if of_run.any(|of| (of.preset.as_str(), of.seed, of.finished) == (run.preset, run.seed, true))
-                {
+                if of_run.any(|of| of.finished && of.name() == run.name) {
                     return Ok(Finish::EarlyStop);
                 }
                 return Err(Error::content(
@@ -298,7 +298,7 @@ impl Reproduction<'_> {
             }
         }
         for test in tests {
-            let file = scores.join(ScoredRun::file_name(run.preset, run.seed, test));
+            let file = scores.join(ScoredRun::file_name(&training, test));
             let samples = self.samples.unwrap_or(match training.finished {
                 true => best.preset.train.test_size,
                 false => GLANCE.min(best.preset.train.test_size),
@@ -321,7 +321,7 @@ impl Reproduction<'_> {
                 precision: Precision::F32,
                 stop: self.stop.clone(),
             };
-            let show = progress.scoring(&format!("{} seed {}, {}", run.preset, run.seed, test.name));
+            let show = progress.scoring(&format!("{}, {}", run.name, test.name));
             let mut report = score(&run.path, &scoring, &device, &show)?;
             // Relative to the directory, so that it can be moved.
             if let Ok(within) = report.checkpoint.strip_prefix(&self.out) {

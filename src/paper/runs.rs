@@ -13,7 +13,7 @@ use super::experiments::TestConditions;
 use crate::error::{Error, Result};
 use crate::files::{has_extension, write_atomic};
 use crate::paths::{Shown, shown};
-use crate::preset::{Difference, Preset, differences, embedded_names};
+use crate::preset::{Difference, Digits, Preset, differences, embedded_names};
 use crate::protocol::{Change, Metrics};
 use crate::run::directory::{self, RunFile};
 use crate::run::metrics;
@@ -37,6 +37,9 @@ pub struct TrainedRun {
     pub preset: String,
     /// The seed of all random numbers.
     pub seed: u64,
+    /// Whether its digits were synthetic; its scores do not compare with the paper's then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub synthetic: bool,
     /// Whether the protocol ended it.
     pub finished: bool,
     /// Epochs done.
@@ -93,6 +96,7 @@ impl TrainedRun {
         Ok(TrainedRun {
             preset: preset.name.clone(),
             seed: file.seed,
+            synthetic: preset.data.digits() == Some(&Digits::Synthetic),
             finished: counters.is_finished(&preset.train),
             epochs: counters.epochs,
             iterations: counters.iteration,
@@ -108,6 +112,11 @@ impl TrainedRun {
             version: file.version,
             changed,
         })
+    }
+
+    /// Its directory's name.
+    pub fn name(&self) -> String {
+        run_name(&self.preset, self.seed, self.synthetic)
     }
 
     /// In words.
@@ -128,6 +137,11 @@ impl TrainedRun {
     pub(super) fn is_complete(&self) -> bool {
         self.finished && !self.is_cut_short()
     }
+}
+
+/// The name of a run's directory.
+pub(super) fn run_name(preset: &str, seed: u64, synthetic: bool) -> String {
+    format!("{preset}{}-s{seed}", if synthetic { "-synthetic" } else { "" })
 }
 
 /// Whether `change`, a [`Difference`] in words, lowers a limit that ends a run or one of its stages.
@@ -183,9 +197,9 @@ fn name_of(weights: &Path) -> Shown<'_> {
 }
 
 impl ScoredRun {
-    /// The name of its file.
-    pub fn file_name(preset: &str, seed: u64, test: &TestConditions) -> String {
-        format!("{preset}-s{seed}-{}.json", test.name)
+    /// The name of the file for the scores of `run` in `test`.
+    pub fn file_name(run: &TrainedRun, test: &TestConditions) -> String {
+        format!("{}-{}.json", run.name(), test.name)
     }
 
     /// Reads one; `None` without such a file.
@@ -225,7 +239,7 @@ impl ScoredRun {
     /// # Errors
     /// A directory that cannot be written.
     pub fn write(&self, directory: &Path, test: &TestConditions) -> Result<()> {
-        let file = directory.join(ScoredRun::file_name(&self.training.preset, self.training.seed, test));
+        let file = directory.join(ScoredRun::file_name(&self.training, test));
         let mut text = serde_json::to_vec_pretty(self).map_err(|e| Error::content(&file, e.to_string()))?;
         text.push(b'\n');
         write_atomic(&file, &text)

@@ -60,8 +60,8 @@ pub struct MeanScore {
     pub mean: f64,
     /// The deviation (of a sample); `None` for a single run.
     pub deviation: Option<f64>,
-    /// The mean of the last step's score, where the row is about that of all steps.
-    pub last_step: Option<f64>,
+    /// The mean AMI, weighted over all EM steps like the loss, where the row is about that of the last step.
+    pub all_steps: Option<f64>,
     /// The mean of the floors on the images that are scored; `None` where the row is not a score of the grouping, or a
     /// floor was not measured.
     pub floor: Option<f64>,
@@ -83,18 +83,27 @@ impl Results {
             let (preset, test) = (experiment.preset, experiment.test.name);
             scored.iter().filter(move |s| s.training.preset == preset && s.test == test)
         };
+        // Scores on real and on synthetic digits are never in one mean.
+        let digits = |experiment: &Experiment| {
+            let synthetic = of(experiment).any(|s| s.training.synthetic);
+            let real = !synthetic || of(experiment).any(|s| !s.training.synthetic);
+            [(real, false), (synthetic, true)]
+                .into_iter()
+                .filter_map(|(is_there, which)| is_there.then_some(which))
+        };
         let has_scores = |section: &Section| section.experiments().any(|one| of(one).next().is_some());
         let wanted = |section: &Section| sections.contains(section) || has_scores(section);
         let all = Section::ALL.into_iter().filter(wanted).flat_map(Section::experiments);
         let experiments: Vec<&Experiment> = all.collect();
-        let row = |one: &&Experiment| {
+        let row = |one: &Experiment, synthetic: bool| {
             let failed = failures.iter().filter(|failure| failure.preset == one.preset).map(|f| f.seed);
-            ResultRow { failed: failed.collect(), ..ResultRow::new(one, seeds, &of(one).collect::<Vec<_>>()) }
+            let scored: Vec<_> = of(one).filter(|s| s.training.synthetic == synthetic).collect();
+            ResultRow { failed: failed.collect(), ..ResultRow::new(one, seeds, synthetic, &scored) }
         };
-        let rows = experiments.iter().map(row).collect();
+        let rows = experiments.iter().flat_map(|one| digits(one).map(|which| row(one, which))).collect();
         let mut runs: Vec<TrainedRun> = Vec::new();
         for training in experiments.iter().flat_map(|one| of(one)).map(|s| &s.training) {
-            if !runs.iter().any(|run| (&run.preset, run.seed) == (&training.preset, training.seed)) {
+            if !runs.iter().any(|run| run.name() == training.name()) {
                 runs.push(training.clone());
             }
         }
@@ -103,7 +112,7 @@ impl Results {
 }
 
 impl ResultRow {
-    fn new(experiment: &Experiment, seeds: u64, scored: &[&ScoredRun]) -> ResultRow {
+    fn new(experiment: &Experiment, seeds: u64, synthetic: bool, scored: &[&ScoredRun]) -> ResultRow {
         let mean = |complete: bool| {
             let of: Vec<&ScoredRun> =
                 scored.iter().copied().filter(|s| s.training.is_complete() == complete).collect();
@@ -122,7 +131,7 @@ impl ResultRow {
             missing: (1..=seeds).filter(|seed| !there.contains(seed)).collect(),
             failed: Vec::new(),
             changed: scored.iter().any(|s| !s.training.changed.is_empty()),
-            synthetic: scored.iter().any(|s| s.report.synthetic),
+            synthetic,
         }
     }
 }
@@ -137,10 +146,13 @@ impl MeanScore {
         let floors: Option<Vec<f64>> = scored.iter().map(|(s, _)| measure.floor(&s.report)).collect();
         let (mean, deviation) =
             mean_and_deviation(&scored.iter().map(|(_, value)| *value).collect::<Vec<_>>());
+        let mean = mean?;
+        // Where the loss is that of the last step, so is the mean.
+        let beside = |all: &f64| measure == Measure::AmiLast && *all != mean;
         Some(MeanScore {
-            mean: mean?,
+            mean,
             deviation,
-            last_step: over(|report| report.ami_last).filter(|_| measure == Measure::Ami),
+            all_steps: over(|report| report.ami).filter(beside),
             floor: floors.and_then(|floors| mean_and_deviation(&floors).0),
             seeds: scored.iter().map(|(s, _)| s.training.seed).collect(),
             samples: scored.iter().map(|(s, _)| s.report.samples).min()?,
