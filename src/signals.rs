@@ -3,7 +3,7 @@
 //! | signal | to a [`Listener`] | without one |
 //! |---|---|---|
 //! | SIGINT, SIGTERM | [`Request::End`]; again, they end the process at once | end the process |
-//! | SIGHUP, SIGXCPU | [`Request::End`]; again, nothing more | end the process |
+//! | SIGHUP, SIGXCPU | [`Request::End`]; again, nothing more | end the process; SIGHUP not after the terminal was left |
 //! | SIGUSR1, SIGUSR2 | [`Request::Save`] | nothing: there is nothing to save |
 //! | SIGTSTP, SIGCONT, on the screen | [`Request::Suspend`], [`Request::Continued`] | as usual |
 //! | SIGQUIT, on the screen | ends the process at once | as usual |
@@ -42,9 +42,15 @@ struct State {
     restore: Option<fn()>,
     /// When the process was first asked to end.
     asked: Option<Instant>,
+    /// Whether the terminal has been given back for good: the process ends by itself.
+    left: bool,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { heed: None, restore: None, asked: None });
+static STATE: Mutex<State> = Mutex::new(State::INITIAL);
+
+impl State {
+    const INITIAL: State = State { heed: None, restore: None, asked: None, left: false };
+}
 
 fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -65,6 +71,7 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         let mut state = state();
+        state.left |= state.restore.is_some();
         (state.heed, state.restore) = (None, None);
     }
 }
@@ -211,6 +218,8 @@ mod system {
                 (Request::End, Some(_)) if matches!(signal, SIGHUP | SIGXCPU) => Effect::Nothing,
                 (Request::End, Some(first)) if now.duration_since(first) < SAME => Effect::Nothing,
                 (Request::End, Some(_)) => Effect::End,
+                // Of the terminal that was just left because it is gone.
+                (Request::End, None) if signal == SIGHUP && self.left => Effect::Nothing,
                 (request, _) if self.heed.is_some() => {
                     if request == Request::End {
                         self.asked = Some(now);
@@ -276,7 +285,7 @@ mod system {
         fn a_second_request_ends_the_process_unless_it_is_the_same_one() {
             let now = Instant::now();
             let later = now + SAME;
-            let mut state = State { heed: Some(Box::new(|_| {})), restore: None, asked: None };
+            let mut state = State { heed: Some(Box::new(|_| {})), ..State::INITIAL };
             assert_eq!(state.effect(SIGUSR1, now), Effect::Pass(Request::Save));
             assert_eq!(state.effect(SIGTERM, now), Effect::Pass(Request::End));
             for (signal, when, effect) in [
@@ -295,7 +304,7 @@ mod system {
         #[test]
         fn without_a_listener_signals_have_their_usual_effects() {
             let now = Instant::now();
-            let mut state = State { heed: None, restore: None, asked: None };
+            let mut state = State::INITIAL;
             for signal in [SIGINT, SIGTERM, SIGHUP, SIGXCPU] {
                 assert_eq!(state.effect(signal, now), Effect::End);
             }
@@ -303,6 +312,15 @@ mod system {
             for signal in [SIGUSR1, SIGUSR2, SIGCONT, SIGXFSZ] {
                 assert_eq!(state.effect(signal, now), Effect::Nothing);
             }
+        }
+
+        /// The read error of a terminal that is gone may come before its signal.
+        #[test]
+        fn the_hang_up_of_a_terminal_that_was_left_ends_nothing() {
+            let now = Instant::now();
+            let mut state = State { left: true, ..State::INITIAL };
+            assert_eq!(state.effect(SIGHUP, now), Effect::Nothing);
+            assert_eq!(state.effect(SIGTERM, now), Effect::End);
         }
 
         #[test]
