@@ -113,6 +113,7 @@ pub const EXPERIMENTS: &[Experiment] = &{
     const STAGES: &str = "flying-mnist-2-stages";
     const STATIC_FAST: &str = "static-shapes-fast";
     const FLYING_FAST: &str = "flying-shapes-fast";
+    const FLYING_LONGER: &str = "flying-shapes-longer";
     const FLYING_FAST_K1: &str = "flying-shapes-fast-k1";
     [
         row(Static, "N-EM", NEM, &AS_TRAINED, AmiLast, remembered(0.475, 0.043)),
@@ -153,6 +154,10 @@ pub const EXPERIMENTS: &[Experiment] = &{
         row(Faster, "flying shapes, 3 objects K 3", FLYING_FAST, &AS_TRAINED, AmiLast, paper(0.970, 0.005)),
         row(Faster, "flying shapes, tested with K 5", FLYING_FAST, &K5, AmiLast, paper(0.972, 0.007)),
         row(Faster, "flying shapes, tested with 5 objects K 5", FLYING_FAST, &OBJECTS5_K5, AmiLast, None),
+        row(Faster, "flying shapes, longer, 3 objects K 3", FLYING_LONGER, &AS_TRAINED, AmiLast, paper(0.970, 0.005)),
+        row(Faster, "flying shapes, longer, tested with K 5", FLYING_LONGER, &K5, AmiLast, paper(0.972, 0.007)),
+        row(Faster, "flying shapes, longer, tested with 5 objects K 5", FLYING_LONGER, &OBJECTS5_K5, AmiLast, None),
+        row(Faster, "flying shapes, longer, sequences of 50 steps", FLYING_LONGER, &STEPS50, AmiLast, None),
         row(Faster, "flying shapes, 3 objects K 1, bound", FLYING_FAST_K1, &AS_TRAINED, UpperBound, None),
         row(Faster, "flying shapes, 3 objects K 3, bound", FLYING_FAST, &AS_TRAINED, UpperBound, None),
         row(Faster, "flying shapes, 5 objects K 1, bound", FLYING_FAST_K1, &OBJECTS5, UpperBound, None),

@@ -70,7 +70,7 @@ fn of<'a>(scored: &'a [ScoredRun], experiment: &Experiment) -> Vec<&'a ScoredRun
     scored.iter().filter(|s| s.training.preset == preset && s.test == test).collect()
 }
 
-/// The runs that a curve is the mean of: either all finished or all unfinished.
+/// The runs that a curve is the mean of: all finished or none, on real digits or on synthetic ones.
 struct MeanCurve<'a> {
     name: &'static str,
     colour: RGBColor,
@@ -79,15 +79,14 @@ struct MeanCurve<'a> {
 }
 
 impl<'a> MeanCurve<'a> {
-    /// The curves of `runs`: one for the finished ones and one for the others, if there are any.
+    /// The curves of `runs`, one for each kind of run.
     fn of(name: &'static str, colour: RGBColor, runs: Vec<&'a ScoredRun>) -> Vec<MeanCurve<'a>> {
-        let (finished, unfinished): (Vec<_>, Vec<_>) =
-            runs.into_iter().partition(|s| s.training.is_complete());
-        [(true, finished), (false, unfinished)]
-            .into_iter()
-            .filter(|(_, runs)| !runs.is_empty())
-            .map(|(finished, runs)| MeanCurve { name, colour, finished, runs })
-            .collect()
+        let curve = |kind: (bool, bool)| {
+            let is_one = |run: &&&ScoredRun| (run.training.is_complete(), run.report.synthetic) == kind;
+            MeanCurve { name, colour, finished: kind.0, runs: runs.iter().filter(is_one).copied().collect() }
+        };
+        let kinds = [(true, false), (false, false), (true, true), (false, true)];
+        kinds.into_iter().map(curve).filter(|curve| !curve.runs.is_empty()).collect()
     }
 
     /// Its name, and whether its runs are unfinished or saw synthetic digits.

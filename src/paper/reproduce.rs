@@ -129,8 +129,10 @@ impl Reproduction<'_> {
             }
         }
         let (archived, unread) = ArchivedRun::read_all(&self.out.join("runs"))?;
-        let known: Vec<String> = failures.iter().map(|f| format!("{}-s{}", f.preset, f.seed)).collect();
-        failures.extend(unread.into_iter().filter(|run| !known.contains(&run.preset)));
+        let has_failed =
+            |run: &&WantedRun| failures.iter().any(|f| (f.preset.as_str(), f.seed) == (run.preset, run.seed));
+        let known: Vec<&str> = runs.iter().filter(has_failed).map(|run| run.name.as_str()).collect();
+        failures.extend(unread.into_iter().filter(|run| !known.contains(&run.preset.as_str())));
         let mut scored = ScoredRun::read_all(&scores)?;
         ArchivedRun::update_changes(&mut scored, &archived);
         self.write(&scored, &archived, &failures)

@@ -24,6 +24,7 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "static-shapes-nem",
         "static-shapes-fast",
         "flying-shapes-fast",
+        "flying-shapes-longer",
         "flying-shapes-3",
         "flying-shapes-3-k5",
         "flying-shapes-5-k3",
