@@ -15,7 +15,6 @@ use super::experiments::{EXPERIMENTS, Section};
 use super::runs::{FailedRun, ScoredRun, TrainedRun, changes};
 use crate::error::{Error, Result};
 use crate::paths::shown;
-use crate::preset::Digits;
 use crate::protocol::Epoch;
 use crate::run::directory::{self, RunFile};
 use crate::run::metrics;
@@ -75,7 +74,7 @@ impl ArchivedRun {
             name: shown(path.file_name().unwrap_or_default()).to_string(),
             changed,
             run,
-            synthetic: preset.data.digits() == Some(&Digits::Synthetic),
+            synthetic: preset.data.is_synthetic(),
             epochs,
             k: preset.after_stages(stages).k,
             counts_from: others.last().unwrap_or(stages),

@@ -16,7 +16,7 @@ use crate::files::{remove_temporary, write_atomic};
 use crate::live::begin::{self, Ending, Job};
 use crate::paths::shown;
 use crate::precision::Precision;
-use crate::preset::{Difference, Digits, Preset};
+use crate::preset::{Difference, Preset};
 use crate::protocol::{Finish, RunHandle};
 use crate::run::begun;
 use crate::run::checkpoints;
@@ -174,7 +174,7 @@ impl Reproduction<'_> {
             }
         }
         let run = |(preset, settings): &(&'static str, Preset), seed| {
-            let synthetic = data::resolved(&settings.data)?.digits() == Some(&Digits::Synthetic);
+            let synthetic = data::resolved(&settings.data)?.is_synthetic();
             let name = run_name(preset, seed, synthetic);
             Ok(WantedRun { preset, settings: settings.clone(), seed, path: self.runs().join(&name), name })
         };

@@ -13,7 +13,7 @@ use super::experiments::TestConditions;
 use crate::error::{Error, Result};
 use crate::files::{has_extension, write_atomic};
 use crate::paths::{Shown, shown};
-use crate::preset::{Difference, Digits, Preset, differences, embedded_names};
+use crate::preset::{Difference, Preset, differences, embedded_names};
 use crate::protocol::{Change, Metrics};
 use crate::run::directory::{self, RunFile};
 use crate::run::metrics;
@@ -96,7 +96,7 @@ impl TrainedRun {
         Ok(TrainedRun {
             preset: preset.name.clone(),
             seed: file.seed,
-            synthetic: preset.data.digits() == Some(&Digits::Synthetic),
+            synthetic: preset.data.is_synthetic(),
             finished: counters.is_finished(&preset.train),
             epochs: counters.epochs,
             iterations: counters.iteration,

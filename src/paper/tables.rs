@@ -83,24 +83,25 @@ impl Results {
             let (preset, test) = (experiment.preset, experiment.test.name);
             scored.iter().filter(move |s| s.training.preset == preset && s.test == test)
         };
-        // Scores on real and on synthetic digits are never in one mean.
-        let digits = |experiment: &Experiment| {
-            let synthetic = of(experiment).any(|s| s.training.synthetic);
-            let real = !synthetic || of(experiment).any(|s| !s.training.synthetic);
-            [(real, false), (synthetic, true)]
-                .into_iter()
-                .filter_map(|(is_there, which)| is_there.then_some(which))
-        };
         let has_scores = |section: &Section| section.experiments().any(|one| of(one).next().is_some());
         let wanted = |section: &Section| sections.contains(section) || has_scores(section);
         let all = Section::ALL.into_iter().filter(wanted).flat_map(Section::experiments);
         let experiments: Vec<&Experiment> = all.collect();
-        let row = |one: &Experiment, synthetic: bool| {
+        let row = |one: &Experiment, synthetic: bool, scored: &[&ScoredRun]| {
             let failed = failures.iter().filter(|failure| failure.preset == one.preset).map(|f| f.seed);
-            let scored: Vec<_> = of(one).filter(|s| s.training.synthetic == synthetic).collect();
-            ResultRow { failed: failed.collect(), ..ResultRow::new(one, seeds, synthetic, &scored) }
+            ResultRow { failed: failed.collect(), ..ResultRow::new(one, seeds, synthetic, scored) }
         };
-        let rows = experiments.iter().flat_map(|one| digits(one).map(|which| row(one, which))).collect();
+        let mut rows = Vec::new();
+        for one in &experiments {
+            // Scores on real and on synthetic digits are never in one mean.
+            let (synthetic, real): (Vec<_>, Vec<_>) = of(one).partition(|s| s.training.synthetic);
+            if !real.is_empty() || synthetic.is_empty() {
+                rows.push(row(one, false, &real));
+            }
+            if !synthetic.is_empty() {
+                rows.push(row(one, true, &synthetic));
+            }
+        }
         let mut runs: Vec<TrainedRun> = Vec::new();
         for training in experiments.iter().flat_map(|one| of(one)).map(|s| &s.training) {
             if !runs.iter().any(|run| run.name() == training.name()) {

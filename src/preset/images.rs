@@ -68,6 +68,12 @@ impl Data {
         }
     }
 
+    /// Whether its digits are drawn by this program, once `Auto` is resolved. Scores on them do not compare with the
+    /// paper's.
+    pub fn is_synthetic(&self) -> bool {
+        self.digits() == Some(&Digits::Synthetic)
+    }
+
     /// The file or directory that it names.
     pub fn files(&self) -> Option<&Path> {
         match (self, self.digits()) {

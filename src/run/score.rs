@@ -170,7 +170,7 @@ pub fn score(
         k: preset.k,
         steps: preset.steps,
         objects: preset.data.objects(),
-        synthetic: data.spec().digits() == Some(&Digits::Synthetic),
+        synthetic: data.spec().is_synthetic(),
         ami: result.weighted.ami,
         ami_arithmetic: result.weighted.ami_arithmetic,
         ari: result.weighted.ari,
