@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use ron::extensions::Extensions;
 use ron::value::RawValue;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{self, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::error::{Error, Result};
 use crate::files::{directory_of, has_extension, read_text};
 use crate::paths::shown;
 use crate::preset::{Preset, Setting};
+
+/// The most seeds that a number can stand for.
+const MOST_SEEDS: u64 = 100_000;
 
 /// A sweep. Every combination of a value of each `grid` field, an entry of `list`, a draw of `random` and a seed is a
 /// trial, unless a condition of `only` does not hold for it.
@@ -34,9 +37,9 @@ pub struct Spec {
     /// Random settings.
     #[serde(default)]
     pub random: Option<Random>,
-    /// Number of seeds: each combination is trained with the seeds 1, 2, … up to it.
-    #[serde(default = "one")]
-    pub seeds: u64,
+    /// The seeds with which each combination is trained: `5` for 1 to 5, or a list, `[1, 4]`.
+    #[serde(default)]
+    pub seeds: Seeds,
     /// Conditions between fields of the preset: `["k > data.objects"]`. A combination for which one does not hold is
     /// left out. See [`super::condition`].
     #[serde(default)]
@@ -51,6 +54,54 @@ pub struct Spec {
 
 fn one<T: From<u8>>() -> T {
     T::from(1)
+}
+
+/// The seeds of the runs, without repetition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seeds(pub Vec<u64>);
+
+impl Default for Seeds {
+    fn default() -> Seeds {
+        Seeds(vec![1])
+    }
+}
+
+impl<'de> Deserialize<'de> for Seeds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Seeds, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Seeds;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a number of seeds or a list of them, as 5 or [1, 4]")
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Seeds, E> {
+                match number {
+                    0 => Err(E::custom("seeds is 0; train with at least 1")),
+                    1..=MOST_SEEDS => Ok(Seeds((1..=number).collect())),
+                    _ => Err(E::custom(format!("seeds is {number}; at most {MOST_SEEDS} are possible"))),
+                }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Seeds, A::Error> {
+                let mut seeds = Vec::new();
+                while let Some(seed) = items.next_element()? {
+                    if seeds.contains(&seed) {
+                        return Err(A::Error::custom(format!("seed {seed} is there twice")));
+                    }
+                    seeds.push(seed);
+                }
+                match seeds.is_empty() {
+                    true => Err(A::Error::custom("seeds is empty; train with at least 1")),
+                    false => Ok(Seeds(seeds)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
+    }
 }
 
 /// Settings drawn at random, each draw combined with the rest like a value of a grid.
@@ -201,11 +252,6 @@ impl Spec {
         if let Some((name, _)) = self.grid.0.iter().find(|(_, values)| values.is_empty()) {
             return Err(format!("grid: {name} has no values, so there would be no trials; give one"));
         }
-        match self.seeds {
-            1..=100_000 => {}
-            0 => return Err("seeds is 0; train at least 1".into()),
-            many => return Err(format!("seeds is {many}; at most 100000 are possible")),
-        }
         let Slurm { per_job, parallel, .. } = self.slurm;
         if per_job == 0 || parallel == Some(0) {
             return Err("slurm: per_job and parallel are at least 1".into());
@@ -327,7 +373,10 @@ mod tests {
         assert_eq!(grid[0], ("noise", vec!["Bitflip(probability: 0.1)", "None"]));
         assert_eq!((grid[1].0, grid[1].1[0], grid[2].1[0]), ("k", "3", "\"a b\""));
         assert!(grid[1].1[1].ends_with('4'), "{grid:?}");
-        assert_eq!((spec.seeds, spec.slurm.per_job, spec.slurm.time.as_deref()), (1, 1, Some("1:00:00")));
+        assert_eq!(
+            (spec.seeds, spec.slurm.per_job, spec.slurm.time.as_deref()),
+            (Seeds(vec![1]), 1, Some("1:00:00"))
+        );
     }
 
     #[test]
@@ -343,6 +392,10 @@ mod tests {
             ("grid: {\"lr\": [1], \"train.learning_rate\": [2]}", "train.learning_rate varies twice"),
             ("grid: {\"k\": []}", "k has no values"),
             ("seeds: 0", "seeds is 0"),
+            ("seeds: 100001", "at most 100000"),
+            ("seeds: -1", "a number of seeds or a list"),
+            ("seeds: []", "seeds is empty"),
+            ("seeds: [4, 1, 4]", "seed 4 is there twice"),
             ("slurm: (per_job: 0)", "at least 1"),
             ("random: (count: 1, draw: {\"k\": Integer(5, 3)})", "k: the range from 5 to 3 is empty"),
             ("random: (count: 1, draw: {\"k\": LogUniform(0, 3)})", "must be above 0"),

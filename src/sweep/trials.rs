@@ -64,7 +64,7 @@ pub fn resolve(spec: &Spec, base: &Preset, file: &str, origin: &str) -> Result<R
     let told = |problem: String| Error::Preset { origin: origin.to_owned(), problem };
     let only = spec.only.iter().map(|text| Condition::parse(text));
     let only: Vec<Condition> = only.collect::<Result<_, _>>().map_err(|e| told(format!("only: {e}")))?;
-    let many = combinations_of(spec).saturating_mul(spec.seeds);
+    let many = combinations_of(spec).saturating_mul(spec.seeds.0.len() as u64);
     if many > MOST {
         return Err(told(format!("{many} trials are more than {MOST}; leave out values or seeds")));
     }
@@ -103,7 +103,7 @@ pub fn resolve(spec: &Spec, base: &Preset, file: &str, origin: &str) -> Result<R
             _ => format!("the conditions of only leave out all {left_out} combinations"),
         }));
     }
-    let with_seeds = (1..=spec.seeds).flat_map(|seed| kept.iter().map(move |set| (seed, set)));
+    let with_seeds = spec.seeds.0.iter().flat_map(|seed| kept.iter().map(move |set| (*seed, set)));
     let trial = |(i, (seed, set)): (usize, (u64, &Vec<String>))| Trial {
         trial: i + 1,
         run: name(set, seed),
@@ -247,6 +247,7 @@ mod tests {
         assert_eq!((last.trial, last.seed, last.max_iterations), (8, 2, Some(7)));
         assert_eq!(last.set, ["data.objects=3", "steps=8", "k=4", "noise.probability=0.1"]);
         assert_eq!(names("seeds: 2"), ["seed=1", "seed=2"]);
+        assert_eq!(names("seeds: [7, 4]"), ["seed=7", "seed=4"]);
     }
 
     #[test]
