@@ -59,7 +59,10 @@ def glue(torch, untested):
 def check(path, torch, environment):
     """Asks the system's loader whether it would find all libraries; without this, it would end the program."""
     trace = dict(environment, LD_TRACE_LOADED_OBJECTS="1")
-    traced = subprocess.run([path], env=trace, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    try:
+        traced = subprocess.run([path], env=trace, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    except OSError as error:
+        raise Unusable(f"{path} cannot be started: {error.strerror}") from None
     lines = traced.stdout.decode(errors="replace").split("\n")
     wrong = [line.strip() for line in lines if "not found" in line or traced.returncode]
     if wrong:
