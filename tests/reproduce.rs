@@ -323,6 +323,7 @@ fn a_run_in_an_early_stage_is_scored_in_its_task() {
             ("static-shapes-fast", _) => (3, 4),
             ("flying-shapes-fast-k1", "objects5") => (5, 1),
             ("flying-shapes-fast-k1", _) => (3, 1),
+            ("flying-mnist-fast", "as-trained" | "static-pairs-steps50" | "steps50") => (2, 2),
             (_, "k5") => (3, 5),
             (_, "objects5-k5") => (5, 5),
             _ => (3, 3),

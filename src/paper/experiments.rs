@@ -115,6 +115,7 @@ pub const EXPERIMENTS: &[Experiment] = &{
     const FLYING_FAST: &str = "flying-shapes-fast";
     const FLYING_LONGER: &str = "flying-shapes-longer";
     const FLYING_FAST_K1: &str = "flying-shapes-fast-k1";
+    const MNIST_FAST: &str = "flying-mnist-fast";
     [
         row(Static, "N-EM", NEM, &AS_TRAINED, AmiLast, remembered(0.475, 0.043)),
         row(Static, "RNN-EM", RNN_EM, &AS_TRAINED, AmiLast, remembered(0.826, 0.005)),
@@ -162,6 +163,10 @@ pub const EXPERIMENTS: &[Experiment] = &{
         row(Faster, "flying shapes, 3 objects K 3, bound", FLYING_FAST, &AS_TRAINED, UpperBound, None),
         row(Faster, "flying shapes, 5 objects K 1, bound", FLYING_FAST_K1, &OBJECTS5, UpperBound, None),
         row(Faster, "flying shapes, 5 objects K 5, bound", FLYING_FAST, &OBJECTS5_K5, UpperBound, None),
+        row(Faster, "flying digits, 2 digits K 2", MNIST_FAST, &AS_TRAINED, AmiLast, remembered(0.917, 0.005)),
+        row(Faster, "flying digits, tested on 3 digits K 3", MNIST_FAST, &OBJECTS3_K3, AmiLast, remembered(0.838, 0.008)),
+        row(Faster, "flying digits, tested on static pairs, 50 steps", MNIST_FAST, &STATIC_PAIRS, AmiLast, remembered(0.789, 0.010)),
+        row(Faster, "flying digits, sequences of 50 steps", MNIST_FAST, &STEPS50, AmiLast, None),
     ]
 };
 

@@ -31,6 +31,7 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "flying-shapes-5-k5",
         "flying-mnist-2",
         "flying-mnist-2-stages",
+        "flying-mnist-fast",
         "flying-shapes-4-k4",
         "flying-shapes-3-k1",
         "flying-shapes-4-k1",
