@@ -363,7 +363,13 @@ fn metrics() -> Metrics {
         from: Setting::LearningRate(from),
         to: Setting::LearningRate(to),
     };
-    let what = Stage { images: Images::All, learning_rate: 0.002, set: Vec::new(), max_epochs: None };
+    let what = Stage {
+        images: Images::All,
+        learning_rate: 0.002,
+        set: Vec::new(),
+        loss_steps: None,
+        max_epochs: None,
+    };
     Metrics {
         iterations: (1..=4).map(iteration).collect(),
         epochs: vec![epoch(1), epoch(2)],

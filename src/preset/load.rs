@@ -23,6 +23,7 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "static-shapes-rnn-em",
         "static-shapes-nem",
         "static-shapes-fast",
+        "static-shapes-longer",
         "flying-shapes-fast",
         "flying-shapes-longer",
         "flying-shapes-3",
@@ -282,13 +283,14 @@ mod tests {
     #[test]
     fn stages_add_up() {
         let stages = "train.stages=[(learning_rate: 0.1, set: [K(1), Steps(3)], max_epochs: 2), \
-                      (learning_rate: 0.2, set: [K(2), InterWeight(0.5)])]";
+                      (learning_rate: 0.2, set: [K(2), InterWeight(0.5)], loss_steps: Last)]";
         let preset = quickstart().set(&[stages]).unwrap();
         assert_eq!(Preset::parse(&preset.to_ron(), "p").unwrap(), preset);
         let first = preset.at_first_stage();
         assert_eq!((first.k, first.steps, first.train.learning_rate), (1, 3, 0.1));
         let last = preset.after_stages(9);
         assert_eq!((last.k, last.steps, last.loss.inter_weight, last.train.learning_rate), (2, 3, 0.5, 0.2));
+        assert_eq!((&first.loss.steps, &last.loss.steps), (&StepWeights::All, &StepWeights::Last));
         assert_eq!(preset.most_epochs(), 2 + preset.train.max_epochs);
         let paths =
             ["k", "steps", "loss.inter_weight", "train.learning_rate", "noise.probability", "data.objects"];

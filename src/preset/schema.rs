@@ -263,6 +263,9 @@ pub struct Stage {
     /// Other values to change from its first iteration on. They stay until a later stage or the user changes them.
     #[serde(default)]
     pub set: Vec<Setting>,
+    /// The weight of every EM step in the loss, if it changes. It stays until a later stage changes it.
+    #[serde(default)]
+    pub loss_steps: Option<StepWeights>,
     /// Maximum number of epochs, instead of the training's `max_epochs`.
     #[serde(default)]
     pub max_epochs: Option<u64>,

@@ -41,6 +41,7 @@ impl Preset {
     pub fn at_stage(&self, stage: &Stage) -> Preset {
         let mut preset = self.clone();
         stage.set.iter().for_each(|setting| setting.put(&mut preset));
+        preset.loss.steps = stage.loss_steps.clone().unwrap_or(preset.loss.steps);
         preset.data = preset.data.with_images(stage.images);
         preset.train.learning_rate = stage.learning_rate;
         preset
@@ -53,7 +54,8 @@ impl Preset {
         let of_a_stage = stages.iter().flat_map(|stage| &stage.set).any(|setting| setting.field() == path);
         let of_all = path == "train.learning_rate" || path == "data.images" && self.data.images().is_some();
         let epochs = path == "train.max_epochs" && stages.iter().any(|stage| stage.max_epochs.is_some());
-        of_a_stage || epochs || of_all && !stages.is_empty()
+        let loss = path == "loss.steps" && stages.iter().any(|stage| stage.loss_steps.is_some());
+        of_a_stage || epochs || loss || of_all && !stages.is_empty()
     }
 
     /// Maximum number of epochs over all stages.

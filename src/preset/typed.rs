@@ -90,6 +90,7 @@ pub(super) fn value(preset: &Preset, path: &str, text: &str) -> Result<Value, St
         "train.stages" => typed::<Vec<Stage>>(path, text),
         _ if is_of_stage(path, "images") => typed::<Images>(path, text),
         _ if is_of_stage(path, "set") => typed::<Vec<Setting>>(path, text),
+        _ if is_of_stage(path, "loss_steps") => typed::<Option<StepWeights>>(path, text),
         _ if is_of_stage(path, "max_epochs") => typed::<Option<u64>>(path, text),
         _ if is_layer(path) => typed::<Layer>(path, text),
         _ if is_word(text) => Ok(Value::String(named(path, text))),
@@ -118,7 +119,9 @@ fn plain(preset: &Preset, path: &str, text: &str) -> Option<Value> {
             let pixels = text.parse().ok()?;
             json(serde_json::to_value(Speed { min: pixels, max: pixels }))
         }
-        "loss.steps" => json(serde_json::to_value(StepWeights::List(options().from_str(text).ok()?))),
+        _ if path == "loss.steps" || is_of_stage(path, "loss_steps") => {
+            json(serde_json::to_value(StepWeights::List(options().from_str(text).ok()?)))
+        }
         _ if path == "data.images" || is_of_stage(path, "images") => {
             json(serde_json::to_value(Images::First(text.parse().ok()?)))
         }
@@ -153,8 +156,8 @@ fn variants(path: &str) -> &'static [&'static str] {
         "data.digits" => &["Auto", "Mnist", "Synthetic"],
         "model.distribution" => &["Bernoulli", "Gaussian"],
         "model.cell" => &["Nem", "RnnEm"],
-        "loss.steps" => &["Last", "All", "List"],
         "train.clip_norm" => &["None"],
+        _ if path == "loss.steps" || is_of_stage(path, "loss_steps") => &["Last", "All", "List"],
         _ if path == "data.images" || is_of_stage(path, "images") => &["All", "First"],
         _ if is_of_stage(path, "max_epochs") => &["None"],
         _ if is_layer(path) => &["InputNorm", "Conv", "Dense", "Recurrent", "Reshape", "UpsampleConv"],
@@ -214,6 +217,7 @@ mod tests {
             ("flying-mnist-2", "data.digits=mnist", "data.digits=Mnist()"),
             ("flying-mnist-2", "data.images=20", "data.images=First(20)"),
             ("flying-mnist-2-stages", "train.stages.0.images=all", "train.stages.0.images=All"),
+            ("static-shapes-fast", "train.stages.1.loss_steps=last", "train.stages.1.loss_steps=Last"),
             ("flying-shapes-3", "data.speed=1.5", "data.speed=(min: 1.5, max: 1.5)"),
             ("quickstart", "train.clip_norm=none", "train.clip_norm=None"),
         ] {

@@ -1,5 +1,6 @@
 //! The file of a sweep: RON, like a preset.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -86,9 +87,9 @@ impl<'de> Deserialize<'de> for Seeds {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Seeds, A::Error> {
-                let mut seeds = Vec::new();
+                let (mut seeds, mut known) = (Vec::new(), HashSet::new());
                 while let Some(seed) = items.next_element()? {
-                    if seeds.contains(&seed) {
+                    if !known.insert(seed) {
                         return Err(A::Error::custom(format!("seed {seed} is there twice")));
                     }
                     seeds.push(seed);

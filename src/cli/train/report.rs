@@ -168,6 +168,9 @@ impl Reporter for Bar {
                 for setting in &start.what.set {
                     what += &format!(", {} {}", setting.field(), setting.value());
                 }
+                if let Some(steps) = &start.what.loss_steps {
+                    what += &format!(", loss.steps {steps:?}");
+                }
                 self.line(&format!("stage {}  {what}", start.stage));
             }
             Event::Floor(of) => self.line(&floor(&of)),

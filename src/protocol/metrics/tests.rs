@@ -83,7 +83,8 @@ fn rate(iteration: u64, from: f64, to: f64) -> Record {
 }
 
 fn stage(stage: usize, iteration: u64, learning_rate: f64) -> Record {
-    let what = Stage { images: Images::All, learning_rate, set: Vec::new(), max_epochs: None };
+    let what =
+        Stage { images: Images::All, learning_rate, set: Vec::new(), loss_steps: None, max_epochs: None };
     Record::Stage(StageStart { stage, iteration, what })
 }
 

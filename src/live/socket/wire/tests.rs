@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 
 use super::*;
-use crate::preset::{Images, Preset, Setting, Stage, embedded_names};
+use crate::preset::{Images, Preset, Setting, Stage, StepWeights, embedded_names};
 use crate::protocol::{
     BrokenLoss, Change, Clock, Command, Epoch, Event, Finish, Floor, Fork, Iteration, Metrics, Profile,
     RunFailure, RunInfo, RunKind, StageStart, Watched,
@@ -35,7 +35,13 @@ fn settings(v: f64, n: usize) -> [Setting; 8] {
 
 fn stage(v: f64, n: usize) -> StageStart {
     let set = settings(v, n).to_vec();
-    let what = Stage { images: Images::First(n), learning_rate: v, max_epochs: Some(3), set };
+    let what = Stage {
+        images: Images::First(n),
+        learning_rate: v,
+        max_epochs: Some(3),
+        set,
+        loss_steps: Some(StepWeights::List(vec![v])),
+    };
     StageStart { stage: n, iteration: n as u64, what }
 }
 
