@@ -320,7 +320,7 @@ fn a_run_in_an_early_stage_is_scored_in_its_task() {
         let (report, test) = (&scored["report"], scored["test"].as_str().unwrap());
         let preset = scored["training"]["preset"].as_str().unwrap();
         let (objects, k) = match (preset, test) {
-            ("static-shapes-fast", _) => (3, 4),
+            ("static-shapes-fast" | "static-shapes-longer", _) => (3, 4),
             ("flying-shapes-fast-k1", "objects5") => (5, 1),
             ("flying-shapes-fast-k1", _) => (3, 1),
             ("flying-mnist-fast", "as-trained" | "static-pairs-steps50" | "steps50") => (2, 2),

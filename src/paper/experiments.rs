@@ -112,6 +112,7 @@ pub const EXPERIMENTS: &[Experiment] = &{
     const DIRECT: &str = "flying-mnist-2";
     const STAGES: &str = "flying-mnist-2-stages";
     const STATIC_FAST: &str = "static-shapes-fast";
+    const STATIC_LONGER: &str = "static-shapes-longer";
     const FLYING_FAST: &str = "flying-shapes-fast";
     const FLYING_LONGER: &str = "flying-shapes-longer";
     const FLYING_FAST_K1: &str = "flying-shapes-fast-k1";
@@ -152,6 +153,7 @@ pub const EXPERIMENTS: &[Experiment] = &{
         row(Mnist, "in stages, sequences of 50 steps", STAGES, &STEPS50, AmiLast, None),
 
         row(Faster, "static shapes, RNN-EM", STATIC_FAST, &AS_TRAINED, AmiLast, remembered(0.826, 0.005)),
+        row(Faster, "static shapes, RNN-EM, longer", STATIC_LONGER, &AS_TRAINED, AmiLast, remembered(0.826, 0.005)),
         row(Faster, "flying shapes, 3 objects K 3", FLYING_FAST, &AS_TRAINED, AmiLast, paper(0.970, 0.005)),
         row(Faster, "flying shapes, tested with K 5", FLYING_FAST, &K5, AmiLast, paper(0.972, 0.007)),
         row(Faster, "flying shapes, tested with 5 objects K 5", FLYING_FAST, &OBJECTS5_K5, AmiLast, None),
