@@ -112,7 +112,7 @@ fn assignments() {
         "loss.steps=All",
         "model.cell.layers.0.units=100",
         "data=Hdf5(path: \"flying_shapes.h5\", height: 28, width: 28)",
-        "train.stages=[(images: First(500), learning_rate: 0.001, max_epochs: 3, set: [K(3), Noise(0.1)])]",
+        "train.stages=[(images: First(500), learning_rate: 0.001, max_epochs: 3, set: [K(3), Noise(0.1)], loss_steps: Last)]",
     ];
     let seeds = seeds.map(|seed| seed.as_bytes().to_vec());
     let presets: Vec<Preset> =

@@ -534,7 +534,8 @@ fn a_failure_that_passes_is_waited_for() {
     assert!(verify(&out).unwrap().is_good());
 }
 
-/// Three stages with more and more digits, each with its learning rate; the last has more objects and components.
+/// Three stages with more and more digits, each with its learning rate; the last has more objects and components, and
+/// the loss of the last EM step.
 fn in_stages() -> Preset {
     let stages = [
         "data=Mnist(height: 16, width: 16, objects: 2, digits: Synthetic)",
@@ -543,7 +544,7 @@ fn in_stages() -> Preset {
         "train.max_epochs=1",
         "train.stages=[(images: First(20), learning_rate: 0.004), \
          (images: First(50), learning_rate: 0.002, max_epochs: 2), \
-         (images: All, learning_rate: 0.001, set: [Objects(3), K(4)])]",
+         (images: All, learning_rate: 0.001, set: [Objects(3), K(4)], loss_steps: Last)]",
     ];
     let mut preset = endless();
     preset.data = Preset::load("quickstart").unwrap().data;
@@ -587,6 +588,10 @@ fn stages_follow_each_other_and_survive_a_stop() {
     let path = directory.path().join("whole");
     let preset = Checkpoint::open(&path_of(&path, "last").unwrap()).unwrap().preset;
     assert_eq!((preset.k, preset.data.objects()), (4, Some(3)));
+    // Scores of all steps are weighted like the loss.
+    let epochs = metrics::epochs(&path).unwrap();
+    let of_last_step: Vec<bool> = epochs.iter().map(|epoch| epoch.ami == epoch.ami_all_steps).collect();
+    assert_eq!(of_last_step, [false, false, false, true]);
 
     assert!(matches!(
         ended(start(&job("parts", Some(10))).unwrap()).last(),

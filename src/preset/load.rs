@@ -295,6 +295,7 @@ mod tests {
         let paths =
             ["k", "steps", "loss.inter_weight", "train.learning_rate", "noise.probability", "data.objects"];
         assert_eq!(paths.map(|path| preset.is_set_by_stages(path)), [true, true, true, true, false, false]);
+        assert!(preset.is_set_by_stages("loss.steps") && !quickstart().is_set_by_stages("loss.steps"));
         assert!(!quickstart().is_set_by_stages("train.learning_rate"));
         let late = "train.stages=[(learning_rate: 1), (learning_rate: 1, set: [K(65)])]";
         assert!(message(quickstart().set(&[late])).contains("train.stages[1] is impossible: k is 65"));
