@@ -109,7 +109,7 @@ fn assignments() {
         "k=5",
         "train.batch=32",
         "noise.probability=0.2",
-        "loss.steps=All",
+        "loss.steps=LastSteps(2)",
         "model.cell.layers.0.units=100",
         "data=Hdf5(path: \"flying_shapes.h5\", height: 28, width: 28)",
         "train.stages=[(images: First(500), learning_rate: 0.001, max_epochs: 3, set: [K(3), Noise(0.1)], loss_steps: Last)]",

@@ -48,10 +48,14 @@ impl Preset {
 
     fn loss_problem(&self) -> Option<String> {
         let loss = &self.loss;
+        if loss.steps == StepWeights::LastSteps(0) {
+            return Some("loss.steps is LastSteps(0); at least 1 step must count".into());
+        }
         if let StepWeights::List(weights) = &loss.steps {
             if weights.len() != self.steps {
                 return Some(format!(
-                    "loss.steps lists {} weights but steps is {}; list one weight for each step",
+                    "loss.steps lists {} weights but steps is {}; list one weight for each step, or use All, Last or \
+                     LastSteps(n)",
                     weights.len(),
                     self.steps
                 ));

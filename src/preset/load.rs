@@ -265,6 +265,17 @@ mod tests {
     }
 
     #[test]
+    fn the_last_steps_count_in_the_loss() {
+        let weights = |set: &str| {
+            let preset = quickstart().set(&["steps=4", set]).unwrap();
+            preset.loss.steps.weights(preset.steps)
+        };
+        assert_eq!(weights("loss.steps=Last"), [0.0, 0.0, 0.0, 1.0]);
+        assert_eq!(weights("loss.steps=LastSteps(3)"), [0.0, 1.0, 1.0, 1.0]);
+        assert_eq!(weights("loss.steps=LastSteps(9)"), weights("loss.steps=All"));
+    }
+
+    #[test]
     fn set_says_what_there_is_instead() {
         let unknown = message(quickstart().set(&["train.bach=3"]));
         assert!(unknown.contains("--set train.bach=3") && unknown.contains("batch"), "{unknown}");
@@ -345,6 +356,7 @@ mod tests {
             ("train.clip_norm=0", "train.clip_norm is 0"),
             ("train.clip_norm=-1", "train.clip_norm is -1"),
             ("loss.steps=List([1.0])", "loss.steps lists 1 weights but steps is"),
+            ("loss.steps=LastSteps(0)", "at least 1 step must count"),
             ("train.stages=[(learning_rate: 0)]", "train.stages[0].learning_rate is 0"),
             (
                 "train.stages=[(learning_rate: 1, set: [Steps(0)])]",

@@ -195,6 +195,8 @@ pub enum StepWeights {
     Last,
     /// 1 for every step: the paper's sequences.
     All,
+    /// 1 for the last so many steps, 0 before; 1 for every step if there are fewer.
+    LastSteps(usize),
     /// One weight for each step.
     List(Vec<f64>),
 }
@@ -339,7 +341,10 @@ impl StepWeights {
     /// w_t for t in 0..`steps`.
     pub fn weights(&self, steps: usize) -> Vec<f64> {
         match self {
-            StepWeights::Last => (0..steps).map(|t| if t + 1 == steps { 1.0 } else { 0.0 }).collect(),
+            StepWeights::Last => StepWeights::LastSteps(1).weights(steps),
+            StepWeights::LastSteps(count) => {
+                (0..steps).map(|t| if steps - t <= *count { 1.0 } else { 0.0 }).collect()
+            }
             StepWeights::All => vec![1.0; steps],
             StepWeights::List(weights) => weights.clone(),
         }

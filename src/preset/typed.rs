@@ -99,8 +99,8 @@ pub(super) fn value(preset: &Preset, path: &str, text: &str) -> Result<Value, St
 }
 
 /// The value of an enum or a struct from a short form: a number stands for a noise of this probability, for this many
-/// digit images, or for a speed with both ends equal; a list is the weights of the loss's steps; a kind of noise alone
-/// keeps the probability.
+/// digit images, for the last so many steps in the loss, or for a speed with both ends equal; a list is the weights of
+/// the loss's steps; a kind of noise alone keeps the probability.
 fn plain(preset: &Preset, path: &str, text: &str) -> Option<Value> {
     let json = |value: Result<Value, serde_json::Error>| value.ok();
     match path {
@@ -120,7 +120,11 @@ fn plain(preset: &Preset, path: &str, text: &str) -> Option<Value> {
             json(serde_json::to_value(Speed { min: pixels, max: pixels }))
         }
         _ if path == "loss.steps" || is_of_stage(path, "loss_steps") => {
-            json(serde_json::to_value(StepWeights::List(options().from_str(text).ok()?)))
+            let weights = match text.parse() {
+                Ok(count) => StepWeights::LastSteps(count),
+                Err(_) => StepWeights::List(options().from_str(text).ok()?),
+            };
+            json(serde_json::to_value(weights))
         }
         _ if path == "data.images" || is_of_stage(path, "images") => {
             json(serde_json::to_value(Images::First(text.parse().ok()?)))
@@ -156,10 +160,10 @@ fn variants(path: &str) -> &'static [&'static str] {
         "data.digits" => &["Auto", "Mnist", "Synthetic"],
         "model.distribution" => &["Bernoulli", "Gaussian"],
         "model.cell" => &["Nem", "RnnEm"],
-        "loss.steps" => &["Last", "All", "List"],
+        "loss.steps" => &["Last", "All", "LastSteps", "List"],
         "train.clip_norm" => &["None"],
         _ if path == "data.images" || is_of_stage(path, "images") => &["All", "First"],
-        _ if is_of_stage(path, "loss_steps") => &["Last", "All", "List", "None"],
+        _ if is_of_stage(path, "loss_steps") => &["Last", "All", "LastSteps", "List", "None"],
         _ if is_of_stage(path, "max_epochs") => &["None"],
         _ if is_layer(path) => &["InputNorm", "Conv", "Dense", "Recurrent", "Reshape", "UpsampleConv"],
         _ if path.ends_with(".activation") => &["Sigmoid", "Relu", "Elu", "Linear", "Output"],
@@ -205,6 +209,8 @@ mod tests {
             ("flying-mnist-2", "sigma=0.3", "model.distribution.e_sigma=0.3"),
             ("quickstart", "data.shape_set=paper", "data.shape_set=Paper"),
             ("quickstart", "loss.steps=last", "loss.steps=Last"),
+            ("quickstart", "loss.steps=3", "loss.steps=LastSteps(3)"),
+            ("quickstart", "loss.steps=lastSteps(3)", "loss.steps=LastSteps(3)"),
             (
                 "quickstart",
                 "loss.steps=[0, 0, 0, 0, 0, 1]",

@@ -120,7 +120,7 @@ const FIELDS: [(&str, &str); 8] = [
     ("train.train_size", "images per epoch"),
     ("train.clip_norm", "the largest norm of all gradients together, or none"),
     ("train.history_mb", "disk for checkpoints to fork from later, in MB"),
-    ("loss.steps", "the EM steps in the loss: last, all, or a list of weights"),
+    ("loss.steps", "the EM steps in the loss: last, all, a number of last steps, or a list of weights"),
     ("data.shape_set", "which shapes: paper or small"),
 ];
 

@@ -45,7 +45,12 @@ fn parts_add_up_to_the_whole() {
 
 #[test]
 fn a_curve_sees_the_same_loss_and_scores_as_a_full_evaluation() {
-    for set in ["loss.steps=All", "loss.steps=Last", "loss.steps=List([0.0, 0.5, 0.0, 0.0, 1.0, 0.0])"] {
+    for set in [
+        "loss.steps=All",
+        "loss.steps=Last",
+        "loss.steps=LastSteps(2)",
+        "loss.steps=List([0.0, 0.5, 0.0, 0.0, 1.0, 0.0])",
+    ] {
         let curve = evaluated(&[set], Split::Validation, 130, ScoredSteps::Weighted);
         let full = evaluated(&[set], Split::Validation, 130, ScoredSteps::AllSteps);
         assert_eq!((curve.loss, curve.last, curve.weighted), (full.loss, full.last, full.weighted));

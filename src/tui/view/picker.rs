@@ -401,9 +401,10 @@ fn settings(preset: &Preset) -> Vec<(&'static str, String)> {
         }
     };
     let steps = match preset.loss.steps {
-        StepWeights::Last => "loss on the last",
-        StepWeights::All => "loss on all",
-        StepWeights::List(_) => "loss weighted by step",
+        StepWeights::Last => "loss on the last".to_owned(),
+        StepWeights::All => "loss on all".to_owned(),
+        StepWeights::LastSteps(count) => format!("loss on the last {count}"),
+        StepWeights::List(_) => "loss weighted by step".to_owned(),
     };
     vec![
         ("data", format!("{}x{}{objects}, noise {noise}", image.height, image.width)),
