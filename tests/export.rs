@@ -487,12 +487,12 @@ fn the_diagram_has_the_floors_and_both_scores_and_its_labels_lie_apart() {
 fn floors_follow_the_stages_of_a_kept_run() {
     let run = std::path::Path::new("docs/runs/flying-shapes-fast-s1");
     let (metrics, preset) = curves::read(run).unwrap();
-    assert!(metrics.epochs.iter().take_while(|e| e.iteration <= 2400).all(|e| e.ami.is_none()));
-    assert!(metrics.iterations.iter().all(|i| i.ami.is_none() || i.iteration > 2400));
-    assert_eq!(metrics.epochs.last().and_then(|e| e.ami).map(|ami| (ami * 1000.0).round()), Some(866.0));
+    assert!(metrics.epochs.iter().take_while(|e| e.iteration <= 10_400).all(|e| e.ami.is_none()));
+    assert!(metrics.iterations.iter().all(|i| i.ami.is_none() || i.iteration > 10_400));
+    assert_eq!(metrics.epochs.last().and_then(|e| e.ami).map(|ami| (ami * 1000.0).round()), Some(947.0));
     let floors = curves::floors(run, &metrics, &preset);
     let found: Vec<_> = floors.iter().map(|(from, floor)| (*from, floor.is_some())).collect();
-    assert_eq!(found, [(0, false), (2401, true), (2501, true)]);
+    assert_eq!(found, [(0, false), (10_401, true), (10_801, true)]);
 }
 
 /// The file that TensorBoard itself has read; see `tests/fixtures/tensorboard/README.md`.
@@ -801,7 +801,7 @@ fn impossible_pictures_are_refused_in_a_sentence_and_leave_nothing() {
             "no sample 10001: the test split has 10000",
         ),
         (vec!["static-shapes", "--out", "x.png", "--sample", "0"], 2, "0 is not in 1.."),
-        (vec!["static-shapes", "--out", "x.png", "--step", "16"], 2, "--step 16: there are 15 EM steps"),
+        (vec!["static-shapes", "--out", "x.png", "--step", "21"], 2, "--step 21: there are 20 EM steps"),
         (vec!["static-shapes", "--out", "x.gif", "--step", "2"], 2, "--step is for a .png"),
         (vec!["static-shapes", "--out", "x.npz", "--overview"], 2, "--overview is for a .png"),
         (vec!["static-shapes", "--out", "x.png", "--k", "0"], 2, "k is 0"),

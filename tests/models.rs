@@ -127,7 +127,7 @@ fn infer_takes_a_model() {
         ["infer", "--weights", "static-shapes", "--input", "in.safetensors", "--output", "o.safetensors"];
     run(directory.path(), &arguments);
     let out = nem_tui::tensors::read(&directory.path().join("o.safetensors")).unwrap();
-    assert_eq!(out["out.gammas"].shape, [15, 2, 4, 784]);
+    assert_eq!(out["out.gammas"].shape, [20, 2, 4, 784]);
     // A file of weights alone does not say which model it belongs to.
     let file = assets().join("static-shapes/weights.safetensors");
     let alone = ["infer", "--weights", file.to_str().unwrap(), "--input", "in.safetensors", "--output", "p"];
@@ -165,7 +165,7 @@ fn infer_takes_the_users_own_images() {
     image::GrayImage::from_raw(28, 28, frame(0)).unwrap().save(here.join("still.png")).unwrap();
     arrays("still.safetensors", 1);
     let of_png = infer("still.png", &[]);
-    assert_eq!(of_png["out.gammas"].shape, [15, 1, 4, 784]);
+    assert_eq!(of_png["out.gammas"].shape, [20, 1, 4, 784]);
     assert_eq!(of_png, infer("still.safetensors", &[]));
 
     let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (5, 28, 28), }\n";
@@ -196,7 +196,7 @@ fn infer_takes_the_users_own_images() {
         error.contains("large.png: the image has 56x40 pixels but the model takes 28x28; use --resize"),
         "{error}"
     );
-    assert_eq!(infer("large.png", &["--resize"])["out.gammas"].shape, [15, 1, 4, 784]);
+    assert_eq!(infer("large.png", &["--resize"])["out.gammas"].shape, [20, 1, 4, 784]);
     run(here, &["picture", "static-shapes", "--input", "large.png", "--resize", "--out", "p.safetensors"]);
     let target = &read(&here.join("p.safetensors")).unwrap()["target"].values[..784];
     assert!(target[..4 * 28].iter().chain(&target[24 * 28..]).all(|v| *v == 0.0));

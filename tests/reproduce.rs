@@ -321,10 +321,12 @@ fn a_run_in_an_early_stage_is_scored_in_its_task() {
         let preset = scored["training"]["preset"].as_str().unwrap();
         let (objects, k) = match (preset, test) {
             ("static-shapes-fast" | "static-shapes-longer", _) => (3, 4),
+            ("flying-shapes-fast-k1", "objects4") => (4, 1),
             ("flying-shapes-fast-k1", "objects5") => (5, 1),
             ("flying-shapes-fast-k1", _) => (3, 1),
             ("flying-mnist-fast", "as-trained" | "static-pairs-steps50" | "steps50") => (2, 2),
             (_, "k5") => (3, 5),
+            (_, "objects4-k4") => (4, 4),
             (_, "objects5-k5") => (5, 5),
             _ => (3, 3),
         };
@@ -357,6 +359,26 @@ fn settings_that_a_run_was_not_started_with_are_refused() {
     // Shapes do not need digits.
     std::fs::create_dir(here.join("digits")).unwrap();
     run(here, &["reproduce", "static", "--seeds", "1", "--max-iterations", "1", "--mnist", "digits"]);
+}
+
+/// A fork that begins in a later stage has that stage's settings from the start.
+#[test]
+fn a_fork_from_a_later_stage_has_no_other_settings() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let small = ["--set", "train.batch=2", "--set", "train.train_size=2", "--set", "train.validation_size=2"];
+    run(
+        here,
+        &[&["train", "static-shapes-fast", "--max-iterations", "21", "--out", "parent"], &small[..]].concat(),
+    );
+    let fork = "reproduced/runs/static-shapes-fast-s1";
+    run(here, &["train", "--fork", "parent", "--max-iterations", "22", "--out", fork]);
+    let begun = std::fs::read_to_string(here.join(fork).join("preset.ron")).unwrap();
+    assert!(begun.contains("steps: 10"), "the second stage's: {begun}");
+    let faster = ["reproduce", "faster", "--seeds", "1", "--budget", "0", "--samples", "2"];
+    run(here, &[&faster[..], &small].concat());
+    let error = refused(here, &[&faster[..], &small, &["--set", "noise=0.3"]].concat(), 2);
+    assert!(error.contains("(noise.probability: 0.1 -> 0.3)"), "{error}");
 }
 
 /// A request to end stops the training, keeps it, and says how to continue. Meanwhile no other process can reproduce in

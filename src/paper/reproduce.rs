@@ -192,7 +192,8 @@ impl Reproduction<'_> {
             return Ok(());
         }
         let Ok(begun) = directory::preset(&run.path) else { return Ok(()) };
-        let changes = begun::changed_settings(&begun, &self.with_settings(&begun)?)?;
+        // A fork may begin in a later stage.
+        let changes = begun::changed_settings(&begun.at_first_stage(), &self.with_settings(&begun)?)?;
         if changes.is_empty() {
             return Ok(());
         }

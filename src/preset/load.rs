@@ -25,7 +25,6 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "static-shapes-fast",
         "static-shapes-longer",
         "flying-shapes-fast",
-        "flying-shapes-longer",
         "flying-shapes-3",
         "flying-shapes-3-k5",
         "flying-shapes-5-k3",
