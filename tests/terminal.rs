@@ -326,7 +326,7 @@ fn a_model_is_looked_at() {
     terminal.press("K");
     terminal.wait("a component more", |s| s.contains("K 5  ") && s.contains("4 mask"));
     terminal.press("[");
-    terminal.wait("an earlier EM step", |s| s.contains("EM step 14/15"));
+    terminal.wait("an earlier EM step", |s| s.contains("EM step 19/20"));
     terminal.press("q");
     assert_eq!(terminal.end(), 0);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "something was written");
@@ -404,7 +404,7 @@ fn an_image_is_drawn_saved_opened_again_and_shown_to_another_model() {
     terminal.press(":beside flying-shapes\r");
     terminal.wait("another model", |s| s.contains("flying-shapes  K 3") && s.contains("differ: "));
     terminal.press("[");
-    terminal.wait("one slider", |s| s.contains("EM step 14/15"));
+    terminal.wait("one slider", |s| s.contains("EM step 19/20"));
     terminal.press(":beside nothing\r");
     terminal.wait("the refusal", |s| {
         s.contains("there is no such directory") && s.contains("inspector  static-shapes  mine.png")
@@ -658,9 +658,9 @@ fn the_config_and_the_mouse_are_in_force() {
     terminal.press(&click);
     terminal.wait("the model chosen", |s| s.contains("› static-shapes  AMI"));
     terminal.press(&click);
-    terminal.wait("the model", |s| s.contains("◆ trained model") && s.contains("EM step 15/15"));
+    terminal.wait("the model", |s| s.contains("◆ trained model") && s.contains("EM step 20/20"));
     terminal.press("\x1b[<64;60;10M");
-    terminal.wait("an earlier EM step", |s| s.contains("EM step 14/15"));
+    terminal.wait("an earlier EM step", |s| s.contains("EM step 19/20"));
     terminal.press("M");
     terminal.wait("the mouse let go", |s| s.contains("the mouse selects text"));
     assert_eq!(terminal.parser.screen().mouse_protocol_mode(), vt100::MouseProtocolMode::None);
