@@ -192,8 +192,7 @@ impl Reproduction<'_> {
             return Ok(());
         }
         let Ok(begun) = directory::preset(&run.path) else { return Ok(()) };
-        // A fork may begin in a later stage.
-        let changes = begun::changed_settings(&begun.at_first_stage(), &self.with_settings(&begun)?)?;
+        let changes = begun::changed_settings(&begun, &self.with_settings(&begun)?)?;
         if changes.is_empty() {
             return Ok(());
         }

@@ -16,7 +16,8 @@ use crate::protocol::Metrics;
 /// # Errors
 /// A relative path of data after the working directory was removed.
 pub fn changed_settings(begun: &Preset, asked: &Preset) -> Result<Vec<Difference>> {
-    let mut asked = asked.at_first_stage();
+    // A fork may begin in a later stage.
+    let (begun, mut asked) = (begun.at_first_stage(), asked.at_first_stage());
     // Another machine may have other digits; the run keeps its own.
     if let (Some(Digits::Auto), Some(digits)) = (asked.data.digits(), begun.data.digits()) {
         asked.data = asked.data.with_digits(digits.clone());
@@ -24,7 +25,7 @@ pub fn changed_settings(begun: &Preset, asked: &Preset) -> Result<Vec<Difference
     asked.data = resolved(&asked.data)?;
     asked.about.clone_from(&begun.about);
     asked.expect.clone_from(&begun.expect);
-    Ok(differences(begun, &asked))
+    Ok(differences(&begun, &asked))
 }
 
 /// The settings of the run in `run` after the last record of `metrics`, which holds all its records.
