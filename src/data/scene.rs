@@ -39,8 +39,12 @@ impl SceneObject {
         SceneObject { sprite, start: [top as f64, left as f64], velocity: [0.0; 2] }
     }
 
-    /// Flying, with uniformly drawn position, direction and speed.
+    /// Flying, with uniformly drawn position and velocity.
     pub fn flying(sprite: Sprite, size: [usize; 2], speed: Speed, stream: &mut Stream) -> SceneObject {
+        if speed.whole {
+            let resting = SceneObject::resting(sprite, size, stream);
+            return SceneObject { velocity: [(); 2].map(|()| whole_pixels(speed, stream)), ..resting };
+        }
         let room = room(&sprite, size);
         let start = room.map(|room| f64::from(stream.uniform()) * room);
         let pace = speed.min + f64::from(stream.uniform()) * (speed.max - speed.min);
@@ -71,6 +75,18 @@ fn bounced(way: f64, room: f64) -> f64 {
     }
     let phase = way.rem_euclid(2.0 * room);
     if phase > room { 2.0 * room - phase } else { phase }
+}
+
+/// A uniform whole number of magnitude `speed.min` to `speed.max`.
+fn whole_pixels(speed: Speed, stream: &mut Stream) -> f64 {
+    let max = speed.max.floor();
+    loop {
+        let drawn = stream.below(2 * max as usize + 1) as f64;
+        let velocity = if drawn <= max { drawn } else { max - drawn };
+        if velocity.abs() >= speed.min {
+            return velocity;
+        }
+    }
 }
 
 /// A uniform direction, of length 1. It is drawn from the disc by rejection, because square roots are exact to the last
@@ -176,7 +192,7 @@ mod tests {
         #[test]
         fn flying_objects_keep_to_the_speed_range(seed in any::<u64>(), min in 0.0f64..2.0, more in 0.0f64..3.0) {
             let mut stream = Stream::new(seed, Purpose::TrainSample, 0, 0);
-            let speed = Speed { min, max: min + more };
+            let speed = Speed { min, max: min + more, whole: false };
             let object = SceneObject::flying(sprite(7, 12, 1.0), [28, 28], speed, &mut stream);
             let [y, x] = object.velocity;
             let pace = (y * y + x * x).sqrt();
@@ -184,11 +200,29 @@ mod tests {
             prop_assert!(object.start[0] <= 21.0 && object.start[1] <= 16.0);
         }
 
+        /// Whole numbers in range, all equally often, and no rounding anywhere on the way.
+        #[test]
+        fn whole_velocities_are_uniform(seed in any::<u64>(), min in 0usize..3, more in 0usize..3) {
+            let mut stream = Stream::new(seed, Purpose::TrainSample, 0, 0);
+            let max = min + more;
+            let speed = Speed { min: min as f64, max: max as f64, whole: true };
+            let values: Vec<i64> = (-(max as i64)..=max as i64).filter(|v| v.unsigned_abs() as usize >= min).collect();
+            let mut counts = vec![0; values.len()];
+            for _ in 0..200 * values.len() {
+                let object = SceneObject::flying(sprite(7, 12, 1.0), [28, 28], speed, &mut stream);
+                for velocity in object.velocity {
+                    counts[values.iter().position(|&v| v as f64 == velocity).unwrap()] += 1;
+                }
+                prop_assert!(object.start.iter().all(|v| v.fract() == 0.0));
+            }
+            prop_assert!(counts.iter().all(|n| (300..500).contains(n)), "{:?} of {:?}", counts, values);
+        }
+
         /// Drawn whole in every frame: nothing is cut off at a wall.
         #[test]
         fn objects_stay_inside(seed in any::<u64>(), t in 0usize..100) {
             let mut stream = Stream::new(seed, Purpose::TrainSample, 0, 0);
-            let object = SceneObject::flying(sprite(4, 5, 1.0), [9, 9], Speed { min: 0.5, max: 4.0 }, &mut stream);
+            let object = SceneObject::flying(sprite(4, 5, 1.0), [9, 9], Speed { min: 0.5, max: 4.0, whole: false }, &mut stream);
             let (features, groups) = frame(std::slice::from_ref(&object), t, [9, 9]);
             prop_assert_eq!(features.iter().filter(|v| **v == 1.0).count(), 20);
             prop_assert_eq!(groups.iter().filter(|g| **g == 1).count(), 20);

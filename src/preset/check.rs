@@ -231,9 +231,16 @@ fn data_problem(data: &Data) -> Option<String> {
 }
 
 fn speed_problem(speed: Speed) -> Option<String> {
-    let Speed { min, max } = speed;
-    (!(min.is_finite() && max.is_finite() && 0.0 <= min && min <= max)).then(|| {
-        format!("data.speed is {min} to {max}; write min and max in pixels a frame, 0 <= min <= max")
+    let Speed { min, max, whole } = speed;
+    if !(min.is_finite() && max.is_finite() && 0.0 <= min && min <= max) {
+        return Some(format!(
+            "data.speed is {min} to {max}; write min and max in pixels a frame, 0 <= min <= max"
+        ));
+    }
+    (whole && !(min.ceil() <= max && max <= 1000.0)).then(|| {
+        format!(
+            "data.speed is {min} to {max} with `whole`; write a range with a whole number in it, at most 1000"
+        )
     })
 }
 

@@ -95,8 +95,8 @@ pub enum Data {
     },
 }
 
-/// How far an object moves between two frames: uniform in this range, in any direction. The paper does not
-/// publish its own range.
+/// How far an object moves between two frames. The paper does not say; in the sequence that its authors publish with
+/// their code, all five shapes move by −1, 0 or 1 pixel on each axis, which is the default.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Speed {
@@ -104,11 +104,15 @@ pub struct Speed {
     pub min: f64,
     /// Maximum, in pixels.
     pub max: f64,
+    /// Whether the velocity is in whole pixels: on each axis any whole number from −max to max whose magnitude is at
+    /// least min. Otherwise the speed is uniform in min to max, the direction too, and positions are rounded.
+    #[serde(default)]
+    pub whole: bool,
 }
 
 impl Default for Speed {
     fn default() -> Speed {
-        Speed { min: 0.5, max: 2.0 }
+        Speed { min: 0.0, max: 1.0, whole: true }
     }
 }
 

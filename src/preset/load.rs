@@ -375,6 +375,17 @@ mod tests {
         }
         let both = message(quickstart().set(&["model.cell=Nem(units: 3)", "model.distribution=Gaussian()"]));
         assert!(both.contains("model.cell Nem") && both.contains("model.distribution"), "{both}");
+        for (speed, named) in [
+            ("(min: 2, max: 1)", "0 <= min <= max"),
+            (
+                "(min: 1.2, max: 1.8, whole: true)",
+                "1.2 to 1.8 with `whole`; write a range with a whole number",
+            ),
+        ] {
+            let text =
+                message(Preset::load("flying-shapes-3").unwrap().set(&[&format!("data.speed={speed}")]));
+            assert!(text.contains(named), "{speed}: {text}");
+        }
     }
 
     mod any_text {

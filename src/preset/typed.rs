@@ -117,7 +117,7 @@ fn plain(preset: &Preset, path: &str, text: &str) -> Option<Value> {
         }
         "data.speed" => {
             let pixels = text.parse().ok()?;
-            json(serde_json::to_value(Speed { min: pixels, max: pixels }))
+            json(serde_json::to_value(Speed { min: pixels, max: pixels, whole: false }))
         }
         _ if path == "loss.steps" || is_of_stage(path, "loss_steps") => {
             let weights = match text.parse() {
