@@ -206,7 +206,8 @@ mod tests {
             let mut stream = Stream::new(seed, Purpose::TrainSample, 0, 0);
             let max = min + more;
             let speed = Speed { min: min as f64, max: max as f64, whole: true };
-            let values: Vec<i64> = (-(max as i64)..=max as i64).filter(|v| v.unsigned_abs() as usize >= min).collect();
+            let values: Vec<i64> =
+                (-(max as i64)..=max as i64).filter(|v| v.unsigned_abs() as usize >= min).collect();
             let mut counts = vec![0; values.len()];
             for _ in 0..200 * values.len() {
                 let object = SceneObject::flying(sprite(7, 12, 1.0), [28, 28], speed, &mut stream);
@@ -222,7 +223,8 @@ mod tests {
         #[test]
         fn objects_stay_inside(seed in any::<u64>(), t in 0usize..100) {
             let mut stream = Stream::new(seed, Purpose::TrainSample, 0, 0);
-            let object = SceneObject::flying(sprite(4, 5, 1.0), [9, 9], Speed { min: 0.5, max: 4.0, whole: false }, &mut stream);
+            let speed = Speed { min: 0.5, max: 4.0, whole: false };
+            let object = SceneObject::flying(sprite(4, 5, 1.0), [9, 9], speed, &mut stream);
             let (features, groups) = frame(std::slice::from_ref(&object), t, [9, 9]);
             prop_assert_eq!(features.iter().filter(|v| **v == 1.0).count(), 20);
             prop_assert_eq!(groups.iter().filter(|g| **g == 1).count(), 20);
